@@ -1,0 +1,1 @@
+"""Datasets: readers, splits, augmentation, the input pipeline."""

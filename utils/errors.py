@@ -1,0 +1,9 @@
+"""The one exception that means "the user can mend this": commands print it and exit with 2."""
+
+
+class UserError(Exception):
+    """Bad input or usage.
+
+    The message is one or two plain sentences: what is wrong, in which file, and what to do.
+    Commands print it on stderr without a traceback and exit with status 2.
+    """

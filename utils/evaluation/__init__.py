@@ -1,0 +1,1 @@
+"""VOC and COCO metrics of a set of detections."""

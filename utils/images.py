@@ -1,0 +1,1 @@
+"""Reading photos: any usual file in, upright RGB uint8 out."""
