@@ -1,0 +1,29 @@
+"""Backbones by name: feature extractors and classifiers, with the published weights.
+
+`BACKBONES` is the table of members, `build_backbone` and `build_classifier` build them,
+`compound_scaling` gives the paper's rule, `backbone_cost` and `classifier_cost` what they cost.
+"""
+
+from nets.backbones.build import build_backbone, build_classifier
+from nets.backbones.cost import Cost, backbone_cost, classifier_cost
+from nets.backbones.scaling import CompoundScaling, compound_scaling, resolve
+from nets.backbones.spec import Backbone, Family, Stage
+from nets.backbones.tables import BACKBONES
+from nets.backbones.weights import WeightsError, WeightsUnavailable
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "CompoundScaling",
+    "Cost",
+    "Family",
+    "Stage",
+    "WeightsError",
+    "WeightsUnavailable",
+    "backbone_cost",
+    "build_backbone",
+    "build_classifier",
+    "classifier_cost",
+    "compound_scaling",
+    "resolve",
+]

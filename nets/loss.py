@@ -1,0 +1,96 @@
+"""The training loss: CIoU for boxes, binary cross-entropy for objectness and classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from nets.boxes import ciou, iou, pairwise_iou
+from nets.targets import BACKGROUND
+from nets.yolo import Predictions
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights and thresholds of the loss.
+
+    Attributes:
+        box, objectness, classes: factors of the three parts.
+        ignore_iou: a prediction that answers for no object but overlaps one above this IoU is
+            neither rewarded nor punished (YOLOv3, section 2.1: 0.5).
+        objectness_from_iou: how far the objectness target of a positive is its IoU with the
+            object (1) instead of 1 (0), so that scores rank boxes by how well they fit.
+        label_smoothing: classes are trained towards s/2 and 1 − s/2 instead of 0 and 1.
+    """
+
+    box: float = 5.0
+    objectness: float = 1.0
+    classes: float = 1.0
+    ignore_iou: float = 0.5
+    objectness_from_iou: float = 1.0
+    label_smoothing: float = 0.0
+
+
+class Losses(NamedTuple):
+    """Scalars, float32, already weighted; ``total`` is their sum."""
+
+    total: tf.Tensor
+    box: tf.Tensor
+    objectness: tf.Tensor
+    classes: tf.Tensor
+
+
+def detection_loss(
+    predictions: Predictions,
+    boxes: tf.Tensor,
+    class_ids: tf.Tensor,
+    owner: tf.Tensor,
+    config: LossConfig,
+) -> Losses:
+    """Loss of a batch, each part summed over predictions and divided by the positives.
+
+    A batch with fewer positives than images is divided by its images, so that a batch of empty
+    pictures does not weigh thousands of times what an ordinary one does.
+
+    Args:
+        predictions: decoded predictions, N rows an image.
+        boxes: float32 (B, M, 4), ground truth in pixels of the network input, zeros for padding.
+        class_ids: int32 (B, M), negative for padding and for objects to ignore: predictions that
+            overlap those are not punished either.
+        owner: int32 (B, N) from ``nets.targets.assign``.
+        config: weights and thresholds.
+    """
+    positives = tf.where(owner != BACKGROUND)  # (P, 2): image, row
+    truth = tf.stack(
+        [positives[:, 0], tf.cast(tf.gather_nd(owner, positives), tf.int64)], axis=-1
+    )  # (P, 2): image, object
+    count = tf.maximum(tf.shape(positives)[0], tf.shape(owner)[0])
+    count = tf.cast(count, tf.float32)
+
+    predicted_boxes = tf.gather_nd(predictions.boxes, positives)  # (P, 4)
+    true_boxes = tf.gather_nd(boxes, truth)
+    box = tf.reduce_sum(1.0 - ciou(predicted_boxes, true_boxes)) / count
+
+    fit = tf.stop_gradient(iou(predicted_boxes, true_boxes))
+    target = 1.0 - config.objectness_from_iou * (1.0 - fit)
+    targets = tf.scatter_nd(positives, target, tf.shape(owner, out_type=tf.int64))
+    counted = (owner != BACKGROUND) | ~_overlapping(predictions.boxes, boxes, config.ignore_iou)
+    objectness = tf.nn.sigmoid_cross_entropy_with_logits(targets, predictions.objectness)
+    objectness = tf.reduce_sum(tf.where(counted, objectness, 0.0)) / count
+
+    logits = tf.gather_nd(predictions.class_logits, positives)  # (P, classes)
+    labels = tf.one_hot(tf.gather_nd(class_ids, truth), tf.shape(logits)[-1])
+    labels = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
+    classes = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    classes = tf.reduce_sum(classes) / count
+
+    parts = (config.box * box, config.objectness * objectness, config.classes * classes)
+    return Losses(sum(parts), *parts)
+
+
+def _overlapping(predicted: tf.Tensor, boxes: tf.Tensor, threshold: float) -> tf.Tensor:
+    """bool (B, N): predictions whose IoU with some object is above the threshold."""
+    overlaps = pairwise_iou(tf.stop_gradient(predicted), boxes)  # (B, N, M)
+    return tf.reduce_max(overlaps, axis=-1) > threshold

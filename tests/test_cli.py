@@ -1,0 +1,190 @@
+"""Options from dataclasses, configuration files and exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from utils.cli import given_options, option, parse, run, to_mapping
+from utils.errors import UserError
+
+
+def size(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isdigit() or int(text) % 32:
+        raise ValueError(f"{text!r} is neither auto nor a multiple of 32")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Config:
+    sources: tuple[str, ...] = option(help="pictures", metavar="SOURCE", positional=True)
+    weights: Path = option(help="checkpoint", metavar="FILE")
+    conf: float = option(0.25, help="lowest score kept, 0 to 100 %", low=0, high=1)
+    max_det: int = option(300, help="most objects an image", low=1)
+    precision: str = option("float32", help="precision", choices=("float32", "mixed_float16"))
+    minutes: float | None = option(None, help="minutes of wall time", low=0)
+    input_size: int | str = option("auto", help="pixels", parse=size, group="Network")
+    gpus: tuple[int, ...] = option((), help="GPUs")
+    save_txt: bool = option(False, help="write txt")
+    mirror: bool = option(True, help="mirror pictures")
+
+
+def read(*argv: str) -> Config:
+    return parse(Config, argv, "Find things.", prog="thing.py")
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "options.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_defaults_and_types():
+    config = read("a.jpg", "--weights", "w.keras", "b.jpg")
+    assert config == Config(("a.jpg", "b.jpg"), Path("w.keras"))
+    config = read(
+        "--weights=w", "--max_det", "5", "--conf", "1e-3", "a", "--save-txt", "--no-mirror"
+    )
+    assert (config.max_det, config.conf, config.save_txt, config.mirror) == (5, 1e-3, True, False)
+    assert read("a", "--weights", "w", "--gpus", "0", "1").gpus == (0, 1)
+    assert read("a", "--weights", "w", "--input-size", "416").input_size == 416
+
+
+def test_dashes_and_underscores_are_the_same_but_values_stay():
+    config = read("--weights=my_w--x_y.keras", "--max-det=7", "--", "--a_b.jpg")
+    assert config == Config(("--a_b.jpg",), Path("my_w--x_y.keras"), max_det=7)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["a", "--weights", "w", "--conf", "x"], ["--conf", "'x'", "number"]),
+        (["a", "--weights", "w", "--conf", "1.5"], ["--conf", "more than 1"]),
+        (["a", "--weights", "w", "--conf", "nan"], ["--conf", "finite"]),
+        (["a", "--weights", "w", "--max-det", "0"], ["--max-det", "less than 1"]),
+        (["a", "--weights", "w", "--max-det", "2.5"], ["--max-det", "whole number"]),
+        (["a", "--weights", "w", "--precision", "float16"], ["--precision", "mixed_float16"]),
+        (["a", "--weights", "w", "--input-size", "100"], ["--input-size", "multiple of 32"]),
+        (["a", "--weights", "w", "--confg", "1"], ["--confg", "did you mean --conf"]),
+        (["a"], ["--weights", "required"]),
+        (["--weights", "w"], ["SOURCE", "required"]),
+        (["a", "--weights", ""], ["--weights", "empty"]),
+    ],
+)
+def test_usage_errors_name_the_option(argv, words):
+    with pytest.raises(UserError) as caught:
+        read(*argv)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_gives_options_and_the_command_line_wins(tmp_path):
+    path = write(
+        tmp_path,
+        "sources: [a.jpg, 0]\nweights: w.keras\nmax_det: 9\nconf: 1e-2\nminutes: null\n"
+        "save-txt: yes\nmirror: false\ngpus: 1\n",
+    )
+    config = read("--config", path, "--conf", "0.5", "--no-save-txt")
+    assert config == Config(
+        ("a.jpg", "0"), Path("w.keras"), max_det=9, conf=0.5, gpus=(1,), mirror=False
+    )
+    assert read("--config", path, "b.jpg").sources == ("b.jpg",)
+    assert given_options(Config, ["--config", path, "--precision", "float32"]) >= {
+        "conf",
+        "precision",
+        "minutes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("confi: 0.3", ["'confi'", "did you mean conf"]),
+        ("conf: [1]", ["conf", "not a number"]),
+        ("conf: much", ["conf", "'much'", "not a number"]),
+        ("conf: 2", ["conf", "more than 1"]),
+        ("max-det: 2.5", ["max-det", "whole number"]),
+        ("max-det: true", ["max-det", "true", "whole number"]),
+        ("max-det: ", ["max-det", "empty"]),
+        ("save_txt: 1", ["save_txt", "true or false"]),
+        ("precision: no", ["precision", "quote"]),
+        ("max-det: 1\nmax_det: 2", ["max-det", "twice"]),
+        ("- a\n- b", ["name: value"]),
+        ("a: [", ["line", "YAML"]),
+        ("weights: !!python/object/apply:os.system ['true']", ["YAML"]),
+    ],
+)
+def test_bad_files_name_file_and_key(tmp_path, text, words):
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        read("a", "--weights", "w", "--config", path)
+    for word in [path, *words]:
+        assert word in str(caught.value)
+
+
+def test_missing_config_file(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        read("a", "--weights", "w", "--config", str(tmp_path / "absent.yaml"))
+
+
+def test_mapping_round_trips_through_yaml(tmp_path):
+    config = read("a_b.jpg", "--weights", "w", "--input-size", "64", "--gpus", "0", "1")
+    path = write(tmp_path, yaml.safe_dump(to_mapping(config)))
+    assert read("--config", path) == config
+
+
+def test_help_shows_defaults_and_required(capsys):
+    with pytest.raises(SystemExit) as caught:
+        read("--help")
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    words = [
+        "SOURCE",
+        "100 %",
+        "0.25",
+        "float32|mixed_float16",
+        "(required)",
+        "--no-mirror",
+        "Network",
+        "--config FILE.yaml",
+        "Find things.",
+    ]
+    for word in words:
+        assert word in text
+    assert "--no-save-txt" not in text
+
+
+def test_run_gives_the_statuses(capsys):
+    def stop(error):
+        def main(argv):
+            raise error
+
+        return run(main, [])
+
+    assert run(lambda argv: None, []) == 0
+    assert run(lambda argv: 1, []) == 1
+    assert stop(UserError("it is broken")) == 2
+    assert capsys.readouterr().err == "error: it is broken\n"
+    assert stop(KeyboardInterrupt()) == 130
+    assert stop(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file.mp4")) == 2
+    assert "file.mp4" in capsys.readouterr().err
+    with pytest.raises(ZeroDivisionError):
+        stop(ZeroDivisionError())
+
+
+def test_nothing_heavy_is_imported():
+    code = "import sys, utils.cli; print(set(sys.modules) & {'tensorflow','numpy','cv2','yaml'})"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"

@@ -1,0 +1,161 @@
+"""COCO's numbers against pycocotools itself reading the same files; the table for people."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+
+import numpy as np
+import pytest
+from evaluation_cases import CASES, generated
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from utils.evaluation import coco
+from utils.evaluation.metrics import evaluate, format_table
+
+
+def by_pycocotools(folder, truth, results):
+    """The way anyone would rescore the two files."""
+    (folder / "ground_truth.json").write_text(json.dumps(truth))
+    (folder / "detections.json").write_text(json.dumps(results))
+    with contextlib.redirect_stdout(io.StringIO()):
+        loaded = COCO(str(folder / "ground_truth.json"))
+        evaluation = COCOeval(loaded, loaded.loadRes(str(folder / "detections.json")), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if name not in ("no detections", "neither")]
+)
+def test_equals_pycocotools_on_the_files(name, tmp_path):
+    truth, results = generated(**CASES[name])
+    metrics = evaluate(truth, results)
+    evaluation = by_pycocotools(tmp_path, truth, results)
+    assert list(metrics["coco"]) == list(coco.NAMES)
+    np.testing.assert_allclose(list(metrics["coco"].values()), evaluation.stats, atol=1e-6)
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]
+    for class_id, class_name in enumerate(metrics["classes"]):
+        for key, part in (("AP", precision[:, :, class_id]), ("AP50", precision[:1, :, class_id])):
+            got = metrics["coco_classes"][key][class_name]
+            expected = -1 if (part == -1).all() else part[part > -1].mean()
+            assert (-1 if got is None else got) == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_detections_the_truth_counts_as_missed():
+    truth, results = generated(**CASES["no detections"])
+    assert results == []
+    metrics = evaluate(truth, results)
+    assert metrics["coco"]["AP"] == metrics["coco"]["AR100"] == 0
+    assert metrics["voc2007"]["mAP"] == metrics["voc2010"]["mAP"] == 0
+
+
+@pytest.mark.parametrize("name", ["no objects", "neither", "all difficult"])
+def test_nothing_to_count(name):
+    metrics = evaluate(*generated(**CASES[name]))
+    assert set(metrics["coco"].values()) == {-1}
+    assert metrics["voc2007"]["mAP"] is None
+    assert set(metrics["voc2010"]["AP"].values()) == {None}
+    assert set(metrics["coco_classes"]["AP"].values()) == {None}
+    assert metrics["boxes"] == 0
+
+
+def test_no_images():
+    metrics = evaluate({"images": [], "annotations": [], "categories": []}, [])
+    assert (metrics["images"], metrics["classes"], metrics["coco"]["AP"]) == (0, [], -1)
+    assert "mean" in format_table(metrics)
+
+
+def test_category_zero_is_a_class_like_any_other():
+    box = [10.0, 10.0, 50.0, 50.0]
+    truth = {
+        "images": [{"id": 1, "file_name": "a.jpg", "stem": "a", "width": 99, "height": 99}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 0, "bbox": box, "area": 2500.0, "iscrowd": 0}
+        ],
+        "categories": [{"id": 0, "name": "thing"}],
+    }
+    result = {"image_id": 1, "category_id": 0, "bbox": box, "score": 0.5}
+    metrics = evaluate(truth, [result])
+    for key in ("AP", "AP50", "AP75", "APm", "AR1", "AR100", "ARm"):
+        assert metrics["coco"][key] == pytest.approx(1)
+    assert metrics["coco"]["APs"] == metrics["coco"]["APl"] == -1
+
+
+def test_a_found_difficult_object_is_neither_reward_nor_punishment():
+    box, other = [10.0, 10.0, 50.0, 50.0], [70.0, 70.0, 20.0, 20.0]
+    truth = {
+        "images": [{"id": 1, "file_name": "a.jpg", "stem": "a", "width": 99, "height": 99}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 0, "bbox": box, "area": 2500.0, "iscrowd": 1},
+            {"id": 2, "image_id": 1, "category_id": 0, "bbox": other, "area": 400.0, "iscrowd": 0},
+        ],
+        "categories": [{"id": 0, "name": "thing"}],
+    }
+    hard = {"image_id": 1, "category_id": 0, "bbox": box, "score": 0.9}
+    easy = {"image_id": 1, "category_id": 0, "bbox": other, "score": 0.5}
+    both, one = evaluate(truth, [hard, easy]), evaluate(truth, [easy])
+    # With one detection allowed an image, the difficult object's uses that one up.
+    assert (both["coco"].pop("AR1"), one["coco"].pop("AR1")) == (0, 1)
+    assert both == one
+    assert both["voc2007"]["mAP"] == both["voc2010"]["mAP"] == 1
+
+
+def test_quiet_and_leaves_its_arguments_alone(capsys):
+    truth, results = generated(**CASES["one class"])
+    before = copy.deepcopy((truth, results))
+    evaluate(truth, results)
+    assert (truth, results) == before
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_shape_of_the_metrics():
+    truth, results = generated(**CASES["five classes"])
+    metrics = evaluate(truth, results)
+    assert metrics == json.loads(json.dumps(metrics, allow_nan=False))
+    names = [c["name"] for c in truth["categories"]]
+    assert metrics["classes"] == names
+    for block in ("voc2007", "voc2010"):
+        assert list(metrics[block]["AP"]) == names
+        known = [v for v in metrics[block]["AP"].values() if v is not None]
+        assert metrics[block]["mAP"] == pytest.approx(np.mean(known))
+    countable = [a for a in truth["annotations"] if not a["iscrowd"]]
+    assert metrics["images"] == 60
+    assert metrics["boxes"] == len(countable) == sum(metrics["objects"].values())
+    assert metrics["voc2007"]["AP"]["class 2"] is None  # difficult objects only
+
+
+def test_table():
+    truth, results = generated(**CASES["five classes"])
+    truth["categories"][1]["name"] = "消防車\n"
+    metrics = evaluate(truth, results)
+    lines = format_table(metrics).splitlines()
+    assert lines[0].split("  ")[0].strip() == "class"
+    assert len(lines) == 1 + 1 + 5 + 1 + 1 + 2
+    row = next(line for line in lines if line.startswith("class 0"))
+    expected = [
+        metrics["objects"]["class 0"],
+        f"{metrics['voc2007']['AP']['class 0']:.3f}",
+        f"{metrics['voc2010']['AP']['class 0']:.3f}",
+        f"{metrics['coco_classes']['AP']['class 0']:.3f}",
+        f"{metrics['coco_classes']['AP50']['class 0']:.3f}",
+    ]
+    assert row.split()[2:] == [str(e) for e in expected]
+    mean = next(line for line in lines if line.startswith("mean"))
+    assert mean.split()[1:4] == [
+        str(metrics["boxes"]),
+        f"{metrics['voc2007']['mAP']:.3f}",
+        f"{metrics['voc2010']['mAP']:.3f}",
+    ]
+    assert (
+        next(line for line in lines if line.startswith("class 2")).split()[2:] == ["0"] + ["–"] * 4
+    )
+    # A wide name shifts nothing: its six columns are three characters.
+    wide = next(line for line in lines if line.startswith("消防車"))
+    assert len(wide) + 3 == len(row)

@@ -1,0 +1,66 @@
+"""Files are whole or absent, and known by their content."""
+
+import os
+
+import pytest
+
+from utils.files import atomic_write, content_hash
+
+
+def test_text_is_utf8_and_folders_are_made(tmp_path):
+    path = tmp_path / "new" / "naïve 名.txt"
+    with atomic_write(path) as file:
+        file.write("é\n名\n")
+        assert not path.exists()
+    assert path.read_bytes() == "é\n名\n".encode()
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_bytes_replace_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with atomic_write(path, "wb", durable=True) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_an_error_leaves_the_old_file_and_no_temporary(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
+        file.write("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_permissions_are_those_of_an_ordinary_file(tmp_path):
+    with open(tmp_path / "ordinary", "w"):
+        pass
+    with atomic_write(tmp_path / "atomic"):
+        pass
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+    (tmp_path / "atomic").chmod(0o640)
+    with atomic_write(tmp_path / "atomic"):
+        pass
+    assert (tmp_path / "atomic").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_longest_file_name_works(tmp_path):
+    path = tmp_path / ("n" * 255)
+    with atomic_write(path) as file:
+        file.write("x")
+    assert path.read_text() == "x"
+
+
+def test_other_modes_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="'a'"), atomic_write(tmp_path / "file", "a"):
+        pass
+
+
+def test_content_hash_is_the_start_of_sha256(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert content_hash(tmp_path / "empty") == "e3b0c44298fc1c14"
+    assert content_hash(tmp_path / "abc") == "ba7816bf8f01cfea"

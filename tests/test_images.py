@@ -1,0 +1,256 @@
+"""Photos of every usual kind come in upright, as RGB uint8, or with one clear error."""
+
+import io
+import os
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from utils.errors import UserError
+from utils.images import (
+    MAX_PIXELS,
+    ImageSize,
+    decode_image,
+    image_size,
+    orient_boxes,
+    orient_image,
+    read_image,
+)
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 33, 3), np.uint8)
+SMOOTH = cv2.resize(PIXELS[:3, :4], (33, 20), interpolation=cv2.INTER_CUBIC)
+
+
+def saved(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif(orientation):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_comes_upright(tmp_path, kind, orientation):
+    path = tmp_path / f"照片 1.{kind.lower()}"
+    options = {"lossless": True} if kind == "WEBP" else {}
+    path.write_bytes(saved(Image.fromarray(PIXELS), kind, exif=exif(orientation), **options))
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    pixels, size = read_image(path), image_size(path)
+    np.testing.assert_array_equal(pixels, expected)
+    assert pixels.flags.c_contiguous
+    assert pixels.flags.writeable or pixels.base is None
+    assert (size.height, size.width) == pixels.shape[:2]
+    assert size.orientation == orientation
+    assert size.stored == (33, 20)
+
+
+def test_a_wrong_orientation_or_broken_exif_is_no_orientation(tmp_path):
+    for tags in (exif(0), exif(9), b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense"):
+        data = saved(Image.fromarray(PIXELS), "PNG", exif=tags)
+        (tmp_path / "a.png").write_bytes(data)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PIXELS)
+        assert image_size(tmp_path / "a.png") == (33, 20, 1)
+
+
+def test_orientation_behind_the_pixels_of_a_png(tmp_path):
+    data = saved(Image.fromarray(PIXELS), "PNG")
+    body = exif(6).tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body
+    chunk += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    (tmp_path / "late.png").write_bytes(data[:-12] + chunk + data[-12:])
+    assert image_size(tmp_path / "late.png") == (20, 33, 6)
+    np.testing.assert_array_equal(read_image(tmp_path / "late.png"), np.rot90(PIXELS, -1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_boxes_turn_with_the_pixels(orientation, data):
+    x0, x1 = sorted(data.draw(st.lists(st.integers(0, 33), min_size=2, max_size=2, unique=True)))
+    y0, y1 = sorted(data.draw(st.lists(st.integers(0, 20), min_size=2, max_size=2, unique=True)))
+    stored = np.zeros((20, 33, 1), np.uint8)
+    stored[y0:y1, x0:x1] = 1
+    upright = orient_image(stored, orientation)[..., 0]
+    size = ImageSize(upright.shape[1], upright.shape[0], orientation)
+    ((left, top, right, bottom),) = orient_boxes(np.array([[x0, y0, x1, y1]]), size)
+    expected = np.zeros_like(upright)
+    expected[top:bottom, left:right] = 1
+    np.testing.assert_array_equal(upright, expected)
+
+
+def test_no_boxes_turn_to_no_boxes():
+    assert orient_boxes(np.zeros((0, 4), np.float32), ImageSize(3, 4, 6)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_ordinary_jpeg_equals_pillow(mode, options):
+    data = saved(Image.fromarray(SMOOTH).convert(mode), "JPEG", **options)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert np.abs(decode_image(data).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk(kind):
+    cmyk = Image.merge("CMYK", [Image.new("L", (8, 8), v) for v in (0, 255, 255, 0)])
+    pixels = decode_image(saved(cmyk, kind))
+    assert np.abs(pixels.astype(int) - [255, 0, 0]).max() <= 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "JPEG"])
+def test_grey(kind):
+    grey = PIXELS[..., 0] if kind != "JPEG" else SMOOTH[..., 0]
+    pixels = decode_image(saved(Image.fromarray(grey), kind))
+    assert pixels.shape == (20, 33, 3)
+    assert np.abs(pixels.astype(int) - grey[..., None]).max() <= (40 if kind == "JPEG" else 0)
+
+
+def test_one_bit():
+    bits = PIXELS[..., 0] > 127
+    pixels = decode_image(saved(Image.fromarray(bits), "PNG"))
+    np.testing.assert_array_equal(pixels[..., 1], bits * np.uint8(255))
+
+
+def test_palette():
+    image = Image.fromarray(PIXELS).quantize(64)
+    np.testing.assert_array_equal(decode_image(saved(image, "PNG")), image.convert("RGB"))
+
+
+def test_transparency_is_laid_on_white():
+    for mode in ("RGBA", "LA"):
+        image = Image.new(mode, (4, 2), 0)
+        assert (decode_image(saved(image, "PNG")) == 255).all()
+    half = Image.new("RGBA", (4, 2), (255, 0, 0, 128))
+    assert np.abs(decode_image(saved(half, "PNG")).astype(int) - [255, 127, 127]).max() <= 1
+    palette = Image.new("P", (4, 2), 0)
+    palette.putpalette([10, 20, 30])
+    assert (decode_image(saved(palette, "PNG", transparency=0)) == 255).all()
+    assert (decode_image(saved(palette, "PNG")) == [10, 20, 30]).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_are_scaled(suffix):
+    values = np.array([[0, 255, 256, 32768, 65535]], np.uint16)
+    for stored in (values, np.repeat(values[..., None], 3, axis=2)):
+        done, data = cv2.imencode(suffix, stored)
+        assert done
+        pixels = decode_image(data.tobytes())
+        assert pixels.dtype == np.uint8
+        assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+        assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+def test_deep_grey_tiff():
+    integers = Image.fromarray(np.array([[-5, 0, 32768, 65535, 10**6]], np.int32))
+    assert decode_image(saved(integers, "TIFF"))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    unit = Image.fromarray(np.array([[-1, 0, 0.5, 1, np.nan]], np.float32))
+    assert decode_image(saved(unit, "TIFF"))[0, :, 0].tolist() == [0, 0, 128, 255, 0]
+    wide = Image.fromarray(np.array([[0, 100, 300]], np.float32))
+    assert decode_image(saved(wide, "TIFF"))[0, :, 0].tolist() == [0, 100, 255]
+
+
+def test_sixteen_bit_tiff_turns_too(tmp_path):
+    values = np.arange(6, dtype=np.uint16).reshape(2, 3) * 256
+    path = tmp_path / "deep.tif"
+    Image.fromarray(values).save(path, exif=exif(6))
+    np.testing.assert_array_equal(read_image(path)[..., 0], np.rot90(values >> 8, -1))
+    assert image_size(path) == (2, 3, 6)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP", "TIFF"])
+def test_cut_off_files_are_refused_by_name(tmp_path, kind):
+    data = saved(Image.fromarray(PIXELS), kind)
+    path = tmp_path / f"cut.{kind.lower()}"
+    for share in (0.3, 0.7, 0.95):
+        path.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(UserError, match=r"cut\."):
+            read_image(path)
+
+
+def test_a_jpeg_cut_off_behind_its_thumbnail_is_refused(tmp_path):
+    """The end-of-image mark of a thumbnail in the header must not pass for the photo's own."""
+    thumbnail = saved(Image.fromarray(PIXELS), "JPEG")
+    photo = Image.fromarray(np.tile(PIXELS, (8, 8, 1)))
+    data = saved(photo, "JPEG", comment=thumbnail)
+    assert decode_image(data).shape == (160, 264, 3)
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="cut.jpg"):
+        read_image(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF", "BMP"]),
+    place=st.floats(0, 1),
+    value=st.integers(0, 255),
+)
+def test_damaged_files_give_pixels_or_one_clear_error(kind, place, value):
+    data = bytearray(saved(Image.fromarray(PIXELS), kind))
+    data[int(place * (len(data) - 1))] = value
+    try:
+        pixels = decode_image(bytes(data), "damaged")
+    except UserError as error:
+        assert str(error).startswith("damaged: ")  # noqa: PT017
+    else:
+        assert pixels.dtype == np.uint8
+        assert pixels.ndim == 3
+
+
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_what_is_no_image(tmp_path, read):
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "run.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    for name in ("text.jpg", "empty.png", "run.eps"):
+        with pytest.raises(UserError, match=rf"{name}: is not an image of a known format"):
+            read(tmp_path / name)
+    with pytest.raises(UserError, match=r"gone\.jpg: no such file"):
+        read(tmp_path / "gone.jpg")
+    with pytest.raises(UserError, match="is not a file"):
+        read(tmp_path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path / "nul\0.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UserError, match="is not a file"):
+        read_image(tmp_path / "pipe.jpg")
+
+
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_bombs_are_refused_from_the_header(tmp_path, read):
+    data = bytearray(saved(Image.fromarray(PIXELS), "PNG"))
+    for width, height in ((20_000, MAX_PIXELS // 20_000 + 1), (2**31 - 1, 2**31 - 1)):
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+        (tmp_path / "bomb.png").write_bytes(data)
+        with pytest.raises(UserError, match=r"bomb\.png.*million"):
+            read(tmp_path / "bomb.png")
+
+
+def test_enormous_files_are_refused_before_reading(tmp_path):
+    with open(tmp_path / "sparse.jpg", "wb") as file:
+        file.truncate((1 << 30) + 1)
+    with pytest.raises(UserError, match="too large"):
+        read_image(tmp_path / "sparse.jpg")
+
+
+def test_the_header_alone_is_enough_for_the_size(tmp_path):
+    data = saved(Image.fromarray(PIXELS), "JPEG", exif=exif(8))
+    (tmp_path / "head.jpg").write_bytes(data[:-100])
+    assert image_size(tmp_path / "head.jpg") == (20, 33, 8)

@@ -1,0 +1,121 @@
+"""The loss against plain NumPy, and what it must leave alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_boxes import plain_ciou, plain_iou
+
+from nets.loss import LossConfig, detection_loss
+from nets.targets import assign
+from nets.yolo import COCO_ANCHORS_416, Predictions, decode
+
+GRIDS = [(8, 8), (4, 4), (2, 2)]
+ANCHORS = [tuple(map(float, pair)) for pair in COCO_ANCHORS_416]
+
+
+def bce(target, logit):
+    p = 1 / (1 + np.exp(-logit))
+    return -(target * np.log(p) + (1 - target) * np.log(1 - p))
+
+
+def plain_loss(predictions, boxes, class_ids, owner, config):
+    positives, box, objectness, classes = 0, 0.0, 0.0, 0.0
+    for b in range(len(owner)):
+        for n, m in enumerate(owner[b]):
+            predicted, logit = predictions.boxes[b, n], float(predictions.objectness[b, n])
+            if m >= 0:
+                positives += 1
+                box += 1 - plain_ciou(predicted, boxes[b, m])
+                fit = plain_iou(predicted, boxes[b, m])
+                r = config.objectness_from_iou
+                objectness += bce(1 - r + r * fit, logit)
+                for c, class_logit in enumerate(predictions.class_logits[b, n].astype(float)):
+                    s = config.label_smoothing
+                    classes += bce((c == class_ids[b, m]) * (1 - s) + s / 2, class_logit)
+            else:
+                overlaps = [plain_iou(predicted, t) for t in boxes[b] if (t[2:] > t[:2]).all()]
+                if not overlaps or max(overlaps) <= config.ignore_iou:
+                    objectness += bce(0.0, logit)
+    count = max(positives, len(owner))
+    parts = (
+        config.box * box / count,
+        config.objectness * objectness / count,
+        config.classes * classes / count,
+    )
+    return (sum(parts), *parts)
+
+
+def example(seed=0, classes=3):
+    rng = np.random.default_rng(seed)
+    raw = [rng.normal(0, 0.7, (2, h, w, 3 * (5 + classes))).astype("f4") for h, w in GRIDS]
+    boxes = np.zeros((2, 4, 4), np.float32)
+    boxes[0, :3] = [[3, 4, 20, 30], [20, 10, 60, 62], [1, 1, 63, 60]]
+    boxes[1, 0] = [30, 30, 48, 44]
+    class_ids = np.array([[0, 2, -1, -1], [1, -1, -1, -1]], np.int32)  # the third is to ignore
+    predictions = decode(raw, ANCHORS)
+    owner = assign(tf.constant(boxes), tf.constant(class_ids), GRIDS, ANCHORS)
+    return predictions, boxes, class_ids, owner
+
+
+@pytest.mark.parametrize(
+    "config",
+    [LossConfig(), LossConfig(2.0, 3.0, 0.5, ignore_iou=0.3, objectness_from_iou=0.0),
+     LossConfig(label_smoothing=0.1, objectness_from_iou=0.5)],
+)  # fmt: skip
+def test_agrees_with_plain_numpy(config):
+    predictions, boxes, class_ids, owner = example()
+    got = detection_loss(predictions, tf.constant(boxes), tf.constant(class_ids), owner, config)
+    arrays = Predictions(*(np.array(p) for p in predictions))
+    expected = plain_loss(arrays, boxes, class_ids, owner.numpy(), config)
+    assert [float(v) for v in got] == pytest.approx(expected, rel=1e-3)
+
+
+def test_an_ignored_object_protects_what_overlaps_it():
+    """The same boxes cost objectness when nothing is there, and not where a difficult one is."""
+    predictions, boxes, class_ids, _ = example()
+    boxes[:] = 0
+    class_ids[:] = -1
+    nobody = tf.fill([2, predictions.boxes.shape[1]], -1)
+    args = (tf.constant(class_ids), nobody, LossConfig())
+    empty = detection_loss(predictions, tf.constant(boxes), *args)
+    boxes[0, 0] = np.array(predictions.boxes)[0, 100]
+    protected = detection_loss(predictions, tf.constant(boxes), *args)
+    assert float(protected.objectness) < float(empty.objectness)
+    assert float(protected.box) == float(protected.classes) == 0
+
+
+def test_a_batch_without_objects_is_finite_and_moderate():
+    predictions, boxes, class_ids, _ = example()
+    nobody = tf.fill([2, predictions.boxes.shape[1]], -1)
+    losses = detection_loss(
+        predictions, tf.zeros_like(boxes), tf.fill(class_ids.shape, -1), nobody, LossConfig()
+    )
+    per_image = predictions.boxes.shape[1] * 0.9
+    assert 0 < float(losses.total) < per_image
+
+
+def test_padding_changes_nothing():
+    predictions, boxes, class_ids, owner = example()
+    wide = np.pad(boxes, ((0, 0), (0, 5), (0, 0)))
+    ids = np.pad(class_ids, ((0, 0), (0, 5)), constant_values=-1)
+    a = detection_loss(predictions, tf.constant(boxes), tf.constant(class_ids), owner, LossConfig())
+    again = assign(tf.constant(wide), tf.constant(ids), GRIDS, ANCHORS)
+    b = detection_loss(predictions, tf.constant(wide), tf.constant(ids), again, LossConfig())
+    assert np.array_equal(owner, again)
+    assert [float(v) for v in a] == [float(v) for v in b]
+
+
+def test_gradients_reach_every_output_and_only_through_predictions():
+    rng = np.random.default_rng(0)
+    raw = [tf.Variable(rng.normal(0, 0.5, (2, h, w, 24)).astype("f4")) for h, w in GRIDS]
+    _, boxes, class_ids, owner = example()
+    with tf.GradientTape() as tape:
+        losses = detection_loss(
+            decode(raw, ANCHORS), tf.constant(boxes), tf.constant(class_ids), owner, LossConfig()
+        )
+    gradients = tape.gradient(losses.total, raw)
+    flat = np.concatenate([np.array(g).reshape(2, -1, 8) for g in gradients], axis=1)
+    assert np.isfinite(flat).all()
+    positive = owner.numpy() >= 0
+    assert (np.abs(flat[positive]).sum(axis=0) > 0).all()  # x, y, w, h, objectness, classes
+    assert (flat[~positive][:, [0, 1, 2, 3, 5, 6, 7]] == 0).all()

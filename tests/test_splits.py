@@ -1,0 +1,119 @@
+"""Splits are exact in size, fair by class, and the same wherever they are made."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.data.splits import hold_out, read_split, stratified_split, write_split
+from utils.errors import UserError
+
+LABELS = st.dictionaries(
+    st.text(min_size=1, max_size=8), st.lists(st.sampled_from("abcd"), max_size=5), max_size=60
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(labels=LABELS, seed=st.integers(0, 5))
+def test_every_photo_is_in_one_part(labels, seed):
+    parts = stratified_split(labels, seed=seed)
+    assert list(parts) == ["train", "val", "test"]
+    assert sorted(stem for stems in parts.values() for stem in stems) == sorted(labels)
+    assert all(list(stems) == sorted(stems) for stems in parts.values())
+    if len(labels) >= 3:
+        assert all(parts.values())
+    for stems, share in zip(parts.values(), (0.7, 0.1, 0.2), strict=True):
+        assert abs(len(stems) - share * len(labels)) <= 1.7
+
+
+@settings(max_examples=50, deadline=None)
+@given(labels=LABELS, shuffle=st.randoms(use_true_random=False))
+def test_the_order_of_files_and_labels_does_not_matter(labels, shuffle):
+    mixed = list(labels.items())
+    shuffle.shuffle(mixed)
+    mixed = {stem: shuffle.sample(names, len(names)) for stem, names in mixed}
+    assert stratified_split(mixed) == stratified_split(labels)
+
+
+def test_known_split():
+    """A change of this is a change of everybody's splits."""
+    labels = {f"photo{i}": ["cat"] if i % 3 else ["dog", "cat"] for i in range(10)}
+    assert stratified_split(labels, seed=0)["test"] == KNOWN_TEST
+
+
+KNOWN_TEST = ("photo6", "photo8")
+
+
+def test_classes_are_spread_by_their_shares():
+    rng = random.Random(0)
+    often = {"common": 0.9, "half": 0.5, "rare": 0.05, "rarest": 0.01}
+    labels = {str(i): [n for n, p in often.items() if rng.random() < p] for i in range(2000)}
+    total = Counter(name for names in labels.values() for name in names)
+    for stems, share in zip(stratified_split(labels).values(), (0.7, 0.1, 0.2), strict=True):
+        count = Counter(name for stem in stems for name in labels[stem])
+        for name in often:
+            assert abs(count[name] - share * total[name]) <= 2 + 0.01 * total[name]
+
+
+def test_photos_without_objects_are_spread_too():
+    labels = {str(i): [] if i < 50 else ["cat"] for i in range(100)}
+    empty = [sum(not labels[s] for s in stems) for stems in stratified_split(labels).values()]
+    assert empty == [35, 5, 10]
+
+
+def test_twenty_photos():
+    parts = stratified_split({str(i): ["cat"] for i in range(20)})
+    assert [len(stems) for stems in parts.values()] == [14, 2, 4]
+
+
+def test_another_seed_another_split():
+    labels = {str(i): ["cat"] for i in range(100)}
+    assert stratified_split(labels, seed=0) != stratified_split(labels, seed=1)
+
+
+@pytest.mark.parametrize("fractions", [{"a": 0.5}, {"a": 1.5, "b": -0.5}, {"a": 1.0, "b": 0.0}])
+def test_fractions_must_make_sense(fractions):
+    with pytest.raises(ValueError, match="fractions"):
+        stratified_split({"a": []}, fractions)
+
+
+@settings(max_examples=50, deadline=None)
+@given(labels=LABELS)
+def test_hold_out_is_a_tenth_and_never_nothing(labels):
+    if len(labels) < 2:
+        with pytest.raises(UserError, match="too few"):
+            hold_out(labels)
+        return
+    kept, held = hold_out(labels)
+    assert sorted(kept + held) == sorted(labels)
+    assert kept
+    assert 1 <= len(held) <= max(1, len(labels) / 10 + 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=8))))
+def test_split_files_round_trip(tmp_path_factory, splits):
+    path = tmp_path_factory.mktemp("split") / "split.json"
+    write_split(path, splits)
+    assert read_split(path) == {name: tuple(stems) for name, stems in splits.items()}
+
+
+def test_numbers_and_undecodable_names_stay_text(tmp_path):
+    splits = {"train": ("000001", "1e5", "no", "caf\udce9")}
+    write_split(tmp_path / "split.json", splits)
+    assert read_split(tmp_path / "split.json") == splits
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"train": "a"}', '{"train": [1]}', "[" * 10**5])
+def test_what_is_no_split_file(tmp_path, content):
+    path = tmp_path / "split.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"split\.json"):
+        read_split(path)
+
+
+def test_missing_split_file(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.json"):
+        read_split(tmp_path / "gone.json")

@@ -1,0 +1,256 @@
+"""Train a detector on a folder of labelled photos. ``python train.py --help`` tells how."""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.monotonic()  # --minutes counts from here
+
+import math  # noqa: E402
+import sys  # noqa: E402
+from dataclasses import asdict  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from utils.cli import INTERRUPTED, OK, parse, run, to_mapping  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+from utils.training.config import TrainConfig  # noqa: E402
+
+DESCRIPTION = """\
+Train a detector on photos labelled in Pascal VOC XML.
+
+The folder is taken as it is: Annotations/ and JPEGImages/ with or without ImageSets/Main, a
+VOCdevkit, or photos and XML files side by side. Without split lists a tenth of the photos is held
+out for validation and two tenths for testing."""
+
+EPILOG = """\
+examples:
+  python train.py --data photos --minutes 20
+  python train.py --data photos --backbone efficientnet_lite0 --epochs 60 --out runs/mine
+  python train.py --data VOCdevkit --split 2007:trainval,2012:trainval --epochs 40
+  python train.py --data photos --out runs/mine --resume
+
+then:
+  python get_map.py --weights runs/mine/best.keras --data photos --split test
+  python predict.py --weights runs/mine/best.keras new_photos/"""
+
+DEFAULT_EPOCHS = 100
+DEFAULT_RATES = {"adamw": 1e-3, "sgd": 1e-2}
+
+
+def main(argv: list[str]) -> int:
+    config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
+    if config.resume and config.out is None:
+        raise UserError("--resume needs --out, the run directory to go on with")
+
+    # TensorFlow takes seconds to import: not before the options are known to be good.
+    import keras
+
+    from utils.data.augment import NO_AUGMENTATION, AugmentConfig
+    from utils.data.pipeline import TrainingSamples, training_batches
+    from utils.training import build, plots
+    from utils.training.data import anchors_for, load_training_data, write_provenance
+    from utils.training.device import use_device
+    from utils.training.history import History
+    from utils.training.run_directory import RunDirectory, next_free
+    from utils.training.schedule import Plan
+    from utils.training.state import load_state
+    from utils.training.step import Optimizers
+    from utils.training.trainer import Trainer
+
+    device = use_device(config.device)
+    keras.utils.set_random_seed(config.seed)
+
+    # What to learn from, and the network. Whatever is wrong with the input is found out here,
+    # before anything is written.
+    checkpoint = build.load_checkpoint(config.weights) if config.weights else None
+    input_size = build.input_size_for(config.input_size, checkpoint)
+    train, val, chosen = load_training_data(config, checkpoint)
+    if checkpoint:
+        model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
+    else:
+        anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
+        model = build.new_detector(
+            config.backbone, config.backbone_weights, train.classes, input_size, anchors
+        )
+
+    # The run directory.
+    directory = RunDirectory.open(
+        config.out or next_free(Path("runs/train"), config.data.resolve().name),
+        resume=config.resume,
+    )
+    directory.write_config(to_mapping(config))
+    directory.log(
+        f"{len(train)} training and {len(val)} validation photos ({chosen.train}; {chosen.val}), "
+        f"{len(train.classes)} classes: {', '.join(train.classes)}"
+    )
+    directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
+    directory.log(anchors_note)
+    plots.draw_labels(directory.labels, train, model.anchors, input_size)
+    model.metadata = {
+        "training": to_mapping(config),
+        **write_provenance(directory.split, config, train, val, chosen),
+    }
+
+    # How long, how fast, and what learns.
+    plan = Plan(
+        steps_per_epoch=math.ceil(len(train) / config.batch_size),
+        epochs=config.epochs or (None if config.minutes else DEFAULT_EPOCHS),
+        seconds=config.minutes * 60 if config.minutes else None,
+        freeze_epochs=config.freeze_epochs,
+        started=STARTED,
+    )
+    pretrained = checkpoint is not None or config.backbone_weights != "none"
+    optimizers = Optimizers(
+        config.optimizer,
+        rate=config.learning_rate or DEFAULT_RATES[config.optimizer],
+        backbone_rate=config.backbone_rate if pretrained else 1.0,
+        decay=config.weight_decay,
+    )
+    trainer = Trainer(model, optimizers, pretrained=pretrained, frozen_stages=config.frozen_stages)
+    history = History()
+    if config.resume and directory.state.exists():
+        facts = load_state(directory.state, trainer.variables())
+        history, plan.spent = History(**facts["history"]), facts["seconds"]
+        directory.log(f"going on after epoch {history.epoch}")
+    elif config.resume:
+        directory.log(f"nothing to resume in {directory.path}; starting afresh")
+    augmentation = AugmentConfig() if config.augmentation == "full" else NO_AUGMENTATION
+    samples = TrainingSamples(train, input_size, config.seed, augmentation)
+    batches = iter(training_batches(samples, config.batch_size, first_step=history.step))
+    directory.log(
+        f"training {model.backbone_name} at {input_size}×{input_size} on {device} for "
+        f"{_length(plan)}, batches of {config.batch_size}; files go to {directory.path}"
+    )
+
+    # Training.
+    plan.begin(history.step)
+    try:
+        while plan.progress(history.step) < 1:
+            row = train_epoch(trainer, batches, plan, history)
+            if plan.evaluation_due(history):
+                evaluate(trainer, val, plan, history, directory)
+            directory.log(_describe(row, plan, history))
+            record_epoch(trainer, plan, history, directory)
+    except KeyboardInterrupt:
+        trainer.save(directory.last)
+        directory.warn(
+            f"interrupted after epoch {history.epoch}; the weights of this moment are in "
+            f"{directory.last}; to go on: --out {directory.path} --resume"
+        )
+        return INTERRUPTED
+
+    # What is left behind.
+    for message in samples.unreadable.values():
+        directory.warn(f"{message}; other photos stood in for it")
+    trainer.save(directory.last)
+    directory.log(
+        f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {history.best_ap:.3f} in epoch "
+        f"{history.best_epoch}, checkpoint {directory.best}"
+    )
+    return OK
+
+
+def train_epoch(trainer, batches, plan, history) -> dict:
+    """Train to the end of the epoch, or of the run. Returns the epoch's row of numbers."""
+    from tqdm import tqdm
+
+    from utils.training.schedule import learning_rate
+
+    began, losses, photos, waited = time.monotonic(), [], 0, 0.0
+    bar = tqdm(
+        total=plan.steps_per_epoch,
+        desc=f"epoch {history.epoch + 1}",
+        unit="step",
+        leave=False,
+        dynamic_ncols=True,
+        disable=None,  # no bar where nobody watches
+    )
+    with bar:
+        for _ in range(plan.steps_per_epoch):
+            progress = plan.progress(history.step)
+            if progress >= 1 and losses:
+                break
+            trainer.set_backbone_frozen(plan.backbone_frozen(history.step, progress))
+            asked = time.monotonic()
+            batch = next(batches)
+            waited += time.monotonic() - asked
+            rate = learning_rate(progress)
+            losses.append(trainer.step(batch, history.step + 1, rate))
+            history.step += 1
+            photos += len(batch[0])
+            if not bar.disable and len(losses) % 5 == 1:  # reading a loss waits for the device
+                total, box, objectness, classes = (float(x) for x in losses[-1])
+                bar.set_postfix_str(
+                    f"loss {total:.2f} (box {box:.2f}, objectness {objectness:.2f}, classes "
+                    f"{classes:.2f}), {_time(plan.seconds_left(history.step))} left",
+                    refresh=False,
+                )
+            bar.update()
+    seconds = time.monotonic() - began
+    row = history.close_epoch(
+        losses,
+        step=history.step,
+        learning_rate=rate * trainer.optimizers.rates["head"],
+        photos_per_second=photos / seconds,
+        waiting_for_data=waited / seconds,
+    )
+    if row["skipped_steps"] == len(losses):
+        raise UserError(
+            f"the loss was not finite in any of the {len(losses)} steps of epoch {history.epoch}; "
+            f"start again with a --learning-rate below {trainer.optimizers.rates['head']:g}"
+        )
+    return row
+
+
+def evaluate(trainer, val, plan, history, directory) -> None:
+    """Score the averaged weights on the validation photos; keep them if they are the best."""
+    began = time.monotonic()
+    metrics = trainer.evaluate(val, on_unreadable=directory.warn)
+    coco = metrics["coco"]
+    history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
+    history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
+    if history.is_best(coco["AP"]):
+        trainer.save(directory.best)
+    plan.note_evaluation(time.monotonic() - began)
+
+
+def record_epoch(trainer, plan, history, directory) -> None:
+    """Write down the epoch: what ``--resume`` needs, the table and the curves."""
+    from utils.training.plots import draw_curves
+    from utils.training.state import save_state
+
+    facts = {"history": asdict(history), "seconds": plan.elapsed()}
+    save_state(directory.state, trainer.variables(), facts)
+    directory.write_metrics(history.rows)
+    draw_curves(directory.curves, history.rows)
+
+
+def _describe(row, plan, history) -> str:
+    """The epoch as one line of the log."""
+    of = f"/{plan.epochs}" if plan.epochs else ""
+    text = f"epoch {row['epoch']}{of}: loss {row['loss']:.3f}"
+    if row["skipped_steps"]:
+        text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
+    if "AP" in row:
+        text += f", AP50 {row['AP50']:.3f}, AP {row['AP']:.3f}"
+        text += " (best so far)" if history.best_epoch == row["epoch"] else ""
+    text += f", {row['photos_per_second']:.1f} photos/s"
+    return f"{text}, {_time(plan.seconds_left(history.step))} left"
+
+
+def _length(plan) -> str:
+    parts = [f"{plan.epochs} epochs"] if plan.epochs else []
+    parts += [f"{plan.seconds / 60:g} minutes"] if plan.seconds else []
+    return " or ".join(parts)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown time"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

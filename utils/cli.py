@@ -1,0 +1,536 @@
+"""What all commands share: options from a dataclass, ``--config FILE.yaml``, and exit statuses.
+
+A command describes its options as a dataclass of :func:`option` fields, reads them with
+:func:`parse`, and is started by :func:`run`::
+
+    @dataclass(frozen=True)
+    class Config:
+        weights: Path = option(help="checkpoint to use", metavar="FILE")
+        conf: float = option(0.25, help="lowest score that is kept", low=0, high=1)
+
+    def main(argv: list[str]) -> int:
+        config = parse(Config, argv, "Find objects in pictures.")
+        ...
+
+    if __name__ == "__main__":
+        sys.exit(run(main))
+
+Nothing heavy is imported here or at the top of a script, so that ``--help`` and usage errors
+answer at once; TensorFlow is imported inside ``main``, after the options are known to be good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import errno
+import math
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from utils.errors import UserError
+
+ConfigClass = TypeVar("ConfigClass")
+
+OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of every command
+
+
+def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
+    """Call ``main`` with the arguments and return the exit status of the command.
+
+    A :class:`UserError` becomes one message on stderr and status 2; Ctrl-C becomes 130. A full
+    disk or a missing permission is the user's to mend too. Anything else is a bug and keeps its
+    traceback.
+    """
+    quiet_tensorflow()
+    try:
+        return main(list(sys.argv[1:] if argv is None else argv)) or OK
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{os.strerror(error.errno)}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+_MENDABLE = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's start-up chatter off the terminal. Call before TensorFlow is imported.
+
+    This is the one place that does so. ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment wins and
+    brings the messages back.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def option(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str,
+    metavar: str | None = None,
+    choices: Sequence[Any] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    parse: Callable[[str], Any] | None = None,
+    positional: bool = False,
+    nargs: str | int | None = None,
+    group: str | None = None,
+) -> Any:
+    """A dataclass field that is a command-line option.
+
+    Args:
+        default: value when neither the command line nor ``--config`` gives one; without it the
+            option is required.
+        help: one sentence with units; the default is appended.
+        metavar: stands for the value in ``--help``, for instance ``FILE``.
+        choices: the values allowed.
+        low, high: bounds of a number, both allowed themselves.
+        parse: text → value for values with a syntax of their own; raises ``ValueError`` with a
+            message that completes "--name: …".
+        positional: an argument without ``--name``; the field's name is its key in YAML.
+        nargs: argparse's count for fields that are tuples; ``+`` if left out.
+        group: heading under which ``--help`` lists the option.
+    """
+    metadata = {
+        "help": help,
+        "metavar": metavar,
+        "choices": choices,
+        "low": low,
+        "high": high,
+        "parse": parse,
+        "positional": positional,
+        "nargs": nargs,
+        "group": group,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def parse(
+    config_class: type[ConfigClass],
+    argv: Sequence[str],
+    description: str = "",
+    epilog: str = "",
+    *,
+    prog: str | None = None,
+) -> ConfigClass:
+    """Command line and ``--config`` file → an instance of the dataclass.
+
+    The command line wins over the file, the file over the defaults. ``-`` and ``_`` in names are
+    the same in both.
+
+    Raises:
+        UserError: an unknown option or key, a value of the wrong type or out of bounds, a
+            required option left out.
+        SystemExit: with status 0, after ``--help``.
+    """
+    specs = _specs(config_class)
+    argv = _with_dashes(argv)
+    from_file = _read_config_file(argv, specs)
+    parser = _build_parser(specs, set(from_file), description, epilog, prog)
+    given, unknown = parser.parse_known_intermixed_args(argv)
+    if unknown:
+        parser.error(_unknown_option(unknown, specs))
+    values = {**from_file, **vars(given)}
+    values.pop("config", None)
+    return config_class(**values)
+
+
+def given_options(config_class: type, argv: Sequence[str]) -> set[str]:
+    """Names of the fields that the command line or the ``--config`` file gives, defaults left out.
+
+    For commands whose behaviour depends on whether a value was asked for or merely defaulted.
+    Call it with arguments that :func:`parse` has accepted.
+    """
+    specs = _specs(config_class)
+    argv = _with_dashes(argv)
+    from_file = _read_config_file(argv, specs)
+    parser = _build_parser(specs, set(from_file), "", "", None)
+    given, _ = parser.parse_known_intermixed_args(argv)
+    return (set(from_file) | set(vars(given))) - {"config"}
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """A configuration as plain values by option name; as YAML it can be given to ``--config``."""
+    return {
+        field.name.replace("_", "-"): _plain(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if field.init
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+# Fields → options ------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Spec:
+    """One field, understood: what its text means and what is allowed."""
+
+    name: str  # of the field
+    kind: type  # bool, int, float, str or Path: of the value or of each item
+    many: bool  # a tuple of values
+    optional: bool  # None is allowed
+    default: Any
+    metadata: typing.Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """How messages and YAML call it."""
+        if self.metadata.get("positional"):
+            return self.metadata.get("metavar") or self.name
+        return f"--{self.key}"
+
+    @property
+    def key(self) -> str:
+        return self.name.replace("_", "-")
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+    def from_text(self, text: str) -> Any:
+        """One value from the command line; ``ValueError`` completes "--name: …"."""
+        return (
+            self._checked(self.metadata["parse"](text))
+            if self.metadata.get("parse")
+            else (self._checked(_from_text(self.kind, text)))
+        )
+
+    def from_yaml(self, value: Any) -> Any:
+        """The whole value from a YAML file; ``ValueError`` completes "--name: …"."""
+        if value is None and self.optional:
+            return None
+        if self.many:
+            items = value if isinstance(value, list) else [value]
+            return tuple(self._item_from_yaml(item) for item in items)
+        return self._item_from_yaml(value)
+
+    def _item_from_yaml(self, value: Any) -> Any:
+        if isinstance(value, bool):
+            if self.kind is not bool:
+                raise ValueError(
+                    f"{_yaml_text(value)} is not {_KINDS[self.kind]}; quote it if "
+                    "it is meant as text"
+                )
+            return value
+        if not isinstance(value, (str, int, float)) or self.kind is bool:
+            raise ValueError(f"{_yaml_text(value)} is not {_KINDS[self.kind]}")
+        # Text and numbers pass through the same reading as on the command line: YAML reads 1e-3
+        # as text, and 2007 as a number where the name of a split is meant.
+        return self.from_text(str(value))
+
+    def _checked(self, value: Any) -> Any:
+        choices = self.metadata.get("choices")
+        if choices is not None and value not in choices:
+            raise ValueError(
+                f"{str(value)!r} is not one of {', '.join(map(str, choices))}"
+                f"{_did_you_mean(str(value), map(str, choices))}"
+            )
+        low, high = self.metadata.get("low"), self.metadata.get("high")
+        if isinstance(value, (int, float)):
+            if low is not None and not value >= low:
+                raise ValueError(f"{value} is less than {low}")
+            if high is not None and not value <= high:
+                raise ValueError(f"{value} is more than {high}")
+        return value
+
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+}
+
+
+def _from_text(kind: type, text: str) -> Any:
+    if kind is str:
+        return text
+    if kind is Path:
+        if not text:
+            raise ValueError("the path is empty")
+        return Path(text).expanduser()
+    try:
+        value = kind(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not {_KINDS[kind]}") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite number")
+    return value
+
+
+def _specs(config_class: type) -> list[_Spec]:
+    hints = typing.get_type_hints(config_class)
+    return [
+        _Spec(
+            field.name,
+            *_understand(field.name, hints[field.name]),
+            _default(field),
+            field.metadata,
+        )
+        for field in dataclasses.fields(config_class)
+        if field.init
+    ]
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _understand(name: str, hint: Any) -> tuple[type, bool, bool]:
+    """A type annotation → (kind, many, optional)."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(hint) if part is not type(None)]
+        if len(parts) < len(typing.get_args(hint)) and len(parts) == 1:
+            kind, many, _ = _understand(name, parts[0])
+            return kind, many, True
+        if parts and all(part in _KINDS for part in parts):
+            return str, False, len(parts) < len(typing.get_args(hint))  # metadata "parse" decides
+    elif typing.get_origin(hint) in (tuple, list):
+        kind, _, _ = _understand(name, typing.get_args(hint)[0])
+        return kind, True, False
+    elif hint in _KINDS:
+        return hint, False, False
+    raise TypeError(f"field {name}: an option cannot be of type {hint}")
+
+
+# The command line ------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> typing.NoReturn:
+        raise UserError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+def _build_parser(
+    specs: list[_Spec], in_file: set[str], description: str, epilog: str, prog: str | None
+) -> _Parser:
+    """The parser; what is not given on the command line is absent from its result."""
+    parser = _Parser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    groups: dict[str, Any] = {}
+    for spec in specs:
+        title = spec.metadata.get("group")
+        if title and title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        _add_option(groups.get(title, parser), spec, given=spec.name in in_file)
+    parser.add_argument(
+        "--config",
+        metavar="FILE.yaml",
+        help="read options from this file, as `name: value` lines; the command line wins",
+    )
+    return parser
+
+
+def _add_option(parser: Any, spec: _Spec, *, given: bool) -> None:
+    text = _help(spec)
+    if spec.kind is bool:
+        _add_flag(parser, spec, text)
+        return
+    arguments: dict[str, Any] = {
+        "help": text,
+        "metavar": spec.metadata.get("metavar") or _metavar(spec),
+        "type": _argparse_type(spec),
+    }
+    if spec.metadata.get("positional"):
+        needed = spec.required and not given
+        if spec.many:
+            arguments["nargs"] = spec.metadata.get("nargs") or ("+" if needed else "*")
+        elif not needed:
+            arguments["nargs"] = "?"
+        parser.add_argument(spec.name, action=_store_action(spec), **arguments)
+        return
+    if spec.many:
+        arguments["nargs"] = spec.metadata.get("nargs") or "+"
+    required = spec.required and not given
+    parser.add_argument(
+        f"--{spec.key}",
+        dest=spec.name,
+        required=required,
+        action=_store_action(spec),
+        **arguments,
+    )
+
+
+def _add_flag(parser: Any, spec: _Spec, text: str) -> None:
+    """``--name`` and ``--no-name``, so that the command line can undo what a file says.
+
+    The negative is listed in the help only where the default is true.
+    """
+    shown = spec.default is True
+    parser.add_argument(
+        f"--{spec.key}", dest=spec.name, action="store_true", default=argparse.SUPPRESS, help=text
+    )
+    parser.add_argument(
+        f"--no-{spec.key}",
+        dest=spec.name,
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help=f"the opposite of --{spec.key}" if shown else argparse.SUPPRESS,
+    )
+
+
+def _store_action(spec: _Spec) -> Any:
+    return _StoreTuple if spec.many else "store"
+
+
+class _StoreTuple(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        if values:
+            setattr(namespace, self.dest, tuple(values))
+
+
+def _argparse_type(spec: _Spec) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return spec.from_text(text.removeprefix(_MARK))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _metavar(spec: _Spec) -> str:
+    choices = spec.metadata.get("choices")
+    if choices is not None and len(choices) <= 6:
+        return "|".join(map(str, choices))
+    return {Path: "PATH", int: "N", float: "X", str: spec.name.upper()}[spec.kind]
+
+
+def _help(spec: _Spec) -> str:
+    text = spec.metadata.get("help") or ""
+    choices = spec.metadata.get("choices")
+    if choices is not None and len(choices) > 6:
+        text += f"; one of {', '.join(map(str, choices))}"
+    if spec.required:
+        text += "" if spec.metadata.get("positional") else " (required)"
+    elif spec.kind is bool:
+        text += " (default: yes)" if spec.default else ""
+    elif spec.default not in (None, ()):
+        many = isinstance(spec.default, (tuple, list))
+        text += f" (default: {' '.join(map(str, spec.default)) if many else spec.default})"
+    return text.replace("%", "%%")
+
+
+def _with_dashes(argv: Sequence[str]) -> list[str]:
+    """``--input_size=x_y`` → ``--input-size=x_y``; what follows a bare ``--`` is not an option.
+
+    argparse forgets a bare ``--`` when options and positional arguments are mixed, so what looks
+    like an option behind it is marked, and :func:`_argparse_type` takes the mark off.
+    """
+    result: list[str] = []
+    for position, argument in enumerate(argv):
+        if argument == "--":
+            rest = argv[position + 1 :]
+            return [*result, "--", *(_MARK * item.startswith("-") + item for item in rest)]
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            argument = name.replace("_", "-") + equals + value
+        result.append(argument)
+    return result
+
+
+_MARK = "\0"  # cannot occur in an argument of a process
+
+
+def _unknown_option(unknown: list[str], specs: list[_Spec]) -> str:
+    name = next((item for item in unknown if item.startswith("-")), unknown[0])
+    name = name.partition("=")[0]
+    if not name.startswith("-"):
+        return f"unexpected argument {name!r}"
+    names = ["--config", *(spec.label for spec in specs)]
+    return f"there is no option {name}{_did_you_mean(name, names)}"
+
+
+def _did_you_mean(name: str, names: typing.Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+# The configuration file ------------------------------------------------------------------------
+
+
+def _read_config_file(argv: Sequence[str], specs: list[_Spec]) -> dict[str, Any]:
+    """Values by field name from the file that ``--config`` names; empty without one."""
+    finder = _Parser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config")
+    path = finder.parse_known_args(list(argv))[0].config
+    if path is None:
+        return {}
+    by_key = {spec.key: spec for spec in specs}
+    values: dict[str, Any] = {}
+    for name, value in _load_yaml(path).items():
+        key = str(name).replace("_", "-")
+        if key not in by_key:
+            raise UserError(f"{path}: there is no option {str(name)!r}{_did_you_mean(key, by_key)}")
+        spec = by_key[key]
+        if spec.name in values:
+            raise UserError(f"{path}: {key!r} is given twice")
+        try:
+            values[spec.name] = spec.from_yaml(value)
+        except ValueError as error:
+            raise UserError(f"{path}: {name}: {error}") from None
+    return values
+
+
+def _load_yaml(path: str) -> dict[Any, Any]:
+    import yaml  # only those who use a file pay for the parser
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file in UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(
+            f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}"
+        ) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected lines of `name: value`")
+    return content
+
+
+def _yaml_text(value: Any) -> str:
+    if value is None:
+        return "an empty value"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else str(value)

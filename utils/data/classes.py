@@ -1,0 +1,34 @@
+"""The classes file: one name a line, in the order of the class ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from utils.errors import UserError
+
+
+def read_classes(path: str | Path) -> tuple[str, ...]:
+    """Read class names; blank lines and lines that start with ``#`` are left out.
+
+    Raises:
+        UserError: the file is missing, no text, empty, or names a class twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a classes file ({error})") from error
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        name = " ".join(line.split())
+        if not name or name.startswith("#"):
+            continue
+        if not name.isprintable():
+            raise UserError(f"{path}, line {number}: {name!r} is not a class name")
+        if name in lines:
+            raise UserError(
+                f"{path}, line {number}: class {name!r} stands in line {lines[name]} already"
+            )
+        lines[name] = number
+    if not lines:
+        raise UserError(f"{path}: holds no class name; it takes one a line")
+    return tuple(lines)

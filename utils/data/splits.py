@@ -1,0 +1,133 @@
+"""Seeded, stratified splits of a dataset, and the file in which a run writes its split down.
+
+``stratified_split`` is pure: the same photos, labels and seed give the same split on any machine
+and in any order of the input, because the only randomness is a hash of seed and stem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.files import atomic_write
+
+DEFAULT_FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
+HOLD_OUT = 0.1  # of a training split that has no validation images of its own
+
+
+def stratified_split(
+    labels: Mapping[str, Collection[str]],
+    fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
+    *,
+    seed: int = 0,
+) -> dict[str, tuple[str, ...]]:
+    """Divide photos so that every part has its share of every class.
+
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): the class with the fewest
+    photos left is dealt out first, each photo to the part that lacks most of that class. Here the
+    parts' sizes are exact, and none is empty while there are photos enough.
+
+    Args:
+        labels: for each stem the classes that the photo shows; photos without any are spread too.
+        fractions: for each part its share; together 1.
+        seed: another seed, another split.
+
+    Returns:
+        for each part its stems, sorted.
+    """
+    if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) <= 0:
+        raise ValueError(f"fractions must be positive and sum to 1: {dict(fractions)}")
+    parts = list(fractions)
+    room = dict(zip(parts, _sizes(len(labels), list(fractions.values())), strict=True))
+    waiting = {  # class → stems in a shuffled order; "" stands for the photos without objects
+        name: dict.fromkeys(stems) for name, stems in _stems_by_class(labels, seed).items()
+    }
+    wanted = {
+        name: {part: len(stems) * fractions[part] for part in parts}
+        for name, stems in waiting.items()
+    }
+    result: dict[str, list[str]] = {part: [] for part in parts}
+    while waiting:
+        rarest = min(waiting, key=lambda name: (len(waiting[name]), name))
+        for stem in list(waiting[rarest]):
+            part = max(
+                (part for part in parts if room[part]),
+                key=lambda part: (wanted[rarest][part], room[part]),
+            )
+            result[part].append(stem)
+            room[part] -= 1
+            for name in set(labels[stem]) or {""}:
+                wanted[name][part] -= 1
+                del waiting[name][stem]
+        waiting = {name: stems for name, stems in waiting.items() if stems}
+    return {part: tuple(sorted(stems)) for part, stems in result.items()}
+
+
+def hold_out(
+    labels: Mapping[str, Collection[str]], fraction: float = HOLD_OUT, *, seed: int = 0
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(kept, held out): a stratified ``fraction`` of the photos set aside, one at the least.
+
+    Raises:
+        UserError: fewer than two photos.
+    """
+    if len(labels) < 2:
+        raise UserError(
+            f"{len(labels)} labelled photo is too few to set validation images aside; "
+            "at least 2 are needed"
+        )
+    parts = stratified_split(labels, {"train": 1 - fraction, "val": fraction}, seed=seed)
+    return parts["train"], parts["val"]
+
+
+def write_split(path: str | Path, splits: Mapping[str, Sequence[str]]) -> None:
+    """Write named lists of stems, atomically, as JSON (which YAML readers understand too)."""
+    with atomic_write(path) as file:
+        json.dump({name: list(stems) for name, stems in splits.items()}, file, indent=1)
+        file.write("\n")
+
+
+def read_split(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Read what ``write_split`` wrote.
+
+    Raises:
+        UserError: the file is missing or does not hold named lists of stems.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as a split file ({error})") from error
+    if not isinstance(content, dict) or not all(
+        isinstance(stems, list) and all(isinstance(stem, str) for stem in stems)
+        for stems in content.values()
+    ):
+        raise UserError(f"{path}: a split file holds named lists of photo names, nothing else")
+    return {name: tuple(stems) for name, stems in content.items()}
+
+
+def _sizes(count: int, fractions: Sequence[float]) -> list[int]:
+    """Whole sizes that sum to ``count``, nearest to the shares, none 0 while photos last."""
+    exact = [count * fraction for fraction in fractions]
+    sizes = [int(share + 1e-9) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: (sizes[i] - exact[i], i))
+    for i in by_remainder[: count - sum(sizes)]:
+        sizes[i] += 1
+    for i, size in enumerate(sizes):
+        largest = max(range(len(sizes)), key=lambda j: sizes[j])
+        if size == 0 and sizes[largest] > 1:
+            sizes[i], sizes[largest] = 1, sizes[largest] - 1
+    return sizes
+
+
+def _stems_by_class(labels: Mapping[str, Collection[str]], seed: int) -> dict[str, list[str]]:
+    def shuffled(stem: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{stem}".encode("utf-8", "surrogatepass")).digest()
+
+    stems_by_class: dict[str, list[str]] = {}
+    for stem in sorted(labels, key=shuffled):
+        for name in set(labels[stem]) or {""}:
+            stems_by_class.setdefault(name, []).append(stem)
+    return stems_by_class

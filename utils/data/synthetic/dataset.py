@@ -1,0 +1,176 @@
+"""Writing a generated dataset as a VOC folder.
+
+``Annotations/ JPEGImages/ ImageSets/Main/{train,val,trainval,test}.txt classes.txt`` and
+``synthetic.json``, which says with which numbers the folder was made and whether it is finished.
+A finished folder is left as it is; an unfinished one is continued with the scenes it lacks, since
+a scene depends on nothing but its seed, split and index.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from utils.data.synthetic.scenes import SPLIT_IDS, draw_scene
+from utils.data.synthetic.signs import CLASSES
+from utils.data.voc_writer import write_voc_annotation, write_voc_list
+from utils.errors import UserError
+from utils.files import atomic_write
+
+GENERATOR_VERSION = 1  # raised when the same numbers no longer give the same scenes
+MANIFEST = "synthetic.json"
+JPEG_QUALITY = 90
+FEW = 16  # so few scenes are drawn sooner than worker processes start
+
+Job = tuple[str, int]  # split, index
+
+
+def write_dataset(
+    out: Path, *, train: int, val: int, test: int, seed: int = 0, workers: int | None = None
+) -> bool:
+    """Draw the scenes and write them under ``out`` as VOC, with a progress bar on stderr.
+
+    Args:
+        out: the folder; made if missing.
+        train, val, test: number of scenes in each split.
+        seed: other seeds give other scenes throughout.
+        workers: processes that draw; all cores when None. The files do not depend on it.
+
+    Returns:
+        False when ``out`` already held this dataset, finished, and nothing was written.
+
+    Raises:
+        UserError: a number is out of range, or ``out`` holds something else.
+    """
+    out = Path(out)
+    counts = {"train": train, "val": val, "test": test}
+    _check_numbers(counts, seed, workers)
+    manifest = {"generator": GENERATOR_VERSION, "seed": seed, **counts}
+    if _is_finished(out, manifest):
+        return False
+    _write_manifest(out, manifest, finished=False)
+    stems = {split: [stem(split, i) for i in range(counts[split])] for split in SPLIT_IDS}
+    _draw_missing(out, counts, seed, _worker_count(workers))
+    for split, names in stems.items():
+        write_voc_list(out, split, names)
+    write_voc_list(out, "trainval", sorted(stems["train"] + stems["val"]))
+    with atomic_write(out / "classes.txt") as file:
+        file.writelines(f"{name}\n" for name in CLASSES)
+    _write_manifest(out, manifest, finished=True)
+    return True
+
+
+def stem(split: str, index: int) -> str:
+    """Name of a scene's files without ending."""
+    return f"{split}_{index:05d}"
+
+
+def write_scene(out: Path, seed: int, job: Job) -> None:
+    """Draw one scene and write its picture, then its annotation: with both there, it is whole."""
+    split, index = job
+    scene = draw_scene(seed, split, index)
+    name = stem(split, index)
+    height, width = scene.image.shape[:2]
+    code = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with atomic_write(out / "JPEGImages" / f"{name}.jpg", "wb") as file:
+        file.write(code.tobytes())
+    write_voc_annotation(
+        out / "Annotations" / f"{name}.xml",
+        f"{name}.jpg",
+        width,
+        height,
+        scene.boxes,
+        scene.names,
+        scene.difficult,
+    )
+
+
+def _draw_missing(out: Path, counts: dict[str, int], seed: int, workers: int) -> None:
+    jobs = [(split, i) for split, count in counts.items() for i in range(count)]
+    missing = [
+        job
+        for job in jobs
+        if not (out / "Annotations" / f"{stem(*job)}.xml").exists()
+        or not (out / "JPEGImages" / f"{stem(*job)}.jpg").exists()
+    ]
+    done = _run(partial(write_scene, out, seed), missing, workers)
+    for _ in tqdm(
+        done, "drawing scenes", len(jobs), unit="scene", initial=len(jobs) - len(missing)
+    ):
+        pass
+
+
+def _run(work: partial, jobs: list[Job], workers: int) -> Iterator[None]:
+    """Do the jobs in this process or in several, yielding once for each one done."""
+    workers = min(workers, len(jobs) // FEW + 1)
+    if workers <= 1:
+        yield from map(work, jobs)
+        return
+    # Spawned, not forked: the caller may have threads running, TensorFlow's for instance.
+    with multiprocessing.get_context("spawn").Pool(workers, _quiet_worker) as pool:
+        yield from pool.imap_unordered(work, jobs, chunksize=4)
+
+
+def _quiet_worker() -> None:
+    """One thread a process, and Ctrl-C is the parent's to handle."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _worker_count(workers: int | None) -> int:
+    if workers is not None:
+        return workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))  # a container may own fewer cores than the machine has
+    return os.cpu_count() or 1
+
+
+def _check_numbers(counts: dict[str, int], seed: int, workers: int | None) -> None:
+    for split, count in counts.items():
+        if not 0 <= count <= 99_999:
+            raise UserError(f"--{split} {count}: the number of scenes must be from 0 to 99999.")
+    if not any(counts.values()):
+        raise UserError("--train, --val and --test are all 0: there is nothing to draw.")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: the seed must be 0 or more.")
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: at least one process must draw.")
+
+
+def _is_finished(out: Path, manifest: dict[str, int]) -> bool:
+    """Whether ``out`` holds this dataset whole; refuses a folder that holds something else."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; --out must be a folder.")
+    path = out / MANIFEST
+    if not path.exists():
+        if out.is_dir() and any(out.iterdir()):
+            raise UserError(
+                f"{out} is not empty and was not made by this command; choose another --out."
+            )
+        return False
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        finished = bool(found.pop("finished"))
+    except (OSError, ValueError, AttributeError, KeyError):
+        raise UserError(f"{path} cannot be read; remove {out} or choose another --out.") from None
+    if found != manifest:
+        made_with = ", ".join(f"{key} {value}" for key, value in found.items())
+        raise UserError(
+            f"{out} holds another generated dataset ({made_with}); "
+            "remove it or choose another --out."
+        )
+    return finished
+
+
+def _write_manifest(out: Path, manifest: dict[str, int], *, finished: bool) -> None:
+    with atomic_write(out / MANIFEST) as file:
+        json.dump({**manifest, "finished": finished}, file, indent=2)
+        file.write("\n")

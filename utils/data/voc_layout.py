@@ -1,0 +1,402 @@
+"""Finding photos, their XML and the split lists in the folder that somebody has: ``find_layout``.
+
+Understood are a VOC folder (``Annotations``, ``JPEGImages``, with or without ``ImageSets/Main``),
+a ``VOCdevkit`` with a folder for each year, and photos and XML side by side or under other usual
+names, in ``train``/``val``/``test`` folders or not.
+
+Photo and XML belong together when their paths are the same but for the suffix and for folders
+that only say what is in them (``images/night/7.jpg`` and ``annotations/night/7.xml``). Nothing
+outside the data folder is looked at, whatever links and XML say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from utils.data.voc_xml import read_annotation
+from utils.errors import UserError
+from utils.images import IMAGE_SUFFIXES
+
+IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "photos", "pictures", "pics")
+XML_FOLDERS = ("annotations", "annotation", "annots", "anns", "labels", "label", "xmls", "xml")
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+_FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photo with its XML; ``stem`` is unique in the layout."""
+
+    stem: str
+    image: Path
+    xml: Path
+
+
+@dataclass(frozen=True)
+class SplitList:
+    """The stems of one split, in the list's order, and what it names in vain."""
+
+    stems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a data folder holds.
+
+    Attributes:
+        root: the folder, without links.
+        entries: the photos that have an XML, by stem, in sorted order.
+        lists: split lists by name; in a devkit with their year (``2007:train``) and, joined over
+            the years, without (``train``). Empty where the folder has none.
+        years: the folders of a devkit, without their "VOC"; empty elsewhere.
+        notes: one sentence for each thing left out.
+    """
+
+    root: Path
+    entries: Mapping[str, Entry]
+    lists: Mapping[str, SplitList]
+    years: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def name(self, path: Path) -> str:
+        """A path for messages, relative to the data folder."""
+        return path.relative_to(self.root).as_posix()
+
+
+def find_layout(data: str | Path) -> Layout:
+    """Look through a data folder.
+
+    Raises:
+        UserError: no such folder, or none of its photos has a VOC XML.
+    """
+    root = _real_folder(Path(data))
+    scan = _Scan(root)
+    years = _years(scan)
+    parts = [_Part(scan, year, folder) for year, folder in sorted(years.items())]
+    if not any(part.pairs for part in parts):
+        raise UserError(_nothing_found(Path(data), scan, parts))
+
+    # A bare file stem where that is enough, else with its folders and its year.
+    bare = Counter(key.rsplit("/", 1)[-1] for part in parts for key in part.pairs)
+    entries: dict[str, Entry] = {}
+    for part in parts:
+        for key, (image, xml) in part.pairs.items():
+            stem = key.rsplit("/", 1)[-1]
+            if bare[stem] > 1:
+                stem = f"{part.year}/{key}" if part.year else key
+            part.stems[key] = stem
+            entries[stem] = Entry(stem, image, xml)
+
+    lists: dict[str, SplitList] = {}
+    for part in parts:
+        for name, found in part.split_lists().items():
+            if part.year:
+                lists[f"{part.year}:{name}"] = found
+            before = lists.get(name, SplitList(()))
+            lists[name] = SplitList(before.stems + found.stems, before.notes + found.notes)
+    return Layout(
+        root=root,
+        entries=dict(sorted(entries.items())),
+        lists=dict(sorted(lists.items())),
+        years=tuple(part.year for part in parts if part.year),
+        notes=tuple(scan.notes) + tuple(note for part in parts for note in part.notes),
+    )
+
+
+def _real_folder(data: Path) -> Path:
+    try:
+        if not data.exists():
+            raise UserError(f"{data}: no such folder")
+        if not data.is_dir():
+            raise UserError(f"{data}: is not a folder; --data takes the folder of photos and XML")
+        return data.resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{data}: cannot be opened ({error})") from error
+
+
+class _Scan:
+    """Walks below one root without ever leaving it, and notes the links that would lead out."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.notes: list[str] = []
+
+    def folders(self, folder: Path) -> list[Path]:
+        return sorted(Path(e.path) for e in self._entries(folder) if e.is_dir())
+
+    def files(self, folder: Path, suffixes: tuple[str, ...], deep: bool = True) -> list[Path]:
+        """Files with one of the suffixes, sorted; below ``folder`` as well when ``deep``."""
+        found: list[Path] = []
+        pending = [folder]
+        while pending:
+            for entry in self._entries(pending.pop()):
+                if entry.is_dir():
+                    # Links are not descended into: what they show inside the root is met anyway.
+                    if deep and not entry.is_symlink():
+                        pending.append(Path(entry.path))
+                elif entry.name.lower().endswith(suffixes) and entry.is_file():
+                    found.append(Path(entry.path))
+        return sorted(found)
+
+    def _entries(self, folder: Path) -> Iterable[os.DirEntry[str]]:
+        """What a folder holds, without hidden things and without links that lead out."""
+        try:
+            with os.scandir(folder) as listing:
+                entries = [entry for entry in listing if not _hidden(entry.name)]
+        except OSError as error:
+            self._note(f"{self._name(folder)}: cannot be listed ({error.strerror})")
+            return []
+        return [entry for entry in entries if not entry.is_symlink() or self._inside(entry)]
+
+    def _inside(self, entry: os.DirEntry[str]) -> bool:
+        target = Path(os.path.realpath(entry.path))
+        if target == self.root or self.root in target.parents:
+            return True
+        self._note(
+            f"{self._name(Path(entry.path))}: a link that leads out of the data folder; "
+            "not followed, copy what it points to"
+        )
+        return False
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def _years(scan: _Scan) -> dict[str, Path]:
+    """The year folders of a devkit by year; elsewhere the root itself under ""."""
+
+    def is_voc(folder: Path) -> bool:
+        names = {child.name.lower() for child in scan.folders(folder)}
+        return {"annotations", "jpegimages"} <= names
+
+    if is_voc(scan.root):
+        return {"": scan.root}
+    children = scan.folders(scan.root)
+    devkits = [scan.root, *(child for child in children if child.name.lower() == "vocdevkit")]
+    for devkit in devkits:
+        years = [child for child in scan.folders(devkit) if is_voc(child)]
+        if years:
+            return {re.sub("(?i)^voc(?=.)", "", year.name): year for year in years}
+    return {"": scan.root}
+
+
+class _Part:
+    """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists."""
+
+    def __init__(self, scan: _Scan, year: str, folder: Path) -> None:
+        self.year = year
+        self.folder = folder
+        self.scan = scan
+        self.notes: list[str] = []
+        self.pairs: dict[str, tuple[Path, Path]] = {}  # key → photo, XML
+        self.stems: dict[str, str] = {}  # key → stem in the layout, filled by find_layout
+        self.aliases: dict[str, str] = {}  # key of an XML → key of its photo, where they differ
+        self.images = self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS)
+        self.xmls = self._find((".xml",), XML_FOLDERS)
+        self._by_key = _grouped(self.images, self._key)
+        self._by_bare = _grouped(self.images, lambda path: _nfc(path.stem))
+        self._pair()
+
+    def _find(self, suffixes: tuple[str, ...], usual: tuple[str, ...]) -> list[Path]:
+        """The files under folders of a usual name; where there are none, under all."""
+        folders = [f for f in self.scan.folders(self.folder) if f.name.lower() in usual]
+        found = [path for folder in folders for path in self.scan.files(folder, suffixes)]
+        return found or self.scan.files(self.folder, suffixes)
+
+    def _key(self, path: Path) -> str:
+        return _key(path.relative_to(self.folder).parts[:-1], path.stem)
+
+    def _pair(self) -> None:
+        orphans = []
+        for xml in self.xmls:
+            candidates = self._by_key.get(self._key(xml)) or self._alone(_nfc(xml.stem))
+            if not candidates:
+                orphans.append(xml)
+            elif not self._claim(image := self._best(candidates, xml), xml):
+                other = self._name(self.pairs[self._key(image)][1])
+                self.notes.append(f"{self._name(xml)}: {other} describes the same photo; left out")
+        for xml in orphans:
+            self._pair_by_filename(xml)
+        for key, images in sorted(self._by_key.items()):
+            if key not in self.pairs:
+                self.notes += [f"{self._name(image)}: no XML; left out" for image in images]
+
+    def _alone(self, stem: str) -> list[Path]:
+        """The one photo of that file stem, in whatever folder; none where there are several."""
+        images = self._by_bare.get(stem, [])
+        return images if len(images) == 1 else []
+
+    def _best(self, candidates: list[Path], xml: Path) -> Path:
+        """Of several photos of one name: beside the XML first, then by kind of file."""
+
+        def order(image: Path) -> tuple[bool, int, str]:
+            return (
+                image.parent != xml.parent,
+                IMAGE_SUFFIXES.index(image.suffix.lower()),
+                str(image),
+            )
+
+        best, *others = sorted(candidates, key=order)
+        for other in others:
+            self.notes.append(
+                f"{self._name(other)}: another photo of the same name, {self._name(best)}, is used"
+            )
+        return best
+
+    def _pair_by_filename(self, xml: Path) -> None:
+        """Pair an XML that has no photo of its own name with the photo that it names."""
+        try:
+            named = read_annotation(xml).filename
+        except ValueError as error:
+            self.notes.append(f"{self._name(xml)}: {error}; skipped")
+            return
+        # Only the last component counts, and only among the photos found: no path is made of it.
+        name = _nfc(PurePosixPath(named.replace("\\", "/")).name)
+        candidates = self._by_bare.get(PurePosixPath(name).stem, []) if name else []
+        exact = [image for image in candidates if _nfc(image.name) == name]
+        if not any(self._claim(image, xml) for image in exact or candidates):
+            self.notes.append(
+                f"{self._name(xml)}: its photo is missing or has another XML; left out"
+            )
+
+    def _claim(self, image: Path, xml: Path) -> bool:
+        """Pair the two unless the photo has its XML already: no photo counts twice."""
+        key = self._key(image)
+        if key in self.pairs:
+            return False
+        self.pairs[key] = (image, xml)
+        self.aliases[self._key(xml)] = key
+        return True
+
+    def split_lists(self) -> dict[str, SplitList]:
+        """Lists under ``ImageSets``; where there are none, folders named train, val, test."""
+        return self._list_files() or self._split_folders()
+
+    def _list_files(self) -> dict[str, SplitList]:
+        found = {}
+        for folder in self._list_folders():
+            for path in self.scan.files(folder, (".txt",), deep=False):
+                lines = _lines(path)
+                if lines is None:
+                    self.notes.append(f"{self._name(path)}: not a text file; left out")
+                elif path.stem not in found and not self._for_one_class(lines):
+                    found[path.stem] = self._resolved(path, lines)
+        return found
+
+    def _list_folders(self) -> list[Path]:
+        sets = [f for f in self.scan.folders(self.folder) if f.name.lower() == "imagesets"]
+        mains = [m for f in sets for m in self.scan.folders(f) if m.name.lower() == "main"]
+        return mains + sets
+
+    def _for_one_class(self, lines: list[str]) -> bool:
+        """Whether a list has VOC's second column, the presence of one class: no split."""
+        flagged = bool(lines) and all(_FLAGGED.fullmatch(line) for line in lines)
+        return flagged and not any(self._lookup(line) in self.stems for line in lines)
+
+    def _resolved(self, path: Path, lines: list[str]) -> SplitList:
+        stems: dict[str, None] = {}
+        notes = []
+        for line in lines:
+            key = self._lookup(line)
+            if key in self.stems:
+                stems[self.stems[key]] = None
+            else:
+                lacks = "an XML" if key in self._by_key else "a photo"
+                notes.append(f"{self._name(path)} names {line}, which lacks {lacks}; left out")
+        return SplitList(tuple(stems), tuple(notes))
+
+    def _lookup(self, line: str) -> str:
+        """The key of the photo that a line of a list means: a stem, a file name or a path."""
+        line = _nfc(line.replace("\\", "/").removeprefix("./"))
+        if line.lower().endswith(IMAGE_SUFFIXES):
+            line = line.rsplit(".", 1)[0]
+        *folders, stem = line.split("/")
+        key = _key(folders, stem)
+        if key in self._by_key:
+            return key
+        if key in self.aliases:
+            return self.aliases[key]
+        return next((self._key(image) for image in self._alone(stem)), key)
+
+    def _split_folders(self) -> dict[str, SplitList]:
+        lists: dict[str, list[str]] = {}
+        for key, stem in self.stems.items():
+            folder, _, rest = key.partition("/")
+            name = SPLIT_FOLDERS.get(folder.lower())
+            if rest and name:
+                lists.setdefault(name, []).append(stem)
+        return {name: SplitList(tuple(stems)) for name, stems in lists.items()}
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.scan.root).as_posix()
+
+
+def _hidden(name: str) -> bool:
+    """What file systems and archives leave behind: .DS_Store, ._photo.jpg, __MACOSX."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _key(folders: Iterable[str], stem: str) -> str:
+    """A relative path without suffix and without the folders that only say what is in them."""
+    usual = IMAGE_FOLDERS + XML_FOLDERS
+    return _nfc("/".join([*(name for name in folders if name.lower() not in usual), stem]))
+
+
+def _nfc(text: str) -> str:
+    """One spelling for letters that file systems spell in two ways (é as one sign or as two)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(key(path), []).append(path)
+    return groups
+
+
+def _lines(path: Path) -> list[str] | None:
+    """The lines of a list without blank ones; None where it is no text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _nothing_found(data: Path, scan: _Scan, parts: list[_Part]) -> str:
+    images = sum(len(part.images) for part in parts)
+    xmls = sum(len(part.xmls) for part in parts)
+    if images and xmls:
+        reason = f"none of its {images} photos belongs to one of its {xmls} XML files"
+    else:
+        others = Counter(
+            path.suffix.lower() for path in scan.files(scan.root, (".json", ".txt", ".csv"))
+        )
+        also = "".join(f", {count} {suffix}" for suffix, count in sorted(others.items()))
+        reason = f"no annotated photos ({images} photos, {xmls} XML files{also} found)"
+    details = [*scan.notes, *(note for part in parts for note in part.notes)]
+    return (
+        f"{data}: {reason}. Understood are a VOC folder (Annotations/ and JPEGImages/), a "
+        "VOCdevkit with a VOC folder for each year, and photos with VOC XML side by side or in "
+        "folders such as images/ and annotations/."
+        + (f" First problem: {details[0]}" if details else "")
+    )

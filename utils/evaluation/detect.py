@@ -1,0 +1,87 @@
+"""Running a network over the photos of a dataset, for scoring: the same code during and after
+training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+
+from utils.data.records import Record
+from utils.detections import Detections
+from utils.errors import UserError
+from utils.images import read_image
+from utils.letterbox import Letterbox
+from utils.postprocess import to_detections
+
+# uint8 (B, S, S, 3) network inputs → boxes (B, N, 4) and scores (B, N, classes)
+Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def detect_records(
+    infer: Infer,
+    records: Sequence[Record],
+    input_size: int,
+    class_names: Sequence[str],
+    *,
+    conf: float,
+    iou: float,
+    max_det: int,
+    batch_size: int = 8,
+    progress: Callable[[Iterable], Iterable] = iter,
+    on_unreadable: Callable[[str], None] = print,
+) -> dict[str, Detections]:
+    """Detections by file stem, in the order of ``records``.
+
+    Photos are read and letterboxed ahead of the network by two threads. A photo that cannot be
+    read is reported through ``on_unreadable`` and has no detections: its objects count as missed.
+
+    Args:
+        infer: the network.
+        records: photos to look at.
+        input_size: side of the network input in pixels.
+        class_names: names of the network's classes.
+        conf, iou, max_det: as for ``utils.postprocess.nms``.
+        batch_size: photos the network sees at once.
+        progress: wraps the iterable of batches, for instance in a progress bar.
+        on_unreadable: called with one sentence for each photo that cannot be read.
+    """
+
+    def load(record: Record) -> tuple[np.ndarray, Letterbox] | UserError:
+        try:
+            image = read_image(record.image)
+        except UserError as error:
+            return error
+        letterbox = Letterbox(image.shape[1], image.shape[0], input_size, input_size)
+        return letterbox.apply(image), letterbox
+
+    found: dict[str, Detections] = {}
+    batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
+    with ThreadPoolExecutor(2) as pool:
+        loaded = _ahead(pool, load, records, 3 * batch_size)
+        for batch in progress(batches):
+            good: list[tuple[Record, np.ndarray, Letterbox]] = []
+            for record, result in zip(batch, loaded, strict=False):
+                if isinstance(result, UserError):
+                    on_unreadable(str(result))
+                else:
+                    good.append((record, *result))
+            if not good:
+                continue
+            boxes, scores = infer(np.stack([image for _, image, _ in good]))
+            for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
+                found[record.stem] = to_detections(
+                    box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
+                )
+    return found
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Callable, items: Iterable, depth: int) -> Iterator:
+    """``map`` by a thread pool, at most ``depth`` results ahead of who consumes them."""
+    items = iter(items)
+    waiting = [pool.submit(work, item) for item in islice(items, depth)]
+    while waiting:
+        yield waiting.pop(0).result()
+        waiting += [pool.submit(work, item) for item in islice(items, 1)]

@@ -1,0 +1,87 @@
+"""Objects and detections as columns: what every NumPy metric reads.
+
+The files keep COCO's lists of dictionaries; ``truth_table`` and ``found_table`` turn them into
+arrays once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TruthTable:
+    """All labelled objects, in the order of the file.
+
+    Attributes:
+        image_ids: int64 (G,).
+        class_ids: int64 (G,).
+        boxes: float64 (G, 4), ``x0, y0, x1, y1`` in pixels of the photo.
+        difficult: bool (G,).
+    """
+
+    image_ids: np.ndarray
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    difficult: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """All detections, in the order of the file.
+
+    Attributes:
+        image_ids: int64 (D,).
+        class_ids: int64 (D,).
+        boxes: float64 (D, 4), ``x0, y0, x1, y1`` in pixels of the photo.
+        scores: float64 (D,).
+    """
+
+    image_ids: np.ndarray
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+def truth_table(ground_truth: dict) -> TruthTable:
+    """The annotations of a COCO ground truth; ``iscrowd`` means difficult."""
+    annotations = ground_truth["annotations"]
+    return TruthTable(
+        image_ids=_column(annotations, "image_id", np.int64),
+        class_ids=_column(annotations, "category_id", np.int64),
+        boxes=_corners(annotations),
+        difficult=_column(annotations, "iscrowd", bool),
+    )
+
+
+def found_table(results: list[dict]) -> FoundTable:
+    """COCO results."""
+    return FoundTable(
+        image_ids=_column(results, "image_id", np.int64),
+        class_ids=_column(results, "category_id", np.int64),
+        boxes=_corners(results),
+        scores=_column(results, "score", np.float64),
+    )
+
+
+def class_names(ground_truth: dict) -> list[str]:
+    """The names of a COCO ground truth's categories, in order of their ids (0, 1, …)."""
+    return [c["name"] for c in sorted(ground_truth["categories"], key=lambda c: c["id"])]
+
+
+def _column(items: list[dict], key: str, dtype: type) -> np.ndarray:
+    return np.array([item[key] for item in items], dtype)
+
+
+def _corners(items: list[dict]) -> np.ndarray:
+    boxes = np.array([item["bbox"] for item in items], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes

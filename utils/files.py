@@ -1,0 +1,75 @@
+"""Files: written whole or not at all (``atomic_write``), known by content (``content_hash``)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) -> Iterator[IO[Any]]:
+    """Open a file for writing that appears under its name only once it is complete.
+
+    The content goes to a temporary file in the same folder (created if missing), which is renamed
+    over ``path`` when the block ends. If the block raises, the temporary is removed and whatever
+    was at ``path`` before is still there.
+
+    Args:
+        path: where the file will be.
+        mode: ``"w"`` (UTF-8 text, newlines as written) or ``"wb"``.
+        durable: also wait until the content is on the disk, so that it survives a power cut.
+    """
+    if mode not in ("w", "wb"):
+        raise ValueError(f"atomic_write knows the modes 'w' and 'wb', not {mode!r}")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A short prefix: the file's own name plus a suffix could exceed the longest name allowed.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+        with os.fdopen(handle, mode, **text) as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.chmod(temporary, _permissions(path))
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _permissions(path: Path) -> int:
+    """The mode bits an ordinary ``open`` would have left: the old file's, or the umask's."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mode & 0o777
+    # Reading the umask means setting it, which is not safe between threads; ask the kernel first.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return 0o666 & ~int(line.split()[1], 8)
+    return 0o644
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a rename to the disk, where the system lets a folder be opened."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def content_hash(path: str | Path) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

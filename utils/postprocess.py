@@ -1,0 +1,146 @@
+"""From the network's decoded output to the objects on the photo, the same for every runtime.
+
+``nms`` filters by confidence and suppresses duplicates; ``to_detections`` does that and maps the
+boxes back to the photo. NumPy only: it imports neither ``nets`` nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from utils.detections import Detections
+from utils.letterbox import Letterbox
+from utils.overlap import iou as box_iou
+
+MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
+_BLOCK = 64  # rows of the overlap matrix formed at a time: bounds memory, still vectorised
+
+
+def to_detections(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    letterbox: Letterbox,
+    class_names: Sequence[str],
+    *,
+    conf: float,
+    iou: float,
+    max_det: int,
+) -> Detections:
+    """One image's network output → the objects on its photo, best first.
+
+    Args:
+        boxes: (N, 4) ``x0, y0, x1, y1`` in pixels of the network input.
+        scores: (N, C), one column a class.
+        letterbox: how the photo was placed in the network input.
+        class_names: C names.
+        conf, iou, max_det: as for ``nms``.
+
+    Boxes overlap as the network drew them: they are clipped to the photo after suppression, so
+    that an object at the border is judged like any other. Boxes that lie wholly in the padding
+    have no area on the photo; they are dropped, and take no place among the ``max_det``.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+    """
+    if np.ndim(scores) == 2 and np.shape(scores)[1] != len(class_names):
+        raise ValueError(f"scores of {np.shape(scores)[1]} classes for {len(class_names)} names")
+    kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
+    photo = letterbox.to_photo(kept)
+    visible = np.flatnonzero((photo[:, 2] > photo[:, 0]) & (photo[:, 3] > photo[:, 1]))
+    visible = visible[:max_det]
+    return Detections(
+        boxes=photo[visible],
+        scores=kept_scores[visible],
+        class_ids=class_ids[visible],
+        class_names=tuple(class_names),
+    )
+
+
+def nms(
+    boxes: np.ndarray, scores: np.ndarray, *, conf: float, iou: float, max_det: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Greedy non-maximum suppression within each class.
+
+    Candidates are the (box, class) pairs with a score of at least ``conf``, numbered box by box
+    (``box * C + class``). The best 3,000 go on, by falling score; equal scores go by the lower
+    number. Each is kept unless its IoU with one kept before it in its class is greater than
+    ``iou``. Of those kept, the best ``max_det`` are returned. Pairs whose box or score is not
+    finite are no candidates. Boxes without area overlap nothing.
+
+    Args:
+        boxes: (N, 4) ``x0, y0, x1, y1``, any unit.
+        scores: (N, C).
+        conf: lowest score, compared in the precision of ``scores``.
+        iou: highest IoU that two kept boxes of a class may have, 0 to 1.
+        max_det: how many to return at most.
+
+    Returns:
+        float32 boxes (M, 4), float32 scores (M,), int32 class ids (M,), best score first.
+
+    Raises:
+        ValueError: ``boxes`` is not (N, 4), or ``scores`` not (N, C).
+    """
+    boxes, scores = np.asarray(boxes), np.asarray(scores)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape[:-1] != boxes.shape[:1]:
+        raise ValueError(f"boxes {boxes.shape} and scores {scores.shape}: not (N, 4) and (N, C)")
+    pairs = _best_candidates(boxes, scores, conf)
+    box_ids, class_ids = np.divmod(pairs, max(1, scores.shape[1]))
+    # By class, each class still in order of rank.
+    by_class = np.argsort(class_ids, kind="stable")
+    groups = np.split(by_class, np.flatnonzero(np.diff(class_ids[by_class])) + 1)
+    corners = boxes[box_ids].astype(np.float64)
+    kept = [ranks[_greedy(corners[ranks], iou)] for ranks in groups if len(ranks)]
+    ranks = np.sort(np.concatenate(kept))[:max_det] if kept else np.zeros(0, np.intp)
+    return (
+        boxes[box_ids[ranks]].astype(np.float32),
+        scores[box_ids[ranks], class_ids[ranks]].astype(np.float32),
+        class_ids[ranks].astype(np.int32),
+    )
+
+
+def _best_candidates(boxes: np.ndarray, scores: np.ndarray, conf: float) -> np.ndarray:
+    """The numbers ``box * C + class`` of the candidates, (K,), best first, K ≤ 3,000."""
+    flat = scores.reshape(-1)
+    pairs = np.flatnonzero(flat >= conf)  # a NaN is not at least anything
+    finite = np.isfinite(boxes).all(axis=1)
+    if not finite.all():
+        pairs = pairs[finite[pairs // scores.shape[1]]]
+    values = flat[pairs]
+    if np.isinf(values).any():
+        pairs = pairs[np.isfinite(values)]
+        values = flat[pairs]
+    if len(pairs) > MAX_CANDIDATES:
+        # A partition finds the last score that goes on without sorting what does not. Of the
+        # pairs that share it, those with the lowest numbers go on.
+        last = np.partition(values, len(values) - MAX_CANDIDATES)[-MAX_CANDIDATES]
+        above = np.flatnonzero(values > last)
+        level = np.flatnonzero(values == last)[: MAX_CANDIDATES - len(above)]
+        chosen = np.sort(np.concatenate([above, level]))
+        pairs, values = pairs[chosen], values[chosen]
+    return pairs[np.argsort(-values, kind="stable")]
+
+
+def _greedy(boxes: np.ndarray, threshold: float) -> np.ndarray:
+    """Which of (n, 4) boxes of one class, best first, greedy suppression keeps: (m,) indices.
+
+    The boxes still alive are taken in blocks, so that no more than a block's rows of the overlap
+    matrix exist at a time and boxes suppressed early cost nothing later.
+    """
+    alive = np.arange(len(boxes))
+    kept = []
+    while len(alive):
+        block, alive = alive[:_BLOCK], alive[_BLOCK:]
+        if len(block) > 1:
+            over = box_iou(boxes[block, None], boxes[block]) > threshold  # (b, b)
+            suppressed = np.zeros(len(block), bool)
+            for i, row in enumerate(over):
+                if not suppressed[i]:
+                    suppressed[i + 1 :] |= row[i + 1 :]
+            block = block[~suppressed]
+        kept.append(block)
+        if len(alive):
+            over = box_iou(boxes[block, None], boxes[alive]) > threshold  # (b, alive)
+            alive = alive[~over.any(axis=0)]
+    return np.concatenate(kept)

@@ -1,0 +1,100 @@
+"""The detector that a run starts from: a fresh one, or a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from nets.yolo import YOLOv3, checked_input_size
+from utils.errors import UserError
+
+DEFAULT_INPUT_SIZE = 416
+
+
+def input_size_for(asked: int | None, checkpoint: YOLOv3 | None) -> int:
+    """The size asked for, else the checkpoint's, else 416.
+
+    Raises:
+        UserError: not a multiple of 32.
+    """
+    if asked is None:
+        return checkpoint.input_size if checkpoint else DEFAULT_INPUT_SIZE
+    try:
+        return checked_input_size(asked)
+    except ValueError as error:
+        raise UserError(f"--input-size {asked}: {error}") from None
+
+
+def new_detector(
+    backbone: str, weights: str, classes: Sequence[str], input_size: int, anchors: np.ndarray
+) -> YOLOv3:
+    """A detector whose head is random and whose backbone starts from ``weights``.
+
+    Stochastic depth is off in a backbone that starts from published weights: in the few hundred
+    steps of a run on one's own photos it is noise that does not have the time to pay.
+
+    Raises:
+        UserError: an unknown backbone, or weights that cannot be had or do not fit.
+    """
+    pretrained = weights != "none"
+    try:
+        return YOLOv3(
+            backbone=backbone,
+            classes=classes,
+            input_size=input_size,
+            anchors=anchors,
+            backbone_weights=weights if pretrained else None,
+            backbone_options={"stochastic_depth": 0.0} if pretrained else None,
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def load_checkpoint(path: Path) -> YOLOv3:
+    """Open a ``.keras`` detector; runs no code that the file brings along.
+
+    Raises:
+        UserError: no such file, no Keras archive, or no detector of this project.
+    """
+    if not path.is_file():
+        raise UserError(f"--weights {path}: there is no such file")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the damage runs into
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"--weights {path}: not a readable checkpoint ({reason})") from error
+    if not isinstance(model, YOLOv3):
+        raise UserError(f"--weights {path}: a Keras model, but not a detector made by train.py")
+    return model
+
+
+def resized(model: YOLOv3, input_size: int) -> YOLOv3:
+    """The same detector for another input size: its anchors scale with it."""
+    if model.input_size == input_size:
+        return model
+    config = model.get_config()
+    config["anchors"] = np.asarray(model.anchors) * input_size / model.input_size
+    copy = YOLOv3.from_config({**config, "input_size": input_size})
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def check_classes(model: YOLOv3, classes: Sequence[str], path: Path) -> None:
+    """
+    Raises:
+        UserError: the data's classes are not the checkpoint's.
+    """
+    if set(classes) == set(model.classes):
+        return
+    raise UserError(
+        f"--weights {path}: the checkpoint knows {len(model.classes)} classes "
+        f"({_some(model.classes)}), the data has {len(classes)} ({_some(classes)}); leave "
+        "--weights out to train new heads, or give matching data"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

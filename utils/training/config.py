@@ -1,0 +1,100 @@
+"""The options of ``train.py`` as one typed, frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.cli import option
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is made of; saved as ``config.yaml`` in the run directory."""
+
+    data: Path = option(help="folder with the labelled photos", metavar="DIR", group="data")
+    split: str = option(
+        "train", help="list of photos to train on; 2007:trainval,2012:trainval joins years",
+        metavar="NAME", group="data",
+    )  # fmt: skip
+    val_split: str | None = option(
+        None, help="list of photos to validate on; by itself the list named val, or a tenth of "
+        "the training list where val is part of it", metavar="NAME", group="data",
+    )  # fmt: skip
+    classes: Path | None = option(
+        None, help="text file with one class name a line; by itself all classes found, in "
+        "alphabetical order", metavar="FILE", group="data",
+    )  # fmt: skip
+    only_listed: bool = option(
+        False, help="drop objects of classes that the --classes file does not list", group="data"
+    )
+    anchors: str = option(
+        "auto", help="auto clusters the training boxes; or a text file of nine width,height pairs "
+        "in pixels of the network input", metavar="auto|FILE", group="data",
+    )  # fmt: skip
+
+    backbone: str = option(
+        "efficientnet_b0", help="the network that reads the pixels", metavar="NAME",
+        group="network",
+    )  # fmt: skip
+    backbone_weights: str = option(
+        "imagenet", help="what the backbone starts from", metavar="imagenet|none|FILE",
+        group="network",
+    )  # fmt: skip
+    weights: Path | None = option(
+        None, help="start from this checkpoint instead; its classes, anchors and backbone hold",
+        metavar="FILE.keras", group="network",
+    )  # fmt: skip
+    input_size: int | None = option(
+        None, help="side of the square network input in pixels, a multiple of 32; by itself 416, "
+        "or the checkpoint's with --weights", metavar="PIXELS", group="network",
+    )  # fmt: skip
+
+    epochs: int | None = option(
+        None, help="passes over the training photos; 100 unless --minutes is given", low=1,
+        group="training",
+    )  # fmt: skip
+    minutes: float | None = option(
+        None, help="stop after this many minutes of wall time, start-up included, with the "
+        "schedule completed", metavar="M", low=0.1, group="training",
+    )  # fmt: skip
+    batch_size: int = option(8, help="photos in a training step", low=1, group="training")
+    freeze_epochs: int | None = option(
+        None, help="epochs at the start in which a pretrained backbone does not learn; by itself "
+        "a tenth of the run", low=0, group="training",
+    )  # fmt: skip
+    frozen_stages: int = option(
+        2, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
+        "stem is one of them", low=0, high=7, group="training",
+    )  # fmt: skip
+    optimizer: str = option(
+        "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
+    )
+    learning_rate: float | None = option(
+        None, help="highest learning rate; by itself 0.001 for adamw, 0.01 for sgd", metavar="X",
+        low=0, group="training",
+    )  # fmt: skip
+    backbone_rate: float = option(
+        0.5, help="the backbone's share of the learning rate", low=0, high=10, group="training"
+    )
+    weight_decay: float = option(
+        0.0005, help="decoupled decay of convolution kernels, a share of each weight times the "
+        "learning rate", low=0, group="training",
+    )  # fmt: skip
+    augmentation: str = option(
+        "full", help="random scale, aspect, place, mirror and colour of the training photos",
+        choices=("full", "none"), group="training",
+    )  # fmt: skip
+    seed: int = option(0, help="of every random number", low=0, group="training")
+    device: str = option(
+        "auto", help="auto takes a GPU when there is one", metavar="auto|cpu|gpu|gpu:N",
+        group="training",
+    )  # fmt: skip
+
+    out: Path | None = option(
+        None, help="run directory; by itself runs/train/NAME with the name of the data folder and "
+        "a number", metavar="DIR", group="output",
+    )  # fmt: skip
+    resume: bool = option(
+        False, help="go on with the run in --out from its last finished epoch", group="output"
+    )

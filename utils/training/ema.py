@@ -1,0 +1,44 @@
+"""A moving average of the weights, which is what gets validated and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import keras
+import tensorflow as tf
+
+LONGEST = 0.9995  # an average over about the last 2,000 steps at most
+
+
+class MovingAverage:
+    """Exponential moving average of the variables that training changes.
+
+    The decay after t steps is min((1 + t) / (10 + t), ``LONGEST``), so a short run averages
+    over about its last tenth and the random start is soon forgotten (the rule of TensorFlow's
+    ``ExponentialMovingAverage``; averaging as Polyak & Juditsky, 1992).
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+        self.variables = list(variables)
+        self.averages = [tf.Variable(v.value, trainable=False) for v in self.variables]
+
+    def update(self, step: tf.Tensor) -> None:
+        """Take in the current values; ``step`` counts from 1. Runs inside a ``tf.function``."""
+        t = tf.cast(step, tf.float32)
+        decay = tf.minimum((1 + t) / (10 + t), LONGEST)
+        for average, variable in zip(self.averages, self.variables, strict=True):
+            value = tf.convert_to_tensor(variable.value)
+            average.assign_sub(tf.cast(1 - decay, value.dtype) * (average - value))
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The model holds the averages inside, and its own weights again afterwards."""
+        own = [tf.identity(v.value) for v in self.variables]
+        for variable, average in zip(self.variables, self.averages, strict=True):
+            variable.assign(average)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.variables, own, strict=True):
+                variable.assign(value)

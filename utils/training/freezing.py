@@ -1,0 +1,37 @@
+"""Which parts of the network learn: freeze-then-thaw of a pretrained backbone by stage."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+
+_STAGE = re.compile(r"stage(\d+)_")
+
+
+def stage_of(layer_name: str) -> int:
+    """0 for the stem and the input scaling, 1 to 7 for the stages."""
+    match = _STAGE.match(layer_name)
+    return int(match.group(1)) if match else 0
+
+
+def set_backbone_trainable(
+    backbone: keras.Model, *, frozen_stages: int, freeze_norms: bool
+) -> None:
+    """Choose the layers of a backbone that learn.
+
+    A frozen stage and a frozen batch norm run in inference mode, with their stored statistics:
+    the statistics of small batches of a few similar photos are worse than ImageNet's, and live
+    batch norm costs more time than its arithmetic.
+
+    Args:
+        backbone: from ``nets.backbones.build_backbone``.
+        frozen_stages: 0 for none, 1 for the stem and stage 1, … 7 for all.
+        freeze_norms: whether batch norms stay frozen in the stages that learn.
+    """
+    for layer in backbone.layers:
+        stage = stage_of(layer.name)
+        frozen = bool(frozen_stages) and stage <= frozen_stages
+        if freeze_norms and isinstance(layer, keras.layers.BatchNormalization):
+            frozen = True
+        layer.trainable = not frozen

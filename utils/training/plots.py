@@ -1,0 +1,89 @@
+"""The pictures of a run: curves of losses and scores, and what the labels look like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from utils.data.anchors import object_sizes
+from utils.data.records import Dataset
+from utils.files import atomic_write
+
+LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
+SCORES = {"AP50": "AP50", "AP": "AP"}
+
+
+def draw_curves(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Losses, validation scores and learning rate by epoch."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    losses, scores, rate = figure.subplots(1, 3)
+    _lines(losses, rows, LOSSES)
+    losses.set(title="Training loss", xlabel="epoch", ylim=(0, None))
+    _lines(scores, rows, SCORES)
+    scores.set(title="Validation", xlabel="epoch", ylim=(0, 1))
+    _lines(rate, rows, {"learning_rate": "learning rate"})
+    rate.set(title="Learning rate", xlabel="epoch", ylim=(0, None))
+    for axes in (losses, scores, rate):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes is not rate and axes.lines:
+            axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: int) -> None:
+    """Objects by class, and their sizes at the network input beside the anchors."""
+    sizes = object_sizes(dataset, input_size)
+    ids = np.concatenate([r.class_ids[~r.difficult] for r in dataset.records])
+    counts = np.bincount(ids, minlength=len(dataset.classes))
+    order = np.argsort(-counts, kind="stable")[:30]
+
+    figure = Figure(figsize=(12, 4.4), layout="constrained")
+    classes, shapes = figure.subplots(1, 2)
+    names = [dataset.classes[i] for i in order]
+    bars = classes.barh(range(len(order)), counts[order], color="#4477aa")
+    classes.bar_label(bars, padding=3)
+    classes.set_yticks(range(len(order)), names)
+    classes.invert_yaxis()
+    classes.margins(x=0.12)
+    left_out = len(dataset.classes) - len(order)
+    more = f" (the 30 most frequent; {left_out} more)" if left_out else ""
+    classes.set(title=f"Objects by class{more}", xlabel="objects")
+
+    shapes.scatter(*sizes.T, s=8, alpha=0.35, color="#4477aa", label="objects", linewidths=0)
+    shapes.scatter(*np.asarray(anchors).T, marker="+", s=90, color="#cc3311", label="anchors")
+    shapes.set(
+        title=f"Object sizes at a network input of {input_size} pixels",
+        xlabel="width, pixels",
+        ylabel="height, pixels",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
+    shapes.legend(frameon=False)
+    for axes in (classes, shapes):
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _lines(axes: Any, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> None:
+    for name, label in names.items():
+        points = [(r["epoch"], r[name]) for r in rows if _is_number(r.get(name))]
+        if points:
+            # A single point is no line: mark it.
+            axes.plot(*zip(*points, strict=True), label=label, marker="o", markersize=2.5)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)  # no window system, no global state of pyplot
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=110)

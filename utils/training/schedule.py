@@ -1,0 +1,119 @@
+"""How far a run is, and what belongs there: learning rate, frozen backbone, evaluations.
+
+Everything that changes over a run is a function of one number, its progress from 0 to 1: the
+share of its epochs or, with a time limit, of its minutes, whichever is further.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from utils.training.history import History
+
+WARM_UP = 0.03  # share of the run over which the learning rate rises
+FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
+FROZEN_SHARE = 0.1  # of the run, in which a pretrained backbone does not learn
+EVALUATIONS = 50  # at most, in a run of known length
+EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
+CLOSING_SECONDS = 6.0  # kept for saving and drawing at the end, beside the last evaluation
+
+
+def learning_rate(progress: float) -> float:
+    """Factor on the highest learning rate: a linear rise, then half a cosine down.
+
+    Warm-up as Goyal et al. (2017) motivate it, cosine as Loshchilov & Hutter (SGDR, 2017).
+    """
+    if progress < WARM_UP:
+        return max(progress / WARM_UP, FINAL_RATE)
+    along = min((progress - WARM_UP) / (1 - WARM_UP), 1.0)
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * along))
+
+
+@dataclass
+class Plan:
+    """The course of a run whose length is given in epochs, in minutes, or both.
+
+    Attributes:
+        steps_per_epoch: steps that together see each photo about once.
+        epochs: None without a limit.
+        seconds: wall time of the whole run, None without a limit.
+        freeze_epochs: epochs in which the backbone does not learn; None for ``FROZEN_SHARE``.
+        started: clock reading when the process started.
+        spent: seconds that earlier processes of a resumed run used up.
+        clock: readings in seconds; replaced in tests.
+    """
+
+    steps_per_epoch: int
+    epochs: int | None
+    seconds: float | None
+    freeze_epochs: int | None
+    started: float
+    spent: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    _first: float = field(default=0.0, init=False)
+    _first_step: int = field(default=0, init=False)
+    _began: float = field(default=0.0, init=False)
+    _evaluated: float = field(default=0.0, init=False)
+    _evaluation_took: float = field(default=0.0, init=False)
+
+    def begin(self, step: int) -> None:
+        """Training starts now, after ``step`` steps of earlier processes.
+
+        What start-up took is no part of the schedule.
+        """
+        self._first = 0.0 if self.spent else self.elapsed()
+        self._first_step, self._began, self._evaluated = step, self.clock(), self.elapsed()
+
+    def elapsed(self) -> float:
+        """Seconds used so far, by this process and those it resumes."""
+        return self.spent + self.clock() - self.started
+
+    def progress(self, step: int) -> float:
+        """Share of the run that lies behind after ``step`` steps; 1 when it is over."""
+        shares = [0.0]
+        if self.epochs is not None:
+            shares.append(step / (self.epochs * self.steps_per_epoch))
+        if self.seconds is not None:
+            closing = CLOSING_SECONDS + self._evaluation_took
+            available = self.seconds - closing - self._first
+            past = self.elapsed() - self._first
+            shares.append(past / available if available > 0 else 1.0)
+        return min(max(shares), 1.0)
+
+    def seconds_left(self, step: int) -> float | None:
+        """Estimate of the seconds to the end; None before there is anything to go by."""
+        estimates = []
+        if self.seconds is not None:
+            estimates.append(self.seconds - self.elapsed())
+        if self.epochs is not None and step > self._first_step:
+            pace = (self.clock() - self._began) / (step - self._first_step)
+            estimates.append(pace * (self.epochs * self.steps_per_epoch - step))
+        return max(min(estimates), 0.0) if estimates else None
+
+    def backbone_frozen(self, step: int, progress: float) -> bool:
+        """Whether a pretrained backbone still waits for the heads to settle."""
+        if self.freeze_epochs is None:
+            return progress < FROZEN_SHARE
+        return step < self.freeze_epochs * self.steps_per_epoch
+
+    def evaluation_due(self, history: History) -> bool:
+        """Whether to evaluate after this epoch.
+
+        The last epoch always is. Before that, a run of known length spreads ``EVALUATIONS`` over
+        its epochs; one limited by minutes spends ``EVALUATION_SHARE`` of its time on them.
+        """
+        if self.progress(history.step) >= 1:
+            return True
+        if self.seconds is None:
+            return history.epoch % math.ceil(self.epochs / EVALUATIONS) == 0
+        since = self.elapsed() - self._evaluated
+        return since * EVALUATION_SHARE >= max(self._evaluation_took, 1.0)
+
+    def note_evaluation(self, seconds: float) -> None:
+        """An evaluation that took ``seconds`` has just ended."""
+        # The first one compiles the network for inference; the longest is the safe guess.
+        self._evaluation_took = max(self._evaluation_took, seconds)
+        self._evaluated = self.elapsed()

@@ -1,0 +1,44 @@
+"""Everything a run needs to go on where it stopped: one archive of arrays, replaced as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.files import atomic_write
+
+
+def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Write the values of ``variables`` (anything with ``numpy()``) and the JSON ``facts``."""
+    arrays = {name: np.asarray(variable) for name, variable in variables.items()}
+    arrays["facts"] = np.frombuffer(json.dumps(dict(facts)).encode(), np.uint8)
+    with atomic_write(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_state(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Assign the saved values to ``variables`` and return the facts.
+
+    Raises:
+        UserError: the file is damaged, or belongs to a run with another network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            saved = {name: archive[name] for name in archive.files}
+        facts = json.loads(saved.pop("facts").tobytes())
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); start again in another --out") from None
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    if {name: value.shape for name, value in saved.items()} != shapes:
+        raise UserError(
+            f"{path}: the run was started with other options (backbone, classes or optimiser); "
+            "resume it with the same ones"
+        )
+    for name, variable in variables.items():
+        variable.assign(saved[name])
+    return facts
