@@ -13,6 +13,7 @@ from pathlib import Path  # noqa: E402
 
 from utils.cli import INTERRUPTED, OK, parse, run, to_mapping  # noqa: E402
 from utils.errors import UserError  # noqa: E402
+from utils.quiet import import_tensorflow  # noqa: E402
 from utils.training.config import TrainConfig  # noqa: E402
 
 DESCRIPTION = """\
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
         raise UserError("--resume needs --out, the run directory to go on with")
 
     # TensorFlow takes seconds to import: not before the options are known to be good.
+    import_tensorflow()
     import keras
 
     from utils.data.augment import NO_AUGMENTATION, AugmentConfig

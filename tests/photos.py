@@ -17,7 +17,7 @@ class Photo:
     package: str
     file: str  # below the package's folder
     shows: str
-    classes: tuple[int, ...]  # of ImageNet's 1000
+    imagenet: int  # that class, of 1000
 
     def path(self) -> Path | None:
         spec = find_spec(self.package)
@@ -26,11 +26,11 @@ class Photo:
 
 
 PHOTOS = [
-    Photo("skimage", "data/chelsea.png", "Egyptian cat", (285,)),
-    Photo("skimage", "data/coffee.png", "espresso", (967,)),
-    Photo("skimage", "data/rocket.jpg", "missile", (657,)),
-    Photo("sklearn", "datasets/images/china.jpg", "palace", (698,)),
-    Photo("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "military uniform", (652,)),
+    Photo("skimage", "data/chelsea.png", "Egyptian cat", 285),
+    Photo("skimage", "data/coffee.png", "espresso", 967),
+    Photo("skimage", "data/rocket.jpg", "missile", 657),
+    Photo("sklearn", "datasets/images/china.jpg", "palace", 698),
+    Photo("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "military uniform", 652),
 ]
 
 

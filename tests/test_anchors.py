@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from utils.data.anchors import (
@@ -46,7 +46,7 @@ def test_the_seed_decides_and_order_of_area_holds():
     assert mean_best_iou(sizes, first) > mean_best_iou(sizes, coco_anchors()) + 0.03
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=40), st.integers(1, 9))
 def test_any_sizes_give_anchors(sizes, k):
     anchors = cluster_anchors(np.array(sizes), k)

@@ -11,7 +11,7 @@ from tests.keras_reference import CONSTRUCTORS, disagreement, ours, parameters, 
 
 TOLERANCE = 1e-4
 SIZES = [(64, 64), (96, 96), (96, 160)]  # an even and an odd multiple of 32, and not a square
-SMALL = ["efficientnet_b0", "efficientnetv2_b0", "efficientnetv2_s", "mobilenet_v3_small"]
+SMALL = ["efficientnet_b0", "efficientnetv2_b0", "mobilenet_v3_small"]  # one of each family
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +38,6 @@ def test_other_members_agree(name, tmp_path):
     assert disagreement(models, truth, (64, 64)) < TOLERANCE
 
 
-def row_with(name: str, **changes) -> dict:
-    """The table with a change to the member's family."""
-    row = BACKBONES[name]
-    return {name: dataclasses.replace(row, family=dataclasses.replace(row.family, **changes))}
-
-
 @pytest.fixture(scope="module")
 def b0(tmp_path_factory):
     path = tmp_path_factory.mktemp("b0") / "a.h5"
@@ -68,8 +62,9 @@ def b0(tmp_path_factory):
 def test_other_preprocessing_is_noticed(changes, b0, monkeypatch):
     truth, path = b0
     monkeypatch.setattr("nets.backbones.weights._without_normalization", lambda e, _: e[1:])
-    for name, row in row_with("efficientnet_b0", **changes).items():
-        monkeypatch.setitem(BACKBONES, name, row)
+    row = BACKBONES["efficientnet_b0"]
+    changed = dataclasses.replace(row, family=dataclasses.replace(row.family, **changes))
+    monkeypatch.setitem(BACKBONES, "efficientnet_b0", changed)
     assert disagreement(ours("efficientnet_b0", path), truth, (64, 64)) > 10 * TOLERANCE
 
 
@@ -81,23 +76,16 @@ def test_other_epsilon_is_noticed(b0, monkeypatch):
 
 def test_other_padding_is_noticed(b0, monkeypatch):
     truth, path = b0
-
-    def padded_evenly(x, filters, kernel, *, stride=1, **rest):
-        if stride == 2:  # as PyTorch pads: a pixel on every side
-            x = keras.layers.ZeroPadding2D(1)(x)
-            x = keras.layers.Cropping2D(((0, 1), (0, 1)))(x)
-            x = keras.layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
-        return original(x, filters, kernel, stride=stride, **rest)
-
     original = build.conv_norm_act
-    monkeypatch.setattr(build, "conv_norm_act", padded_evenly)
-    models = ours("efficientnet_b0", path)
-    image = np.zeros((1, 64, 64, 3), np.float32)
-    assert models[0](image)[0].shape[1] >= 8
-    small = truth(image)[0].shape
-    difference = np.abs(np.asarray(models[0](image)[0])[:, :8, :8] - np.asarray(truth(image)[0]))
-    assert small == difference.shape
-    assert difference.max() > 10 * TOLERANCE * np.abs(truth(image)[0]).max()
+
+    def shifted(x, *args, stride=1, **rest):
+        if stride == 2:  # a row and a column of zeros before the picture, not after it
+            x = keras.layers.ZeroPadding2D(((1, 0), (1, 0)))(x)
+            x = keras.layers.Cropping2D(((0, 1), (0, 1)))(x)
+        return original(x, *args, stride=stride, **rest)
+
+    monkeypatch.setattr(build, "conv_norm_act", shifted)
+    assert disagreement(ours("efficientnet_b0", path), truth, (64, 64)) > 10 * TOLERANCE
 
 
 def test_other_squeeze_excite_width_is_refused(b0):

@@ -27,9 +27,14 @@ def test_bytes_replace_what_was_there(tmp_path):
 def test_an_error_leaves_the_old_file_and_no_temporary(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
-        file.write("half")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with atomic_write(path) as file:
+            file.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 

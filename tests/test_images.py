@@ -8,7 +8,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -50,12 +50,13 @@ def test_every_orientation_comes_upright(tmp_path, kind, orientation):
     pixels, size = read_image(path), image_size(path)
     np.testing.assert_array_equal(pixels, expected)
     assert pixels.flags.c_contiguous
-    assert pixels.flags.writeable or pixels.base is None
+    assert pixels.flags.writeable
     assert (size.height, size.width) == pixels.shape[:2]
     assert size.orientation == orientation
     assert size.stored == (33, 20)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_a_wrong_orientation_or_broken_exif_is_no_orientation(tmp_path):
     for tags in (exif(0), exif(9), b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense"):
         data = saved(Image.fromarray(PIXELS), "PNG", exif=tags)
@@ -75,7 +76,7 @@ def test_orientation_behind_the_pixels_of_a_png(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_boxes_turn_with_the_pixels(orientation, data):
     x0, x1 = sorted(data.draw(st.lists(st.integers(0, 33), min_size=2, max_size=2, unique=True)))
@@ -187,11 +188,11 @@ def test_a_jpeg_cut_off_behind_its_thumbnail_is_refused(tmp_path):
     assert decode_image(data).shape == (160, 264, 3)
     path = tmp_path / "cut.jpg"
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match="cut.jpg"):
+    with pytest.raises(UserError, match=r"cut\.jpg"):
         read_image(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF", "BMP"]),
     place=st.floats(0, 1),
@@ -221,7 +222,7 @@ def test_what_is_no_image(tmp_path, read):
         read(tmp_path / "gone.jpg")
     with pytest.raises(UserError, match="is not a file"):
         read(tmp_path)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"no such file|cannot be read"):
         read(tmp_path / "nul\0.jpg")
 
 

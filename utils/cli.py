@@ -74,7 +74,7 @@ def quiet_tensorflow() -> None:
     This is the one place that does so. ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment wins and
     brings the messages back.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def option(

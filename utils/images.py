@@ -34,8 +34,10 @@ _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _ORIENTATION = 0x0112  # the EXIF tag
 _WIDTH, _HEIGHT = 256, 257  # the TIFF tags
 
-# Up to MAX_PIXELS a large photo is an ordinary thing; beyond it there is an error.
+# Up to MAX_PIXELS a large photo is an ordinary thing, beyond it there is an error; and damaged
+# EXIF is no reason to print lines of Pillow's source between the user's own messages.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class ImageSize(NamedTuple):
@@ -84,7 +86,9 @@ def decode_image(data: bytes, name: str = "image") -> np.ndarray:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise _unreadable(name, error) from error
-    return np.ascontiguousarray(pixels if turned else orient_image(pixels, size.orientation))
+    if not turned:
+        pixels = orient_image(pixels, size.orientation)
+    return np.require(pixels, requirements=["C_CONTIGUOUS", "WRITEABLE"])
 
 
 def image_size(path: str | Path) -> ImageSize:

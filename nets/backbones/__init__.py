@@ -6,10 +6,10 @@
 
 from nets.backbones.build import build_backbone, build_classifier
 from nets.backbones.cost import Cost, backbone_cost, classifier_cost
+from nets.backbones.official import WeightsError, WeightsUnavailable
 from nets.backbones.scaling import CompoundScaling, compound_scaling, resolve
 from nets.backbones.spec import Backbone, Family, Stage
 from nets.backbones.tables import BACKBONES
-from nets.backbones.weights import WeightsError, WeightsUnavailable
 
 __all__ = [
     "BACKBONES",

@@ -6,7 +6,7 @@ import keras
 
 from nets.backbones.scaling import resolve
 from nets.backbones.spec import Backbone
-from nets.backbones.weights import load_weights
+from nets.backbones.weights import find_weights, load_weights
 from nets.layers import activate, conv_norm_act, fused_mbconv, mbconv
 
 _BLOCKS = {"mbconv": mbconv, "fused": fused_mbconv}
@@ -37,12 +37,13 @@ def build_backbone(
             f"not {tuple(input_shape)}."
         )
     spec = resolve(name, **scaling)
+    path = weights if weights is None else find_weights(name, spec, weights, classifier=False)
     image = keras.Input(input_shape, name="image")
     features = _features(image, spec)
-    if weights is not None:
+    if path is not None:
         *_, last = features.values()
         whole = keras.Model(image, _top(last, spec, classes=1000))  # files hold whole classifiers
-        load_weights(whole, name, spec, weights, classifier=False)
+        load_weights(whole, name, spec, path, classifier=False)
     return keras.Model(image, [features[block.name] for block in spec.levels()], name=name)
 
 
@@ -59,11 +60,12 @@ def build_classifier(
     behind the last block are named ``top_...``.
     """
     spec = resolve(name, **scaling)
+    path = weights if weights is None else find_weights(name, spec, weights, classifier=True)
     image = keras.Input((None, None, 3), name="image")
     *_, last = _features(image, spec).values()
     model = keras.Model(image, _top(last, spec, classes), name=name)
-    if weights is not None:
-        load_weights(model, name, spec, weights, classifier=True)
+    if path is not None:
+        load_weights(model, name, spec, path, classifier=True)
     return model
 
 

@@ -12,30 +12,31 @@ from nets.backbones.spec import Backbone, Family
 from nets.backbones.tables import BACKBONES, BASES, DEVIATION
 from nets.backbones.weight_files import Entry, read_entries
 
-__all__ = ["WeightsError", "WeightsUnavailable", "load_weights"]
+
+def find_weights(
+    name: str, spec: Backbone, weights: str | os.PathLike, *, classifier: bool
+) -> Path:
+    """The file that ``weights`` means: "imagenet" for the published one, or a path.
+
+    Raises:
+        WeightsUnavailable: the published weights are not to be had here.
+    """
+    if weights == "imagenet":
+        return find_imagenet(_published_name(name, spec), classifier=classifier)
+    return Path(weights)
 
 
 def load_weights(
-    model: keras.Model,
-    name: str,
-    spec: Backbone,
-    weights: str | os.PathLike,
-    *,
-    classifier: bool,
+    model: keras.Model, name: str, spec: Backbone, path: Path, *, classifier: bool
 ) -> None:
-    """Loads "imagenet" or a file into a whole classifier.
+    """Loads a file into a whole classifier.
 
     With ``classifier`` False only stem and stages are needed: the file may lack the top, or hold
     one of another number of classes, and what it has of it is left aside.
 
     Raises:
         WeightsError: the file is not one for this network; no variable has changed.
-        WeightsUnavailable: the published weights are not to be had here.
     """
-    if weights == "imagenet":
-        path = find_imagenet(_published_name(name, spec), classifier=classifier)
-    else:
-        path = Path(weights)
     layers = [layer for layer in model.layers if layer.weights]  # in network order
     size = sum(4 * math.prod(weight.shape) for weight in model.weights)
     entries = read_entries(path, layers, limit=2 * size + 2**28)

@@ -92,7 +92,7 @@ def load_datasets(
         splits=splits,
         generated=lists.generated,
         held_out=bool(held_note),
-        notes=(*source.notes, *lists.about, *((held_note,) if held_note else ())),
+        notes=(*source.notes, *lists.about(split), *((held_note,) if held_note else ())),
     )
     return train, val, info
 
@@ -110,7 +110,9 @@ def load_split(
     lists = source.split_lists(seed)
     stems = lists.stems(split)
     names = source.classes(classes, only_listed, stems)
-    dataset = source.dataset(stems, names, (*source.notes, *lists.about, *lists.notes(split)))
+    dataset = source.dataset(
+        stems, names, (*source.notes, *lists.about(split), *lists.notes(split))
+    )
     if not dataset.records:
         raise UserError(f"{data}: no photo of {split!r} can be used ({_first(dataset.notes)})")
     return dataset
@@ -176,7 +178,11 @@ class _Lists:
     named: Mapping[str, SplitList]
     everything: frozenset[str]
     generated: bool
-    about: tuple[str, ...]
+    making: tuple[str, ...]
+
+    def about(self, split: str) -> tuple[str, ...]:
+        """How the splits were made, where that matters for this one."""
+        return () if split.strip() == "all" else self.making
 
     def stems(self, split: str) -> set[str]:
         """The photos of a split expression, such as ``2007:trainval,2012:trainval``."""
@@ -288,19 +294,19 @@ class _Source:
 
     def split_lists(self, seed: int) -> _Lists:
         given = self.layout.lists
-        about: tuple[str, ...] = ()
+        making: tuple[str, ...] = ()
         if not given:
             labels = {stem: found.names for stem, found in self.annotations.items()}
             parts = stratified_split(labels, seed=seed)
             given = {name: SplitList(stems) for name, stems in parts.items() if stems}
             sizes = ", ".join(f"{len(stems)} {name}" for name, stems in parts.items())
-            about = (f"no split lists; photos divided by class with seed {seed}: {sizes}",)
+            making = (f"no split lists; photos divided by class with seed {seed}: {sizes}",)
         return _Lists(
             root=self.layout.root,
             named=given,
             everything=frozenset(self.annotations),
             generated=not self.layout.lists,
-            about=about,
+            making=making,
         )
 
     def dataset(self, stems: Iterable[str], classes: tuple[str, ...], notes=()) -> Dataset:

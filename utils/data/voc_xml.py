@@ -127,10 +127,8 @@ def _number(tag: str, text: str) -> float:
 
 def _size(root: Element) -> tuple[int, int] | None:
     try:
-        width, height = (int(float(root.findtext(f"size/{tag}") or 0)) for tag in _WIDTH_HEIGHT)
+        width = int(float(root.findtext("size/width") or 0))
+        height = int(float(root.findtext("size/height") or 0))
     except (ValueError, OverflowError):
         return None
     return (width, height) if width > 0 and height > 0 else None
-
-
-_WIDTH_HEIGHT = ("width", "height")

@@ -85,7 +85,7 @@ class Trainer:
         self,
         dataset: Dataset,
         *,
-        batch_size: int,
+        batch_size: int = 8,
         progress: Callable[[Iterable], Iterable] = iter,
         on_unreadable: Callable[[str], None] = print,
     ) -> dict:

@@ -28,7 +28,9 @@ from utils.data.synthetic import (
 from utils.data.synthetic.places import Place
 
 SPLIT_IDS = {"train": 0, "val": 1, "test": 2}
+HIDDEN_SHARE = 0.22  # of the signs have something standing in front of them
 DIFFICULT_BELOW = 0.4  # visible share under which a sign is marked difficult
+GONE_BELOW = 0.1  # visible share under which nobody would have labelled it
 NOBODY = -1  # in the owner map: no sign seen at this pixel
 
 PatchMaker = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
@@ -62,7 +64,8 @@ class Scene:
         boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels; each is the extent of the sign's whole
             outline, hidden parts included, clipped to the picture.
         names: N class names.
-        difficult: bool (N,), signs of which less than ``DIFFICULT_BELOW`` can be seen.
+        difficult: bool (N,), signs of which less than ``DIFFICULT_BELOW`` can be seen. Those of
+            which less than ``GONE_BELOW`` can be seen are not labelled at all.
     """
 
     image: np.ndarray
@@ -94,7 +97,7 @@ def render(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props)
             foot = _foot(rng, scene_plan, place, sign.box)
             draw_pole(rng, picture, owner, sign.box, foot, light)
         draw_sign(rng, picture, owner, sign, light, number)
-        if rng.random() < 0.22:
+        if rng.random() < HIDDEN_SHARE:
             ground = scene_plan.horizon if place.ground else scene_plan.height
             _hide_partly(rng, picture, owner, sign.box, ground, props, light)
     visible = np.array(
@@ -106,8 +109,9 @@ def render(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props)
     photo = camera.photograph(
         rng, picture, smallest=scene_plan.smallest, dark=light.name == "night"
     )
-    names = tuple(sign.kind for sign in scene_plan.signs)
-    return Scene(photo, scene_plan.boxes, names, visible < DIFFICULT_BELOW)
+    kept = np.flatnonzero(visible >= GONE_BELOW)
+    names = tuple(scene_plan.signs[number].kind for number in kept)
+    return Scene(photo, scene_plan.boxes[kept], names, visible[kept] < DIFFICULT_BELOW)
 
 
 def draw_place(

@@ -20,10 +20,10 @@ from utils.errors import UserError
 WIDTH, HEIGHT = 640, 360
 FOCAL = 520.0  # pixels
 HORIZON = 0.52  # of the height
-EYE = 1.5  # metres from the camera down to the road
+EYE = 1.2  # metres from the camera down to the road
 SPEED = 7.0  # metres a second
 SIGN_HALF = 0.45  # half the side of a sign in metres
-NEAREST = 2.5  # metres; nearer signs have left the picture
+NEAREST = 3.0  # metres; nearer signs have left the picture
 ROADS = (backgrounds_test.mountain_pass, backgrounds_test.carriageway)
 
 
@@ -95,7 +95,7 @@ def _plant_signs(rng: np.random.Generator, reach: float) -> list[StandingSign]:
             float(rng.normal(0, 0.04)),
             distance=z / SIGN_HALF,
         )
-        place = np.array([side * rng.uniform(1.9, 3.0), EYE - rng.uniform(1.9, 2.4), z])
+        place = np.array([side * rng.uniform(2.9, 3.6), EYE - rng.uniform(1.8, 2.3), z])
         standing.append(StandingSign(kind, face, tilt, place))
         z, side = z + rng.uniform(3.0, 5.5), -side
     return standing[::-1]
