@@ -7,9 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.cli import MISSED, OK, given_options, option, parse, run
+from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.quiet import import_tensorflow
 
 DESCRIPTION = """\
 Score a detector, or a file of detections, on labelled photos: VOC 2007, VOC 2010 and COCO mAP.
@@ -58,28 +59,114 @@ def main(argv: list[str]) -> int:
     config = parse(MapConfig, argv, DESCRIPTION, EPILOG)
     if (config.weights is None) == (config.detections is None):
         raise UserError("give either --weights or --detections (see get_map.py --help)")
-    if config.weights and not config.weights.exists():
-        raise UserError(f"--weights {config.weights}: there is no such file")
 
+    # The detector knows its classes, and which photos it was trained on.
     from utils.data.classes import read_classes
-    from utils.data.voc import load_split, load_stems
-    from utils.evaluation.files import ground_truth, read_detections, to_results
-    from utils.evaluation.leaks import leaked
-    from utils.evaluation.metrics import evaluate, format_table
-    from utils.training.run_directory import next_free
 
-    # The detector knows its classes, and the photos it was trained on.
-    detector, metadata = None, {}
     classes = read_classes(config.classes) if config.classes else None
+    model, facts = None, {}
     if config.weights:
-        from utils.detector import Detector
+        import_tensorflow()
+        from utils.checkpoint import load_checkpoint
         from utils.training.device import use_device
 
         use_device(config.device)
-        detector = Detector(config.weights)
-        metadata = detector.metadata
-        classes = classes or detector.class_names
+        model = load_checkpoint(config.weights)
+        facts, classes = model.metadata, classes or model.classes
+
+    # The photos and their labels.
+    from utils.evaluation.files import ground_truth, read_detections, to_results
+    from utils.evaluation.leaks import find_leaks
+    from utils.evaluation.metrics import evaluate, format_table
+    from utils.training.run_directory import next_free
+
+    dataset = read_split(config, classes, facts)
+    for note in dataset.notes:
+        print(f"data: {note}")
+    truth = ground_truth(dataset.records, dataset.classes)
+    print(
+        f"{len(dataset)} photos of the split {config.split!r}, {len(truth['annotations'])} objects"
+    )
+    leaks = find_leaks(dataset.records, facts.get("hashes", {}))
+    for name, what in (("train", "trained on"), ("val", "used to choose this checkpoint")):
+        if leaks[name]:
+            print(
+                f"warning: {len(leaks[name])} of these photos were {what} "
+                f"({', '.join(leaks[name][:3])}{', …' if len(leaks[name]) > 3 else ''}); "
+                "the scores are better than they would be on new photos",
+                file=sys.stderr,
+            )
+
+    # What was found on them.
+    if model:
+        results = to_results(detect(model, dataset, config), truth)
+    else:
+        results = read_detections(config.detections, truth)
+
+    # The scores.
+    metrics = {
+        **evaluate(truth, results),
+        "weights": str(config.weights or config.detections),
+        "split": config.split,
+        "leaks": {name: len(stems) for name, stems in leaks.items()},
+    }
+    print(f"\n{format_table(metrics)}")
+    out = config.out or next_free(
+        Path("runs/map"), (config.weights or config.detections).resolve().parent.name
+    )
+    for name, content in (
+        ("ground_truth.json", truth), ("detections.json", results), ("metrics.json", metrics),
+    ):  # fmt: skip
+        with atomic_write(out / name) as file:
+            json.dump(
+                content, file, ensure_ascii=False, indent=1 if name == "metrics.json" else None
+            )
+    print(f"\nwritten to {out}: metrics.json, ground_truth.json, detections.json")
+    ap50 = metrics["coco"]["AP50"]
+    if config.min_map50 is not None and ap50 < config.min_map50:
+        print(f"AP50 {ap50:.4f} is below --min-map50 {config.min_map50:g}", file=sys.stderr)
+        return MISSED
     return OK
+
+
+def read_split(config: MapConfig, classes, facts: dict):
+    """The photos to score.
+
+    Where the folder has no lists of its own, the split that the training run made is taken from
+    the checkpoint, so that its test photos are the ones that it never saw.
+    """
+    from utils.data.voc import load_split, load_stems
+    from utils.data.voc_layout import find_layout
+
+    options = {"classes": classes, "only_listed": config.only_listed}
+    made = facts.get("split", {}).get("generated") and facts["splits"].get(config.split)
+    if made:
+        layout = find_layout(config.data)
+        if not layout.lists and layout.entries.keys() >= set(made):
+            print(f"no split lists here; {config.split!r} is the split that the training run made")
+            return load_stems(config.data, made, **options)
+    return load_split(config.data, config.split, **options)
+
+
+def detect(model, dataset, config: MapConfig) -> dict:
+    """Detections by file stem."""
+    from tqdm import tqdm
+
+    from utils.checkpoint import compile_inference
+    from utils.evaluation.detect import detect_records
+
+    return detect_records(
+        compile_inference(model),
+        dataset.records,
+        model.input_size,
+        model.classes,
+        conf=config.conf,
+        iou=config.iou,
+        max_det=config.max_det,
+        batch_size=config.batch_size,
+        progress=lambda batches: tqdm(batches, "looking", unit="batch", leave=False, disable=None),
+        on_unreadable=lambda message: print(f"warning: {message}", file=sys.stderr),
+    )
 
 
 if __name__ == "__main__":

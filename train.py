@@ -47,6 +47,7 @@ def main(argv: list[str]) -> int:
     import_tensorflow()
     import keras
 
+    from utils.checkpoint import load_checkpoint
     from utils.data.augment import NO_AUGMENTATION, AugmentConfig
     from utils.data.pipeline import TrainingSamples, training_batches
     from utils.training import build, plots
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> int:
 
     # What to learn from, and the network. Whatever is wrong with the input is found out here,
     # before anything is written.
-    checkpoint = build.load_checkpoint(config.weights) if config.weights else None
+    checkpoint = load_checkpoint(config.weights) if config.weights else None
     input_size = build.input_size_for(config.input_size, checkpoint)
     train, val, chosen = load_training_data(config, checkpoint)
     if checkpoint:

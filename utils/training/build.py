@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from nets.yolo import YOLOv3, checked_input_size
@@ -51,24 +50,6 @@ def new_detector(
         )
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def load_checkpoint(path: Path) -> YOLOv3:
-    """Open a ``.keras`` detector; runs no code that the file brings along.
-
-    Raises:
-        UserError: no such file, no Keras archive, or no detector of this project.
-    """
-    if not path.is_file():
-        raise UserError(f"--weights {path}: there is no such file")
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the damage runs into
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"--weights {path}: not a readable checkpoint ({reason})") from error
-    if not isinstance(model, YOLOv3):
-        raise UserError(f"--weights {path}: a Keras model, but not a detector made by train.py")
-    return model
 
 
 def resized(model: YOLOv3, input_size: int) -> YOLOv3:

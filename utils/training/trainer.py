@@ -9,11 +9,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from nets.loss import LossConfig, Losses
 from nets.yolo import YOLOv3
+from utils.checkpoint import compile_inference
 from utils.data.records import Dataset
 from utils.evaluation.detect import detect_records
 from utils.evaluation.files import ground_truth, to_results
@@ -57,7 +57,7 @@ class Trainer:
         optimizers.build(model)
         statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
         self.average = MovingAverage(model.trainable_variables + statistics)
-        self._infer = tf.function(lambda images: model(tf.cast(images, tf.float32)))
+        self._infer = compile_inference(model)
 
     def set_backbone_frozen(self, frozen: bool) -> bool:
         """Freeze the whole backbone, or thaw it but for the stages that never learn.
@@ -90,14 +90,9 @@ class Trainer:
         on_unreadable: Callable[[str], None] = print,
     ) -> dict:
         """Metrics (``utils.evaluation.metrics.evaluate``) of the averaged weights."""
-
-        def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            output = self._infer(images)
-            return output["boxes"].numpy(), output["scores"].numpy()
-
         with self.average.applied():
             found = detect_records(
-                infer,
+                self._infer,
                 dataset.records,
                 self.model.input_size,
                 self.model.classes,

@@ -1,0 +1,49 @@
+# The habits of this project. `make test` and `make demo` set up everything they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help setup demo test test-fast lint format bench clean
+
+help:
+	@echo "make demo       train on generated road scenes, score, predict: about ten minutes"
+	@echo "make test       all tests"
+	@echo "make test-fast  the quick ones, a few minutes"
+	@echo "make lint       check style; make format mends what it can"
+	@echo "make bench      measure; see bench/README.md"
+	@echo "make setup      only the environment in $(VENV)"
+
+setup: $(READY)
+
+# PIP_DISABLE_PIP_VERSION_CHECK: a notice about pip itself is no help to a newcomer.
+$(READY): export PIP_DISABLE_PIP_VERSION_CHECK = 1
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is `$(PYTHON) -V 2>&1`." \
+	         "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV): about 2 GB, a few minutes the first time."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	@$(BIN)/python -m utils.opencv_check
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python -m bench.demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info

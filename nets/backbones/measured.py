@@ -1,0 +1,4 @@
+"""What a detector on each backbone costs. Written by ``python -m bench.backbone_costs``."""
+
+MACHINE = ""
+DETECTORS = {}

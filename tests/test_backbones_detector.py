@@ -1,0 +1,12 @@
+"""A detector on one backbone of each family; ``bench.backbone_detectors`` takes all of them."""
+
+import pytest
+
+from tests.detector_check import check_detector
+
+FAMILIES = ["efficientnet_lite0", "efficientnet_b0", "efficientnetv2_b0", "mobilenet_v3_small"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_detector(name, tmp_path):
+    check_detector(name, tmp_path)

@@ -1,0 +1,131 @@
+"""The course of a run: learning rate, time limit, evaluations, freezing."""
+
+import pytest
+
+from utils.training.history import History
+from utils.training.schedule import CLOSING_SECONDS, FINAL_RATE, WARM_UP, Plan, learning_rate
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def make_plan(**options):
+    clock = Clock()
+    defaults = {
+        "steps_per_epoch": 10, "epochs": None, "seconds": None, "freeze_epochs": None,
+        "started": 100.0, "clock": clock,
+    }  # fmt: skip
+    return Plan(**{**defaults, **options}), clock
+
+
+def test_learning_rate_rises_then_falls_to_its_end():
+    values = [learning_rate(p / 1000) for p in range(1001)]
+    top = values.index(max(values))
+    assert values[top] == pytest.approx(1, abs=1e-2)
+    assert top / 1000 == pytest.approx(WARM_UP, abs=2e-3)
+    assert values[:top] == sorted(values[:top])
+    assert values[top:] == sorted(values[top:], reverse=True)
+    assert values[-1] == pytest.approx(FINAL_RATE)
+    assert learning_rate(WARM_UP + (1 - WARM_UP) / 2) == pytest.approx((1 + FINAL_RATE) / 2)
+
+
+def test_epochs_alone_are_counted_in_steps():
+    plan, clock = make_plan(epochs=4)
+    plan.begin(0)
+    clock.now += 1000
+    assert plan.progress(0) == 0
+    assert plan.progress(10) == 0.25
+    assert plan.progress(40) == 1
+    assert plan.seconds_left(10) == pytest.approx(3000)
+
+
+def test_minutes_leave_time_to_close_and_start_up_is_no_progress():
+    plan, clock = make_plan(seconds=120)
+    clock.now += 20  # importing and compiling
+    plan.begin(0)
+    assert plan.progress(0) == 0
+    clock.now = 100 + 20 + (100 - CLOSING_SECONDS) / 2
+    assert plan.progress(7) == pytest.approx(0.5)
+    plan.note_evaluation(10)
+    assert plan.progress(7) > 0.5
+    clock.now = 100 + 120 - CLOSING_SECONDS - 10
+    assert plan.progress(7) == pytest.approx(1)
+
+
+def test_whichever_limit_is_nearer_rules():
+    plan, clock = make_plan(seconds=1000, epochs=2)
+    plan.begin(0)
+    assert plan.progress(10) == 0.5
+    clock.now += 990
+    assert plan.progress(10) > 0.99
+
+
+def test_a_resumed_run_has_spent_what_it_spent():
+    plan, clock = make_plan(seconds=100, spent=60.0)
+    plan.begin(30)
+    assert plan.elapsed() == 60
+    assert plan.progress(30) == pytest.approx(60 / (100 - CLOSING_SECONDS))
+    clock.now += 40
+    assert plan.progress(31) == 1
+
+
+def test_time_too_short_for_anything_is_over_at_once():
+    plan, clock = make_plan(seconds=6)
+    clock.now += 5
+    plan.begin(0)
+    assert plan.progress(0) == 1
+
+
+def test_freezing_by_share_or_by_epochs():
+    plan, _ = make_plan(epochs=10)
+    assert plan.backbone_frozen(0, 0.0)
+    assert plan.backbone_frozen(9, 0.09)
+    assert not plan.backbone_frozen(10, 0.1)
+    plan, _ = make_plan(epochs=10, freeze_epochs=3)
+    assert plan.backbone_frozen(29, 0.29)
+    assert not plan.backbone_frozen(30, 0.3)
+    plan, _ = make_plan(epochs=10, freeze_epochs=0)
+    assert not plan.backbone_frozen(0, 0.0)
+
+
+def test_evaluations_of_a_run_of_known_length():
+    plan, _ = make_plan(epochs=200)
+    plan.begin(0)
+    due = [e for e in range(1, 201) if plan.evaluation_due(History(step=10 * e, epoch=e))]
+    assert len(due) == 50
+    assert due[-1] == 200
+    plan, _ = make_plan(epochs=7)
+    assert all(plan.evaluation_due(History(step=10 * e, epoch=e)) for e in range(1, 8))
+
+
+def test_evaluations_of_a_limited_run_take_a_bounded_share():
+    plan, clock = make_plan(seconds=1000)
+    plan.begin(0)
+    spent, history = 0.0, History()
+    while plan.progress(history.step) < 1:
+        clock.now += 10
+        history.step, history.epoch = history.step + 10, history.epoch + 1
+        if plan.evaluation_due(history):
+            clock.now += 3
+            spent += 3
+            plan.note_evaluation(3)
+    assert 0.03 * 1000 < spent < 0.08 * 1000
+    assert clock.now - 100 <= 1000
+
+
+def test_history_leaves_bad_steps_out_of_the_means():
+    history = History()
+    row = history.close_epoch([[4, 2, 1, 1], [float("nan")] * 4, [2, 1, 0.5, 0.5]], step=3)
+    assert row == {
+        "epoch": 1, "step": 3, "loss": 3, "box": 1.5, "objectness": 0.75, "classes": 0.75,
+        "skipped_steps": 1,
+    }  # fmt: skip
+    assert history.is_best(0.5)
+    assert not history.is_best(0.4)
+    history.epoch = 2
+    assert history.is_best(0.5)
+    assert history.best_epoch == 2

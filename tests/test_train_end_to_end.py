@@ -1,0 +1,240 @@
+"""The real commands on small generated data: train, score, resume, and every promised refusal."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from utils.data.synthetic import write_dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--backbone", "efficientnet_lite0", "--input-size", "64", "--batch-size", "4"]
+
+
+def command(script, *arguments, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, timeout=600,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signs")
+    write_dataset(folder / "data", train=10, val=4, test=5, seed=3, workers=1)
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "run"
+    done = command("train.py", "--data", data, "--epochs", 2, "--out", out, *SMALL)
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def refused(done, *words):
+    """Exit status 2, one message, no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.mark.slow
+def test_a_run_leaves_what_it_promises(trained):
+    out, done = trained
+    for name in (
+        "best.keras", "last.keras", "config.yaml", "metrics.csv", "curves.png", "labels.png",
+        "val_predictions.jpg", "log.txt", "split.json",
+    ):  # fmt: skip
+        assert (out / name).stat().st_size > 0, name
+    assert not list(out.rglob(".part-*"))
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(float(row["loss"]) > 0 and 0 <= float(row["AP50"]) <= 1 for row in rows)
+    assert [row["step"] for row in rows] == ["3", "6"]
+    assert yaml.safe_load((out / "config.yaml").read_text())["epochs"] == 2
+    assert "done in" in done.stdout
+    # TensorFlow's own chatter stays off the terminal.
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_the_checkpoint_knows_its_classes_split_and_photos(trained, data):
+    model = keras.saving.load_model(trained[0] / "best.keras", safe_mode=True)
+    assert model.classes == tuple(sorted(model.classes))
+    assert model.input_size == 64
+    facts = model.metadata
+    assert facts["training"]["backbone"] == "efficientnet_lite0"
+    assert len(facts["splits"]["train"]) == len(facts["hashes"]["train"]) == 10
+    assert not set(facts["splits"]["train"]) & set(facts["splits"]["val"])
+
+
+@pytest.mark.slow
+def test_scores_are_written_and_can_be_reproduced_from_the_files(trained, data, tmp_path):
+    out, _ = trained
+    done = command("get_map.py", "--weights", out / "best.keras", "--data", data, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["images"] == 5
+    assert metrics["split"] == "test"
+    assert set(metrics["coco"]) == {
+        "AP", "AP50", "AP75", "APs", "APm", "APl",
+        "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
+    }  # fmt: skip
+    assert metrics["classes"][0] in done.stdout
+    again = command(
+        "get_map.py", "--detections", tmp_path / "detections.json", "--data", data,
+        "--out", tmp_path / "again", "--min-map50", 0.999,
+    )  # fmt: skip
+    assert again.returncode == 1
+    assert "below --min-map50" in again.stderr
+    rescored = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    for block in ("coco", "voc2007", "voc2010"):
+        assert rescored[block] == metrics[block]
+
+
+@pytest.mark.slow
+def test_scoring_training_photos_warns(trained, data, tmp_path):
+    done = command(
+        "get_map.py", "--weights", trained[0] / "best.keras", "--data", data,
+        "--split", "trainval", "--out", tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "10 of these photos were trained on" in done.stderr
+    assert "4 of these photos were used to choose" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_resumed_run_ends_as_one_never_stopped(trained, data, tmp_path):
+    """Stopped after its first epoch by a shorter plan's state, then resumed to the second.
+
+    The schedule follows the plan, so the first epoch must have been run under the same plan: the
+    state after epoch 1 is taken from a run that is killed there.
+    """
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--epochs", "2",
+         "--out", str(out), *SMALL],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("epoch 1"):
+            break
+    while not (out / "curves.png").exists():  # the last file of an epoch's record
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    done = command("train.py", "--data", data, "--epochs", 2, "--out", out, "--resume", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "going on after epoch 1" in done.stdout
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    assert [row["step"] for row in rows] == ["3", "6"]
+    whole = keras.saving.load_model(trained[0] / "last.keras")
+    resumed = keras.saving.load_model(out / "last.keras")
+    for a, b in zip(whole.weights, resumed.weights, strict=True):
+        assert np.allclose(a, b, atol=2e-3, rtol=2e-2), a.path
+
+
+@pytest.mark.slow
+def test_resume_without_a_state_starts_afresh_and_says_so(data, tmp_path):
+    done = command(
+        "train.py", "--data", data, "--epochs", 1, "--out", tmp_path / "new", "--resume", *SMALL
+    )
+    assert done.returncode == 0, done.stderr
+    assert "starting afresh" in done.stdout
+
+
+@pytest.mark.slow
+def test_minutes_are_kept_and_the_schedule_completed(data, tmp_path):
+    import time
+
+    began = time.monotonic()
+    done = command("train.py", "--data", data, "--minutes", 0.7, "--out", tmp_path / "run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 0.7 * 60 + 10
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    assert float(rows[-1]["learning_rate"]) < 1e-4
+    assert rows[-1]["AP"] != ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_exits_130(data, tmp_path):
+    import signal
+
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--epochs", "500",
+         "--out", str(out), *SMALL],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("epoch 1"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "--resume" in errors
+    assert (out / "last.keras").exists()
+
+
+@pytest.mark.slow
+def test_refusals_of_train(data, trained, tmp_path):
+    run = ["train.py", "--out", tmp_path / "run"]
+    refused(command(*run, "--data", tmp_path / "nowhere"), "nowhere")
+    (tmp_path / "empty").mkdir()
+    refused(command(*run, "--data", tmp_path / "empty"), "empty")
+    (tmp_path / "classes.txt").write_text("stop\nyield\n")
+    listed = ["--data", data, "--classes", tmp_path / "classes.txt"]
+    refused(command(*run, *listed), "not in the class list", "--only-listed")
+    refused(
+        command(*run, "--data", data, "--input-size", 100), "--input-size 100", "multiple of 32"
+    )
+    refused(command(*run, "--data", data, "--split", "nonsense"), "nonsense", "train")
+    refused(command(*run, "--data", data, "--backbone", "efficientnet_b9"), "efficientnet_b9")
+    refused(command(*run, "--data", data, "--device", "gpu:7"), "gpu:7")
+    refused(command(*run, "--data", data, "--weights", data / "classes.txt"), "classes.txt")
+    refused(command(*run, "--data", data, "--val-split", "train"), "train")
+    full = ["train.py", "--data", data, *SMALL, "--out", trained[0]]
+    refused(command(*full), "not empty", "--resume")
+    refused(command("train.py", "--data", data, "--resume"), "--out")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_weights_of_another_class_count(trained, data, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(data, other)
+    for xml in (other / "Annotations").iterdir():
+        text = xml.read_text()
+        for name in ("stop", "yield", "warning", "no_entry"):
+            text = text.replace(f"<name>{name}</name>", "<name>sign</name>")
+        xml.write_text(text)
+    weights = ["--weights", trained[0] / "best.keras"]
+    refused(command("train.py", "--data", other, *weights, "--out", tmp_path / "r"), "classes")
+    refused(command("get_map.py", "--data", other, *weights, "--out", tmp_path / "m"), "sign")
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.slow
+def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
+    done = command(
+        "train.py", "--data", data, "--weights", trained[0] / "best.keras", "--epochs", 1,
+        "--batch-size", 4, "--input-size", 96, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    model = keras.saving.load_model(tmp_path / "run" / "last.keras")
+    old = keras.saving.load_model(trained[0] / "best.keras")
+    assert model.input_size == 96
+    assert np.allclose(model.anchors, np.asarray(old.anchors) * 1.5, rtol=1e-4)

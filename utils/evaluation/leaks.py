@@ -1,0 +1,30 @@
+"""Noticing that an evaluation scores photos that the detector was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from utils.data.records import Record
+from utils.files import content_hash
+
+
+def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]]) -> dict:
+    """Stems of ``records`` whose very file was among the photos of a run.
+
+    Args:
+        records: the photos about to be scored.
+        hashes: ``{"train": {stem: content hash}, "val": …}``, as a checkpoint stores them.
+
+    Returns:
+        ``{"train": [stems], "val": [stems]}``; compared by content, so renaming hides nothing.
+    """
+    used = {name: set(by_stem.values()) for name, by_stem in hashes.items()}
+    found: dict[str, list[str]] = {name: [] for name in ("train", "val")}
+    if not any(used.values()):
+        return found
+    for record in records:
+        digest = content_hash(record.image)
+        for name in found:
+            if digest in used.get(name, ()):
+                found[name].append(record.stem)
+    return found
