@@ -7,11 +7,10 @@ import time
 STARTED = time.monotonic()  # --minutes counts from here
 
 import math  # noqa: E402
-import sys  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from utils.cli import INTERRUPTED, OK, parse, run, to_mapping  # noqa: E402
+from utils.cli import INTERRUPTED, OK, leave, parse, run, to_mapping  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.quiet import import_tensorflow  # noqa: E402
 from utils.training.config import TrainConfig  # noqa: E402
@@ -50,6 +49,7 @@ def main(argv: list[str]) -> int:
     from utils.checkpoint import load_checkpoint
     from utils.data.augment import NO_AUGMENTATION, AugmentConfig
     from utils.data.pipeline import TrainingSamples, training_batches
+    from utils.detector import Detector
     from utils.training import build, plots
     from utils.training.data import anchors_for, load_training_data, write_provenance
     from utils.training.device import use_device
@@ -146,6 +146,7 @@ def main(argv: list[str]) -> int:
     for message in samples.unreadable.values():
         directory.warn(f"{message}; other photos stood in for it")
     trainer.save(directory.last)
+    plots.draw_val_predictions(directory.val_predictions, val, Detector(directory.best))
     directory.log(
         f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {history.best_ap:.3f} in epoch "
         f"{history.best_epoch}, checkpoint {directory.best}"
@@ -256,4 +257,4 @@ def _time(seconds: float | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    leave(run(main))

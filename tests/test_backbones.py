@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,6 +19,8 @@ from nets.backbones import (
     compound_scaling,
     resolve,
 )
+from nets.backbones.catalogue import catalogue, legend
+from nets.backbones.measured import DETECTORS
 from nets.backbones.tables import EFFICIENTNET
 
 # Millions of parameters and of multiply-adds at the member's own resolution, as published:
@@ -271,3 +274,20 @@ def test_b7_builds_in_20_seconds_and_2_gigabytes():
     seconds, gigabytes = map(float, answer.stdout.split())
     assert seconds < 20
     assert gigabytes < 2
+
+
+def test_catalogue_and_docs_are_current():
+    table = catalogue()
+    assert set(DETECTORS) == set(BACKBONES)
+    lines = table.splitlines()
+    assert len({len(line) for line in lines}) == 1  # a terminal sees columns
+    b0 = next(line for line in lines if "efficientnet_b0" in line)
+    assert [cell.strip() for cell in b0.strip("|").split("|")][:4] == [
+        "efficientnet_b0",
+        "77.1",
+        "3.6",
+        "1.26",
+    ]
+    docs = (Path(__file__).parents[1] / "docs" / "backbones.md").read_text(encoding="utf-8")
+    assert table in docs
+    assert legend() in docs

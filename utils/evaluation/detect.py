@@ -3,12 +3,11 @@ training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from utils.ahead import map_ahead
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.errors import UserError
@@ -59,29 +58,20 @@ def detect_records(
 
     found: dict[str, Detections] = {}
     batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
-    with ThreadPoolExecutor(2) as pool:
-        loaded = _ahead(pool, load, records, 3 * batch_size)
-        for batch in progress(batches):
-            good: list[tuple[Record, np.ndarray, Letterbox]] = []
-            for record, result in zip(batch, loaded, strict=False):
-                if isinstance(result, UserError):
-                    on_unreadable(str(result))
-                else:
-                    good.append((record, *result))
-            if not good:
-                continue
-            boxes, scores = infer(np.stack([image for _, image, _ in good]))
-            for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
-                found[record.stem] = to_detections(
-                    box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
-                )
+    loaded = map_ahead(load, records, depth=3 * batch_size)
+    for batch in progress(batches):
+        good: list[tuple[Record, np.ndarray, Letterbox]] = []
+        for record in batch:
+            result = next(loaded)
+            if isinstance(result, UserError):
+                on_unreadable(str(result))
+            else:
+                good.append((record, *result))
+        if not good:
+            continue
+        boxes, scores = infer(np.stack([image for _, image, _ in good]))
+        for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
+            found[record.stem] = to_detections(
+                box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
+            )
     return found
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable, items: Iterable, depth: int) -> Iterator:
-    """``map`` by a thread pool, at most ``depth`` results ahead of who consumes them."""
-    items = iter(items)
-    waiting = [pool.submit(work, item) for item in islice(items, depth)]
-    while waiting:
-        yield waiting.pop(0).result()
-        waiting += [pool.submit(work, item) for item in islice(items, 1)]

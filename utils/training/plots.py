@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ from matplotlib.figure import Figure
 
 from utils.data.anchors import object_sizes
 from utils.data.records import Dataset
+from utils.detections import Detections
+from utils.detector import Detector
+from utils.errors import UserError
 from utils.files import atomic_write
+from utils.images import read_image
+from utils.media.drawing import contact_sheet, draw_detections
+from utils.media.outputs import write_picture
 
 LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
 SCORES = {"AP50": "AP50", "AP": "AP"}
@@ -69,6 +76,26 @@ def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: i
     for axes in (classes, shapes):
         axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
+
+
+def draw_val_predictions(
+    path: Path, dataset: Dataset, detector: Detector, *, count: int = 8, conf: float = 0.25
+) -> None:
+    """Labels (left) and detections (right) on the first validation photos, side by side."""
+    pictures = []
+    for record in dataset.records[:count]:
+        try:
+            image = read_image(record.image)
+        except UserError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            continue
+        labels = Detections(
+            record.boxes, np.ones(len(record.boxes), np.float32), record.class_ids, dataset.classes
+        )
+        pictures.append(draw_detections(image, labels, scores=False))
+        pictures.append(draw_detections(image, detector(image, conf=conf)))
+    if pictures:
+        write_picture(path, contact_sheet(pictures, columns=4, cell=400))
 
 
 def _lines(axes: Any, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> None:
