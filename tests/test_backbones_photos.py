@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from photos import PHOTOS, centre_crop
 
 from nets.backbones import BACKBONES, build_classifier
-from tests.photos import PHOTOS, centre_crop
 
 
 @pytest.fixture(scope="module")

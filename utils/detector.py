@@ -106,7 +106,7 @@ class Detector:
                     conf=conf,
                     iou=iou,
                     max_det=max_det,
-                )  # fmt: skip
+                )
             )
         return found
 

@@ -1,1 +1,1 @@
-"""Pictures and video: what comes in, what goes out, and how detections are drawn."""
+"""Pictures, videos and cameras in; drawn pictures, videos, tables and label files out."""

@@ -1,159 +1,304 @@
-"""``SOURCE``: what a person names on the command line, found and opened.
+"""From the SOURCE arguments of the command line to frames.
 
-A picture, a folder, a glob, a video file, a stream's address or a camera's number.
+``find_sources`` says what an argument means: a picture, a folder, a glob, a video, a stream, a
+camera. ``read_picture`` and ``read_video`` give the frames of one source; ``read_frames`` those
+of many, decoded in the background.
 """
 
 from __future__ import annotations
 
 import glob
+import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from utils.ahead import map_ahead
 from utils.errors import UserError
-from utils.images import IMAGE_SUFFIXES, read_image
+from utils.images import IMAGE_SUFFIXES, image_size, read_image
+from utils.media.ahead import iterate_ahead, map_ahead
 
-VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts"]
-)
-DEFAULT_FPS = 25.0  # of streams that do not tell
-_STREAM = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv",
+    ".3gp", ".mts", ".m2ts",
+)  # fmt: skip
+DEFAULT_FPS = 25.0  # where a camera or stream does not say
+READERS = 2  # threads that decode pictures
+
+_STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One picture or video.
+    """Something that frames can be read from.
 
     Attributes:
-        name: as it appears in results; the path, the address, or ``camera 0``.
-        path: the file; None for streams and cameras.
-        is_video: whether it is a sequence of frames.
-        camera: a camera's number.
+        name: what reports and JSON call it: the path, the address without its password, or the
+            number of the camera.
+        kind: ``live`` frames come at their own pace and are dropped when nobody is ready.
+        address: what OpenCV or the file system is asked to open.
     """
 
     name: str
-    path: Path | None
-    is_video: bool
-    camera: int | None = None
+    kind: Literal["picture", "video", "stream", "live"]
+    address: str | int
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None for streams and cameras."""
+        return Path(self.address) if self.kind in ("picture", "video") else None
 
     @property
     def stem(self) -> str:
-        """What files made from it are called."""
-        return self.path.stem if self.path else re.sub(r"\W+", "_", self.name).strip("_")
-
-
-def find_sources(names: Sequence[str]) -> list[Source]:
-    """Everything that the arguments name, folders and globs in natural order, nothing twice.
-
-    Raises:
-        UserError: a path that does not exist, a glob or folder without pictures or videos, or a
-            file of another kind.
-    """
-    found: dict[str, Source] = {}
-    for name in names:
-        for source in _expand(name):
-            found.setdefault(source.name, source)
-    return list(found.values())
-
-
-def _expand(name: str) -> list[Source]:
-    if name.isdecimal() and not Path(name).exists():
-        return [Source(f"camera {int(name)}", None, is_video=True, camera=int(name))]
-    if _STREAM.match(name):
-        return [Source(name, None, is_video=True)]
-    path = Path(name).expanduser()
-    if path.is_dir():
-        inside = [_file(p) for p in sorted(path.iterdir(), key=_natural) if _is_media(p)]
-        if not inside:
-            raise UserError(f"{name}: the folder holds no picture and no video")
-        return inside
-    if path.exists():
-        if not _is_media(path):
-            raise UserError(f"{name}: neither a picture nor a video, by its ending")
-        return [_file(path)]
-    if glob.has_magic(name):
-        matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)
-        inside = [_file(p) for p in matches if _is_media(p)]
-        if not inside:
-            raise UserError(f"{name}: matches no picture and no video")
-        return inside
-    raise UserError(f"{name}: there is no such file or folder")
-
-
-def _is_media(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return not hidden and path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
-
-
-def _file(path: Path) -> Source:
-    return Source(str(path), path, is_video=path.suffix.lower() in VIDEO_SUFFIXES)
-
-
-def _natural(path: Path) -> list:
-    """photo2 before photo10. Digits and letters never meet in a comparison."""
-    parts = re.split(r"(\d+)", str(path).lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+        """A file name for what is made of this source, without suffix."""
+        if self.path is not None:
+            return self.path.stem
+        if isinstance(self.address, int):
+            return f"camera-{self.address}"
+        return re.sub(r"[^\w.-]+", "-", self.name.partition("://")[2]).strip("-.")[:80] or "stream"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture to look at.
+    """One picture, or one picture of a video.
 
     Attributes:
-        image: uint8 (H, W, 3) RGB.
-        number: position in the video from 0; None for a picture.
-        time_s: seconds since the start of the video; None for a picture.
+        image: uint8 (H, W, 3) RGB, upright.
+        source: where it comes from.
+        index: number of the frame from 0; None for a picture.
+        time_s: seconds from the start of the video; None for a picture.
         fps: frames a second of the video; None for a picture.
     """
 
     image: np.ndarray
-    number: int | None = None
+    source: Source
+    index: int | None = None
     time_s: float | None = None
     fps: float | None = None
 
 
-def open_sources(sources: Sequence[Source]) -> Iterator[tuple[Source, Iterator[Frame]]]:
-    """Each source with its frames, in order; pictures are decoded ahead by threads.
+def quiet_opencv() -> None:
+    """Keep OpenCV's and FFmpeg's messages about damaged videos off the terminal.
 
-    What cannot be read raises ``UserError`` from the iterator of frames, not from this one.
+    Damage is reported in this project's own words. Variables set by the user win. Call before the
+    first video is opened.
     """
-    pictures = map_ahead(_try_to_read, [s for s in sources if not s.is_video], depth=4)
-    for source in sources:
-        yield source, _video(source) if source.is_video else _picture(next(pictures))
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.setLogLevel(0)
 
 
-def _try_to_read(source: Source) -> np.ndarray | UserError:
-    try:
-        return read_image(source.path)
-    except UserError as error:
-        return error
+def find_sources(arguments: Sequence[str]) -> list[Source]:
+    """What the arguments mean, in their order; nothing is opened but files of unknown suffix.
+
+    A folder stands for its pictures and videos, one level deep, in natural order (2 before 10);
+    so does a glob, in which ``**`` stands for any number of folders. A file found twice counts
+    once.
+
+    Raises:
+        UserError: a path that does not exist, a folder or glob without pictures and videos, a
+            file that is neither.
+    """
+    found = [source for argument in arguments for source in _find(str(argument))]
+    unique = {_identity(source): source for source in reversed(found)}
+    return list(reversed(unique.values()))
 
 
-def _picture(image: np.ndarray | UserError) -> Iterator[Frame]:
-    if isinstance(image, UserError):
-        raise image
-    yield Frame(image)
+def natural_key(path: str | Path) -> list[tuple[int, int, str]]:
+    """Sorts as people do: ``2.jpg`` before ``10.jpg``."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p]
 
 
-def _video(source: Source) -> Iterator[Frame]:
-    address = source.name if source.camera is None else source.camera
-    capture = cv2.VideoCapture(address)
+def read_picture(source: Source) -> Frame:
+    """Raises ``UserError`` where the file cannot be read."""
+    return Frame(read_image(source.address), source)
+
+
+def read_video(source: Source, warn: Callable[[str], None]) -> Iterator[Frame]:
+    """Frames of a video, stream or camera in order; rotation stored in a video is applied.
+
+    Args:
+        source: not a picture.
+        warn: called with one sentence when the video ends long before its own length.
+
+    Raises:
+        UserError: it cannot be opened, or has no frame that can be decoded.
+    """
+    capture = _open(source)
     try:
         fps = capture.get(cv2.CAP_PROP_FPS)
-        fps = fps if 0 < fps < 1000 else DEFAULT_FPS
-        number = 0
+        fps = fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
+        expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        started = time.monotonic()
+        index = 0
         while True:
-            good, frame = capture.read()
+            good, pixels = capture.read()
             if not good:
                 break
-            yield Frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), number, number / fps, fps)
-            number += 1
+            if source.kind == "live":
+                seconds = time.monotonic() - started
+            else:
+                # The frame's own time stamp; the first may be 0, others only if there are none.
+                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                seconds = stamp if stamp > 0 or index == 0 else index / fps
+            image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            yield Frame(image, source, index, max(0.0, seconds), fps)
+            index += 1
     finally:
         capture.release()
-    if not number:
-        raise UserError(f"{source.name}: cannot be opened as a video, or holds no frame")
+    if index == 0:
+        raise UserError(f"{source.name}: no frame of this video can be decoded")
+    if source.kind == "video" and index < 0.95 * expected - 1:
+        warn(f"{source.name}: ends after {index} of {expected:.0f} frames; it may be damaged")
+
+
+def read_frames(sources: Sequence[Source], report: Callable[[str], None]) -> Iterator[Frame]:
+    """Frames of all sources in order, read ahead by background threads.
+
+    Args:
+        sources: what ``find_sources`` gave.
+        report: called with one sentence for each source that cannot be read, or not to its end.
+            The others go on.
+    """
+
+    def read(source: Source) -> Frame | UserError:
+        try:
+            return read_picture(source)
+        except UserError as error:
+            return error
+
+    for pictures, group in groupby(sources, lambda source: source.kind == "picture"):
+        if pictures:
+            for result in map_ahead(read, group, threads=READERS, depth=2 * READERS):
+                if isinstance(result, UserError):
+                    report(str(result))
+                else:
+                    yield result
+            continue
+        for source in group:
+            live = source.kind == "live"
+            try:
+                yield from iterate_ahead(
+                    read_video(source, report), depth=1 if live else 8, newest_only=live
+                )
+            except UserError as error:
+                report(str(error))
+
+
+def _find(argument: str) -> list[Source]:
+    if _STREAM.match(argument):
+        live = not argument.lower().startswith("http")  # what comes by http may be a plain file
+        return [Source(_without_password(argument), "live" if live else "stream", argument)]
+    path = Path(argument).expanduser()
+    if _exists(path):
+        return _in_folder(path) if path.is_dir() else [_from_file(path)]
+    if argument.isdecimal() and len(argument) < 5:
+        return [Source(argument, "live", int(argument))]
+    if any(sign in argument for sign in "*?["):
+        return _matching(str(path))
+    if "://" in argument:
+        scheme = argument.partition("://")[0]
+        raise UserError(f"{argument}: streams of the kind {scheme!r} cannot be read; rtsp and http can")
+    raise UserError(f"{argument}: there is no such file or folder")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name the system cannot hold
+        return False
+
+
+def _in_folder(folder: Path) -> list[Source]:
+    try:
+        files = sorted((p for p in folder.iterdir() if _is_media(p)), key=natural_key)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not files:
+        raise UserError(
+            f"{folder}: no pictures or videos in this folder (folders inside it are not searched; "
+            f"a glob such as '{folder}/**/*.jpg' does)"
+        )
+    return [_from_file(path) for path in files]
+
+
+def _matching(pattern: str) -> list[Source]:
+    paths = [Path(match) for match in glob.glob(pattern, recursive=True)]
+    files = sorted((p for p in paths if _is_media(p)), key=natural_key)
+    if not files:
+        what = f"only {len(paths)} that are no pictures or videos match" if paths else "no file matches"
+        raise UserError(f"{pattern}: {what}")
+    return [_from_file(path) for path in files]
+
+
+def _is_media(path: Path) -> bool:
+    """By name only; hidden files (such as the ``._`` ones of macOS) are left out."""
+    known = path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    return known and not path.name.startswith(".") and path.is_file()
+
+
+def _from_file(path: Path) -> Source:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return Source(str(path), "picture", str(path))
+    if suffix in VIDEO_SUFFIXES:
+        return Source(str(path), "video", str(path))
+    try:  # a file named by the user may have any name: look inside
+        image_size(path)
+        return Source(str(path), "picture", str(path))
+    except UserError:
+        video = Source(str(path), "video", str(path))
+    try:
+        _open(video).release()
+    except UserError:
+        raise UserError(f"{path}: neither a picture nor a video that can be read") from None
+    return video
+
+
+def _identity(source: Source) -> str | int:
+    return os.path.abspath(source.address) if source.path else source.address
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]*@", "", address)
+
+
+def _open(source: Source) -> cv2.VideoCapture:
+    if source.kind == "video":
+        _refuse_playlist(Path(source.address))
+        # An absolute path, so that FFmpeg takes no part of a file name for a protocol; and FFmpeg
+        # only, because other back ends take a % in it for a series of pictures.
+        capture = cv2.VideoCapture(os.path.abspath(source.address), cv2.CAP_FFMPEG)
+        problem = "not a video that can be read"
+    elif isinstance(source.address, int):
+        default = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+        capture = cv2.VideoCapture(source.address, default)
+        problem = f"camera {source.address} cannot be opened; is it connected, and free?"
+        if not capture.isOpened():
+            raise UserError(problem)
+    else:
+        capture = cv2.VideoCapture(source.address)
+        problem = "this stream cannot be opened"
+    if not capture.isOpened():
+        raise UserError(f"{source.name}: {problem}")
+    return capture
+
+
+def _refuse_playlist(path: Path) -> None:
+    """Videos only: a playlist in a video's clothes would have FFmpeg open what it names."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(2048)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    text = not re.search(rb"[^\t\n\r\x20-\x7e]", head) and not head.startswith(b"YUV4MPEG2 ")
+    if text or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"#EXTM3U", b"ffconcat")):
+        raise UserError(f"{path}: {'a text file' if head else 'empty'}, not a video")

@@ -1,0 +1,93 @@
+"""Work done in background threads, so that decoding, the network and drawing do not wait for
+each other."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_END = object()
+
+
+def map_ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, depth: int
+) -> Iterator[Result]:
+    """``map`` by several threads, in order, at most ``depth`` results ahead of the consumer."""
+    items = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(pool.submit(work, item) for item in islice(items, depth))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(work, item) for item in islice(items, 1))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def iterate_ahead(
+    items: Iterator[Item], *, depth: int, newest_only: bool = False
+) -> Iterator[Item]:
+    """Go through ``items`` in one background thread, in order.
+
+    Errors of ``items`` are raised here, after what came before them. When the consumer stops, the
+    thread stops and closes ``items``.
+
+    Args:
+        items: an iterator, for instance a generator that reads a video.
+        depth: how many items may wait for the consumer.
+        newest_only: rather than let the producer wait, drop the oldest item. For live pictures,
+            where late is worse than never.
+    """
+    waiting: queue.Queue = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            with suppress(queue.Full):
+                waiting.put(item, timeout=0.1)
+                return
+
+    def put_dropping_oldest(item: object) -> None:
+        while not stop.is_set():
+            with suppress(queue.Full):
+                waiting.put_nowait(item)
+                return
+            with suppress(queue.Empty):
+                waiting.get_nowait()
+
+    def produce() -> None:
+        try:
+            for item in items:
+                (put_dropping_oldest if newest_only else put)((item, None))
+                if stop.is_set():
+                    break
+            put((_END, None))
+        except BaseException as error:
+            put((_END, error))
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join(timeout=5)  # a camera may take its time to give the frame being waited for
