@@ -29,7 +29,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python -m bench.demo
+	$(BIN)/python -m utils.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest

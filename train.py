@@ -38,6 +38,9 @@ DEFAULT_RATES = {"adamw": 1e-3, "sgd": 1e-2}
 
 
 def main(argv: list[str]) -> int:
+    if "help" in argv[1:] and argv[argv.index("help") - 1] == "--backbone":
+        print_backbones()
+        return OK
     config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
     if config.resume and config.out is None:
         raise UserError("--resume needs --out, the run directory to go on with")
@@ -72,9 +75,7 @@ def main(argv: list[str]) -> int:
         model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
     else:
         anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
-        model = build.new_detector(
-            config.backbone, config.backbone_weights, train.classes, input_size, anchors
-        )
+        model = build.new_detector(config, train.classes, input_size, anchors)
 
     # The run directory.
     directory = RunDirectory.open(
@@ -152,6 +153,15 @@ def main(argv: list[str]) -> int:
         f"{history.best_epoch}, checkpoint {directory.best}"
     )
     return OK
+
+
+def print_backbones() -> None:
+    """``--backbone help``."""
+    import_tensorflow()
+    from nets.backbones.catalogue import catalogue, legend
+
+    print(catalogue())
+    print(legend())
 
 
 def train_epoch(trainer, batches, plan, history) -> dict:

@@ -1,10 +1,18 @@
-"""``Detector``: a weights file in, objects on photos out."""
+"""``Detector``: any weights file and any picture → the objects on it.
+
+    detector = Detector("best.keras")
+    detections = detector("photo.jpg")          # .boxes .scores .class_ids .class_names
+    several = detector(["a.jpg", "b.jpg"], conf=0.5)
+
+What runs the network is a ``Runtime``; what happens to a photo before and to the boxes after is
+here, once, the same for all of them. Importing this module does not import TensorFlow.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,105 +22,164 @@ from utils.images import read_image
 from utils.letterbox import Letterbox
 from utils.postprocess import to_detections
 
-Picture = np.ndarray | str | Path
-RUNTIMES = ("auto", "tensorflow")
+Picture = np.ndarray | str | Path  # uint8 (H, W, 3) RGB, upright; or the path of an image
+
+
+class Runtime(Protocol):
+    """What runs a network: one class for each kind of weights file.
+
+    Attributes:
+        class_names: names of the classes, by class id.
+        input_size: (height, width) of the network input in pixels.
+        batch_size: how many pictures it takes at once to be fast here.
+        description: runtime, precision and device in words.
+    """
+
+    class_names: tuple[str, ...]
+    input_size: tuple[int, int]
+    batch_size: int
+    description: str
+
+    def infer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (B, H, W, 3) RGB → boxes (B, N, 4) in pixels of it, scores (B, N, classes)."""
+        ...
+
+
+class TensorFlowRuntime:
+    """A ``.keras`` checkpoint in TensorFlow."""
+
+    def __init__(self, weights: str | Path, device: str | None = None) -> None:
+        from utils.quiet import import_tensorflow
+
+        import_tensorflow()
+        import tensorflow as tf
+
+        from utils.checkpoint import compile_inference, load_checkpoint
+        from utils.training.device import use_device
+
+        where = use_device(device) if device else _visible_device(tf)
+        model = load_checkpoint(weights)
+        self.class_names = tuple(model.classes)
+        self.input_size = (model.input_size, model.input_size)
+        self.batch_size = 8 if "GPU" in where else 1
+        precision = model.dtype_policy.compute_dtype
+        self.description = f"TensorFlow {tf.__version__}, {precision}, {where}"
+        self._forward = compile_inference(model)
+        self.infer(np.zeros((1, *self.input_size, 3), np.uint8))  # compile now, not at a photo
+
+    def infer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # A batch that is not full is filled up: the graph is compiled for one size only.
+        missing = -len(batch) % self.batch_size
+        if missing:
+            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.uint8)])
+        boxes, scores = self._forward(batch)
+        return boxes[: len(batch) - missing], scores[: len(batch) - missing]
+
+
+RUNTIMES: dict[str, Callable[..., Runtime]] = {"tensorflow": TensorFlowRuntime}
+_BY_SUFFIX = {".keras": "tensorflow"}
+
+
+def open_runtime(weights: str | Path, runtime: str = "auto", device: str | None = None) -> Runtime:
+    """The runtime for a weights file; ``auto`` goes by the file's suffix.
+
+    Raises:
+        UserError: no such file or runtime, or the file is no detector.
+    """
+    path = Path(weights)
+    if runtime != "auto" and runtime not in RUNTIMES:
+        raise UserError(f"there is no runtime {runtime!r}; choose auto, {', '.join(RUNTIMES)}")
+    if not path.exists():
+        raise UserError(f"--weights {path}: there is no such file")
+    if runtime == "auto":
+        runtime = _BY_SUFFIX.get(path.suffix.lower(), "")
+    if not runtime:
+        raise UserError(f"--weights {path}: not a .keras checkpoint, as train.py writes it")
+    return RUNTIMES[runtime](path, device)
 
 
 class Detector:
-    """Finds objects on photos with a trained detector.
-
-        detections = Detector("best.keras")("photo.jpg")
-        detections.boxes, detections.scores, detections.names()
+    """Finds objects in pictures.
 
     Args:
-        weights: a ``.keras`` checkpoint made by ``train.py``.
-        runtime: ``auto`` or ``tensorflow``.
-
-    Attributes:
-        class_names: all classes that it knows; a class id is an index.
-        input_size: side of the square network input in pixels.
-        network_ms: how long the network took for each picture so far, in milliseconds.
+        weights: a file that ``train.py`` wrote, or a ready ``Runtime``.
+        runtime: ``auto``, or one of ``RUNTIMES``.
+        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime, for
+            programs that have set up their devices themselves.
 
     Raises:
-        UserError: the file is missing, damaged or no detector.
+        UserError: the file is missing, or no detector.
     """
 
-    def __init__(self, weights: str | Path, runtime: str = "auto") -> None:
-        if runtime not in RUNTIMES:
-            raise UserError(f"runtime {runtime!r} is not one of {', '.join(RUNTIMES)}")
-        # Imported here: a detector is the first thing that needs TensorFlow.
-        from utils.checkpoint import compile_inference, load_checkpoint
+    def __init__(
+        self, weights: str | Path | Runtime, runtime: str = "auto", device: str | None = None
+    ) -> None:
+        given = hasattr(weights, "infer")
+        self.runtime: Runtime = weights if given else open_runtime(weights, runtime, device)
 
-        model = load_checkpoint(weights)
-        self._set_up(compile_inference(model), model.classes, model.input_size)
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.runtime.class_names
 
-    @classmethod
-    def from_network(
-        cls,
-        infer: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-        class_names: Sequence[str],
-        input_size: int,
-    ) -> Detector:
-        """A detector around any function uint8 (B, S, S, 3) → boxes (B, N, 4), scores (B, N, C)."""
-        self = cls.__new__(cls)
-        self._set_up(infer, class_names, input_size)
-        return self
-
-    def _set_up(self, infer: Callable, class_names: Sequence[str], input_size: int) -> None:
-        self._infer = infer
-        self.class_names = tuple(class_names)
-        self.input_size = input_size
-        self.network_ms: list[float] = []
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the network input in pixels."""
+        return self.runtime.input_size
 
     def __call__(
         self,
-        pictures: Picture | Sequence[Picture],
+        images: Picture | Sequence[Picture],
         *,
         conf: float = 0.25,
         iou: float = 0.45,
         max_det: int = 300,
     ) -> Detections | list[Detections]:
-        """Find objects on one picture, or on each of a list.
+        """The objects on a picture; a list of them for a list of pictures.
 
         Args:
-            pictures: uint8 (H, W, 3) RGB arrays or paths of pictures; one or several.
-            conf: lowest score.
-            iou: IoU above which the weaker of two boxes of a class is dropped.
+            images: a path, uint8 (H, W, 3) RGB pixels, or a sequence of either.
+            conf: lowest score that is kept, 0 to 1.
+            iou: IoU above which the weaker of two boxes of a class is dropped, 0 to 1.
             max_det: most objects a picture.
 
-        Returns:
-            One ``Detections``, or a list of them for a list. Boxes are in pixels of the picture.
-
         Raises:
-            UserError: a picture cannot be read.
+            UserError: a file that cannot be read as an image.
+            ValueError: pixels of another type or shape.
         """
-        if isinstance(pictures, np.ndarray | str | Path):
-            return self([pictures], conf=conf, iou=iou, max_det=max_det)[0]
-        found = []
-        for picture in pictures:
-            image = picture if isinstance(picture, np.ndarray) else read_image(picture)
-            _check(image)
-            letterbox = Letterbox(image.shape[1], image.shape[0], self.input_size, self.input_size)
-            network_input = letterbox.apply(image)[None]
-            began = time.perf_counter()
-            boxes, scores = self._infer(network_input)
-            self.network_ms.append((time.perf_counter() - began) * 1000)
-            found.append(
-                to_detections(
-                    boxes[0],
-                    scores[0],
-                    letterbox,
-                    self.class_names,
-                    conf=conf,
-                    iou=iou,
-                    max_det=max_det,
+        if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim <= 3):
+            return self([images], conf=conf, iou=iou, max_det=max_det)[0]
+        found: list[Detections] = []
+        step = self.runtime.batch_size
+        for start in range(0, len(images), step):
+            prepared = [self.prepare(_pixels(image)) for image in images[start : start + step]]
+            boxes, scores = self.runtime.infer(np.stack([pixels for pixels, _ in prepared]))
+            for (_, letterbox), box, score in zip(prepared, boxes, scores, strict=True):
+                found.append(
+                    to_detections(
+                        box, score, letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
+                    )
                 )
-            )
         return found
 
+    def prepare(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
+        """uint8 (H, W, 3) photo → the network input made of it, and where the photo lies in it."""
+        height, width = self.input_size
+        letterbox = Letterbox(image.shape[1], image.shape[0], width, height)
+        return letterbox.apply(image), letterbox
 
-def _check(image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+
+def _pixels(image: Picture) -> np.ndarray:
+    if isinstance(image, (str, Path)):
+        return read_image(image)
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"expected a path or a NumPy array, not {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(
-            f"a picture must be a uint8 array (height, width, 3), not {image.dtype} {image.shape}"
+            f"expected uint8 pixels of shape (H, W, 3), RGB; got {image.dtype} {image.shape}"
         )
+    return image
+
+
+def _visible_device(tf) -> str:
+    gpus = tf.config.get_visible_devices("GPU")
+    return f"GPU ({len(gpus)} visible)" if gpus else "CPU"

@@ -1,17 +1,21 @@
-"""What predict.py writes: pictures, video, JSON, VOC and YOLO labels. Each file whole or absent.
+"""What becomes of the detections: drawn pictures and videos, JSON, CSV, label files, crops.
 
-``Results`` is given every frame with what was found on it, and knows which files that makes.
+Each kind of output is a small class with ``write(frame, detections, name)`` and ``close(whole)``;
+``Outputs`` holds those that were asked for. Nothing is kept in memory beyond the frame at hand,
+and every file appears under its name only when it is complete.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -23,204 +27,341 @@ from utils.files import atomic_write
 from utils.media.drawing import draw_detections
 from utils.media.sources import Frame, Source
 
+JPEG_QUALITY = 92
 
-class Results:
-    """Everything that comes of one call of predict.py. Use as a context manager.
 
-    Args:
-        folder: where pictures, videos and label files go.
-        json_file: where all detections go, if anywhere.
-        txt, voc: whether each picture gets a YOLO or VOC label file beside it.
+class Output(Protocol):
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        """``name``: file name for what is made of this frame, without suffix, used once."""
+        ...
 
-    Attributes:
-        counts: objects seen, by class name.
-        frames: pictures and frames looked at.
+    def close(self, whole: bool) -> None:
+        """``whole``: nothing failed; otherwise what is incomplete is removed."""
+        ...
+
+
+class Outputs:
+    """Several outputs as one, and the names they share.
+
+    A context manager: files are completed when the block ends, and those incomplete are removed
+    when it raises.
     """
 
-    def __init__(self, folder: Path, json_file: Path | None, *, txt: bool, voc: bool) -> None:
-        self.folder, self.txt, self.voc = folder, txt, voc
-        self.counts: Counter[str] = Counter()
-        self.frames = 0
-        self._names = UniqueNames()
-        self._json = JsonOutput(json_file) if json_file else None
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = list(outputs)
+        self._names = Names()
 
-    def __enter__(self) -> Results:
-        if self._json:
-            self._json.__enter__()
+    def write(self, frame: Frame, detections: Detections) -> None:
+        name = self._names.of(frame)
+        for output in self._outputs:
+            output.write(frame, detections, name)
+
+    def __enter__(self) -> Outputs:
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        if self._json:
-            self._json.__exit__(*error)
-
-    def add_source(self, source: Source, looked_at: Iterable[tuple[Frame, Detections]]) -> None:
-        """Take in the frames of one picture or video, with their detections, as they come."""
-        stem = self._names.take(source.stem)
-        with VideoOutput(self.folder / f"{stem}.mp4") as video:
-            for frame, found in looked_at:
-                drawn = draw_detections(frame.image, found)
-                if source.is_video:
-                    video.write(drawn, frame.fps)
-                else:
-                    self._add_picture(source, stem, frame, found, drawn)
-                if self._json:
-                    size = frame.image.shape[1], frame.image.shape[0]
-                    self._json.write(source.name, size, found, frame.number, frame.time_s)
-                self.counts.update(found.names())
-                self.frames += 1
-
-    def _add_picture(
-        self, source: Source, stem: str, frame: Frame, found: Detections, drawn: np.ndarray
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        ending = ".png" if source.path.suffix.lower() == ".png" else ".jpg"
-        picture = self.folder / f"{stem}{ending}"
-        write_picture(picture, drawn)
-        if self.voc:
-            write_voc(self.folder, stem, source.path, frame.image, found)
-        if self.txt:
-            write_txt(self.folder, stem, frame.image, found)
+        for output in self._outputs:
+            output.close(whole=error is None)
 
 
-class UniqueNames:
-    """Names for output files; pictures of one name from two folders both get a place."""
+class Names:
+    """File names for what is made of the sources: a source's stem, with a number where two share it.
+
+    ``cats/1.jpg`` and ``dogs/1.jpg`` become ``1`` and ``1-2``; frames of a video get their number.
+    """
 
     def __init__(self) -> None:
-        self._given: set[str] = set()
+        self._by_source: dict[Source, str] = {}
+        self._used: set[str] = set()
 
-    def take(self, stem: str) -> str:
-        """``stem``, or ``stem-2``, ``stem-3`` … where it is taken."""
-        name, number = stem, 1
-        while name.casefold() in self._given:
+    def of(self, frame: Frame) -> str:
+        stem = self._by_source.get(frame.source) or self._new(frame.source)
+        return stem if frame.index is None else f"{stem}_{frame.index:06d}"
+
+    def of_source(self, source: Source) -> str:
+        return self._by_source[source]
+
+    def _new(self, source: Source) -> str:
+        name, number = source.stem, 1
+        while name.casefold() in self._used:  # a and A are one file on some systems
             number += 1
-            name = f"{stem}-{number}"
-        self._given.add(name.casefold())
+            name = f"{source.stem}-{number}"
+        self._used.add(name.casefold())
+        self._by_source[source] = name
         return name
 
 
-def write_picture(path: Path, image: np.ndarray) -> None:
-    """Write uint8 (H, W, 3) RGB as the kind of picture that the ending of ``path`` names."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix.lower() in (".jpg", ".jpeg") else []
-    good, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    if not good:
-        raise UserError(f"{path}: this kind of picture cannot be written")
-    with atomic_write(path, "wb") as file:
-        file.write(data.tobytes())
+class DrawnPictures:
+    """Pictures with their boxes, ``FOLDER/name.jpg``; PNG pictures stay PNG."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
 
-class VideoOutput:
-    """An MP4 file that appears once it is closed; none without frames. A context manager."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._part = path.with_name(f".part-{path.name}")
-        self._writer: cv2.VideoWriter | None = None
-        self._size: tuple[int, int] = (0, 0)
-
-    def write(self, frame: np.ndarray, fps: float) -> None:
-        """Add an RGB frame. All have the size of the first, made even, as the codec needs it."""
-        if self._writer is None:
-            self._open(frame, fps)
-        if (frame.shape[1], frame.shape[0]) != self._size:
-            frame = cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA)
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-
-    def _open(self, frame: np.ndarray, fps: float) -> None:
-        self._size = tuple(max(2, side // 2 * 2) for side in (frame.shape[1], frame.shape[0]))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        codec = cv2.VideoWriter.fourcc(*"mp4v")
-        self._writer = cv2.VideoWriter(str(self._part), codec, fps, self._size)
-        if not self._writer.isOpened():
-            raise UserError(f"{self.path}: the video cannot be written here")
-
-    def __enter__(self) -> VideoOutput:
-        return self
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if self._writer is None:
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        if frame.index is not None:
             return
+        png = frame.source.path.suffix.lower() == ".png"
+        save_image(
+            self.folder / f"{name}{'.png' if png else '.jpg'}",
+            draw_detections(frame.image, detections),
+        )
+        self.count += 1
+
+    def close(self, whole: bool) -> None:
+        pass
+
+
+class DrawnVideos:
+    """Videos with their boxes, ``FOLDER/name.mp4``, of the same size and frame rate."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+        self._writer: VideoWriter | None = None
+        self._source: Source | None = None
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        if frame.index is None:
+            return
+        if frame.source != self._source:
+            self.close(whole=True)
+            path = self.folder / f"{name.rpartition('_')[0]}.mp4"
+            self._writer = VideoWriter(path, frame.fps, frame.image.shape[1], frame.image.shape[0])
+            self._source = frame.source
+            self.count += 1
+        self._writer.write(draw_detections(frame.image, detections))
+
+    def close(self, whole: bool) -> None:
+        if self._writer:
+            self._writer.close(whole)
+            self._writer = None
+
+
+class VideoWriter:
+    """An MP4 file, written frame by frame.
+
+    The video formats in question store whole pairs of pixels: a picture of odd width or height
+    gets one more column or row, a copy of its last.
+
+    Raises:
+        UserError: OpenCV here cannot write MP4, or the file cannot be completed.
+    """
+
+    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.width, self.height = path, width, height
+        self._partial = path.with_name(f".part-{os.getpid()}-{path.name}")
+        size = (width + width % 2, height + height % 2)
+        self._writer = cv2.VideoWriter(
+            str(self._partial), cv2.VideoWriter_fourcc(*"mp4v"), fps, size
+        )
+        if not self._writer.isOpened():
+            self._remove()
+            raise UserError(
+                f"{path}: this OpenCV cannot write a video of {width}×{height} at {fps:g} frames a "
+                "second"
+            )
+
+    def write(self, image: np.ndarray) -> None:
+        """uint8 (H, W, 3) RGB; a picture of another size is scaled, as streams may change."""
+        if image.shape[:2] != (self.height, self.width):
+            image = cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA)
+        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if self.width % 2 or self.height % 2:
+            pixels = cv2.copyMakeBorder(
+                pixels, 0, self.height % 2, 0, self.width % 2, cv2.BORDER_REPLICATE
+            )
+        self._writer.write(pixels)
+
+    def close(self, whole: bool = True) -> None:
         self._writer.release()
-        # What was watched up to Ctrl-C is a good video; after an error it is not.
-        if kind is None or kind is KeyboardInterrupt:
-            os.replace(self._part, self.path)
+        if not whole:
+            self._remove()
+        elif not self._partial.is_file() or self._partial.stat().st_size == 0:
+            self._remove()
+            raise UserError(f"{self.path}: the video could not be written; is the disk full?")
         else:
-            with suppress(FileNotFoundError):
-                self._part.unlink()
+            os.replace(self._partial, self.path)
+
+    def _remove(self) -> None:
+        with suppress(FileNotFoundError):
+            self._partial.unlink()
 
 
-class JsonOutput:
-    """A JSON list written entry by entry, so that a long video needs no memory."""
+class JsonFile:
+    """One JSON list with an entry for each picture or frame, written as they come."""
 
     def __init__(self, path: Path) -> None:
         self._context = atomic_write(path)
-        self._file: IO[str] | None = None
-        self._first = True
-
-    def __enter__(self) -> JsonOutput:
         self._file = self._context.__enter__()
         self._file.write("[")
-        return self
+        self._separator = "\n"
 
-    def write(
-        self,
-        source: str,
-        size: tuple[int, int],
-        detections: Detections,
-        frame: int | None = None,
-        time_s: float | None = None,
-    ) -> None:
-        """Add one picture or frame; ``size`` is (width, height) in pixels."""
-        entry = {
-            "source": source,
-            "width": size[0],
-            "height": size[1],
-            "frame": frame,
-            "time_s": None if time_s is None else round(time_s, 4),
-            "detections": [
-                {
-                    "class": detections.class_names[class_id],
-                    "class_id": class_id,
-                    "score": round(score, 5),
-                    "box": [round(side, 2) for side in box],
-                }
-                for box, score, class_id in zip(
-                    detections.boxes.tolist(),
-                    detections.scores.tolist(),
-                    detections.class_ids.tolist(),
-                    strict=True,
-                )
-            ],
-        }
-        self._file.write(("\n" if self._first else ",\n") + json.dumps(entry, ensure_ascii=False))
-        self._first = False
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        entry = json.dumps(as_entry(frame, detections), ensure_ascii=False)
+        self._file.write(f"{self._separator}{entry}")
+        self._separator = ",\n"
 
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is None or error[0] is KeyboardInterrupt:
+    def close(self, whole: bool) -> None:
+        if whole:
             self._file.write("\n]\n")
-            error = (None, None, None)
-        self._context.__exit__(*error)
+        _finish(self._context, whole)
 
 
-def write_voc(folder: Path, stem: str, picture: Path, image: np.ndarray, found: Detections) -> None:
-    """Detections as a VOC annotation, ready to be corrected in a labelling tool."""
-    write_voc_annotation(
-        folder / f"{stem}.xml",
-        picture.name,
-        image.shape[1],
-        image.shape[0],
-        found.boxes,
-        found.names(),
-    )
+class CsvFile:
+    """A table with a row for each object."""
+
+    COLUMNS = ("source", "frame", "time_s", "class", "class_id", "score", "x0", "y0", "x1", "y1")
+
+    def __init__(self, path: Path) -> None:
+        self._context = atomic_write(path)
+        self._writer = csv.writer(self._context.__enter__(), lineterminator="\n")
+        self._writer.writerow(self.COLUMNS)
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        entry = as_entry(frame, detections)
+        head = [entry["source"], entry["frame"], entry["time_s"]]
+        for item in entry["detections"]:
+            self._writer.writerow(
+                [*head, item["class"], item["class_id"], item["score"], *item["box"]]
+            )
+
+    def close(self, whole: bool) -> None:
+        _finish(self._context, whole)
 
 
-def write_txt(folder: Path, stem: str, image: np.ndarray, found: Detections) -> None:
-    """Detections as YOLO labels: class id, centre and size as shares of the picture, score."""
+class YoloLabels:
+    """``FOLDER/labels/name.txt``: class id, centre x, centre y, width, height as shares of the
+    picture, a line an object; ``FOLDER/classes.txt`` names the ids."""
+
+    def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
+        self.folder = folder / "labels"
+        with atomic_write(folder / "classes.txt") as file:
+            file.writelines(f"{name}\n" for name in class_names)
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        height, width = frame.image.shape[:2]
+        x0, y0, x1, y1 = detections.boxes.astype(np.float64).T
+        rows = np.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], axis=1)
+        rows /= (width, height, width, height)
+        with atomic_write(self.folder / f"{name}.txt") as file:
+            for class_id, row in zip(detections.class_ids, rows, strict=True):
+                file.write(f"{class_id} {' '.join(f'{value:.6f}' for value in row)}\n")
+
+    def close(self, whole: bool) -> None:
+        pass
+
+
+class VocLabels:
+    """``FOLDER/Annotations/name.xml``, as labelling programs and ``train.py`` read them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "Annotations"
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        height, width = frame.image.shape[:2]
+        image_name = f"{name}.jpg" if frame.index is not None else frame.source.path.name
+        write_voc_annotation(
+            self.folder / f"{name}.xml",
+            image_name,
+            width,
+            height,
+            detections.boxes,
+            detections.names(),
+        )
+
+    def close(self, whole: bool) -> None:
+        pass
+
+
+class Crops:
+    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the undrawn picture."""
+
+    def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
+        self.folders = [folder / "crops" / name for name in folder_names(class_names)]
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        for number, (box, class_id) in enumerate(
+            zip(detections.boxes, detections.class_ids, strict=True), start=1
+        ):
+            crop = cut_out(frame.image, box)
+            if crop.size:
+                save_image(self.folders[class_id] / f"{name}_{number}.jpg", crop)
+
+    def close(self, whole: bool) -> None:
+        pass
+
+
+def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
+    """One element of the JSON list; boxes to a thousandth of a pixel."""
+    height, width = frame.image.shape[:2]
+    return {
+        "source": frame.source.name,
+        "width": width,
+        "height": height,
+        "frame": frame.index,
+        "time_s": None if frame.time_s is None else round(frame.time_s, 3),
+        "detections": [
+            {
+                "class": name,
+                "class_id": int(class_id),
+                "score": round(float(score), 6),
+                "box": [round(float(side), 3) for side in box],
+            }
+            for name, class_id, score, box in zip(
+                detections.names(),
+                detections.class_ids,
+                detections.scores,
+                detections.boxes,
+                strict=True,
+            )
+        ],
+    }
+
+
+def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The pixels that a box touches: uint8 (h, w, 3), empty for a box outside the picture."""
     height, width = image.shape[:2]
-    lines = []
-    for (x0, y0, x1, y1), score, class_id in zip(
-        found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
-    ):
-        centre = (x0 + x1) / 2 / width, (y0 + y1) / 2 / height
-        size = (x1 - x0) / width, (y1 - y0) / height
-        lines.append(" ".join([str(class_id), *(f"{v:.6f}" for v in (*centre, *size, score))]))
-    with atomic_write(folder / f"{stem}.txt") as file:
-        file.writelines(line + "\n" for line in lines)
+    x0, y0 = np.floor(box[:2]).astype(int).clip(0, (width, height))
+    x1, y1 = np.ceil(box[2:]).astype(int).clip(0, (width, height))
+    return image[y0:y1, x0:x1]
+
+
+def save_image(path: Path, image: np.ndarray) -> None:
+    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
+    pixels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    good, data = cv2.imencode(path.suffix, pixels, options)
+    if not good:
+        raise UserError(f"{path}: a picture of this size cannot be written")
+    with atomic_write(path, "wb") as file:
+        file.write(data)
+
+
+def folder_names(class_names: Sequence[str]) -> list[str]:
+    """A folder name for each class: the class name where a file system takes it."""
+    names: list[str] = []
+    for class_id, name in enumerate(class_names):
+        safe = re.sub(r"[^\w. +-]+", "_", name).strip(". ")[:60]
+        taken = not safe or safe.casefold() in {other.casefold() for other in names}
+        names.append(f"{safe}_{class_id}" if taken else safe)
+    return names
+
+
+def _finish(context: Any, whole: bool) -> None:
+    """Leave an ``atomic_write`` block, with its file or without it."""
+    if whole:
+        context.__exit__(None, None, None)
+        return
+    with suppress(_Discarded):
+        context.__exit__(_Discarded, _Discarded(), None)
+
+
+class _Discarded(Exception):
+    """Tells ``atomic_write`` that its file is not wanted."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from nets.yolo import YOLOv3, checked_input_size
 from utils.errors import UserError
+from utils.training.config import TrainConfig
 
 DEFAULT_INPUT_SIZE = 416
 
@@ -28,28 +29,34 @@ def input_size_for(asked: int | None, checkpoint: YOLOv3 | None) -> int:
 
 
 def new_detector(
-    backbone: str, weights: str, classes: Sequence[str], input_size: int, anchors: np.ndarray
+    config: TrainConfig, classes: Sequence[str], input_size: int, anchors: np.ndarray
 ) -> YOLOv3:
-    """A detector whose head is random and whose backbone starts from ``weights``.
+    """A detector whose heads are random and whose backbone starts as the options say.
 
-    Stochastic depth is off in a backbone that starts from published weights: in the few hundred
-    steps of a run on one's own photos it is noise that does not have the time to pay.
+    Stochastic depth is off by itself in a backbone that starts from published weights: in the few
+    hundred steps of a run on one's own photos it is noise that does not have the time to pay.
 
     Raises:
         UserError: an unknown backbone, or weights that cannot be had or do not fit.
     """
-    pretrained = weights != "none"
+    pretrained = config.backbone_weights != "none"
+    drop = config.stochastic_depth
+    options = {
+        "width": config.width,
+        "depth": config.depth,
+        "stochastic_depth": 0.0 if drop is None and pretrained else drop,
+    }
     try:
         return YOLOv3(
-            backbone=backbone,
+            backbone=config.backbone,
             classes=classes,
             input_size=input_size,
             anchors=anchors,
-            backbone_weights=weights if pretrained else None,
-            backbone_options={"stochastic_depth": 0.0} if pretrained else None,
+            backbone_weights=config.backbone_weights if pretrained else None,
+            backbone_options={k: v for k, v in options.items() if v is not None},
         )
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(f"--backbone {config.backbone}: {error}") from error
 
 
 def resized(model: YOLOv3, input_size: int) -> YOLOv3:

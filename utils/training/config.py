@@ -34,7 +34,20 @@ class TrainConfig:
     )  # fmt: skip
 
     backbone: str = option(
-        "efficientnet_b0", help="the network that reads the pixels", metavar="NAME",
+        "efficientnet_b0", help="the network that reads the pixels; help lists all, with their "
+        "size, speed and accuracy", metavar="NAME", group="network",
+    )  # fmt: skip
+    width: float | None = option(
+        None, help="factor on the backbone's filters instead of its own, for example with "
+        "--backbone efficientnet", low=0.1, high=4, group="network",
+    )  # fmt: skip
+    depth: float | None = option(
+        None, help="factor on the repeats of the backbone's stages instead of its own", low=0.1,
+        high=6, group="network",
+    )  # fmt: skip
+    stochastic_depth: float | None = option(
+        None, help="highest rate at which blocks of the backbone are dropped in training; by "
+        "itself 0 with pretrained weights, the paper's 0.2 without", low=0, high=0.9,
         group="network",
     )  # fmt: skip
     backbone_weights: str = option(
