@@ -34,11 +34,12 @@ then:
   python predict.py --weights runs/mine/best.keras new_photos/"""
 
 DEFAULT_EPOCHS = 100
+FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
 DEFAULT_RATES = {"adamw": 1e-3, "sgd": 1e-2}
 
 
 def main(argv: list[str]) -> int:
-    if "help" in argv[1:] and argv[argv.index("help") - 1] == "--backbone":
+    if "--backbone help" in " ".join(argv).replace("=", " "):
         print_backbones()
         return OK
     config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
@@ -96,8 +97,9 @@ def main(argv: list[str]) -> int:
     }
 
     # How long, how fast, and what learns.
+    batch_size = config.batch_size or (4 if len(train) < FEW_PHOTOS else 8)
     plan = Plan(
-        steps_per_epoch=math.ceil(len(train) / config.batch_size),
+        steps_per_epoch=math.ceil(len(train) / batch_size),
         epochs=config.epochs or (None if config.minutes else DEFAULT_EPOCHS),
         seconds=config.minutes * 60 if config.minutes else None,
         freeze_epochs=config.freeze_epochs,
@@ -120,10 +122,10 @@ def main(argv: list[str]) -> int:
         directory.log(f"nothing to resume in {directory.path}; starting afresh")
     augmentation = AugmentConfig() if config.augmentation == "full" else NO_AUGMENTATION
     samples = TrainingSamples(train, input_size, config.seed, augmentation)
-    batches = iter(training_batches(samples, config.batch_size, first_step=history.step))
+    batches = iter(training_batches(samples, batch_size, first_step=history.step))
     directory.log(
         f"training {model.backbone_name} at {input_size}×{input_size} on {device} for "
-        f"{_length(plan)}, batches of {config.batch_size}; files go to {directory.path}"
+        f"{_length(plan)}, batches of {batch_size}; files go to {directory.path}"
     )
 
     # Training.

@@ -148,17 +148,14 @@ class Detector:
         """
         if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim <= 3):
             return self([images], conf=conf, iou=iou, max_det=max_det)[0]
+        limits = {"conf": conf, "iou": iou, "max_det": max_det}
         found: list[Detections] = []
         step = self.runtime.batch_size
         for start in range(0, len(images), step):
             prepared = [self.prepare(_pixels(image)) for image in images[start : start + step]]
             boxes, scores = self.runtime.infer(np.stack([pixels for pixels, _ in prepared]))
             for (_, letterbox), box, score in zip(prepared, boxes, scores, strict=True):
-                found.append(
-                    to_detections(
-                        box, score, letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
-                    )
-                )
+                found.append(self.finish(box, score, letterbox, **limits))
         return found
 
     def prepare(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
@@ -166,6 +163,21 @@ class Detector:
         height, width = self.input_size
         letterbox = Letterbox(image.shape[1], image.shape[0], width, height)
         return letterbox.apply(image), letterbox
+
+    def finish(
+        self,
+        boxes: np.ndarray,
+        scores: np.ndarray,
+        letterbox: Letterbox,
+        *,
+        conf: float,
+        iou: float,
+        max_det: int,
+    ) -> Detections:
+        """The network's output for one input, boxes (N, 4) and scores (N, classes) → objects."""
+        return to_detections(
+            boxes, scores, letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
+        )
 
 
 def _pixels(image: Picture) -> np.ndarray:

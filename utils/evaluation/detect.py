@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from utils.ahead import map_ahead
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.images import read_image
 from utils.letterbox import Letterbox
+from utils.media.ahead import map_ahead
 from utils.postprocess import to_detections
 
 # uint8 (B, S, S, 3) network inputs → boxes (B, N, 4) and scores (B, N, classes)
@@ -58,7 +58,7 @@ def detect_records(
 
     found: dict[str, Detections] = {}
     batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
-    loaded = map_ahead(load, records, depth=3 * batch_size)
+    loaded = map_ahead(load, records, threads=2, depth=3 * batch_size)
     for batch in progress(batches):
         good: list[tuple[Record, np.ndarray, Letterbox]] = []
         for record in batch:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -28,25 +28,23 @@ _FONTS = (
     "PingFang.ttc", "msyh.ttc",
 )  # fmt: skip
 _SMALLEST_TEXT = 9  # pixels; smaller is not readable
+_LABELS_SHARE = 0.35  # of the picture that labels may cover in all
+_HIDDEN_SHARE = 0.05  # of a label placed before that a further one may hide
+_MOST_COLOURS = 80
 
 
 def colour(class_id: int) -> tuple[int, int, int]:
-    """The RGB colour of a class: always the same, distinct from those of other classes."""
-    if class_id < len(PALETTE):
-        return PALETTE[class_id]
-    # Further classes walk round the hues by the golden angle, alternating lightness.
-    step = class_id - len(PALETTE)
-    hue = (0.02 + 0.618034 * step) % 1.0
-    value, saturation = ((1.0, 0.55), (0.6, 0.85), (0.85, 1.0))[step % 3]
-    r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
-    return round(255 * r), round(255 * g), round(255 * b)
+    """The RGB colour of a class: always the same, and unlike those of other classes."""
+    colours = _colours()
+    return colours[class_id % len(colours)]
 
 
 def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
     """A copy of uint8 (H, W, 3) RGB with a box and a label (class and score) for each object.
 
-    Lines and text grow with the picture. Labels stay inside it, and move or are shortened rather
-    than hide one another; of labels that must overlap, the one with the best score is on top.
+    Lines and text grow with the picture. Labels stay inside it and off one another: where it gets
+    crowded, objects with lower scores lose first the score on their label, then the label. Their
+    boxes are always drawn, and the colour of a box tells the class.
     """
     height, width = image.shape[:2]
     picture = image.copy()
@@ -54,14 +52,19 @@ def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
     for i in reversed(range(len(detections))):  # best last, on top
         draw_box(picture, detections.boxes[i], colour(detections.class_ids[i]), thickness)
 
-    labels, taken = [], np.zeros((0, 4), int)
+    taken = np.zeros((0, 4), int)
+    left = _LABELS_SHARE * width * height  # pixels that labels may still cover
     for i, name in enumerate(detections.names()):
-        tile = _label(name, detections.scores[i], detections.class_ids[i], text_size, width)
-        place = _place(detections.boxes[i], tile.shape, (height, width), taken)
-        taken = np.vstack([taken, place])
-        labels.append((tile, place))
-    for tile, (x0, y0, x1, y1) in reversed(labels):
-        picture[y0:y1, x0:x1] = tile[: y1 - y0, : x1 - x0]
+        class_id = int(detections.class_ids[i])
+        box = _outer(detections.boxes[i], thickness)
+        for tile in _labels(name, detections.scores[i], class_id, text_size, width):
+            x0, y0, x1, y1 = spot = _spot(box, tile.shape, (height, width), taken)
+            area = (x1 - x0) * (y1 - y0)
+            if i == 0 or (area <= left and _overlap(spot, taken) <= _HIDDEN_SHARE * area):
+                picture[y0:y1, x0:x1] = tile[: y1 - y0, : x1 - x0]
+                taken = np.vstack([taken, spot])
+                left -= area
+                break
     return picture
 
 
@@ -80,14 +83,20 @@ def draw_box(
     The line lies inside the box's edge, or outside it where the object is so small that the line
     would hide it; at the border of the picture it stays visible.
     """
-    x0, y0, x1, y1 = (round(float(side)) for side in box)
-    small = min(x1 - x0, y1 - y0) < 5 * thickness
     edge = max(1, thickness // 3) if thickness > 1 else 0
-    out = thickness if small else 0
-    outer = (x0 - out, y0 - out, max(x1, x0 + 1) + out, max(y1, y0 + 1) + out)
+    outer = _outer(box, thickness)
     if edge:
-        _outline(picture, _grown(outer, edge), _darker(rgb), edge)
+        x0, y0, x1, y1 = outer
+        grown = (x0 - edge, y0 - edge, x1 + edge, y1 + edge)
+        _outline(picture, grown, tuple(value // 4 for value in rgb), edge)
     _outline(picture, outer, rgb, thickness)
+
+
+def _outer(box: np.ndarray, thickness: int) -> tuple[int, int, int, int]:
+    """The outer corners of a box's line in whole pixels, at least one pixel apart."""
+    x0, y0, x1, y1 = (round(float(side)) for side in box)
+    out = thickness if min(x1 - x0, y1 - y0) < 5 * thickness else 0
+    return x0 - out, y0 - out, max(x1, x0 + 1) + out, max(y1, y0 + 1) + out
 
 
 def _outline(
@@ -107,29 +116,50 @@ def _outline(
     picture[y0:y1, max(x1 - t, x0) : x1] = rgb
 
 
-def _grown(corners: tuple[int, int, int, int], by: int) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = corners
-    return x0 - by, y0 - by, x1 + by, y1 + by
+@lru_cache(maxsize=1)
+def _colours() -> tuple[tuple[int, int, int], ...]:
+    """The palette, continued by whatever colour differs most from all before it.
+
+    Differences are distances in CIE L*a*b*. Very dark, very light and greyish colours are left
+    out: they hide on photos.
+    """
+    steps = np.linspace(0, 255, 8).round()
+    grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
+    lab = _to_lab(grid)
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    useful = (lab[:, 0] > 30) & (lab[:, 0] < 92) & (chroma > 35)
+    grid, lab = grid[useful], lab[useful]
+    chosen = [np.array(rgb) for rgb in PALETTE]
+    nearest = np.min([np.linalg.norm(lab - one, axis=1) for one in _to_lab(np.array(chosen))], 0)
+    while len(chosen) < _MOST_COLOURS:
+        best = int(np.argmax(nearest))
+        chosen.append(grid[best])
+        nearest = np.minimum(nearest, np.linalg.norm(lab - lab[best], axis=1))
+    return tuple(tuple(int(value) for value in rgb) for rgb in chosen)
 
 
-def _darker(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
-    r, g, b = rgb
-    return r // 4, g // 4, b // 4
+def _to_lab(rgb: np.ndarray) -> np.ndarray:
+    """(N, 3) RGB 0–255 → (N, 3) CIE L*a*b*."""
+    return cv2.cvtColor(np.float32(rgb / 255)[None], cv2.COLOR_RGB2LAB)[0]
 
 
 # Labels ----------------------------------------------------------------------------------------
 
 
-def _label(name: str, score: float, class_id: int, size: int, width: int) -> np.ndarray:
-    """A filled label that fits the width of the picture: without its score if it must, shortened
-    if even that is too wide."""
+def _labels(name: str, score: float, class_id: int, size: int, width: int) -> Iterator[np.ndarray]:
+    """Filled labels to choose from, (h, w, 3), best first: with the score, and without it.
+
+    Only those that fit the width of the picture; if none does, the name shortened until it does.
+    """
     font = _font_for(name, size)
     name = font.drawable(" ".join(name.split()) or "?", class_id)
-    score_text = f"{score:.2f}" if score < 0.995 else "1.00"
-    texts = [f"{name} {score_text}", name]
-    texts += [f"{name[:length]}…" for length in range(len(name) - 1, 0, -1)]
-    fitting = (text for text in texts if font.width(text) <= width)
-    return _tile(next(fitting, texts[-1]), font, colour(class_id))
+    texts = [f"{name} {min(score, 1.0):.2f}", name]
+    fitting = [text for text in texts if font.width(text) <= width]
+    if not fitting:
+        shortened = (f"{name[:length]}…" for length in range(len(name) - 1, 0, -1))
+        fitting = [next((text for text in shortened if font.width(text) <= width), name[:1])]
+    for text in fitting:
+        yield _tile(text, font, colour(class_id))
 
 
 @lru_cache(maxsize=512)
@@ -142,30 +172,40 @@ def _tile(text: str, font: _Font, rgb: tuple[int, int, int]) -> np.ndarray:
 
 def _ink(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     """Black or white, whichever contrasts more (relative luminance as in WCAG 2)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.divide(rgb, 255)]
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.divide(rgb, 255)
+    ]
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
     return (0, 0, 0) if (luminance + 0.05) ** 2 > 1.05 * 0.05 else (255, 255, 255)
 
 
-def _place(
-    box: np.ndarray, tile: tuple[int, ...], picture: tuple[int, int], taken: np.ndarray
+def _spot(
+    box: tuple[int, int, int, int],
+    tile: tuple[int, ...],
+    picture: tuple[int, int],
+    taken: np.ndarray,
 ) -> np.ndarray:
     """Where a label goes: (4,) ``x0, y0, x1, y1`` in whole pixels, inside the picture.
 
-    Above the box if there is room, else inside its top, below it, or inside its bottom, flush left
-    or right; the first of these that covers no label placed before, else the one that covers least.
+    Above the box, below it, or inside its top or bottom, flush left or right: the first of these
+    that neither covers labels placed before nor hides its own object, else the least bad.
     """
     height, width = min(tile[0], picture[0]), min(tile[1], picture[1])
-    x0, y0, x1, y1 = (round(float(side)) for side in box)
-    spots = []
-    for x in (x0, x1 - width):
-        for y in (y0 - height, y0, y1, y1 - height):
+    x0, y0, x1, y1 = box
+    box_area = (x1 - x0) * (y1 - y0)
+    best, best_cost = None, np.inf
+    tall = y1 - y0 >= 4 * height
+    rows = (y0 - height, y0, y1, y1 - height) if tall else (y0 - height, y1, y0, y1 - height)
+    for y in rows:
+        for x in (x0, x1 - width):
             x_in = min(max(x, 0), picture[1] - width)
             y_in = min(max(y, 0), picture[0] - height)
-            if y_in == y or y in (y0, y1 - height):
-                spots.append((x_in, y_in, x_in + width, y_in + height))
-    covered = [_overlap(np.array(spot), taken) for spot in spots]
-    return np.array(spots[int(np.argmin(covered))])
+            spot = np.array([x_in, y_in, x_in + width, y_in + height])
+            hidden = _overlap(spot, np.array([box])) / box_area
+            cost = _overlap(spot, taken) + (width * height * hidden if hidden > 0.3 else 0)
+            if cost < best_cost:
+                best, best_cost = spot, cost
+    return best
 
 
 def _overlap(spot: np.ndarray, taken: np.ndarray) -> int:

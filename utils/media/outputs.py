@@ -28,6 +28,7 @@ from utils.media.drawing import draw_detections
 from utils.media.sources import Frame, Source
 
 JPEG_QUALITY = 92
+JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 
 
 class Output(Protocol):
@@ -70,7 +71,7 @@ class Outputs:
 
 
 class Names:
-    """File names for what is made of the sources: a source's stem, with a number where two share it.
+    """File names for what is made of the sources: the stem, with a number where two share it.
 
     ``cats/1.jpg`` and ``dogs/1.jpg`` become ``1`` and ``1-2``; frames of a video get their number.
     """
@@ -97,7 +98,7 @@ class Names:
 
 
 class DrawnPictures:
-    """Pictures with their boxes, ``FOLDER/name.jpg``; PNG pictures stay PNG."""
+    """Pictures with their boxes, ``FOLDER/name.jpg``; PNG where they are, or are too large."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -106,7 +107,7 @@ class DrawnPictures:
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         if frame.index is not None:
             return
-        png = frame.source.path.suffix.lower() == ".png"
+        png = frame.source.path.suffix.lower() == ".png" or max(frame.image.shape) > JPEG_LIMIT
         save_image(
             self.folder / f"{name}{'.png' if png else '.jpg'}",
             draw_detections(frame.image, detections),

@@ -92,7 +92,7 @@ def quiet_opencv() -> None:
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.setLogLevel(0)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def find_sources(arguments: Sequence[str]) -> list[Source]:
@@ -206,7 +206,9 @@ def _find(argument: str) -> list[Source]:
         return _matching(str(path))
     if "://" in argument:
         scheme = argument.partition("://")[0]
-        raise UserError(f"{argument}: streams of the kind {scheme!r} cannot be read; rtsp and http can")
+        raise UserError(
+            f"{argument}: streams of the kind {scheme!r} cannot be read; rtsp and http can"
+        )
     raise UserError(f"{argument}: there is no such file or folder")
 
 
@@ -234,7 +236,11 @@ def _matching(pattern: str) -> list[Source]:
     paths = [Path(match) for match in glob.glob(pattern, recursive=True)]
     files = sorted((p for p in paths if _is_media(p)), key=natural_key)
     if not files:
-        what = f"only {len(paths)} that are no pictures or videos match" if paths else "no file matches"
+        what = (
+            f"only {len(paths)} that are no pictures or videos match"
+            if paths
+            else "no file matches"
+        )
         raise UserError(f"{pattern}: {what}")
     return [_from_file(path) for path in files]
 

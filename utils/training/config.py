@@ -71,7 +71,10 @@ class TrainConfig:
         None, help="stop after this many minutes of wall time, start-up included, with the "
         "schedule completed", metavar="M", low=0.1, group="training",
     )  # fmt: skip
-    batch_size: int = option(8, help="photos in a training step", low=1, group="training")
+    batch_size: int | None = option(
+        None, help="photos in a training step; by itself 8, or 4 with fewer than 250 training "
+        "photos, which need steps more than smooth ones", low=1, group="training",
+    )  # fmt: skip
     freeze_epochs: int | None = option(
         None, help="epochs at the start in which a pretrained backbone does not learn; by itself "
         "a tenth of the run", low=0, group="training",

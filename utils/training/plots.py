@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 
 from utils.data.anchors import object_sizes
 from utils.data.records import Dataset
-from utils.detections import Detections
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import read_image
-from utils.media.drawing import contact_sheet, draw_detections
-from utils.media.outputs import write_picture
+from utils.media.drawing import colour, draw_box, draw_detections, sizes
+from utils.media.outputs import save_image
+from utils.media.sheet import contact_sheet
 
 LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
 SCORES = {"AP50": "AP50", "AP": "AP"}
@@ -81,7 +81,7 @@ def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: i
 def draw_val_predictions(
     path: Path, dataset: Dataset, detector: Detector, *, count: int = 8, conf: float = 0.25
 ) -> None:
-    """Labels (left) and detections (right) on the first validation photos, side by side."""
+    """Pairs of the first validation photos: labels on the left, detections on the right."""
     pictures = []
     for record in dataset.records[:count]:
         try:
@@ -89,13 +89,13 @@ def draw_val_predictions(
         except UserError as error:
             print(f"warning: {error}", file=sys.stderr)
             continue
-        labels = Detections(
-            record.boxes, np.ones(len(record.boxes), np.float32), record.class_ids, dataset.classes
-        )
-        pictures.append(draw_detections(image, labels, scores=False))
-        pictures.append(draw_detections(image, detector(image, conf=conf)))
+        labelled = image.copy()
+        thickness, _ = sizes(record.width, record.height)
+        for box, class_id in zip(record.boxes, record.class_ids, strict=True):
+            draw_box(labelled, box, colour(int(class_id)), thickness)
+        pictures += [labelled, draw_detections(image, detector(image, conf=conf))]
     if pictures:
-        write_picture(path, contact_sheet(pictures, columns=4, cell=400))
+        save_image(path, contact_sheet(pictures, columns=4, cell=400))
 
 
 def _lines(axes: Any, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> None:

@@ -1,0 +1,49 @@
+"""What was looked at and what was found, for the summary at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
+
+from utils.detections import Detections
+from utils.media.sources import Frame
+
+_MOST_CLASSES = 10  # named in the summary
+
+
+@dataclass
+class Tally:
+    """Counts, kept while the frames go by."""
+
+    pictures: int = 0
+    frames: int = 0  # of videos
+    objects: Counter[str] = field(default_factory=Counter)  # by class name
+    network_ms: list[float] = field(default_factory=list)  # milliseconds per picture or frame
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def looked_at(self) -> int:
+        return self.pictures + self.frames
+
+    def add(self, frame: Frame, detections: Detections, network_ms: float) -> None:
+        if frame.index is None:
+            self.pictures += 1
+        else:
+            self.frames += 1
+        self.objects.update(detections.names())
+        self.network_ms.append(network_ms)
+
+    def lines(self) -> Iterator[str]:
+        """The summary, for people."""
+        counts = ((self.pictures, "picture"), (self.frames, "video frame"))
+        looked_at = [f"{n} {what}{'s' if n != 1 else ''}" for n, what in counts if n]
+        speed = f"; network {median(self.network_ms):.1f} ms each" if self.network_ms else ""
+        yield f"looked at {' and '.join(looked_at) or 'nothing'}{speed}"
+        if self.problems:
+            yield f"problems: {len(self.problems)}, see the warnings"
+        found = self.objects.most_common()
+        named = ", ".join(f"{name} {count}" for name, count in found[:_MOST_CLASSES])
+        more = len(found) - _MOST_CLASSES
+        yield f"objects: {named or 'none'}" + (f", and {more} more classes" if more > 0 else "")
