@@ -1,0 +1,210 @@
+"""The detector's geometry: boxes planted in the network's raw output come back on the photo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils.detector import Detector, open_runtime
+from utils.errors import UserError
+
+INPUT = 416
+
+
+class PlantedRuntime:
+    """Finds the one green rectangle by its pixels in the network input: what a perfect network
+    would say. The box is measured at half intensity, to a fraction of a pixel."""
+
+    class_names = ("nothing", "green")
+    input_size = (INPUT, INPUT)
+    batch_size = 2
+    description = "planted"
+
+    def infer(self, batch):
+        assert batch.dtype == np.uint8 and batch.shape[1:] == (INPUT, INPUT, 3)
+        boxes = np.zeros((len(batch), 3, 4), np.float32)
+        scores = np.zeros((len(batch), 3, 2), np.float32)
+        for i, pixels in enumerate(batch):
+            green = (pixels[..., 1].astype(float) - pixels[..., 0]).clip(0) / 255
+            columns, rows = green.max(0), green.max(1)
+            x0, x1 = extent(columns)
+            y0, y1 = extent(rows)
+            boxes[i, 1] = x0, y0, x1, y1
+            scores[i, 1, 1] = 0.9
+        return boxes, scores
+
+
+def extent(profile: np.ndarray) -> tuple[float, float]:
+    """First and last position of a bright stretch; partly covered end pixels count in part."""
+    covered = np.flatnonzero(profile > 0.02)
+    first, last = covered[0], covered[-1]
+    return first + 1 - profile[first], last + profile[last]
+
+
+def photo(width: int, height: int, box) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    x0, y0, x1, y1 = box
+    image[y0:y1, x0:x1, 1] = 255
+    return image
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(416, 416), (832, 832), (200, 600), (900, 300), (1248, 416), (832, 277), (40, 30), (97, 31)],
+)
+def test_planted_boxes_come_back(width, height):
+    box = np.array([width // 5, height // 4, width * 3 // 4, height * 2 // 3])
+    found = Detector(PlantedRuntime())(photo(width, height, box))
+    assert found.names() == ["green"]
+    # Enlarging blurs the rectangle's edges by up to a pixel of the photo, hence the tolerance on
+    # tiny ones; test_boxes_in_the_raw_output covers them exactly.
+    np.testing.assert_allclose(found.boxes[0], box, atol=0.5 if width >= 200 else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(300, 900), (900, 300), (7, 5), (1, 1), (6000, 4000), (12000, 40)]
+)
+def test_boxes_in_the_raw_output(width, height):
+    """Half a pixel on the photo, whatever its shape, with boxes placed by plain arithmetic."""
+    scale = INPUT / max(width, height)
+    inner = [max(1, round(width * scale)), max(1, round(height * scale))]
+    left, top = [(INPUT - side) // 2 for side in inner]
+    truth = np.array([0.1 * width, 0.2 * height, 0.7 * width, 0.9 * height])
+
+    class Runtime(PlantedRuntime):
+        def infer(self, batch):
+            boxes, scores = np.zeros((1, 4, 4), np.float32), np.zeros((1, 4, 2), np.float32)
+            x, y = inner[0] / width, inner[1] / height
+            boxes[0, 2] = truth * [x, y, x, y] + [left, top, left, top]
+            scores[0, 2, 1] = 0.5
+            return boxes, scores
+
+    found = Detector(Runtime())(np.zeros((height, width, 3), np.uint8))
+    np.testing.assert_allclose(found.boxes, [truth], atol=0.5)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation(tmp_path, orientation):
+    """The file holds the photo turned away; the box comes back on the upright one."""
+    width, height, box = 600, 400, (60, 100, 360, 320)
+    stored = turned_away(photo(width, height, box), orientation)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.png"
+    Image.fromarray(stored).save(path, exif=exif)
+    found = Detector(PlantedRuntime())(path)
+    np.testing.assert_allclose(found.boxes[0], box, atol=0.5)
+
+
+def turned_away(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The pixels that a camera stores with that orientation, by the EXIF specification: row 0 and
+    column 0 as stored are, of the upright picture, the sides named."""
+    rows_and_columns = {
+        1: image,  # top, left
+        2: image[:, ::-1],  # top, right
+        3: image[::-1, ::-1],  # bottom, right
+        4: image[::-1],  # bottom, left
+        5: image.transpose(1, 0, 2),  # left, top
+        6: image.transpose(1, 0, 2)[::-1],  # right, top
+        7: image.transpose(1, 0, 2)[::-1, ::-1],  # right, bottom
+        8: image.transpose(1, 0, 2)[:, ::-1],  # left, bottom
+    }
+    return np.ascontiguousarray(rows_and_columns[orientation])
+
+
+def test_a_list_for_a_list_in_order(tmp_path):
+    boxes = [(10 * i + 20, 30, 10 * i + 120, 130) for i in range(5)]
+    images = [photo(416, 416, box) for box in boxes]
+    Image.fromarray(images[3]).save(tmp_path / "3.png")
+    images[3] = str(tmp_path / "3.png")
+    found = Detector(PlantedRuntime())(images)
+    assert [len(one) for one in found] == [1] * 5
+    np.testing.assert_allclose([one.boxes[0] for one in found], boxes, atol=0.5)
+    assert Detector(PlantedRuntime())([]) == []
+
+
+def test_thresholds_are_passed_on():
+    assert len(Detector(PlantedRuntime())(photo(99, 99, (9, 9, 60, 60)), conf=0.95)) == 0
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)]
+)
+def test_pixels_of_another_kind_are_refused(pixels):
+    with pytest.raises(ValueError, match="uint8"):
+        Detector(PlantedRuntime())(pixels)
+
+
+def test_bad_weights_are_one_sentence(tmp_path):
+    other = tmp_path / "weights.onx"
+    other.write_bytes(b"?")
+    for path, words in ((tmp_path / "no.keras", "no such file"), (other, "not a .keras")):
+        with pytest.raises(UserError, match=words):
+            Detector(path)
+    with pytest.raises(UserError, match="runtime 'torch'"):
+        open_runtime(other, "torch")
+
+
+def test_importing_does_not_bring_tensorflow():
+    code = "import sys, utils.detector; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    import keras
+
+    from nets.yolo import YOLOv3
+
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "tiny.keras"
+    YOLOv3("mobilenet_v3_small", classes=["a", "b"], input_size=96).save(path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_checkpoint_answers_as_its_model_does(checkpoint):
+    import keras
+
+    detector = Detector(checkpoint)
+    assert detector.class_names == ("a", "b")
+    assert detector.input_size == (96, 96)
+    assert "float32" in detector.runtime.description
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    pixels, _ = detector.prepare(image)
+    expected = keras.saving.load_model(checkpoint)(pixels[None].astype(np.float32))
+    boxes, scores = detector.runtime.infer(pixels[None])
+    np.testing.assert_allclose(boxes, expected["boxes"], rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(scores, expected["scores"], rtol=1e-4, atol=1e-5)
+    found = detector([image, image[:, ::-1]], conf=0.0, max_det=5)
+    assert [len(one) for one in found] == [5, 5]
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_not_full_is_filled_up(checkpoint):
+    detector = Detector(checkpoint)
+    detector.runtime.batch_size = 4
+    images = np.random.default_rng(0).integers(0, 255, (5, 96, 96, 3), np.uint8)
+    together = detector(list(images), conf=0.0, max_det=3)
+    detector.runtime.batch_size = 1
+    for one, image in zip(together, images, strict=True):
+        np.testing.assert_allclose(one.scores, detector(image, conf=0.0, max_det=3).scores, 1e-4)
+
+
+@pytest.mark.slow
+def test_files_that_are_no_detector(tmp_path):
+    import keras
+
+    damaged = tmp_path / "damaged.keras"
+    damaged.write_bytes(b"PK not really")
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
+    for path in (damaged, other):
+        with pytest.raises(UserError) as caught:
+            Detector(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)

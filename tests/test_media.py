@@ -1,0 +1,398 @@
+"""Sources in, files out: order of frames, names, and what is drawn."""
+
+from __future__ import annotations
+
+import csv
+import json
+import struct
+import threading
+import time
+import xml.etree.ElementTree as ET
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils.detections import Detections
+from utils.errors import UserError
+from utils.media.ahead import iterate_ahead, map_ahead
+from utils.media.drawing import colour, draw_detections, sizes
+from utils.media.outputs import (
+    Crops,
+    CsvFile,
+    DrawnPictures,
+    DrawnVideos,
+    JsonFile,
+    Names,
+    Outputs,
+    VideoWriter,
+    VocLabels,
+    YoloLabels,
+    folder_names,
+)
+from utils.media.sources import Frame, Source, find_sources, natural_key, read_frames
+from utils.media.tally import Tally
+
+
+def coded(number: int, width: int = 160, height: int = 96) -> np.ndarray:
+    """A frame that carries its number as eight black or white columns."""
+    bits = [(number >> bit) & 1 for bit in range(8)]
+    row = np.repeat(np.array(bits, np.uint8) * 255, width // 8)
+    return np.ascontiguousarray(np.broadcast_to(row[None, :, None], (height, width, 3)))
+
+
+def number_of(image: np.ndarray) -> int:
+    width = image.shape[1] // 8
+    means = [image[:, i * width : (i + 1) * width].mean() for i in range(8)]
+    return sum((mean > 128) << bit for bit, mean in enumerate(means))
+
+
+def write_video(path: Path, frames: int, fps: float = 30.0) -> Path:
+    writer = VideoWriter(path, fps, 160, 96)
+    for i in range(frames):
+        writer.write(coded(i))
+    writer.close()
+    return path
+
+
+def write_picture(path: Path, width: int = 40, height: int = 30, value: int = 90) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), (value, value, value)).save(path)
+    return path
+
+
+def some(boxes, ids, names=("cat", "dog"), scores=None) -> Detections:
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    scores = np.linspace(0.9, 0.5, len(boxes)) if scores is None else scores
+    return Detections(boxes, np.float32(scores), np.int32(ids), tuple(names))
+
+
+def picture_source(path: str) -> Source:
+    return Source(path, "picture", path)
+
+
+# Sources ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_natural_order_without_the_rest(tmp_path):
+    for name in ("10.jpg", "2.JPG", "1.png", "sub/3.jpg", "._2.jpg"):
+        write_picture(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "film.MP4").write_bytes(b"\0")
+    found = find_sources([str(tmp_path)])
+    assert [source.path.name for source in found] == ["1.png", "2.JPG", "10.jpg", "film.MP4"]
+    assert [source.kind for source in found] == ["picture"] * 3 + ["video"]
+
+
+def test_globs_and_doubles(tmp_path):
+    for name in ("a/1.jpg", "a/b/2.jpg", "a/b/[x].jpg", "3.png"):
+        write_picture(tmp_path / name)
+    found = find_sources([str(tmp_path / "**" / "*.jpg"), str(tmp_path / "a" / "1.jpg")])
+    assert sorted(source.path.name for source in found) == ["1.jpg", "2.jpg", "[x].jpg"]
+    # A name that reads like a glob but exists is taken as it is.
+    assert len(find_sources([str(tmp_path / "a" / "b" / "[x].jpg")])) == 1
+
+
+def test_arguments_that_mean_nothing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no picture")
+    for argument, words in (
+        (tmp_path / "absent.jpg", "no such file"),
+        (tmp_path / "*.gif", "no file matches"),
+        (tmp_path / "*.txt", "no pictures"),
+        (tmp_path / "empty", "no pictures or videos"),
+        (tmp_path / "notes.txt", "neither a picture nor a video"),
+        ("gopher://x/y", "gopher"),
+        ("x" * 5000, "no such file"),
+    ):
+        with pytest.raises(UserError, match=words):
+            find_sources([str(argument)])
+
+
+def test_streams_cameras_and_odd_suffixes(tmp_path):
+    picture = write_picture(tmp_path / "p.jpg").rename(tmp_path / "picture.dat")
+    stream, camera, file = find_sources(["rtsp://me:secret@host/a b", "0", str(picture)])
+    assert (stream.kind, stream.name, stream.stem) == ("live", "rtsp://host/a b", "host-a-b")
+    assert (camera.kind, camera.address, camera.stem) == ("live", 0, "camera-0")
+    assert file.kind == "picture"
+    (tmp_path / "0").mkdir()
+
+
+def test_natural_order_mixes_numbers_and_words():
+    names = ["b", "a10", "a2", "10", "2", "A3"]
+    assert sorted(names, key=natural_key) == ["2", "10", "a2", "A3", "a10", "b"]
+
+
+def test_frames_of_a_video_in_order(tmp_path):
+    path = write_video(tmp_path / "film %d.mp4", 75, fps=25.0)
+    frames = list(read_frames(find_sources([str(path)]), pytest.fail))
+    assert [number_of(frame.image) for frame in frames] == list(range(75))
+    assert [frame.index for frame in frames] == list(range(75))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(75) / 25, atol=1e-3)
+    assert frames[0].fps == pytest.approx(25.0)
+
+
+def test_rotation_stored_in_a_video_is_applied(tmp_path):
+    path = write_video(tmp_path / "film.mp4", 2)
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 40
+    one = 1 << 16
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    frame = next(read_frames(find_sources([str(path)]), pytest.fail))
+    assert frame.image.shape == (160, 96, 3)
+
+
+def test_unreadable_ones_are_reported_and_the_others_go_on(tmp_path):
+    write_picture(tmp_path / "1.jpg")
+    (tmp_path / "2.jpg").write_bytes(b"no picture")
+    write_picture(tmp_path / "3.jpg")
+    (tmp_path / "4.mp4").write_bytes(b"\0\1no video" * 99)
+    (tmp_path / "5.mp4").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n")
+    write_video(tmp_path / "6.mp4", 3)
+    problems = []
+    frames = list(read_frames(find_sources([str(tmp_path)]), problems.append))
+    assert [frame.source.stem for frame in frames] == ["1", "3", "6", "6", "6"]
+    assert len(problems) == 3
+    for name, problem in zip(("2.jpg", "4.mp4", "5.mp4"), problems, strict=True):
+        assert name in problem
+        assert "\n" not in problem
+    assert "text file" in problems[2]
+
+
+# Background threads ----------------------------------------------------------------------------
+
+
+def test_work_ahead_keeps_order_and_bounds():
+    running, most = [0], [0]
+    lock = threading.Lock()
+
+    def work(i):
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.002 * (i % 3))
+        return i
+
+    seen = []
+    for i in map_ahead(work, range(30), threads=3, depth=5):
+        with lock:
+            running[0] -= 1
+        seen.append(i)
+    assert seen == list(range(30))
+    assert most[0] <= 6
+
+
+def test_errors_come_after_what_was_before_them():
+    def items():
+        yield 1
+        yield 2
+        raise UserError("broken")
+
+    seen = []
+    with pytest.raises(UserError, match="broken"):
+        for item in iterate_ahead(items(), depth=4):
+            seen.append(item)
+    assert seen == [1, 2]
+
+
+def test_stopping_early_closes_the_producer():
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    with closing(iterate_ahead(items(), depth=2)) as results:
+        next(results)
+    assert closed.wait(2)
+
+
+def test_live_frames_are_dropped_rather_than_late():
+    def items():
+        for i in range(50):
+            yield i
+            time.sleep(0.002)
+
+    seen = []
+    for item in iterate_ahead(items(), depth=1, newest_only=True):
+        seen.append(item)
+        time.sleep(0.02)
+    assert seen == sorted(seen)
+    assert len(seen) < 30
+    assert seen[-1] == 49
+
+
+# Outputs ---------------------------------------------------------------------------------------
+
+
+def test_names_that_collide():
+    names = Names()
+    paths = ("cats/1.jpg", "dogs/1.jpg", "cats/1.png", "x/1-2.jpg", "A.jpg", "a.jpg")
+    given = [names.of(Frame(np.zeros((1, 1, 3)), picture_source(path))) for path in paths]
+    assert given == ["1", "1-2", "1-3", "1-2-2", "A", "a-2"]
+    film = Source("f/1.mp4", "video", "f/1.mp4")
+    assert names.of(Frame(np.zeros((1, 1, 3)), film, 7, 0.2, 30.0)) == "1-4_000007"
+
+
+def test_all_outputs_of_a_picture(tmp_path):
+    image = np.full((100, 200, 3), 128, np.uint8)
+    frame = Frame(image, picture_source("in/photo.jpg"))
+    found = some([[10, 20, 60, 80], [150.5, 0, 200, 50.25]], [1, 0])
+    out = tmp_path / "out"
+    with Outputs(
+        [
+            DrawnPictures(out),
+            JsonFile(tmp_path / "deep" / "all.json"),
+            CsvFile(tmp_path / "all.csv"),
+            YoloLabels(out, found.class_names),
+            VocLabels(out),
+            Crops(out, found.class_names),
+        ]
+    ) as outputs:
+        outputs.write(frame, found)
+        outputs.write(Frame(image, picture_source("in/none.png")), some([], []))
+        assert not (tmp_path / "deep" / "all.json").exists()
+
+    entries = json.loads((tmp_path / "deep" / "all.json").read_text())
+    assert entries[0] == {
+        "source": "in/photo.jpg",
+        "width": 200,
+        "height": 100,
+        "frame": None,
+        "time_s": None,
+        "detections": [
+            {"class": "dog", "class_id": 1, "score": 0.9, "box": [10, 20, 60, 80]},
+            {"class": "cat", "class_id": 0, "score": 0.5, "box": [150.5, 0, 200, 50.25]},
+        ],
+    }
+    assert entries[1]["detections"] == []
+    rows = list(csv.DictReader((tmp_path / "all.csv").open()))
+    assert [row["class"] for row in rows] == ["dog", "cat"]
+    assert float(rows[1]["y1"]) == 50.25
+    lines = (out / "labels" / "photo.txt").read_text().splitlines()
+    assert lines[0] == "1 0.175000 0.500000 0.250000 0.600000"
+    assert (out / "labels" / "none.txt").read_text() == ""
+    assert (out / "classes.txt").read_text() == "cat\ndog\n"
+    box = ET.parse(out / "Annotations" / "photo.xml").find("object/bndbox")
+    assert [float(side.text) for side in box] == [11, 21, 60, 80]
+    assert Image.open(out / "photo.jpg").size == (200, 100)
+    assert Image.open(out / "none.png").format == "PNG"
+    assert Image.open(out / "crops" / "dog" / "photo_1.jpg").size == (50, 60)
+    assert Image.open(out / "crops" / "cat" / "photo_2.jpg").size == (50, 51)
+
+
+@pytest.mark.parametrize("fps", [25.0, 30000 / 1001, 24000 / 1001, 12.5, 60.0])
+def test_drawn_videos_keep_order_rate_and_size(tmp_path, fps):
+    film = Source("in/film.avi", "video", "in/film.avi")
+    frames = [Frame(coded(i), film, i, i / fps, fps) for i in range(30)]
+    other = Source("in/b/film.avi", "video", "in/b/film.avi")
+    frames += [Frame(coded(i), other, i, i / fps, fps) for i in range(100, 110)]
+    with Outputs([DrawnVideos(tmp_path), JsonFile(tmp_path / "all.json")]) as outputs:
+        for frame in frames:
+            outputs.write(frame, some([[0, 80, 20, 96]], [0]))
+    capture = cv2.VideoCapture(str(tmp_path / "film.mp4"))
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, rel=1e-3)
+    capture.release()
+    for name, numbers in (("film", range(30)), ("film-2", range(100, 110))):
+        back = list(read_frames(find_sources([str(tmp_path / f"{name}.mp4")]), pytest.fail))
+        assert [number_of(frame.image[:60]) for frame in back] == list(numbers)
+        assert back[0].image.shape == (96, 160, 3)
+    entries = json.loads((tmp_path / "all.json").read_text())
+    assert [entry["frame"] for entry in entries] == [*range(30), *range(10)]
+    assert entries[29]["time_s"] == pytest.approx(29 / fps, abs=1e-3)
+    assert not list(tmp_path.glob(".part-*"))
+
+
+def test_videos_of_odd_size_lose_nothing(tmp_path):
+    writer = VideoWriter(tmp_path / "odd.mp4", 25.0, 161, 95)
+    for i in range(3):
+        writer.write(coded(i, 160, 95)[:, [*range(160), 159]])
+    writer.close()
+    frame = next(read_frames(find_sources([str(tmp_path / "odd.mp4")]), pytest.fail))
+    assert frame.image.shape == (96, 162, 3)
+
+
+def test_nothing_half_written_stays_when_a_run_fails(tmp_path):
+    film = Source("film.avi", "video", "film.avi")
+    frame = Frame(coded(0), film, 0, 0.0, 25.0)
+    with (
+        pytest.raises(UserError),
+        Outputs([DrawnVideos(tmp_path), JsonFile(tmp_path / "a.json")]) as outputs,
+    ):
+        outputs.write(frame, some([], []))
+        raise UserError("stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_class_names_that_are_no_folder_names():
+    names = ["a/b", "a:b", "..", "", "Cat", "cat", "дом"]
+    assert folder_names(names) == ["a_b", "a_b_1", "_2", "_3", "Cat", "cat_5", "дом"]
+
+
+def test_the_summary():
+    tally = Tally()
+    frame = Frame(np.zeros((1, 1, 3)), picture_source("a.jpg"))
+    tally.add(frame, some([[0, 0, 1, 1]] * 2, [1, 1]), 20.0)
+    tally.add(frame, some([[0, 0, 1, 1]], [0]), 30.0)
+    assert list(tally.lines()) == [
+        "looked at 2 pictures; network 25.0 ms each",
+        "objects: dog 2, cat 1",
+    ]
+
+
+# Drawing ---------------------------------------------------------------------------------------
+
+
+def test_colours_are_stable_and_distinct():
+    colours = [colour(i) for i in range(40)]
+    assert colour(3) == colours[3]
+    lab = cv2.cvtColor(np.float32([colours]) / 255, cv2.COLOR_RGB2LAB)[0]
+    distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)[~np.eye(40, dtype=bool)]
+    assert distances.min() > 15
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(64, 48), (8, 8), (1, 1), (640, 480), (900, 40), (3000, 2000)]
+)
+def test_drawing_at_any_size(width, height):
+    image = np.full((height, width, 3), 200, np.uint8)
+    original = image.copy()
+    boxes = np.float32([[0, 0, 1, 1], [0.2, 0.3, 0.21, 0.31], [0.9, 0.9, 1, 1], [0.5, 0, 0.9, 0.8]])
+    boxes *= [width, height, width, height]
+    found = some(boxes, range(4), ("cat", "Größe", "猫 \n x", "very long name " * 20))
+    drawn = draw_detections(image, found)
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal(image, original)
+    if width > 10:
+        assert (drawn != image).any()
+    line, text = sizes(width, height)
+    assert line >= 1
+    assert text >= 9
+
+
+def test_a_box_is_drawn_where_it_is():
+    image = np.full((400, 400, 3), 255, np.uint8)
+    drawn = draw_detections(image, some([[100, 150, 300, 350]], [0]))
+    changed = (drawn != image).any(axis=2)
+    rows, columns = np.flatnonzero(changed[:, 250:].any(1)), np.flatnonzero(changed[200:].any(0))
+    assert abs(rows[-1] + 1 - 350) <= 2
+    assert abs(columns[0] - 100) <= 2
+    assert abs(columns[-1] + 1 - 300) <= 2
+    assert not changed[160:340, 110:290].any()  # the object itself stays visible
+
+
+def test_labels_of_a_crowd_do_not_hide_the_best():
+    image = np.full((300, 300, 3), 255, np.uint8)
+    boxes = [[100 + i, 100 + i, 200 + i, 200 + i] for i in range(20)]
+    alone = draw_detections(image, some(boxes[:1], [0], scores=[0.99]))
+    crowd = draw_detections(image, some(boxes, [0] * 20, scores=np.linspace(0.99, 0.3, 20)))
+    label = (slice(86, 98), slice(102, 160))
+    np.testing.assert_array_equal(crowd[label], alone[label])

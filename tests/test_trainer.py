@@ -1,0 +1,156 @@
+"""What a training step changes, and what it must leave alone."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nets.yolo import YOLOv3
+from utils.training.ema import MovingAverage
+from utils.training.freezing import set_backbone_trainable, stage_of
+from utils.training.step import Optimizers
+from utils.training.trainer import Trainer
+
+
+def make_trainer(*, pretrained, kind="adamw", **options):
+    keras.utils.set_random_seed(0)
+    model = YOLOv3(
+        "efficientnet_lite0",
+        ["a", "b"],
+        input_size=64,
+        backbone_weights="imagenet" if pretrained else None,
+        backbone_options={"stochastic_depth": 0.0},
+    )
+    optimizers = Optimizers(kind, rate=1e-3, backbone_rate=0.5, decay=5e-4)
+    return Trainer(model, optimizers, pretrained=pretrained, frozen_stages=2, **options)
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
+    boxes = np.array([[[8, 8, 40, 40], [30, 20, 60, 62]]] * 4, np.float32)
+    class_ids = np.array([[0, 1], [1, -1], [0, -1], [0, 1]], np.int32)
+    return [tf.constant(part) for part in (images, boxes, class_ids)]
+
+
+def values(model):
+    return {v.path: np.array(v) for v in model.weights}
+
+
+def changed(before, after):
+    return {path for path in before if not np.array_equal(before[path], after[path])}
+
+
+def stages(paths):
+    return {stage_of(path.split("/")[-2]) for path in paths}
+
+
+@pytest.mark.slow
+def test_frozen_then_thawed():
+    trainer = make_trainer(pretrained=True)
+    backbone, head = trainer.model.backbone, trainer.model.head
+
+    assert trainer.set_backbone_frozen(True)
+    assert not trainer.set_backbone_frozen(True)  # nothing to compile again
+    before, head_before = values(backbone), values(head)
+    trainer.step(batch(), 1, 1.0)
+    assert not changed(before, values(backbone))
+    # Every kernel, batch norm and its statistics in the head has moved.
+    assert len(changed(head_before, values(head))) == len(head_before)
+
+    assert trainer.set_backbone_frozen(False)
+    trainer.step(batch(), 2, 1.0)
+    moved = changed(before, values(backbone))
+    assert stages(moved) == {3, 4, 5, 6, 7}
+    assert not [path for path in moved if "_bn/" in path]
+    learning = [layer for layer in backbone.layers if stage_of(layer.name) >= 3]
+    kernels = {v.path for layer in learning for v in layer.weights if "_bn/" not in v.path}
+    assert moved == {path for path in kernels if "seed" not in path}
+
+
+@pytest.mark.slow
+def test_a_backbone_from_nothing_learns_everywhere_and_the_loss_falls():
+    trainer = make_trainer(pretrained=False)
+    trainer.set_backbone_frozen(False)
+    before = values(trainer.model.backbone)
+    losses = [float(trainer.step(batch(), i + 1, 1.0).total) for i in range(12)]
+    assert losses[-1] < 0.8 * losses[0]
+    after = values(trainer.model.backbone)
+    unmoved = {path for path in before if "seed" not in path} - changed(before, after)
+    assert not unmoved  # batch-norm statistics included
+
+
+@pytest.mark.slow
+def test_a_step_that_is_not_finite_changes_nothing():
+    trainer = make_trainer(pretrained=True)
+    trainer.set_backbone_frozen(True)
+    bias = trainer.model.head.get_layer("head3_out").bias
+    good = np.array(bias)
+    bias.assign(np.full_like(good, np.nan))
+    before = [np.array(v) for v in trainer.variables().values()]
+    losses = trainer.step(batch(), 1, 1.0)
+    assert not np.isfinite([float(x) for x in losses]).any()
+    after = [np.array(v) for v in trainer.variables().values()]
+    names = list(trainer.variables())
+    different = [
+        name
+        for name, a, b in zip(names, before, after, strict=True)
+        if not np.array_equal(a, b, equal_nan=True)
+    ]
+    # Only what belongs to no gradient: batch statistics of the heads' forward pass, and the rate.
+    allowed = {f"model/{i}" for i, v in enumerate(trainer.model.variables) if "moving" in v.path}
+    rates = {
+        f"optimizer/{i}"
+        for i, v in enumerate(trainer.optimizers.variables)
+        if "learning_rate" in v.path
+    }
+    assert set(different) <= allowed | rates
+    bias.assign(good)
+    assert np.isfinite(float(trainer.step(batch(), 1, 1.0).total))
+
+
+def test_weight_decay_shrinks_kernels_only():
+    optimizers = Optimizers("sgd", rate=0.1, backbone_rate=1.0, decay=0.5)
+    model = make_trainer(pretrained=False).model
+    optimizers.build(model)
+    optimizers.set_rate(1.0)
+    before = values(model.head)
+    optimizers.apply(model, [tf.zeros_like(v.value) for v in model.trainable_variables])
+    after = values(model.head)
+    for path, value in before.items():
+        if path.endswith("/kernel"):
+            assert np.allclose(after[path], value * (1 - 0.1 * 0.5), atol=1e-7), path
+        else:
+            assert np.array_equal(after[path], value), path
+
+
+def test_moving_average_follows_its_rule_and_steps_aside():
+    variable = keras.Variable(np.array([1.0, 2.0], np.float32), name="v")
+    average = MovingAverage([variable])
+    expected = np.array([1.0, 2.0])
+    for step, value in enumerate(([3.0, 0.0], [5.0, 1.0], [-1.0, 7.0]), start=1):
+        variable.assign(np.array(value, np.float32))
+        average.update(tf.constant(step, tf.int64))
+        decay = (1 + step) / (10 + step)
+        expected = decay * expected + (1 - decay) * np.array(value)
+    assert average.averages[0].numpy() == pytest.approx(expected, rel=1e-5)
+    with average.applied():
+        assert np.array(variable) == pytest.approx(expected, rel=1e-5)
+    assert np.array(variable).tolist() == [-1.0, 7.0]
+    with pytest.raises(RuntimeError), average.applied():
+        raise RuntimeError
+    assert np.array(variable).tolist() == [-1.0, 7.0]
+
+
+def test_frozen_stages_are_counted_from_the_pixels():
+    model = make_trainer(pretrained=False).model
+    for count, expected in ((0, set(range(8))), (1, {2, 3, 4, 5, 6, 7}), (7, set())):
+        set_backbone_trainable(model.backbone, frozen_stages=count, freeze_norms=False)
+        got = {
+            stage_of(layer.name)
+            for layer in model.backbone.layers
+            if layer.weights and layer.trainable and layer.trainable_weights
+        }
+        assert got == expected
+    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_norms=True)
+    assert not [v for v in model.backbone.trainable_variables if "_bn/" in v.path]
