@@ -25,7 +25,8 @@ class PlantedRuntime:
     description = "planted"
 
     def infer(self, batch):
-        assert batch.dtype == np.uint8 and batch.shape[1:] == (INPUT, INPUT, 3)
+        assert batch.dtype == np.uint8
+        assert batch.shape[1:] == (INPUT, INPUT, 3)
         boxes = np.zeros((len(batch), 3, 4), np.float32)
         scores = np.zeros((len(batch), 3, 2), np.float32)
         for i, pixels in enumerate(batch):

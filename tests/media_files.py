@@ -1,0 +1,40 @@
+"""Small pictures, and videos whose frames carry their number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from utils.media.outputs import VideoWriter
+
+
+def coded(number: int, width: int = 160, height: int = 96) -> np.ndarray:
+    """A frame that carries its number as eight black or white columns."""
+    bits = [(number >> bit) & 1 for bit in range(8)]
+    row = np.repeat(np.array(bits, np.uint8) * 255, width // 8)
+    return np.ascontiguousarray(np.broadcast_to(row[None, :, None], (height, width, 3)))
+
+
+def number_of(image: np.ndarray) -> int:
+    """The number of a ``coded`` frame, also after lossy compression."""
+    width = image.shape[1] // 8
+    means = [image[:, i * width : (i + 1) * width].mean() for i in range(8)]
+    return sum((mean > 128) << bit for bit, mean in enumerate(means))
+
+
+def write_video(path: Path, frames: int, fps: float = 30.0) -> Path:
+    """A video of 160×96 with the frames 0, 1, 2, …"""
+    writer = VideoWriter(path, fps, 160, 96)
+    for i in range(frames):
+        writer.write(coded(i))
+    writer.close()
+    return path
+
+
+def write_picture(path: Path, width: int = 40, height: int = 30, value: int = 90) -> Path:
+    """A grey picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), (value, value, value)).save(path)
+    return path
