@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from utils.data.duplicates import identical_photos
 from utils.data.splits import hold_out, read_split, stratified_split, write_split
 from utils.errors import UserError
 
@@ -114,3 +115,23 @@ def test_what_is_no_split_file(tmp_path, content):
 def test_missing_split_file(tmp_path):
     with pytest.raises(UserError, match=r"gone\.json"):
         read_split(tmp_path / "gone.json")
+
+
+def test_twins_stay_together():
+    labels = {f"p{i:02}": {"a"} if i % 3 else {"b"} for i in range(40)}
+    twins = {f"p{i:02}": f"p{i - 20:02}" for i in range(20, 30)}
+    parts = stratified_split(labels, seed=4, twins=twins)
+    place = {stem: part for part, stems in parts.items() for stem in stems}
+    assert sorted(place) == sorted(labels)
+    assert all(place[stem] == place[other] for stem, other in twins.items())
+    kept, held = hold_out(labels, seed=1, twins=twins)
+    assert not set(kept) & set(held)
+    assert all((stem in held) == (other in held) for stem, other in twins.items())
+
+
+def test_identical_photos_are_found_by_content(tmp_path):
+    contents = {"a": b"one", "b": b"two", "c": b"one", "d": b"three", "e": b"one"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    paths = {name: tmp_path / name for name in [*contents, "gone"]}
+    assert identical_photos(paths) == {"c": "a", "e": "a"}

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ def photo(path, size=(40, 30), orientation=None):
     tags = Image.Exif()
     if orientation:
         tags[0x0112] = orientation
-    Image.new("RGB", size).save(path, exif=tags)
+    shade = zlib.crc32(str(path).encode())  # no two photos are the same file
+    Image.new("RGB", size, (shade & 255, shade >> 8 & 255, shade >> 16 & 255)).save(path, exif=tags)
 
 
 def xml(*objects, size=(40, 30), filename=None):

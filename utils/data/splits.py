@@ -23,6 +23,7 @@ def stratified_split(
     fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
     *,
     seed: int = 0,
+    twins: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Divide photos so that every part has its share of every class.
 
@@ -34,12 +35,15 @@ def stratified_split(
         labels: for each stem the classes that the photo shows; photos without any are spread too.
         fractions: for each part its share; together 1.
         seed: another seed, another split.
+        twins: stem → another stem that must be in the same part.
 
     Returns:
         for each part its stems, sorted.
     """
     if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) <= 0:
         raise ValueError(f"fractions must be positive and sum to 1: {dict(fractions)}")
+    if twins:
+        return _with_twins(labels, fractions, seed, twins)
     parts = list(fractions)
     room = dict(zip(parts, _sizes(len(labels), list(fractions.values())), strict=True))
     waiting = {  # class → stems in a shuffled order; "" stands for the photos without objects
@@ -66,8 +70,30 @@ def stratified_split(
     return {part: tuple(sorted(stems)) for part, stems in result.items()}
 
 
+def _with_twins(
+    labels: Mapping[str, Collection[str]],
+    fractions: Mapping[str, float],
+    seed: int,
+    twins: Mapping[str, str],
+) -> dict[str, tuple[str, ...]]:
+    """Divide one photo of each family, and let the others follow it."""
+    families: dict[str, list[str]] = {}
+    for stem in sorted(labels):
+        families.setdefault(twins.get(stem, stem), []).append(stem)
+    shown = {name: {c for stem in stems for c in labels[stem]} for name, stems in families.items()}
+    parts = stratified_split(shown, fractions, seed=seed)
+    return {
+        part: tuple(sorted(stem for name in names for stem in families[name]))
+        for part, names in parts.items()
+    }
+
+
 def hold_out(
-    labels: Mapping[str, Collection[str]], fraction: float = HOLD_OUT, *, seed: int = 0
+    labels: Mapping[str, Collection[str]],
+    fraction: float = HOLD_OUT,
+    *,
+    seed: int = 0,
+    twins: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(kept, held out): a stratified ``fraction`` of the photos set aside, one at the least.
 
@@ -79,7 +105,8 @@ def hold_out(
             f"{len(labels)} labelled photo is too few to set validation images aside; "
             "at least 2 are needed"
         )
-    parts = stratified_split(labels, {"train": 1 - fraction, "val": fraction}, seed=seed)
+    fractions = {"train": 1 - fraction, "val": fraction}
+    parts = stratified_split(labels, fractions, seed=seed, twins=twins)
     return parts["train"], parts["val"]
 
 

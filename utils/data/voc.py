@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from utils.data.duplicates import identical_photos
 from utils.data.records import Dataset, Record
 from utils.data.splits import hold_out, stratified_split
 from utils.data.voc_layout import SPLIT_FOLDERS, Entry, Layout, SplitList, find_layout
@@ -161,7 +162,8 @@ def _validation(
     val = lists.stems(usual) if usual else set()
     if val and not (train & val):
         return val, usual, ""
-    kept, held = hold_out({stem: source.annotations[stem].names for stem in train}, seed=seed)
+    labels = {stem: source.annotations[stem].names for stem in train}
+    kept, held = hold_out(labels, seed=seed, twins=source.twins(train))
     reason = f"the list {usual!r} shares photos with {split!r}" if val else "there is no val list"
     note = (
         f"{reason}, so {len(held)} of the {len(train)} photos of {split!r} are held out for "
@@ -292,15 +294,25 @@ class _Source:
                         )
         return tuple(listed)
 
+    def twins(self, stems: Iterable[str]) -> dict[str, str]:
+        """Which of these photos are the same file under another name."""
+        return identical_photos({stem: self.layout.entries[stem].image for stem in stems})
+
     def split_lists(self, seed: int) -> _Lists:
         given = self.layout.lists
         making: tuple[str, ...] = ()
         if not given:
             labels = {stem: found.names for stem, found in self.annotations.items()}
-            parts = stratified_split(labels, seed=seed)
+            twins = self.twins(labels)
+            parts = stratified_split(labels, seed=seed, twins=twins)
             given = {name: SplitList(stems) for name, stems in parts.items() if stems}
             sizes = ", ".join(f"{len(stems)} {name}" for name, stems in parts.items())
             making = (f"no split lists; photos divided by class with seed {seed}: {sizes}",)
+            if twins:
+                making += (
+                    f"{len(twins)} photos are copies of others and stay with them "
+                    f"({_listing(sorted(twins))})",
+                )
         return _Lists(
             root=self.layout.root,
             named=given,

@@ -103,7 +103,12 @@ def _draw_missing(out: Path, counts: dict[str, int], seed: int, workers: int) ->
     ]
     done = _run(partial(write_scene, out, seed), missing, workers)
     for _ in tqdm(
-        done, "drawing scenes", len(jobs), unit="scene", initial=len(jobs) - len(missing)
+        done,
+        "drawing scenes",
+        len(jobs),
+        unit="scene",
+        initial=len(jobs) - len(missing),
+        disable=None,
     ):
         pass
 
