@@ -83,6 +83,11 @@ def main(argv: list[str]) -> int:
     dataset = read_split(config, classes, facts)
     for note in dataset.notes:
         print(f"data: {note}")
+    if model and (unlisted := set(model.classes) - set(dataset.classes)):
+        raise UserError(
+            f"--classes {config.classes}: lacks {', '.join(sorted(unlisted))}, which the detector "
+            "knows; leave --classes out to take the detector's own list"
+        )
     truth = ground_truth(dataset.records, dataset.classes)
     print(
         f"{len(dataset)} photos of the split {config.split!r}, {len(truth['annotations'])} objects"
@@ -139,13 +144,14 @@ def read_split(config: MapConfig, classes, facts: dict):
     from utils.data.voc_layout import find_layout
 
     options = {"classes": classes, "only_listed": config.only_listed}
+    seed = facts.get("training", {}).get("seed", 0)
     made = facts.get("split", {}).get("generated") and facts["splits"].get(config.split)
     if made:
         layout = find_layout(config.data)
         if not layout.lists and layout.entries.keys() >= set(made):
             print(f"no split lists here; {config.split!r} is the split that the training run made")
             return load_stems(config.data, made, **options)
-    return load_split(config.data, config.split, **options)
+    return load_split(config.data, config.split, **options, seed=seed)
 
 
 def detect(model, dataset, config: MapConfig) -> dict:

@@ -35,6 +35,7 @@ then:
 
 DEFAULT_EPOCHS = 100
 FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
+MAX_BAD_STEPS = 20  # in a row whose loss is not finite
 DEFAULT_RATES = {"adamw": 1e-3, "sgd": 1e-2}
 
 
@@ -55,12 +56,17 @@ def main(argv: list[str]) -> int:
     from utils.data.pipeline import TrainingSamples, training_batches
     from utils.detector import Detector
     from utils.training import build, plots
-    from utils.training.data import anchors_for, load_training_data, write_provenance
+    from utils.training.data import (
+        anchors_for,
+        inherited,
+        load_training_data,
+        write_provenance,
+    )
     from utils.training.device import use_device
     from utils.training.history import History
     from utils.training.run_directory import RunDirectory, next_free
     from utils.training.schedule import Plan
-    from utils.training.state import load_state
+    from utils.training.state import check_choices, load_state
     from utils.training.step import Optimizers
     from utils.training.trainer import Trainer
 
@@ -78,11 +84,48 @@ def main(argv: list[str]) -> int:
         anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
         model = build.new_detector(config, train.classes, input_size, anchors)
 
-    # The run directory.
+    # How long, how fast, and what learns.
+    batch_size = config.batch_size or (4 if len(train) < FEW_PHOTOS else 8)
+    pretrained = checkpoint is not None or config.backbone_weights != "none"
+    plan = Plan(
+        steps_per_epoch=math.ceil(len(train) / batch_size),
+        epochs=config.epochs or (None if config.minutes else DEFAULT_EPOCHS),
+        seconds=config.minutes * 60 if config.minutes else None,
+        freeze_epochs=config.freeze_epochs if pretrained else 0,
+        started=STARTED,
+    )
+    optimizers = Optimizers(
+        config.optimizer,
+        rate=config.learning_rate or DEFAULT_RATES[config.optimizer],
+        backbone_rate=config.backbone_rate if pretrained else 1.0,
+        decay=config.weight_decay,
+    )
+    trainer = Trainer(model, optimizers, pretrained=pretrained, frozen_stages=config.frozen_stages)
+    history = History()
+    augmentation = AugmentConfig() if config.augmentation == "full" else NO_AUGMENTATION
+    samples = TrainingSamples(train, input_size, config.seed, augmentation)
+
+    # The run directory, new or gone on with.
     directory = RunDirectory.open(
         config.out or next_free(Path("runs/train"), config.data.resolve().name),
         resume=config.resume,
     )
+    choices = {
+        "classes": model.classes,
+        "anchors": model.anchors,
+        "input size": input_size,
+        "batch size": batch_size,
+        "seed": config.seed,
+        "augmentation": config.augmentation,
+        "photos": dict(chosen.splits),
+    }
+    if config.resume and directory.state.exists():
+        facts = load_state(directory.state, trainer.variables())
+        check_choices(facts["choices"], choices)
+        history, plan.spent = History(**facts["history"]), facts["seconds"]
+        directory.log(f"going on after epoch {history.epoch}")
+    elif config.resume:
+        directory.log(f"nothing to resume in {directory.path}; starting afresh")
     directory.write_config(to_mapping(config))
     directory.log(
         f"{len(train)} training and {len(val)} validation photos ({chosen.train}; {chosen.val}), "
@@ -93,50 +136,28 @@ def main(argv: list[str]) -> int:
     plots.draw_labels(directory.labels, train, model.anchors, input_size)
     model.metadata = {
         "training": to_mapping(config),
-        **write_provenance(directory.split, config, train, val, chosen),
+        **inherited(checkpoint, write_provenance(directory.split, config, train, val, chosen)),
     }
-
-    # How long, how fast, and what learns.
-    batch_size = config.batch_size or (4 if len(train) < FEW_PHOTOS else 8)
-    plan = Plan(
-        steps_per_epoch=math.ceil(len(train) / batch_size),
-        epochs=config.epochs or (None if config.minutes else DEFAULT_EPOCHS),
-        seconds=config.minutes * 60 if config.minutes else None,
-        freeze_epochs=config.freeze_epochs,
-        started=STARTED,
-    )
-    pretrained = checkpoint is not None or config.backbone_weights != "none"
-    optimizers = Optimizers(
-        config.optimizer,
-        rate=config.learning_rate or DEFAULT_RATES[config.optimizer],
-        backbone_rate=config.backbone_rate if pretrained else 1.0,
-        decay=config.weight_decay,
-    )
-    trainer = Trainer(model, optimizers, pretrained=pretrained, frozen_stages=config.frozen_stages)
-    history = History()
-    if config.resume and directory.state.exists():
-        facts = load_state(directory.state, trainer.variables())
-        history, plan.spent = History(**facts["history"]), facts["seconds"]
-        directory.log(f"going on after epoch {history.epoch}")
-    elif config.resume:
-        directory.log(f"nothing to resume in {directory.path}; starting afresh")
-    augmentation = AugmentConfig() if config.augmentation == "full" else NO_AUGMENTATION
-    samples = TrainingSamples(train, input_size, config.seed, augmentation)
-    batches = iter(training_batches(samples, batch_size, first_step=history.step))
     directory.log(
         f"training {model.backbone_name} at {input_size}×{input_size} on {device} for "
         f"{_length(plan)}, batches of {batch_size}; files go to {directory.path}"
     )
 
     # Training.
+    if plan.seconds:
+        plan.expect_evaluation(trainer.expected_evaluation(val))
+    batches = iter(training_batches(samples, batch_size, first_step=history.step))
     plan.begin(history.step)
+    over = directory.best.exists() and plan.progress(history.step) >= 1
     try:
-        while plan.progress(history.step) < 1:
-            row = train_epoch(trainer, batches, plan, history)
-            if plan.evaluation_due(history):
+        while not over:
+            row = train_epoch(trainer, batches, samples, plan, history)
+            over = plan.progress(history.step) >= 1
+            if over or plan.evaluation_due(history):
                 evaluate(trainer, val, plan, history, directory)
             directory.log(_describe(row, plan, history))
-            record_epoch(trainer, plan, history, directory)
+            if over or plan.saving_due():
+                record_progress(trainer, plan, history, directory, choices)
     except KeyboardInterrupt:
         trainer.save(directory.last)
         directory.warn(
@@ -144,15 +165,16 @@ def main(argv: list[str]) -> int:
             f"{directory.last}; to go on: --out {directory.path} --resume"
         )
         return INTERRUPTED
+    finally:
+        for message in list(samples.unreadable.values()):
+            directory.warn(f"{message}; other photos stood in for it")
 
     # What is left behind.
-    for message in samples.unreadable.values():
-        directory.warn(f"{message}; other photos stood in for it")
     trainer.save(directory.last)
     plots.draw_val_predictions(directory.val_predictions, val, Detector(directory.best))
     directory.log(
-        f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {history.best_ap:.3f} in epoch "
-        f"{history.best_epoch}, checkpoint {directory.best}"
+        f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.best_ap)} in "
+        f"epoch {history.best_epoch}, checkpoint {directory.best}"
     )
     return OK
 
@@ -166,10 +188,11 @@ def print_backbones() -> None:
     print(legend())
 
 
-def train_epoch(trainer, batches, plan, history) -> dict:
+def train_epoch(trainer, batches, samples, plan, history) -> dict:
     """Train to the end of the epoch, or of the run. Returns the epoch's row of numbers."""
     from tqdm import tqdm
 
+    from utils.data.pipeline import next_batch
     from utils.training.schedule import learning_rate
 
     began, losses, photos, waited = time.monotonic(), [], 0, 0.0
@@ -188,7 +211,7 @@ def train_epoch(trainer, batches, plan, history) -> dict:
                 break
             trainer.set_backbone_frozen(plan.backbone_frozen(history.step, progress))
             asked = time.monotonic()
-            batch = next(batches)
+            batch = next_batch(batches, samples)
             waited += time.monotonic() - asked
             rate = learning_rate(progress)
             losses.append(trainer.step(batch, history.step + 1, rate))
@@ -210,10 +233,10 @@ def train_epoch(trainer, batches, plan, history) -> dict:
         photos_per_second=photos / seconds,
         waiting_for_data=waited / seconds,
     )
-    if row["skipped_steps"] == len(losses):
+    if history.bad_steps >= MAX_BAD_STEPS:
         raise UserError(
-            f"the loss was not finite in any of the {len(losses)} steps of epoch {history.epoch}; "
-            f"start again with a --learning-rate below {trainer.optimizers.rates['head']:g}"
+            f"the loss was not finite in the last {history.bad_steps} steps; start again with a "
+            f"--learning-rate below {trainer.optimizers.rates['head']:g}"
         )
     return row
 
@@ -225,20 +248,23 @@ def evaluate(trainer, val, plan, history, directory) -> None:
     coco = metrics["coco"]
     history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
     history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
+    if coco["AP"] < 0:
+        directory.warn("the validation photos show no object; best.keras is simply the newest")
     if history.is_best(coco["AP"]):
         trainer.save(directory.best)
     plan.note_evaluation(time.monotonic() - began)
 
 
-def record_epoch(trainer, plan, history, directory) -> None:
-    """Write down the epoch: what ``--resume`` needs, the table and the curves."""
+def record_progress(trainer, plan, history, directory, choices) -> None:
+    """Write down what ``--resume`` needs, the table and the curves."""
     from utils.training.plots import draw_curves
     from utils.training.state import save_state
 
-    facts = {"history": asdict(history), "seconds": plan.elapsed()}
+    facts = {"history": asdict(history), "seconds": plan.elapsed(), "choices": choices}
     save_state(directory.state, trainer.variables(), facts)
     directory.write_metrics(history.rows)
     draw_curves(directory.curves, history.rows)
+    plan.note_saving()
 
 
 def _describe(row, plan, history) -> str:
@@ -248,10 +274,14 @@ def _describe(row, plan, history) -> str:
     if row["skipped_steps"]:
         text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
     if "AP" in row:
-        text += f", AP50 {row['AP50']:.3f}, AP {row['AP']:.3f}"
+        text += f", AP50 {_score(row['AP50'])}, AP {_score(row['AP'])}"
         text += " (best so far)" if history.best_epoch == row["epoch"] else ""
     text += f", {row['photos_per_second']:.1f} photos/s"
     return f"{text}, {_time(plan.seconds_left(history.step))} left"
+
+
+def _score(value: float) -> str:
+    return f"{value:.3f}" if value >= 0 else "–"
 
 
 def _length(plan) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -104,8 +105,11 @@ class YOLOv3(keras.Model):
         self.metadata = metadata or {}
         self.backbone_name = backbone
         self.backbone_options = dict(backbone_options or {})
-        self.backbone = build_backbone(backbone, weights=backbone_weights, **self.backbone_options)
-        self.head = build_head(self.backbone.output_shape, len(self.classes))
+        with _dtype_policy(self.dtype_policy):
+            self.backbone = build_backbone(
+                backbone, weights=backbone_weights, **self.backbone_options
+            )
+            self.head = build_head(self.backbone.output_shape, len(self.classes))
         self.built = True  # both parts have their weights from here on
 
     @property
@@ -142,6 +146,17 @@ class YOLOv3(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> YOLOv3:
         return cls(**config)
+
+
+@contextmanager
+def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
+    """Layers built inside compute under this policy; the global one is put back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build_head(feature_shapes: Sequence[tuple], classes: int) -> keras.Model:

@@ -73,6 +73,24 @@ def test_a_resumed_run_has_spent_what_it_spent():
     assert plan.progress(31) == 1
 
 
+def test_an_expected_evaluation_is_kept_free_from_the_start():
+    plan, clock = make_plan(seconds=100)
+    plan.expect_evaluation(44)
+    plan.begin(0)
+    clock.now += 25
+    assert plan.progress(5) == pytest.approx(0.5)
+
+
+def test_saving_is_spaced_out():
+    plan, clock = make_plan(epochs=5)
+    assert plan.saving_due()
+    plan.note_saving()
+    clock.now += 29
+    assert not plan.saving_due()
+    clock.now += 1
+    assert plan.saving_due()
+
+
 def test_time_too_short_for_anything_is_over_at_once():
     plan, clock = make_plan(seconds=6)
     clock.now += 5
@@ -124,8 +142,12 @@ def test_history_leaves_bad_steps_out_of_the_means():
         "epoch": 1, "step": 3, "loss": 3, "box": 1.5, "objectness": 0.75, "classes": 0.75,
         "skipped_steps": 1,
     }  # fmt: skip
+    assert history.bad_steps == 0
+    history.close_epoch([[1, 1, 1, 1], [float("nan")] * 4], step=5)
+    history.close_epoch([[float("nan")] * 4], step=6)
+    assert history.bad_steps == 2
     assert history.is_best(0.5)
     assert not history.is_best(0.4)
-    history.epoch = 2
+    history.epoch = 9
     assert history.is_best(0.5)
-    assert history.best_epoch == 2
+    assert history.best_epoch == 9

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+import nets  # noqa: F401  registers the detector with Keras
 from utils.data.synthetic import write_dataset
 
 ROOT = Path(__file__).resolve().parent.parent

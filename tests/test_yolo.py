@@ -148,5 +148,8 @@ def test_wrong_arguments_are_named(arguments, message):
 
 def test_float32_heads_under_mixed_precision():
     model = YOLOv3("efficientnet_lite0", ["a"], input_size=64, dtype="mixed_bfloat16")
+    assert model.head.get_layer("p5_1_conv").compute_dtype == "bfloat16"
+    assert model.backbone.get_layer("stage2_block1_expand_conv").compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
     output = model(np.zeros((1, 64, 64, 3), np.uint8))
     assert {str(v.dtype) for v in output.values()} == {"<dtype: 'float32'>"}

@@ -7,6 +7,8 @@ it would have seen, whatever the number of workers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +24,7 @@ class TrainingSamples:
     """Augmented training samples by index; any index from 0 on is valid.
 
     Attributes:
+        failure: what ended the stream, if anything did; TensorFlow hides the exception itself.
         unreadable: message by record stem, for photos that failed to load; the next photo of
             the same epoch stood in for each.
     """
@@ -29,6 +32,7 @@ class TrainingSamples:
     def __init__(self, dataset: Dataset, size: int, seed: int, config: AugmentConfig) -> None:
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
         self.unreadable: dict[str, str] = {}
+        self.failure: Exception | None = None
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,6 +64,20 @@ class TrainingSamples:
         return order
 
 
+def next_batch(batches: Iterator, samples: TrainingSamples) -> tuple[tf.Tensor, ...]:
+    """The next batch; what goes wrong in a worker is raised as what it was.
+
+    Raises:
+        UserError: no photo of the dataset can be read.
+    """
+    try:
+        return next(batches)
+    except tf.errors.OpError:
+        if samples.failure:
+            raise samples.failure from None
+        raise
+
+
 def training_batches(samples: TrainingSamples, batch_size: int, first_step: int) -> tf.data.Dataset:
     """An endless stream of batches from step ``first_step`` on.
 
@@ -72,7 +90,11 @@ def training_batches(samples: TrainingSamples, batch_size: int, first_step: int)
     """
 
     def load(index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        image, boxes, class_ids = samples[int(index)]
+        try:
+            image, boxes, class_ids = samples[int(index)]
+        except Exception as error:
+            samples.failure = error
+            raise
         if not len(boxes):
             boxes, class_ids = np.zeros((1, 4), np.float32), np.full(1, IGNORED, np.int32)
         return image, boxes, class_ids

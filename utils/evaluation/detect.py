@@ -46,6 +46,9 @@ def detect_records(
         batch_size: photos the network sees at once.
         progress: wraps the iterable of batches, for instance in a progress bar.
         on_unreadable: called with one sentence for each photo that cannot be read.
+
+    Raises:
+        UserError: none of the photos can be read.
     """
 
     def load(record: Record) -> tuple[np.ndarray, Letterbox] | UserError:
@@ -74,4 +77,6 @@ def detect_records(
             found[record.stem] = to_detections(
                 box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
             )
+    if records and not found:
+        raise UserError(f"none of the {len(records)} photos can be read")
     return found

@@ -81,18 +81,19 @@ class TrainConfig:
     )  # fmt: skip
     frozen_stages: int = option(
         2, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
-        "stem is one of them", low=0, high=7, group="training",
+        "stem is one of them", low=0, high=9, group="training",
     )  # fmt: skip
     optimizer: str = option(
         "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
     )
     learning_rate: float | None = option(
         None, help="highest learning rate; by itself 0.001 for adamw, 0.01 for sgd", metavar="X",
-        low=0, group="training",
+        low=1e-8, group="training",
     )  # fmt: skip
     backbone_rate: float = option(
-        0.5, help="the backbone's share of the learning rate", low=0, high=10, group="training"
-    )
+        0.5, help="a pretrained backbone's share of the learning rate", low=0, high=10,
+        group="training",
+    )  # fmt: skip
     weight_decay: float = option(
         0.0005, help="decoupled decay of convolution kernels, a share of each weight times the "
         "learning rate", low=0, group="training",
@@ -101,7 +102,7 @@ class TrainConfig:
         "full", help="random scale, aspect, place, mirror and colour of the training photos",
         choices=("full", "none"), group="training",
     )  # fmt: skip
-    seed: int = option(0, help="of every random number", low=0, group="training")
+    seed: int = option(0, help="of every random number", low=0, high=2**32 - 1, group="training")
     device: str = option(
         "auto", help="auto takes a GPU when there is one", metavar="auto|cpu|gpu|gpu:N",
         group="training",

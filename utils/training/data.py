@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 from nets.yolo import YOLOv3
 from utils.data.anchors import choose_anchors, object_sizes, read_anchors
 from utils.data.classes import read_classes
-from utils.data.records import Dataset
+from utils.data.records import Dataset, Record
 from utils.data.splits import write_split
 from utils.data.voc import SplitInfo, load_datasets
 from utils.files import content_hash
+from utils.media.ahead import map_ahead
 from utils.training.build import check_classes
 from utils.training.config import TrainConfig
 
@@ -66,13 +68,28 @@ def write_provenance(
     trained on, whatever their names are by then.
     """
     write_split(path, info.splits)
+
+    def hashes(records: Sequence[Record]) -> Iterator[str]:
+        return map_ahead(lambda r: content_hash(r.image), records, threads=4, depth=64)
+
     photos = {"train": train.records, "val": val.records}
     return {
         "data": str(config.data),
         "split": {"train": info.train, "val": info.val, "generated": info.generated},
         "splits": {name: list(stems) for name, stems in info.splits.items()},
         "hashes": {
-            name: {record.stem: content_hash(record.image) for record in records}
+            name: dict(zip((r.stem for r in records), hashes(records), strict=True))
             for name, records in photos.items()
         },
     }
+
+
+def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any]:
+    """Add the photos that a checkpoint was trained on before to what the new one tells.
+
+    Their stems are prefixed: other photos may have the same names.
+    """
+    before = checkpoint.metadata.get("hashes", {}).get("train", {}) if checkpoint else {}
+    earlier = {f"earlier/{stem}": digest for stem, digest in before.items()}
+    facts["hashes"]["train"] = {**earlier, **facts["hashes"]["train"]}
+    return facts

@@ -10,9 +10,14 @@ _STAGE = re.compile(r"stage(\d+)_")
 
 
 def stage_of(layer_name: str) -> int:
-    """0 for the stem and the input scaling, 1 to 7 for the stages."""
+    """0 for the stem and the input scaling, then 1, 2 … for the stages."""
     match = _STAGE.match(layer_name)
     return int(match.group(1)) if match else 0
+
+
+def stage_count(backbone: keras.Model) -> int:
+    """How many stages a backbone has: 7 in most families."""
+    return max(stage_of(layer.name) for layer in backbone.layers)
 
 
 def set_backbone_trainable(
@@ -20,13 +25,13 @@ def set_backbone_trainable(
 ) -> None:
     """Choose the layers of a backbone that learn.
 
-    A frozen stage and a frozen batch norm run in inference mode, with their stored statistics:
-    the statistics of small batches of a few similar photos are worse than ImageNet's, and live
-    batch norm costs more time than its arithmetic.
+    A frozen batch norm runs in inference mode, with its stored statistics: those of small
+    batches of a few similar photos are worse than ImageNet's, and live batch norm costs more time
+    than its arithmetic.
 
     Args:
         backbone: from ``nets.backbones.build_backbone``.
-        frozen_stages: 0 for none, 1 for the stem and stage 1, … 7 for all.
+        frozen_stages: 0 for none, 1 for the stem and stage 1, … ``stage_count`` for all.
         freeze_norms: whether batch norms stay frozen in the stages that learn.
     """
     for layer in backbone.layers:

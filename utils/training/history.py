@@ -20,6 +20,7 @@ class History:
         epoch: epochs finished.
         best_ap: highest validation AP so far, −1 before the first evaluation.
         best_epoch: the epoch it belongs to.
+        bad_steps: how many of the last steps in a row had a loss that is not finite.
         rows: one for each finished epoch, as in ``metrics.csv``.
     """
 
@@ -27,6 +28,7 @@ class History:
     epoch: int = 0
     best_ap: float = -1.0
     best_epoch: int = 0
+    bad_steps: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def close_epoch(self, losses: Sequence[Sequence[float]], **facts: Any) -> dict[str, Any]:
@@ -39,7 +41,12 @@ class History:
         """
         self.epoch += 1
         table = np.asarray(losses, np.float64).reshape(-1, len(PARTS))
-        good = table[np.isfinite(table).all(axis=1)]
+        finite = np.isfinite(table).all(axis=1)
+        good = table[finite]
+        last_good = np.flatnonzero(finite)
+        self.bad_steps = (
+            len(table) - 1 - int(last_good[-1]) if len(last_good) else self.bad_steps + len(table)
+        )
         means = good.mean(axis=0) if len(good) else np.full(len(PARTS), np.nan)
         row = {"epoch": self.epoch, **facts, **dict(zip(PARTS, means.tolist(), strict=True))}
         row["skipped_steps"] = len(table) - len(good)

@@ -53,7 +53,7 @@ def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: i
 
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     classes, shapes = figure.subplots(1, 2)
-    names = [dataset.classes[i] for i in order]
+    names = [dataset.classes[i].replace("$", r"\$") for i in order]  # no formulas
     bars = classes.barh(range(len(order)), counts[order], color="#4477aa")
     classes.bar_label(bars, padding=3)
     classes.set_yticks(range(len(order)), names)

@@ -18,6 +18,7 @@ FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
 FROZEN_SHARE = 0.1  # of the run, in which a pretrained backbone does not learn
 EVALUATIONS = 50  # at most, in a run of known length
 EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
+SAVE_EVERY = 30.0  # seconds between saves of what a resume needs, at least
 CLOSING_SECONDS = 6.0  # kept for saving and drawing at the end, beside the last evaluation
 
 
@@ -41,7 +42,9 @@ class Plan:
         epochs: None without a limit.
         seconds: wall time of the whole run, None without a limit.
         freeze_epochs: epochs in which the backbone does not learn; None for ``FROZEN_SHARE``.
+            0 for a backbone that starts from nothing: it has nothing to keep.
         started: clock reading when the process started.
+        closing: seconds to keep for saving and drawing at the end, beside the last evaluation.
         spent: seconds that earlier processes of a resumed run used up.
         clock: readings in seconds; replaced in tests.
     """
@@ -51,11 +54,13 @@ class Plan:
     seconds: float | None
     freeze_epochs: int | None
     started: float
+    closing: float = CLOSING_SECONDS
     spent: float = 0.0
     clock: Callable[[], float] = time.monotonic
     _first: float = field(default=0.0, init=False)
     _first_step: int = field(default=0, init=False)
     _began: float = field(default=0.0, init=False)
+    _saved: float = field(default=-math.inf, init=False)
     _evaluated: float = field(default=0.0, init=False)
     _evaluation_took: float = field(default=0.0, init=False)
 
@@ -77,8 +82,7 @@ class Plan:
         if self.epochs is not None:
             shares.append(step / (self.epochs * self.steps_per_epoch))
         if self.seconds is not None:
-            closing = CLOSING_SECONDS + self._evaluation_took
-            available = self.seconds - closing - self._first
+            available = self.seconds - self.closing - self._evaluation_took - self._first
             past = self.elapsed() - self._first
             shares.append(past / available if available > 0 else 1.0)
         return min(max(shares), 1.0)
@@ -112,8 +116,19 @@ class Plan:
         since = self.elapsed() - self._evaluated
         return since * EVALUATION_SHARE >= max(self._evaluation_took, 1.0)
 
+    def expect_evaluation(self, seconds: float) -> None:
+        """An evaluation will take about this long; call before ``begin``."""
+        self._evaluation_took = seconds
+
+    def saving_due(self) -> bool:
+        """Whether ``SAVE_EVERY`` seconds have gone by since the last save."""
+        return self.clock() - self._saved >= SAVE_EVERY
+
+    def note_saving(self) -> None:
+        """The state has just been saved."""
+        self._saved = self.clock()
+
     def note_evaluation(self, seconds: float) -> None:
         """An evaluation that took ``seconds`` has just ended."""
-        # The first one compiles the network for inference; the longest is the safe guess.
-        self._evaluation_took = max(self._evaluation_took, seconds)
+        self._evaluation_took = max(self._evaluation_took, seconds)  # the safe guess
         self._evaluated = self.elapsed()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -21,6 +23,21 @@ def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any
         np.savez(file, **arrays)
 
 
+def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """See that a run goes on with what it was started with.
+
+    Raises:
+        UserError: something differs, such as the classes, the anchors or the photos.
+    """
+    plain = json.loads(json.dumps(dict(now)))
+    different = [name for name in plain if saved.get(name) != plain[name]]
+    if different:
+        raise UserError(
+            f"--resume: {', '.join(different)} differ from what the run was started with; give "
+            "the same options and data, or another --out"
+        )
+
+
 def load_state(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Assign the saved values to ``variables`` and return the facts.
 
@@ -31,7 +48,7 @@ def load_state(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as archive:
             saved = {name: archive[name] for name in archive.files}
         facts = json.loads(saved.pop("facts").tobytes())
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); start again in another --out") from None
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     if {name: value.shape for name, value in saved.items()} != shapes:

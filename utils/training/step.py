@@ -76,6 +76,8 @@ def build_train_step(
         loss or gradients are not finite changes nothing; its losses say so.
     """
 
+    statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+
     @tf.function(
         jit_compile=False,  # XLA loses on CPUs and recompiles for every count of boxes
         input_signature=[
@@ -86,6 +88,7 @@ def build_train_step(
         ],
     )
     def step(images, boxes, class_ids, number):
+        before = [tf.identity(v.value) for v in statistics]
         size = tf.shape(images)
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         owner = assign(boxes, class_ids, grids, model.anchors)
@@ -98,6 +101,9 @@ def build_train_step(
             optimizers.apply(model, gradients)
             average.update(number)
             return losses
+        # The forward pass has already mixed this batch into the running statistics.
+        for variable, value in zip(statistics, before, strict=True):
+            variable.assign(value)
         return Losses(*(tf.fill([], float("nan")) for _ in losses))
 
     return step

@@ -5,10 +5,13 @@ What happens when is decided in ``train.py``; here is what each event does.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from nets.loss import LossConfig, Losses
@@ -19,10 +22,8 @@ from utils.evaluation.detect import detect_records
 from utils.evaluation.files import ground_truth, to_results
 from utils.evaluation.metrics import evaluate
 from utils.training.ema import MovingAverage
-from utils.training.freezing import set_backbone_trainable
+from utils.training.freezing import set_backbone_trainable, stage_count
 from utils.training.step import Optimizers, build_train_step
-
-ALL_STAGES = 7
 
 
 class Trainer:
@@ -70,7 +71,7 @@ class Trainer:
         self._frozen = frozen
         set_backbone_trainable(
             self.model.backbone,
-            frozen_stages=ALL_STAGES if frozen else self.frozen_stages,
+            frozen_stages=stage_count(self.model.backbone) if frozen else self.frozen_stages,
             freeze_norms=self.pretrained,
         )
         self._step = build_train_step(self.model, self.optimizers, self.average, self.loss)
@@ -105,6 +106,15 @@ class Trainer:
             )
         truth = ground_truth(dataset.records, dataset.classes)
         return evaluate(truth, to_results(found, truth))
+
+    def expected_evaluation(self, dataset: Dataset, *, batch_size: int = 8) -> float:
+        """Seconds that an evaluation will take, from one batch of grey; compiles the network."""
+        size = self.model.input_size
+        images = np.full((batch_size, size, size, 3), 128, np.uint8)
+        self._infer(images)
+        began = time.monotonic()
+        self._infer(images)
+        return 1.3 * (time.monotonic() - began) * math.ceil(len(dataset) / batch_size)
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint, whole or not at all."""
