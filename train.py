@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     import keras
 
     from utils.checkpoint import load_checkpoint
-    from utils.data.augment import NO_AUGMENTATION, AugmentConfig
+    from utils.data.augment import AUGMENTATIONS
     from utils.data.pipeline import TrainingSamples, training_batches
     from utils.detector import Detector
     from utils.training import build, plots
@@ -102,8 +102,7 @@ def main(argv: list[str]) -> int:
     )
     trainer = Trainer(model, optimizers, pretrained=pretrained, frozen_stages=config.frozen_stages)
     history = History()
-    augmentation = AugmentConfig() if config.augmentation == "full" else NO_AUGMENTATION
-    samples = TrainingSamples(train, input_size, config.seed, augmentation)
+    samples = TrainingSamples(train, input_size, config.seed, AUGMENTATIONS[config.augmentation])
 
     # The run directory, new or gone on with.
     directory = RunDirectory.open(

@@ -40,7 +40,11 @@ class AugmentConfig:
     min_visible: float = 0.3
 
 
+# For runs of a few epochs, which have little time to learn what full augmentation teaches, and for
+# objects with lettering or with a left and a right, which must not be mirrored.
+LIGHT = AugmentConfig((0.8, 1.25), 0.1, 0.0, 0.0, 0.15, 0.15, 0.2, 5.0)
 NO_AUGMENTATION = AugmentConfig((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+AUGMENTATIONS = {"full": AugmentConfig(), "light": LIGHT, "none": NO_AUGMENTATION}
 
 
 def augment(

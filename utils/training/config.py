@@ -99,8 +99,9 @@ class TrainConfig:
         "learning rate", low=0, group="training",
     )  # fmt: skip
     augmentation: str = option(
-        "full", help="random scale, aspect, place, mirror and colour of the training photos",
-        choices=("full", "none"), group="training",
+        "full", help="random scale, aspect, place and colour of the training photos, and mirroring "
+        "with full; light suits runs of few epochs and objects with lettering",
+        choices=("full", "light", "none"), group="training",
     )  # fmt: skip
     seed: int = option(0, help="of every random number", low=0, high=2**32 - 1, group="training")
     device: str = option(
