@@ -57,6 +57,10 @@ class MapConfig:
 
 def main(argv: list[str]) -> int:
     config = parse(MapConfig, argv, DESCRIPTION, EPILOG)
+    if config.only_listed and config.classes is None:
+        raise UserError("--only-listed needs --classes, the list")
+    if config.out and config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out}: is a file, not a folder")
     if (config.weights is None) == (config.detections is None):
         raise UserError("give either --weights or --detections (see get_map.py --help)")
 
@@ -81,8 +85,10 @@ def main(argv: list[str]) -> int:
     from utils.training.run_directory import next_free
 
     dataset = read_split(config, classes, facts)
-    for note in dataset.notes:
+    for note in dataset.notes[:5]:
         print(f"data: {note}")
+    if len(dataset.notes) > 5:
+        print(f"data: and {len(dataset.notes) - 5} more remarks")
     if model and (unlisted := set(model.classes) - set(dataset.classes)):
         raise UserError(
             f"--classes {config.classes}: lacks {', '.join(sorted(unlisted))}, which the detector "
@@ -148,7 +154,7 @@ def read_split(config: MapConfig, classes, facts: dict):
     made = facts.get("split", {}).get("generated") and facts["splits"].get(config.split)
     if made:
         layout = find_layout(config.data)
-        if not layout.lists and layout.entries.keys() >= set(made):
+        if not layout.lists and layout.entries.keys() & set(made):
             print(f"no split lists here; {config.split!r} is the split that the training run made")
             return load_stems(config.data, made, **options)
     return load_split(config.data, config.split, **options, seed=seed)

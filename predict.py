@@ -201,6 +201,13 @@ def folder_for(config: PredictConfig, weights: Path, sources: list[Source]) -> P
         return next_free(Path("runs/predict"), weights.resolve().parent.name or "predict")
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out}: is a file; give the name of a folder")
+    for wanted, name in ((config.save_voc, "Annotations"), (config.save_txt, "labels")):
+        labels = config.out / name
+        if wanted and labels.is_dir() and any(labels.iterdir()):
+            raise UserError(
+                f"--out {config.out}: has a folder {name} already, whose labels would be "
+                "overwritten; choose another folder"
+            )
     folder = config.out.resolve()
     if any(source.path and source.path.resolve().parent == folder for source in sources):
         raise UserError(

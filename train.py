@@ -24,10 +24,10 @@ out for validation and two tenths for testing."""
 
 EPILOG = """\
 examples:
-  python train.py --data photos --minutes 20
+  python train.py --data photos --backbone efficientnet_lite0 --minutes 20
   python train.py --data photos --backbone efficientnet_lite0 --epochs 60 --out runs/mine
   python train.py --data VOCdevkit --split 2007:trainval,2012:trainval --epochs 40
-  python train.py --data photos --out runs/mine --resume
+  python train.py --config runs/mine/config.yaml --resume
 
 then:
   python get_map.py --weights runs/mine/best.keras --data photos --split test
@@ -46,6 +46,8 @@ def main(argv: list[str]) -> int:
     config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
     if config.resume and config.out is None:
         raise UserError("--resume needs --out, the run directory to go on with")
+    if config.only_listed and config.classes is None:
+        raise UserError("--only-listed needs --classes, the list")
 
     # TensorFlow takes seconds to import: not before the options are known to be good.
     import_tensorflow()
@@ -63,6 +65,7 @@ def main(argv: list[str]) -> int:
         write_provenance,
     )
     from utils.training.device import use_device
+    from utils.training.events import write_events
     from utils.training.history import History
     from utils.training.run_directory import RunDirectory, next_free
     from utils.training.schedule import Plan
@@ -155,6 +158,7 @@ def main(argv: list[str]) -> int:
             if over or plan.evaluation_due(history):
                 evaluate(trainer, val, plan, history, directory)
             directory.log(_describe(row, plan, history))
+            write_events(directory.events, row)
             if over or plan.saving_due():
                 record_progress(trainer, plan, history, directory, choices)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -21,7 +22,7 @@ from utils.data.synthetic import draw_scene
 from utils.files import atomic_write
 from utils.letterbox import Letterbox
 
-WEIGHTS = "model.weights.h5"
+WEIGHTS, CONFIG = "model.weights.h5", "config.json"
 LIMIT = 0.01
 
 
@@ -34,6 +35,7 @@ def main() -> int:
     with zipfile.ZipFile(options.source) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[WEIGHTS] = in_half_precision(members[WEIGHTS])
+    members[CONFIG] = without_paths(members[CONFIG])
     with (
         atomic_write(options.target, "wb") as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -50,6 +52,15 @@ def main() -> int:
         print(f"that is more than {LIMIT}; removed", file=sys.stderr)
         return 1
     return 0
+
+
+def without_paths(content: bytes) -> bytes:
+    """The model's configuration without the places where its data lay."""
+    config = json.loads(content)
+    metadata = config["config"]["metadata"]
+    metadata["data"] = metadata["training"]["data"] = "generated road scenes"
+    metadata["training"]["out"] = None
+    return json.dumps(config).encode()
 
 
 def in_half_precision(weights: bytes) -> bytes:

@@ -745,3 +745,58 @@ def test_files_come_in_any_order(tmp_path, monkeypatch):
 def test_paths_as_text(tmp_path):
     fill(tmp_path, 3)
     assert isinstance(load_split(str(tmp_path), "all").records[0].image, Path)
+
+
+def test_a_namesake_elsewhere_does_not_take_a_photo(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.xml").write_text(xml(("wrong", 1, 1, 5, 5)))
+    photo(tmp_path / "b" / "1.jpg")
+    (tmp_path / "b" / "1.xml").write_text(xml(("right", 2, 2, 9, 9)))
+    dataset = load_split(tmp_path, "all")
+    assert [dataset.classes[i] for record in dataset.records for i in record.class_ids] == ["right"]
+
+
+def test_photos_beside_a_usual_folder_count_too(tmp_path):
+    for stem in "abc":
+        photo(tmp_path / f"{stem}.jpg")
+        (tmp_path / f"{stem}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    photo(tmp_path / "images" / "d.jpg")
+    (tmp_path / "images" / "d.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    assert len(load_split(tmp_path, "all")) == 4
+
+
+def test_lists_without_a_usual_name_are_no_split(tmp_path):
+    """CVAT writes ImageSets/Main/default.txt, which names every photo."""
+    for i in range(10):
+        photo(tmp_path / "JPEGImages" / f"{i}.jpg")
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        (tmp_path / "Annotations" / f"{i}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "default.txt").write_text("\n".join(map(str, range(10))))
+    train, val, info = load_datasets(tmp_path)
+    assert info.generated
+    assert (len(train), len(val)) == (7, 1)
+
+
+def test_copies_of_validation_photos_are_not_trained_on(tmp_path):
+    for i in range(6):
+        photo(tmp_path / "JPEGImages" / f"{i}.jpg")
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        (tmp_path / "Annotations" / f"{i}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    copied = tmp_path / "JPEGImages" / "5.jpg"
+    copied.write_bytes((tmp_path / "JPEGImages" / "0.jpg").read_bytes())
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for name, stems in (("train", "0123"), ("val", "45")):
+        (tmp_path / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(stems))
+    train, _, info = load_datasets(tmp_path)
+    assert [record.stem for record in train.records] == ["1", "2", "3"]
+    assert "copies of validation photos" in info.notes[-1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_the_project_writes_it_reads_back_upright(tmp_path, orientation):
+    photo(tmp_path / "1.jpg", orientation=orientation)
+    size = (40, 30) if orientation < 5 else (30, 40)
+    write_voc_annotation(tmp_path / "1.xml", "1.jpg", *size, np.array([[1, 1, 10, 12]]), ["cat"])
+    record = load_split(tmp_path, "all").records[0]
+    assert record.boxes.tolist() == [[1, 1, 10, 12]]

@@ -49,6 +49,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
     traceback.
     """
     quiet_tensorflow()
+    for stream in (sys.stdout, sys.stderr):  # file names need not be text
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return main(list(sys.argv[1:] if argv is None else argv)) or OK
     except UserError as error:
@@ -76,7 +79,10 @@ def leave(status: int) -> typing.NoReturn:
     os._exit(status)
 
 
-_MENDABLE = {errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+_MENDABLE = {
+    errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EEXIST,
+    errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 def quiet_tensorflow() -> None:
@@ -158,20 +164,6 @@ def parse(
     values = {**from_file, **vars(given)}
     values.pop("config", None)
     return config_class(**values)
-
-
-def given_options(config_class: type, argv: Sequence[str]) -> set[str]:
-    """Names of the fields that the command line or the ``--config`` file gives, defaults left out.
-
-    For commands whose behaviour depends on whether a value was asked for or merely defaulted.
-    Call it with arguments that :func:`parse` has accepted.
-    """
-    specs = _specs(config_class)
-    argv = _with_dashes(argv)
-    from_file = _read_config_file(argv, specs)
-    parser = _build_parser(specs, set(from_file), "", "", None)
-    given, _ = parser.parse_known_intermixed_args(argv)
-    return (set(from_file) | set(vars(given))) - {"config"}
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -526,6 +518,8 @@ def _load_yaml(path: str) -> dict[Any, Any]:
         raise UserError(f"--config {path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file in UTF-8") from None
+    except (ValueError, RecursionError) as error:  # an impossible date; brackets without end
+        raise UserError(f"{path}: not valid YAML: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

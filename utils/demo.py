@@ -71,7 +71,8 @@ That was the whole path, in {minutes:.1f} minutes. What there is to look at:
 
 For your own photos, labelled in VOC XML (with labelImg, CVAT, Label Studio and others):
 
-  .venv/bin/python train.py --data path/to/photos --minutes 20 --out runs/mine
+  .venv/bin/python train.py --data path/to/photos --backbone efficientnet_lite0 \\
+      --minutes 20 --out runs/mine
   .venv/bin/python get_map.py --weights runs/mine/best.keras --data path/to/photos
   .venv/bin/python predict.py --weights runs/mine/best.keras new_photo.jpg
 """

@@ -31,7 +31,11 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
     # A short prefix: the file's own name plus a suffix could exceed the longest name allowed.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
     try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+        text = (
+            {}
+            if "b" in mode
+            else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+        )
         with os.fdopen(handle, mode, **text) as file:
             yield file
             if durable:

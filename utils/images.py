@@ -230,9 +230,9 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         picture = image.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        image = Image.alpha_composite(white, picture)
-    return np.asarray(image.convert("RGB"))
+        image = Image.new("RGB", picture.size, "white")
+        image.paste(picture, mask=picture.getchannel("A"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _deep_grey(values: np.ndarray) -> np.ndarray:

@@ -26,8 +26,15 @@ def main() -> int:
         f"{wanted} instead. All works the same but predict.py --show, which needs a window."
     )
     pip = [sys.executable, "-m", "pip"]
-    subprocess.run([*pip, "uninstall", "--quiet", "--yes", "opencv-python"], check=True)
-    subprocess.run([*pip, "install", "--quiet", f"opencv-python-headless=={wanted}"], check=True)
+    headless = f"opencv-python-headless=={wanted}"
+    for step in (
+        ["uninstall", "--quiet", "--yes", "opencv-python"],
+        # The two packages share their files: one installed before has just lost them.
+        ["install", "--quiet", "--force-reinstall", "--no-deps", headless],
+    ):
+        if subprocess.run([*pip, *step], check=False).returncode:
+            print(f"pip {' '.join(step)} failed; its message is above", file=sys.stderr)
+            return 1
     loads, reason = _opencv_loads()
     if not loads:
         print(f"OpenCV still cannot be loaded: {reason}", file=sys.stderr)

@@ -22,6 +22,7 @@ from utils.data.voc_xml import Annotation, read_annotation
 from utils.errors import UserError
 from utils.images import ImageSize, image_size, orient_boxes
 
+_USUAL_LISTS = ("train", "val", "trainval", "test")
 CLIP_NOTE = 1.0  # pixels; counting from 0 instead of 1 is too common to be worth a note
 
 
@@ -76,6 +77,8 @@ def load_datasets(
     train_stems = lists.stems(split)
     val_stems, val_words, held_note = _validation(source, lists, split, val_split, seed)
     train_stems -= val_stems
+    copies = source.copies(train_stems, val_stems)
+    train_stems -= copies
 
     train = source.dataset(train_stems, names, lists.notes(split))
     val = source.dataset(val_stems, names, () if held_note else lists.notes(val_words))
@@ -93,7 +96,7 @@ def load_datasets(
         splits=splits,
         generated=lists.generated,
         held_out=bool(held_note),
-        notes=(*source.notes, *lists.about(split), *((held_note,) if held_note else ())),
+        notes=(*source.notes, *lists.about(split), *filter(None, (held_note, _copied(copies)))),
     )
     return train, val, info
 
@@ -164,7 +167,10 @@ def _validation(
         return val, usual, ""
     labels = {stem: source.annotations[stem].names for stem in train}
     kept, held = hold_out(labels, seed=seed, twins=source.twins(train))
-    reason = f"the list {usual!r} shares photos with {split!r}" if val else "there is no val list"
+    if val:
+        reason = f"the list {usual!r} shares photos with {split!r}"
+    else:
+        reason = f"no photo of {usual!r} can be used" if usual else "there is no val list"
     note = (
         f"{reason}, so {len(held)} of the {len(train)} photos of {split!r} are held out for "
         f"validation and {len(kept)} are trained on"
@@ -298,8 +304,16 @@ class _Source:
         """Which of these photos are the same file under another name."""
         return identical_photos({stem: self.layout.entries[stem].image for stem in stems})
 
+    def copies(self, stems: set[str], others: set[str]) -> set[str]:
+        """Those of ``stems`` whose file is also among ``others`` under another name."""
+        twins = self.twins(stems | others)
+        known = {twins.get(stem, stem) for stem in others}
+        return {stem for stem in stems if twins.get(stem, stem) in known}
+
     def split_lists(self, seed: int) -> _Lists:
         given = self.layout.lists
+        if not any(name.rpartition(":")[2] in _USUAL_LISTS for name in given):
+            given = {}  # such as CVAT's default.txt, which names every photo
         making: tuple[str, ...] = ()
         if not given:
             labels = {stem: found.names for stem, found in self.annotations.items()}
@@ -317,7 +331,7 @@ class _Source:
             root=self.layout.root,
             named=given,
             everything=frozenset(self.annotations),
-            generated=not self.layout.lists,
+            generated=bool(making),
             making=making,
         )
 
@@ -383,6 +397,9 @@ class _RecordReader:
         """The boxes in the upright photo, whichever way the labelling tool showed it."""
         upright = (size.width, size.height)
         if found.size is None:
+            if size.orientation != 1 and not found.upright:
+                xml = self.source.layout.name(entry.xml)
+                self.notes.append(f"{xml}: has no size; boxes taken to be of the upright photo")
             return found.boxes
         if found.size not in (upright, size.stored):
             xml = self.source.layout.name(entry.xml)
@@ -391,7 +408,7 @@ class _RecordReader:
                 f"{size.width}×{size.height}; boxes taken as they are"
             )
             return found.boxes
-        if size.orientation == 1:
+        if size.orientation == 1 or found.upright:
             return found.boxes
         if upright == size.stored:
             # Turned by 180°, mirrored, or square: the size cannot tell the two apart.
@@ -469,6 +486,15 @@ def _file_stem(filename: str) -> str:
     """Stem of a file name; a name without a usual suffix may well hold other dots."""
     path = PurePosixPath(filename.replace("\\", "/"))
     return path.stem if len(path.suffix) in (4, 5) else path.name
+
+
+def _copied(stems: set[str]) -> str:
+    if not stems:
+        return ""
+    return (
+        f"{len(stems)} training photos are copies of validation photos and are left out "
+        f"({_listing(sorted(stems))})"
+    )
 
 
 def _stems(dataset: Dataset) -> tuple[str, ...]:

@@ -37,6 +37,9 @@ SPLIT_FOLDERS = {
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
 
 
+MAX_LIST_BYTES = 16 << 20  # a list of a million photos is smaller
+
+
 @dataclass(frozen=True)
 class Entry:
     """One photo with its XML; ``stem`` is unique in the layout."""
@@ -217,17 +220,21 @@ class _Part:
         self._pair()
 
     def _find(self, suffixes: tuple[str, ...], usual: tuple[str, ...]) -> list[Path]:
-        """The files under folders of a usual name; where there are none, under all."""
+        """The files under folders of a usual name; where others lie outside them, under all."""
         folders = [f for f in self.scan.folders(self.folder) if f.name.lower() in usual]
         found = [path for folder in folders for path in self.scan.files(folder, suffixes)]
-        return found or self.scan.files(self.folder, suffixes)
+        beside = self.scan.files(self.folder, suffixes, deep=False)
+        return found if found and not beside else self.scan.files(self.folder, suffixes)
 
     def _key(self, path: Path) -> str:
         return _key(path.relative_to(self.folder).parts[:-1], path.stem)
 
     def _pair(self) -> None:
         orphans = []
-        for xml in self.xmls:
+        # A photo's own XML first: a namesake in another folder must not take its place.
+        own = [xml for xml in self.xmls if self._key(xml) in self._by_key]
+        others = [xml for xml in self.xmls if self._key(xml) not in self._by_key]
+        for xml in own + others:
             candidates = self._by_key.get(self._key(xml)) or self._alone(_nfc(xml.stem))
             if not candidates:
                 orphans.append(xml)
@@ -314,14 +321,19 @@ class _Part:
 
     def _resolved(self, path: Path, lines: list[str]) -> SplitList:
         stems: dict[str, None] = {}
-        notes = []
+        lacking: dict[str, list[str]] = {"an XML": [], "a photo": []}
         for line in lines:
             key = self._lookup(line)
             if key in self.stems:
                 stems[self.stems[key]] = None
             else:
-                lacks = "an XML" if key in self._by_key else "a photo"
-                notes.append(f"{self._name(path)} names {line}, which lacks {lacks}; left out")
+                lacking["an XML" if key in self._by_key else "a photo"].append(line[:80])
+        notes = []
+        for what, names in lacking.items():
+            if names:
+                lack = "lacks" if len(names) == 1 else "lack"
+                shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" * (len(names) > 3))
+                notes.append(f"{self._name(path)} names {shown}, which {lack} {what}; left out")
         return SplitList(tuple(stems), tuple(notes))
 
     def _lookup(self, line: str) -> str:
@@ -374,8 +386,10 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
 
 
 def _lines(path: Path) -> list[str] | None:
-    """The lines of a list without blank ones; None where it is no text."""
+    """The lines of a list without blank ones; None where it is no text, or absurdly long."""
     try:
+        if path.stat().st_size > MAX_LIST_BYTES:
+            return None
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None

@@ -55,6 +55,9 @@ def write_voc_annotation(
     size = ET.SubElement(root, "size")
     for tag, value in (("width", width), ("height", height), ("depth", 3)):
         _text(size, tag, str(int(value)))
+    # Not part of VOC, where nothing tells whether boxes are of the photo before or after EXIF
+    # orientation; other readers pass over it.
+    _text(root, "upright", "1")
     _text(root, "segmented", "0")
     for box, name, flag in zip(boxes, names, flags, strict=True):
         item = ET.SubElement(root, "object")

@@ -84,9 +84,6 @@ class Names:
         stem = self._by_source.get(frame.source) or self._new(frame.source)
         return stem if frame.index is None else f"{stem}_{frame.index:06d}"
 
-    def of_source(self, source: Source) -> str:
-        return self._by_source[source]
-
     def _new(self, source: Source) -> str:
         name, number = source.stem, 1
         while name.casefold() in self._used:  # a and A are one file on some systems

@@ -35,6 +35,10 @@ READERS = 2  # threads that decode pictures
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORECASE)
 
 
+class NotMedia(UserError):
+    """A file that is neither a picture nor a video."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Something that frames can be read from.
@@ -106,7 +110,17 @@ def find_sources(arguments: Sequence[str]) -> list[Source]:
         UserError: a path that does not exist, a folder or glob without pictures and videos, a
             file that is neither.
     """
-    found = [source for argument in arguments for source in _find(str(argument))]
+    found: list[Source] = []
+    others: list[str] = []
+    for argument in arguments:
+        try:
+            found += _find(str(argument))
+        except NotMedia as error:  # photos/* names label files and read-mes too
+            others.append(str(error))
+    for message in others if found else ():
+        print(f"warning: {message}; left out", file=sys.stderr)
+    if not found:
+        raise UserError(others[0])
     unique = {_identity(source): source for source in reversed(found)}
     return list(reversed(unique.values()))
 
@@ -265,7 +279,7 @@ def _from_file(path: Path) -> Source:
     try:
         _open(video).release()
     except UserError:
-        raise UserError(f"{path}: neither a picture nor a video that can be read") from None
+        raise NotMedia(f"{path}: neither a picture nor a video that can be read") from None
     return video
 
 

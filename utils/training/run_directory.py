@@ -23,6 +23,7 @@ class RunDirectory:
         self.best = path / "best.keras"
         self.last = path / "last.keras"
         self.state = path / "state" / "state.npz"
+        self.events = path / "events"
         self.split = path / "split.json"
         self.curves = path / "curves.png"
         self.labels = path / "labels.png"
@@ -51,7 +52,7 @@ class RunDirectory:
 
     def note(self, message: str) -> None:
         """Into ``log.txt`` only."""
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+        with open(self.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(message + "\n")
 
     def warn(self, message: str) -> None:
