@@ -7,6 +7,7 @@ import time
 STARTED = time.monotonic()  # --minutes counts from here
 
 import math  # noqa: E402
+import os  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -36,7 +37,7 @@ then:
 DEFAULT_EPOCHS = 100
 FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite
-DEFAULT_RATES = {"adamw": 1e-3, "sgd": 1e-2}
+RATES_AT_8 = {"adamw": 1e-3, "sgd": 1e-2}  # highest learning rate for batches of 8
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +51,8 @@ def main(argv: list[str]) -> int:
         raise UserError("--only-listed needs --classes, the list")
 
     # TensorFlow takes seconds to import: not before the options are known to be good.
+    if config.fast_math:
+        os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16"  # read when TensorFlow loads
     import_tensorflow()
     import keras
 
@@ -99,7 +102,8 @@ def main(argv: list[str]) -> int:
     )
     optimizers = Optimizers(
         config.optimizer,
-        rate=config.learning_rate or DEFAULT_RATES[config.optimizer],
+        # In proportion to the batch (Goyal et al., 2017), as far as that holds.
+        rate=config.learning_rate or RATES_AT_8[config.optimizer] * min(batch_size, 16) / 8,
         backbone_rate=config.backbone_rate if pretrained else 1.0,
         decay=config.weight_decay,
     )

@@ -87,7 +87,8 @@ class TrainConfig:
         "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
     )
     learning_rate: float | None = option(
-        None, help="highest learning rate; by itself 0.001 for adamw, 0.01 for sgd", metavar="X",
+        None, help="highest learning rate; by itself 0.001 for adamw and 0.01 for sgd with batches "
+        "of 8, and in proportion for others up to 16", metavar="X",
         low=1e-8, group="training",
     )  # fmt: skip
     backbone_rate: float = option(
@@ -107,6 +108,10 @@ class TrainConfig:
     device: str = option(
         "auto", help="auto takes a GPU when there is one", metavar="auto|cpu|gpu|gpu:N",
         group="training",
+    )  # fmt: skip
+    fast_math: bool = option(
+        False, help="let convolutions on a processor with bfloat16 instructions round their inputs "
+        "to it (oneDNN's own switch); others are not changed", group="training",
     )  # fmt: skip
 
     out: Path | None = option(
