@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 	         "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV): about 2 GB, a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --editable ".[dev]"
 	@$(BIN)/python -m utils.opencv_check
 	@touch $@
 

@@ -56,7 +56,8 @@ def new_detector(
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
     except ValueError as error:
-        raise UserError(f"--backbone {config.backbone}: {error}") from error
+        hint = "" if not pretrained else " (random ones: --backbone-weights none)"
+        raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
 
 
 def resized(model: YOLOv3, input_size: int) -> YOLOv3:
