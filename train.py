@@ -132,7 +132,8 @@ def main(argv: list[str]) -> int:
         directory.log(f"going on after epoch {history.epoch}")
     elif config.resume:
         directory.log(f"nothing to resume in {directory.path}; starting afresh")
-    directory.write_config(to_mapping(config))
+    # So that --config with this file and --resume go on with this run.
+    directory.write_config({**to_mapping(config), "out": str(directory.path), "resume": False})
     directory.log(
         f"{len(train)} training and {len(val)} validation photos ({chosen.train}; {chosen.val}), "
         f"{len(train.classes)} classes: {', '.join(train.classes)}"

@@ -13,17 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nets.yolo import COCO_ANCHORS_416
 from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.letterbox import Letterbox
 
 COUNT = 9
-# YOLOv3 (Redmon and Farhadi 2018), clustered on COCO for an input of 416 × 416.
-COCO_ANCHORS = (
-    ((10, 13), (16, 30), (33, 23))
-    + ((30, 61), (62, 45), (59, 119))
-    + ((116, 90), (156, 198), (373, 326))
-)
 MIN_GAIN = 0.03  # in mean best IoU; below it the published anchors stay
 MIN_BOXES = 30  # sizes of fewer objects say little about those to come
 _SAMPLE = 10_000  # objects beyond these change nothing visible
@@ -67,7 +62,7 @@ def object_sizes(dataset: Dataset, input_size: int) -> np.ndarray:
 
 def coco_anchors(input_size: int = 416) -> np.ndarray:
     """The published anchors scaled to an input size, float32 (9, 2)."""
-    return np.array(COCO_ANCHORS, np.float32) * np.float32(input_size / 416)
+    return np.array(COCO_ANCHORS_416, np.float32) * np.float32(input_size / 416)
 
 
 def choose_anchors(sizes: np.ndarray, input_size: int, seed: int = 0) -> AnchorChoice:

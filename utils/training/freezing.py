@@ -6,6 +6,7 @@ import re
 
 import keras
 
+QUICK_MOMENTUM = 0.9  # noisy by itself; the moving average of the weights smooths it
 _STAGE = re.compile(r"stage(\d+)_")
 
 
@@ -18,6 +19,17 @@ def stage_of(layer_name: str) -> int:
 def stage_count(backbone: keras.Model) -> int:
     """How many stages a backbone has: 7 in most families."""
     return max(stage_of(layer.name) for layer in backbone.layers)
+
+
+def quicken_norms(backbone: keras.Model) -> None:
+    """Let batch norms follow the statistics of a run of a few hundred steps.
+
+    The published momentum of 0.99 or more is meant for many thousands: after 250 steps a twelfth
+    of the statistics would still be what they were initialised with, and inference nonsense.
+    """
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, QUICK_MOMENTUM)
 
 
 def set_backbone_trainable(

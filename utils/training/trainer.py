@@ -22,7 +22,7 @@ from utils.evaluation.detect import detect_records
 from utils.evaluation.files import ground_truth, to_results
 from utils.evaluation.metrics import evaluate
 from utils.training.ema import MovingAverage
-from utils.training.freezing import set_backbone_trainable, stage_count
+from utils.training.freezing import quicken_norms, set_backbone_trainable, stage_count
 from utils.training.step import Optimizers, build_train_step
 
 
@@ -55,6 +55,8 @@ class Trainer:
         set_backbone_trainable(
             model.backbone, frozen_stages=self.frozen_stages, freeze_norms=pretrained
         )
+        if not pretrained:
+            quicken_norms(model.backbone)
         optimizers.build(model)
         statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
         self.average = MovingAverage(model.trainable_variables + statistics)
