@@ -152,7 +152,7 @@ def main(argv: list[str]) -> int:
 
     # Training.
     if plan.seconds:
-        plan.expect_evaluation(trainer.expected_evaluation(val))
+        plan.expect(*trainer.expected_times(val))
     batches = iter(training_batches(samples, batch_size, first_step=history.step))
     plan.begin(history.step)
     over = directory.best.exists() and plan.progress(history.step) >= 1

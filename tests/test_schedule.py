@@ -75,7 +75,7 @@ def test_a_resumed_run_has_spent_what_it_spent():
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():
     plan, clock = make_plan(seconds=100)
-    plan.expect_evaluation(44)
+    plan.expect(40, compiling=2)
     plan.begin(0)
     clock.now += 25
     assert plan.progress(5) == pytest.approx(0.5)

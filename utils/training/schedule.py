@@ -116,9 +116,13 @@ class Plan:
         since = self.elapsed() - self._evaluated
         return since * EVALUATION_SHARE >= max(self._evaluation_took, 1.0)
 
-    def expect_evaluation(self, seconds: float) -> None:
-        """An evaluation will take about this long; call before ``begin``."""
-        self._evaluation_took = seconds
+    def expect(self, evaluation: float, compiling: float) -> None:
+        """About how many seconds an evaluation and compiling the network take; before ``begin``.
+
+        At the end the best checkpoint is opened, and compiled, once more for its pictures.
+        """
+        self._evaluation_took = evaluation
+        self.closing += 2 * compiling
 
     def saving_due(self) -> bool:
         """Whether ``SAVE_EVERY`` seconds have gone by since the last save."""

@@ -109,14 +109,16 @@ class Trainer:
         truth = ground_truth(dataset.records, dataset.classes)
         return evaluate(truth, to_results(found, truth))
 
-    def expected_evaluation(self, dataset: Dataset, *, batch_size: int = 8) -> float:
-        """Seconds that an evaluation will take, from one batch of grey; compiles the network."""
+    def expected_times(self, dataset: Dataset, *, batch_size: int = 8) -> tuple[float, float]:
+        """Seconds that an evaluation and that compiling the network take, from a batch of grey."""
         size = self.model.input_size
         images = np.full((batch_size, size, size, 3), 128, np.uint8)
-        self._infer(images)
         began = time.monotonic()
         self._infer(images)
-        return 1.3 * (time.monotonic() - began) * math.ceil(len(dataset) / batch_size)
+        compiled = time.monotonic()
+        self._infer(images)
+        batch = time.monotonic() - compiled
+        return 1.3 * batch * math.ceil(len(dataset) / batch_size), compiled - began - batch
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint, whole or not at all."""
