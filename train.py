@@ -6,22 +6,32 @@ import time
 
 STARTED = time.monotonic()  # --minutes counts from here
 
-import math  # noqa: E402
 import os  # noqa: E402
-from dataclasses import asdict  # noqa: E402
+from dataclasses import asdict, dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from utils.cli import INTERRUPTED, OK, leave, parse, run, to_mapping  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.quiet import import_tensorflow  # noqa: E402
 from utils.training.config import TrainConfig  # noqa: E402
 
-DESCRIPTION = """\
-Train a detector on photos labelled in Pascal VOC XML.
+if TYPE_CHECKING:
+    from utils.training.distribution import Cluster
+    from utils.training.feed import Feed
+    from utils.training.history import History
+    from utils.training.phases import Phase
+    from utils.training.run_directory import RunDirectory
+    from utils.training.schedule import Plan
+    from utils.training.signals import StopRequest
+    from utils.training.trainer import Trainer
 
-The folder is taken as it is: Annotations/ and JPEGImages/ with or without ImageSets/Main, a
-VOCdevkit, or photos and XML files side by side. Without split lists a tenth of the photos is held
-out for validation and two tenths for testing."""
+DESCRIPTION = """\
+Train a detector on labelled photos.
+
+The folder is taken as it is: Pascal VOC (Annotations/ and JPEGImages/ with or without
+ImageSets/Main, a VOCdevkit, or photos and XML files side by side), COCO JSON, or YOLO txt. Without
+split lists a tenth of the photos is held out for validation and two tenths for testing."""
 
 EPILOG = """\
 examples:
@@ -29,13 +39,12 @@ examples:
   python train.py --data photos --backbone efficientnet_lite0 --epochs 60 --out runs/mine
   python train.py --data VOCdevkit --split 2007:trainval,2012:trainval --epochs 40
   python train.py --config runs/mine/config.yaml --resume
+  python train.py --data photos --check
 
 then:
   python get_map.py --weights runs/mine/best.keras --data photos --split test
   python predict.py --weights runs/mine/best.keras new_photos/"""
 
-DEFAULT_EPOCHS = 100
-FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite
 RATES_AT_8 = {"adamw": 1e-3, "sgd": 1e-2}  # highest learning rate for batches of 8
 
@@ -45,10 +54,11 @@ def main(argv: list[str]) -> int:
         print_backbones()
         return OK
     config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
-    if config.resume and config.out is None:
-        raise UserError("--resume needs --out, the run directory to go on with")
-    if config.only_listed and config.classes is None:
-        raise UserError("--only-listed needs --classes, the list")
+    refuse_contradictions(config)
+    if config.check:
+        from utils.training.looking import check_data
+
+        return check_data(config)
 
     # TensorFlow takes seconds to import: not before the options are known to be good.
     if config.fast_math:
@@ -57,9 +67,7 @@ def main(argv: list[str]) -> int:
     import keras
 
     from utils.checkpoint import load_checkpoint
-    from utils.data.augment import AUGMENTATIONS
-    from utils.data.pipeline import TrainingSamples, training_batches
-    from utils.detector import Detector
+    from utils.data.augment import augmentation
     from utils.training import build, plots
     from utils.training.data import (
         anchors_for,
@@ -67,38 +75,67 @@ def main(argv: list[str]) -> int:
         load_training_data,
         write_provenance,
     )
-    from utils.training.device import use_device
-    from utils.training.events import write_events
+    from utils.training.distribution import make_cluster
+    from utils.training.exact import make_exact
+    from utils.training.feed import Feed, training_samples
+    from utils.training.freezing import synchronize_norms
     from utils.training.history import History
+    from utils.training.looking import draw_preview
+    from utils.training.optimizers import Optimizers
+    from utils.training.phases import plan_phases
+    from utils.training.precision import set_precision
     from utils.training.run_directory import RunDirectory, next_free
     from utils.training.schedule import Plan
-    from utils.training.state import check_choices, load_state
-    from utils.training.step import Optimizers
+    from utils.training.signals import StopRequest
+    from utils.training.state import assign_state, check_choices, read_state
+    from utils.training.step import StepConfig
     from utils.training.trainer import Trainer
 
-    device = use_device(config.device)
+    # Where: the devices, and the run to go on with.
+    saved, arrays = read_state(config.out) if config.resume else ({}, {})
+    before = saved.get("choices", {})  # what was chosen automatically holds
+    threads = make_exact(before.get("threads")) if config.exact else None
+    cluster = make_cluster(config.device)
     keras.utils.set_random_seed(config.seed)
+    set_precision(config.precision)
 
     # What to learn from, and the network. Whatever is wrong with the input is found out here,
     # before anything is written.
     checkpoint = load_checkpoint(config.weights) if config.weights else None
-    input_size = build.input_size_for(config.input_size, checkpoint)
     train, val, chosen = load_training_data(config, checkpoint)
-    if checkpoint:
-        model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
-    else:
-        anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
-        model = build.new_detector(config, train.classes, input_size, anchors)
+    input_size, size_note = build.input_size_for(
+        before.get("input size", config.input_size), checkpoint, train
+    )
+    augment = augmentation(config.augmentation, config.augment)
+    phases = plan_phases(
+        input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
+    )
+    if config.preview:
+        return draw_preview(config, train, phases)
+    with cluster.strategy.scope():
+        if checkpoint:
+            model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
+        else:
+            anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
+            model = build.new_detector(config, train.classes, input_size, anchors)
+    pretrained = checkpoint is not None or config.backbone_weights != "none"
+    if config.synchronized_norms:
+        synchronize_norms(model)
 
     # How long, how fast, and what learns.
-    batch_size = config.batch_size or (4 if len(train) < FEW_PHOTOS else 8)
-    pretrained = checkpoint is not None or config.backbone_weights != "none"
+    batch_size, batch_note = build.batch_size_for(
+        before.get("batch size", config.batch_size), len(train), model, cluster
+    )
+    epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
+    samples = training_samples(config, train, input_size, augment)
+    feed = Feed(samples, batch_size, shard=(cluster.host, cluster.hosts))
     plan = Plan(
-        steps_per_epoch=math.ceil(len(train) / batch_size),
-        epochs=config.epochs or (None if config.minutes else DEFAULT_EPOCHS),
+        steps_per_epoch=feed.steps_per_epoch,
+        epochs=epochs,
         seconds=config.minutes * 60 if config.minutes else None,
         freeze_epochs=config.freeze_epochs if pretrained else 0,
         started=STARTED,
+        save_every=config.save_every,
     )
     optimizers = Optimizers(
         config.optimizer,
@@ -107,29 +144,43 @@ def main(argv: list[str]) -> int:
         backbone_rate=config.backbone_rate if pretrained else 1.0,
         decay=config.weight_decay,
     )
-    trainer = Trainer(model, optimizers, pretrained=pretrained, frozen_stages=config.frozen_stages)
+    turns = build.turns_for(before.get("turns", config.accumulate), batch_size, cluster)
+    trainer = Trainer(
+        model,
+        optimizers,
+        cluster,
+        StepConfig(batch_size, turns, config.seed),
+        precision=config.precision,
+        pretrained=pretrained,
+        frozen_stages=config.frozen_stages,
+    )
     history = History()
-    samples = TrainingSamples(train, input_size, config.seed, AUGMENTATIONS[config.augmentation])
 
     # The run directory, new or gone on with.
     directory = RunDirectory.open(
         config.out or next_free(Path("runs/train"), config.data.resolve().name),
         resume=config.resume,
+        writes=cluster.chief,
     )
     choices = {
         "classes": model.classes,
         "anchors": model.anchors,
         "input size": input_size,
         "batch size": batch_size,
+        "epochs": epochs,
+        "threads": threads,
         "seed": config.seed,
-        "augmentation": config.augmentation,
+        "augmentation": asdict(augment),
+        "phases": [asdict(phase) for phase in phases],
+        "precision": config.precision,
         "photos": dict(chosen.splits),
     }
-    if config.resume and directory.state.exists():
-        facts = load_state(directory.state, trainer.variables())
-        check_choices(facts["choices"], choices)
-        history, plan.spent = History(**facts["history"]), facts["seconds"]
-        directory.log(f"going on after epoch {history.epoch}")
+    saved = cluster.broadcast_json(saved)
+    if saved:
+        check_choices(saved["choices"], choices)
+        assign_state(directory.state, arrays, trainer.variables(), cluster)
+        history, plan.spent = History(**saved["history"]), saved["seconds"]
+        directory.log(f"going on after step {history.step}, epoch {history.epoch + 1}")
     elif config.resume:
         directory.log(f"nothing to resume in {directory.path}; starting afresh")
     # So that --config with this file and --resume go on with this run.
@@ -139,52 +190,98 @@ def main(argv: list[str]) -> int:
         f"{len(train.classes)} classes: {', '.join(train.classes)}"
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
-    directory.log(anchors_note)
-    plots.draw_labels(directory.labels, train, model.anchors, input_size)
-    model.metadata = {
-        "training": to_mapping(config),
-        **inherited(checkpoint, write_provenance(directory.split, config, train, val, chosen)),
-    }
+    for note in (size_note, anchors_note, batch_note, epochs_note):
+        directory.log(note)
+    facts = inherited(checkpoint, write_provenance(directory.split, config, train, val, chosen))
+    if cluster.chief:
+        plots.draw_labels(directory.labels, train, model.anchors, input_size)
     directory.log(
-        f"training {model.backbone_name} at {input_size}×{input_size} on {device} for "
-        f"{_length(plan)}, batches of {batch_size}; files go to {directory.path}"
+        f"training {model.backbone_name} at {input_size}×{input_size} on {cluster.devices} for "
+        f"{_length(plan)}; files go to {directory.path}"
     )
 
     # Training.
+    model.metadata = {"training": to_mapping(config), **facts}
     if plan.seconds:
         plan.expect(*trainer.expected_times(val))
-    batches = iter(training_batches(samples, batch_size, first_step=history.step))
     plan.begin(history.step)
-    over = directory.best.exists() and plan.progress(history.step) >= 1
-    try:
-        while not over:
-            row = train_epoch(trainer, batches, samples, plan, history)
-            over = plan.progress(history.step) >= 1
-            if over or plan.evaluation_due(history):
-                evaluate(trainer, val, plan, history, directory)
-            directory.log(_describe(row, plan, history))
-            write_events(directory.events, row)
-            if over or plan.saving_due():
-                record_progress(trainer, plan, history, directory, choices)
-    except KeyboardInterrupt:
-        trainer.save(directory.last)
-        directory.warn(
-            f"interrupted after epoch {history.epoch}; the weights of this moment are in "
-            f"{directory.last}; to go on: --out {directory.path} --resume"
+    with StopRequest() as stop:
+        choices["turns"] = turns
+        run = Run(
+            trainer, feed, phases, plan, history, directory, cluster, stop, choices, config.schedule
         )
-        return INTERRUPTED
-    finally:
-        for message in list(samples.unreadable.values()):
-            directory.warn(f"{message}; other photos stood in for it")
+        over = history.epoch > 0 and not history.losses and run.progress() >= 1
+        try:
+            while not over:
+                row = train_epoch(run)
+                if row is None:
+                    record_progress(run)
+                    directory.save("last.keras", trainer.save)
+                    directory.warn(
+                        f"stopped after step {history.step}; all of it is saved; to go on: "
+                        f"--config {directory.path / 'config.yaml'} --resume"
+                    )
+                    return INTERRUPTED
+                over = run.progress() >= 1
+                if over or run.agreed(plan.evaluation_due(history)):
+                    evaluate(run, val, histograms=config.histograms)
+                    if config.patience and history.stale >= config.patience:
+                        directory.log(f"no better AP in {history.stale} evaluations: stopping")
+                        over = True
+                directory.log(_describe(row, plan, history))
+                directory.write_events(row)
+                if over or plan.saving_due():
+                    record_progress(run)
+        finally:
+            for message in list(feed.unreadable.values()):
+                directory.warn(f"{message}; other photos stood in for it")
 
     # What is left behind.
-    trainer.save(directory.last)
-    plots.draw_val_predictions(directory.val_predictions, val, Detector(directory.best))
+    directory.save("last.keras", trainer.save)
     directory.log(
         f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.best_ap)} in "
         f"epoch {history.best_epoch}, checkpoint {directory.best}"
     )
     return OK
+
+
+@dataclass
+class Run:
+    """The parts of a run that the loop moves."""
+
+    trainer: Trainer
+    feed: Feed
+    phases: tuple[Phase, ...]
+    plan: Plan
+    history: History
+    directory: RunDirectory
+    cluster: Cluster
+    stop: StopRequest
+    choices: dict[str, Any]
+    schedule: str
+
+    def progress(self) -> float:
+        """Share of the run that lies behind, the same on all hosts."""
+        return self.cluster.agree(self.plan.progress(self.history.step))[0]
+
+    def agreed(self, decision: bool) -> bool:
+        """The chief's decision, on all hosts."""
+        return bool(self.cluster.agree(decision)[0])
+
+
+def refuse_contradictions(config: TrainConfig) -> None:
+    """
+    Raises:
+        UserError: options that do not go together.
+    """
+    if config.resume and config.out is None:
+        raise UserError("--resume needs --out, the run directory to go on with")
+    if config.only_listed and config.classes is None:
+        raise UserError("--only-listed needs --classes, the list")
+    if config.fix and not config.check:
+        raise UserError("--fix needs --check, which finds what there is to fix")
+    if config.exact and config.minutes:
+        raise UserError("--exact cannot hold with --minutes: a clock is never exact; give --epochs")
 
 
 def print_backbones() -> None:
@@ -196,87 +293,147 @@ def print_backbones() -> None:
     print(legend())
 
 
-def train_epoch(trainer, batches, samples, plan, history) -> dict:
-    """Train to the end of the epoch, or of the run. Returns the epoch's row of numbers."""
-    from tqdm import tqdm
+def train_epoch(run: Run) -> dict | None:
+    """Train to the end of the epoch, or of the run.
 
-    from utils.data.pipeline import next_batch
+    Returns:
+        The epoch's row of numbers; None when the run was asked to stop within it.
+    """
+    from utils.training.phases import phase_at
+    from utils.training.progress import epoch_bar, show
     from utils.training.schedule import learning_rate
 
-    began, losses, photos, waited = time.monotonic(), [], 0, 0.0
-    bar = tqdm(
-        total=plan.steps_per_epoch,
-        desc=f"epoch {history.epoch + 1}",
-        unit="step",
-        leave=False,
-        dynamic_ncols=True,
-        disable=None,  # no bar where nobody watches
-    )
-    with bar:
-        for _ in range(plan.steps_per_epoch):
-            progress = plan.progress(history.step)
-            if progress >= 1 and losses:
+    trainer, feed, plan, history = run.trainer, run.feed, run.plan, run.history
+    pending: list[tuple] = []  # the last step: its loss is read when the next is on its way
+    rate = learning_rate(run.progress(), run.schedule)
+    began, feed.waited = time.monotonic(), 0.0
+
+    def close_steps() -> None:
+        nonlocal began
+        while pending:
+            note_losses(run, *pending.pop(0))
+        history.seconds += time.monotonic() - began
+        history.waited += feed.waited
+        began, feed.waited = time.monotonic(), 0.0
+
+    with epoch_bar(plan, history) as bar:
+        while len(history.losses) + len(pending) < plan.steps_per_epoch:
+            progress = run.progress()
+            if progress >= 1 and (history.losses or pending):
                 break
+            if run.cluster.any(run.stop.asked):
+                close_steps()
+                return None
+            if plan.saving_due():
+                close_steps()
+                record_progress(run)
+            phase = phase_at(run.phases, progress)
             trainer.set_backbone_frozen(plan.backbone_frozen(history.step, progress))
-            asked = time.monotonic()
-            batch = next_batch(batches, samples)
-            waited += time.monotonic() - asked
-            rate = learning_rate(progress)
-            losses.append(trainer.step(batch, history.step + 1, rate))
+            batch = feed.next(history.step, phase)
+            rate = learning_rate(progress, run.schedule)
+            losses = step_within_memory(run, batch, rate, phase.drop_strength)
             history.step += 1
-            photos += len(batch[0])
-            if not bar.disable and len(losses) % 5 == 1:  # reading a loss waits for the device
-                total, box, objectness, classes = (float(x) for x in losses[-1])
-                bar.set_postfix_str(
-                    f"loss {total:.2f} (box {box:.2f}, objectness {objectness:.2f}, classes "
-                    f"{classes:.2f}), {_time(plan.seconds_left(history.step))} left",
-                    refresh=False,
-                )
-            bar.update()
-    seconds = time.monotonic() - began
-    row = history.close_epoch(
-        losses,
+            pending.append((history.step, batch, losses))
+            if len(pending) > 1:
+                note_losses(run, *pending.pop(0))
+            show(bar, plan, history, feed)
+        close_steps()
+    photos = len(history.losses) * feed.batch_size
+    return history.close_epoch(
         step=history.step,
         learning_rate=rate * trainer.optimizers.rates["head"],
-        photos_per_second=photos / seconds,
-        waiting_for_data=waited / seconds,
+        photos_per_second=photos / history.seconds,
+        waiting_for_data=history.waited / history.seconds,
     )
-    if history.bad_steps >= MAX_BAD_STEPS:
+
+
+def step_within_memory(run: Run, batch: tuple, rate: float, drop_strength: float) -> tuple:
+    """One update; when memory runs out, again in more and smaller turns.
+
+    Raises:
+        UserError: a single photo at a time is too much.
+    """
+    import tensorflow as tf
+
+    while True:
+        try:
+            return run.trainer.step(batch, run.history.step + 1, rate, drop_strength)
+        except tf.errors.ResourceExhaustedError:
+            turns = run.trainer.halve_memory()
+            run.choices["turns"] = turns
+            run.directory.warn(
+                f"out of memory; from now on a batch is computed in {turns} parts, which gives "
+                "the same gradients"
+            )
+
+
+def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
+    """Take note of what a step gave; keep a batch that gave nothing finite.
+
+    Raises:
+        UserError: that has happened ``MAX_BAD_STEPS`` times in a row.
+    """
+    values = [float(part) for part in losses]
+    if not run.history.note_step(values):
+        kept = run.directory.keep_bad_batch(number, batch)
+        if kept:
+            run.directory.warn(f"the loss of step {number} is not finite; its batch is in {kept}")
+    if run.history.bad_steps >= MAX_BAD_STEPS:
+        rate = run.trainer.optimizers.rates["head"]
         raise UserError(
-            f"the loss was not finite in the last {history.bad_steps} steps; start again with a "
-            f"--learning-rate below {trainer.optimizers.rates['head']:g}"
+            f"the loss was not finite in the last {run.history.bad_steps} steps; start again with "
+            f"a --learning-rate below {rate:g}"
         )
-    return row
 
 
-def evaluate(trainer, val, plan, history, directory) -> None:
+def evaluate(run: Run, val, *, histograms: bool) -> None:
     """Score the averaged weights on the validation photos; keep them if they are the best."""
+    from utils.training.plots import val_predictions
+
+    trainer, history, directory = run.trainer, run.history, run.directory
     began = time.monotonic()
-    metrics = trainer.evaluate(val, on_unreadable=directory.warn)
+    metrics, found = trainer.evaluate(val, on_unreadable=directory.warn)
     coco = metrics["coco"]
     history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
     history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
     if coco["AP"] < 0:
         directory.warn("the validation photos show no object; best.keras is simply the newest")
-    if history.is_best(coco["AP"]):
-        trainer.save(directory.best)
-    plan.note_evaluation(time.monotonic() - began)
+    best = history.is_best(coco["AP"])
+    if run.cluster.chief:
+        picture = val_predictions(val, found)
+        directory.write_event_picture(picture, history.epoch)
+        if histograms:
+            directory.write_event_histograms(trainer.model, history.epoch)
+        if best:
+            trainer.model.metadata = {**trainer.model.metadata, "history": history.rows}
+            directory.save("best.keras", trainer.save)
+            directory.save_picture("val_predictions.jpg", picture)
+    run.plan.note_evaluation(time.monotonic() - began)
 
 
-def record_progress(trainer, plan, history, directory, choices) -> None:
+def record_progress(run: Run) -> None:
     """Write down what ``--resume`` needs, the table and the curves."""
     from utils.training.plots import draw_curves
     from utils.training.state import save_state
 
-    facts = {"history": asdict(history), "seconds": plan.elapsed(), "choices": choices}
-    save_state(directory.state, trainer.variables(), facts)
-    directory.write_metrics(history.rows)
-    draw_curves(directory.curves, history.rows)
-    plan.note_saving()
+    began = time.monotonic()
+    if run.cluster.chief:
+        facts = {
+            "history": asdict(run.history),
+            "seconds": run.plan.elapsed(),
+            "choices": run.choices,
+        }
+        with run.directory.outlasting_a_full_disk():
+            save_state(run.directory.state, run.trainer.variables(), facts)
+            run.directory.write_metrics(run.history.rows)
+            draw_curves(run.directory.curves, run.history.rows)
+    run.plan.note_saving(time.monotonic() - began)
 
 
-def _describe(row, plan, history) -> str:
+def _describe(row: dict, plan: Plan, history: History) -> str:
     """The epoch as one line of the log."""
+    from utils.training.progress import time_text
+
     of = f"/{plan.epochs}" if plan.epochs else ""
     text = f"epoch {row['epoch']}{of}: loss {row['loss']:.3f}"
     if row["skipped_steps"]:
@@ -285,25 +442,17 @@ def _describe(row, plan, history) -> str:
         text += f", AP50 {_score(row['AP50'])}, AP {_score(row['AP'])}"
         text += " (best so far)" if history.best_epoch == row["epoch"] else ""
     text += f", {row['photos_per_second']:.1f} photos/s"
-    return f"{text}, {_time(plan.seconds_left(history.step))} left"
+    return f"{text}, {time_text(plan.seconds_left(history.step))} left"
 
 
 def _score(value: float) -> str:
     return f"{value:.3f}" if value >= 0 else "–"
 
 
-def _length(plan) -> str:
+def _length(plan: Plan) -> str:
     parts = [f"{plan.epochs} epochs"] if plan.epochs else []
     parts += [f"{plan.seconds / 60:g} minutes"] if plan.seconds else []
     return " or ".join(parts)
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown time"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """The operations that backbones and heads are made of, one line of the paper's figure each.
 
 Every function takes a Keras tensor (B, H, W, C) and returns one; the layers it adds are plain
-Keras layers whose names begin with ``name``, so that a saved model needs no code of ours for them
-and stages can be frozen by prefix. `mbconv` and `fused_mbconv` read a `Block`, one row of an
+Keras layers (but for stochastic depth) whose names begin with ``name``, so that stages can be
+frozen by prefix. `mbconv` and `fused_mbconv` read a `Block`, one row of an
 expanded architecture table.
 """
 
 from dataclasses import dataclass
 
 import keras
+
+from nets.randomness import StochasticDepth
 
 EPSILON = 1e-3  # of every batch norm: the published weights were trained with it
 
@@ -130,7 +132,7 @@ def stochastic_depth(x, rate: float, *, name: str):
 
     Branches that stay are divided by 1 - rate, so that inference needs no change.
     """
-    return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=name)(x)
+    return StochasticDepth(rate, noise_shape=(None, 1, 1, 1), name=name)(x)
 
 
 def mbconv(x, block: Block):

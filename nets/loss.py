@@ -48,11 +48,9 @@ def detection_loss(
     class_ids: tf.Tensor,
     owner: tf.Tensor,
     config: LossConfig,
+    count: tf.Tensor | None = None,
 ) -> Losses:
     """Loss of a batch, each part summed over predictions and divided by the positives.
-
-    A batch with fewer positives than images is divided by its images, so that a batch of empty
-    pictures does not weigh thousands of times what an ordinary one does.
 
     Args:
         predictions: decoded predictions, N rows an image.
@@ -61,13 +59,14 @@ def detection_loss(
             overlap those are not punished either.
         owner: int32 (B, N) from ``nets.targets.assign``.
         config: weights and thresholds.
+        count: what the sums are divided by, where the batch is a part of a larger one that
+            several devices or turns share; this batch's own ``loss_count`` when None.
     """
+    count = loss_count(tally(owner)) if count is None else count
     positives = tf.where(owner != BACKGROUND)  # (P, 2): image, row
     truth = tf.stack(
         [positives[:, 0], tf.cast(tf.gather_nd(owner, positives), tf.int64)], axis=-1
     )  # (P, 2): image, object
-    count = tf.maximum(tf.shape(positives)[0], tf.shape(owner)[0])
-    count = tf.cast(count, tf.float32)
 
     predicted_boxes = tf.gather_nd(predictions.boxes, positives)  # (P, 4)
     true_boxes = tf.gather_nd(boxes, truth)
@@ -88,6 +87,20 @@ def detection_loss(
 
     parts = (config.box * box, config.objectness * objectness, config.classes * classes)
     return Losses(sum(parts), *parts)
+
+
+def tally(owner: tf.Tensor) -> tf.Tensor:
+    """float32 (2,): positives and images of a batch; tallies of its parts may be added."""
+    positives = tf.math.count_nonzero(owner != BACKGROUND, dtype=tf.int32)
+    return tf.cast(tf.stack([positives, tf.shape(owner)[0]]), tf.float32)
+
+
+def loss_count(tallied: tf.Tensor) -> tf.Tensor:
+    """What the loss is divided by: the positives, or the images where those are more.
+
+    A batch of empty pictures would else weigh thousands of times what an ordinary one does.
+    """
+    return tf.reduce_max(tallied)
 
 
 def _overlapping(predicted: tf.Tensor, boxes: tf.Tensor, threshold: float) -> tf.Tensor:

@@ -1,45 +1,20 @@
-"""Augmentation: boxes stay on what they mark, and the same seed gives the same picture."""
+"""Augmentation of one photo: the letterbox without it, colours, strengths from files."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig, augment
-from utils.letterbox import Letterbox
-
-GEOMETRY = AugmentConfig(brightness=0, contrast=0, saturation=0, hue=0, vertical_flip=0.5)
-
-
-@given(
-    width=st.integers(60, 700),
-    height=st.integers(60, 700),
-    where=st.tuples(*[st.floats(0, 1)] * 4),
-    seed=st.integers(0, 10_000),
+from utils.data.augment import (
+    AUGMENTATIONS,
+    IGNORED,
+    NO_AUGMENTATION,
+    AugmentConfig,
+    augment,
+    augmentation,
 )
-@settings(max_examples=120, deadline=None)
-def test_a_drawn_box_is_found_where_the_label_says(width, height, where, seed):
-    """A white box on black, found again by its pixels within a pixel and a half."""
-    w, h = 20 + int(where[2] * (width - 20)), 20 + int(where[3] * (height - 20))
-    x, y = int(where[0] * (width - w)), int(where[1] * (height - h))
-    image = np.zeros((height, width, 3), np.uint8)
-    image[y : y + h, x : x + w] = 255
-    boxes = np.array([[x, y, x + w, y + h]], np.float32)
-    picture, moved, ids = augment(
-        image, boxes, np.array([5]), 160, np.random.default_rng(seed), GEOMETRY
-    )
-    assert picture.shape == (160, 160, 3)
-    assert picture.dtype == np.uint8
-    found = np.argwhere(picture[..., 0] > 180)  # above the grey of the padding
-    if not len(moved):
-        assert len(found) == 0
-        return
-    sides = moved[0, 2:] - moved[0, :2]
-    if sides.min() < 3 or not len(found):
-        return  # a sliver at the border has no pixel brighter than the threshold for certain
-    top_left, bottom_right = found.min(axis=0)[::-1], found.max(axis=0)[::-1] + 1
-    assert np.abs(np.concatenate([top_left, bottom_right]) - moved[0]).max() <= 1.5
-    assert ids[0] in (5, IGNORED)
+from utils.data.augment.config import strengths
+from utils.data.augment.draw import PhotoDraw
+from utils.errors import UserError
+from utils.letterbox import Letterbox
 
 
 def test_without_augmentation_it_is_the_letterbox():
@@ -96,3 +71,99 @@ def test_colour_changes_leave_boxes_and_shapes_alone():
     turned = AugmentConfig((1.0, 1.0), 0, 0, 0, brightness=0, contrast=0, saturation=0.9, hue=30)
     same, _, _ = augment(grey, boxes, ids, 96, np.random.default_rng(1), turned)
     assert np.abs(same.astype(int) - 90).max() <= 1  # grey has no hue to turn
+
+
+def test_blur_takes_detail_away_and_keeps_the_mean():
+    image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    blurred = augmentation("none", {"blur": 1, "blur_sigma": 3})
+    picture, boxes, ids = augment(image, *nothing, 96, np.random.default_rng(2), blurred)
+    assert picture.std() < 0.5 * image.std()
+    assert picture.mean() == pytest.approx(image.mean(), abs=2)
+    assert boxes.shape == (0, 4)
+    assert ids.shape == (0,)
+
+
+def test_jpeg_noise_is_small_on_what_is_smooth_and_keeps_colours_in_place():
+    ramp = np.linspace(0, 255, 96)[None, :, None] * [1.0, 0.5, 0.0] + [0, 0, 40]
+    image = np.repeat(ramp, 96, axis=0).astype(np.uint8)
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    noisy = augmentation("none", {"jpeg": 1, "jpeg_quality": [50, 50]})
+    picture, _, _ = augment(image, *nothing, 96, np.random.default_rng(2), noisy)
+    difference = np.abs(picture.astype(int) - image)
+    assert 0.2 < difference.mean() < 4
+
+
+def test_draws_cover_their_ranges_and_no_more():
+    config = AugmentConfig(
+        scale=(0.5, 2.0), aspect=0.3, rotation=20, translation=0.5, blur=0.4, blur_sigma=2,
+        jpeg=0.4, jpeg_quality=(40, 42),
+    )  # fmt: skip
+    draws = [PhotoDraw(np.random.default_rng(i), config) for i in range(2000)]
+    ranges = {
+        "scale": (0.5, 2.0), "aspect": (1 / 1.3, 1.3), "angle": (-20, 20), "place_x": (0.25, 0.75),
+        "place_y": (0.25, 0.75), "brightness": (0.75, 1.25), "contrast": (0.75, 1.25),
+        "saturation": (0.6, 1.4), "hue": (-np.pi / 18, np.pi / 18),
+    }  # fmt: skip
+    for name, (low, high) in ranges.items():
+        values = np.array([getattr(draw, name) for draw in draws])
+        margin = 0.02 * (high - low)
+        assert low <= values.min() < low + margin, name
+        assert high - margin < values.max() <= high, name
+    assert np.mean([draw.mirror for draw in draws]) == pytest.approx(0.5, abs=0.04)
+    assert np.mean([draw.blur > 0 for draw in draws]) == pytest.approx(0.4, abs=0.04)
+    assert {draw.jpeg for draw in draws} == {0, 40, 41, 42}
+    assert np.mean([draw.jpeg > 0 for draw in draws]) == pytest.approx(0.4, abs=0.04)
+
+
+def test_draws_do_not_depend_on_what_else_is_switched_on():
+    plain = PhotoDraw(np.random.default_rng(3), AugmentConfig())
+    more = PhotoDraw(np.random.default_rng(3), AugmentConfig(rotation=10, blur=1, jpeg=1))
+    for name in ("scale", "aspect", "place_x", "mirror", "brightness", "hue"):
+        assert getattr(plain, name) == getattr(more, name)
+
+
+def test_strengths_come_from_a_file_or_a_command_line():
+    expected = AugmentConfig(mosaic=0.5, scale=(0.5, 2.0), jpeg_quality=(20, 80))
+    changes = {"mosaic": 0.5, "scale": [0.5, 2], "jpeg-quality": [20, 80]}
+    assert augmentation("full", changes) == expected
+    assert augmentation("full", ["mosaic=0.5", "scale=0.5,2", "jpeg_quality=20,80"]) == expected
+    assert augmentation("light") == AUGMENTATIONS["light"]
+    assert augmentation("none", strengths(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mosiac": 0.5}, "did you mean mosaic"),
+        ({"mosaic": 1.5}, "mosaic: 1.5 does not lie between 0 and 1"),
+        ({"mosaic": "much"}, "'much' is not a number"),
+        ({"mosaic": True}, "True is not a number"),
+        ({"mosaic": [0.1, 0.2]}, "takes one number"),
+        ({"scale": 0.5}, "takes two numbers"),
+        ({"scale": [2, 0.5]}, "scale: the smallest, 2.0, exceeds the largest, 0.5"),
+        ({"rotation": float("nan")}, "rotation: nan"),
+        (["mosaic"], "not of the form name=value"),
+    ],
+)
+def test_wrong_strengths_are_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        augmentation("full", changes)
+
+
+def test_strength_grows_from_nothing_to_the_configuration():
+    config = AugmentConfig(mosaic=0.5, rotation=10)
+    assert config.at_strength(1) == config
+    half = config.at_strength(0.5)
+    assert half.mosaic == 0.25
+    assert half.rotation == 5
+    assert half.scale == pytest.approx((0.6**0.5, 1.5**0.5))
+    assert half.min_visible == config.min_visible
+    assert config.at_strength(3).mosaic == 1
+    still = config.at_strength(0)
+    image = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    picture, _, _ = augment(image, *nothing, 96, np.random.default_rng(2), still)
+    assert np.array_equal(picture, Letterbox(200, 120, 96, 96).apply(image))
+    with pytest.raises(ValueError, match="not positive"):
+        config.at_strength(-1)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from tests.drawn_photos import as_jpeg, find
 from utils.errors import UserError
 from utils.images import (
     MAX_PIXELS,
@@ -21,6 +22,7 @@ from utils.images import (
     orient_boxes,
     orient_image,
     read_image,
+    reduction,
 )
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 33, 3), np.uint8)
@@ -255,3 +257,80 @@ def test_the_header_alone_is_enough_for_the_size(tmp_path):
     data = saved(Image.fromarray(PIXELS), "JPEG", exif=exif(8))
     (tmp_path / "head.jpg").write_bytes(data[:-100])
     assert image_size(tmp_path / "head.jpg") == (20, 33, 8)
+
+
+def stored_as(upright, orientation):
+    """The pixels that ``orient_image`` turns into ``upright``."""
+    inverse = {6: 8, 8: 6}.get(orientation, orientation)
+    return np.ascontiguousarray(orient_image(upright, inverse))
+
+
+def with_exif(jpeg, orientation):
+    tags = exif(orientation).tobytes()
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(tags) + 2) + tags + jpeg[2:]
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    width=st.integers(150, 420), height=st.integers(150, 420), reduce=st.sampled_from([2, 4, 8]),
+    x=st.floats(0, 1), y=st.floats(0, 1),
+)  # fmt: skip
+def test_coordinates_in_a_reduced_photo_are_divided_and_nothing_else(
+    tmp_path_factory, kind, orientation, width, height, reduce, x, y
+):
+    x, y = int(x * (width - 60)), int(y * (height - 60))
+    upright = np.zeros((height, width, 3), np.uint8)
+    upright[y : y + 60, x : x + 60, 0] = 255
+    stored = stored_as(upright, orientation)
+    path = tmp_path_factory.mktemp("reduced") / f"a.{kind}"
+    if kind == "jpg":
+        path.write_bytes(with_exif(as_jpeg(stored), orientation))
+    else:
+        path.write_bytes(saved(Image.fromarray(stored), "PNG", exif=exif(orientation)))
+    pixels = read_image(path, reduce=reduce)
+    assert pixels.shape == (-(-height // reduce), -(-width // reduce), 3)
+    assert pixels.flags.c_contiguous
+    assert pixels.dtype == np.uint8
+    box = np.array([x, y, x + 60, y + 60]) / reduce
+    assert np.abs(find(pixels) - box).max() <= 0.75
+    np.testing.assert_array_equal(decode_image(path.read_bytes(), reduce=reduce), pixels)
+
+
+def test_a_reduced_jpeg_is_the_mean_of_its_pixels():
+    image = cv2.resize(PIXELS, (320, 240), interpolation=cv2.INTER_CUBIC)
+    data = as_jpeg(image)
+    for reduce in (2, 4, 8):
+        expected = cv2.resize(image, (320 // reduce, 240 // reduce), interpolation=cv2.INTER_AREA)
+        difference = np.abs(decode_image(data, reduce=reduce).astype(int) - expected)
+        assert difference.mean() < 2
+    with pytest.raises(ValueError, match="not 3"):
+        decode_image(data, reduce=3)
+
+
+def test_reduction_leaves_as_many_pixels_as_are_needed():
+    assert reduction((640, 480), (320, 240)) == 2
+    assert reduction((640, 480), (321, 240)) == 1
+    assert reduction((640, 480), (320, 241)) == 1
+    assert reduction((639, 480), (320, 240)) == 1
+    assert reduction((4000, 3000), (416, 312)) == 8
+    assert reduction((9000, 9000), (10, 10)) == 8
+    assert reduction((100, 100), (300, 300)) == 1
+
+
+@pytest.mark.parametrize("orientation", [None, 1, 6])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_file_gives_the_pixels_of_its_content(tmp_path, mode, progressive, orientation):
+    """The short way for plain JPEGs and the long one by Pillow agree."""
+    options = {"exif": exif(orientation)} if orientation else {}
+    image = Image.fromarray(np.tile(SMOOTH, (3, 3, 1))).convert(mode)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(saved(image, "JPEG", progressive=progressive, **options))
+    for reduce in (1, 2):
+        np.testing.assert_array_equal(
+            read_image(path, reduce=reduce), decode_image(path.read_bytes(), reduce=reduce)
+        )
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    assert np.abs(read_image(path).astype(int) - expected).max() <= 1

@@ -1,5 +1,6 @@
 """The stream of batches: complete, reproducible from any step, sturdy."""
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,13 @@ import numpy as np
 import pytest
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig
-from utils.data.pipeline import TrainingSamples, training_batches
+from utils.data.photo_cache import DiskCache, MemoryCache
+from utils.data.pipeline import (
+    TrainingSamples,
+    batch_size_in_pixels,
+    next_batch,
+    training_batches,
+)
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 
@@ -27,8 +34,32 @@ def make_dataset(folder: Path, count: int, boxes=1) -> Dataset:
     return Dataset(tuple(records), ("thing",))
 
 
-def take(samples, batch_size, first_step, steps):
-    batches = iter(training_batches(samples, batch_size, first_step))
+EVERYTHING = AugmentConfig(mosaic=0.5, mixup=0.5, rotation=10, blur=0.3, jpeg=0.3)
+
+
+def make_photos(folder: Path, count: int) -> Dataset:
+    """JPEGs of several sizes, larger than the network input, with up to three objects."""
+    rng, records = np.random.default_rng(0), []
+    for i in range(count):
+        height, width = (int(side) for side in rng.integers(100, 400, 2))
+        coarse = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        path = folder / f"{i}.jpg"
+        cv2.imwrite(str(path), cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+        corners = rng.uniform(0, 0.5, (i % 4, 2))
+        boxes = np.concatenate([corners, corners + 0.4], 1) * [width, height, width, height]
+        ids, difficult = np.arange(i % 4, dtype=np.int32) % 2, np.zeros(i % 4, bool)
+        records.append(Record(str(i), path, width, height, np.float32(boxes), ids, difficult))
+    return Dataset(tuple(records), ("one", "two"))
+
+
+def assert_equal(some, others):
+    assert len(some) == len(others)
+    for a, b in zip(some, others, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def take(samples, batch_size, first_step, steps, **options):
+    batches = iter(training_batches(samples, batch_size, first_step, **options))
     return [[part.numpy() for part in next(batches)] for _ in range(steps)]
 
 
@@ -96,3 +127,110 @@ def test_more_than_one_epoch_in_a_batch(tmp_path):
         TrainingSamples(make_dataset(tmp_path, 3), 64, 0, NO_AUGMENTATION), 8, 0, 1
     )[0]
     assert len(images) == 8
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path):
+    dataset = make_photos(tmp_path, 9)
+    two, eight, one = (
+        take(TrainingSamples(dataset, 96, 5, EVERYTHING), 4, 0, 8, workers=workers)
+        for workers in (2, 8, 1)
+    )
+    assert_equal(two, eight)
+    assert_equal(two, one)
+
+
+def test_a_run_resumed_inside_an_epoch_goes_on_with_the_same_batches(tmp_path):
+    dataset = make_photos(tmp_path, 9)
+    whole = take(TrainingSamples(dataset, 96, 5, EVERYTHING), 4, 0, 8, workers=8)
+    for step in (1, 3, 6):  # 9 photos in batches of 4: none of them begins an epoch
+        resumed = take(TrainingSamples(dataset, 96, 5, EVERYTHING), 4, step, 2, workers=2)
+        assert_equal(whole[step : step + 2], resumed)
+
+
+def test_shards_together_are_the_whole_batch(tmp_path):
+    samples = TrainingSamples(make_photos(tmp_path, 9), 96, 5, EVERYTHING)
+    whole = take(samples, 6, 2, 4)
+    for parts in (2, 3):
+        shards = [take(samples, 6, 2, 4, shard=(i, parts)) for i in range(parts)]
+        for step in range(4):
+            images = np.concatenate([shard[step][0] for shard in shards])
+            assert np.array_equal(images, whole[step][0])
+            rows = [row for shard in shards for row in zip(*shard[step][1:], strict=True)]
+            for (boxes, ids), *expected in zip(rows, *whole[step][1:], strict=True):
+                real = [(boxes != 0).any(axis=1), (expected[0] != 0).any(axis=1)]
+                assert np.array_equal(boxes[real[0]], expected[0][real[1]])
+                assert np.array_equal(ids[real[0]], expected[1][real[1]])
+
+
+@pytest.mark.parametrize("shard", [(0, 4), (2, 2), (-1, 2)])
+def test_impossible_shards_are_refused(tmp_path, shard):
+    samples = TrainingSamples(make_dataset(tmp_path, 2), 64, 0, NO_AUGMENTATION)
+    with pytest.raises(ValueError, match="of a batch of 6"):
+        training_batches(samples, 6, 0, shard=shard)
+
+
+def test_sizes_differ_by_batch_and_follow_from_seed_and_step(tmp_path):
+    samples = TrainingSamples(make_photos(tmp_path, 5), 96, 5, EVERYTHING)
+    sizes = (64, 96, 128)
+    whole = take(samples, 2, 0, 9, sizes=sizes)
+    shown = [batch[0].shape[1] for batch in whole]
+    assert set(shown) == set(sizes)
+    assert shown == [batch_size_in_pixels(sizes, 5, step) for step in range(9)]
+    assert shown != [batch_size_in_pixels(sizes, 6, step) for step in range(9)]
+    assert_equal(whole[4:7], take(samples, 2, 4, 3, sizes=sizes))
+    step = shown.index(96)
+    assert_equal(whole[step : step + 1], take(samples, 2, step, 1))
+
+
+def test_another_configuration_from_some_step_on(tmp_path):
+    """Photos and order stay; what is drawn for a photo does not depend on what is switched off."""
+    samples = TrainingSamples(make_photos(tmp_path, 7), 96, 5, EVERYTHING)
+    calm = dataclasses.replace(EVERYTHING, mosaic=0.0, mixup=0.0)
+    later = samples.with_config(calm, 64)
+    fresh = TrainingSamples(samples.dataset, 64, 5, calm)
+    assert_equal(take(later, 2, 3, 3), take(fresh, 2, 3, 3))
+    assert later.reports is samples.reports
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk", "small memory", "small disk"])
+def test_a_cache_changes_nothing(tmp_path, kind):
+    dataset = make_photos(tmp_path, 9)
+    reader = {
+        "memory": lambda: MemoryCache(10**9),
+        "disk": lambda: DiskCache(tmp_path / "cache", 10**9),
+        "small memory": lambda: MemoryCache(100_000),
+        "small disk": lambda: DiskCache(tmp_path / "cache", 100_000),
+    }[kind]()
+    plain = take(TrainingSamples(dataset, 96, 5, EVERYTHING), 4, 0, 8)
+    for _ in range(2):  # filling it, and from it
+        cached = TrainingSamples(dataset, 96, 5, EVERYTHING, reader)
+        assert_equal(plain, take(cached, 4, 0, 8))
+    assert 0 < reader.used <= reader.budget
+
+
+def test_a_mosaic_does_without_a_partner_that_cannot_be_read(tmp_path):
+    dataset = make_photos(tmp_path, 5)
+    dataset.records[2].image.write_bytes(b"no picture")
+    samples = TrainingSamples(dataset, 96, 0, AugmentConfig(mosaic=1.0))
+    for index in range(5):
+        assert samples[index].image.shape == (96, 96, 3)
+    assert list(samples.unreadable) == ["2"]
+
+
+def test_a_photo_that_was_exchanged_for_one_of_another_size_is_not_shown(tmp_path):
+    dataset = make_dataset(tmp_path, 3)
+    cv2.imwrite(str(dataset.records[1].image), np.full((64, 80, 3), 20, np.uint8))
+    samples = TrainingSamples(dataset, 64, 0, NO_AUGMENTATION)
+    shown = [int(samples[i][0][0, 0, 0]) // 20 for i in range(3)]
+    assert 1 not in shown
+    assert "is not the picture of 64×64 pixels" in samples.unreadable["1"]
+
+
+def test_an_error_in_a_worker_is_raised_as_what_it_was(tmp_path):
+    dataset = make_dataset(tmp_path, 2)
+    for record in dataset.records:
+        record.image.write_bytes(b"no picture")
+    samples = TrainingSamples(dataset, 64, 0, NO_AUGMENTATION)
+    batches = iter(training_batches(samples.with_config(EVERYTHING), 2, 0))
+    with pytest.raises(UserError, match="none of the 2 training photos"):
+        next_batch(batches, samples)

@@ -81,16 +81,6 @@ def test_an_expected_evaluation_is_kept_free_from_the_start():
     assert plan.progress(5) == pytest.approx(0.5)
 
 
-def test_saving_is_spaced_out():
-    plan, clock = make_plan(epochs=5)
-    assert plan.saving_due()
-    plan.note_saving()
-    clock.now += 29
-    assert not plan.saving_due()
-    clock.now += 1
-    assert plan.saving_due()
-
-
 def test_time_too_short_for_anything_is_over_at_once():
     plan, clock = make_plan(seconds=6)
     clock.now += 5
@@ -137,17 +127,51 @@ def test_evaluations_of_a_limited_run_take_a_bounded_share():
 
 def test_history_leaves_bad_steps_out_of_the_means():
     history = History()
-    row = history.close_epoch([[4, 2, 1, 1], [float("nan")] * 4, [2, 1, 0.5, 0.5]], step=3)
+    for losses in ([4, 2, 1, 1], [float("nan")] * 4, [2, 1, 0.5, 0.5]):
+        history.note_step(losses)
+    row = history.close_epoch(step=3)
     assert row == {
         "epoch": 1, "step": 3, "loss": 3, "box": 1.5, "objectness": 0.75, "classes": 0.75,
         "skipped_steps": 1,
     }  # fmt: skip
     assert history.bad_steps == 0
-    history.close_epoch([[1, 1, 1, 1], [float("nan")] * 4], step=5)
-    history.close_epoch([[float("nan")] * 4], step=6)
+    assert history.losses == []
+    history.note_step([1, 1, 1, 1])
+    assert not history.note_step([float("nan")] * 4)
+    history.close_epoch(step=5)
+    history.note_step([float("nan")] * 4)
+    history.close_epoch(step=6)
     assert history.bad_steps == 2
     assert history.is_best(0.5)
     assert not history.is_best(0.4)
+    assert not history.is_best(0.3)
+    assert history.stale == 2
     history.epoch = 9
     assert history.is_best(0.5)
     assert history.best_epoch == 9
+
+
+def test_step_and_constant_schedules():
+    assert learning_rate(WARM_UP / 2, "step") == pytest.approx(0.5)
+    assert [learning_rate(p, "step") for p in (0.5, 0.7, 0.89, 0.95)] == pytest.approx(
+        [1, 0.1, 0.1, 0.01]
+    )
+    assert {learning_rate(p, "constant") for p in (WARM_UP, 0.5, 1.0)} == {1.0}
+
+
+def test_saves_take_a_bounded_share_of_the_time():
+    plan, clock = make_plan(epochs=5, save_every=30.0)
+    plan.begin(0)
+    clock.now += 29
+    assert not plan.saving_due()
+    clock.now += 1
+    assert plan.saving_due()
+    plan.note_saving(2.0)
+    clock.now += 199
+    assert not plan.saving_due()  # 2 s of saving after less than 200 s of training
+    clock.now += 1
+    assert plan.saving_due()
+    plan, clock = make_plan(epochs=5, save_every=0.0)
+    plan.begin(0)
+    plan.note_saving(2.0)
+    assert plan.saving_due()

@@ -6,10 +6,15 @@ import pytest
 import tensorflow as tf
 
 from nets.yolo import YOLOv3
+from utils.errors import UserError
+from utils.training.distribution import Cluster
 from utils.training.ema import MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_of
-from utils.training.step import Optimizers
+from utils.training.optimizers import Optimizers
+from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
+
+ONE_DEVICE = Cluster(tf.distribute.get_strategy(), "CPU")
 
 
 def make_trainer(*, pretrained, kind="adamw", **options):
@@ -22,7 +27,10 @@ def make_trainer(*, pretrained, kind="adamw", **options):
         backbone_options={"stochastic_depth": 0.0},
     )
     optimizers = Optimizers(kind, rate=1e-3, backbone_rate=0.5, decay=5e-4)
-    return Trainer(model, optimizers, pretrained=pretrained, frozen_stages=2, **options)
+    return Trainer(
+        model, optimizers, ONE_DEVICE, StepConfig(4), pretrained=pretrained, frozen_stages=2,
+        **options,
+    )  # fmt: skip
 
 
 def batch():
@@ -115,6 +123,25 @@ def test_weight_decay_shrinks_kernels_only():
             assert np.allclose(after[path], value * (1 - 0.1 * 0.5), atol=1e-7), path
         else:
             assert np.array_equal(after[path], value), path
+
+
+@pytest.mark.slow
+def test_less_memory_gives_the_same_step_until_one_photo_at_a_time():
+    whole, parts = (make_trainer(pretrained=True, kind="sgd") for _ in range(2))
+    for trainer in (whole, parts):
+        for layer in trainer.model.head.layers:  # live norms see each part by itself
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        trainer.set_backbone_frozen(True)
+    assert parts.halve_memory() == 2
+    for number in (1, 2):
+        expected = [float(x) for x in whole.step(batch(), number, 1.0)]
+        assert [float(x) for x in parts.step(batch(), number, 1.0)] == pytest.approx(expected)
+    for a, b in zip(whole.model.head.weights, parts.model.head.weights, strict=True):
+        assert np.allclose(a, b, atol=1e-6), a.path
+    assert parts.halve_memory() == 4
+    with pytest.raises(UserError, match="out of memory"):
+        parts.halve_memory()
 
 
 def test_moving_average_follows_its_rule_and_steps_aside():

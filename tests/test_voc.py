@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from utils.data.classes import read_classes
-from utils.data.voc import find_layout, load_datasets, load_split, load_stems
+from utils.data.datasets import load_datasets, load_split, load_stems
+from utils.data.formats import find_layout
+from utils.data.formats.voc_xml import parse_annotation, read_annotation
 from utils.data.voc_writer import write_voc_annotation, write_voc_list
-from utils.data.voc_xml import parse_annotation, read_annotation
 from utils.errors import UserError
 
 
@@ -80,7 +81,7 @@ def test_pixels_are_counted_from_one_and_inclusive():
     assert found.boxes.dtype == np.float32
     assert found.boxes.tolist() == [[0, 0, 40, 30], [1.5, 2, 3.25, 3]]
     assert found.size == (40, 30)
-    assert found.notes == ()
+    assert found.faults == ()
 
 
 def test_parts_are_no_objects():
@@ -113,7 +114,7 @@ def test_a_bad_object_is_skipped_and_named(bad, reason):
     found = parse_annotation(xml(CAT, bad, DOG).encode())
     assert found.names == ("cat", "dog")
     assert found.numbers == (1, 3)
-    (note,) = found.notes
+    (note,) = found.faults
     assert note.startswith("object 2: ")
     assert reason in note
 
@@ -121,7 +122,7 @@ def test_a_bad_object_is_skipped_and_named(bad, reason):
 def test_an_object_without_box():
     found = parse_annotation(b"<annotation><object><name>a</name></object></annotation>")
     assert found.names == ()
-    assert found.notes == ("object 1: no bndbox; skipped",)
+    assert found.faults == ("object 1: no bndbox; skipped",)
     assert found.size is None
 
 
@@ -176,7 +177,7 @@ def test_written_boxes_read_back_exactly(tmp_path_factory, objects):
     assert found.difficult.tolist() == difficult
     assert found.size == (5000, 4000)
     assert found.filename == "a & b.jpg"
-    assert found.notes == ()
+    assert found.faults == ()
 
 
 def test_whole_pixels_are_written_as_integers(tmp_path):
@@ -257,7 +258,7 @@ def test_same_names_in_several_folders(tmp_path):
     layout = find_layout(tmp_path)
     assert list(layout.entries) == ["2", "a/1", "b/1"]
     assert layout.entries["b/1"].image == tmp_path / "images" / "b" / "1.jpg"
-    assert layout.entries["b/1"].xml == tmp_path / "annotations" / "b" / "1.xml"
+    assert layout.entries["b/1"].label == tmp_path / "annotations" / "b" / "1.xml"
 
 
 @pytest.mark.parametrize("shape", ["{}", "{}/images", "images/{}"])

@@ -126,7 +126,7 @@ def test_pairs_in_several_parts_give_the_same(monkeypatch):
     tables = truth_table(truth), found_table(results)
     whole = voc.match(*tables)
     for pairs in (1, 7, 500):
-        monkeypatch.setattr(voc, "_PAIRS_AT_ONCE", pairs)
+        monkeypatch.setattr("utils.evaluation.pairs._PAIRS_AT_ONCE", pairs)
         parts = voc.match(*tables)
         np.testing.assert_array_equal(parts.nearest, whole.nearest)
         np.testing.assert_array_equal(parts.iou, whole.iou)

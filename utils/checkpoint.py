@@ -1,9 +1,12 @@
-"""Opening a ``.keras`` detector, and running one."""
+"""Opening a ``.keras`` detector, running one, and noting things in one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +14,10 @@ import tensorflow as tf
 
 from nets.yolo import YOLOv3
 from utils.errors import UserError
+from utils.files import atomic_write
+
+_CONFIG = "config.json"  # inside the archive
+_MOST_CONFIG = 256 << 20  # bytes; a checkpoint of a million photos stays below
 
 
 def load_checkpoint(path: str | Path) -> YOLOv3:
@@ -50,3 +57,54 @@ def compile_inference(model: YOLOv3) -> Callable[[np.ndarray], tuple[np.ndarray,
         return output["boxes"].numpy(), output["scores"].numpy()
 
     return infer
+
+
+def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
+    """Set keys of a checkpoint's ``metadata``; weights and everything else stay as they are.
+
+    The new archive takes the place of the old one in one step: there is always a whole checkpoint.
+
+    Args:
+        path: a ``.keras`` file that ``train.py`` saved.
+        changes: keys and values, of what JSON can hold.
+
+    Raises:
+        UserError: no such file, or no detector of this project.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as old:
+            if old.getinfo(_CONFIG).file_size > _MOST_CONFIG:
+                raise UserError(f"--weights {path}: its configuration is too large")
+            config = json.loads(old.read(_CONFIG))
+            metadata = config["config"]["metadata"]
+            config["config"]["metadata"] = {**metadata, **changes}
+            text = json.dumps(config, allow_nan=False)
+            with atomic_write(path, "wb") as file, zipfile.ZipFile(file, "w") as new:
+                for item in old.infolist():
+                    if item.filename == _CONFIG:
+                        new.writestr(item, text)
+                    else:
+                        _copy(old, new, item)
+    except FileNotFoundError:
+        raise UserError(f"--weights {path}: there is no such file") from None
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"--weights {path}: not a checkpoint that can be changed") from error
+
+
+def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile, item: zipfile.ZipInfo) -> None:
+    with old.open(item) as source, new.open(item, "w") as target:
+        while chunk := source.read(1 << 20):
+            target.write(chunk)
+
+
+def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
+    """``{"conf": …, "iou": …}`` as ``get_map.py --tune`` noted it; only what is there and makes
+    sense."""
+    noted = metadata.get("operating_point")
+    noted = noted if isinstance(noted, Mapping) else {}
+    return {
+        key: float(noted[key])
+        for key in ("conf", "iou")
+        if isinstance(noted.get(key), int | float) and 0 <= noted[key] <= 1
+    }

@@ -1,7 +1,9 @@
 """Reading photos: any usual file in, upright RGB uint8 out.
 
 ``read_image`` gives the pixels, ``image_size`` the size and EXIF orientation from the header
-alone. ``orient_boxes`` turns boxes as ``read_image`` turns pixels.
+alone. ``orient_boxes`` turns boxes as ``read_image`` turns pixels. Where a small picture is wanted,
+``reduction`` says by how much the photo may be shrunk while it is decoded, which costs far less
+than decoding all of it.
 
 What becomes of other kinds of pixels: grey and palette are spread to RGB; transparency is laid on
 white, as a browser would show it; CMYK is converted by the plain formula (colour profiles are
@@ -12,6 +14,7 @@ floating-point pixels as 0–1 when none exceeds 1, else as 0–255. Of several 
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import warnings
 from pathlib import Path
@@ -22,11 +25,14 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
+from utils.image_header import read_header
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # in lower case
 
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # 179 million: where Pillow refuses too
 MAX_BYTES = 1 << 30  # a file beyond this is no photo; it is refused before it fills the memory
+
+REDUCTIONS = (1, 2, 4, 8)  # how much smaller a JPEG can be decoded, and any photo be read
 
 # Only plain pixel formats: others that Pillow knows start external programs (EPS) or are rarely
 # tested decoders that strangers' files should not reach.
@@ -53,8 +59,15 @@ class ImageSize(NamedTuple):
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, *, reduce: int = 1) -> np.ndarray:
     """The photo at ``path`` as upright RGB, uint8 (H, W, 3).
+
+    Args:
+        path: the file.
+        reduce: 1, or 2, 4 or 8 for a picture of ``ceil(H / reduce)`` × ``ceil(W / reduce)``
+            pixels. Each of them covers exactly ``reduce`` × ``reduce`` pixels of the photo, counted
+            from its upper left corner, so coordinates are divided by ``reduce`` and nothing else;
+            the last column and row may reach beyond the photo.
 
     Raises:
         UserError: the file is missing, truncated, too large, or no image of a known format.
@@ -65,22 +78,32 @@ def read_image(path: str | Path) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_image(data, name=str(path))
+    pixels = _plain_jpeg(path, data, reduce)
+    return decode_image(data, name=str(path), reduce=reduce) if pixels is None else pixels
 
 
-def decode_image(data: bytes, name: str = "image") -> np.ndarray:
+def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.ndarray:
     """The content of an image file as upright RGB, uint8 (H, W, 3); ``name`` is for errors.
+
+    Args:
+        data: all bytes of the file.
+        name: begins the message of an error.
+        reduce: as for ``read_image``.
 
     Raises:
         UserError: truncated, too large, or no image of a known format.
     """
+    if reduce not in REDUCTIONS:
+        raise ValueError(f"reduce is one of {REDUCTIONS}, not {reduce}")
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             size = _header_size(image)
             _check_pixels(size, name)
-            pixels = _fast_jpeg(image, data)
-            if pixels is None:
-                pixels = _to_rgb(image)
+            if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+                pixels = _fast_jpeg(data, size, reduce)
+                if pixels is not None:
+                    return pixels
+            pixels = _to_rgb(image)
             turned = image.format == "TIFF"  # Pillow turns TIFFs, and only those, while loading
     except UserError:
         raise
@@ -88,7 +111,18 @@ def decode_image(data: bytes, name: str = "image") -> np.ndarray:
         raise _unreadable(name, error) from error
     if not turned:
         pixels = orient_image(pixels, size.orientation)
-    return np.require(pixels, requirements=["C_CONTIGUOUS", "WRITEABLE"])
+    return _area_reduced(pixels, reduce)
+
+
+def reduction(size: tuple[int, int], needed: tuple[float, float]) -> int:
+    """The largest ``reduce`` for ``read_image`` that leaves at least the pixels ``needed``.
+
+    Args:
+        size: (width, height) of the upright photo.
+        needed: the least (width, height) that the picture of the whole photo must have.
+    """
+    fitting = (k for k in REDUCTIONS if size[0] // k >= needed[0] and size[1] // k >= needed[1])
+    return max(fitting, default=1)
 
 
 def image_size(path: str | Path) -> ImageSize:
@@ -100,8 +134,14 @@ def image_size(path: str | Path) -> ImageSize:
     path = Path(path)
     _check_file(path)
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            size = _header_size(image)
+        header = read_header(path)
+        if header is not None:
+            width, height, orientation = header
+            turned = orientation >= 5
+            size = ImageSize(*((height, width) if turned else (width, height)), orientation)
+        else:
+            with Image.open(path, formats=_FORMATS) as image:
+                size = _header_size(image)
     except Exception as error:
         raise _unreadable(str(path), error) from error
     _check_pixels(size, str(path))
@@ -134,12 +174,13 @@ def orient_boxes(boxes: np.ndarray, size: ImageSize) -> np.ndarray:
 def _check_file(path: Path) -> None:
     """Refuse what would hang or flood a plain read: devices, pipes, folders, enormous files."""
     try:
-        if not path.exists():
-            raise UserError(f"{path}: no such file")
-        if not path.is_file():
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path}: is not a file")
-        if path.stat().st_size > MAX_BYTES:
+        if status.st_size > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB, too large for a photo")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # no permission; a name the system cannot hold
         raise UserError(f"{path}: cannot be read ({error})") from error
 
@@ -204,23 +245,83 @@ def _late_png_orientation(file: IO[bytes]) -> int | None:
         file.seek(position)
 
 
-def _fast_jpeg(image: Image.Image, data: bytes) -> np.ndarray | None:
-    """Pixels of an ordinary JPEG, as stored, by OpenCV; None where Pillow has to look at it.
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+def _plain_jpeg(path: Path, data: bytes, reduce: int) -> np.ndarray | None:
+    """``decode_image`` for a JPEG with nothing special about it; None where Pillow has to look."""
+    try:
+        header = read_header(path)
+    except OSError:
+        return None
+    if header is None or _jpeg_channels(data) not in (1, 3):
+        return None
+    width, height, orientation = header
+    if orientation >= 5:
+        width, height = height, width
+    if width * height > MAX_PIXELS:
+        return None
+    return _fast_jpeg(data, ImageSize(width, height, orientation), reduce)
+
+
+def _jpeg_channels(data: bytes) -> int:
+    """Channels of a JPEG, from its frame header (ITU-T T.81, B.2.2); 0 for anything else."""
+    place = 2
+    while data.startswith(b"\xff\xd8") and len(data) > place + 9 and data[place] == 0xFF:
+        if data[place + 1] in (0xC0, 0xC1, 0xC2):
+            return data[place + 9]
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
+
+
+def _fast_jpeg(data: bytes, size: ImageSize, reduce: int) -> np.ndarray | None:
+    """Upright pixels of an ordinary JPEG by OpenCV; None where Pillow has to look at it.
 
     The pixels equal Pillow's; decoding takes less than half the time. OpenCV does not turn the
-    photo here, so that one place decides what the orientation is.
+    photo here, so that one place decides what the orientation is. ``reduce`` makes the decoder
+    compute fewer coefficients of each block, which is an antialiased picture at a smaller size.
     """
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
-        return None
     # Without an end-of-image mark behind its last scan the file is cut off. Some versions of
     # OpenCV then fill the rest with grey; Pillow says so.
     if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         return None
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    within = reduce if _reduces_while_decoding(size, reduce) else 1
+    flags = _REDUCED.get(within, cv2.IMREAD_COLOR_RGB) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
+    if pixels is None:
+        return None
+    if within > 1:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return _area_reduced(orient_image(pixels, size.orientation), reduce // within)
+
+
+def _reduces_while_decoding(size: ImageSize, reduce: int) -> bool:
+    """Whether a JPEG decoded at that size has its whole pixels at the upright photo's upper left.
+
+    The decoder's last column and row may be only partly covered by the photo. In a photo that is
+    turned they end up first, unless the sides divide evenly, as those of cameras do.
+    """
+    mirrored = size.orientation not in (1, 5)
+    return not mirrored or (size.width % reduce == 0 and size.height % reduce == 0)
+
+
+def _area_reduced(pixels: np.ndarray, reduce: int) -> np.ndarray:
+    """The mean of each ``reduce`` × ``reduce`` pixels; the border is repeated where some lack."""
+    if reduce == 1:
+        return np.require(pixels, requirements=["C_CONTIGUOUS", "WRITEABLE"])
+    height, width = pixels.shape[:2]
+    below, right = -height % reduce, -width % reduce
+    if below or right:
+        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (pixels.shape[1] // reduce, pixels.shape[0] // reduce)
+    return cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA)
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -2,26 +2,33 @@
 
 The position in the data is one number, the index of a sample since the start of the run. Epoch,
 order and every random number follow from (seed, index), so a run can start anywhere and see what
-it would have seen, whatever the number of workers.
+it would have seen, whatever the number of workers or of hosts. Other strengths or another size from
+some step on are another ``TrainingSamples`` and another stream from that step; making them takes
+no time, and the decoded photos that a cache keeps are shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
 
-from utils.data.augment import IGNORED, AugmentConfig, augment
-from utils.data.records import Dataset
+from utils.data.augment import IGNORED, AugmentConfig
+from utils.data.augment.compose import Drawn, Photo, Picture, compose
+from utils.data.augment.draw import draw_sample
+from utils.data.photo_cache import PhotoReader
+from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.images import read_image
 
 WORKERS = 4  # decoding and resizing release Python's lock
 
 
-class TrainingSamples:
-    """Augmented training samples by index; any index from 0 on is valid.
+@dataclass
+class Reports:
+    """What went wrong in the threads that read photos.
 
     Attributes:
         failure: what ended the stream, if anything did; TensorFlow hides the exception itself.
@@ -29,31 +36,96 @@ class TrainingSamples:
             the same epoch stood in for each.
     """
 
-    def __init__(self, dataset: Dataset, size: int, seed: int, config: AugmentConfig) -> None:
+    failure: Exception | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+class TrainingSamples:
+    """Augmented training samples by index; any index from 0 on is valid.
+
+    Attributes:
+        dataset, size, seed, config: what the samples are made of; not to be changed.
+        reports: what went wrong so far.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        size: int,
+        seed: int,
+        config: AugmentConfig,
+        reader: PhotoReader = read_image,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            dataset: the labelled photos.
+            size: side of the square network input in pixels.
+            seed: of every random number.
+            config: strengths of the augmentation.
+            reader: reads photos; see ``utils.data.photo_cache``.
+        """
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
-        self.unreadable: dict[str, str] = {}
-        self.failure: Exception | None = None
+        self.reports = Reports()
+        self._reader = reader
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Message by record stem, for photos that failed to load."""
+        return self.reports.unreadable
+
+    def __getitem__(self, index: int) -> Picture:
         """uint8 (S, S, 3) picture, float32 (N, 4) boxes, int32 (N,) class ids.
+
+        Raises:
+            UserError: no photo of the dataset can be read.
+        """
+        return self.sample(index, self.size)
+
+    def sample(self, index: int, size: int) -> Picture:
+        """As ``self[index]``, at another size of the network input.
 
         Raises:
             UserError: no photo of the dataset can be read.
         """
         epoch, place = divmod(index, len(self.dataset))
         order = self._epoch_order(epoch)
-        rng = np.random.default_rng([self.seed, 1, epoch, place])
+        draw = draw_sample(self.seed, epoch, place, len(order), self.config)
+        return compose(draw, lambda at, work: self._with_photo(order, at, work), size, self.config)
+
+    def with_config(self, config: AugmentConfig, size: int | None = None) -> TrainingSamples:
+        """The same photos in the same order, changed differently: for a later part of a run.
+
+        What goes wrong is reported where it was before.
+        """
+        other = TrainingSamples(self.dataset, size or self.size, self.seed, config, self._reader)
+        other.reports = self.reports
+        return other
+
+    def _with_photo(self, order: np.ndarray, at: int, work: Callable[[Photo], Drawn]) -> Drawn:
+        """``work`` done with the photo at that place, or the next one that can be read."""
         for step in range(len(order)):
-            record = self.dataset.records[order[(place + step) % len(order)]]
+            record = self.dataset.records[order[(at + step) % len(order)]]
             try:
-                image = read_image(record.image)
+                return work(self._photo(record))
             except UserError as error:
-                self.unreadable[record.stem] = str(error)
-                continue
-            class_ids = np.where(record.difficult, IGNORED, record.class_ids)
-            return augment(image, record.boxes, class_ids, self.size, rng, self.config)
+                self.reports.unreadable[record.stem] = str(error)
         raise UserError(f"none of the {len(order)} training photos can be read")
+
+    def _photo(self, record: Record) -> Photo:
+        class_ids = np.where(record.difficult, IGNORED, record.class_ids).astype(np.int32)
+
+        def pixels(reduce: int) -> tuple[np.ndarray, int]:
+            image = self._reader(record.image, reduce=reduce)
+            if image.shape[:2] != (-(-record.height // reduce), -(-record.width // reduce)):
+                raise UserError(
+                    f"{record.image}: is not the picture of {record.width}×{record.height} pixels "
+                    "that its labels are for; was it replaced?"
+                )
+            return image, reduce
+
+        return Photo(record.width, record.height, record.boxes, class_ids, pixels)
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         cached_epoch, order = self._order
@@ -73,47 +145,81 @@ def next_batch(batches: Iterator, samples: TrainingSamples) -> tuple[tf.Tensor, 
     try:
         return next(batches)
     except tf.errors.OpError:
-        if samples.failure:
-            raise samples.failure from None
+        if samples.reports.failure:
+            raise samples.reports.failure from None
         raise
 
 
-def training_batches(samples: TrainingSamples, batch_size: int, first_step: int) -> tf.data.Dataset:
+def batch_size_in_pixels(sizes: Sequence[int], seed: int, step: int) -> int:
+    """The side of the network input in a step of multi-scale training: any of ``sizes``."""
+    return sizes[np.random.default_rng([seed, 3, step]).integers(len(sizes))]
+
+
+def training_batches(
+    samples: TrainingSamples,
+    batch_size: int,
+    first_step: int,
+    *,
+    workers: int = WORKERS,
+    shard: tuple[int, int] = (0, 1),
+    sizes: Sequence[int] = (),
+) -> tf.data.Dataset:
     """An endless stream of batches from step ``first_step`` on.
 
-    Batches are always full: the stream runs on from one epoch into the next.
+    Batches are always full: the stream runs on from one epoch into the next. Row ``r`` of the
+    whole batch of step ``s`` is sample ``s × batch_size + r``.
+
+    Args:
+        samples: what the batches are made of.
+        batch_size: rows of the whole batch, over all hosts.
+        first_step: 0, or where to go on.
+        workers: threads that decode and augment; the batches are the same for any number.
+        shard: (i, n) yields the i-th of n equal parts of each batch, for the i-th of n hosts.
+        sizes: sides of the network input for multi-scale training, one for each whole batch; by
+            itself that of ``samples``.
 
     Yields:
         images uint8 (B, S, S, 3), boxes float32 (B, M, 4) with zero rows for padding, and class
         ids int32 (B, M), −1 for padding and ignored objects. M is the largest count in the batch,
         at least 1.
+
+    Raises:
+        ValueError: the batch cannot be divided among that many hosts.
     """
+    part, parts = shard
+    rows, left_over = divmod(batch_size, parts)
+    if left_over or not 0 <= part < parts:
+        raise ValueError(f"part {part} of {parts} parts of a batch of {batch_size}")
+    sizes = tuple(sizes) or (samples.size,)
 
-    def load(index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def load(position: np.ndarray) -> Picture:
+        step, row = divmod(int(position), rows)
+        size = batch_size_in_pixels(sizes, samples.seed, step) if len(sizes) > 1 else sizes[0]
         try:
-            image, boxes, class_ids = samples[int(index)]
+            picture = samples.sample(step * batch_size + part * rows + row, size)
         except Exception as error:
-            samples.failure = error
+            samples.reports.failure = error
             raise
-        if not len(boxes):
-            boxes, class_ids = np.zeros((1, 4), np.float32), np.full(1, IGNORED, np.int32)
-        return image, boxes, class_ids
+        if not len(picture.boxes):
+            nothing = np.zeros((1, 4), np.float32), np.full(1, IGNORED, np.int32)
+            picture = Picture(picture.image, *nothing)
+        return picture
 
-    def sample(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def sample(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         image, boxes, class_ids = tf.numpy_function(
-            load, [index], [tf.uint8, tf.float32, tf.int32], stateful=False
+            load, [position], [tf.uint8, tf.float32, tf.int32], stateful=False
         )
-        image.set_shape([samples.size, samples.size, 3])
+        side = sizes[0] if len(sizes) == 1 else None
+        image.set_shape([side, side, 3])
         boxes.set_shape([None, 4])
         class_ids.set_shape([None])
         return image, boxes, class_ids
 
-    start = first_step * batch_size
     return (
-        tf.data.Dataset.range(start, np.iinfo(np.int64).max)
-        .map(sample, num_parallel_calls=WORKERS, deterministic=True)
+        tf.data.Dataset.range(first_step * rows, np.iinfo(np.int64).max)
+        .map(sample, num_parallel_calls=workers, deterministic=True)
         .padded_batch(
-            batch_size,
+            rows,
             padding_values=(np.uint8(0), np.float32(0), np.int32(IGNORED)),
             drop_remainder=True,
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from utils.data.columns import EntryTable
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,54 @@ class Record:
 
 
 @dataclass(frozen=True)
+class RecordTable(Sequence[Record]):
+    """P records with N objects, stored by column; a ``Record`` is made when it is asked for.
+
+    Attributes:
+        entries: stems and paths.
+        rows: int64 (P,), the row of ``entries`` of each record.
+        sizes: int32 (P, 2), width and height.
+        first: int64 (P + 1,); the objects of record i are ``first[i]:first[i + 1]``.
+        boxes: float32 (N, 4).
+        class_ids: int32 (N,).
+        difficult: bool (N,).
+    """
+
+    entries: EntryTable
+    rows: np.ndarray
+    sizes: np.ndarray
+    first: np.ndarray
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    difficult: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        """One record, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        row = int(self.rows[index])
+        begin, end = self.first[index : index + 2].tolist()
+        width, height = self.sizes[index].tolist()
+        return Record(
+            stem=self.entries.stems[row],
+            image=self.entries.image(row),
+            width=width,
+            height=height,
+            boxes=self.boxes[begin:end],
+            class_ids=self.class_ids[begin:end],
+            difficult=self.difficult[begin:end],
+        )
+
+    def stems(self) -> list[str]:
+        """The stems of all records."""
+        return [self.entries.stems[row] for row in self.rows.tolist()]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """The records of one split and what the reader noticed on the way.
 
@@ -40,7 +91,7 @@ class Dataset:
         notes: one sentence for each thing skipped or mended, naming file and object.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
 

@@ -22,7 +22,7 @@ Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 def detect_records(
     infer: Infer,
     records: Sequence[Record],
-    input_size: int,
+    input_size: int | tuple[int, int],
     class_names: Sequence[str],
     *,
     conf: float,
@@ -40,7 +40,7 @@ def detect_records(
     Args:
         infer: the network.
         records: photos to look at.
-        input_size: side of the network input in pixels.
+        input_size: side of the network input in pixels, or its height and width.
         class_names: names of the network's classes.
         conf, iou, max_det: as for ``utils.postprocess.nms``.
         batch_size: photos the network sees at once.
@@ -50,16 +50,46 @@ def detect_records(
     Raises:
         UserError: none of the photos can be read.
     """
+    return detect_at(
+        infer,
+        records,
+        input_size,
+        class_names,
+        conf=conf,
+        ious=(iou,),
+        max_det=max_det,
+        batch_size=batch_size,
+        progress=progress,
+        on_unreadable=on_unreadable,
+    )[iou]
+
+
+def detect_at(
+    infer: Infer,
+    records: Sequence[Record],
+    input_size: int | tuple[int, int],
+    class_names: Sequence[str],
+    *,
+    conf: float,
+    ious: Sequence[float],
+    max_det: int,
+    batch_size: int = 8,
+    progress: Callable[[Iterable], Iterable] = iter,
+    on_unreadable: Callable[[str], None] = print,
+) -> dict[float, dict[str, Detections]]:
+    """As ``detect_records``, for several NMS thresholds: each suppresses the network's own output
+    afresh, which is run once. By threshold, then by file stem."""
+    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
 
     def load(record: Record) -> tuple[np.ndarray, Letterbox] | UserError:
         try:
             image = read_image(record.image)
         except UserError as error:
             return error
-        letterbox = Letterbox(image.shape[1], image.shape[0], input_size, input_size)
+        letterbox = Letterbox(image.shape[1], image.shape[0], width, height)
         return letterbox.apply(image), letterbox
 
-    found: dict[str, Detections] = {}
+    found: dict[float, dict[str, Detections]] = {iou: {} for iou in ious}
     batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
     loaded = map_ahead(load, records, threads=2, depth=3 * batch_size)
     for batch in progress(batches):
@@ -74,9 +104,10 @@ def detect_records(
             continue
         boxes, scores = infer(np.stack([image for _, image, _ in good]))
         for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
-            found[record.stem] = to_detections(
-                box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
-            )
-    if records and not found:
+            for iou in ious:
+                found[iou][record.stem] = to_detections(
+                    box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
+                )
+    if len(records) and not any(found.values()):
         raise UserError(f"none of the {len(records)} photos can be read")
     return found

@@ -8,6 +8,7 @@ import numpy as np
 from rich.cells import cell_len, set_cell_size
 
 from utils.evaluation import coco, voc
+from utils.evaluation.analysis import Analysis, Estimate
 from utils.evaluation.tables import class_names, found_table, truth_table
 
 
@@ -41,8 +42,11 @@ def evaluate(ground_truth: dict, results: list[dict]) -> dict:
     }
 
 
-def format_table(metrics: dict) -> str:
-    """The scores as lines of text: a row a class, the mean, and COCO's other numbers below."""
+def format_table(metrics: dict, analysis: Analysis | None = None) -> str:
+    """The scores as lines of text: a row a class, the mean, and COCO's other numbers below.
+
+    With an analysis, COCO's two columns are followed by their 95 % intervals.
+    """
     columns = (
         metrics["voc2007"]["AP"],
         metrics["voc2010"]["AP"],
@@ -56,6 +60,10 @@ def format_table(metrics: dict) -> str:
     means = [metrics["voc2007"]["mAP"], metrics["voc2010"]["mAP"]]
     means += [metrics["coco"]["AP"], metrics["coco"]["AP50"]]
     rows.append(["mean", str(metrics["boxes"]), *map(_score, means)])
+    if analysis is not None and analysis.resamples:
+        for row, one in zip(rows[1:], [*analysis.classes, analysis.overall], strict=True):
+            row[5:] = [_interval(one.ap), row[5], _interval(one.ap50)]
+        rows[0][5:] = ["95 %", "COCO AP50", "95 %"]
     lines = _aligned(rows)
     rule = "-" * cell_len(lines[0])
     others = [
@@ -69,6 +77,10 @@ def format_table(metrics: dict) -> str:
 
 def _score(value: float | None) -> str:
     return "–" if value is None or value < 0 else f"{value:.3f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return "–" if estimate.low is None else f"{estimate.low:.3f} – {estimate.high:.3f}"
 
 
 def _one_line(name: str) -> str:

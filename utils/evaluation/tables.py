@@ -6,7 +6,7 @@ arrays once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,12 +20,18 @@ class TruthTable:
         class_ids: int64 (G,).
         boxes: float64 (G, 4), ``x0, y0, x1, y1`` in pixels of the photo.
         difficult: bool (G,).
+        areas: float64 (G,), width × height as the file gives them; by itself, from the corners.
     """
 
     image_ids: np.ndarray
     class_ids: np.ndarray
     boxes: np.ndarray
     difficult: np.ndarray
+    areas: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.areas is None:
+            object.__setattr__(self, "areas", _areas(self.boxes))
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -40,12 +46,18 @@ class FoundTable:
         class_ids: int64 (D,).
         boxes: float64 (D, 4), ``x0, y0, x1, y1`` in pixels of the photo.
         scores: float64 (D,).
+        areas: float64 (D,), width × height as the file gives them; by itself, from the corners.
     """
 
     image_ids: np.ndarray
     class_ids: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
+    areas: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.areas is None:
+            object.__setattr__(self, "areas", _areas(self.boxes))
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -59,6 +71,7 @@ def truth_table(ground_truth: dict) -> TruthTable:
         class_ids=_column(annotations, "category_id", np.int64),
         boxes=_corners(annotations),
         difficult=_column(annotations, "iscrowd", bool),
+        areas=_column(annotations, "area", np.float64),
     )
 
 
@@ -69,12 +82,25 @@ def found_table(results: list[dict]) -> FoundTable:
         class_ids=_column(results, "category_id", np.int64),
         boxes=_corners(results),
         scores=_column(results, "score", np.float64),
+        areas=np.array([r["bbox"][2] * r["bbox"][3] for r in results], np.float64),
     )
 
 
 def class_names(ground_truth: dict) -> list[str]:
     """The names of a COCO ground truth's categories, in order of their ids (0, 1, …)."""
     return [c["name"] for c in sorted(ground_truth["categories"], key=lambda c: c["id"])]
+
+
+def numbered_from_one(
+    ground_truth: dict, truth: TruthTable, found: FoundTable
+) -> tuple[TruthTable, FoundTable]:
+    """The tables with image ids 1 … n in order of the ground truth's own, which need not be so in
+    files from elsewhere."""
+    known = np.array(sorted(image["id"] for image in ground_truth["images"]), np.int64)
+    return (
+        replace(truth, image_ids=np.searchsorted(known, truth.image_ids) + 1),
+        replace(found, image_ids=np.searchsorted(known, found.image_ids) + 1),
+    )
 
 
 def _column(items: list[dict], key: str, dtype: type) -> np.ndarray:
@@ -85,3 +111,8 @@ def _corners(items: list[dict]) -> np.ndarray:
     boxes = np.array([item["bbox"] for item in items], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return boxes
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):  # boxes of any finite size are legal
+        return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

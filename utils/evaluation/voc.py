@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.evaluation.pairs import pairs
 from utils.evaluation.tables import FoundTable, TruthTable
 from utils.overlap import iou as box_iou
 
 MIN_IOU = 0.5
 TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1
-_PAIRS_AT_ONCE = 1_000_000  # bounds memory where images hold hundreds of objects
 
 
 @dataclass(frozen=True)
@@ -137,28 +137,16 @@ def _nearest(truth: TruthTable, found: FoundTable) -> tuple[np.ndarray, np.ndarr
     overlap = np.zeros(len(found))
     if not len(truth) or not len(found):
         return nearest, overlap
-    # Objects sorted by (image, class): each detection's are then one run of rows.
     span = 1 + max(truth.class_ids.max(), found.class_ids.max())
     keys = truth.image_ids * span + truth.class_ids
-    order = np.argsort(keys, kind="stable")
-    wanted = found.image_ids * span + found.class_ids
-    start = np.searchsorted(keys[order], wanted, side="left")
-    count = np.searchsorted(keys[order], wanted, side="right") - start
-    rows = np.flatnonzero(count)
-    total = np.cumsum(count[rows])
-    parts = np.searchsorted(total, np.arange(_PAIRS_AT_ONCE, total[-1:].sum(), _PAIRS_AT_ONCE))
-    for part in np.split(rows, np.unique(parts)):
-        if not len(part):
-            continue
-        counts = count[part]
-        first = np.cumsum(counts) - counts  # where each detection's run of pairs begins
-        within = np.arange(counts.sum()) - np.repeat(first, counts)
-        objects = order[np.repeat(start[part], counts) + within]
-        ious = box_iou(np.repeat(found.boxes[part], counts, axis=0), truth.boxes[objects])
+    for rows, objects in pairs(keys, found.image_ids * span + found.class_ids):
+        ious = box_iou(found.boxes[rows], truth.boxes[objects])
+        first = np.flatnonzero(np.diff(rows, prepend=-1))  # where each detection's run begins
         best = np.maximum.reduceat(ious, first)
         # The first of equals: the lowest position among those that reach the best.
+        counts = np.diff(first, append=len(rows))
         position = np.where(ious == np.repeat(best, counts), np.arange(len(ious)), len(ious))
         chosen = objects[np.minimum.reduceat(position, first)]
-        overlap[part] = best
-        nearest[part] = np.where(best > 0, chosen, -1)
+        overlap[rows[first]] = best
+        nearest[rows[first]] = np.where(best > 0, chosen, -1)
     return nearest, overlap

@@ -8,24 +8,70 @@ from pathlib import Path
 import numpy as np
 
 from nets.yolo import YOLOv3, checked_input_size
+from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.training.automatic import choose_batch_size, choose_epochs, choose_input_size
 from utils.training.config import TrainConfig
+from utils.training.distribution import Cluster
 
-DEFAULT_INPUT_SIZE = 416
 
-
-def input_size_for(asked: int | None, checkpoint: YOLOv3 | None) -> int:
-    """The size asked for, else the checkpoint's, else 416.
+def input_size_for(asked: int | str, checkpoint: YOLOv3 | None, train: Dataset) -> tuple[int, str]:
+    """The size asked for, else the checkpoint's, else by the objects; and a sentence on it.
 
     Raises:
         UserError: not a multiple of 32.
     """
-    if asked is None:
-        return checkpoint.input_size if checkpoint else DEFAULT_INPUT_SIZE
+    if asked == "auto":
+        if checkpoint:
+            return checkpoint.input_size, f"input size {checkpoint.input_size}: the checkpoint's"
+        return choose_input_size(train)
     try:
-        return checked_input_size(asked)
+        return checked_input_size(asked), f"input size {asked}"
     except ValueError as error:
         raise UserError(f"--input-size {asked}: {error}") from None
+
+
+def batch_size_for(
+    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster
+) -> tuple[int, str]:
+    """Photos in a step on all devices together, and a sentence on it.
+
+    Raises:
+        UserError: it cannot be divided among the devices.
+    """
+    if asked is None:
+        return choose_batch_size(photos, model, cluster.replicas, cluster.devices)
+    if asked % cluster.replicas:
+        raise UserError(
+            f"--batch-size {asked}: cannot be divided among {cluster.replicas} devices; take a "
+            f"multiple of {cluster.replicas}"
+        )
+    return asked, f"batches of {asked}"
+
+
+def turns_for(asked: int | None, batch_size: int, cluster: Cluster) -> int:
+    """Parts that each device computes its share of a batch in.
+
+    Raises:
+        UserError: the share cannot be divided so.
+    """
+    turns, share = asked or 1, batch_size // cluster.replicas
+    if share % turns:
+        raise UserError(
+            f"--accumulate {turns}: a device's share of a batch is {share} photos, which cannot "
+            f"be divided into {turns} parts"
+        )
+    return turns
+
+
+def epochs_for(config: TrainConfig, saved: int | None, photos: int) -> tuple[int | None, str]:
+    """Epochs of the run, None where only time limits it; and a sentence on them."""
+    if config.epochs or saved:
+        epochs = saved or config.epochs
+        return epochs, f"{epochs} epochs"
+    if config.minutes:
+        return None, f"as many epochs as {config.minutes:g} minutes allow"
+    return choose_epochs(photos)
 
 
 def new_detector(

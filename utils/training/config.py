@@ -8,6 +8,15 @@ from pathlib import Path
 from utils.cli import option
 
 
+def _input_size(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither auto nor a number of pixels") from None
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What a training run is made of; saved as ``config.yaml`` in the run directory."""
@@ -58,22 +67,28 @@ class TrainConfig:
         None, help="start from this checkpoint instead; its classes, anchors and backbone hold",
         metavar="FILE.keras", group="network",
     )  # fmt: skip
-    input_size: int | None = option(
-        None, help="side of the square network input in pixels, a multiple of 32; by itself 416, "
-        "or the checkpoint's with --weights", metavar="PIXELS", group="network",
+    input_size: int | str = option(
+        "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
+        "by the sizes of the objects, or takes the checkpoint's with --weights",
+        metavar="auto|PIXELS", parse=_input_size, group="network",
     )  # fmt: skip
 
     epochs: int | None = option(
-        None, help="passes over the training photos; 100 unless --minutes is given", low=1,
-        group="training",
+        None, help="passes over the training photos; by itself as many as see 30,000 photos, 40 "
+        "at least and 200 at most, unless --minutes is given", low=1, group="training",
     )  # fmt: skip
     minutes: float | None = option(
         None, help="stop after this many minutes of wall time, start-up included, with the "
         "schedule completed", metavar="M", low=0.1, group="training",
     )  # fmt: skip
     batch_size: int | None = option(
-        None, help="photos in a training step; by itself 8, or 4 with fewer than 250 training "
-        "photos, which need steps more than smooth ones", low=1, group="training",
+        None, help="photos in a training step, on all devices together; by itself 8 on each, or 4 "
+        "with fewer than 250 training photos, which need steps more than smooth ones, or what "
+        "fits into the memory", low=1, group="training",
+    )  # fmt: skip
+    accumulate: int | None = option(
+        None, help="compute a batch in this many parts, one after the other, which takes less "
+        "memory; by itself 1, and more when memory runs out", low=1, group="training",
     )  # fmt: skip
     freeze_epochs: int | None = option(
         None, help="epochs at the start in which a pretrained backbone does not learn; by itself "
@@ -91,6 +106,15 @@ class TrainConfig:
         "of 8, and in proportion for others up to 16", metavar="X",
         low=1e-8, group="training",
     )  # fmt: skip
+    schedule: str = option(
+        "cosine", help="how the learning rate falls over the run, after warming up; step: to a "
+        "tenth at 70 and at 90 per cent", choices=("cosine", "step", "constant"),
+        group="training",
+    )  # fmt: skip
+    patience: int | None = option(
+        None, help="stop when this many evaluations in a row have not raised the validation AP; by "
+        "itself never: the schedule's end is usually its best", low=1, group="training",
+    )  # fmt: skip
     backbone_rate: float = option(
         0.5, help="a pretrained backbone's share of the learning rate", low=0, high=10,
         group="training",
@@ -104,11 +128,39 @@ class TrainConfig:
         "with full; light suits runs of few epochs and objects with lettering",
         choices=("full", "light", "none"), group="training",
     )  # fmt: skip
+    augment: tuple[str, ...] = option(
+        (), help="strengths of the augmentation by name, such as mosaic=0.5 rotation=5 "
+        "scale=0.5,2; docs/augmentation.md lists them", metavar="NAME=VALUE", group="training",
+    )  # fmt: skip
+    multi_scale: bool = option(
+        False, help="let the size of the network input differ from batch to batch, by up to a "
+        "quarter", group="training",
+    )  # fmt: skip
+    progressive: bool = option(
+        False, help="let size and strength of augmentation grow over the run, so that its early "
+        "steps are cheap", group="training",
+    )  # fmt: skip
+    cache: str = option(
+        "auto", help="keep decoded photos in memory, on disk, or not at all; auto takes memory "
+        "when they fit", choices=("auto", "memory", "disk", "off"), group="training",
+    )  # fmt: skip
     seed: int = option(0, help="of every random number", low=0, high=2**32 - 1, group="training")
+    exact: bool = option(
+        False, help="the same weights bit for bit for the same seed on the same machine, also "
+        "when the run is killed and resumed; a step takes longer", group="training",
+    )  # fmt: skip
     device: str = option(
-        "auto", help="auto takes a GPU when there is one", metavar="auto|cpu|gpu|gpu:N",
+        "auto", help="auto takes all GPUs, or the processor when there is none; several hosts are "
+        "described in the environment variable TF_CONFIG", metavar="auto|cpu|gpu|gpu:0,1",
         group="training",
     )  # fmt: skip
+    precision: str = option(
+        "float32", help="of the computation; weights are always kept in float32",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"), group="training",
+    )  # fmt: skip
+    synchronized_norms: bool = option(
+        False, help="let batch norms see the photos of all devices", group="training"
+    )
     fast_math: bool = option(
         False, help="let convolutions on a processor with bfloat16 instructions round their inputs "
         "to it (oneDNN's own switch); others are not changed", group="training",
@@ -119,5 +171,25 @@ class TrainConfig:
         "a number", metavar="DIR", group="output",
     )  # fmt: skip
     resume: bool = option(
-        False, help="go on with the run in --out from its last finished epoch", group="output"
+        False, help="go on with the run in --out where its state was last saved", group="output"
     )
+    save_every: float = option(
+        30.0, help="seconds between two saves of what --resume needs, at least; they take one "
+        "per cent of the time at most, unless this is 0", metavar="SECONDS", low=0,
+        group="output",
+    )  # fmt: skip
+    check: bool = option(
+        False, help="only examine the labels and photos, and write a report", group="output"
+    )
+    fix: Path | None = option(
+        None, help="with --check: write a cleaned copy of the data there", metavar="DIR",
+        group="output",
+    )  # fmt: skip
+    preview: bool = option(
+        False, help="only draw a page of augmented training photos with their boxes",
+        group="output",
+    )  # fmt: skip
+    histograms: bool = option(
+        False, help="write histograms of the weights for TensorBoard after each evaluation",
+        group="output",
+    )  # fmt: skip

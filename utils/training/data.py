@@ -11,9 +11,9 @@ import numpy as np
 from nets.yolo import YOLOv3
 from utils.data.anchors import choose_anchors, object_sizes, read_anchors
 from utils.data.classes import read_classes
+from utils.data.datasets import SplitInfo, load_datasets
 from utils.data.records import Dataset, Record
 from utils.data.splits import write_split
-from utils.data.voc import SplitInfo, load_datasets
 from utils.files import content_hash
 from utils.media.ahead import map_ahead
 from utils.training.build import check_classes
@@ -29,7 +29,7 @@ def load_training_data(
     one and it knows the same classes.
 
     Raises:
-        UserError: see ``utils.data.voc.load_datasets``; or the data's classes are not the
+        UserError: see ``utils.data.datasets.load_datasets``; or the data's classes are not the
             checkpoint's.
     """
     classes = read_classes(config.classes) if config.classes else None

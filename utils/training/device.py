@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -10,9 +11,7 @@ from utils.errors import UserError
 
 
 def use_device(name: str) -> str:
-    """Make only the device asked for visible; call before anything is computed.
-
-    GPUs take memory as they need it rather than all at once, so that others can use the card.
+    """Make the one device asked for visible; call before anything is computed.
 
     Args:
         name: ``auto`` (a GPU when there is one), ``cpu``, ``gpu`` or ``gpu:N``.
@@ -23,18 +22,49 @@ def use_device(name: str) -> str:
     Raises:
         UserError: another name, or a GPU that is not there.
     """
-    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+))?", name)
+    return make_visible(gpu_numbers(name)[:1])
+
+
+def gpu_numbers(name: str) -> list[int]:
+    """The GPUs that ``--device`` asks for; none for the CPU.
+
+    Args:
+        name: ``auto`` (all GPUs), ``cpu``, ``gpu`` (the first), ``gpu:N`` or ``gpu:N,M``.
+
+    Raises:
+        UserError: another name, or a GPU that is not there.
+    """
+    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+(?:,\d+)*))?", name)
     if not match:
-        raise UserError(f"--device {name}: expected auto, cpu, gpu or gpu:N, such as gpu:0")
+        raise UserError(
+            f"--device {name}: expected auto, cpu, gpu or gpu:N, such as gpu:0 or gpu:0,1"
+        )
+    there = len(tf.config.list_physical_devices("GPU"))
+    if name == "cpu":
+        return []
+    if name == "auto":
+        return list(range(there))
+    numbers = sorted({int(number) for number in (match.group(1) or "0").split(",")})
+    if numbers[-1] >= there:
+        seen = f"TensorFlow sees {there} GPU{'s' if there != 1 else ''} here"
+        raise UserError(f"--device {name}: {seen}; use --device cpu, or install the GPU extra")
+    return numbers
+
+
+def make_visible(numbers: Sequence[int]) -> str:
+    """Hide all GPUs but these; returns the devices in words.
+
+    GPUs take memory as they need it rather than all at once, so that others can use the card.
+    """
     gpus = tf.config.list_physical_devices("GPU")
-    if name == "cpu" or (name == "auto" and not gpus):
-        tf.config.set_visible_devices([], "GPU")
+    chosen = [gpus[number] for number in numbers]
+    tf.config.set_visible_devices(chosen, "GPU")
+    if not chosen:
         return "CPU"
-    number = int(match.group(1) or 0)
-    if number >= len(gpus):
-        there = f"TensorFlow sees {len(gpus)} GPU{'s' if len(gpus) != 1 else ''} here"
-        raise UserError(f"--device {name}: {there}; use --device cpu, or install the GPU extra")
-    tf.config.set_visible_devices(gpus[number], "GPU")
-    tf.config.experimental.set_memory_growth(gpus[number], True)
-    details = tf.config.experimental.get_device_details(gpus[number])
-    return f"GPU {number} ({details.get('device_name', 'unknown model')})"
+    for gpu in chosen:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "unknown model")
+        for gpu in chosen
+    ]
+    return ", ".join(f"GPU {n} ({name})" for n, name in zip(numbers, names, strict=True))

@@ -16,27 +16,35 @@ class MovingAverage:
 
     The decay after t steps is min((1 + t) / (10 + t), ``LONGEST``), so a short run averages
     over about its last tenth and the random start is soon forgotten (the rule of TensorFlow's
-    ``ExponentialMovingAverage``; averaging as Polyak & Juditsky, 1992).
+    ``ExponentialMovingAverage``; averaging as Polyak & Juditsky, 1992). Make it within the scope
+    of the strategy that the variables belong to.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
         self.variables = list(variables)
+        self._strategy = tf.distribute.get_strategy()
         self.averages = [tf.Variable(v.value, trainable=False) for v in self.variables]
 
     def update(self, step: tf.Tensor) -> None:
-        """Take in the current values; ``step`` counts from 1. Runs inside a ``tf.function``."""
+        """Take in the current values; ``step`` counts from 1.
+
+        Runs inside a ``tf.function``, across replicas: each device updates its own copy.
+        """
         t = tf.cast(step, tf.float32)
         decay = tf.minimum((1 + t) / (10 + t), LONGEST)
+
+        def blend(average: tf.Variable, value: tf.Tensor, decay: tf.Tensor) -> None:
+            average.assign_sub((1 - decay) * (average - value))
+
         for average, variable in zip(self.averages, self.variables, strict=True):
-            value = tf.convert_to_tensor(variable.value)
-            average.assign_sub(tf.cast(1 - decay, value.dtype) * (average - value))
+            self._strategy.extended.update(average, blend, args=(variable.value, decay), group=False)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The model holds the averages inside, and its own weights again afterwards."""
-        own = [tf.identity(v.value) for v in self.variables]
+        own = [v.numpy() for v in self.variables]
         for variable, average in zip(self.variables, self.averages, strict=True):
-            variable.assign(average)
+            variable.assign(average.numpy())
         try:
             yield
         finally:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -16,3 +18,16 @@ def write_events(folder: Path, row: Mapping[str, Any]) -> None:
         for name, value in row.items():
             if name != "epoch" and isinstance(value, int | float) and math.isfinite(value):
                 tf.summary.scalar(name, value)
+
+
+def write_picture(folder: Path, picture: np.ndarray, epoch: int) -> None:
+    """Append the sheet of validation photos, uint8 (H, W, 3)."""
+    with tf.summary.create_file_writer(str(folder)).as_default(step=epoch):
+        tf.summary.image("validation", picture[None])
+
+
+def write_histograms(folder: Path, model: keras.Model, epoch: int) -> None:
+    """Append the distribution of every variable that learns."""
+    with tf.summary.create_file_writer(str(folder)).as_default(step=epoch):
+        for variable in model.trainable_variables:
+            tf.summary.histogram(variable.path, variable.numpy())

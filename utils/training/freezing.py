@@ -32,6 +32,13 @@ def quicken_norms(backbone: keras.Model) -> None:
             layer.momentum = min(layer.momentum, QUICK_MOMENTUM)
 
 
+def synchronize_norms(model: keras.Model) -> None:
+    """Let the batch norms that learn see the photos of all replicas, not only of their own."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
 def set_backbone_trainable(
     backbone: keras.Model, *, frozen_stages: int, freeze_norms: bool
 ) -> None:

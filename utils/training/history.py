@@ -21,6 +21,9 @@ class History:
         best_ap: highest validation AP so far, −1 before the first evaluation.
         best_epoch: the epoch it belongs to.
         bad_steps: how many of the last steps in a row had a loss that is not finite.
+        stale: evaluations in a row that have not raised the best AP.
+        losses: total, box, objectness and class loss of each step of the unfinished epoch.
+        seconds, waited: that its steps took, and that they waited for data.
         rows: one for each finished epoch, as in ``metrics.csv``.
     """
 
@@ -29,28 +32,37 @@ class History:
     best_ap: float = -1.0
     best_epoch: int = 0
     bad_steps: int = 0
+    stale: int = 0
+    losses: list[list[float]] = field(default_factory=list)
+    seconds: float = 0.0
+    waited: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def close_epoch(self, losses: Sequence[Sequence[float]], **facts: Any) -> dict[str, Any]:
+    def note_step(self, losses: Sequence[float]) -> bool:
+        """Take in a step's losses, in the order of ``PARTS``; whether they are finite."""
+        self.losses.append([float(value) for value in losses])
+        finite = bool(np.isfinite(losses).all())
+        self.bad_steps = 0 if finite else self.bad_steps + 1
+        return finite
+
+    def close_epoch(self, **facts: Any) -> dict[str, Any]:
         """Count an epoch and add its row.
 
+        Steps whose loss was not finite changed nothing; they are counted and left out of the
+        means.
+
         Args:
-            losses: total, box, objectness and class loss of each step. Steps whose loss was not
-                finite changed nothing; they are counted and left out of the means.
             facts: further columns.
         """
         self.epoch += 1
-        table = np.asarray(losses, np.float64).reshape(-1, len(PARTS))
+        table = np.asarray(self.losses, np.float64).reshape(-1, len(PARTS))
         finite = np.isfinite(table).all(axis=1)
         good = table[finite]
-        last_good = np.flatnonzero(finite)
-        self.bad_steps = (
-            len(table) - 1 - int(last_good[-1]) if len(last_good) else self.bad_steps + len(table)
-        )
         means = good.mean(axis=0) if len(good) else np.full(len(PARTS), np.nan)
         row = {"epoch": self.epoch, **facts, **dict(zip(PARTS, means.tolist(), strict=True))}
         row["skipped_steps"] = len(table) - len(good)
         self.rows.append(row)
+        self.losses, self.seconds, self.waited = [], 0.0, 0.0
         return row
 
     def is_best(self, ap: float) -> bool:
@@ -58,6 +70,7 @@ class History:
 
         A later epoch wins a tie: it has learnt for longer.
         """
+        self.stale = 0 if ap > self.best_ap else self.stale + 1
         if ap < self.best_ap:
             return False
         self.best_ap, self.best_epoch = ap, self.epoch

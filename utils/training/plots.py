@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,36 @@ from matplotlib.figure import Figure
 
 from utils.data.anchors import object_sizes
 from utils.data.records import Dataset
-from utils.detector import Detector
+from utils.detections import Detections
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import read_image
 from utils.media.drawing import colour, draw_box, draw_detections, sizes
-from utils.media.outputs import save_image
 from utils.media.sheet import contact_sheet
+from utils.postprocess import nms
 
+MAX_CLASSES_DRAWN = 10  # more lines than that nobody can tell apart
 LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
 SCORES = {"AP50": "AP50", "AP": "AP"}
 
 
 def draw_curves(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Losses, validation scores and learning rate by epoch."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    losses, scores, rate = figure.subplots(1, 3)
+    """Losses, validation scores, those of each class, and learning rate by epoch."""
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("AP/"))
+    classes = {name: name.removeprefix("AP/").replace("$", r"\$") for name in names}
+    figure = Figure(figsize=(16, 3.6), layout="constrained")
+    losses, scores, by_class, rate = figure.subplots(1, 4)
     _lines(losses, rows, LOSSES)
     losses.set(title="Training loss", xlabel="epoch", ylim=(0, None))
     _lines(scores, rows, SCORES)
     scores.set(title="Validation", xlabel="epoch", ylim=(0, 1))
+    few = dict(list(classes.items())[:MAX_CLASSES_DRAWN])
+    _lines(by_class, rows, few)
+    more = f" (the first {len(few)} of {len(classes)})" if len(few) < len(classes) else ""
+    by_class.set(title=f"Validation AP by class{more}", xlabel="epoch", ylim=(0, 1))
     _lines(rate, rows, {"learning_rate": "learning rate"})
     rate.set(title="Learning rate", xlabel="epoch", ylim=(0, None))
-    for axes in (losses, scores, rate):
+    for axes in (losses, scores, by_class, rate):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if axes is not rate and axes.lines:
@@ -78,24 +84,45 @@ def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: i
     _save(figure, path)
 
 
-def draw_val_predictions(
-    path: Path, dataset: Dataset, detector: Detector, *, count: int = 8, conf: float = 0.25
-) -> None:
-    """Pairs of the first validation photos: labels on the left, detections on the right."""
+def val_predictions(
+    dataset: Dataset,
+    found: Mapping[str, Detections],
+    *,
+    count: int = 8,
+    conf: float = 0.25,
+    iou: float = 0.45,
+) -> np.ndarray | None:
+    """Pairs of the first validation photos: labels on the left, detections on the right.
+
+    Args:
+        dataset: the validation photos.
+        found: what an evaluation found on them, by stem.
+        count: photos shown.
+        conf, iou: lowest score and highest overlap shown: those of predict.py.
+
+    Returns:
+        uint8 (H, W, 3), or None when none of the photos can be read.
+    """
     pictures = []
     for record in dataset.records[:count]:
         try:
             image = read_image(record.image)
-        except UserError as error:
-            print(f"warning: {error}", file=sys.stderr)
+        except UserError:  # the evaluation has said so
             continue
         labelled = image.copy()
         thickness, _ = sizes(record.width, record.height)
         for box, class_id in zip(record.boxes, record.class_ids, strict=True):
             draw_box(labelled, box, colour(int(class_id)), thickness)
-        pictures += [labelled, draw_detections(image, detector(image, conf=conf))]
-    if pictures:
-        save_image(path, contact_sheet(pictures, columns=4, cell=400))
+        shown = _thinned(found[record.stem], conf, iou)
+        pictures += [labelled, draw_detections(image, shown)]
+    return contact_sheet(pictures, columns=4, cell=400) if pictures else None
+
+
+def _thinned(found: Detections, conf: float, iou: float) -> Detections:
+    scores = np.zeros((len(found), len(found.class_names)), np.float32)
+    scores[np.arange(len(found)), found.class_ids] = found.scores
+    boxes, kept, class_ids = nms(found.boxes, scores, conf=conf, iou=iou, max_det=300)
+    return Detections(boxes, kept, class_ids, found.class_names)
 
 
 def _lines(axes: Any, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> None:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from filelock import FileLock, Timeout
 
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.media.outputs import save_image
+
+MAX_BAD_BATCHES = 5
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunDirectory:
     """Paths and small files of a run; ``log`` prints a line and keeps it in ``log.txt``."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
+        self._lock = FileLock(path / ".lock")
         self.best = path / "best.keras"
         self.last = path / "last.keras"
         self.state = path / "state" / "state.npz"
@@ -27,33 +37,71 @@ class RunDirectory:
         self.split = path / "split.json"
         self.curves = path / "curves.png"
         self.labels = path / "labels.png"
-        self.val_predictions = path / "val_predictions.jpg"
 
     @classmethod
-    def open(cls, path: Path, *, resume: bool) -> RunDirectory:
-        """Create the folder, or open the one to resume.
+    def open(cls, path: Path, *, resume: bool, writes: bool = True) -> RunDirectory:
+        """Create the folder, or open the one to resume, and keep other processes out of it.
+
+        Where several hosts train, only the chief ``writes``; for the others nothing here does
+        anything.
+
+        The lock is the system's: it ends with this process, however that ends.
 
         Raises:
-            UserError: it holds files and ``resume`` was not asked for, or it is no folder.
+            UserError: it holds files and ``resume`` was not asked for, it is no folder, or
+                another process is training in it.
         """
+        if not writes:
+            return cls(path, writes=False)
         if path.exists() and not path.is_dir():
             raise UserError(f"--out {path}: is a file, not a folder")
-        if not resume and path.is_dir() and any(path.iterdir()):
+        if not resume and path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
             raise UserError(
                 f"--out {path}: the folder is not empty; give --resume to go on with the run in "
                 "it, or another folder"
             )
         path.mkdir(parents=True, exist_ok=True)
-        return cls(path)
+        directory = cls(path)
+        try:
+            directory._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"--out {path}: another process is training there") from None
+        return directory
+
+    def close(self) -> None:
+        """Let others in."""
+        self._lock.release()
+
+    @contextmanager
+    def outlasting_a_full_disk(self) -> Iterator[None]:
+        """Writing inside may fail for want of space: the run says so and goes on.
+
+        What was there before is still whole, and the next save tries again.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self.warn(f"nothing could be saved in {self.path}: {os.strerror(error.errno)}")
 
     def log(self, message: str) -> None:
-        print(message, flush=True)
-        self.note(message)
+        if self.writes:
+            print(message, flush=True)
+            self.note(message)
 
     def note(self, message: str) -> None:
-        """Into ``log.txt`` only."""
-        with open(self.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(message + "\n")
+        """Into ``log.txt`` only; on a full disk not even there."""
+        if not self.writes:
+            return
+        log = self.path / "log.txt"
+        try:
+            with open(log, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(message + "\n")
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            print(f"warning: {log}: {os.strerror(error.errno)}", file=sys.stderr, flush=True)
 
     def warn(self, message: str) -> None:
         print(f"warning: {message}", file=sys.stderr, flush=True)
@@ -66,12 +114,60 @@ class RunDirectory:
         if len(remarks) > shown:
             self.log(f"data: and {len(remarks) - shown} more remarks, in {self.path / 'log.txt'}")
 
+    def save(self, name: str, write: Callable[[Path], None]) -> None:
+        """Let ``write`` make a file of that name."""
+        if self.writes:
+            with self.outlasting_a_full_disk():
+                write(self.path / name)
+
+    def save_picture(self, name: str, picture: np.ndarray | None) -> None:
+        """uint8 (H, W, 3) as a file; None is no picture."""
+        if picture is not None:
+            self.save(name, lambda path: save_image(path, picture))
+
+    def keep_bad_batch(self, step: int, batch: Sequence[Any]) -> Path | None:
+        """Keep a batch for inspection: images, boxes, class_ids. The first few only."""
+        folder = self.path / "bad_batches"
+        if not self.writes or (folder.is_dir() and len(list(folder.iterdir())) >= MAX_BAD_BATCHES):
+            return None
+        path = folder / f"step_{step}.npz"
+        with self.outlasting_a_full_disk():
+            images, boxes, class_ids = map(np.asarray, batch)
+            with atomic_write(path, "wb") as file:
+                np.savez_compressed(file, images=images, boxes=boxes, class_ids=class_ids)
+        return path
+
+    def write_events(self, row: dict[str, Any]) -> None:
+        """The epoch's numbers for TensorBoard."""
+        if self.writes:
+            from utils.training.events import write_events
+
+            write_events(self.events, row)
+
+    def write_event_picture(self, picture: np.ndarray | None, epoch: int) -> None:
+        """A picture for TensorBoard."""
+        if self.writes and picture is not None:
+            from utils.training.events import write_picture
+
+            write_picture(self.events, picture, epoch)
+
+    def write_event_histograms(self, model: Any, epoch: int) -> None:
+        """The distributions of the weights for TensorBoard."""
+        if self.writes:
+            from utils.training.events import write_histograms
+
+            write_histograms(self.events, model, epoch)
+
     def write_config(self, values: dict[str, Any]) -> None:
+        if not self.writes:
+            return
         with atomic_write(self.path / "config.yaml") as file:
             yaml.safe_dump(values, file, sort_keys=False, allow_unicode=True)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """``metrics.csv``: one row an epoch, written whole each time."""
+        if not self.writes:
+            return
         names = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")

@@ -15,20 +15,27 @@ from utils.training.history import History
 
 WARM_UP = 0.03  # share of the run over which the learning rate rises
 FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
+STEPS = (0.7, 0.9)  # of the run: where the schedule "step" falls
+SCHEDULES = ("cosine", "step", "constant")
 FROZEN_SHARE = 0.1  # of the run, in which a pretrained backbone does not learn
 EVALUATIONS = 50  # at most, in a run of known length
 EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
-SAVE_EVERY = 30.0  # seconds between saves of what a resume needs, at least
+SAVING_SHARE = 0.01  # of the time, that saves may take
 CLOSING_SECONDS = 6.0  # kept for saving and drawing at the end, beside the last evaluation
 
 
-def learning_rate(progress: float) -> float:
-    """Factor on the highest learning rate: a linear rise, then half a cosine down.
+def learning_rate(progress: float, kind: str = "cosine") -> float:
+    """Factor on the highest learning rate: a linear rise, then what the schedule says.
 
-    Warm-up as Goyal et al. (2017) motivate it, cosine as Loshchilov & Hutter (SGDR, 2017).
+    Warm-up as Goyal et al. (2017) motivate it; ``cosine`` is half a cosine down (Loshchilov &
+    Hutter, SGDR, 2017), ``step`` a tenth after each of ``STEPS``, ``constant`` stays.
     """
     if progress < WARM_UP:
         return max(progress / WARM_UP, FINAL_RATE)
+    if kind == "constant":
+        return 1.0
+    if kind == "step":
+        return 0.1 ** sum(progress >= step for step in STEPS)
     along = min((progress - WARM_UP) / (1 - WARM_UP), 1.0)
     return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * along))
 
@@ -44,6 +51,7 @@ class Plan:
         freeze_epochs: epochs in which the backbone does not learn; None for ``FROZEN_SHARE``.
             0 for a backbone that starts from nothing: it has nothing to keep.
         started: clock reading when the process started.
+        save_every: seconds between saves of what a resume needs, at least.
         closing: seconds to keep for saving and drawing at the end, beside the last evaluation.
         spent: seconds that earlier processes of a resumed run used up.
         clock: readings in seconds; replaced in tests.
@@ -54,13 +62,15 @@ class Plan:
     seconds: float | None
     freeze_epochs: int | None
     started: float
+    save_every: float = 30.0
     closing: float = CLOSING_SECONDS
     spent: float = 0.0
     clock: Callable[[], float] = time.monotonic
     _first: float = field(default=0.0, init=False)
     _first_step: int = field(default=0, init=False)
     _began: float = field(default=0.0, init=False)
-    _saved: float = field(default=-math.inf, init=False)
+    _saved: float = field(default=0.0, init=False)
+    _saving_took: float = field(default=0.0, init=False)
     _evaluated: float = field(default=0.0, init=False)
     _evaluation_took: float = field(default=0.0, init=False)
 
@@ -71,6 +81,7 @@ class Plan:
         """
         self._first = 0.0 if self.spent else self.elapsed()
         self._first_step, self._began, self._evaluated = step, self.clock(), self.elapsed()
+        self._saved = self.clock()
 
     def elapsed(self) -> float:
         """Seconds used so far, by this process and those it resumes."""
@@ -125,12 +136,14 @@ class Plan:
         self.closing += 2 * compiling
 
     def saving_due(self) -> bool:
-        """Whether ``SAVE_EVERY`` seconds have gone by since the last save."""
-        return self.clock() - self._saved >= SAVE_EVERY
+        """Whether it is time to save: every ``save_every`` seconds, or less often where that
+        would take more than ``SAVING_SHARE`` of the time; always where that is 0."""
+        rarely = self._saving_took / SAVING_SHARE if self.save_every else 0.0
+        return self.clock() - self._saved >= max(self.save_every, rarely)
 
-    def note_saving(self) -> None:
-        """The state has just been saved."""
-        self._saved = self.clock()
+    def note_saving(self, seconds: float) -> None:
+        """The state has just been saved, which took ``seconds``."""
+        self._saved, self._saving_took = self.clock(), seconds
 
     def note_evaluation(self, seconds: float) -> None:
         """An evaluation that took ``seconds`` has just ended."""

@@ -13,11 +13,12 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.training.distribution import Cluster
 
 
 def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Write the values of ``variables`` (anything with ``numpy()``) and the JSON ``facts``."""
-    arrays = {name: np.asarray(variable) for name, variable in variables.items()}
+    arrays = {name: np.asarray(variable.numpy()) for name, variable in variables.items()}
     arrays["facts"] = np.frombuffer(json.dumps(dict(facts)).encode(), np.uint8)
     with atomic_write(path, "wb") as file:
         np.savez(file, **arrays)
@@ -38,24 +39,38 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         )
 
 
-def load_state(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Assign the saved values to ``variables`` and return the facts.
+def read_state(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The facts and arrays that a run directory holds; both empty where there is none yet.
 
     Raises:
-        UserError: the file is damaged, or belongs to a run with another network.
+        UserError: the file is damaged.
     """
+    path = run / "state" / "state.npz"
+    if not path.exists():
+        return {}, {}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            saved = {name: archive[name] for name in archive.files}
-        facts = json.loads(saved.pop("facts").tobytes())
+            arrays = {name: archive[name] for name in archive.files}
+        facts = json.loads(arrays.pop("facts").tobytes())
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); start again in another --out") from None
+    return facts, arrays
+
+
+def assign_state(
+    path: Path, arrays: Mapping[str, np.ndarray], variables: Mapping[str, Any], cluster: Cluster
+) -> None:
+    """Assign the chief's saved arrays to ``variables`` on every host.
+
+    Raises:
+        UserError: they belong to a run with another network.
+    """
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-    if {name: value.shape for name, value in saved.items()} != shapes:
+    if cluster.chief and {name: value.shape for name, value in arrays.items()} != shapes:
         raise UserError(
             f"{path}: the run was started with other options (backbone, classes or optimiser); "
             "resume it with the same ones"
         )
     for name, variable in variables.items():
-        variable.assign(saved[name])
-    return facts
+        value = arrays[name] if cluster.chief else np.zeros(shapes[name], variable.numpy().dtype)
+        variable.assign(cluster.broadcast(value))

@@ -1,109 +1,168 @@
-"""The compiled training step: forward, assignment, loss, gradients, update, moving average."""
+"""The compiled training step: forward, assignment, loss, gradients, update, moving average.
+
+The same step runs on one device, on several and on several hosts: a replica computes the gradients
+of its share of the batch, they are summed, and every replica makes the same update.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import keras
 import tensorflow as tf
 
-from nets.loss import LossConfig, Losses, detection_loss
+from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
+from nets.randomness import SampleRandomness, sample_randomness
 from nets.targets import assign
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.ema import MovingAverage
+from utils.training.optimizers import Optimizers
+from utils.training.precision import LossScale
 
 CLIP_NORM = 10.0  # of all gradients together; ordinary steps stay below it
-MOMENTUM = 0.9
 
 
-class Optimizers:
-    """One optimiser for the head and one for the backbone, which learns more slowly.
+@dataclass(frozen=True)
+class StepConfig:
+    """What a step is compiled for.
 
-    Two rather than one: the backbone is thawed later, and an Adam whose step count has run on
-    without it would take its first steps three times too long.
+    Attributes:
+        batch: images in the global batch.
+        turns: parts that a replica computes one after the other; more need less memory.
+        seed: of the run, for random masks.
+        loss: weights and thresholds.
     """
 
-    def __init__(self, kind: str, *, rate: float, backbone_rate: float, decay: float) -> None:
-        self.rates = {"head": rate, "backbone": rate * backbone_rate}
-        self.parts = {name: _optimizer(kind, rate, decay) for name in self.rates}
-
-    def build(self, model: YOLOv3) -> None:
-        """Create the slots for every variable that may ever learn."""
-        for name, variables in _parts(model).items():
-            self.parts[name].exclude_from_weight_decay(
-                [v for v in variables if v.name not in ("kernel", "depthwise_kernel")]
-            )
-            self.parts[name].build(variables)
-
-    def set_rate(self, factor: float) -> None:
-        """``factor`` times each part's highest learning rate."""
-        for name, optimizer in self.parts.items():
-            optimizer.learning_rate = self.rates[name] * factor
-
-    def apply(self, model: YOLOv3, gradients: Sequence[tf.Tensor]) -> None:
-        """Update the trainable variables of ``model`` with gradients in that order."""
-        by_id = dict(zip(map(id, model.trainable_variables), gradients, strict=True))
-        for name, variables in _parts(model).items():
-            if variables:
-                self.parts[name].apply([by_id[id(v)] for v in variables], variables)
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        return [v for optimizer in self.parts.values() for v in optimizer.variables]
-
-
-def _parts(model: YOLOv3) -> dict[str, list[keras.Variable]]:
-    return {
-        "head": model.head.trainable_variables,
-        "backbone": model.backbone.trainable_variables,
-    }
-
-
-def _optimizer(kind: str, rate: float, decay: float) -> keras.optimizers.Optimizer:
-    if kind == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=decay)
-    return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay)
+    batch: int
+    turns: int = 1
+    seed: int = 0
+    loss: LossConfig = field(default_factory=LossConfig)
 
 
 def build_train_step(
-    model: YOLOv3, optimizers: Optimizers, average: MovingAverage, loss: LossConfig
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], Losses]:
+    model: YOLOv3,
+    optimizers: Optimizers,
+    average: MovingAverage,
+    scale: LossScale,
+    config: StepConfig,
+) -> Callable[..., Losses]:
     """Compile a step for the variables that are trainable now; build anew after a thaw.
 
+    Call within the scope of the strategy that made the variables.
+
     Returns:
-        (images uint8 (B, S, S, 3), boxes (B, M, 4), class ids (B, M), step number from 1) →
-        the losses of the batch, with the model, optimisers and average updated. A step whose
-        loss or gradients are not finite changes nothing; its losses say so.
+        (images uint8 (B, S, S, 3), boxes (B, M, 4), class ids (B, M), step number from 1, factor
+        on drop rates) → the losses of the global batch, with the model, optimisers and average
+        updated. The first three are one value a replica where there are several. A step whose
+        loss or gradients are not finite changes nothing; its losses say so, unless lowering the
+        loss scale was all that it took.
     """
+    strategy = tf.distribute.get_strategy()
+    trainable = model.trainable_variables
+    statistics = [v.value for v in model.non_trainable_variables if v.name.startswith("moving_")]
+    several = strategy.num_replicas_in_sync > 1
+    share = config.batch // strategy.num_replicas_in_sync
 
-    statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+    def summed(values):
+        return tf.distribute.get_replica_context().all_reduce("SUM", values) if several else values
 
-    @tf.function(
-        jit_compile=False,  # XLA loses on CPUs and recompiles for every count of boxes
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.uint8),
-            tf.TensorSpec([None, None, 4], tf.float32),
-            tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([], tf.int64),
-        ],
-    )
-    def step(images, boxes, class_ids, number):
-        before = [tf.identity(v.value) for v in statistics]
+    def losses_and_gradients(images, boxes, class_ids, owner, count, randomness):
+        """Of one turn; gradients of the scaled loss."""
+        with tf.GradientTape() as tape, sample_randomness(randomness):
+            raw = model.raw(tf.cast(images, tf.float32), training=True)
+            predictions = decode(raw, model.anchors)
+            losses = detection_loss(predictions, boxes, class_ids, owner, config.loss, count)
+            scaled = losses.total * scale.value
+        return losses, tape.gradient(scaled, trainable)
+
+    def replica(images, boxes, class_ids, number, strength):
+        """A replica's share of the batch → losses, gradients and their norm, of the whole batch."""
+        context = tf.distribute.get_replica_context()
+        first = context.replica_id_in_sync_group * share
+        before = [tf.identity(v) for v in statistics]
         size = tf.shape(images)
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         owner = assign(boxes, class_ids, grids, model.anchors)
-        with tf.GradientTape() as tape:
-            raw = model.raw(tf.cast(images, tf.float32), training=True)
-            losses = detection_loss(decode(raw, model.anchors), boxes, class_ids, owner, loss)
-        gradients = tape.gradient(losses.total, model.trainable_variables)
+        count = loss_count(summed(tally(owner)))
+
+        def turn(index):
+            rows = share // config.turns
+            part = slice(index * rows, (index + 1) * rows)
+            drawn = SampleRandomness(
+                config.seed, number, config.batch, first + index * rows, strength
+            )
+            return losses_and_gradients(
+                images[part], boxes[part], class_ids[part], owner[part], count, drawn
+            )
+
+        if config.turns == 1:
+            losses, gradients = turn(0)
+        else:
+            losses, gradients = _add_turns(turn, config.turns, trainable)
+        gradients = summed(gradients)
+        if several and statistics:  # each replica has seen its own images; keep the mean
+            means = context.all_reduce("MEAN", [tf.identity(v) for v in statistics])
+            for variable, mean in zip(statistics, means, strict=True):
+                variable.assign(mean)
+        gradients = (
+            [gradient / scale.value for gradient in gradients] if scale.active else gradients
+        )
         gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
-        if tf.math.is_finite(norm):
-            optimizers.apply(model, gradients)
-            average.update(number)
-            return losses
-        # The forward pass has already mixed this batch into the running statistics.
+        return Losses(*summed(list(losses))), gradients, norm, before
+
+    def restore(before):
+        """The forward pass has already mixed the batch into the running statistics."""
         for variable, value in zip(statistics, before, strict=True):
             variable.assign(value)
+
+    def the_first(value):
+        return strategy.experimental_local_results(value)[0]  # all replicas agree
+
+    signature = [
+        tf.TensorSpec([None, None, None, 3], tf.uint8),
+        tf.TensorSpec([None, None, 4], tf.float32),
+        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([], tf.float32),
+    ]
+
+    # XLA loses on CPUs and recompiles for every count of boxes. A value for each replica has no
+    # signature; ``distribution.Cluster.split`` sees to it that its shapes are few.
+    @tf.function(jit_compile=False, input_signature=None if several else signature)
+    def step(images, boxes, class_ids, number, strength):
+        losses, gradients, norm, before = strategy.run(
+            replica, args=(images, boxes, class_ids, number, strength)
+        )
+        losses = Losses(*map(the_first, losses))
+        if tf.math.is_finite(the_first(norm)):
+            strategy.run(lambda g: optimizers.apply(model, g), args=(gradients,))
+            average.update(number)
+            scale.note_good()
+            return losses
+        strategy.run(restore, args=(before,))
+        if scale.note_bad():
+            return losses
         return Losses(*(tf.fill([], float("nan")) for _ in losses))
 
     return step
+
+
+def _add_turns(turn: Callable, turns: int, trainable: list) -> tuple[Losses, list[tf.Tensor]]:
+    """Sum losses and gradients of the turns, in a loop that holds the activations of one."""
+    zeros = [tf.zeros(v.shape, v.dtype) for v in trainable]
+
+    def body(index, losses, gradients):
+        more, further = turn(index)
+        return (
+            index + 1,
+            [a + b for a, b in zip(losses, more, strict=True)],
+            [a + b for a, b in zip(gradients, further, strict=True)],
+        )
+
+    _, losses, gradients = tf.while_loop(
+        lambda index, *_: index < turns,
+        body,
+        (tf.constant(0), [tf.constant(0.0)] * len(Losses._fields), zeros),
+        parallel_iterations=1,
+    )
+    return Losses(*losses), gradients

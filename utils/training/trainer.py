@@ -9,58 +9,75 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from nets.loss import LossConfig, Losses
+from nets.loss import Losses
 from nets.yolo import YOLOv3
-from utils.checkpoint import compile_inference
 from utils.data.records import Dataset
+from utils.detections import Detections
+from utils.errors import UserError
 from utils.evaluation.detect import detect_records
 from utils.evaluation.files import ground_truth, to_results
 from utils.evaluation.metrics import evaluate
+from utils.training.distribution import Cluster
 from utils.training.ema import MovingAverage
 from utils.training.freezing import quicken_norms, set_backbone_trainable, stage_count
-from utils.training.step import Optimizers, build_train_step
+from utils.training.infer import compile_shared_inference, gather_detections
+from utils.training.optimizers import Optimizers
+from utils.training.precision import LossScale
+from utils.training.step import StepConfig, build_train_step
+
+EVALUATION_BATCH = 8  # photos a replica
 
 
 class Trainer:
     """Owns everything that training changes.
 
     Args:
-        model: the detector.
+        model: the detector, built within the cluster's scope.
         optimizers: unbuilt; they get slots for every variable that may ever learn.
+        cluster: the devices.
+        step: what a step is compiled for.
+        precision: the dtype policy that the model was built with.
         pretrained: whether the backbone's weights are worth keeping. If so its batch norms stay
             as they are and ``frozen_stages`` of it never learn.
         frozen_stages: counted from the pixels.
-        loss: weights and thresholds.
     """
 
     def __init__(
         self,
         model: YOLOv3,
         optimizers: Optimizers,
+        cluster: Cluster,
+        step: StepConfig,
         *,
+        precision: str = "float32",
         pretrained: bool,
         frozen_stages: int,
-        loss: LossConfig | None = None,
     ) -> None:
-        self.model, self.optimizers, self.loss = model, optimizers, loss or LossConfig()
+        self.model, self.optimizers, self.cluster, self.config = model, optimizers, cluster, step
         self.pretrained, self.frozen_stages = pretrained, frozen_stages if pretrained else 0
         self._frozen: bool | None = None
         self._step: Callable | None = None
+        self._clean: YOLOv3 | None = None
 
         set_backbone_trainable(
             model.backbone, frozen_stages=self.frozen_stages, freeze_norms=pretrained
         )
         if not pretrained:
             quicken_norms(model.backbone)
-        optimizers.build(model)
-        statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
-        self.average = MovingAverage(model.trainable_variables + statistics)
-        self._infer = compile_inference(model)
+        with cluster.strategy.scope():
+            optimizers.build(model)
+            statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+            self.average = MovingAverage(model.trainable_variables + statistics)
+            self.scale = LossScale(precision)
+        self._infer = compile_shared_inference(cluster, model)
 
     def set_backbone_frozen(self, frozen: bool) -> bool:
         """Freeze the whole backbone, or thaw it but for the stages that never learn.
@@ -76,56 +93,127 @@ class Trainer:
             frozen_stages=stage_count(self.model.backbone) if frozen else self.frozen_stages,
             freeze_norms=self.pretrained,
         )
-        self._step = build_train_step(self.model, self.optimizers, self.average, self.loss)
+        self._build_step()
         return True
 
-    def step(self, batch: Sequence[tf.Tensor], number: int, rate: float) -> Losses:
-        """One update; ``number`` counts from 1, ``rate`` is the factor of the schedule."""
+    def step(
+        self, batch: Sequence[tf.Tensor], number: int, rate: float, drop_strength: float = 1.0
+    ) -> Losses:
+        """One update.
+
+        Args:
+            batch: this host's share of the global batch.
+            number: of the step, from 1.
+            rate: the schedule's factor on the learning rate.
+            drop_strength: factor on the rates at which blocks are dropped.
+
+        Raises:
+            tensorflow.errors.ResourceExhaustedError: it does not fit into memory; see
+                ``halve_memory``.
+        """
         self.optimizers.set_rate(rate)
-        return self._step(*batch, tf.constant(number, tf.int64))
+        return self._step(
+            *self.cluster.split(batch),
+            tf.constant(number, tf.int64),
+            tf.constant(drop_strength, tf.float32),
+        )
+
+    def halve_memory(self) -> int:
+        """From now on compute a batch in twice as many turns; returns how many.
+
+        Raises:
+            UserError: it is one photo at a time already.
+        """
+        share = self.config.batch // self.cluster.replicas
+        turns = next((t for t in range(2 * self.config.turns, share + 1) if share % t == 0), None)
+        if turns is None or self.cluster.hosts > 1:
+            raise UserError(
+                "out of memory; take a smaller --input-size, a smaller --batch-size or backbone"
+            )
+        self.set_turns(turns)
+        return turns
+
+    def set_turns(self, turns: int) -> None:
+        """Compute a batch in this many parts, one after the other."""
+        if turns != self.config.turns:
+            self.config = replace(self.config, turns=turns)
+            if self._step is not None:
+                self._build_step()
+
+    def _build_step(self) -> None:
+        with self.cluster.strategy.scope():
+            self._step = build_train_step(
+                self.model, self.optimizers, self.average, self.scale, self.config
+            )
 
     def evaluate(
         self,
         dataset: Dataset,
         *,
-        batch_size: int = 8,
         progress: Callable[[Iterable], Iterable] = iter,
         on_unreadable: Callable[[str], None] = print,
-    ) -> dict:
-        """Metrics (``utils.evaluation.metrics.evaluate``) of the averaged weights."""
+    ) -> tuple[dict, dict[str, Detections]]:
+        """Metrics (``utils.evaluation.metrics.evaluate``) of the averaged weights, and what they
+        found, by stem.
+
+        Several hosts share the photos out and all get the whole result.
+        """
+        mine = self.cluster.share(len(dataset))
+        records = [dataset.records[i] for i in mine]
         with self.average.applied():
             found = detect_records(
                 self._infer,
-                dataset.records,
+                records,
                 self.model.input_size,
                 self.model.classes,
                 conf=0.001,
                 iou=0.6,
                 max_det=300,
-                batch_size=batch_size,
+                batch_size=EVALUATION_BATCH * self.cluster.replicas // self.cluster.hosts,
                 progress=progress,
                 on_unreadable=on_unreadable,
             )
+        if self.cluster.hosts > 1:
+            found = gather_detections(self.cluster, dataset, found, self.model.classes)
         truth = ground_truth(dataset.records, dataset.classes)
-        return evaluate(truth, to_results(found, truth))
+        return evaluate(truth, to_results(found, truth)), found
 
-    def expected_times(self, dataset: Dataset, *, batch_size: int = 8) -> tuple[float, float]:
+    def expected_times(self, dataset: Dataset) -> tuple[float, float]:
         """Seconds that an evaluation and that compiling the network take, from a batch of grey."""
-        size = self.model.input_size
-        images = np.full((batch_size, size, size, 3), 128, np.uint8)
+        size, replicas = self.model.input_size, self.cluster.replicas
+        images = np.full((EVALUATION_BATCH, size, size, 3), 128, np.uint8)
         began = time.monotonic()
         self._infer(images)
         compiled = time.monotonic()
         self._infer(images)
         batch = time.monotonic() - compiled
-        return 1.3 * batch * math.ceil(len(dataset) / batch_size), compiled - began - batch
+        batches = math.ceil(len(dataset) / (EVALUATION_BATCH * replicas))
+        return 1.3 * batch * batches, compiled - began - batch
 
     def save(self, path: Path) -> None:
-        """Write the averaged weights as a checkpoint, whole or not at all."""
+        """Write the averaged weights as a float32 checkpoint, whole or not at all."""
         part = path.with_name(f".part-{path.name}")  # Keras insists on the suffix .keras
-        with self.average.applied():
-            self.model.save(part)
-        os.replace(part, path)
+        try:
+            with self.average.applied():
+                self._plain_model().save(part)
+            os.replace(part, path)
+        finally:
+            with suppress(FileNotFoundError):
+                part.unlink()
+
+    def _plain_model(self) -> YOLOv3:
+        """The model itself; or its float32 twin on one device, which opens anywhere."""
+        plain = self.cluster.replicas == 1 and self.model.dtype_policy.name == "float32"
+        if plain:
+            return self.model
+        if self._clean is None:
+            policy = keras.config.dtype_policy()
+            keras.config.set_dtype_policy("float32")
+            self._clean = YOLOv3.from_config({**self.model.get_config(), "dtype": "float32"})
+            keras.config.set_dtype_policy(policy)
+        self._clean.metadata = self.model.metadata
+        self._clean.set_weights(self.model.get_weights())
+        return self._clean
 
     def variables(self) -> dict[str, tf.Variable]:
         """Every variable of the run by a unique name, for saving and resuming."""
@@ -133,5 +221,6 @@ class Trainer:
             "model": [v.value for v in self.model.variables],
             "optimizer": [v.value for v in self.optimizers.variables],
             "average": self.average.averages,
+            "precision": self.scale.variables,
         }
         return {f"{part}/{i}": v for part, found in parts.items() for i, v in enumerate(found)}

@@ -11,88 +11,38 @@ outside the data folder is looked at, whatever links and XML say.
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from utils.data.voc_xml import read_annotation
+from utils.data.formats.voc_xml import read_annotation
+from utils.data.labels import Entry, Layout, SplitList
+from utils.data.scan import Scan
+from utils.data.split_names import SPLIT_FOLDERS
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "photos", "pictures", "pics")
 XML_FOLDERS = ("annotations", "annotation", "annots", "anns", "labels", "label", "xmls", "xml")
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
-
-
 MAX_LIST_BYTES = 16 << 20  # a list of a million photos is smaller
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One photo with its XML; ``stem`` is unique in the layout."""
-
-    stem: str
-    image: Path
-    xml: Path
-
-
-@dataclass(frozen=True)
-class SplitList:
-    """The stems of one split, in the list's order, and what it names in vain."""
-
-    stems: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a data folder holds.
-
-    Attributes:
-        root: the folder, without links.
-        entries: the photos that have an XML, by stem, in sorted order.
-        lists: split lists by name; in a devkit with their year (``2007:train``) and, joined over
-            the years, without (``train``). Empty where the folder has none.
-        years: the folders of a devkit, without their "VOC"; empty elsewhere.
-        notes: one sentence for each thing left out.
-    """
-
-    root: Path
-    entries: Mapping[str, Entry]
-    lists: Mapping[str, SplitList]
-    years: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-
-    def name(self, path: Path) -> str:
-        """A path for messages, relative to the data folder."""
-        return path.relative_to(self.root).as_posix()
-
-
-def find_layout(data: str | Path) -> Layout:
-    """Look through a data folder.
+def find_layout(root: Path) -> Layout | None:
+    """Look through a data folder; None where it holds no XML.
 
     Raises:
-        UserError: no such folder, or none of its photos has a VOC XML.
+        UserError: there are XML files, but none belongs to a photo.
     """
-    root = _real_folder(Path(data))
-    scan = _Scan(root)
+    scan = Scan(root)
     years = _years(scan)
     parts = [_Part(scan, year, folder) for year, folder in sorted(years.items())]
+    if not any(part.xmls for part in parts):
+        return None
     if not any(part.pairs for part in parts):
-        raise UserError(_nothing_found(Path(data), scan, parts))
+        raise UserError(_no_pair(root, scan, parts))
 
     # A bare file stem where that is enough, else with its folders and its year.
     bare = Counter(key.rsplit("/", 1)[-1] for part in parts for key in part.pairs)
@@ -113,78 +63,18 @@ def find_layout(data: str | Path) -> Layout:
             before = lists.get(name, SplitList(()))
             lists[name] = SplitList(before.stems + found.stems, before.notes + found.notes)
     return Layout(
+        format="voc",
         root=root,
         entries=dict(sorted(entries.items())),
         lists=dict(sorted(lists.items())),
         years=tuple(part.year for part in parts if part.year),
+        unlabelled=tuple(image for part in parts for image in part.unlabelled),
+        orphans=tuple(scan.name(xml) for part in parts for xml in part.orphans),
         notes=tuple(scan.notes) + tuple(note for part in parts for note in part.notes),
     )
 
 
-def _real_folder(data: Path) -> Path:
-    try:
-        if not data.exists():
-            raise UserError(f"{data}: no such folder")
-        if not data.is_dir():
-            raise UserError(f"{data}: is not a folder; --data takes the folder of photos and XML")
-        return data.resolve(strict=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{data}: cannot be opened ({error})") from error
-
-
-class _Scan:
-    """Walks below one root without ever leaving it, and notes the links that would lead out."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.notes: list[str] = []
-
-    def folders(self, folder: Path) -> list[Path]:
-        return sorted(Path(e.path) for e in self._entries(folder) if e.is_dir())
-
-    def files(self, folder: Path, suffixes: tuple[str, ...], deep: bool = True) -> list[Path]:
-        """Files with one of the suffixes, sorted; below ``folder`` as well when ``deep``."""
-        found: list[Path] = []
-        pending = [folder]
-        while pending:
-            for entry in self._entries(pending.pop()):
-                if entry.is_dir():
-                    # Links are not descended into: what they show inside the root is met anyway.
-                    if deep and not entry.is_symlink():
-                        pending.append(Path(entry.path))
-                elif entry.name.lower().endswith(suffixes) and entry.is_file():
-                    found.append(Path(entry.path))
-        return sorted(found)
-
-    def _entries(self, folder: Path) -> Iterable[os.DirEntry[str]]:
-        """What a folder holds, without hidden things and without links that lead out."""
-        try:
-            with os.scandir(folder) as listing:
-                entries = [entry for entry in listing if not _hidden(entry.name)]
-        except OSError as error:
-            self._note(f"{self._name(folder)}: cannot be listed ({error.strerror})")
-            return []
-        return [entry for entry in entries if not entry.is_symlink() or self._inside(entry)]
-
-    def _inside(self, entry: os.DirEntry[str]) -> bool:
-        target = Path(os.path.realpath(entry.path))
-        if target == self.root or self.root in target.parents:
-            return True
-        self._note(
-            f"{self._name(Path(entry.path))}: a link that leads out of the data folder; "
-            "not followed, copy what it points to"
-        )
-        return False
-
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
-
-def _years(scan: _Scan) -> dict[str, Path]:
+def _years(scan: Scan) -> dict[str, Path]:
     """The year folders of a devkit by year; elsewhere the root itself under ""."""
 
     def is_voc(folder: Path) -> bool:
@@ -205,11 +95,13 @@ def _years(scan: _Scan) -> dict[str, Path]:
 class _Part:
     """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists."""
 
-    def __init__(self, scan: _Scan, year: str, folder: Path) -> None:
+    def __init__(self, scan: Scan, year: str, folder: Path) -> None:
         self.year = year
         self.folder = folder
         self.scan = scan
         self.notes: list[str] = []
+        self.unlabelled: list[Path] = []  # photos without an XML
+        self.orphans: list[Path] = []  # XML files without a photo
         self.pairs: dict[str, tuple[Path, Path]] = {}  # key → photo, XML
         self.stems: dict[str, str] = {}  # key → stem in the layout, filled by find_layout
         self.aliases: dict[str, str] = {}  # key of an XML → key of its photo, where they differ
@@ -245,7 +137,7 @@ class _Part:
             self._pair_by_filename(xml)
         for key, images in sorted(self._by_key.items()):
             if key not in self.pairs:
-                self.notes += [f"{self._name(image)}: no XML; left out" for image in images]
+                self.unlabelled += images
 
     def _alone(self, stem: str) -> list[Path]:
         """The one photo of that file stem, in whatever folder; none where there are several."""
@@ -281,9 +173,7 @@ class _Part:
         candidates = self._by_bare.get(PurePosixPath(name).stem, []) if name else []
         exact = [image for image in candidates if _nfc(image.name) == name]
         if not any(self._claim(image, xml) for image in exact or candidates):
-            self.notes.append(
-                f"{self._name(xml)}: its photo is missing or has another XML; left out"
-            )
+            self.orphans.append(xml)
 
     def _claim(self, image: Path, xml: Path) -> bool:
         """Pair the two unless the photo has its XML already: no photo counts twice."""
@@ -359,12 +249,7 @@ class _Part:
         return {name: SplitList(tuple(stems)) for name, stems in lists.items()}
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.scan.root).as_posix()
-
-
-def _hidden(name: str) -> bool:
-    """What file systems and archives leave behind: .DS_Store, ._photo.jpg, __MACOSX."""
-    return name.startswith(".") or name == "__MACOSX"
+        return self.scan.name(path)
 
 
 def _key(folders: Iterable[str], stem: str) -> str:
@@ -396,21 +281,14 @@ def _lines(path: Path) -> list[str] | None:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _nothing_found(data: Path, scan: _Scan, parts: list[_Part]) -> str:
+def _no_pair(root: Path, scan: Scan, parts: list[_Part]) -> str:
     images = sum(len(part.images) for part in parts)
     xmls = sum(len(part.xmls) for part in parts)
-    if images and xmls:
-        reason = f"none of its {images} photos belongs to one of its {xmls} XML files"
-    else:
-        others = Counter(
-            path.suffix.lower() for path in scan.files(scan.root, (".json", ".txt", ".csv"))
-        )
-        also = "".join(f", {count} {suffix}" for suffix, count in sorted(others.items()))
-        reason = f"no annotated photos ({images} photos, {xmls} XML files{also} found)"
-    details = [*scan.notes, *(note for part in parts for note in part.notes)]
+    orphans = [scan.name(xml) for part in parts for xml in part.orphans]
+    notes = [*scan.notes, *(note for part in parts for note in part.notes)]
+    notes += [f"{orphans[0]}: no photo of this name"] if orphans else []
     return (
-        f"{data}: {reason}. Understood are a VOC folder (Annotations/ and JPEGImages/), a "
-        "VOCdevkit with a VOC folder for each year, and photos with VOC XML side by side or in "
-        "folders such as images/ and annotations/."
-        + (f" First problem: {details[0]}" if details else "")
+        f"{root}: none of its {images} photos belongs to one of its {xmls} XML files. They belong "
+        "together when their names are the same but for the suffix, or when the XML names the "
+        f"photo. First problem: {notes[0]}"
     )

@@ -1,0 +1,167 @@
+"""Is --exact exact? Kill a run at random moments, resume it each time, and compare the weights.
+
+    python -m bench.exactness --kills 20
+
+trains on generated scenes: once in one go, once more in one go, and once killed (SIGKILL) at
+random moments, inside epochs too. All three must end with the same bits in every variable. With
+--speed it also measures what exactness costs.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.cli import MISSED, OK, option, parse, run
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results" / "exactness.jsonl"
+
+
+@dataclass(frozen=True)
+class ExactnessConfig:
+    """The options of this measurement."""
+
+    kills: int = option(20, help="random moments at which the run is killed", low=1)
+    epochs: int = option(6, help="epochs of the run", low=1)
+    photos: int = option(24, help="training photos", low=4)
+    seed: int = option(0, help="of the moments")
+    speed: bool = option(False, help="also measure the cost of --exact in speed")
+
+
+def main(argv: list[str]) -> int:
+    config = parse(ExactnessConfig, argv, __doc__.split("\n\n")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        draw_data(work / "data", config.photos)
+        command = [
+            sys.executable, str(ROOT / "train.py"), "--data", str(work / "data"), "--exact",
+            "--epochs", str(config.epochs), "--backbone", "efficientnet_lite0",
+            "--input-size", "64", "--batch-size", "4", "--save-every", "0", "--seed", "7",
+            "--augment", "mosaic=0.5", "mixup=0.3", "--stochastic-depth", "0.2",
+        ]  # fmt: skip
+        whole = uninterrupted(command, work / "whole")
+        again = uninterrupted(command, work / "again")
+        killed, times, within = killed_run(command, work / "killed", config.kills, config.seed)
+        result = {
+            "kills": times,
+            "kills_within_an_epoch": within,
+            "resumed_equals_whole": same(whole, killed),
+            "second_run_equals_first": same(whole, again),
+        }
+        if config.speed:
+            result["exact_over_ordinary_step_time"] = cost(work, work / "data")
+    print(json.dumps(result))
+    with open(RESULTS, "a") as file:
+        file.write(json.dumps({"date": time.strftime("%Y-%m-%d"), **result}) + "\n")
+    return OK if result["resumed_equals_whole"] and result["second_run_equals_first"] else MISSED
+
+
+def draw_data(folder: Path, photos: int) -> None:
+    """A small set of generated scenes."""
+    subprocess.run(
+        [sys.executable, "-m", "utils.data.synthetic", "--out", str(folder), "--train", str(photos),
+         "--val", "4", "--test", "2", "--seed", "11"],
+        check=True, cwd=ROOT, capture_output=True,
+    )  # fmt: skip
+
+
+def uninterrupted(command: list[str], out: Path) -> dict[str, np.ndarray]:
+    """Train in one go; returns every array of the final state."""
+    subprocess.run([*command, "--out", str(out)], check=True, cwd=ROOT, capture_output=True)
+    return final_arrays(out)
+
+
+def killed_run(
+    command: list[str], out: Path, kills: int, seed: int
+) -> tuple[dict[str, np.ndarray], int, int]:
+    """Train with SIGKILL at random moments.
+
+    A moment is a random time after the first save that follows a start, so that every life of the
+    process gets somewhere; the last life runs to the end.
+
+    Returns:
+        The final arrays, how often the run was killed, and how many kills fell inside an epoch.
+    """
+    rng = random.Random(seed)
+    state, within = out / "state" / "state.npz", 0
+    done = 0
+    while done < kills:
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        process = subprocess.Popen(
+            [*command, "--out", str(out), "--resume"], cwd=ROOT,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
+            time.sleep(0.01)
+        try:
+            process.wait(rng.uniform(0, 1.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            done += 1
+            within += in_epoch(state)
+            continue
+        break  # it came to its end
+    subprocess.run(
+        [*command, "--out", str(out), "--resume"], check=True, cwd=ROOT, capture_output=True
+    )
+    return final_arrays(out), done, within
+
+
+def in_epoch(state: Path) -> bool:
+    """Whether the state was saved in the middle of an epoch."""
+    with np.load(state) as archive:
+        return bool(json.loads(archive["facts"].tobytes())["history"]["losses"])
+
+
+def final_arrays(out: Path) -> dict[str, np.ndarray]:
+    """Every variable of a run and its losses, by name."""
+    with np.load(out / "state" / "state.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    facts = json.loads(arrays.pop("facts").tobytes())
+    rows = facts["history"]["rows"]
+    arrays["losses"] = np.array([row["loss"] for row in rows])
+    arrays["AP"] = np.array([row.get("AP", -2) for row in rows])
+    return arrays
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    """Whether all arrays are equal, bit for bit."""
+    return one.keys() == other.keys() and all(
+        one[name].tobytes() == other[name].tobytes() for name in one
+    )
+
+
+def cost(work: Path, data: Path) -> float:
+    """Step time with --exact over that without: the median of epochs of alternating runs."""
+    speeds: dict[str, list[float]] = {"exact": [], "ordinary": []}
+    for turn in range(3):
+        for kind in speeds:
+            out = work / f"{kind}{turn}"
+            extra = ["--exact"] if kind == "exact" else []
+            subprocess.run(
+                [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--epochs", "4",
+                 "--backbone", "efficientnet_lite0", "--input-size", "416", "--batch-size", "8",
+                 "--freeze-epochs", "1", "--out", str(out), *extra],
+                check=True, cwd=ROOT, capture_output=True,
+            )  # fmt: skip
+            with open(out / "metrics.csv") as file:
+                rows = list(csv.DictReader(file))
+            # The first epoch and the one after the thaw hold compilations.
+            speeds[kind] += [float(row["photos_per_second"]) for row in rows[2:]]
+    return round(statistics.median(speeds["ordinary"]) / statistics.median(speeds["exact"]), 3)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,108 @@
+"""A training step as tutorials write it, for comparison; nothing else uses it.
+
+Every layer learns, batch norm is live, dense targets for three grids are filled by loops in
+Python, the loss walks over the images of the batch with ``tf.while_loop`` to find what to ignore,
+and a functional Keras model is trained with ``train_on_batch`` and Adam. The loss is YOLOv3's:
+squared errors of boxes weighted by size, cross-entropy for objectness and classes.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nets.backbones import build_backbone
+from nets.yolo import STRIDES, build_head
+
+IGNORE_IOU = 0.5
+
+
+def build_model(backbone: str, classes: int, weights: str | None = "imagenet") -> keras.Model:
+    """Image → three raw maps, as one functional model."""
+    body = build_backbone(backbone, weights=weights)
+    head = build_head(body.output_shape, classes)
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, head(body(image)))
+
+
+def dense_targets(
+    boxes: list[np.ndarray],
+    class_ids: list[np.ndarray],
+    anchors: np.ndarray,
+    size: int,
+    classes: int,
+) -> list[np.ndarray]:
+    """Grids (B, S/s, S/s, 3, 5 + classes): each object at the best of nine anchors."""
+    grids = [
+        np.zeros((len(boxes), size // s, size // s, 3, 5 + classes), np.float32) for s in STRIDES
+    ]
+    for image, (image_boxes, ids) in enumerate(zip(boxes, class_ids, strict=True)):
+        for box, class_id in zip(image_boxes, ids, strict=True):
+            width, height = box[2] - box[0], box[3] - box[1]
+            if class_id < 0 or width <= 0 or height <= 0:
+                continue
+            best, best_iou = 0, -1.0
+            for number, (anchor_width, anchor_height) in enumerate(anchors):
+                inter = min(width, anchor_width) * min(height, anchor_height)
+                iou = inter / (width * height + anchor_width * anchor_height - inter)
+                if iou > best_iou:
+                    best, best_iou = number, iou
+            level, anchor = divmod(best, 3)
+            side = size // STRIDES[level]
+            x, y = (box[0] + box[2]) / 2 / size, (box[1] + box[3]) / 2 / size
+            column, row = min(int(x * side), side - 1), min(int(y * side), side - 1)
+            cell = grids[level][image, row, column, anchor]
+            cell[:4] = x, y, width / size, height / size
+            cell[4] = 1
+            cell[5 + int(class_id)] = 1
+    return grids
+
+
+def make_loss(anchors: np.ndarray, size: int, level: int):
+    """The loss of one level, for ``compile``."""
+    pairs = tf.constant(anchors[3 * level : 3 * level + 3], tf.float32)
+
+    def loss(y_true, y_pred):
+        shape = tf.shape(y_true)
+        side = tf.cast(shape[1], tf.float32)
+        raw = tf.reshape(y_pred, shape)
+        place = tf.stack(tf.meshgrid(tf.range(shape[2]), tf.range(shape[1])), -1)
+        cells = tf.cast(place, tf.float32)[None, :, :, None, :]
+        centres = (tf.sigmoid(raw[..., :2]) + cells) / side
+        sides = tf.exp(tf.clip_by_value(raw[..., 2:4], -9, 9)) * pairs / size
+        mask = y_true[..., 4:5]
+
+        ignore = tf.TensorArray(tf.float32, size=shape[0])
+
+        def body(image, ignore):
+            found = tf.boolean_mask(y_true[image, ..., :4], y_true[image, ..., 4] > 0)
+            overlap = _iou(centres[image], sides[image], found[:, :2], found[:, 2:])
+            best = tf.reduce_max(overlap, axis=-1)
+            return image + 1, ignore.write(image, tf.cast(best < IGNORE_IOU, tf.float32))
+
+        _, ignore = tf.while_loop(lambda image, _: image < shape[0], body, (0, ignore))
+        ignore = ignore.stack()[..., None]
+
+        offsets = y_true[..., :2] * side - cells
+        logs = tf.math.log(tf.maximum(y_true[..., 2:4] * size / pairs, 1e-9))
+        logs = tf.where(mask > 0, logs, 0.0)
+        scale = 2 - y_true[..., 2:3] * y_true[..., 3:4]
+        place_loss = mask * scale * tf.nn.sigmoid_cross_entropy_with_logits(offsets, raw[..., :2])
+        size_loss = mask * scale * 0.5 * tf.square(logs - raw[..., 2:4])
+        seen = tf.nn.sigmoid_cross_entropy_with_logits(mask, raw[..., 4:5])
+        seen = mask * seen + (1 - mask) * seen * ignore
+        named = mask * tf.nn.sigmoid_cross_entropy_with_logits(y_true[..., 5:], raw[..., 5:])
+        total = sum(tf.reduce_sum(part) for part in (place_loss, size_loss, seen, named))
+        return total / tf.maximum(tf.reduce_sum(mask), 1.0)
+
+    return loss
+
+
+def _iou(centres, sides, true_centres, true_sides):
+    """IoU of (H, W, 3, 2) centres and sides with (M, 2) ones → (H, W, 3, M)."""
+    low = tf.maximum((centres - sides / 2)[..., None, :], true_centres - true_sides / 2)
+    high = tf.minimum((centres + sides / 2)[..., None, :], true_centres + true_sides / 2)
+    inter = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
+    area = tf.reduce_prod(sides, axis=-1)[..., None]
+    return inter / (area + tf.reduce_prod(true_sides, axis=-1) - inter)

@@ -1,0 +1,90 @@
+"""Run by test_distribution.py: a few training steps on some devices, their result in a file.
+
+A process of its own: TensorFlow divides the processor into devices before it computes anything.
+
+    python -m tests.replicas OUT.npz [--devices 2] [--turns 1] [--norms live|synchronized|frozen]
+                             [--precision float32] [--steps 3]
+"""
+
+import argparse
+
+import numpy as np
+
+from utils.quiet import import_tensorflow
+
+import_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from nets.yolo import YOLOv3  # noqa: E402
+from utils.training.distribution import make_cluster  # noqa: E402
+from utils.training.freezing import synchronize_norms  # noqa: E402
+from utils.training.optimizers import Optimizers  # noqa: E402
+from utils.training.precision import set_precision  # noqa: E402
+from utils.training.step import StepConfig  # noqa: E402
+from utils.training.trainer import Trainer  # noqa: E402
+
+BATCH, SIZE = 4, 64
+
+
+def make_batch(seed: int = 0) -> list[np.ndarray]:
+    """Images with very different numbers of objects, so that shares of a batch differ."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3), np.uint8)
+    corners = rng.uniform(0, 40, (BATCH, 3, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(8, 24, (BATCH, 3, 2))], -1)
+    class_ids = np.array([[0, 1, 1], [-1, -1, -1], [0, -1, -1], [1, 0, -1]], np.int32)
+    return [images, boxes.astype(np.float32), class_ids]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out")
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--norms", default="frozen")
+    parser.add_argument("--precision", default="float32")
+    given = parser.parse_args()
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * given.devices
+    )
+    cluster = make_cluster("cpu")
+    assert cluster.replicas == given.devices
+    keras.utils.set_random_seed(0)
+    set_precision(given.precision)
+    with cluster.strategy.scope():
+        model = YOLOv3(
+            "efficientnet_lite0", ["a", "b"], input_size=SIZE, backbone_weights="imagenet",
+            backbone_options={"stochastic_depth": 0.5},
+        )  # fmt: skip
+    if given.norms == "synchronized":
+        synchronize_norms(model)
+    if given.norms == "frozen":
+        for layer in model.head.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+    trainer = Trainer(
+        model,
+        Optimizers("sgd", rate=1e-2, backbone_rate=1.0, decay=5e-4),
+        cluster,
+        StepConfig(BATCH, given.turns, seed=5),
+        precision=given.precision,
+        pretrained=True,
+        frozen_stages=5,
+    )
+    trainer.set_backbone_frozen(False)
+    losses = [
+        [float(x) for x in trainer.step(list(map(tf.constant, make_batch(i))), i + 1, 1.0)]
+        for i in range(given.steps)
+    ]
+    found = trainer._infer(make_batch()[0][:3])
+    arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
+    averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}
+    np.savez(given.out, losses=losses, boxes=found[0], scores=found[1], **arrays, **averages)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What a run chooses by itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.data.records import Dataset, Record
+from utils.training import automatic
+from utils.training.automatic import choose_batch_size, choose_epochs, choose_input_size
+
+
+def dataset(side, *, photo=(1000, 800), count=40):
+    """Photos with one square object of this many pixels each."""
+    records = tuple(
+        Record(
+            stem=str(i), image=Path(f"{i}.jpg"), width=photo[0], height=photo[1],
+            boxes=np.array([[10, 10, 10 + side, 10 + side]], np.float32),
+            class_ids=np.zeros(1, np.int32), difficult=np.zeros(1, bool),
+        )
+        for i in range(count)
+    )  # fmt: skip
+    return Dataset(records, ("thing",))
+
+
+def test_large_objects_need_few_pixels_and_small_ones_many():
+    sizes = [choose_input_size(dataset(side))[0] for side in (500, 90, 70, 50, 20)]
+    assert sizes[0] == 256
+    assert sizes[-1] == 640
+    assert sizes == sorted(sizes)
+
+
+def test_no_more_pixels_than_the_photos_have():
+    assert choose_input_size(dataset(8, photo=(320, 240)))[0] == 320
+
+
+def test_a_run_looks_at_enough_photos_and_not_for_ever():
+    assert choose_epochs(100)[0] == 200
+    assert choose_epochs(300)[0] == 100
+    assert choose_epochs(20_000)[0] == 40
+
+
+class FakeModel:
+    input_size = 416
+
+
+def test_few_photos_small_batches_and_never_more_than_fits(monkeypatch):
+    monkeypatch.setattr(automatic, "bytes_per_photo", lambda model: 100e6)
+    monkeypatch.setattr(automatic, "free_memory", lambda: 8e9)
+    assert choose_batch_size(100, FakeModel, 1, "CPU")[0] == 4
+    assert choose_batch_size(1000, FakeModel, 1, "CPU")[0] == 8
+    assert choose_batch_size(1000, FakeModel, 2, "GPU 0, GPU 1")[0] == 16
+    monkeypatch.setattr(automatic, "free_memory", lambda: 0.5e9)
+    size, why = choose_batch_size(1000, FakeModel, 1, "CPU")
+    assert size == 3
+    assert "fits" in why
+
+
+def test_free_memory_is_positive_and_within_the_machine():
+    import psutil
+
+    assert 0 < automatic.free_memory() <= psutil.virtual_memory().total
+    assert automatic.memory_used() > 1e6
+
+
+@pytest.mark.slow
+def test_the_estimate_of_memory_grows_with_the_picture():
+    from nets.yolo import YOLOv3
+
+    small = automatic.bytes_per_photo(YOLOv3("efficientnet_lite0", ["a"], input_size=128))
+    large = automatic.bytes_per_photo(YOLOv3("efficientnet_lite0", ["a"], input_size=256))
+    assert large == pytest.approx(4 * small, rel=0.05)

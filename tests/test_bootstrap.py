@@ -1,0 +1,117 @@
+"""Intervals and comparisons: that they hold the truth as often as they say, and their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_cases import CASES, generated
+
+from bench.evaluation import claims, coverage
+from utils.evaluation.analyse import analyse
+from utils.evaluation.bootstrap import HALVES, draw
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("images", "classes"), [(70, 3), (100, 8)])
+def test_intervals_hold_the_populations_value(images, classes):
+    result = coverage(images, classes, trials=100)
+    assert 0.90 <= result["held"]["AP50"] <= 0.99
+    assert 0.90 <= result["held"]["AP"] <= 0.99
+
+
+@pytest.mark.slow
+def test_equals_are_called_equal_and_a_difference_is_found():
+    assert claims(1.0, 1.0, 120, 100) <= 0.08
+    assert claims(1.0, 0.5, 120, 50) >= 0.9
+
+
+def test_draws():
+    draws = draw(31, 50, seed=4)
+    assert (draws.whole.sum(axis=0) == 31).all()
+    assert draws.half.shape == (31, HALVES)
+    assert (draws.half[:, ::2] + draws.half[:, 1::2] == 1).all()
+    assert set(draws.half.sum(axis=0)) == {15, 16}
+    np.testing.assert_array_equal(draw(31, 50, seed=4).whole, draws.whole)
+    assert (draw(31, 50, seed=5).whole != draws.whole).any()
+    assert draw(0, 10).whole.shape == (0, 10)
+
+
+def test_intervals_are_the_same_each_time_and_take_in_the_score():
+    case = generated(**CASES["one class"])
+    first, second = analyse(*case), analyse(*case)
+    assert first.overall == second.overall
+    for one in (*first.classes, first.overall):
+        for estimate in (one.ap, one.ap50):
+            assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+            assert estimate.high - estimate.low > 0.02
+    assert analyse(*case, seed=1).overall.ap != first.overall.ap
+
+
+def test_more_images_make_surer():
+    few, many = (
+        analyse(*generated(3, images=n, classes=1), resamples=300).overall.ap50 for n in (40, 640)
+    )
+    # Four times as narrow for sixteen times as many.
+    assert 2.5 < (few.high - few.low) / (many.high - many.low) < 6
+
+
+def test_without_resamples_there_are_no_intervals():
+    analysis = analyse(*generated(**CASES["five classes"]), resamples=0)
+    assert analysis.resamples == 0
+    assert all(c.ap.low is None and c.ap50.high is None for c in analysis.classes)
+
+
+def test_a_class_on_few_images_has_no_interval():
+    truth, results = generated(**CASES["80 classes"])
+    for one in analyse(truth, results, resamples=50).classes:
+        assert (one.ap.low is None) == (one.images < 5)
+
+
+def perfect(images):
+    truth, _ = generated(5, images=images, classes=1, difficult=0)
+    return truth, [
+        {"image_id": a["image_id"], "category_id": 0, "bbox": a["bbox"], "score": 0.5}
+        for a in truth["annotations"]
+    ]
+
+
+def test_a_perfect_score_on_few_images_is_no_certainty():
+    few, many = (analyse(*perfect(n), resamples=50).overall.ap50 for n in (12, 400))
+    assert few.value == many.value == few.high == 1
+    assert few.low < 0.8 < 0.98 < many.low < 1
+
+
+def test_compared_with_itself():
+    truth, results = generated(**CASES["five classes"])
+    compared = analyse(truth, results, resamples=50, other=("same", results)).comparison
+    for difference in (compared.ap, compared.ap50):
+        assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+        assert difference.more_than_luck is False
+    assert compared.classes["class 2"].value is None  # difficult objects only
+    assert compared.classes["class 2"].more_than_luck is None
+
+
+def test_compared_with_much_worse():
+    truth, results = generated(**CASES["one class"])
+    compared = analyse(truth, results, other=("half", results[::4])).comparison
+    assert compared.ap50.this > compared.ap50.other
+    assert compared.ap50.value == pytest.approx(compared.ap50.this - compared.ap50.other)
+    assert compared.ap50.low > 0
+    assert compared.ap50.more_than_luck is True
+    turned = analyse(truth, results[::4], other=("all", results)).comparison
+    assert turned.ap50.value == pytest.approx(-compared.ap50.value)
+    assert turned.ap50.high < 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_can_be_analysed(name):
+    truth, results = generated(**CASES[name])
+    analysis = analyse(truth, results, resamples=20, other=("other", results[1:]))
+    assert len(analysis.classes) == len(truth["categories"])
+    assert analysis.overall.detections == len(results)
+
+
+def test_nothing_at_all():
+    analysis = analyse({"images": [], "annotations": [], "categories": []}, [], resamples=10)
+    assert analysis.overall.ap.value is None
+    assert analysis.confusion.counts == [[0]]

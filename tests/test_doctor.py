@@ -1,0 +1,569 @@
+"""The doctor finds what is planted, keeps quiet where nothing is wrong, and mends what it can."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_dataset import CAT, DOG, Writer, bndbox, near, pixels, write_bad, write_clean, xml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from utils.cli import USAGE_ERROR, run
+from utils.data.doctor import check_dataset, fix_dataset
+from utils.data.doctor.__main__ import main
+from utils.data.doctor.checks.boxes import SAME, check_boxes, check_pairs
+from utils.data.doctor.checks.classes import _edits, check_classes, check_names, renames, twins
+from utils.data.doctor.checks.sizes import check_anchors, check_sizes, measure_sizes
+from utils.data.doctor.checks.splits import agreement
+from utils.data.doctor.examine import look_at
+from utils.data.doctor.findings import KINDS, SEVERITIES
+from utils.data.doctor.mend import mended
+from utils.data.doctor.photos import Folder, Photo, Pixels
+from utils.data.doctor.report import SHOWN
+from utils.data.labels import Annotation
+from utils.data.voc_writer import write_voc_annotation
+from utils.errors import UserError
+from utils.images import ImageSize, image_size, read_image
+from utils.overlap import iou
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    """A folder with every fault, what was planted, and the report on it."""
+    root = tmp_path_factory.mktemp("bad") / "data"
+    planted = write_bad(root)
+    return root, planted, check_dataset(root)
+
+
+def a_photo(stem="photo", *objects, size=(200, 150)) -> Photo:
+    """A photo with (name, x0, y0, x1, y1) objects, as the checks see it."""
+    boxes = np.array([item[1:] for item in objects], np.float32).reshape(-1, 4)
+    labels = Annotation(
+        where=f"{stem}.xml", filename="", size=size, names=tuple(item[0] for item in objects),
+        boxes=boxes, difficult=np.zeros(len(objects), bool), upright=False,
+        numbers=tuple(range(1, len(objects) + 1)), faults=(),
+    )  # fmt: skip
+    return Photo(
+        stem, Path(f"{stem}.jpg"), f"{stem}.jpg", None, f"{stem}.xml", labels, "",
+        Pixels(ImageSize(*size, 1)), boxes,
+    )  # fmt: skip
+
+
+def a_folder(*photos: Photo, **more) -> Folder:
+    return Folder("data", "voc", 416, photos, **more)
+
+
+def kinds(findings) -> list[str]:
+    return [finding.kind for finding in findings]
+
+
+# Planted faults
+
+
+def test_every_planted_fault_is_found_with_file_and_object_and_nothing_else(bad):
+    _, planted, report = bad
+    found = {(f.kind, f.where, f.number) for f in report.findings}
+    assert found == {(p.kind, p.where, p.number) for p in planted}
+    assert len({p.kind for p in planted}) >= 25
+
+
+def test_every_kind_is_tested(bad):
+    elsewhere = {"split-none", "class-imbalance", "objects-small", "anchors-poor", "folder"}
+    assert {p.kind for p in bad[1]} | elsewhere == KINDS.keys()
+
+
+def test_findings_say_what_training_does_and_come_worst_first(bad):
+    levels = [SEVERITIES.index(f.severity) for f in bad[2].findings]
+    assert levels == sorted(levels)
+    for kind in KINDS.values():
+        assert kind.severity in SEVERITIES
+        assert kind.consequence.endswith(".")
+        assert kind.advice.endswith(".") or kind.advice == ""
+        assert not kind.fix.endswith(".")
+
+
+def test_the_report_opens_with_the_answer(bad):
+    root, _, report = bad
+    levels = [f.severity for f in report.findings]
+    objects = sum(len(photo.boxes) for photo in report.folder.usable())
+    assert report.text().splitlines()[0] == (
+        f"{root}: {len(report.folder.photos)} photos, {objects} objects, 8 classes: "
+        f"{levels.count('error')} errors, {levels.count('warning')} warnings, "
+        f"{levels.count('note')} notes"
+    )
+
+
+def test_the_text_shows_a_few_of_each_kind_and_counts_the_rest(bad):
+    report = bad[2]
+    many = replace(report, findings=report.findings[:1] * 400)
+    text = many.text()
+    assert text.count("the file has no content") == SHOWN
+    assert f"… and {400 - SHOWN} more" in text
+
+
+def test_a_clean_dataset_has_no_findings(tmp_path):
+    write_clean(tmp_path)
+    report = check_dataset(tmp_path)
+    assert report.findings == ()
+    assert report.headline() == "36 photos, 72 objects, 2 classes: nothing to complain of"
+
+
+@pytest.mark.slow
+def test_generated_road_scenes_have_no_findings(tmp_path):
+    from utils.data.synthetic import write_dataset
+
+    write_dataset(tmp_path / "signs", train=130, val=40, test=20, seed=3, workers=1)
+    assert check_dataset(tmp_path / "signs").findings == ()
+
+
+def test_a_folder_without_lists_is_fine_and_says_so(tmp_path):
+    write_clean(tmp_path)
+    for path in (tmp_path / "ImageSets/Main").iterdir():
+        path.unlink()
+    assert kinds(check_dataset(tmp_path).findings) == ["split-none"]
+
+
+def test_a_link_out_of_the_folder_is_mentioned(tmp_path):
+    write_clean(tmp_path / "data")
+    Image.fromarray(pixels("elsewhere")).save(tmp_path / "elsewhere.jpg")
+    (tmp_path / "data/JPEGImages/link.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    assert "folder" in kinds(check_dataset(tmp_path / "data").findings)
+
+
+def test_only_the_photos_of_a_split_are_looked_at(bad):
+    report = check_dataset(bad[0], split="val")
+    assert set(kinds(report.findings)) == {"class-few"}  # nothing of the other lists
+    assert len(report.folder.photos) == 5
+    with pytest.raises(UserError, match="no split 'other'"):
+        check_dataset(bad[0], split="other")
+
+
+def test_boxes_of_turned_photos_are_those_that_training_uses(tmp_path):
+    from utils.data.datasets import load_split
+
+    writer = Writer(tmp_path)
+    for orientation in range(1, 9):
+        for size in ((200, 150), (150, 200)):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            stem = f"{orientation} {size[0]}"
+            writer.photo(f"{stem}.jpg", exif=exif)
+            writer.labels(stem, ("cat", 11, 21, 60, 90), size=size)
+    report = check_dataset(tmp_path)
+    records = {record.stem: record for record in load_split(tmp_path, "all").records}
+    for photo in report.folder.photos:
+        np.testing.assert_array_equal(photo.clipped(), records[photo.stem].boxes, photo.stem)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_no_damage_to_a_photo_stops_the_doctor(data):
+    form = data.draw(st.sampled_from(["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF"]))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels(form, (32, 24))).save(buffer, form)
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo"
+        path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+        found = look_at(path)
+        if not found.error:
+            read_image(path)
+            assert found.size == image_size(path)
+
+
+# Boxes
+
+
+inside = st.tuples(st.floats(0, 120), st.floats(0, 70), st.floats(20, 80), st.floats(20, 80)).map(
+    lambda b: ("cat", b[0], b[1], b[0] + b[2], b[1] + b[3])
+)
+
+
+@given(st.lists(inside, max_size=6))
+def test_ordinary_boxes_inside_the_photo_are_no_matter(objects):
+    assert list(check_boxes(a_folder(a_photo("a", *objects)))) == []
+
+
+@given(st.lists(inside, max_size=8), st.floats(0, 2), st.booleans())
+def test_pairs_are_those_that_overlap(objects, shift, other_class):
+    first = objects[:1]
+    moved = [(("dog" if other_class else "cat"), *(side + shift for side in o[1:])) for o in first]
+    photo = a_photo("a", *objects, *moved)
+    boxes, names = photo.clipped(), photo.annotation.names
+    expected = {
+        j + 1
+        for j in range(len(boxes))
+        for i in range(j)
+        if float(iou(boxes[i], boxes[j])) > (SAME if names[i] == names[j] else 0.9)
+    }
+    assert {finding.number for finding in check_pairs(a_folder(photo))} == expected
+
+
+@pytest.mark.parametrize(
+    ("box", "kind"),
+    [
+        ((0, 0, 200, 150), "box-whole-photo"),
+        ((-1, -1, 100, 100), None),  # counted from 0 instead of 1
+        ((-1.5, 0, 100, 100), "box-beyond"),
+        ((0, 0, 100, 151.5), "box-beyond"),
+        ((200, 0, 260, 100), "box-outside"),
+        ((-60, 0, 0, 100), "box-outside"),
+        ((0.1, 0.1, 0.9, 0.9), "box-normalised"),
+        ((50, 50, 51.4, 90), "box-tiny"),  # 2.9 pixels at 416
+        ((50, 50, 51.5, 79), None),  # 3.1 pixels
+        ((10, 50, 190, 59), "box-shape"),
+        ((10, 50, 189, 59), None),
+        ((20, 110, 110, 190), "box-swapped"),
+        ((20, 110, 110, 152), "box-beyond"),  # a little beyond is carelessness
+    ],
+)  # fmt: skip
+def test_where_a_box_lies(box, kind):
+    found = kinds(check_boxes(a_folder(a_photo("a", ("cat", *box)))))
+    assert found == ([kind] if kind else [])
+
+
+def test_a_box_that_is_wrong_in_many_ways_is_reported_once():
+    photo = a_photo("a", ("cat", -50, 20, 900, 21))
+    assert kinds(check_boxes(a_folder(photo))) == ["box-beyond"]
+
+
+# Classes
+
+
+def test_names_that_are_one_class():
+    found = {"stop": 90, "Stop": 2, "give way": 40, "give_way": 3, "bicycle": 50, "bycicle": 2}
+    assert {(rare, common) for rare, common, _ in twins(found)} == {
+        ("Stop", "stop"),
+        ("give_way", "give way"),
+        ("bycicle", "bicycle"),
+    }
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"speed 30": 90, "speed 50": 3},
+        {"woman": 50, "women": 40},  # too many for a slip of the pen
+        {"WBC": 370, "RBC": 4000},
+        {"left": 50, "right": 3},
+        {"car": 400, "cat": 3},
+    ],
+)
+def test_names_that_are_two_classes(found):
+    assert list(twins(found)) == []
+
+
+def test_only_unambiguous_names_are_renamed():
+    assert renames({"Cat": 3, "cat": 9, "CAT": 1, "dogs": 2, "dog": 9}) == {
+        "Cat": "cat",
+        "CAT": "cat",
+    }
+    assert renames({"Cat": 3, "cat": 3}) == {}
+    assert list(twins({"Cat": 3, "cat": 3}))  # but they are mentioned
+
+
+def test_a_misspelt_class_is_reported_once():
+    photos = [a_photo(f"{i}", ("cat", 10, 10, 60 + i, 60)) for i in range(25)]
+    folder = a_folder(*photos, a_photo("x", ("Cat", 10, 10, 50, 50)))
+    assert kinds(check_names(folder)) == ["class-twins"]
+    assert list(check_classes(folder)) == []
+
+
+def test_very_unequal_classes():
+    many = [a_photo(f"{i}", *[("car", 10, 10, 60, 60)] * 60) for i in range(25)]
+    few = [a_photo(f"b {i}", ("bus", 10, 10, 60, 60)) for i in range(25)]
+    assert kinds(check_classes(a_folder(*many, *few))) == ["class-imbalance"]
+
+
+words = st.text("abc", max_size=6)
+
+
+@given(words, words)
+def test_edits_agree_with_the_definition(first, second):
+    def slow(a, b):
+        if not a or not b:
+            return len(a) + len(b)
+        cost = min(
+            slow(a[:-1], b) + 1, slow(a, b[:-1]) + 1, slow(a[:-1], b[:-1]) + (a[-1] != b[-1])
+        )
+        if len(a) > 1 and len(b) > 1 and a[-1] == b[-2] and a[-2] == b[-1]:
+            cost = min(cost, slow(a[:-2], b[:-2]) + 1)
+        return cost
+
+    if len(first) + len(second) <= 9:
+        assert _edits(first, second) == slow(first, second)
+
+
+# Sizes
+
+
+def test_objects_below_a_cell_and_the_size_that_mends_it():
+    small = [("fly", x, 20, x + 24, 44) for x in range(0, 1200, 40)]  # 24 of 1280 pixels
+    (finding,) = check_sizes(a_folder(a_photo("a", *small, size=(1280, 720))))
+    assert finding.kind == "objects-small"
+    assert "30 of 30 objects (100%)" in finding.message
+    assert "--input-size 448 would leave 0.0%" in finding.message  # 24 × 448 / 1280 = 8.4
+
+
+def test_objects_that_no_anchor_fits():
+    # Sizes spread over all shapes, so that nine anchors cannot reach them all.
+    rng = np.random.default_rng(0)
+    sides = np.exp(rng.uniform(np.log(4), np.log(600), (200, 2)))
+    photos = [
+        a_photo(f"{i}", ("cat", 0, 0, *map(float, side)), size=(600, 600))
+        for i, side in enumerate(sides)
+    ]
+    sizes = measure_sizes(a_folder(*photos), 416)
+    assert sizes.recall < 0.9
+    assert kinds(check_anchors(sizes)) == ["anchors-poor"]
+
+
+def test_sizes_are_those_of_the_training_photos():
+    photos = [a_photo("a", ("cat", 0, 0, 50, 75)), a_photo("b", ("cat", 0, 0, 100, 100))]
+    folder = a_folder(*photos, lists={"train": ("a",), "val": ("b",)})
+    np.testing.assert_allclose(measure_sizes(folder, 400).objects, [[100, 150]])
+
+
+# Copies
+
+
+def test_copies_labelled_alike_agree():
+    one = a_photo("a", ("cat", 10, 10, 60, 60), ("cat", 100, 10, 150, 60))
+    other = a_photo("b", ("cat", 100, 10, 150, 60), ("cat", 10, 10, 60, 50))
+    assert agreement(one, other) == pytest.approx(0.8)
+    assert agreement(one, a_photo("c", ("cat", 10, 10, 60, 60))) == 0
+    assert agreement(a_photo("d"), a_photo("e")) == 1
+
+
+# Mending
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_cleaned_copy_has_none_of_the_mendable_faults(bad, tmp_path):
+    root, _, report = bad
+    before = tree(root)
+    fixed = fix_dataset(report, tmp_path / "clean")
+    assert tree(root) == before  # nothing is touched in place
+
+    again = check_dataset(tmp_path / "clean")
+    settled = {kind for kind, about in KINDS.items() if about.fix} - {"class-twins"}
+    assert not settled & set(kinds(again.findings))
+    assert fixed.photos == len(again.folder.photos)
+    assert fixed.objects == sum(len(photo.boxes) for photo in again.folder.photos)
+    names = again.folder.class_counts()
+    assert "Cat" not in names
+    assert "scotoer" in names  # perhaps a word; only a person can tell
+    assert "class 'Cat' renamed 'cat' (1 object)" in fixed.text()
+    assert f"{KINDS['class-twins'].title}: 2" in fixed.left  # dogs and scotoer
+
+
+def test_photos_are_copied_byte_for_byte_under_the_right_suffix(bad, tmp_path):
+    root, _, report = bad
+    fix_dataset(report, tmp_path / "clean")
+    before, after = tree(root / "JPEGImages"), tree(tmp_path / "clean/JPEGImages")
+    assert after.pop("misnamed.png") == before["misnamed.jpg"]
+    assert after.items() <= before.items()
+    assert len(after) > 100
+
+
+def test_what_was_sound_stays_as_it_was(tmp_path):
+    write_clean(tmp_path / "data")
+    report = check_dataset(tmp_path / "data")
+    fixed = fix_dataset(report, tmp_path / "copy")
+    assert fixed.done == []
+    assert fixed.left == []
+    again = check_dataset(tmp_path / "copy")
+    assert again.findings == ()
+    assert again.folder.lists == report.folder.lists
+    for one, other in zip(report.folder.photos, again.folder.photos, strict=True):
+        assert one.stem == other.stem
+        assert one.annotation.names == other.annotation.names
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_boxes_of_turned_photos_stay_where_they_were(bad, tmp_path):
+    fix_dataset(bad[2], tmp_path / "clean")
+    again = check_dataset(tmp_path / "clean")
+    before, after = (
+        next(photo for photo in report.folder.photos if photo.stem == "upside down")
+        for report in (bad[2], again)
+    )
+    assert before.unsure
+    assert not after.unsure
+    np.testing.assert_array_equal(before.boxes, after.boxes)
+
+
+def test_lists_of_the_copy_share_no_photo(bad, tmp_path):
+    fix_dataset(bad[2], tmp_path / "clean")
+    lists = check_dataset(tmp_path / "clean").folder.lists
+    assert not set(lists["train"]) & set(lists["test"])
+    assert "in two lists" in lists["test"]  # the score stays comparable
+    assert "copy across 2" in lists["test"]
+    assert "copy across 1" not in lists["train"]
+
+
+def test_a_copy_is_whole_or_absent(bad, tmp_path, monkeypatch):
+    import utils.data.doctor.fix as module
+
+    def fails(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(module, "write_voc_list", fails)
+    with pytest.raises(OSError, match="disk full"):
+        fix_dataset(bad[2], tmp_path / "clean")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_copy_goes_to_a_new_folder_outside(bad, tmp_path):
+    root, _, report = bad
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/file").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        fix_dataset(report, tmp_path / "used")
+    with pytest.raises(UserError, match="inside the dataset"):
+        fix_dataset(report, root / "clean")
+    assert (tmp_path / "used/file").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    assert fix_dataset(report, tmp_path / "empty").photos
+
+
+def test_photos_of_one_name_in_two_folders_both_stay(tmp_path):
+    for part in ("train", "val"):
+        for stem in ("a", "b"):
+            folder = tmp_path / "data" / part
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels(part + stem)).save(folder / f"{stem}.jpg")
+            (folder / f"{stem}.xml").write_text(xml(near(part + stem, CAT)))
+    fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    assert fixed.photos == 4
+    lists = check_dataset(tmp_path / "copy").folder.lists
+    assert lists == {"train": ("train_a", "train_b"), "val": ("val_a", "val_b")}
+
+
+def test_a_devkit_becomes_one_folder_with_joined_lists(tmp_path):
+    for year in ("2007", "2012"):
+        writer = Writer(tmp_path / "devkit" / f"VOC{year}")
+        for i, split in enumerate(("train", "val", "test")):
+            name = year + split
+            writer.photo(f"{i}.jpg", pixels(name), split=split)
+            writer.labels(f"{i}", near(name, CAT))
+        writer.lists["trainval"] = writer.lists["train"] + writer.lists["val"]
+        writer.write_lists()
+    report = check_dataset(tmp_path / "devkit")
+    assert set(kinds(report.findings)) == {"class-few"}
+    fix_dataset(report, tmp_path / "copy")
+    lists = check_dataset(tmp_path / "copy").folder.lists
+    assert lists["trainval"] == ("2007_0", "2007_1", "2012_0", "2012_1")
+    assert lists["test"] == ("2007_2", "2012_2")
+    some = check_dataset(tmp_path / "devkit", split="2007:trainval,2012:test")
+    assert [photo.stem for photo in some.folder.photos] == ["2007/0", "2007/1", "2012/2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        xml(CAT, filename="cats & dogs.jpg").encode(),
+        b"\n\xef\xbb\xbf <?xml version='1.0'?>" + xml(CAT).encode(),
+        xml(CAT).replace("cat", "chat à Noël").encode("cp1252"),
+        b"<?xml version='1.0' encoding='utf-8'?>" + xml(CAT, filename="é.jpg").encode("cp1252"),
+        b"<?xml version='1.0' encoding='no-such'?>" + xml(CAT).encode(),
+    ],
+)  # fmt: skip
+def test_plain_damage_is_mended(tmp_path, text):
+    (tmp_path / "a.xml").write_bytes(text)
+    labels = mended(tmp_path / "a.xml", "a.xml")
+    assert labels.names[0] in ("cat", "chat à Noël")
+    np.testing.assert_array_equal(labels.boxes, [[20, 30, 90, 100]])
+
+
+@given(st.binary(max_size=300))
+@settings(deadline=None)
+def test_other_damage_is_left_alone(data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.xml"
+        path.write_bytes(data)
+        assert mended(path, "a.xml") is None
+    half = xml(CAT, DOG).encode()
+    cut = data[:1] and half[: len(half) * data[0] // 256]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.xml"
+        path.write_bytes(cut)
+        assert mended(path, "a.xml") is None
+
+
+def test_entities_are_never_mended(tmp_path):
+    text = '<!DOCTYPE a [<!ENTITY b "cat">]>' + xml(f"<name>&b;</name>{bndbox(1, 1, 9, 9)}")
+    (tmp_path / "a.xml").write_text(text)
+    assert mended(tmp_path / "a.xml", "a.xml") is None
+
+
+# The command
+
+
+def test_the_command_reports_writes_the_page_and_the_copy(bad, tmp_path, capsys):
+    arguments = [str(bad[0]), "--out", str(tmp_path / "out"), "--fix", str(tmp_path / "copy")]
+    assert run(main, arguments) == 0
+    text = capsys.readouterr().out
+    assert "19 errors" in text
+    assert "Cleaned copy" in text
+    assert (tmp_path / "out/doctor.html").stat().st_size > 10_000
+    assert (tmp_path / "copy/ImageSets/Main/train.txt").is_file()
+
+
+def test_by_itself_the_page_goes_to_runs(tmp_path, monkeypatch, capsys):
+    write_clean(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    assert run(main, ["photos"]) == 0
+    assert Path("runs/doctor/photos/doctor.html").is_file()
+    assert "With pictures: runs/doctor/photos/doctor.html" in capsys.readouterr().out
+
+
+def test_unusable_input_is_an_error_in_a_sentence(tmp_path, capsys):
+    assert run(main, [str(tmp_path / "nowhere")]) == USAGE_ERROR
+    assert "no such folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run(main, [str(tmp_path / "empty")]) == USAGE_ERROR
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("")
+    write_clean(tmp_path / "data")
+    assert run(main, [str(tmp_path / "data"), "--fix", str(tmp_path / "full")]) == USAGE_ERROR
+    out, err = capsys.readouterr()
+    assert out == ""  # refused before the photos are read
+    assert "is not empty" in err
+
+
+def test_labels_without_any_object_can_be_checked(tmp_path):
+    writer = Writer(tmp_path)
+    writer.pair("a")
+    report = check_dataset(tmp_path)
+    assert report.sizes is None
+    assert report.headline().startswith("1 photo, 0 objects, 0 classes")
+    fixed = fix_dataset(report, tmp_path.parent / "nothing in it")
+    assert (fixed.photos, fixed.objects) == (1, 0)
+
+
+def test_a_fractional_box_survives_the_copy(tmp_path):
+    writer = Writer(tmp_path / "data")
+    writer.photo("a.jpg")
+    path = tmp_path / "data/Annotations/a.xml"
+    write_voc_annotation(path, "a.jpg", 200, 150, [[10.25, 20.5, 99.125, 80]], ["cat"], [True])
+    fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    (photo,) = check_dataset(tmp_path / "copy").folder.photos
+    np.testing.assert_array_equal(photo.boxes, [[10.25, 20.5, 99.125, 80]])
+    assert photo.annotation.difficult.tolist() == [True]

@@ -1,0 +1,158 @@
+"""``get_map.py`` on a detections file: every file it writes, and its exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from evaluation_cases import CASES, generated
+
+import get_map
+from utils.cli import run
+from utils.evaluation.analyse import analyse
+from utils.evaluation.metrics import evaluate, format_table
+from utils.evaluation.outputs import sentences, write_csv, write_summary
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six photos in VOC form with two objects each."""
+    from PIL import Image
+
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for n in range(6):
+        Image.new("RGB", (100, 80), (40 * n, 90, 10)).save(folder / f"p{n}.png")
+        objects = "".join(
+            f"<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{x}</xmin>"
+            f"<ymin>11</ymin><xmax>{x + 19}</xmax><ymax>30</ymax></bndbox></object>"
+            for name, x in (("cat", 6), ("dog", 51))
+        )
+        (folder / f"p{n}.xml").write_text(
+            f"<annotation><filename>p{n}.png</filename><size><width>100</width>"
+            f"<height>80</height><depth>3</depth></size>{objects}</annotation>"
+        )
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "ImageSets" / "Main" / "test.txt").write_text("".join(f"p{n}\n" for n in range(6)))
+    return folder
+
+
+def detections(path, names=("cat", "dog"), photos=6):
+    boxes = {"cat": [5, 10, 20, 20], "dog": [50, 10, 20, 20]}
+    path.write_text(json.dumps([
+        {"image_id": f"p{n}", "category": name, "bbox": boxes[name], "score": 0.9 - 0.01 * n}
+        for n in range(photos) for name in names
+    ]))  # fmt: skip
+    return path
+
+
+def command(*argv):
+    return run(get_map.main, [str(a) for a in argv])
+
+
+def test_files_and_statuses(data, tmp_path, capsys):
+    found = detections(tmp_path / "found.json", photos=5)
+    other = detections(tmp_path / "other.json", names=["cat"])
+    out = tmp_path / "out"
+    options = ["--detections", found, "--data", data, "--no-report"]
+    assert command(*options, "--out", out, "--compare", other, "--min-map50", 0.8) == 0
+    printed = capsys.readouterr().out
+    assert f"against {other}: AP50" in printed
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["classes"] == ["cat", "dog"]
+    for block, key in (("coco", "AP50"), ("voc2007", "mAP"), ("voc2010", "mAP")):
+        assert 0.8 < metrics[block][key] < 0.92
+    assert (metrics["images"], metrics["boxes"], metrics["split"]) == (6, 12, "test")
+    analysis = metrics["analysis"]
+    assert analysis["overall"]["ap50"]["value"] == pytest.approx(metrics["coco"]["AP50"])
+    assert analysis["overall"]["errors"]["missed"] == 2
+    assert analysis["comparison"]["ap50"]["value"] > 0.3
+    difference = analysis["comparison"]["ap50"]
+    assert difference["low"] < difference["value"] < difference["high"]
+    assert {p.name for p in out.iterdir()} == {
+        "metrics.json", "ground_truth.json", "detections.json", "classes.csv", "summary.md",
+    }  # fmt: skip
+    assert command(*options, "--out", out, "--min-map50", 0.95) == 1
+    assert "is below --min-map50 0.95" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--tune", "val"),
+        ("--tune-precision", "0.9"),
+        ("--weights", "x.keras"),
+        ("--compare", "nothing.json"),
+        ("--resamples", "-1"),
+    ],
+)
+def test_usage_errors(data, tmp_path, capsys, argv):
+    found = detections(tmp_path / "found.json")
+    assert command("--detections", found, "--data", data, "--out", tmp_path / "o", *argv) == 2
+    assert capsys.readouterr().err.startswith(("error:", "usage:"))
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_csv_holds_what_the_analysis_holds(name, tmp_path):
+    analysis = analyse(*generated(**CASES[name]), resamples=20)
+    write_csv(tmp_path / "classes.csv", analysis)
+    with (tmp_path / "classes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["class"] for r in rows] == [*(c.name for c in analysis.classes), "all"]
+    for row, one in zip(rows, [*analysis.classes, analysis.overall], strict=True):
+        assert None not in row
+        assert int(row["objects"]) == one.objects
+        for key, value in (
+            ("ap", one.ap.value), ("ap50_high", one.ap50.high), ("ap_iou_0.75", one.ap_by_iou[5]),
+            ("best_f1", one.best.f1), ("voc2010", one.voc2010),
+            ("ap_small", one.ap_by_size["small"]),
+        ):  # fmt: skip
+            assert (float(row[key]) if row[key] else None) == value
+
+
+def test_summary_and_sentences(tmp_path):
+    truth, results = generated(**CASES["five classes"])
+    truth["categories"][1]["name"] = "a|b <script> *x*"
+    analysis = analyse(truth, results, resamples=50, other=("other.json", results[::2]))
+    metrics = {**evaluate(truth, results), "weights": "my_best.keras", "split": "test"}
+    write_summary(tmp_path / "summary.md", metrics, analysis, ["2 photos were trained on"])
+    text = (tmp_path / "summary.md").read_text()
+    assert text.startswith("# my\\_best.keras on test\n\n> **Warning:** 2 photos were trained on")
+    assert "a\\|b \\<script\\> \\*x\\*" in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 5 + 1
+    assert all(line.replace("\\|", "").count("|") == 10 for line in table)
+    said = sentences(metrics, analysis)
+    assert said[0].startswith(f"AP50 {metrics['coco']['AP50']:.3f} (")
+    assert sum(s.startswith("against other.json") for s in said) == 2
+    table = format_table(metrics, analysis).splitlines()
+    assert f"{analysis.overall.ap50.low:.3f} – {analysis.overall.ap50.high:.3f}" in table[-3]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_analysis_is_plain_json(name):
+    truth, results = generated(**CASES[name])
+    analysis = asdict(analyse(truth, results, resamples=20, other=("x", results)))
+    assert json.loads(json.dumps(analysis, allow_nan=False)) == analysis
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_analysis_agrees_with_the_scores(name):
+    truth, results = generated(**CASES[name])
+    metrics, analysis = evaluate(truth, results), analyse(truth, results, resamples=0)
+    sizes = analysis.overall.ap_by_size
+    for key, value in (
+        ("AP", analysis.overall.ap.value), ("AP50", analysis.overall.ap50.value),
+        ("AP75", analysis.overall.ap_by_iou[5]), ("APs", sizes["small"]),
+        ("APm", sizes["medium"]), ("APl", sizes["large"]),
+    ):  # fmt: skip
+        assert (-1 if value is None else value) == pytest.approx(metrics["coco"][key], abs=1e-12)
+    for one in analysis.classes:
+        assert one.voc2007 == metrics["voc2007"]["AP"][one.name]
+        assert one.ap50.value == pytest.approx(metrics["coco_classes"]["AP50"][one.name])
+    counts = np.array(analysis.confusion.counts)
+    assert counts[:-1].sum() == metrics["boxes"]

@@ -1,0 +1,168 @@
+"""COCO's matching done at once against pycocotools doing it image by image."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+from evaluation_cases import CASES, generated
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from utils.evaluation import coco
+from utils.evaluation.matching import match
+from utils.evaluation.overlaps import overlaps
+from utils.evaluation.precision import average_precisions
+from utils.evaluation.tables import class_names, found_table, numbered_from_one, truth_table
+
+
+def by_pycocotools(truth, results):
+    with contextlib.redirect_stdout(io.StringIO()):
+        index, found = COCO(), COCO()
+        index.dataset = {**truth, "annotations": [dict(a) for a in truth["annotations"]]}
+        numbered = [
+            {**r, "id": i, "area": r["bbox"][2] * r["bbox"][3], "iscrowd": 0}
+            for i, r in enumerate(results, 1)
+        ]
+        found.dataset = {**truth, "annotations": numbered}
+        index.createIndex()
+        found.createIndex()
+        evaluation = COCOeval(index, found, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def matched(truth, results):
+    names = class_names(truth)
+    tables = numbered_from_one(truth, truth_table(truth), found_table(results))
+    return *tables, match(*tables, overlaps(*tables), len(names))
+
+
+def crowded(seed):
+    """Boxes of any size in floating point, jammed together, equal scores, image ids with gaps."""
+    rng = np.random.default_rng(seed)
+    truth, results = generated(seed, images=12, classes=3, objects=25, detections=160)
+    ids = {i: int(n) for i, n in enumerate(rng.permutation(500)[:12] + 3, 1)}
+    for item in [*truth["annotations"], *results]:
+        item["image_id"] = ids[item["image_id"]]
+        x, y, w, h = item["bbox"]
+        item["bbox"] = [x / 3 + rng.normal(0, 0.3), y / 3, w / 3.3, h / 3.7]
+        if "area" in item:
+            item["area"] = item["bbox"][2] * item["bbox"][3]
+    for image in truth["images"]:
+        image["id"] = ids[image["id"]]
+    return truth, results
+
+
+SETS = {name: generated(**case) for name, case in CASES.items()}
+SETS |= {f"crowded {seed}": crowded(seed) for seed in (21, 22, 23)}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_precision_equals_pycocotools(name):
+    truth, results = SETS[name]
+    evaluation = by_pycocotools(truth, results)
+    tables = matched(truth, results)
+    for group in range(4):  # all, small, medium, large
+        mine = average_precisions(*tables, group=group)[..., 0]  # (C, T)
+        theirs = evaluation.eval["precision"][:, :, :, group, 2]  # (T, R, C)
+        theirs = np.where(theirs < 0, np.nan, theirs).mean(axis=1).T
+        np.testing.assert_allclose(mine, theirs, atol=1e-12, err_msg=f"group {group}")
+    twelve = list(coco.score(truth, results).summary.values())
+    np.testing.assert_allclose(twelve, evaluation.stats, atol=1e-12)
+
+
+def test_the_crowded_sets_try_the_rules():
+    truth, results = SETS["crowded 21"]
+    _, found, matching = matched(truth, results)
+    assert matching.outcome.min() == -1
+    assert matching.outcome.max() == 1
+    assert len(np.unique(found.scores)) < len(found)
+    assert 0.02 < coco.score(truth, results).summary["AP50"] < 0.9
+
+
+def test_best_hundred_of_an_image_and_class_count():
+    truth, results = SETS["more than 100 detections an image"]
+    _, found, matching = matched(truth, results)
+    counts = np.unique(
+        np.stack([found.image_ids, found.class_ids])[:, matching.order], axis=1, return_counts=True
+    )[1]
+    assert counts.max() == 100 < len(results) / 12
+
+
+def test_weights_are_images_that_occur_several_times():
+    truth, results = generated(**CASES["five classes"])
+    rng = np.random.default_rng(3)
+    weights = rng.multinomial(60, np.full(60, 1 / 60), size=3).T.astype(np.float64)
+    tables = matched(truth, results)
+    mine = average_precisions(*tables, weights)
+    for column in range(3):
+        images = np.repeat(np.arange(1, 61), weights[:, column].astype(int)).tolist()
+        drawn = {**truth, "images": [{**truth["images"][0], "id": n} for n in range(1, 61)]}
+        drawn["annotations"] = [
+            {**a, "image_id": n}
+            for n, image in enumerate(images, 1)
+            for a in truth["annotations"]
+            if a["image_id"] == image
+        ]
+        for n, annotation in enumerate(drawn["annotations"], 1):
+            annotation["id"] = n
+        found = [
+            {**r, "image_id": n}
+            for n, image in enumerate(images, 1)
+            for r in results
+            if r["image_id"] == image
+        ]
+        # Equal scores are ordered by image, and the images have other numbers now: a hair apart.
+        theirs = by_pycocotools(drawn, found).eval["precision"][:, :, :, 0, 2]
+        theirs = np.where(theirs < 0, np.nan, theirs).mean(axis=1).T
+        np.testing.assert_allclose(mine[..., column], theirs, atol=0.02)
+        distinct = [{**r, "score": r["score"] + 1e-7 * i} for i, r in enumerate(results)]
+        found = [
+            {**r, "image_id": n}
+            for n, image in enumerate(images, 1)
+            for r in distinct
+            if r["image_id"] == image
+        ]
+        again = average_precisions(*matched(truth, distinct), weights)
+        theirs = by_pycocotools(drawn, found).eval["precision"][:, :, :, 0, 2]
+        theirs = np.where(theirs < 0, np.nan, theirs).mean(axis=1).T
+        np.testing.assert_allclose(again[..., column], theirs, atol=1e-12)
+
+
+def test_single_precision_is_close_enough_for_resamples():
+    truth, results = generated(**CASES["80 classes"])
+    tables = matched(truth, results)
+    weights = np.random.default_rng(0).integers(0, 3, (60, 20))
+    exact = average_precisions(*tables, weights.astype(np.float64))
+    quick = average_precisions(*tables, weights.astype(np.float32))
+    # COCO's 0.07 and 7/100 are different floats: there single precision counts one recall more.
+    np.testing.assert_allclose(quick, exact, atol=0.011)
+    assert np.nanmean(np.abs(quick - exact)) < 5e-4
+
+
+def test_aspect_groups():
+    def box(image, w, h):
+        return {"image_id": image, "category_id": 0, "bbox": [10.0, 10.0, w, h], "iscrowd": 0}
+
+    shapes = [(20.0, 60.0), (50.0, 50.0), (90.0, 30.0)]  # tall, square, wide
+    truth = {
+        "images": [
+            {"id": i, "file_name": f"{i}.jpg", "stem": str(i), "width": 200, "height": 200}
+            for i in (1, 2, 3)
+        ],
+        "annotations": [
+            {**box(i, w, h), "id": i, "area": w * h} for i, (w, h) in enumerate(shapes, 1)
+        ],
+        "categories": [{"id": 0, "name": "thing"}],
+    }
+    # The square one is missed; a tall detection on nothing outranks everything.
+    results = [{**box(i, *shapes[i - 1]), "score": 0.5} for i in (1, 3)]
+    results.append({**box(2, 5.0, 40.0), "bbox": [150.0, 100.0, 5.0, 40.0], "score": 0.9})
+    tables = matched(truth, results)
+    tall, square, wide = (average_precisions(*tables, group=g)[0, 0, 0] for g in (4, 5, 6))
+    assert (tall, square, wide) == (0.5, 0.0, 1.0)

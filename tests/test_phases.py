@@ -1,0 +1,48 @@
+"""Phases of a run: what grows, and what is off at the end."""
+
+import pytest
+
+from utils.data.augment import AUGMENTATIONS, AugmentConfig
+from utils.training.phases import CLOSING_SHARE, phase_at, plan_phases
+
+
+def test_an_ordinary_run_is_one_phase():
+    full = AUGMENTATIONS["full"]
+    (only,) = plan_phases(416, full, multi_scale=False, progressive=False)
+    assert (only.begins, only.sizes, only.augment, only.drop_strength) == (0.0, (416,), full, 1.0)
+
+
+def test_mosaic_and_mixup_are_off_at_the_end():
+    augment = AugmentConfig(mosaic=0.5, mixup=0.2)
+    phases = plan_phases(416, augment, multi_scale=False, progressive=False)
+    assert phase_at(phases, 0.0).augment == augment
+    assert phase_at(phases, 0.84).augment == augment
+    calm = phase_at(phases, 1 - CLOSING_SHARE).augment
+    assert (calm.mosaic, calm.mixup) == (0, 0)
+    assert (calm.scale, calm.hue) == (augment.scale, augment.hue)
+
+
+def test_multi_scale_spans_three_to_five_quarters():
+    (only,) = plan_phases(416, AugmentConfig(), multi_scale=True, progressive=False)
+    assert only.sizes == (320, 352, 384, 416, 448, 480, 512)
+
+
+def test_a_progressive_run_grows_in_size_strength_and_dropping():
+    augment = AugmentConfig(mosaic=0.4)
+    phases = plan_phases(416, augment, multi_scale=False, progressive=True)
+    assert [p.begins for p in phases] == pytest.approx([0, 0.25, 0.5, 0.75, 0.85])
+    assert [p.sizes for p in phases] == [(256,), (320,), (352,), (416,), (416,)]
+    strengths = [p.drop_strength for p in phases]
+    assert strengths == sorted(strengths)
+    assert strengths[-1] == 1
+    assert [p.augment.mosaic for p in phases][:4] == pytest.approx([0.4 * s for s in strengths[:4]])
+    assert phases[3].augment == augment
+    assert phases[4].augment.mosaic == 0
+    assert all(size % 32 == 0 for p in phases for size in p.sizes)
+
+
+def test_each_moment_has_the_latest_phase_that_has_begun():
+    phases = plan_phases(64, AugmentConfig(), multi_scale=False, progressive=True)
+    assert [phases.index(phase_at(phases, p)) for p in (0, 0.249, 0.25, 0.74, 0.75, 1)] == [
+        0, 0, 1, 2, 3, 3,
+    ]  # fmt: skip

@@ -1,0 +1,131 @@
+"""The cache of decoded photos: the same pixels, within its budget, never out of date."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils.data.augment import AUGMENTATIONS, AugmentConfig
+from utils.data.photo_cache import (
+    DiskCache,
+    MemoryCache,
+    cache_folder,
+    free_memory,
+    needed_bytes,
+    photo_reader,
+)
+from utils.data.records import Dataset, Record
+from utils.errors import UserError
+from utils.images import read_image
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "照片.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).resize((600, 400)).save(path)
+    return path
+
+
+def dataset_of(path, count):
+    boxes, ids = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    records = [Record(str(i), path, 600, 400, boxes, ids, ids > 0) for i in range(count)]
+    return Dataset(tuple(records), ("one",))
+
+
+@pytest.mark.parametrize("make", [lambda f: MemoryCache(10**7), lambda f: DiskCache(f, 10**7)])
+def test_kept_pixels_are_the_photos_and_the_photo_is_not_read_again(tmp_path, photo, make):
+    cache = make(tmp_path / "cache")
+    expected = {reduce: read_image(photo, reduce=reduce) for reduce in (1, 2, 8)}
+    for reduce, pixels in expected.items():
+        np.testing.assert_array_equal(cache(photo, reduce=reduce), pixels)
+    assert cache.used == sum(pixels.nbytes for pixels in expected.values())
+    facts = photo.stat()
+    photo.write_bytes(b"x" * facts.st_size)  # seen only by who reads it
+    os.utime(photo, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    for reduce, pixels in expected.items():
+        np.testing.assert_array_equal(cache(photo, reduce=reduce), pixels)
+
+
+def test_a_changed_photo_is_read_again_from_the_disk_cache(tmp_path, photo):
+    cache = DiskCache(tmp_path / "cache", 10**7)
+    cache(photo, reduce=2)
+    Image.new("RGB", (50, 30), (200, 0, 0)).save(photo)
+    np.testing.assert_array_equal(cache(photo, reduce=2), read_image(photo, reduce=2))
+
+
+def test_the_budget_holds(tmp_path, photo):
+    for cache in (MemoryCache(600_000), DiskCache(tmp_path / "cache", 600_000)):
+        for reduce in (2, 1, 4):  # 180,000, 720,000 and 45,000 bytes
+            assert cache(photo, reduce=reduce).shape[0] == 400 // reduce
+        assert cache.used == 225_000
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(tmp_path, photo):
+    cache = DiskCache(tmp_path / "cache", 10**7)
+    expected = cache(photo, reduce=2)
+    (kept,) = (tmp_path / "cache").rglob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:1000])
+    np.testing.assert_array_equal(cache(photo, reduce=2), expected)
+    np.testing.assert_array_equal(np.load(kept), expected)
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, photo):
+    (tmp_path / "cache").write_text("a file, no folder")
+    cache = DiskCache(tmp_path / "cache", 10**7)
+    for _ in range(2):
+        np.testing.assert_array_equal(cache(photo, reduce=2), read_image(photo, reduce=2))
+
+
+def test_what_is_wrong_with_a_photo_is_said_as_without_a_cache(tmp_path):
+    for cache in (MemoryCache(10**7), DiskCache(tmp_path / "cache", 10**7)):
+        with pytest.raises(UserError, match=r"gone\.jpg: no such file"):
+            cache(tmp_path / "gone.jpg", reduce=1)
+
+
+def test_auto_takes_memory_then_the_disk(tmp_path, photo):
+    dataset, full = dataset_of(photo, 100), AUGMENTATIONS["full"]
+    options = {"folder": tmp_path / "cache"}
+    reader, note = photo_reader("auto", dataset, [416], full, memory=10**10, **options)
+    assert isinstance(reader, MemoryCache)
+    assert "in memory" in note
+    reader, note = photo_reader("auto", dataset, [416], full, memory=10**8, **options)
+    assert isinstance(reader, DiskCache)
+    assert str(tmp_path / "cache") in note
+    huge = dataset_of(photo, 100_000_000 // 1000)
+    many = Dataset(huge.records * 1000, huge.classes)
+    reader, note = photo_reader("auto", many, [416], full, memory=0, **options)
+    assert reader is read_image
+    assert "every time" in note
+
+
+def test_what_is_asked_for_is_taken_within_its_budget(tmp_path, photo):
+    dataset, full = dataset_of(photo, 100), AUGMENTATIONS["full"]
+    reader, note = photo_reader("memory", dataset, [416], full, memory=10**8)
+    assert isinstance(reader, MemoryCache)
+    assert reader.budget == 25_000_000
+    assert "25 MB of about" in note
+    assert isinstance(
+        photo_reader("disk", dataset, [416], full, folder=tmp_path / "cache")[0], DiskCache
+    )
+    assert photo_reader("off", dataset, [416], full)[0] is read_image
+    with pytest.raises(UserError, match="'ram' is not one of auto, memory, disk, off"):
+        photo_reader("ram", dataset, [416], full)
+
+
+def test_the_estimate_counts_every_reduction_that_will_be_read(photo):
+    dataset = dataset_of(photo, 2000)
+    one = {k: 3 * (600 // k) * (400 // k) for k in (1, 2, 4)}
+    still = AugmentConfig(scale=(1.0, 1.0), aspect=0)
+    assert needed_bytes(dataset, [300], still) == 2000 * one[2]
+    assert needed_bytes(dataset, [300], AugmentConfig(scale=(0.5, 1.0), aspect=0)) == 2000 * (
+        one[2] + one[4]
+    )
+    assert needed_bytes(dataset, [150, 416], still) == 2000 * sum(one.values())
+
+
+def test_places_and_free_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "efficient-yolo3" / "photos"
+    assert 10**7 < free_memory() < 10**14

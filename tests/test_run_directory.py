@@ -1,0 +1,100 @@
+"""The run directory: one process at a time, a full disk, bad batches."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.errors import UserError
+from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
+from utils.training.signals import StopRequest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_second_process_is_refused_and_a_dead_one_holds_nothing(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c",
+         "import sys, time; from pathlib import Path\n"
+         "from utils.training.run_directory import RunDirectory\n"
+         f"d = RunDirectory.open(Path({str(tmp_path / 'run')!r}), resume=True)\n"
+         "print('ready', flush=True); time.sleep(60)"],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert holder.stdout.readline().strip() == "ready"
+    with pytest.raises(UserError, match="another process is training there"):
+        RunDirectory.open(tmp_path / "run", resume=True)
+    holder.kill()
+    holder.wait()
+    RunDirectory.open(tmp_path / "run", resume=True).close()
+
+
+def test_a_folder_with_files_needs_resume(tmp_path):
+    RunDirectory.open(tmp_path, resume=False).close()
+    RunDirectory.open(tmp_path, resume=False).close()  # its own lock is no content
+    (tmp_path / "best.keras").write_text("x")
+    with pytest.raises(UserError, match="not empty"):
+        RunDirectory.open(tmp_path, resume=False)
+    with pytest.raises(UserError, match="is a file"):
+        RunDirectory.open(tmp_path / "best.keras", resume=True)
+
+
+def test_a_full_disk_is_said_and_outlasted(tmp_path, capsys):
+    directory = RunDirectory.open(tmp_path, resume=False)
+
+    def write(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    directory.save("last.keras", write)
+    assert "No space left on device" in capsys.readouterr().err
+    with pytest.raises(PermissionError), directory.outlasting_a_full_disk():
+        raise PermissionError(errno.EACCES, "no")
+
+
+def test_a_full_disk_does_not_stop_the_log(tmp_path, capsys, monkeypatch):
+    directory = RunDirectory.open(tmp_path, resume=False)
+    if not Path("/dev/full").exists():
+        pytest.skip("the system has no /dev/full")
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    directory.log("epoch 1")
+    captured = capsys.readouterr()
+    assert "epoch 1" in captured.out
+    assert "No space left" in captured.err
+
+
+def test_bad_batches_are_kept_and_not_too_many(tmp_path):
+    directory = RunDirectory.open(tmp_path, resume=False)
+    batch = [np.ones((2, 4, 4, 3), np.uint8), np.ones((2, 1, 4)), np.zeros((2, 1))]
+    kept = [directory.keep_bad_batch(step, batch) for step in range(MAX_BAD_BATCHES + 2)]
+    assert sum(path is not None for path in kept) == MAX_BAD_BATCHES
+    with np.load(kept[0]) as archive:
+        assert set(archive.files) == {"images", "boxes", "class_ids"}
+
+
+def test_other_hosts_write_nothing(tmp_path, capsys):
+    directory = RunDirectory.open(tmp_path / "run", resume=False, writes=False)
+    directory.log("hello")
+    directory.write_config({"a": 1})
+    directory.write_metrics([{"epoch": 1}])
+    directory.write_events({"epoch": 1})
+    directory.save("x", lambda path: path.write_text("x"))
+    assert directory.keep_bad_batch(1, []) is None
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_first_signal_asks_and_the_second_interrupts():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,224 @@
+"""Where a photo lies in a network input, its pixels brought there, and its boxes with them.
+
+``Placement`` is an affine map from pixels of the photo to pixels of its room, a rectangle of the
+network input. ``render`` fills the room and returns the map as it came out: unturned photos are
+laid on whole pixels, which moves the map by less than one, and boxes must follow what was drawn.
+
+Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``, as in the project's boxes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from utils.data.augment.draw import PhotoDraw
+from utils.letterbox import PAD_VALUE, Letterbox
+
+IGNORED = -1  # class id of an object that is neither trained on nor punished
+
+# Bilinear interpolation looks at two pixels a side. Down to 1/1.6 it keeps out most of what would
+# alias; below that, down to 1/2, the finest detail is smoothed away first, which comes as near to
+# the mean over the area at a third of the time. Photos are decoded at no more than twice the size
+# that is needed, so larger steps are rare.
+_LINEAR_TO, _SMOOTHED_TO = 1.6, 2.0
+_SMOOTHING = 0.5  # standard deviation in pixels of the photo
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A photo's place in its room.
+
+    Attributes:
+        matrix: float64 (2, 3): ``x, y, 1`` in the photo → ``x, y`` in the room.
+        width, height: of the whole photo in pixels of the room, before it is turned.
+    """
+
+    matrix: np.ndarray
+    width: int
+    height: int
+
+    @property
+    def turned(self) -> bool:
+        return bool(self.matrix[0, 1] or self.matrix[1, 0])
+
+
+def place(
+    photo: tuple[int, int], room: tuple[int, int], size: int, draw: PhotoDraw, zoom: float = 1.0
+) -> Placement:
+    """Place a photo as the draw says.
+
+    Args:
+        photo: its (width, height).
+        room: (width, height) of the rectangle that it is drawn into.
+        size: side of the network input; a scale of 1 is the letterbox in that.
+        draw: scale, aspect, place, mirroring, angle.
+        zoom: a further factor on the scale.
+    """
+    fitted = Letterbox(*photo, size, size)
+    scale = draw.scale * zoom
+    width = max(1, round(fitted.inner_width * scale * draw.aspect**0.5))
+    height = max(1, round(fitted.inner_height * scale / draw.aspect**0.5))
+    left = round(draw.place_x * (room[0] - width))
+    top = round(draw.place_y * (room[1] - height))
+    matrix = np.array([[width / photo[0], 0, left], [0, height / photo[1], top]], np.float64)
+    if draw.mirror:
+        matrix[0] = [-matrix[0, 0], 0, room[0] - left]
+    if draw.flip:
+        matrix[1] = [0, -matrix[1, 1], room[1] - top]
+    if draw.angle:  # about the middle of the room, so that what was seen stays in sight
+        cos, sin = np.cos(np.deg2rad(draw.angle)), np.sin(np.deg2rad(draw.angle))
+        middle = np.array(room) / 2
+        matrix[:, 2] -= middle
+        matrix = np.array([[cos, -sin], [sin, cos]]) @ matrix
+        matrix[:, 2] += middle
+    return Placement(matrix, width, height)
+
+
+def render(pixels: np.ndarray, reduce: int, placement: Placement, room: np.ndarray) -> np.ndarray:
+    """Draw a photo into its room.
+
+    Args:
+        pixels: uint8 (h, w, 3), the photo as ``utils.images.read_image`` gives it with ``reduce``.
+        reduce: how many pixels of the photo, a side, one of these covers.
+        placement: where it goes.
+        room: uint8 (H, W, 3), a grey part of the network input; written to.
+
+    Returns:
+        float64 (2, 3), the map from the photo to the room that was drawn.
+    """
+    if placement.turned:
+        return _warp(pixels, reduce, placement, room)
+    matrix = placement.matrix
+    across = _Axis.fit(matrix[0, 0] * reduce, matrix[0, 2], pixels.shape[1], room.shape[1])
+    down = _Axis.fit(matrix[1, 1] * reduce, matrix[1, 2], pixels.shape[0], room.shape[0])
+    if across.seen and down.seen:
+        part = pixels[down.first : down.last, across.first : across.last]
+        part = _resample(part, across.end - across.start, down.end - down.start)
+        part = part[
+            max(0, -down.start) : room.shape[0] - down.start,
+            max(0, -across.start) : room.shape[1] - across.start,
+        ]
+        if across.mirrored or down.mirrored:
+            part = cv2.flip(part, -1 if across.mirrored and down.mirrored else int(across.mirrored))
+        (x, y), (height, width) = (across.corner, down.corner), part.shape[:2]
+        room[y : y + height, x : x + width] = part
+    return np.array(
+        [[across.scale / reduce, 0, across.offset], [0, down.scale / reduce, down.offset]]
+    )
+
+
+def move_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(N, 4) boxes in the photo → float64 (N, 4) in the room.
+
+    An unturned box is moved exactly. Of a turned object only its box is known; the box around the
+    turned corners would grow by up to two fifths, though few objects reach into the corners of
+    their boxes. Here the object is taken for the ellipse that touches the four sides of its box,
+    and the result is the box around the turned ellipse: a circle keeps its size. With semi-axes a,
+    b and the linear part ((p, q), (r, s)) of the map, that box reaches √(p²a² + q²b²) to each side
+    of its centre and √(r²a² + s²b²) up and down.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    linear = matrix[:, :2].T
+    centre = (boxes[:, :2] + boxes[:, 2:]) @ (linear / 2) + matrix[:, 2]
+    half = np.sqrt((boxes[:, 2:] - boxes[:, :2]) ** 2 @ (linear / 2) ** 2)
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def clip_boxes(
+    boxes: np.ndarray, class_ids: np.ndarray, room: tuple[int, int], min_visible: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut boxes at the border of their room.
+
+    Returns:
+        float32 (M, 4) boxes that are still in sight, and int32 (M,) class ids, ``IGNORED`` where
+        less than ``min_visible`` of the area is left or a side is shorter than a pixel.
+    """
+    clipped = np.minimum(np.maximum(boxes, 0), [*room, *room]).astype(np.float32)
+    full, sides = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
+    shorter = sides.min(axis=1, initial=np.inf)
+    too_little = sides[:, 0] * sides[:, 1] < min_visible * full[:, 0] * full[:, 1]
+    # An object smaller than a pixel cannot be learnt and would only pull sizes towards zero.
+    class_ids = np.where(too_little | (shorter < 1), np.int32(IGNORED), class_ids)
+    in_sight = shorter > 0
+    return clipped[in_sight], class_ids.astype(np.int32, copy=False)[in_sight]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of an unturned photo, cut to what is seen and laid on whole pixels.
+
+    Pixels ``first`` to ``last`` of the photo are resized to ``start`` to ``end`` of the room,
+    counted from its right or bottom if the photo is mirrored.
+
+    Attributes:
+        scale, offset: the map from pixels of the photo to pixels of the room.
+        corner: where the part that is seen begins in the room.
+    """
+
+    first: int
+    last: int
+    start: int
+    end: int
+    scale: float
+    offset: float
+    corner: int
+    mirrored: bool
+
+    @property
+    def seen(self) -> bool:
+        return self.last > self.first
+
+    @classmethod
+    def fit(cls, scale: float, offset: float, pixels: int, extent: int) -> _Axis:
+        mirrored = bool(scale < 0)
+        if mirrored:
+            scale, offset = -scale, extent - offset
+        first = max(0, int(np.floor(-offset / scale)))
+        last = min(pixels, int(np.ceil((extent - offset) / scale)))
+        start, end = 0, 0
+        if last > first:
+            start = round(offset + first * scale)
+            end = max(start + 1, round(offset + last * scale))
+            scale = (end - start) / (last - first)
+            offset = start - first * scale
+        corner = extent - min(end, extent) if mirrored else max(start, 0)
+        if mirrored:
+            scale, offset = -scale, extent - offset
+        return cls(first, last, start, end, scale, offset, corner, mirrored)
+
+
+def _warp(pixels: np.ndarray, reduce: int, placement: Placement, room: np.ndarray) -> np.ndarray:
+    """``render`` for a turned photo."""
+    height, width = pixels.shape[:2]
+    matrix = placement.matrix * [reduce, reduce, 1]
+    across, down = np.linalg.norm(matrix[:, :2], axis=0)
+    if max(1 / across, 1 / down) > _LINEAR_TO:
+        small = (max(1, round(width * across)), max(1, round(height * down)))
+        pixels = _resample(pixels, *small)
+        matrix *= [width / small[0], height / small[1], 1]
+    # OpenCV counts from the centre of the first pixel.
+    shift = matrix[:, :2].sum(axis=1) / 2 - 0.5
+    cv2.warpAffine(
+        pixels,
+        np.column_stack([matrix[:, :2], matrix[:, 2] + shift]),
+        (room.shape[1], room.shape[0]),
+        dst=room,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(PAD_VALUE,) * 3,
+    )
+    return placement.matrix
+
+
+def _resample(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    shrink = max(pixels.shape[1] / width, pixels.shape[0] / height)
+    if shrink > _SMOOTHED_TO:
+        return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    if shrink > _LINEAR_TO:
+        pixels = cv2.GaussianBlur(pixels, (3, 3), _SMOOTHING, borderType=cv2.BORDER_REPLICATE)
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)

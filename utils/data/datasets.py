@@ -1,0 +1,199 @@
+"""Data in, whatever its format: ``load_datasets`` for training, ``load_split`` and ``load_stems``
+for evaluation.
+
+A split is the name of a list in the folder, or several joined by commas; in a devkit
+``2007:trainval,2012:trainval``. Where a folder has no lists, a seeded and stratified split gives
+``train``, ``val`` and ``test``. Beside the lists there is always ``all``, and ``trainval`` where
+there are ``train`` and ``val``. What is skipped or mended on the way becomes a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.data.records import Dataset
+from utils.data.source import Source
+from utils.data.split_names import Splits
+from utils.data.splits import hold_out
+from utils.data.wording import listing
+from utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """How training and validation photos were chosen.
+
+    Attributes:
+        train, val: what was read, in words: a list's name, or how the photos were set aside.
+        splits: stems to be stored with the run: ``train`` and ``val`` as they are used, and
+            ``test`` where the split was made here and no photo of it is in the two.
+        generated: the folder has no lists, and the split was made from the seed.
+        held_out: the validation photos were set aside from the training split.
+        notes: sentences about the choice and about the folder as a whole.
+    """
+
+    train: str
+    val: str
+    splits: Mapping[str, tuple[str, ...]]
+    generated: bool
+    held_out: bool
+    notes: tuple[str, ...] = field(default=())
+
+
+def load_datasets(
+    data: str | Path,
+    *,
+    split: str = "train",
+    val_split: str | None = None,
+    classes: Sequence[str] | None = None,
+    only_listed: bool = False,
+    seed: int = 0,
+) -> tuple[Dataset, Dataset, SplitInfo]:
+    """The training and the validation photos; no photo is in both.
+
+    Without ``val_split`` the list ``val`` is taken; where there is none, or it shares photos with
+    the training split, a stratified tenth of the training split is held out instead.
+
+    Args:
+        classes: class names in the order of their ids; the folder's own order when None, and
+            where it has none (VOC), all that are found, alphabetically.
+        only_listed: leave objects of other classes out; without it they are an error. A photo
+            that loses all its objects so stays, as one that shows nothing.
+
+    Raises:
+        UserError: nothing to read, an unknown split, an unlisted class, or a ``val_split`` that
+            shares photos with ``split``.
+    """
+    source = Source.open(data)
+    names = source.classes(classes, only_listed)
+    lists = source.splits(seed)
+    train_stems = lists.stems(split)
+    val_stems, val_words, held_notes = _validation(source, lists, split, val_split, seed)
+    train_stems -= val_stems
+    copies = source.twins.copies(train_stems, val_stems)
+    train_stems -= copies
+    alike = source.twins.alike(train_stems, val_stems)
+
+    train = source.dataset(train_stems, names, lists.notes(split))
+    val = source.dataset(val_stems, names, () if held_notes else lists.notes(val_words))
+    for dataset, words in ((train, split), (val, val_words)):
+        if not len(dataset):
+            raise UserError(f"{data}: no photo of {words!r} can be used ({_first(dataset.notes)})")
+    splits = {"train": tuple(train.records.stems()), "val": tuple(val.records.stems())}
+    if lists.generated:
+        test = lists.stems("test")
+        if test and test.isdisjoint(train_stems | val_stems):
+            splits["test"] = tuple(sorted(test))
+    remarks = (*held_notes, *_copied(copies), *_alike(alike))
+    info = SplitInfo(
+        train=split,
+        val=val_words,
+        splits=splits,
+        generated=lists.generated,
+        held_out=bool(held_notes),
+        notes=(*source.notes, *lists.about(split), *remarks),
+    )
+    return train, val, info
+
+
+def load_split(
+    data: str | Path,
+    split: str,
+    *,
+    classes: Sequence[str] | None = None,
+    only_listed: bool = False,
+    seed: int = 0,
+) -> Dataset:
+    """One split, for evaluation; arguments and errors as ``load_datasets``."""
+    source = Source.open(data)
+    if split.strip() == "all":  # needs no split to be made
+        lists = Splits(source.index.layout.root, {}, source.stems)
+    else:
+        lists = source.splits(seed)
+    stems = lists.stems(split)
+    names = source.classes(classes, only_listed, stems)
+    dataset = source.dataset(
+        stems, names, (*source.notes, *lists.about(split), *lists.notes(split))
+    )
+    if not len(dataset):
+        raise UserError(f"{data}: no photo of {split!r} can be used ({_first(dataset.notes)})")
+    return dataset
+
+
+def load_stems(
+    data: str | Path,
+    stems: Iterable[str],
+    *,
+    classes: Sequence[str] | None = None,
+    only_listed: bool = False,
+) -> Dataset:
+    """The photos of the given stems, as a run stored them; those that are gone become notes.
+
+    Raises:
+        UserError: as ``load_datasets``, and when none of the photos is there.
+    """
+    source = Source.open(data)
+    wanted = dict.fromkeys(stems)
+    present = source.stems & wanted.keys()
+    names = source.classes(classes, only_listed, present)
+    missing = tuple(f"{stem}: not in this folder; left out" for stem in wanted.keys() - present)
+    dataset = source.dataset(present, names, (*source.notes, *sorted(missing)))
+    if not len(dataset):
+        raise UserError(
+            f"{data}: none of the {len(wanted)} photos of the stored split can be used; "
+            "is it the folder that the run was trained on?"
+        )
+    return dataset
+
+
+def _validation(
+    source: Source, lists: Splits, split: str, val_split: str | None, seed: int
+) -> tuple[set[str], str, tuple[str, ...]]:
+    """Stems of the validation photos, what they are in words, and why they were held out, if so."""
+    train = lists.stems(split)
+    if val_split is not None:
+        val = lists.stems(val_split)
+        if shared := sorted(train & val):
+            raise UserError(
+                f"{len(shared)} photos are in both --split {split} and --val-split {val_split} "
+                f"({shared[0]}, …); validation photos must not be trained on"
+            )
+        return val, val_split, ()
+    usual = lists.usual_val(split)
+    val = lists.stems(usual) if usual else set()
+    if val and not (train & val):
+        return val, usual, ()
+    twins, twins_note = source.twins.for_splits(train)
+    kept, held = hold_out(source.shown(train), seed=seed, twins=twins)
+    if val:
+        reason = f"the list {usual!r} shares photos with {split!r}"
+    else:
+        reason = f"no photo of {usual!r} can be used" if usual else "there is no val list"
+    note = (
+        f"{reason}, so {len(held)} of the {len(train)} photos of {split!r} are held out for "
+        f"validation and {len(kept)} are trained on"
+    )
+    return set(held), f"held out of {split}", tuple(filter(None, (note, twins_note)))
+
+
+def _copied(stems: set[str]) -> Iterable[str]:
+    if stems:
+        yield (
+            f"{len(stems)} training photos are copies of validation photos and are left out "
+            f"({listing(sorted(stems))})"
+        )
+
+
+def _alike(pairs: Sequence[tuple[str, str]]) -> Iterable[str]:
+    if pairs:
+        shown = listing([f"{train} and {val}" for train, val in pairs], most=3)
+        yield (
+            f"{len(pairs)} training photos look nearly like validation photos ({shown}); they are "
+            "trained on, so validation scores may be too good"
+        )
+
+
+def _first(notes: Sequence[str]) -> str:
+    return notes[-1] if notes else "it is empty"

@@ -1,0 +1,53 @@
+"""``python -m utils.data.doctor``: say what is wrong with a dataset, and write a cleaned copy."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.cli import option, parse, run
+
+
+@dataclass(frozen=True)
+class Config:
+    data: Path = option(help="folder with the labelled photos", positional=True, metavar="DATA")
+    split: str | None = option(
+        None, help="look only at the photos of this list; by itself at the whole folder, its "
+        "lists included", metavar="NAME",
+    )  # fmt: skip
+    input_size: int = option(
+        416, help="side of the network input in pixels, for judging sizes", low=32, high=4096
+    )
+    out: Path | None = option(
+        None, help="folder for doctor.html, the report with pictures; by itself "
+        "runs/doctor/NAME, after DATA", metavar="DIR",
+    )  # fmt: skip
+    fix: Path | None = option(
+        None, help="write a cleaned copy of the dataset into this new folder; DATA is not touched",
+        metavar="DIR",
+    )  # fmt: skip
+
+
+def main(argv: list[str]) -> int:
+    config = parse(
+        Config,
+        argv,
+        "Read a dataset whole and say what is wrong with it, and what training does about it.",
+        "example: python -m utils.data.doctor photos --fix photos-clean",
+        prog="python -m utils.data.doctor",
+    )
+    from utils.data.doctor import run_doctor
+
+    run_doctor(
+        config.data,
+        split=config.split,
+        input_size=config.input_size,
+        out=config.out,
+        fix=config.fix,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,146 @@
+"""Checks of boxes: where they lie, how large they are, and whether one object has two of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from utils.data.doctor.findings import Finding
+from utils.data.doctor.photos import Folder, Photo
+from utils.letterbox import Letterbox
+from utils.overlap import iou
+
+BEYOND = 1.0  # pixels; counting from 0 instead of 1 is too common to be worth a word
+TINY = 3.0  # pixels at the network input
+SAME = 0.95  # IoU from which two boxes of one class are one object labelled twice
+SAME_PLACE = 0.9  # IoU from which two boxes of different classes are one object
+WHOLE = 0.98  # share of the photo, in both directions
+THIN = 20.0  # times longer than wide
+CLEARLY = 1.05  # times the photo's side: a box that ends there is not merely drawn carelessly
+REPEATED = 5  # photos with the very same box, at the least
+REPEATED_SHARE = 0.005  # of all photos: among many, a few boxes coincide by chance
+
+
+def check_boxes(folder: Folder) -> Iterator[Finding]:
+    """Boxes in wrong units, outside the photo, tiny, huge or very thin; one finding for each."""
+    for photo in folder.photos:
+        if photo.pixels.size is None:
+            continue
+        limits = np.array([photo.size.width, photo.size.height] * 2, np.float32)
+        swapped = _all_swapped(photo)
+        for number, name, box in photo.objects():
+            found = _placed(box, limits, swapped) or _shaped(box, limits, folder.input_size)
+            if found:
+                kind, message = found
+                yield _finding(kind, f"{name} {message}", photo, number, box)
+
+
+def check_pairs(folder: Folder) -> Iterator[Finding]:
+    """Objects labelled twice, and objects under two classes."""
+    for photo in folder.usable():
+        for first, second in _same_objects(photo):
+            names, numbers = photo.annotation.names, photo.annotation.numbers
+            boxes = photo.boxes[[second, first]]
+            overlap = float(iou(*photo.clipped()[[second, first]]))
+            if names[first] == names[second]:
+                kind, words = "box-duplicate", f"{names[second]} is object {numbers[first]} again"
+            else:
+                kind = "box-two-classes"
+                words = f"{names[second]} lies on object {numbers[first]}, {names[first]}"
+            message = f"{words} (IoU {overlap:.2f})"
+            yield _finding(kind, message, photo, numbers[second], *boxes)
+
+
+def check_repeated(folder: Folder) -> Iterator[Finding]:
+    """The very same coordinates in photo after photo; copies of a photo are no news."""
+    places: dict[tuple, list[tuple[Photo, int]]] = defaultdict(list)
+    for photo in folder.usable():
+        if photo.stem in folder.copies or photo.stem in folder.alike:
+            continue
+        for index in range(len(photo.boxes)):
+            box = photo.boxes[index]
+            if not _is_whole(box, np.array(photo.size[:2] * 2, np.float32)):
+                places[photo.annotation.names[index], *box.tolist()].append((photo, index))
+    for (name, *_), found in places.items():
+        photos = {photo.stem: (photo, index) for photo, index in reversed(found)}
+        if len(photos) >= max(REPEATED, REPEATED_SHARE * len(folder.photos)):
+            photo, index = found[0]
+            message = f"{name} has exactly this box in {len(photos)} photos"
+            others = tuple(sorted(photos.keys() - {photo.stem}))
+            number, box = photo.annotation.numbers[index], photo.boxes[index]
+            yield _finding("box-repeated", message, photo, number, box, others=others)
+
+
+def _same_objects(photo: Photo) -> Iterator[tuple[int, int]]:
+    """Pairs of indices, lower first, of boxes around the same thing; each later box once."""
+    boxes = photo.clipped()  # as training sees them
+    names = np.array(photo.annotation.names, object)
+    for second in range(1, len(names)):  # row by row: a photo may have thousands
+        overlaps = iou(boxes[second], boxes[:second])
+        same = names[:second] == names[second]
+        twin = np.flatnonzero(overlaps > np.where(same, SAME, SAME_PLACE))
+        if len(twin):
+            yield int(twin[np.argmax(same[twin])]), second  # one of its own class first
+
+
+def _finding(
+    kind: str, message: str, photo: Photo, number: int, *boxes: np.ndarray, others=()
+) -> Finding:
+    drawn = tuple(tuple(float(side) for side in box) for box in boxes)
+    return Finding(kind, message, photo.stem, photo.where, number, drawn, others)
+
+
+def _placed(box: np.ndarray, limits: np.ndarray, swapped: bool) -> tuple[str, str] | None:
+    """What is wrong with where a box lies."""
+    x0, y0, x1, y1 = box
+    if max(x1, y1) <= 1 and min(limits) > 4:
+        return "box-normalised", f"ends at {x1:g}, {y1:g}"
+    width, height = limits[:2]
+    words = f"reaches from {_point(x0, y0)} to {_point(x1, y1)} in a {_size(limits)} photo"
+    if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
+        return ("box-swapped" if swapped else "box-outside"), words
+    beyond = max(-x0, -y0, x1 - width, y1 - height)
+    if beyond > BEYOND:
+        return ("box-swapped" if swapped else "box-beyond"), words
+    return None
+
+
+def _shaped(box: np.ndarray, limits: np.ndarray, input_size: int) -> tuple[str, str] | None:
+    """What is odd about the size and shape of a box that lies well."""
+    width, height = map(int, limits[:2])
+    fitted = Letterbox(width, height, input_size, input_size).to_input(box[None])[0]
+    sides = fitted[2:] - fitted[:2]
+    long, short = max(sides), min(sides)
+    if short < TINY:
+        words = f"of {box[2] - box[0]:.3g}×{box[3] - box[1]:.3g} pixels"
+        return "box-tiny", f"{words} becomes {sides[0]:.1f}×{sides[1]:.1f} at {input_size}"
+    if _is_whole(box, limits):
+        return "box-whole-photo", "fills the photo"
+    if long >= THIN * short:
+        return "box-shape", f"is {long / short:.0f} times longer than wide"
+    return None
+
+
+def _is_whole(box: np.ndarray, limits: np.ndarray) -> bool:
+    inside = np.clip(box, 0, limits)
+    return bool((inside[2:] - inside[:2] >= WHOLE * limits[2:]).all())
+
+
+def _all_swapped(photo: Photo) -> bool:
+    """Whether the boxes do not fit the photo as they are, and all fit it with x and y swapped."""
+    if not len(photo.boxes) or photo.size.width == photo.size.height:
+        return False
+    width, height = photo.size[:2]
+    far = photo.boxes[:, 2:].max(axis=0)
+    swapped = (far <= (height + BEYOND, width + BEYOND)).all() and photo.boxes.min() >= -BEYOND
+    return bool(swapped and (far > (width * CLEARLY, height * CLEARLY)).any())
+
+
+def _point(x: float, y: float) -> str:
+    return f"{x:.5g}, {y:.5g}"
+
+
+def _size(limits: np.ndarray) -> str:
+    return f"{limits[0]:.0f}×{limits[1]:.0f}"

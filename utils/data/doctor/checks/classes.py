@@ -1,0 +1,131 @@
+"""Checks of classes: names that are probably one, too few examples, none where they are needed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+from utils.data.doctor.findings import Finding
+from utils.data.doctor.photos import Folder
+
+FEW = 20  # training examples
+UNEQUAL = 50  # times
+RARE = 0.2  # of a class's examples: a slip of the pen is rarer than the right name
+
+
+def check_names(folder: Folder) -> Iterator[Finding]:
+    """Pairs of names that differ in case, spacing, plural or a letter or two."""
+    found = folder.class_counts()
+    for rare, common, why in twins(found):
+        message = f"{rare!r} ({_times(found[rare])}) and {common!r} ({_times(found[common])}) {why}"
+        shown = [photo for photo in folder.usable() if rare in photo.annotation.names]
+        photo = shown[0]
+        index = photo.annotation.names.index(rare)
+        yield Finding(
+            "class-twins", message, photo.stem, photo.where, photo.annotation.numbers[index],
+            (tuple(photo.boxes[index].tolist()),), tuple(other.stem for other in shown[1:]),
+        )  # fmt: skip
+
+
+def check_classes(folder: Folder) -> Iterator[Finding]:
+    """Classes with few examples, or missing from a list; a misspelt twin is no class."""
+    parts = folder.parts()
+    train = parts.get("train")
+    everything = folder.class_counts()
+    misspelt = {rare for rare, *_ in twins(everything)}
+    found = folder.class_counts(train)
+    for name in misspelt:
+        found.pop(name, None)
+    for name in sorted(everything.keys() - misspelt):
+        if train is not None and name not in found:
+            yield Finding("class-not-trained", f"{name!r} ({_times(everything[name])})")
+        elif found[name] < FEW:
+            where = " in training photos" if train is not None else ""
+            yield Finding("class-few", f"{name!r}: {_examples(found[name])}{where}")
+    if "val" in parts:
+        validated = folder.class_counts(parts["val"])
+        for name in sorted(found.keys() - validated.keys()):
+            yield Finding("class-not-validated", f"{name!r}")
+    if found:
+        (most, many), (least, few) = found.most_common()[0], found.most_common()[-1]
+        if few >= FEW and many > UNEQUAL * few:
+            yield Finding(
+                "class-imbalance",
+                f"{many:,} examples of {most!r}, {few:,} of {least!r}: {many / few:.0f} to 1",
+            )
+
+
+def twins(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
+    """(the rarer name, the commoner name, how they differ) of classes that are probably one."""
+    renamed = renames(found)
+    for rare, common in sorted(renamed.items()):
+        yield rare, common, "differ only in case, spaces or hyphens"
+    rest = sorted(name for name in found if name not in renamed)
+    for first, second in combinations(rest, 2):
+        rare, common = sorted((first, second), key=lambda name: (found[name], name))
+        if why := _resemblance(_bare(rare), _bare(common), found[rare] <= RARE * found[common]):
+            yield rare, common, why
+
+
+def renames(found: Mapping[str, int]) -> dict[str, str]:
+    """Name → the commonest name of the same letters, where that is beyond doubt."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(found):
+        groups[_bare(name)].append(name)
+    result = {}
+    for names in groups.values():
+        best = max(names, key=lambda name: found[name])
+        if sum(found[name] == found[best] for name in names) == 1:
+            result |= {name: best for name in names if name != best}
+    return result
+
+
+def _bare(name: str) -> str:
+    """A name without case, spaces, hyphens and underscores."""
+    return "".join(name.casefold().replace("-", "").replace("_", "").split())
+
+
+def _resemblance(first: str, second: str, rare: bool) -> str:
+    """How two bare names resemble each other, "" where they do not."""
+    if first == second:
+        return "differ only in case, spaces or hyphens"
+    if _digits(first) != _digits(second):  # speed30 and speed50 are no slip of the pen
+        return ""
+    short, long = sorted((first, second), key=len)
+    if len(short) >= 3 and long in (f"{short}s", f"{short}es"):
+        return "look like singular and plural"
+    # Longer names bear more slips; letters merely in another order count as one.
+    allowed = 2 if len(short) >= (6 if Counter(first) == Counter(second) else 9) else 1
+    if rare and len(short) >= 5 and len(long) - len(short) <= allowed:
+        letters = Counter(first), Counter(second)  # rules most pairs out in no time
+        other = (letters[0] - letters[1]).total() + (letters[1] - letters[0]).total()
+        if other <= 2 * allowed and _edits(first, second) <= allowed:
+            return "differ by a slip of the pen"
+    return ""
+
+
+def _digits(name: str) -> str:
+    return "".join(character for character in name if character.isdigit())
+
+
+def _edits(first: str, second: str) -> int:
+    """Letters to add, drop, change or swap with their neighbour (Damerau 1964, restricted)."""
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, start=1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(second, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _examples(count: int) -> str:
+    return "1 example" if count == 1 else f"{count:,} examples"

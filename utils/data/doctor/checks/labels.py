@@ -1,0 +1,72 @@
+"""Checks of the label files: can they be read, and do they belong to their photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from utils.data.doctor.findings import Finding
+from utils.data.doctor.photos import Folder, Photo
+
+_KINDS = {  # of the readers' faults
+    "no-class": "object-no-class",
+    "no-box": "object-no-box",
+    "not-a-number": "box-not-a-number",
+    "empty-box": "box-empty",
+}
+
+
+def check_labels(folder: Folder) -> Iterator[Finding]:
+    """Unreadable files, labels without a photo, and those that speak of another photo."""
+    for photo in folder.photos:
+        if photo.annotation is None:
+            yield Finding("labels-unreadable", photo.label_error, photo.stem, photo.where)
+            continue
+        for kind, message in (*_size(photo, folder.format), *_filename(photo)):
+            boxes = tuple(map(tuple, photo.boxes.tolist())) if kind in _WITH_BOXES else ()
+            yield Finding(kind, message, photo.stem, photo.where, boxes=boxes)
+    for name in folder.orphans:
+        yield Finding("labels-no-photo", "there is no photo for it", where=name)
+    for note in folder.notes:
+        yield Finding("folder", note)
+
+
+_WITH_BOXES = ("labels-size", "photo-turned")
+
+
+def check_faults(folder: Folder) -> Iterator[Finding]:
+    """Objects that the reader had to leave out."""
+    for photo in folder.photos:
+        for fault in photo.annotation.faults if photo.annotation else ():
+            kind = _KINDS.get(fault.kind, "object-no-box")
+            yield Finding(kind, fault.message, photo.stem, photo.where, fault.number)
+
+
+def _size(photo: Photo, form: str) -> Iterator[tuple[str, str]]:
+    size, said = photo.pixels.size, photo.annotation.size
+    if size is None:
+        return
+    if said is None:
+        if form == "voc":  # other formats need not say it
+            yield "labels-no-size", "has no usable size element"
+    elif said not in (size[:2], size.stored):
+        words = f"made for {said[0]}×{said[1]} pixels; the photo has {size.width}×{size.height}"
+        yield "labels-size", words + (", turned" if said == size[1::-1] else "")
+    if photo.unsure:
+        yield "photo-turned", f"EXIF orientation {size.orientation}"
+
+
+def _filename(photo: Photo) -> Iterator[tuple[str, str]]:
+    named = PurePosixPath(photo.annotation.filename.replace("\\", "/")).name
+    if (
+        named
+        and named not in (photo.path.name, photo.path.stem)
+        and _stem(named) != photo.path.stem
+    ):
+        yield "labels-filename", f"names {named}, but belongs to {photo.path.name}"
+
+
+def _stem(name: str) -> str:
+    """A file name without its suffix; a name without a usual one may well hold other dots."""
+    path = PurePosixPath(name)
+    return path.stem if len(path.suffix) in (4, 5) else name

@@ -1,0 +1,76 @@
+"""Checks of the photos themselves: can they be read, and are they fit to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from utils.data.doctor.findings import Finding
+from utils.data.doctor.photos import Folder, Photo
+
+SMALL = 4  # times that a photo is enlarged to fill the input
+LARGE = 40_000_000  # pixels; phones deliver 12 million, some 50
+LONG = 4  # times longer than wide
+MEANT = 0.03  # share of photos without objects from which they are there on purpose
+
+_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg"),
+    "MPO": (".jpg", ".jpeg"),  # a JPEG with more pictures behind the first, from some phones
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+}
+
+
+def check_photos(folder: Folder) -> Iterator[Finding]:
+    """Unreadable, misnamed and odd photos, and those without labels or objects."""
+    for photo in folder.photos:
+        if problem := _unreadable(photo):
+            kind, message = problem
+            yield Finding(kind, message, photo.stem, photo.name)
+        else:
+            for kind, message in _odd(photo, folder.input_size):
+                yield Finding(kind, message, photo.stem, photo.name)
+    nothing = [photo for photo in folder.photos if shows_nothing(photo)]
+    if len(nothing) < MEANT * len(folder.photos):
+        for photo in nothing:
+            yield Finding("photo-no-objects", "no object is labelled", photo.stem, photo.where)
+    for name in folder.unlabelled:
+        yield Finding("photo-no-labels", "has no labels", where=name)
+
+
+def shows_nothing(photo: Photo) -> bool:
+    """Whether its labels say that no object is on it."""
+    return photo.annotation is not None and not (photo.annotation.names or photo.annotation.faults)
+
+
+def right_suffix(photo: Photo) -> str:
+    """The suffix of a readable photo where it fits its format, else the format's usual one."""
+    fitting = _SUFFIXES.get(photo.pixels.format, (photo.path.suffix.lower(),))
+    return photo.path.suffix if photo.path.suffix.lower() in fitting else fitting[0]
+
+
+def _unreadable(photo: Photo) -> tuple[str, str] | None:
+    pixels = photo.pixels
+    if not pixels.error:
+        return None
+    if pixels.length == 0:
+        return "photo-empty", "the file has no content"
+    return ("photo-unreadable" if pixels.size is None else "photo-damaged"), pixels.error
+
+
+def _odd(photo: Photo, input_size: int) -> Iterator[tuple[str, str]]:
+    pixels, size = photo.pixels, photo.size
+    if right_suffix(photo) != photo.path.suffix:
+        yield "photo-suffix", f"is a {pixels.format} file, named {photo.path.suffix}"
+    if pixels.unusual:
+        yield "photo-pixels", pixels.unusual
+    short, long = sorted(size[:2])
+    words = f"{size.width}×{size.height} pixels"
+    if long * SMALL <= input_size:
+        yield "photo-small", f"{words}, enlarged {input_size / long:.0f} times"
+    if size.width * size.height > LARGE:
+        yield "photo-large", f"{words}, {long / input_size:.0f} times the input size"
+    if long >= LONG * short:
+        yield "photo-shape", f"{words}: {long / short:.1f} times longer than wide"

@@ -1,0 +1,73 @@
+"""``check_dataset`` runs all checks; ``run_doctor`` is what commands do with the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.data.doctor.checks import CHECKS
+from utils.data.doctor.checks.sizes import Sizes, check_anchors, measure_sizes
+from utils.data.doctor.examine import examine
+from utils.data.doctor.findings import Finding
+from utils.data.doctor.fix import fix_dataset, refuse_used
+from utils.data.doctor.page import write_page
+from utils.data.doctor.photos import Folder
+from utils.data.doctor.report import Report, sorted_findings
+from utils.errors import UserError
+
+PAGE = "doctor.html"
+
+
+def check_dataset(data: str | Path, *, split: str | None = None, input_size: int = 416) -> Report:
+    """Read a dataset whole and run every check; nothing is written.
+
+    Args:
+        data: the folder, in any format that training reads.
+        split: look only at the photos of these lists; at all when None.
+        input_size: side of the network input in pixels that sizes are judged at.
+
+    Raises:
+        UserError: no such folder, nothing in it that can be used, or no such list.
+    """
+    folder = examine(data, split=split, input_size=input_size)
+    if not folder.photos:
+        raise UserError(f"{data}: no photo of {split!r} has labels")
+    sizes = measure_sizes(folder, input_size)
+    return Report(folder, sorted_findings(_findings(folder, sizes)), sizes)
+
+
+def run_doctor(
+    data: str | Path,
+    *,
+    split: str | None = None,
+    input_size: int = 416,
+    out: Path | None = None,
+    fix: Path | None = None,
+) -> Report:
+    """Check, print the report, write the page into ``out`` and the cleaned copy into ``fix``.
+
+    Args:
+        data, split, input_size: as ``check_dataset``.
+        out: folder for the page, ``doctor.html``; ``runs/doctor/NAME`` when None.
+        fix: new folder for the cleaned copy; none is written when None.
+
+    Raises:
+        UserError: as ``check_dataset`` and ``fix_dataset``; before anything is read where ``fix``
+            is not empty.
+    """
+    if fix is not None:
+        refuse_used(fix, data)
+    report = check_dataset(data, split=split, input_size=input_size)
+    print(report.text())
+    page = (out or Path("runs/doctor") / (Path(data).resolve().name or "data")) / PAGE
+    write_page(report, page)
+    print(f"\nWith pictures: {page}")
+    if fix is not None:
+        print("\n" + fix_dataset(report, fix).text())
+    return report
+
+
+def _findings(folder: Folder, sizes: Sizes | None) -> Iterator[Finding]:
+    for check in CHECKS:
+        yield from check(folder)
+    yield from check_anchors(sizes)

@@ -1,0 +1,219 @@
+"""Reading a dataset for the checks: ``examine`` looks at every label file and decodes every photo.
+
+The one place that knows how the formats are read. Photos are decoded by a few threads, one at a
+time where they are huge, and only what the checks need is kept of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from utils.data.doctor.photos import Folder, Photo, Pixels
+from utils.data.duplicates import find_twins
+from utils.data.formats import find_layout, read_annotations
+from utils.data.labels import Annotation, Fault, Layout, SplitList
+from utils.data.split_names import Splits, usable_lists
+from utils.errors import UserError
+from utils.images import ImageSize, image_size, orient_boxes, read_image
+
+_WORKERS = 4  # decoding releases Python's lock
+_HUGE = 25_000_000  # pixels; two such photos in memory at once are enough
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+
+
+def examine(data: str | Path, *, split: str | None = None, input_size: int = 416) -> Folder:
+    """Everything that the checks need to know about a data folder; shows its progress on stderr.
+
+    Args:
+        data: the folder.
+        split: look only at the photos of these lists, such as ``train`` or
+            ``2007:trainval,2012:trainval``.
+        input_size: side of the network input in pixels.
+
+    Raises:
+        UserError: no such folder, nothing in it that can be used, or no such list.
+    """
+    layout = find_layout(data)
+    chosen = _chosen(layout, split)
+    labels = {
+        stem: found
+        for stem, found in _progress(read_annotations(layout), len(layout.entries), "labels")
+        if stem in chosen
+    }
+    paths = {stem: layout.entries[stem].image for stem in labels}
+    pixels = _look_at_all(paths)
+    photos = _photos(layout, labels, pixels)
+    readable = {photo.stem: photo.path for photo in photos if not photo.pixels.error}
+    twins = find_twins(readable)
+    lists = {} if split else usable_lists(layout.lists)
+    return Folder(
+        name=str(data),
+        format=layout.format,
+        input_size=input_size,
+        photos=photos,
+        unlabelled=() if split else tuple(layout.name(path) for path in layout.unlabelled),
+        orphans=() if split else layout.orphans,
+        lists={name: found.stems for name, found in lists.items()},
+        missing=_missing(lists),
+        copies=twins.exact,
+        alike={stem: f for stem, f in twins.near.items() if stem not in twins.exact},
+        split=split or "",
+        notes=() if split else layout.notes,
+    )
+
+
+def look_at(path: Path) -> Pixels:
+    """Open one photo and decode it to the end."""
+    try:
+        length = path.stat().st_size
+    except OSError as error:
+        return Pixels(None, error.strerror or str(error))
+    if not length:
+        return Pixels(None, "the file has no content", length=0)
+    size, form = None, ""
+    try:
+        size = image_size(path)
+        if size.width * size.height > _HUGE:
+            with _HUGE_LOCK:
+                read_image(path)
+        else:
+            read_image(path)
+        form, unusual = _format(path)
+    except UserError as error:
+        return Pixels(size, str(error).removeprefix(f"{path}: "), form, length=length)
+    return Pixels(size, "", form, unusual, length)
+
+
+_HUGE_LOCK = Lock()
+
+
+def upright(found: Annotation, size: ImageSize | None, as_stored: bool) -> tuple[np.ndarray, bool]:
+    """The boxes in the upright photo, and whether that was a guess; as training reads them."""
+    if size is None or size.orientation == 1 or found.upright:
+        return found.boxes, False
+    if found.size is None:
+        return found.boxes, bool(len(found.boxes))
+    turn, unsure = found.size == size.stored, False
+    if size.stored == size[:2] and turn:  # by 180°, mirrored, or square: the size does not tell
+        turn, unsure = as_stored, bool(len(found.boxes))
+    return (orient_boxes(found.boxes, size).astype(np.float32) if turn else found.boxes), unsure
+
+
+def _format(path: Path) -> tuple[str, str]:
+    """The format of a photo that can be read, and what is unusual about its pixels.
+
+    Raises:
+        UserError: Pillow stumbles over it, which decoders do in many ways.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return image.format or "", _unusual(image)
+    except Exception as error:
+        raise UserError(f"cannot be inspected ({error or type(error).__name__})") from error
+
+
+def _unusual(image: Image.Image) -> str:
+    if image.mode in ("CMYK", "LAB", "HSV"):
+        return f"{image.mode} colours"
+    if image.mode == "F":
+        return "floating-point pixels"
+    if image.mode.startswith("I"):
+        return "16-bit or deeper grey"
+    if any(";16" in str(tile[3]) for tile in image.tile):  # the layout in the file
+        return "16 bits a channel"
+    return "transparent parts" if _transparent(image) else ""
+
+
+def _transparent(image: Image.Image) -> bool:
+    """Whether anything shows through; most pictures with an alpha channel make no use of it."""
+    if not image.has_transparency_data or image.width * image.height > _HUGE:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+
+
+def _look_at_all(paths: Mapping[str, Path]) -> dict[str, Pixels]:
+    workers = min(_WORKERS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        found = pool.map(look_at, paths.values())
+        try:
+            return dict(zip(paths, _progress(found, len(paths), "photos"), strict=True))
+        except BaseException:  # Ctrl-C does not wait for the photos still to come
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _photos(
+    layout: Layout, labels: Mapping[str, Annotation | Fault], pixels: Mapping[str, Pixels]
+) -> tuple[Photo, ...]:
+    as_stored = _labels_as_stored(labels, pixels)
+    photos = []
+    for stem, found in sorted(labels.items()):
+        entry = layout.entries[stem]
+        known = isinstance(found, Annotation)
+        boxes, unsure = np.zeros((0, 4), np.float32), False
+        if known:
+            boxes, unsure = upright(found, pixels[stem].size, as_stored)
+        label = layout.name(entry.label) if entry.label else ""
+        photos.append(
+            Photo(
+                stem=stem,
+                path=entry.image,
+                name=layout.name(entry.image),
+                label=entry.label,
+                where=found.where if known else label,
+                annotation=found if known else None,
+                label_error="" if known else found.message,
+                pixels=pixels[stem],
+                boxes=boxes,
+                unsure=unsure,
+            )
+        )
+    return tuple(photos)
+
+
+def _labels_as_stored(
+    labels: Mapping[str, Annotation | Fault], pixels: Mapping[str, Pixels]
+) -> bool:
+    """Whether labels belong to photos as stored, by those that lie on their side."""
+    votes = 0
+    for stem, found in labels.items():
+        size = pixels[stem].size
+        if isinstance(found, Annotation) and size and size.stored != size[:2]:
+            votes += (found.size == size.stored) - (found.size == size[:2])
+    return votes >= 0
+
+
+def _chosen(layout: Layout, split: str | None) -> set[str]:
+    """The stems of the lists that a split names; of all photos when None.
+
+    Without lists the split that training makes depends on its seed, so there is none here.
+    """
+    everything = frozenset(layout.entries)
+    lists = usable_lists(layout.lists)
+    if split is None:
+        return set(everything)
+    if not lists:
+        raise UserError(f"{layout.root}: there are no split lists; leave --split out")
+    return Splits(layout.root, lists, everything).stems(split)
+
+
+def _missing(lists: Mapping[str, SplitList]) -> tuple[str, ...]:
+    """What lists name in vain; a devkit's lists are there with and without their year."""
+    notes = (note for found in lists.values() for note in found.notes)
+    return tuple(dict.fromkeys(note.removesuffix("; left out") for note in notes))
+
+
+def _progress(items: Iterable, total: int, unit: str) -> Iterable:
+    return tqdm(
+        items, total=total, desc=f"checking {unit}", unit="", leave=False, delay=0.5,
+        disable=None, file=sys.stderr,
+    )  # fmt: skip

@@ -1,0 +1,317 @@
+"""What the doctor can find: ``KINDS``, and one ``Finding``.
+
+A kind is data: how bad it is, what training does about it, what the user should do, and what
+``--fix`` does. A finding names one place in the dataset where it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+SEVERITIES = (ERROR, WARNING, NOTE)  # worst first
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding.
+
+    Attributes:
+        severity: ``error``: labels or photos are lost, or almost surely wrong; ``warning``: worth
+            a look, often wrong; ``note``: good to know.
+        title: what is the matter, as a heading.
+        consequence: what training and scoring do about it as it stands.
+        advice: what to do; "" where the consequence says enough.
+        fix: what ``--fix`` does about it; "" where only a person can settle it.
+    """
+
+    severity: str
+    title: str
+    consequence: str
+    advice: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where something is the matter.
+
+    Attributes:
+        kind: a key of ``KINDS``.
+        message: what is wrong there, in words, without file and object.
+        photo: stem of the photo; "" where it is about the dataset.
+        where: the file to look into (labels or photo), relative to the data folder.
+        number: place of the object among those of its photo, from 1.
+        boxes: what to draw on the photo, each ``x0, y0, x1, y1`` in its pixels.
+        others: stems of further photos that belong to it, such as a copy.
+    """
+
+    kind: str
+    message: str
+    photo: str = ""
+    where: str = ""
+    number: int | None = None
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        return KINDS[self.kind].severity
+
+    @property
+    def place(self) -> str:
+        """File and object, such as ``Annotations/7.xml, object 3``."""
+        return self.where + (f", object {self.number}" if self.number is not None else "")
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.where else self.message
+
+
+def counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """How many there are of each severity."""
+    return {level: sum(f.severity == level for f in findings) for level in SEVERITIES}
+
+
+_LEFT_OUT = "The photo is left out of training and scoring."
+_OBJECT_LEFT_OUT = "The object is left out; what it shows is trained as background."
+
+KINDS: dict[str, Kind] = {
+    # Photos
+    "photo-empty": Kind(
+        ERROR, "Empty photo files", _LEFT_OUT, "Copy the photo again.", "left out of the copy"
+    ),
+    "photo-unreadable": Kind(
+        ERROR, "Photos that cannot be opened", _LEFT_OUT, "Copy or export the photo again.",
+        "left out of the copy",
+    ),
+    "photo-damaged": Kind(
+        ERROR, "Damaged or cut-off photos",
+        "The file opens but its pixels end early: training takes another photo in its place each "
+        "time.", "Copy the photo again.", "left out of the copy",
+    ),
+    "photo-suffix": Kind(
+        NOTE, "Photos whose name says another format",
+        "They are read all the same: the content counts, not the name. Other programs may refuse "
+        "them.", "",
+        "copied under the right suffix",
+    ),
+    "photo-pixels": Kind(
+        NOTE, "Photos with unusual pixels",
+        "They are converted to 8-bit RGB: transparency is laid on white, deep pixels keep their "
+        "upper 8 bits, CMYK is converted without its colour profile.",
+        "Look at one: if the converted colours are not what the camera saw, export it again.",
+    ),
+    "photo-small": Kind(
+        WARNING, "Very small photos",
+        "They are blown up to the input size and show little but blur.",
+        "Use the originals if these are thumbnails.",
+    ),
+    "photo-large": Kind(
+        NOTE, "Very large photos",
+        "Reading them takes most of the time, and small objects vanish at the input size.",
+        "Make smaller copies, or cut the photos into tiles if their objects are small.",
+    ),
+    "photo-shape": Kind(
+        NOTE, "Very long photos",
+        "The photo is fitted whole into a square: most of the input is padding, and objects "
+        "become small.", "Cut such photos into pieces.",
+    ),
+    "photo-turned": Kind(
+        WARNING, "Photos turned by EXIF, with labels that may or may not be",
+        "The photo is turned upright; the size in the XML cannot tell which way its boxes were "
+        "drawn, so they are taken as in the rest of the dataset.",
+        "Look at the boxes in the picture.",
+        "the boxes as drawn here are written for the upright photo, and marked so",
+    ),
+    "photo-no-labels": Kind(
+        WARNING, "Photos without labels", "They are not used.",
+        "Label them. For photos that truly show nothing, save labels without objects: they "
+        "teach the detector what not to find.", "left out of the copy",
+    ),
+    "photo-no-objects": Kind(
+        NOTE, "Photos without objects",
+        "They are trained on as photos that show nothing.",
+        "So few of them are more often forgotten than meant: make sure that nothing is on them.",
+    ),
+    # Label files
+    "labels-no-photo": Kind(
+        WARNING, "Labels without a photo", "They are not used.",
+        "Add the photo, or give it the name of its labels.", "left out of the copy",
+    ),
+    "labels-unreadable": Kind(
+        ERROR, "Label files that cannot be read", _LEFT_OUT, "Export the file again.",
+        "mended where it is plain how, else left out of the copy",
+    ),
+    "labels-size": Kind(
+        ERROR, "Labels made for a photo of another size",
+        "The boxes are taken as pixels of the photo as it is. If the photo was resized after "
+        "labelling, they are all in the wrong place.",
+        "Look at the picture: if the boxes miss, label the photo again or bring back the one "
+        "that was labelled.",
+        "the size is set to that of the photo, the boxes stay: look at them",
+    ),
+    "labels-no-size": Kind(
+        NOTE, "Labels that do not say the photo's size",
+        "They are used, but nobody can tell whether the photo was resized or turned after "
+        "labelling.", "", "the size is written",
+    ),
+    "labels-filename": Kind(
+        NOTE, "Labels that name another photo",
+        "The photo with the labels' own name is used.",
+        "Look at some of them: files renamed by hand may have been mixed up.",
+        "the right name is written",
+    ),
+    # Objects
+    "object-no-class": Kind(
+        ERROR, "Objects without a class", _OBJECT_LEFT_OUT, "Name the object.", "left out"
+    ),
+    "object-no-box": Kind(
+        ERROR, "Objects without a box", _OBJECT_LEFT_OUT, "Draw the box.", "left out"
+    ),
+    "box-not-a-number": Kind(
+        ERROR, "Boxes with coordinates that are no numbers", _OBJECT_LEFT_OUT,
+        "Draw the box again.", "left out",
+    ),
+    "box-empty": Kind(
+        ERROR, "Boxes without area, or turned inside out", _OBJECT_LEFT_OUT,
+        "Draw the box again; often it is an accidental click.", "left out",
+    ),
+    "box-normalised": Kind(
+        ERROR, "Boxes in fractions instead of pixels",
+        "They are read as pixels and lie in the photo's first pixel: the detector learns "
+        "nothing from them.", "Export again with coordinates in pixels.",
+        "left out",
+    ),
+    "box-swapped": Kind(
+        ERROR, "Boxes that fit only with x and y swapped",
+        "They are taken as written and clipped to the photo, or left out where nothing is left.",
+        "Mend the program that wrote them.",
+    ),
+    "box-outside": Kind(
+        ERROR, "Boxes outside the photo", _OBJECT_LEFT_OUT, "Draw the box again.", "left out"
+    ),
+    "box-beyond": Kind(
+        WARNING, "Boxes that reach beyond the photo", "They are clipped to the photo.",
+        "Harmless by some pixels; otherwise the photo may have been cropped after labelling.",
+        "clipped",
+    ),
+    "box-tiny": Kind(
+        WARNING, "Tiny boxes",
+        "At the input size less than 3 pixels are left of them: they are trained on, but nothing "
+        "can be recognised there.",
+        "Remove accidental clicks; for objects that really are so small, use a larger "
+        "--input-size or cut the photos into tiles.",
+    ),
+    "box-duplicate": Kind(
+        WARNING, "Objects labelled twice",
+        "Both are trained on; when scoring, one of the two always counts as missed.",
+        "Delete one.", "the second is dropped",
+    ),
+    "box-two-classes": Kind(
+        WARNING, "One object under two classes",
+        "The detector is taught both, and its scores for both suffer.",
+        "Decide which one is right.",
+    ),
+    "box-whole-photo": Kind(
+        NOTE, "Boxes around the whole photo",
+        "They are trained on as they are.",
+        "Right for close-ups. Labels of photos that were classified rather than labelled with "
+        "boxes look like this too.",
+    ),
+    "box-shape": Kind(
+        WARNING, "Very long, thin boxes",
+        "They are trained on, though no anchor is near their shape and they are found poorly.",
+        "Often a slip of the mouse; poles and wires are better labelled in pieces.",
+    ),
+    "box-repeated": Kind(
+        WARNING, "The same box in many photos",
+        "They are trained on as they are.",
+        "Right only where neither the camera nor the object moves; otherwise the labelling "
+        "tool's default was saved unchanged.",
+    ),
+    # Classes
+    "class-twins": Kind(
+        WARNING, "Class names that are probably one class",
+        "They are trained as different classes, each with its share of the examples.",
+        "Rename the objects of the rare one, unless they really differ.",
+        "renamed where they differ only in case, spaces, hyphens or underscores",
+    ),
+    "class-few": Kind(
+        WARNING, "Classes with few examples",
+        "They are trained, but too little is seen of them to be found reliably.",
+        "Add photos: a hundred examples are a fair start, more where they look different.",
+    ),
+    "class-not-trained": Kind(
+        ERROR, "Classes that are only in validation or test photos",
+        "They can never be found, and lower the score.",
+        "Move photos of them to the training list.",
+    ),
+    "class-not-validated": Kind(
+        WARNING, "Classes without validation photos",
+        "The choice of the best checkpoint does not take them into account.",
+        "Move some of their photos to the validation list.",
+    ),
+    "class-imbalance": Kind(
+        NOTE, "Very unequal classes",
+        "Rare classes are seen rarely and learned late.",
+        "Add photos of the rare ones.",
+    ),
+    # Splits
+    "split-none": Kind(
+        NOTE, "No split lists",
+        "Training divides the photos by class from its seed, 70 : 10 : 20, keeps copies "
+        "together, and writes the lists to the run directory.",
+    ),
+    "split-missing-photo": Kind(
+        WARNING, "Lists that name photos in vain", "The lines are passed over.",
+        "Add the photos, or delete the lines.", "the lines are left out",
+    ),
+    "split-unlisted-photo": Kind(
+        NOTE, "Labelled photos in none of the lists",
+        "They are neither trained on nor scored.", "Add them to a list.",
+    ),
+    "split-two-lists": Kind(
+        ERROR, "Photos in two lists",
+        "A score on photos that were trained on says nothing. Where validation shares photos "
+        "with training, a tenth of the training photos is held out instead.",
+        "Keep each photo in one list.", "kept in the list for testing, else for validation",
+    ),
+    "copy-across": Kind(
+        ERROR, "The same photo under two names in different lists",
+        "Training leaves out copies of validation photos; scoring warns of test photos that were "
+        "trained on.",
+        "Delete one of the two.", "one of the two is left out",
+    ),
+    "copy-labels": Kind(
+        WARNING, "The same photo under two names, with different labels",
+        "Both are trained on, and contradict each other.", "Delete the worse one.",
+        "the first is kept",
+    ),
+    "copy-inside": Kind(
+        NOTE, "The same photo under two names",
+        "It counts twice.", "Delete one of the two.", "one of the two is left out",
+    ),
+    "near-across": Kind(
+        WARNING, "Nearly the same photo in different lists",
+        "The score is better than it will be on new photos: the detector has seen these.",
+        "Keep shots of one scene, and frames of one video, in one list.",
+    ),
+    "near-inside": Kind(
+        NOTE, "Nearly the same photo twice",
+        "Both are trained on; the second teaches little.",
+        "Frames of a video: take fewer of them.",
+    ),
+    # Sizes
+    "objects-small": Kind(
+        WARNING, "Objects too small for the input size",
+        "What is smaller than one cell of the finest grid (8 pixels) is found poorly.",
+        "Use a larger --input-size, or cut the photos into tiles.",
+    ),
+    "anchors-poor": Kind(
+        WARNING, "Objects that no anchor fits",
+        "They are trained on with the nearest anchor, and found less precisely.",
+        "Look at the longest and the smallest boxes.",
+    ),
+    "folder": Kind(NOTE, "About the folder", "What is left out is neither trained on nor scored."),
+}  # fmt: skip

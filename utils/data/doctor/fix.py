@@ -1,0 +1,262 @@
+"""``fix_dataset`` writes a cleaned copy of a dataset, in VOC format; nothing is changed in place.
+
+Only what needs no judgement is mended; the rest is copied as it stands and listed, for a person
+to look at. The copy appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from utils.data.doctor.checks.boxes import check_boxes, check_pairs
+from utils.data.doctor.checks.classes import renames, twins
+from utils.data.doctor.checks.photos import right_suffix
+from utils.data.doctor.examine import upright
+from utils.data.doctor.findings import KINDS, NOTE, Finding
+from utils.data.doctor.mend import mended
+from utils.data.doctor.photos import Folder, Photo
+from utils.data.doctor.report import Report, plural
+from utils.data.voc_writer import write_voc_annotation, write_voc_list
+from utils.errors import UserError
+
+_DROPPED = {  # kinds whose objects are left out → why, in words
+    "box-outside": "outside the photo",
+    "box-normalised": "in fractions instead of pixels",
+    "box-duplicate": "labelled twice",
+}
+_TO_LOOK_AT = ("labels-size", "photo-turned")  # written anew, though nobody knows if rightly
+_RANKS = ("test", "val", "train", "")  # of copies, the one that comes first here stays
+
+
+@dataclass
+class Fixed:
+    """What was written, and what was done on the way.
+
+    Attributes:
+        out: the folder.
+        photos, objects: how many it holds.
+        done: a sentence for each kind of change.
+        left: what a person has to look at, likewise.
+    """
+
+    out: Path
+    photos: int = 0
+    objects: int = 0
+    done: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        counted = f"{plural(self.photos, 'photo')}, {plural(self.objects, 'object')}"
+        lines = [f"Cleaned copy: {self.out} ({counted}, VOC)", *(f"  {line}" for line in self.done)]
+        if self.left:
+            lines += ["Left for you to settle:", *(f"  {line}" for line in self.left)]
+        return "\n".join(lines)
+
+
+def fix_dataset(report: Report, out: str | Path) -> Fixed:
+    """Write the cleaned copy of a checked dataset.
+
+    Photos are copied byte for byte, under the right suffix. Boxes are clipped; objects without
+    class or box, outside the photo, or labelled twice are left out; names that differ only in
+    case or spaces become one; of copies of a photo one stays; split lists are written anew.
+
+    Raises:
+        UserError: ``out`` holds files, or lies inside the dataset; or no photo is left.
+    """
+    out = Path(out)
+    folder = report.folder
+    refuse_used(out, folder.name)
+    result = Fixed(out)
+    photos = _kept(folder, result)
+    if not photos:
+        raise UserError(f"{folder.name}: no photo is left to be copied")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=".part-"))
+    try:
+        _write(work, replace(folder, photos=tuple(photos)), result)
+        work.chmod(0o777 & ~_umask())
+        if out.exists():
+            out.rmdir()  # empty, as was made sure
+        work.rename(out)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    result.left = list(_left(report))
+    return result
+
+
+def refuse_used(out: str | Path, data: str | Path) -> None:
+    """Make sure that a copy can be written to ``out``.
+
+    Raises:
+        UserError: it holds files, is a file, or lies inside the dataset.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--fix {out}: is not empty; name a new folder for the cleaned copy")
+    if Path(data).resolve() in (out.resolve(), *out.resolve().parents):
+        raise UserError(f"--fix {out}: lies inside the dataset; name a folder outside it")
+
+
+def _left(report: Report) -> Iterator[str]:
+    """What the copy still has, beyond notes, and only a person can settle."""
+    found = report.folder.class_counts()
+    renamed = renames(found)
+    for kind, findings in report.by_kind().items():
+        about, count = KINDS[kind], len(findings)
+        if kind == "class-twins":
+            count = sum(rare not in renamed for rare, *_ in twins(found))
+        elif about.severity == NOTE or (about.fix and kind not in _TO_LOOK_AT):
+            continue
+        if count:
+            yield f"{about.title}: {count:,}"
+
+
+def _kept(folder: Folder, result: Fixed) -> list[Photo]:
+    """The photos that go into the copy, label files mended where it is plain how."""
+    photos, repaired, unreadable, pixels = [], 0, 0, 0
+    for photo in folder.photos:
+        if photo.pixels.error:
+            pixels += 1
+            continue
+        if photo.annotation is None:
+            labels = mended(photo.label, photo.where) if folder.format == "voc" else None
+            if labels is None:
+                unreadable += 1
+                continue
+            repaired += 1
+            boxes, unsure = upright(labels, photo.pixels.size, as_stored=True)
+            photo = replace(photo, annotation=labels, boxes=boxes, unsure=unsure)
+        photos.append(photo)
+    dropped = _copies(folder)
+    twice = sum(photo.stem in dropped for photo in photos)
+    photos = [photo for photo in photos if photo.stem not in dropped]
+    _say(result, pixels, "{} left out: cannot be read", "photo")
+    _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
+    _say(result, len(folder.unlabelled), "{} left out: no labels", "photo")
+    _say(result, len(folder.orphans), "labels of {} left out: not there", "photo")
+    _say(result, twice, "{} left out: copies of others", "photo")
+    _say(result, repaired, "{} mended", "label file")
+    return photos
+
+
+def _copies(folder: Folder) -> set[str]:
+    """Of photos with the same content all but one: that of the test list stays, then of val."""
+    parts = folder.parts()
+    families: dict[str, list[str]] = {}
+    for stem, first in folder.copies.items():
+        families.setdefault(first, [first]).append(stem)
+    known = {photo.stem: photo for photo in folder.photos}
+
+    def rank(stem: str) -> tuple:
+        part = next((name for name in _RANKS if stem in parts.get(name, ())), "")
+        return known[stem].annotation is None, _RANKS.index(part), stem
+
+    return {stem for family in families.values() for stem in sorted(family, key=rank)[1:]}
+
+
+def _write(out: Path, folder: Folder, result: Fixed) -> None:
+    names = _flat_names(folder.photos)
+    dropped, as_they_are = _objects(folder, result)
+    new_name = renames(folder.class_counts())
+    renamed: dict[str, int] = {}
+    clipped = faults = 0
+    (out / "JPEGImages").mkdir()
+    for photo in folder.photos:
+        boxes, labels = photo.clipped(), photo.annotation
+        raw = np.array([(photo.stem, n) in as_they_are for n in labels.numbers], bool)
+        boxes[raw] = photo.boxes[raw]
+        keep = [
+            i
+            for i, number in enumerate(labels.numbers)
+            if (photo.stem, number) not in dropped and (boxes[i, 2:] > boxes[i, :2]).all()
+        ]
+        clipped += int((np.abs(boxes - photo.boxes)[keep] > 1).any(axis=1).sum())
+        faults += len(labels.faults)
+        classes = [new_name.get(labels.names[i], labels.names[i]) for i in keep]
+        for i in keep:
+            if labels.names[i] in new_name:
+                renamed[labels.names[i]] = renamed.get(labels.names[i], 0) + 1
+        image = names[photo.stem] + right_suffix(photo)
+        shutil.copyfile(photo.path, out / "JPEGImages" / image)
+        try:
+            write_voc_annotation(
+                out / "Annotations" / f"{names[photo.stem]}.xml", image, *photo.size[:2],
+                boxes[keep], classes, labels.difficult[keep],
+            )  # fmt: skip
+        except ValueError as error:
+            raise UserError(f"{photo.where}: {error}") from error
+        result.objects += len(keep)
+    result.photos = len(folder.photos)
+    _say(result, faults, "{} without a class or a proper box left out", "object")
+    _say(result, clipped, "{} clipped to the photo", "box", "boxes")
+    for old, count in sorted(renamed.items()):
+        result.done.append(f"class {old!r} renamed {new_name[old]!r} ({plural(count, 'object')})")
+    _write_lists(out, folder, names, result)
+
+
+def _objects(folder: Folder, result: Fixed) -> tuple[set, set]:
+    """(stem, number) of the objects to leave out, and of those whose boxes stay as they are."""
+    findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
+    for kind, why in _DROPPED.items():
+        count = sum(found.kind == kind for found in findings)
+        _say(result, count, f"{{}} left out: {why}", "object")
+
+    def of(kinds: Iterable[str]) -> set[tuple[str, int | None]]:
+        return {(found.photo, found.number) for found in findings if found.kind in kinds}
+
+    return of(_DROPPED), of({"box-swapped"})
+
+
+def _write_lists(out: Path, folder: Folder, names: Mapping[str, str], result: Fixed) -> None:
+    """The folder's lists, without the photos that are gone or that a better list names too."""
+    parts = folder.parts()
+    taken: set[str] = set()
+    own: dict[str, set[str]] = {}
+    for part in _RANKS[:-1]:
+        if part in parts:
+            own[part] = set(parts[part]) - taken
+            taken |= own[part]
+    moved = sum(len(stems) for stems in parts.values()) - sum(len(stems) for stems in own.values())
+    for name, stems in folder.lists.items():
+        if ":" in name:  # a year of a devkit; the joined list follows without its year
+            continue
+        allowed = own.get(name, names.keys())
+        if name == "trainval":
+            allowed = names.keys() - own.get("test", set())
+        kept = [names[stem] for stem in dict.fromkeys(stems) if stem in names and stem in allowed]
+        write_voc_list(out, name, kept)
+    _say(result, moved, "{} taken out of the worse of two lists", "photo")
+
+
+def _flat_names(photos: Iterable[Photo]) -> dict[str, str]:
+    """A file stem for each photo, unique even where case does not count."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        name = base = photo.stem.replace("/", "_").replace("\\", "_").lstrip(".") or "photo"
+        number = 2
+        while name.casefold() in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name.casefold())
+        names[photo.stem] = name
+    return names
+
+
+def _say(result: Fixed, count: int, words: str, one: str, many: str | None = None) -> None:
+    if count:
+        result.done.append(words.format(plural(count, one, many)))
+
+
+def _umask() -> int:
+    """What an ordinary folder's permissions lack, asked for by making one."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "folder"
+        made.mkdir()
+        return 0o777 & ~made.stat().st_mode

@@ -1,0 +1,125 @@
+"""Small pictures of what was found: the photo or the part of it that matters, with its boxes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from utils.data.doctor.findings import Finding
+from utils.data.doctor.photos import Photo
+from utils.errors import UserError
+from utils.images import read_image
+from utils.letterbox import resize
+from utils.media.drawing import draw_box
+
+WIDTH, HEIGHT = 320, 240  # pixels, at most; two photos lie side by side
+_AROUND = 4.0  # times the box that is shown of the photo
+_LEAST = 96  # pixels of the photo that are shown at the least
+_GREY = 160  # around the photo
+_COLOURS = ((255, 40, 160), (0, 200, 255))  # the box that is meant, the other one
+_QUALITY = 80
+
+
+def picture(finding: Finding, photos: Mapping[str, Photo]) -> str:
+    """A JPEG as a ``data:`` address; "" where nothing can be shown.
+
+    A copy is shown beside the photo that it is a copy of, each with its own labels.
+    """
+    shown = photos.get(finding.photo)
+    if shown is None or shown.pixels.error:
+        return ""
+    pair = [shown]
+    if not finding.boxes and finding.others and finding.others[0] in photos:
+        pair.append(photos[finding.others[0]])
+    try:
+        if len(pair) == 1:
+            parts = [_part(shown.path, finding.boxes, finding.boxes, WIDTH)]
+        else:
+            parts = [_part(p.path, (), p.boxes.tolist(), WIDTH) for p in pair]
+    except UserError:  # gone or changed since it was checked
+        return ""
+    sheet = parts[0] if len(parts) == 1 else _beside(parts)
+    done, data = cv2.imencode(
+        ".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    )
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if done else ""
+
+
+def forget_photos() -> None:
+    """Let go of the photo that was read last."""
+    _read.cache_clear()
+
+
+def _part(
+    path: Path, around: Sequence[Sequence[float]], boxes: Sequence[Sequence[float]], width: int
+) -> np.ndarray:
+    """uint8 (h, w, 3): what lies around some boxes, or the whole photo; w ≤ ``width``."""
+    photo = _read(path)
+    region = _region(np.array(around, np.float64).reshape(-1, 4), photo.shape)
+    x0, y0, x1, y1 = region
+    scale = min(width / (x1 - x0), HEIGHT / (y1 - y0))
+    canvas = np.full((round((y1 - y0) * scale) or 1, round((x1 - x0) * scale) or 1, 3), _GREY)
+    canvas = canvas.astype(np.uint8)
+    _paste(canvas, photo, region, scale)
+    for place in range(len(boxes) - 1, -1, -1):  # the one that is meant last, on top
+        rgb = _COLOURS[min(place, 1)]
+        draw_box(canvas, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, 3)
+    return canvas
+
+
+def _region(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(4,) the part to show, in pixels: all of the photo, or what lies around small boxes.
+
+    It reaches beyond the photo where the boxes do, up to the photo's size again.
+    """
+    height, width = shape[:2]
+    whole = np.array([0, 0, width, height])
+    if not len(boxes):
+        return whole
+    reach = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+    reach = np.clip(reach, (-width, -height) * 2, (2 * width, 2 * height) * 2)
+    sides = np.maximum((reach[2:] - reach[:2]) * _AROUND, _LEAST)
+    centre = (reach[:2] + reach[2:]) / 2
+    near = np.concatenate([centre - sides / 2, centre + sides / 2])
+    inside = np.array([*np.maximum(near[:2], 0), *np.minimum(near[2:], (width, height))])
+    if (reach[:2] < -1).any() or (reach[2:] > (width + 1, height + 1)).any():
+        inside = whole  # the edge of the photo is what matters
+        margin = 0.03 * max(*reach, width, height)
+        reach = reach + (-margin, -margin, margin, margin)
+    region = np.concatenate([np.minimum(inside[:2], reach[:2]), np.maximum(inside[2:], reach[2:])])
+    return np.concatenate([np.floor(region[:2]), np.ceil(region[2:])]).astype(int)
+
+
+def _paste(canvas: np.ndarray, photo: np.ndarray, region: np.ndarray, scale: float) -> None:
+    """Put the part of the photo that lies in the region where it belongs on the canvas."""
+    height, width = photo.shape[:2]
+    x0, y0 = np.maximum(region[:2], 0)
+    x1, y1 = np.minimum(region[2:], (width, height))
+    left, top = (np.array([x0, y0]) - region[:2]) * scale
+    right, bottom = (np.array([x1, y1]) - region[:2]) * scale
+    left, top, right, bottom = (round(side) for side in (left, top, right, bottom))
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    small = resize(np.ascontiguousarray(photo[y0:y1, x0:x1]), right - left, bottom - top)
+    room = canvas[top:bottom, left:right]
+    room[:] = small[: room.shape[0], : room.shape[1]]
+
+
+def _beside(parts: Sequence[np.ndarray]) -> np.ndarray:
+    height = max(part.shape[0] for part in parts)
+    columns = []
+    for part in parts:
+        column = np.full((height, part.shape[1], 3), _GREY, np.uint8)
+        top = (height - part.shape[0]) // 2
+        column[top : top + part.shape[0]] = part
+        columns += [column, np.full((height, 4, 3), _GREY, np.uint8)]
+    return np.hstack(columns[:-1])
+
+
+@lru_cache(maxsize=1)  # findings of one photo often follow one another
+def _read(path: Path) -> np.ndarray:
+    return read_image(path)

@@ -1,0 +1,84 @@
+"""The label formats, and which of them a folder has: ``find_layout``, ``read_annotations``.
+
+A format is a module with
+
+- ``NAME``: what ``Layout.format`` says;
+- ``LOOKS_FOR``: in words, what a folder of this format holds;
+- ``OWN_FILES``: whether the labels of a photo depend on nothing but its own label file;
+- ``find_layout(root) -> Layout | None``: None where the folder holds nothing of the format;
+  ``UserError`` where it does but none of it can be used;
+- ``read_annotations(layout) -> Iterator[tuple[str, Annotation | Fault]]``: for each entry, in
+  order, its stem and its labels, or what is wrong with the whole of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.data.formats import coco, voc, yolo
+from utils.data.labels import Annotation, Fault, Layout
+from utils.data.scan import Scan, real_folder
+from utils.errors import UserError
+from utils.images import IMAGE_SUFFIXES
+
+FORMATS = (voc, coco, yolo)  # in the order in which they are looked for
+
+
+def open_folder(data: str | Path) -> tuple[Layout, Iterator[tuple[str, Annotation | Fault]]]:
+    """What a folder holds, and its labels one photo after the other; errors as ``find_layout``."""
+    layout = find_layout(data)
+    return layout, read_annotations(layout)
+
+
+def find_layout(data: str | Path) -> Layout:
+    """Look through a data folder; the first format that can be used counts.
+
+    Raises:
+        UserError: no such folder, or nothing in it that can be used.
+    """
+    root = real_folder(data)
+    failures = []
+    for form in FORMATS:
+        try:
+            layout = form.find_layout(root)
+        except UserError as error:
+            failures.append(error)
+            continue
+        if layout is not None:
+            return layout
+    if failures:
+        raise failures[0]
+    raise UserError(_nothing_found(data, root))
+
+
+def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | Fault]]:
+    """The labels of every entry of a layout, in order."""
+    return _format(layout).read_annotations(layout)
+
+
+def labels_depend_on_own_file(layout: Layout) -> bool:
+    """Whether the labels of a photo depend on nothing but its own label file."""
+    return _format(layout).OWN_FILES
+
+
+def _format(layout: Layout):
+    (form,) = (form for form in FORMATS if layout.format == form.NAME)
+    return form
+
+
+def _nothing_found(data: str | Path, root: Path) -> str:
+    scan = Scan(root)
+    photos = len(scan.files(root, IMAGE_SUFFIXES))
+    others = Counter(
+        path.suffix.lower()
+        for path in scan.files(root, (".xml", ".json", ".txt", ".csv", ".yaml", ".yml"))
+    )
+    also = "".join(f", {count} {suffix}" for suffix, count in sorted(others.items()))
+    return (
+        f"{data}: no annotated photos ({photos} photos{also} found). Understood are "
+        + "; ".join(form.LOOKS_FOR for form in FORMATS)
+        + "."
+        + (f" First problem: {scan.notes[0]}" if scan.notes else "")
+    )

@@ -1,0 +1,277 @@
+"""The COCO format: JSON files, each with the labels of many photos (``coco_json``).
+
+Understood is any folder that holds such files and the photos that they list: COCO's own shape
+(``annotations/instances_train2017.json`` and ``train2017/``), Roboflow's
+(``train/_annotations.coco.json`` beside the photos), CVAT's and Label Studio's, one JSON with
+photos anywhere below. Each file whose name or folder says so is a split list. A listed image
+without objects is a photo that shows nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.data.formats.coco_json import CocoFile, read_coco
+from utils.data.formats.photos import (
+    Naming,
+    Photos,
+    name_parts,
+    shown,
+    split_name,
+    unique_stems,
+)
+from utils.data.labels import Annotation, Entry, Fault, Layout, SplitList
+from utils.data.scan import Scan, real_folder
+from utils.errors import UserError
+
+NAME = "coco"
+OWN_FILES = False  # a JSON has the labels of many photos
+LOOKS_FOR = (
+    "COCO JSON (annotations/instances_train.json and a folder of photos, or "
+    "train/_annotations.coco.json beside them)"
+)
+
+_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+# Words in a file's name that say what it is, not which split: instances_train, _annotations.coco.
+_GENERIC = frozenset(
+    ("annotation", "annotations", "bbox", "boxes", "coco", "data", "dataset", "default")
+    + ("detection", "detections", "ground", "gt", "instance", "instances", "json", "keypoints")
+    + ("labels", "person", "truth", "unlisted")
+)
+# COCO's other labels of the same photos, which the instances files hold already.
+_SIBLINGS = ("person_keypoints", "stuff", "panoptic", "captions")
+_SPLIT_ORDER = ("train", "val", "test")  # whose file declares the classes, and wins where two speak
+
+
+@dataclass(frozen=True)
+class CocoLayout(Layout):
+    """A layout with the labels, which the JSON files had to be read for.
+
+    Attributes:
+        files: the JSON files by path.
+        places: stem → the file that has the photo's labels, and its places among the images.
+    """
+
+    files: dict[Path, CocoFile] = field(default_factory=dict)
+    places: dict[str, tuple[Path, tuple[int, ...]]] = field(default_factory=dict)
+
+
+def find_layout(root: Path) -> CocoLayout | None:
+    """Look for COCO JSON and its photos; None where there is no such file.
+
+    Raises:
+        UserError: none of the files can be read, or none of the photos is there.
+    """
+    scan = Scan(real_folder(root))
+    candidates = _candidates(scan)
+    return _Finder(scan, candidates).layout() if candidates else None
+
+
+def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | Fault]]:
+    """The labels of every entry, in order."""
+    for stem in layout.entries:
+        path, indices = layout.places[stem]
+        yield stem, layout.files[path].annotation(indices, layout.name(path))
+
+
+def _candidates(scan: Scan) -> list[Path]:
+    """The JSON files that hold the three lists of COCO's format, by a look for their names."""
+    return [path for path in scan.files(scan.root, (".json",)) if _mentions(path, _KEYS)]
+
+
+def _mentions(path: Path, keys: tuple[bytes, ...]) -> bool:
+    """Whether a file holds all these words; it is not read into memory."""
+    try:
+        with (
+            open(path, "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return all(content.find(key) >= 0 for key in keys)
+    except (OSError, ValueError):  # no permission; an empty file
+        return False
+
+
+class _Finder:
+    """Brings the JSON files of a folder and its photos together."""
+
+    def __init__(self, scan: Scan, candidates: list[Path]) -> None:
+        self.scan = scan
+        self.notes: list[str] = []
+        self.orphans: list[str] = []
+        self.files = self._read(candidates)
+        self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
+        self.photos = Photos(scan)
+        self.found: dict[Path, dict[Path, list[int]]] = {}  # photo → file → places among images
+        self.listed: dict[Path, list[Path]] = {}  # file → photos
+        for path in sorted(self.files, key=self._order):
+            self._match(path)
+
+    def layout(self) -> CocoLayout:
+        if not self.found:
+            raise UserError(self._nothing_found())
+        stems = unique_stems(self.scan.root, self.found)
+        owners = {photo: self._owner(photo) for photo in self.found}
+        classes = self._classes()
+        by_stem = sorted((stem, photo) for photo, stem in stems.items())
+        return CocoLayout(
+            format=NAME,
+            root=self.scan.root,
+            entries={stem: Entry(stem, photo, owners[photo]) for stem, photo in by_stem},
+            lists=self._lists(stems),
+            class_order=classes,
+            unlabelled=tuple(photo for photo in self.photos.paths if photo not in self.found),
+            orphans=tuple(self.orphans),
+            notes=(*self.scan.notes, *self.notes),
+            files=self.files,
+            places={
+                stem: (owners[photo], tuple(self.found[photo][owners[photo]]))
+                for stem, photo in by_stem
+            },
+        )
+
+    def _read(self, paths: list[Path]) -> dict[Path, CocoFile]:
+        """The files that can be read; beside ``instances`` none of COCO's others count."""
+        chosen = {path.parent for path in paths if path.name.lower().startswith("instances")}
+        files: dict[Path, CocoFile] = {}
+        failures: list[str] = []
+        for path in paths:
+            name = self.scan.name(path)
+            if path.parent in chosen and path.name.lower().startswith(_SIBLINGS):
+                self.notes.append(f"{name}: left out, as the instances files beside it are used")
+                continue
+            try:
+                files[path] = read_coco(path)
+            except ValueError as error:
+                failures.append(f"{name}: {error}")
+                continue
+            self.notes += [f"{name}: {note}" for note in files[path].notes]
+            if files[path].images and not files[path].objects:
+                self.notes.append(
+                    f"{name}: none of its {len(files[path].images)} images has an object; all "
+                    "count as showing nothing"
+                )
+        if not files:
+            raise UserError(f"{self.scan.root}: no COCO JSON can be read ({failures[0]})")
+        self.notes += [f"{failure}; left out" for failure in failures]
+        return files
+
+    def _order(self, path: Path) -> tuple[int, str]:
+        name = self.names[path]
+        rank = _SPLIT_ORDER.index(name) if name in _SPLIT_ORDER else len(_SPLIT_ORDER)
+        return rank, str(path)
+
+    def _match(self, path: Path) -> None:
+        """Find the photos of one file."""
+        file = self.files[path]
+        hints = {self.names[path].lower(), *(word.lower() for word in _words(path.stem))} - {""}
+        names = [image.file_name for image in file.images]
+        naming = Naming(self.photos, names, path.parent, hints)
+        places: dict[Path, list[int]] = {}
+        for index, image in enumerate(file.images):
+            photo = naming.find(image.file_name)
+            if photo is None:
+                self._orphan(path, index)
+            else:
+                places.setdefault(photo, []).append(index)
+        for photo, indices in list(places.items()):
+            names = {name_parts(file.images[index].file_name) for index in indices}
+            if len(names) > 1:  # two names, of which one or none can mean this photo
+                for index in indices:
+                    self._orphan(path, index)
+                continue
+            if len(indices) > 1:
+                ids = " and ".join(shown(file.images[index].id) for index in indices)
+                name = shown(file.images[indices[0]].file_name)
+                self.notes.append(
+                    f"{self.scan.name(path)}: {name} is image {ids}; their objects are joined"
+                )
+            self.found.setdefault(photo, {})[path] = indices
+            self.listed.setdefault(path, []).append(photo)
+
+    def _orphan(self, path: Path, index: int) -> None:
+        image = self.files[path].images[index]
+        name = f"{self.scan.name(path)}, image {shown(image.id)} ({shown(image.file_name)})"
+        self.orphans.append(name)
+
+    def _owner(self, photo: Path) -> Path:
+        """The file whose labels of the photo count; a note where another's differ."""
+        first, *others = self.found[photo]
+        own = self.files[first].annotation(self.found[photo][first], "")
+        for other in others:
+            theirs = self.files[other].annotation(self.found[photo][other], "")
+            if _objects(own) != _objects(theirs):
+                self.notes.append(
+                    f"{self.scan.name(photo)}: {self.scan.name(first)} and "
+                    f"{self.scan.name(other)} label it differently; those of the first are used"
+                )
+        return first
+
+    def _lists(self, stems: dict[Path, str]) -> dict[str, SplitList]:
+        lists: dict[str, dict[str, None]] = {}
+        for path, photos in self.listed.items():
+            if self.names[path]:
+                found = lists.setdefault(self.names[path], {})
+                found.update((stems[photo], None) for photo in photos)
+        return {name: SplitList(tuple(found)) for name, found in sorted(lists.items())}
+
+    def _classes(self) -> tuple[str, ...]:
+        """Classes by category id, of the first file and then of the others."""
+        files = [self.files[path] for path in sorted(self.files, key=self._order)]
+        shown_somewhere = {name for f in files for name in f.classes if name not in f.placeholders}
+        for name in sorted({name for f in files for name in f.placeholders} - shown_somewhere):
+            self.notes.append(
+                f"the category {name!r} only stands for a group of others and has no objects; it "
+                "is no class here"
+            )
+        order = dict.fromkeys(name for f in files for name in f.classes if name in shown_somewhere)
+        return tuple(order)
+
+    def _nothing_found(self) -> str:
+        paths = ", ".join(self.scan.name(path) for path in list(self.files)[:3])
+        reason = f"{len(self.orphans)} images are listed" if self.orphans else "no image is listed"
+        first = f", and none of them is there (first: {self.orphans[0]})" if self.orphans else ""
+        return (
+            f"{self.scan.root}: in {paths} {reason}{first}; the photos must lie in the same folder "
+            f"as the JSON or anywhere below {self.scan.root.name}"
+        )
+
+
+def _objects(annotation: Annotation) -> list[tuple]:
+    rows = zip(
+        annotation.names, annotation.boxes.tolist(), annotation.difficult.tolist(), strict=True
+    )
+    return sorted((name, *box, difficult) for name, box, difficult in rows)
+
+
+def _words(stem: str) -> list[str]:
+    """The words of a file's name without those at its ends that only say that it is COCO."""
+    words = [word for word in re.split(r"[_.\-\s]+", stem) if word]
+    while words and words[0].lower() in _GENERIC:
+        del words[0]
+    while words and words[-1].lower() in _GENERIC:
+        del words[-1]
+    return words
+
+
+def _list_names(paths: dict[Path, Path]) -> dict[Path, str]:
+    """For each JSON the name of its split list, "" where neither it nor its folder is a split's.
+
+    Two files of one split that differ by their year keep it (``train2014``, ``train2017``).
+    """
+    plain = {path: "_".join(_words(path.stem)) for path in paths}
+    names: dict[Path, str] = {}
+    for path, below in paths.items():
+        folder = split_name(below.parent.name)
+        names[path] = split_name(plain[path]) or folder or plain[path]
+    spellings: dict[str, set[str]] = {}
+    for path, name in names.items():
+        if split_name(plain[path]):
+            spellings.setdefault(name, set()).add(plain[path].lower())
+    return {
+        path: plain[path] if split_name(plain[path]) and len(spellings[name]) > 1 else name
+        for path, name in names.items()
+    }

@@ -1,0 +1,357 @@
+"""Reading one COCO JSON of objects: ``read_coco``.
+
+The format is that of https://cocodataset.org/#format-data: ``images``, ``annotations`` with
+``bbox`` as x, y, width, height in continuous pixels, and ``categories``. Ids may have gaps. A
+crowd (``iscrowd``) is an object that is neither trained on nor counted. What the file holds
+besides, outlines above all, is dropped while it is read: that takes two to three times the file's
+size in memory, and what is kept 30 bytes an object.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.data.formats.photos import class_name, shown
+from utils.data.labels import Annotation, Fault
+
+MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB; a larger file is better cut into parts
+_FARTHEST = 1e9  # pixels
+# What takes most of the room in a file and is not used here.
+_UNUSED = frozenset({"keypoints", "segments_info", "caption", "attributes", "counts", "extra"})
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    """One image of a file; ``upright`` as in ``Annotation``."""
+
+    id: int | str
+    file_name: str
+    size: tuple[int, int] | None
+    upright: bool
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """What one JSON says.
+
+    Attributes:
+        images: in the file's order, without those that cannot be told apart.
+        classes: the names of the categories in order of their ids, each once.
+        placeholders: those of ``classes`` that only stand for a group of others, as Roboflow
+            writes them, and have no objects.
+        notes: one sentence for each thing left out that belongs to no image.
+    """
+
+    images: tuple[CocoImage, ...]
+    classes: tuple[str, ...]
+    placeholders: frozenset[str]
+    notes: tuple[str, ...]
+    _objects: _Objects
+    _faults: dict[int, tuple[Fault, ...]]
+
+    @property
+    def objects(self) -> int:
+        """How many objects can be used."""
+        return len(self._objects.boxes)
+
+    def annotation(self, indices: Sequence[int], where: str) -> Annotation:
+        """The labels of one photo, which the file may list several times.
+
+        Args:
+            indices: places of the photo in ``images``.
+            where: the file's name for messages.
+        """
+        objects, first = self._objects, self.images[indices[0]]
+        rows = np.concatenate([objects.of(index) for index in indices])
+        return Annotation(
+            where=f"{where}, image {shown(first.id)}",
+            filename=first.file_name,
+            size=first.size,
+            names=tuple(self.classes[i] for i in objects.class_ids[rows]),
+            boxes=objects.boxes[rows],
+            difficult=objects.crowd[rows],
+            upright=first.upright,
+            numbers=tuple(objects.numbers[rows].tolist()),
+            faults=tuple(fault for index in indices for fault in self._faults.get(index, ())),
+        )
+
+
+@dataclass(frozen=True)
+class _Objects:
+    """All objects of a file in the order of its images: M rows."""
+
+    starts: np.ndarray  # (images + 1,): rows starts[i] to starts[i + 1] are image i's
+    class_ids: np.ndarray  # (M,) int32, indices into CocoFile.classes
+    boxes: np.ndarray  # (M, 4) float32
+    crowd: np.ndarray  # (M,) bool
+    numbers: np.ndarray  # (M,) int32
+
+    def of(self, image: int) -> np.ndarray:
+        return np.arange(self.starts[image], self.starts[image + 1])
+
+
+def read_coco(path: str | Path) -> CocoFile:
+    """Read one file.
+
+    Raises:
+        ValueError: it cannot be read, is too large, no JSON, or holds no COCO object labels; the
+            message says which, without the file's name.
+    """
+    content = _load(Path(path))
+    parts = {key: content.get(key) for key in ("images", "annotations", "categories")}
+    for key, part in parts.items():
+        if not isinstance(part, list):
+            raise ValueError(f"no COCO object labels: it has no list {key!r}")
+    notes: list[str] = []
+    images, index = _images(parts["images"], notes)
+    classes, class_ids, groups = _categories(parts["categories"], notes)
+    collector = _Collector(len(images), index, class_ids)
+    for position, item in enumerate(parts["annotations"]):
+        collector.add(position, item)
+    objects, faults = collector.finish()
+    used = np.unique(objects.class_ids).tolist()
+    return CocoFile(
+        images=tuple(images),
+        classes=classes,
+        placeholders=frozenset(groups - {classes[i] for i in used}),
+        notes=(*notes, *collector.notes()),
+        _objects=objects,
+        _faults=faults,
+    )
+
+
+def _load(path: Path) -> dict:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(
+                f"larger than {MAX_BYTES >> 20} MiB; cut it into several files, each with its part "
+                "of the images"
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ValueError("not a text file in UTF-8") from error
+    try:
+        content = json.loads(text, object_pairs_hook=_slim)
+    except RecursionError as error:
+        raise ValueError("not JSON (brackets without end)") from error
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ValueError("no COCO object labels: the outermost value is no object")
+    return content
+
+
+def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of the file without what is not used; of an outline only that there is one."""
+    return {
+        key: bool(value) if key == "segmentation" else value
+        for key, value in pairs
+        if key not in _UNUSED
+    }
+
+
+def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | str, int]]:
+    """The images, and id → place among them."""
+    images: list[CocoImage] = []
+    names: dict[int | str, list[str]] = {}
+    for position, item in enumerate(items, start=1):
+        key = _id(item.get("id")) if isinstance(item, dict) else None
+        name = item.get("file_name") if isinstance(item, dict) else None
+        if key is None or not isinstance(name, str) or not name:
+            missing = "id" if key is None else "file_name"
+            notes.append(f"entry {position} of its images has no {missing}; left out")
+            continue
+        names.setdefault(key, []).append(name)
+        images.append(CocoImage(key, name, _size(item), item.get("upright") is True))
+    twice = {key: found for key, found in names.items() if len(found) > 1}
+    for key, found in twice.items():
+        if len(set(found)) == 1:
+            notes.append(f"image {shown(key)} ({shown(found[0])}) is listed {len(found)} times")
+        else:
+            listing = " and ".join(map(shown, sorted(set(found))))
+            notes.append(
+                f"{listing} have the same id {shown(key)}, so their objects cannot be told apart; "
+                "left out"
+            )
+    kept: dict[int | str, CocoImage] = {}
+    for image in images:
+        if len(set(names[image.id])) == 1:
+            kept.setdefault(image.id, image)
+    return list(kept.values()), {key: index for index, key in enumerate(kept)}
+
+
+def _categories(
+    items: list, notes: list[str]
+) -> tuple[tuple[str, ...], dict[int | str, int], set[str]]:
+    """Class names by id, id → index of its name, and the names that only stand for a group."""
+    names: dict[int | str, str] = {}
+    above: dict[str, set[str]] = {}  # class name → what the file says it is a kind of
+    doubtful = set()
+    for position, item in enumerate(items, start=1):
+        key = _id(item.get("id")) if isinstance(item, dict) else None
+        name = item.get("name") if isinstance(item, dict) else None
+        name = class_name(name) if isinstance(name, str) else ""
+        if key is None or not name:
+            missing = "id" if key is None else "name"
+            notes.append(f"entry {position} of its categories has no {missing}; left out")
+        elif names.setdefault(key, name) != name:
+            doubtful.add(key)
+            notes.append(
+                f"categories {names[key]!r} and {name!r} have the same id {shown(key)}; objects of "
+                "that id are left out"
+            )
+        else:
+            above.setdefault(name, set()).add(str(item.get("supercategory") or "none"))
+    names = {key: name for key, name in names.items() if key not in doubtful}
+    for name, count in Counter(names.values()).items():
+        if count > 1:
+            notes.append(f"{count} categories are called {name!r}; taken for one class")
+    ordered = sorted(names, key=lambda key: (isinstance(key, str), key))
+    classes = tuple(dict.fromkeys(names[key] for key in ordered))
+    place = {name: index for index, name in enumerate(classes)}
+    others = {group for name, groups in above.items() for group in groups if group != name}
+    placeholders = {name for name in classes if above[name] == {"none"} and name in others}
+    return classes, {key: place[name] for key, name in names.items()}, placeholders
+
+
+class _Collector:
+    """Gathers the objects of a file in flat arrays: some 40 bytes each."""
+
+    def __init__(
+        self, images: int, index: dict[int | str, int], class_ids: dict[int | str, int]
+    ) -> None:
+        self._index, self._class_ids = index, class_ids
+        self._count = [0] * images
+        self._image, self._class, self._number = array("i"), array("i"), array("i")
+        self._xywh, self._crowd = array("d"), array("b")
+        self._faults: dict[int, list[Fault]] = {}
+        self._strays: dict[str, int] = {}  # unknown image, in words → its objects
+
+    def add(self, position: int, item: Any) -> None:
+        """Take one item of ``annotations``."""
+        if not isinstance(item, dict):
+            return self._stray(f"none (entry {position + 1} of its annotations)")
+        image = self._index.get(_id(item.get("image_id")))
+        if image is None:
+            return self._stray(shown(item.get("image_id", "none")))
+        self._count[image] += 1
+        number = self._count[image]
+        class_id = self._class_ids.get(_id(item.get("category_id")))
+        if class_id is None:
+            what = f"category {shown(item.get('category_id'))} is not among the categories"
+            return self._fault(image, "no-class", what, number)
+        try:
+            self._xywh.extend(_xywh(item))
+        except _BoxError as error:
+            return self._fault(image, error.kind, str(error), number)
+        self._image.append(image)
+        self._class.append(class_id)
+        self._number.append(number)
+        self._crowd.append(_flag(item.get("iscrowd")))
+        return None
+
+    def finish(self) -> tuple[_Objects, dict[int, tuple[Fault, ...]]]:
+        """The objects by image, and the faults of each image."""
+        image = np.array(self._image, np.int32)
+        number = np.array(self._number, np.int32)
+        corners = np.array(self._xywh, np.float64).reshape(-1, 4)
+        corners[:, 2:] += corners[:, :2]  # in float64: the far side is rounded once, not twice
+        boxes = corners.astype(np.float32)
+        area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        for row in np.flatnonzero(~area).tolist():
+            x, y, width, height = self._xywh[4 * row : 4 * row + 4]
+            what = f"a box of {width:g}×{height:g} pixels at {x:g}, {y:g} has no area"
+            self._fault(int(image[row]), "empty-box", what, int(number[row]))
+        kept = np.flatnonzero(area)
+        kept = kept[np.argsort(image[kept], kind="stable")]
+        objects = _Objects(
+            starts=np.searchsorted(image[kept], np.arange(len(self._count) + 1)),
+            class_ids=np.array(self._class, np.int32)[kept],
+            boxes=boxes[kept],
+            crowd=np.array(self._crowd, bool)[kept],
+            numbers=number[kept],
+        )
+        faults = {
+            index: tuple(sorted(found, key=lambda fault: fault.number or 0))
+            for index, found in self._faults.items()
+        }
+        return objects, faults
+
+    def notes(self) -> list[str]:
+        """One sentence on all objects of images that the file does not list."""
+        if not self._strays:
+            return []
+        names, objects = list(self._strays), sum(self._strays.values())
+        listing = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        return [
+            f"{objects} {'object is' if objects == 1 else 'objects are'} of no image that can be "
+            f"used (image {listing}); left out"
+        ]
+
+    def _stray(self, name: str) -> None:
+        self._strays[name] = self._strays.get(name, 0) + 1
+
+    def _fault(self, image: int, kind: str, message: str, number: int) -> None:
+        self._faults.setdefault(image, []).append(Fault(kind, message, number))
+
+
+class _BoxError(Exception):
+    """Why an object has no usable bbox; ``kind`` as in ``Fault``."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def _xywh(item: dict) -> list[float]:
+    bbox = item.get("bbox")
+    if not bbox:
+        outline = " (it has an outline, which is not used)" if item.get("segmentation") else ""
+        raise _BoxError("no-box", f"no bbox{outline}")
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise _BoxError("no-box", f"bbox {shown(bbox)} is not x, y, width, height")
+    values = []
+    for value in bbox:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _BoxError("not-a-number", f"bbox holds {shown(value)}, not a number")
+        if not abs(value) <= _FARTHEST:  # NaN too, and whole numbers of any length
+            raise _BoxError("not-a-number", f"bbox holds {shown(value)}, not a place in a photo")
+        values.append(float(value))
+    return values
+
+
+def _id(value: Any) -> int | str | None:
+    """An id as numbers and texts of the same digits share it; None where it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else value
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) and value == int(value) else None
+    return value if isinstance(value, int) else None
+
+
+def _flag(value: Any) -> bool:
+    return value in (1, "1") or value is True
+
+
+def _size(item: dict) -> tuple[int, int] | None:
+    values = []
+    for key in ("width", "height"):
+        value = item.get(key)
+        try:
+            values.append(int(float(value)))
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return (values[0], values[1]) if min(values) > 0 else None

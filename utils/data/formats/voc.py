@@ -1,0 +1,27 @@
+"""The VOC format: one XML a photo (``voc_xml``) in folders of several shapes (``voc_layout``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from utils.data.formats.voc_layout import find_layout
+from utils.data.formats.voc_xml import read_annotation
+from utils.data.labels import Annotation, Fault, Layout
+
+__all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "find_layout", "read_annotations"]
+
+NAME = "voc"
+OWN_FILES = True
+LOOKS_FOR = (
+    "a VOC folder (Annotations/ and JPEGImages/), a VOCdevkit with a VOC folder for each year, "
+    "and photos with VOC XML side by side or in folders such as images/ and annotations/"
+)
+
+
+def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | Fault]]:
+    """Read the XML of every entry, in order."""
+    for stem, entry in layout.entries.items():
+        try:
+            yield stem, read_annotation(entry.label, layout.name(entry.label))
+        except ValueError as error:
+            yield stem, Fault("unreadable", str(error))

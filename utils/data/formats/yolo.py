@@ -1,0 +1,64 @@
+"""The YOLO format: a text file for each photo (``yolo_txt``), in folders of several shapes
+(``yolo_layout``), with a YAML that names the classes (``yolo_yaml``).
+
+Boxes are shares of the photo as YOLO tools show it, which is the upright one: they are of the
+photo after EXIF orientation. Its header is read for the size in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from utils.data.formats.yolo_layout import YoloLayout, find_layout
+from utils.data.formats.yolo_txt import YoloLabels, read_labels
+from utils.data.labels import Annotation, Entry, Fault
+from utils.errors import UserError
+from utils.images import image_size
+
+__all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "find_layout", "read_annotations"]
+
+NAME = "yolo"
+OWN_FILES = False  # labels depend on the size of the photo and on the YAML, too
+LOOKS_FOR = (
+    "YOLO labels (images/ and labels/ with one text file a photo, and a data.yaml or classes.txt "
+    "that names the classes)"
+)
+_NOTHING = YoloLabels((), np.zeros((0, 4)), (), ())
+
+
+def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | Fault]]:
+    """The labels of every entry, in order."""
+    for stem, entry in layout.entries.items():
+        try:
+            yield stem, _annotation(layout, entry)
+        except ValueError as error:
+            yield stem, Fault("unreadable", str(error))
+        except UserError as error:
+            yield stem, Fault("unreadable", f"the size of its photo is not known: {error}")
+
+
+def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
+    labels = _NOTHING
+    if entry.label is not None:
+        labels = read_labels(entry.label, layout.classes, pose=layout.pose)
+    boxes = labels.boxes.astype(np.float32)
+    if len(boxes):
+        size = image_size(entry.image)
+        boxes = (labels.boxes * ([size.width, size.height] * 2)).astype(np.float32)
+    # A box of next to no size far from the corner loses it in float32.
+    area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    kept = np.flatnonzero(area).tolist()
+    lost = [labels.numbers[row] for row in np.flatnonzero(~area)]
+    return Annotation(
+        where=layout.name(entry.label or entry.image),
+        filename="",
+        size=None,
+        names=tuple(labels.names[row] for row in kept),
+        boxes=boxes[area],
+        difficult=np.zeros(len(kept), bool),
+        upright=True,
+        numbers=tuple(labels.numbers[row] for row in kept),
+        faults=(*labels.faults, *(Fault("empty-box", "the box has no area", n) for n in lost)),
+    )

@@ -1,0 +1,283 @@
+"""Finding photos, their label files and the split lists in a YOLO folder: ``find_layout``.
+
+Understood are the shapes of Ultralytics (``images/train`` and ``labels/train``), Roboflow
+(``train/images`` and ``train/labels``), Darknet and CVAT (labels beside the photos, ``obj.names``,
+``train.txt``), and photos and labels with nothing but a ``classes.txt``. A photo without label
+file shows nothing, in a split or folder where others have one. Nothing outside the data folder is
+looked at, whatever links, lists and the YAML say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.data.formats.photos import (
+    Naming,
+    Photos,
+    name_parts,
+    shown,
+    split_name,
+    unique_stems,
+)
+from utils.data.formats.yolo_pairs import NAME_FILES, LabelFiles
+from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
+from utils.data.labels import Entry, Layout, SplitList
+from utils.data.scan import Scan, real_folder
+from utils.errors import UserError
+
+_YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
+_LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
+_MAX_LIST_BYTES = 64 << 20  # a list of a million photos is smaller
+
+
+@dataclass(frozen=True)
+class YoloLayout(Layout):
+    """A layout with what the label files need to be understood.
+
+    Attributes:
+        classes: names by class id.
+        pose: whether label lines end in the points of a body.
+    """
+
+    classes: Mapping[int, str] = field(default_factory=dict)
+    pose: bool = False
+
+
+def find_layout(root: Path) -> YoloLayout | None:
+    """Look for YOLO labels and their photos; None where there are none.
+
+    Raises:
+        UserError: what the folder declares is not there, or nothing names its classes.
+    """
+    finder = _Finder(Scan(real_folder(root)))
+    return finder.layout() if finder.yaml or finder.labels.are_yolo() else None
+
+
+class _Finder:
+    """Brings photos, label files and what declares them together."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+        self.photos = Photos(scan)
+        self.labels = LabelFiles(scan, self.photos)
+        self.notes = list(self.labels.notes)
+        self.yaml_path, self.yaml = self._find_yaml()
+
+    def layout(self) -> YoloLayout:
+        classes = dict(self.yaml.names) if self.yaml else {}
+        classes = classes or self._names_beside()
+        if not classes or not self.labels.of:
+            raise UserError(self._lacking())
+        splits = self._declared() or self._listed() or self._in_split_folders()
+        splits = self._labelled_only(splits)
+        chosen = self._chosen(splits)
+        stems = unique_stems(self.scan.root, sorted(chosen))
+        silent = len(chosen - self.labels.of.keys())
+        if silent:
+            have = "photo has" if silent == 1 else "photos have"
+            self.notes.append(f"{silent} {have} no label file, and count as showing nothing")
+        by_stem = sorted((stem, photo) for photo, stem in stems.items())
+        lists = {
+            name: SplitList(tuple(stems[photo] for photo in photos if photo in stems))
+            for name, photos in sorted(splits.items())
+        }
+        left = chosen | self.labels.namesakes
+        return YoloLayout(
+            format="yolo",
+            root=self.scan.root,
+            entries={
+                stem: Entry(stem, photo, self.labels.of.get(photo)) for stem, photo in by_stem
+            },
+            lists=lists,
+            class_order=tuple(dict.fromkeys(classes.values())),
+            unlabelled=tuple(photo for photo in self.photos.paths if photo not in left),
+            orphans=self.labels.orphans(),
+            notes=(*self.scan.notes, *self.notes),
+            classes=classes,
+            pose=bool(self.yaml and self.yaml.pose),
+        )
+
+    def _chosen(self, splits: Mapping[str, Sequence[Path]]) -> set[Path]:
+        """All photos with labels, and those that show nothing beside such."""
+        if splits:
+            beside = {photo for photos in splits.values() for photo in photos}
+        else:
+            folders = {photo.parent for photo in self.labels.of}
+            beside = {photo for photo in self.photos.paths if photo.parent in folders}
+        return (beside | self.labels.of.keys()) - self.labels.namesakes
+
+    # Classes
+
+    def _find_yaml(self) -> tuple[Path | None, YoloYaml | None]:
+        """The YAML that describes the folder: the usual name first, then the nearest to the top."""
+
+        def order(path: Path) -> tuple[bool, int, str]:
+            usual = path.name.lower() in _YAML_NAMES
+            return not usual, len(path.parts), str(path)
+
+        found: list[tuple[Path, YoloYaml]] = []
+        for path in sorted(self.scan.files(self.scan.root, (".yaml", ".yml")), key=order):
+            try:
+                content = read_yaml(path)
+            except ValueError as error:
+                self.notes.append(f"{self.scan.name(path)}: {error}; left out")
+                continue
+            if content is not None:
+                found.append((path, content))
+        if not found:
+            return None, None
+        (path, content), *others = found
+        self.notes += [
+            f"{self.scan.name(other)}: left out, as {self.scan.name(path)} is used"
+            for other, _ in others
+        ]
+        self.notes += [f"{self.scan.name(path)}: {note}" for note in content.notes]
+        return path, content
+
+    def _names_beside(self) -> dict[int, str]:
+        """The class names of a ``classes.txt`` or the like; nearest to the top first."""
+        files = [
+            path
+            for path in self.scan.files(self.scan.root, (".txt", ".names", ".labels"))
+            if path.name.lower() in NAME_FILES or path.suffix.lower() == ".names"
+        ]
+        names: dict[int, str] = {}
+        for path in sorted(files, key=lambda path: (len(path.parts), str(path))):
+            try:
+                found = read_names(path)
+            except ValueError as error:
+                self.notes.append(f"{self.scan.name(path)}: {error}; left out")
+                continue
+            if names and found != names:
+                self.notes.append(f"{self.scan.name(path)}: names other classes; left out")
+            names = names or found
+        return names
+
+    def _lacking(self) -> str:
+        root = self.scan.root
+        if not self.labels.of:
+            return (
+                f"{root}: none of its {len(self.photos.paths)} photos has a YOLO label file; the "
+                "labels of images/7.jpg are looked for in labels/7.txt, and beside the photo"
+            )
+        return (
+            f"{root}: it has YOLO labels, but nothing that names the classes; add a classes.txt "
+            "with one name a line, in the order of the class ids"
+        )
+
+    # Splits
+
+    def _declared(self) -> dict[str, list[Path]]:
+        """The photos of each split of the YAML."""
+        if self.yaml is None:
+            return {}
+        name = self.scan.name(self.yaml_path)
+        usual = {key: value for key, value in self.yaml.splits.items() if split_name(key)}
+        splits: dict[str, list[Path]] = {}
+        for split, values in self.yaml.splits.items():
+            places = [(value, self._place(value)) for value in values]
+            missing = [value for value, place in places if place is None]
+            if missing and split not in usual:
+                continue  # some other entry of text
+            photos = [photo for _, place in places if place for photo in self._inside(place)]
+            self.notes += [f"{name}: {split}: {shown(value)} is not there" for value in missing]
+            if photos:
+                splits[split] = list(dict.fromkeys(photos))
+        if usual and not splits and self.labels.of:
+            self.notes.append(f"{name}: none of its splits is there; passed over")
+        return splits
+
+    def _place(self, value: str) -> Path | None:
+        """The folder or list file of this data folder that an entry of the YAML means.
+
+        Entries are written for another machine (``path: /datasets/mine``) or for another working
+        folder (``../train/images``) more often than not: what counts is the longest end of it
+        that there is, next to the YAML or below the top.
+        """
+        beside, root = self.yaml_path.parent, self.scan.root
+        bases = [base for base in (self._end(self.yaml.base, [beside, root]), beside, root) if base]
+        return self._end(value, list(dict.fromkeys(bases)))
+
+    def _end(self, text: str, bases: Sequence[Path]) -> Path | None:
+        parts = name_parts(text)
+        if not parts:
+            return bases[0] if text.strip() in (".", "./") else None
+        for start in range(len(parts)):
+            for base in bases:
+                place = base.joinpath(*parts[start:])
+                if self._can_be_opened(place):
+                    return Path(os.path.realpath(place))
+        return None
+
+    def _can_be_opened(self, place: Path) -> bool:
+        """Whether it is a folder or list file that, after all links, lies in the data folder."""
+        try:
+            real = Path(os.path.realpath(place))
+            inside = real == self.scan.root or self.scan.root in real.parents
+            return inside and (real.is_dir() or (real.is_file() and real.suffix == ".txt"))
+        except (OSError, ValueError):  # a name that the system cannot hold
+            return False
+
+    def _inside(self, place: Path) -> list[Path]:
+        return self.photos.below(place) if place.is_dir() else self._list(place)
+
+    def _list(self, path: Path) -> list[Path]:
+        """The photos that a list file names."""
+        lines = _lines(path)
+        if lines is None:
+            self.notes.append(f"{self.scan.name(path)}: not a text file; left out")
+            return []
+        naming = Naming(self.photos, lines, path.parent)
+        found = {line: naming.find(line) for line in lines}
+        if missing := [line for line, photo in found.items() if photo is None]:
+            lack = "is not there" if len(missing) == 1 else "are not there"
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            listing = ", ".join(shown(line) for line in missing[:3])
+            self.notes.append(f"{self.scan.name(path)} names {listing}{more}, which {lack}")
+        return list(dict.fromkeys(photo for photo in found.values() if photo is not None))
+
+    def _listed(self) -> dict[str, list[Path]]:
+        """The lists of Darknet: ``train.txt`` and the like, with a photo a line."""
+        splits: dict[str, list[Path]] = {}
+        for path in self.labels.texts:
+            name = split_name(path.stem)
+            if name and name not in splits and path not in self.labels.of.values():
+                lines = _lines(path)
+                if lines and _LIST_LINE.fullmatch(lines[0]) and (photos := self._list(path)):
+                    splits[name] = photos
+        return splits
+
+    def _in_split_folders(self) -> dict[str, list[Path]]:
+        splits: dict[str, list[Path]] = {}
+        for photo in self.photos.paths:
+            folder = self.labels.key(photo)[0]
+            if len(self.labels.key(photo)) > 1 and (name := split_name(folder)):
+                splits.setdefault(name, []).append(photo)
+        return splits
+
+    def _labelled_only(self, splits: dict[str, list[Path]]) -> dict[str, list[Path]]:
+        """The splits without those in which no photo has a label file."""
+        kept = {}
+        for name, photos in splits.items():
+            if any(photo in self.labels.of for photo in photos):
+                kept[name] = photos
+            else:
+                self.notes.append(
+                    f"{name}: none of its {len(photos)} photos has a label file; left out"
+                )
+        return kept
+
+
+def _lines(path: Path) -> list[str] | None:
+    """The lines of a list without blank ones; None where it is no text, or absurdly long."""
+    try:
+        if path.stat().st_size > _MAX_LIST_BYTES:
+            return None
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return [line.strip() for line in text.splitlines() if line.strip()]

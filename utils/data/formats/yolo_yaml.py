@@ -1,0 +1,141 @@
+"""What declares a YOLO dataset: its YAML (``read_yaml``), or only a file of names (``read_names``).
+
+The YAML comes from a stranger: it is read as plain text, lists and mappings, so that no tag in it
+makes an object, and nothing that it names is fetched or run. All scalars stay text: a class called
+``no`` or ``1e3`` would else become false or 1000.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from utils.data.formats.photos import class_name, split_name
+
+MAX_BYTES = 1 << 20
+_NO_SPLITS = frozenset(
+    ("path", "names", "nc", "download", "roboflow", "kpt_shape", "kpt_names", "flip_idx")
+    + ("channels", "license", "version")
+)
+
+
+@dataclass(frozen=True)
+class YoloYaml:
+    """What one YAML says.
+
+    Attributes:
+        names: class names by id; empty where it gives none.
+        base: ``path``, the folder that the rest is relative to, "" without one.
+        splits: list name → the folders and list files that make it, as written.
+        pose: whether label lines end in the points of a body.
+        notes: one sentence for each thing that was not understood.
+    """
+
+    names: Mapping[int, str]
+    base: str
+    splits: Mapping[str, tuple[str, ...]]
+    pose: bool
+    notes: tuple[str, ...]
+
+
+def read_yaml(path: Path) -> YoloYaml | None:
+    """Read one file; None where it is no description of a dataset.
+
+    Raises:
+        ValueError: it cannot be read, or is no YAML though it has the right words.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return None
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    if b"names" not in data and b"nc" not in data:
+        return None
+    try:
+        # Makes even less than safe_load: neither numbers nor dates.
+        content = yaml.load(data, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if b"names" in data and b"train" in data:
+            raise ValueError(f"not valid YAML ({' '.join(str(error).split())[:200]})") from error
+        return None
+    return _understood(content) if isinstance(content, dict) else None
+
+
+def _understood(content: dict[Any, Any]) -> YoloYaml | None:
+    splits = {}
+    for key, value in content.items():
+        values = tuple(value) if isinstance(value, list) else (value,)
+        if key not in _NO_SPLITS and all(_is_path(item) for item in values):
+            splits[split_name(key) or str(key)] = values
+    notes: list[str] = []
+    names = _names(content.get("names"), notes)
+    usual = any(split_name(name) for name in splits)
+    count = content.get("nc", "")
+    count = int(count) if _is_number(count) else None
+    if not names and (count is None or not usual):
+        return None
+    if names and not usual and "path" not in content and "nc" not in content:
+        # Only names: they might be anything's, such as those of columns.
+        return None
+    if count is not None and names and count != len(names):
+        notes.append(f"nc is {count}, but there are {len(names)} names; nc is passed over")
+    base = content.get("path")
+    return YoloYaml(
+        names=names,
+        base=base if isinstance(base, str) else "",
+        splits=splits,
+        pose="kpt_shape" in content,
+        notes=tuple(notes),
+    )
+
+
+def _names(value: Any, notes: list[str]) -> dict[int, str]:
+    pairs = list(value.items()) if isinstance(value, dict) else []
+    if isinstance(value, list):
+        pairs = [(str(index), name) for index, name in enumerate(value)]
+    names: dict[int, str] = {}
+    for key, name in pairs:
+        text = class_name(name) if isinstance(name, str) else ""
+        if not text or not _is_number(key):
+            # Not what it is instead: a few lines of YAML can stand for any number of lists.
+            notes.append(f"entry {len(names) + 1} of its names is no id and name; left out")
+        else:
+            names[int(key)] = text
+    for name, count in Counter(names.values()).items():
+        if count > 1:
+            notes.append(f"{count} ids are called {name!r}; taken for one class")
+    return dict(sorted(names.items()))
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.lower() not in ("", "~", "null", "none")
+
+
+def _is_number(text: Any) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 10
+
+
+def read_names(path: Path) -> dict[int, str]:
+    """Class names by id from a file with one a line, as Darknet and labelImg write them.
+
+    Raises:
+        ValueError: it cannot be read, is no text, or holds no name.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ValueError("not a text file") from error
+    names = {index: name for index, line in enumerate(lines) if (name := class_name(line))}
+    if not names:
+        raise ValueError("holds no class name")
+    return names

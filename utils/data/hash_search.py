@@ -1,0 +1,96 @@
+"""``near_pairs``: all pairs of 64-bit hashes that differ in a few bits, without comparing all.
+
+Multi-index hashing (Norouzi, Punjani and Fleet, 2012): two hashes at most 7 bits apart agree, but
+for one bit, in one of their four 16-bit quarters. So each hash is looked for in four sorted tables,
+as it is and with each bit of the quarter turned over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+QUARTERS = 4
+BITS = 16
+MAX_PAIRS = 1 << 21  # compared at once: bounds the memory
+MAX_EQUAL = 32  # of the hashes before it that a hash is paired with, where many are the same
+
+
+def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
+    """Pairs of places whose hashes are near.
+
+    Of a run of equal hashes each is paired with the first ``MAX_EQUAL`` of them only, and of two
+    runs that are near one another each of the second with as many of the first: otherwise a
+    thousand black pictures would make a million pairs.
+
+    Args:
+        hashes: uint64 (N,).
+        distance: bits in which they may differ, at most 7.
+
+    Returns:
+        int64 (M, 2) of a < b; by b, then the nearest first, then by a.
+    """
+    if distance > 2 * QUARTERS - 1:
+        raise ValueError(f"at most {2 * QUARTERS - 1} bits, not {distance}")
+    values, group = np.unique(hashes, return_inverse=True)
+    found = [_equal(group)]
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    for a, b in _near_values(values, distance):
+        found.append(_across(members[a], members[b]))
+        found.append(_across(members[b], members[a]))
+    pairs = np.concatenate(found)
+    apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+    return pairs[np.lexsort((pairs[:, 0], apart, pairs[:, 1]))]
+
+
+def _near_values(values: np.ndarray, distance: int) -> list[tuple[int, int]]:
+    """Places a < b in sorted distinct ``values`` that differ in 1 to ``distance`` bits."""
+    found: set[tuple[int, int]] = set()
+    for quarter in range(QUARTERS):
+        keys = (values >> np.uint64(BITS * quarter)).astype(np.uint16)
+        order = np.argsort(keys, kind="stable")
+        table = keys[order]
+        for turned in (0, *(1 << bit for bit in range(BITS))):
+            wanted = keys ^ np.uint16(turned)
+            begin = np.searchsorted(table, wanted, "left")
+            counts = np.searchsorted(table, wanted, "right") - begin
+            for a, place in _expanded(begin, counts):
+                b = order[place]
+                near = (a < b) & (np.bitwise_count(values[a] ^ values[b]) <= distance)
+                found.update(zip(a[near].tolist(), b[near].tolist(), strict=True))
+    return sorted(found)
+
+
+def _expanded(begin: np.ndarray, counts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(i, begin[i] + k) for all k < counts[i], in blocks."""
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(counts):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + MAX_PAIRS, "right")))
+        own = counts[start:stop]
+        which = np.repeat(np.arange(start, stop), own)
+        first = np.repeat(ends[start:stop] - own, own)
+        yield which, np.arange(before, before + len(which)) - first + begin[which]
+        start = stop
+
+
+def _equal(group: np.ndarray) -> np.ndarray:
+    """Pairs within runs of equal hashes."""
+    order = np.argsort(group, kind="stable")
+    pairs = []
+    for step in range(1, MAX_EQUAL + 1):
+        a, b = order[:-step], order[step:]
+        same = group[a] == group[b]
+        if not same.any():
+            break
+        pairs.append(np.stack([a[same], b[same]], axis=1))
+    return np.concatenate([np.empty((0, 2), np.int64), *pairs])
+
+
+def _across(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pairs of the first few of one run with all of another, where a < b."""
+    few = first[:MAX_EQUAL]
+    pairs = np.stack(np.meshgrid(few, second, indexing="ij"), axis=-1).reshape(-1, 2)
+    return pairs[pairs[:, 0] < pairs[:, 1]]

@@ -1,0 +1,257 @@
+"""All that a data folder holds, read once and kept: ``open_index``.
+
+The index has the layout, the labels as they stand and the size of every photo, by column. It is
+kept in the cache (``utils.data.kept``) and valid as long as every file of the folder has the same
+size and modification time; after that only what changed is read again, where a format has a label
+file for each photo.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from utils.data.columns import Arrays, EntryTable, LabelTable, Strings, from_json, to_json
+from utils.data.formats import find_layout, labels_depend_on_own_file, read_annotations
+from utils.data.kept import load_arrays, save_arrays
+from utils.data.labels import Annotation, Fault, Layout, SplitList
+from utils.data.progress import progress
+from utils.data.scan import real_folder, snapshot
+from utils.errors import UserError
+from utils.images import ImageSize, image_size
+
+
+@dataclass(frozen=True)
+class PhotoTable:
+    """Sizes of P photos.
+
+    Attributes:
+        sizes: int32 (P, 2), width and height in pixels of the upright photo, 0 where unreadable.
+        orientation: uint8 (P,), EXIF orientation, 1–8.
+        errors: why a photo cannot be read, by row.
+    """
+
+    sizes: np.ndarray
+    orientation: np.ndarray
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Iterable[ImageSize | str]) -> PhotoTable:
+        sizes, orientation, errors = [], bytearray(), {}
+        for row, size in enumerate(found):
+            if isinstance(size, str):
+                errors[row] = size
+                size = ImageSize(0, 0, 1)
+            sizes.append(size[:2])
+            orientation.append(size.orientation)
+        return cls(
+            np.array(sizes, np.int32).reshape(-1, 2),
+            np.frombuffer(bytes(orientation), np.uint8),
+            errors,
+        )
+
+    def __getitem__(self, row: int) -> ImageSize | str:
+        """The size of one photo, or why it has none."""
+        if row in self.errors:
+            return self.errors[row]
+        return ImageSize(*self.sizes[row].tolist(), int(self.orientation[row]))
+
+
+@dataclass(frozen=True)
+class Index:
+    """A folder with its labels and the sizes of its photos; rows are those of ``entries``.
+
+    Attributes:
+        layout: what the folder holds; its entries are ``entries``.
+        entries: the labelled photos.
+        labels: what their labels say.
+        photos: their sizes.
+        state: names this content; what was made from the same state can be used again.
+        settled: whether what is made from it may be kept.
+    """
+
+    layout: Layout
+    entries: EntryTable
+    labels: LabelTable
+    photos: PhotoTable
+    state: str
+    settled: bool
+
+
+def open_index(data: str | Path) -> Index:
+    """The index of a data folder, kept or made.
+
+    Raises:
+        UserError: no such folder, or nothing in it that can be used.
+    """
+    root = real_folder(data)
+    now = snapshot(root)
+    kept = _read(root, load_arrays(root, "index", now.state), now.state, now.settled)
+    if kept is not None:
+        return kept[0]
+    # What was kept of an earlier state says what has not changed since.
+    before = _read(root, load_arrays(root, "index", ""), "", False)
+    layout = find_layout(root)
+    entries = EntryTable.of(root, layout.entries)
+    layout = replace(layout, entries=entries)
+    stamps = _stamps(entries)
+    old_rows = _unchanged(entries, stamps, before)
+    index = Index(
+        layout=layout,
+        entries=entries,
+        labels=_labels(layout, old_rows[:, 1], before),
+        photos=PhotoTable.of(_sizes(entries, old_rows[:, 0], before)),
+        state=now.state,
+        settled=now.settled,
+    )
+    if now.settled:
+        save_arrays(root, "index", now.state, _arrays(index, stamps))
+    return index
+
+
+def _labels(layout: Layout, old_rows: np.ndarray, before: tuple | None) -> LabelTable:
+    if before is None or not labels_depend_on_own_file(layout) or (old_rows < 0).all():
+        found = read_annotations(layout)
+        return LabelTable.of(
+            annotation for _, annotation in progress(found, "reading labels", len(layout.entries))
+        )
+    entries, (old, _) = layout.entries, before
+    changed = {entries.stems[row]: entries.at(row) for row in np.flatnonzero(old_rows < 0)}
+    fresh = read_annotations(replace(layout, entries=changed))
+
+    def merged() -> Iterator[Annotation | Fault]:
+        for row in old_rows.tolist():
+            yield old.labels[row] if row >= 0 else next(fresh)[1]
+
+    return LabelTable.of(merged())
+
+
+def _sizes(
+    entries: EntryTable, old_rows: np.ndarray, before: tuple | None
+) -> Iterator[ImageSize | str]:
+    for row, old in enumerate(progress(old_rows.tolist(), "measuring photos", len(entries))):
+        if old >= 0:
+            yield before[0].photos[old]
+            continue
+        try:
+            yield image_size(entries.image(row))
+        except UserError as error:
+            yield str(error)
+
+
+def _stamps(entries: EntryTable) -> np.ndarray:
+    """int64 (P, 2, 2): size and time of each photo and its label file, −1 where there is none."""
+    top = str(entries.root) + os.sep
+    stamps = np.full((len(entries), 2, 2), -1, np.int64)
+    for column, paths in enumerate((entries.images, entries.labels)):
+        for row, path in enumerate(paths):
+            if not path:
+                continue
+            try:
+                status = os.stat(top + path)
+            except OSError:
+                continue
+            stamps[row, column] = status.st_size, status.st_mtime_ns
+    return stamps
+
+
+def _unchanged(
+    entries: EntryTable, stamps: np.ndarray, before: tuple[Index, np.ndarray] | None
+) -> np.ndarray:
+    """int64 (P, 2): where photo and labels of each row stood before, −1 where they changed."""
+    rows = np.full((len(entries), 2), -1, np.int64)
+    if before is None:
+        return rows
+    old, old_stamps = before
+    places = old.entries.places
+    for row, (stem, image, label) in enumerate(
+        zip(entries.stems, entries.images, entries.labels, strict=True)
+    ):
+        was = places.get(stem)
+        if was is None:
+            continue
+        for column, (path, column_of_old) in enumerate(
+            ((image, old.entries.images), (label, old.entries.labels))
+        ):
+            same = (stamps[row, column] == old_stamps[was, column]).all()
+            if same and stamps[row, column, 0] >= 0 and path == column_of_old[was]:
+                rows[row, column] = was
+    return rows
+
+
+def _arrays(index: Index, stamps: np.ndarray) -> Arrays:
+    layout, places = index.layout, index.entries.places
+    lists = {
+        name: np.array([places[stem] for stem in found.stems if stem in places], np.int32)
+        for name, found in layout.lists.items()
+    }
+    skip = len(str(layout.root)) + 1
+    facts = {
+        "format": layout.format,
+        "lists": {name: list(found.notes) for name, found in layout.lists.items()},
+        "class_order": layout.class_order,
+        "years": layout.years,
+        "orphans": layout.orphans,
+        "notes": layout.notes,
+        "photo_errors": list(index.photos.errors.items()),
+    }
+    return {
+        "facts": to_json(facts),
+        "stamps": stamps,
+        **index.entries.stems.arrays("stems"),
+        **index.entries.images.arrays("images"),
+        **index.entries.labels.arrays("labels"),
+        **Strings.of(str(path)[skip:] for path in layout.unlabelled).arrays("unlabelled"),
+        "lists": np.concatenate([*lists.values(), np.empty(0, np.int32)]),
+        "list_ends": np.cumsum([len(rows) for rows in lists.values()], dtype=np.int64),
+        **index.labels.arrays(),
+        "photo_sizes": index.photos.sizes,
+        "orientation": index.photos.orientation,
+    }
+
+
+def _read(
+    root: Path, archive: Arrays | None, state: str, settled: bool
+) -> tuple[Index, np.ndarray] | None:
+    """The index that an archive holds, and its stamps; None where it makes no sense."""
+    if archive is None:
+        return None
+    try:
+        facts = from_json(archive["facts"])
+        entries = EntryTable(
+            root, *(Strings.read(archive, name) for name in ("stems", "images", "labels"))
+        )
+        labels = LabelTable.read(archive)
+        sizes, orientation = archive["photo_sizes"], archive["orientation"]
+        if {len(labels), len(sizes), len(orientation), len(archive["stamps"])} != {len(entries)}:
+            raise ValueError("columns of different lengths")
+        layout = Layout(
+            format=facts["format"],
+            root=root,
+            entries=entries,
+            lists=_lists(entries, archive, facts["lists"]),
+            class_order=None if facts["class_order"] is None else tuple(facts["class_order"]),
+            years=tuple(facts["years"]),
+            unlabelled=tuple(root / path for path in Strings.read(archive, "unlabelled")),
+            orphans=tuple(facts["orphans"]),
+            notes=tuple(facts["notes"]),
+        )
+        photos = PhotoTable(sizes, orientation, dict(facts["photo_errors"]))
+    except (KeyError, ValueError, IndexError, TypeError):
+        return None  # not what this version writes
+    return Index(layout, entries, labels, photos, state, settled), archive["stamps"]
+
+
+def _lists(
+    entries: EntryTable, archive: Arrays, notes: Mapping[str, Sequence[str]]
+) -> dict[str, SplitList]:
+    stems = list(entries.stems) if notes else []
+    parts = np.split(archive["lists"], archive["list_ends"][:-1]) if notes else []
+    return {
+        name: SplitList(tuple(stems[row] for row in rows.tolist()), tuple(notes[name]))
+        for name, rows in zip(notes, parts, strict=True)
+    }

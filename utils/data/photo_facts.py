@@ -1,0 +1,157 @@
+"""What photos hold, found out once and kept: their content hash and how they look.
+
+``PhotoFacts`` keeps both between runs in the cache (``utils.data.kept``), for each file as long as
+its size and modification time stay the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from utils.data import perceptual
+from utils.data.columns import Strings
+from utils.data.kept import load_arrays, save_arrays
+from utils.data.progress import progress
+from utils.errors import UserError
+from utils.files import content_hash
+
+_CONTENT, _LOOK, _FLAT = 1, 2, 4  # what is known of a file: bits of ``_Fact.known``
+_BATCH = 64  # files that a thread takes at once
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class _Fact(NamedTuple):
+    size: int
+    time: int  # of modification, nanoseconds
+    known: int = 0
+    content: int = 0
+    look: int = 0
+
+
+class PhotoFacts:
+    """Facts on the photos below a folder; read when made, written by ``save``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._facts = _read(load_arrays(root, "photos", ""))
+        self._changed = False
+
+    def contents(self, paths: Mapping[str, Path]) -> dict[str, str]:
+        """Stem → content hash as ``utils.files.content_hash``; unreadable files are left out."""
+
+        def fill(path: str, fact: _Fact) -> _Fact | None:
+            try:
+                digest = content_hash(path)
+            except OSError:
+                return None
+            return fact._replace(known=fact.known | _CONTENT, content=int(digest, 16))
+
+        found = self._find(paths, _CONTENT, fill, "hashing photos")
+        return {stem: f"{fact.content:016x}" for stem, fact in found.items()}
+
+    def looks(self, paths: Mapping[str, Path]) -> dict[str, int]:
+        """Stem → perceptual hash; left out are unreadable photos and those of one plain colour."""
+
+        def fill(path: str, fact: _Fact) -> _Fact | None:
+            try:
+                small = perceptual.thumbnail(Path(path))
+            except UserError:
+                return None
+            flat = _FLAT * (perceptual.contrast(small) < perceptual.MIN_CONTRAST)
+            look = perceptual.difference_hash(small)
+            return fact._replace(known=fact.known | _LOOK | flat, look=look)
+
+        found = self._find(paths, _LOOK, fill, "comparing photos")
+        return {stem: fact.look for stem, fact in found.items() if not fact.known & _FLAT}
+
+    def save(self) -> None:
+        """Keep what was found out for the next time."""
+        if self._changed:
+            save_arrays(self.root, "photos", "", _arrays(self._facts))
+            self._changed = False
+
+    def _find(
+        self,
+        paths: Mapping[str, Path],
+        kind: int,
+        fill: Callable[[str, _Fact], _Fact | None],
+        what: str,
+    ) -> dict[str, _Fact]:
+        """The facts of each photo, with what has to be found out first."""
+        found: dict[str, _Fact] = {}
+        missing: list[tuple[str, str, _Fact]] = []
+        for stem, path in paths.items():
+            name = str(path)
+            try:
+                status = os.stat(name)
+            except OSError:
+                continue
+            stamp = status.st_size, status.st_mtime_ns
+            fact = self._facts.get(name)
+            if fact is None or fact[:2] != stamp:
+                fact = _Fact(*stamp)
+            if fact.known & kind:
+                found[stem] = fact
+            else:
+                missing.append((stem, name, fact))
+
+        def work(item: tuple[str, str, _Fact]) -> _Fact | None:
+            return fill(*item[1:])
+
+        results = in_threads(work, missing)
+        for (stem, name, _), fact in zip(
+            missing, progress(results, what, len(missing)), strict=True
+        ):
+            if fact is not None:
+                found[stem] = self._facts[name] = fact
+                self._changed = True
+        return found
+
+
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """``map`` by as many threads as there are cores, in order."""
+
+    def batch(begin: int) -> list[Result]:
+        return [work(item) for item in items[begin : begin + _BATCH]]
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for results in pool.map(batch, range(0, len(items), _BATCH)):
+            yield from results
+
+
+def common_folder(paths: Iterable[Path]) -> Path | None:
+    """The folder that holds all of the photos; None without any."""
+    folders = {os.path.dirname(path) for path in paths}
+    return Path(os.path.commonpath(folders)) if folders else None
+
+
+def _arrays(facts: Mapping[str, _Fact]) -> dict[str, np.ndarray]:
+    columns = {
+        name: np.array([getattr(fact, name) for fact in facts.values()], dtype)
+        for name, dtype in _COLUMNS.items()
+    }
+    return {**Strings.of(facts).arrays("paths"), **columns}
+
+
+def _read(archive: Mapping[str, np.ndarray] | None) -> dict[str, _Fact]:
+    if archive is None:
+        return {}
+    try:
+        columns = [archive[name].tolist() for name in _COLUMNS]
+        rows = zip(Strings.read(archive, "paths"), *columns, strict=True)
+        return {path: _Fact(*fact) for path, *fact in rows}
+    except (KeyError, ValueError):
+        return {}  # not what this version writes
+
+
+_COLUMNS = {
+    "size": np.int64, "time": np.int64, "known": np.uint8, "content": np.uint64, "look": np.uint64,
+}  # fmt: skip

@@ -1,0 +1,158 @@
+"""Looking through a data folder without ever leaving it: ``real_folder``, ``Scan``, ``snapshot``.
+
+Hidden things and what archives leave behind are passed over. A link is followed only as far as it
+stays inside the folder, whatever it claims.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.errors import UserError
+
+_TICK = 100_000_000  # nanoseconds
+
+
+def real_folder(data: str | Path) -> Path:
+    """The folder without links.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    data = Path(data)
+    try:
+        if not data.exists():
+            raise UserError(f"{data}: no such folder")
+        if not data.is_dir():
+            raise UserError(f"{data}: is not a folder; --data takes one of photos and labels")
+        return data.resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{data}: cannot be opened ({error})") from error
+
+
+class Scan:
+    """Lists what lies below one root, and notes the links that would lead out.
+
+    Attributes:
+        root: the folder, as ``real_folder`` gives it.
+        notes: one sentence for each link and folder left out.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.notes: list[str] = []
+
+    def folders(self, folder: Path) -> list[Path]:
+        """The folders directly in ``folder``, sorted."""
+        return sorted(Path(e.path) for e in self.entries(folder) if e.is_dir())
+
+    def files(self, folder: Path, suffixes: tuple[str, ...], deep: bool = True) -> list[Path]:
+        """Files with one of the suffixes (lower case), sorted; with those below when ``deep``."""
+        found: list[str] = []
+        pending: list[Path | str] = [folder]
+        while pending:
+            for entry in self.entries(pending.pop()):
+                if entry.is_dir():
+                    # Links are not descended into: what they show inside the root is met anyway.
+                    if deep and not entry.is_symlink():
+                        pending.append(entry.path)
+                elif entry.name.lower().endswith(suffixes) and entry.is_file():
+                    found.append(entry.path)
+        # By folder first, as paths compare; text compares in a fraction of the time.
+        return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
+
+    def entries(self, folder: Path | str) -> Iterable[os.DirEntry[str]]:
+        """What a folder holds, without hidden things and without links that lead out."""
+        try:
+            with os.scandir(folder) as listing:
+                entries = [entry for entry in listing if not _hidden(entry.name)]
+        except OSError as error:
+            self._note(f"{self.name(folder)}: cannot be listed ({error.strerror})")
+            return []
+        return [entry for entry in entries if not entry.is_symlink() or self._inside(entry)]
+
+    def name(self, path: Path | str) -> str:
+        """A path for messages, relative to the root."""
+        return Path(path).relative_to(self.root).as_posix()
+
+    def _inside(self, entry: os.DirEntry[str]) -> bool:
+        target = Path(os.path.realpath(entry.path))
+        if target == self.root or self.root in target.parents:
+            return True
+        self._note(
+            f"{self.name(entry.path)}: a link that leads out of the data folder; "
+            "not followed, copy what it points to"
+        )
+        return False
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a folder.
+
+    Attributes:
+        state: the same text for the same files with the same sizes and times.
+        settled: whether the newest change is long enough ago that another one would show in the
+            times, whose steps are some milliseconds.
+    """
+
+    state: str
+    settled: bool
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Names, sizes and modification times of all that ``Scan`` can see below ``root``."""
+    top = str(root)
+    within = top.rstrip(os.sep) + os.sep
+    state, newest = hashlib.blake2b(digest_size=16), 0
+    pending, met = [top], {top}
+    while pending:
+        folder = pending.pop()
+        lines, below = [], []
+        try:
+            with os.scandir(folder) as listing:
+                for entry in listing:
+                    if _hidden(entry.name):
+                        continue
+                    if entry.is_symlink():
+                        target = os.path.realpath(entry.path)
+                        lines.append(f"{entry.name}\0{target}")
+                        if target != top and not target.startswith(within):
+                            continue
+                        if entry.is_dir() and target not in met:
+                            below.append(target)
+                            continue
+                    elif entry.is_dir():
+                        lines.append(f"{entry.name}\0")
+                        below.append(entry.path)
+                        continue
+                    try:
+                        status = entry.stat()
+                    except OSError:  # a link to nothing
+                        lines.append(f"{entry.name}\0?")
+                        continue
+                    newest = max(newest, status.st_mtime_ns)
+                    lines.append(f"{entry.name}\0{status.st_size}\0{status.st_mtime_ns}")
+        except OSError as error:
+            lines.append(f"\0{error.errno}")
+        lines.sort()
+        state.update("\0\0".join([folder, *lines]).encode("utf-8", "surrogatepass"))
+        # A folder that a link has shown already is not looked through a second time.
+        below = [path for path in below if path not in met]
+        met.update(below)
+        pending += sorted(below)
+    return Snapshot(state.hexdigest(), abs(time.time_ns() - newest) > _TICK)
+
+
+def _hidden(name: str) -> bool:
+    """What file systems and archives leave behind: .DS_Store, ._photo.jpg, __MACOSX."""
+    return name.startswith(".") or name == "__MACOSX"

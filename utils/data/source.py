@@ -1,0 +1,220 @@
+"""A data folder opened: its classes, its splits, its copies, and datasets made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from utils.data.columns import from_json, to_json
+from utils.data.duplicates import Twins, find_twins
+from utils.data.index import Index, open_index
+from utils.data.kept import load_arrays, save_arrays
+from utils.data.labels import SplitList
+from utils.data.record_maker import make_records
+from utils.data.records import Dataset
+from utils.data.split_names import Splits, usable_lists
+from utils.data.splits import stratified_split
+from utils.data.wording import listing
+from utils.errors import UserError
+
+_SPLIT_VERSION = 1  # of what is kept of a split made here
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder with all its labels read.
+
+    Attributes:
+        index: what is in it.
+        notes: about the folder as a whole.
+    """
+
+    index: Index
+    notes: tuple[str, ...]
+
+    @classmethod
+    def open(cls, data: str | Path) -> Source:
+        """Raises UserError: nothing to read."""
+        index = open_index(data)
+        labels, layout = index.labels, index.layout
+        notes = [*layout.notes, *_left_out(index)]
+        for row, fault in labels.unreadable.items():
+            entry = index.entries.at(row)
+            notes.append(f"{layout.name(entry.label or entry.image)}: {fault}")
+        if len(labels.unreadable) == len(labels):
+            raise UserError(f"{data}: none of {len(labels)} label files can be read ({notes[-1]})")
+        return cls(index, (*notes, *_other_filenames(index)))
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """Of all photos whose labels can be read."""
+        unreadable = self.index.labels.unreadable
+        return frozenset(
+            stem for row, stem in enumerate(self.index.entries) if row not in unreadable
+        )
+
+    def rows(self, stems: Iterable[str]) -> np.ndarray:
+        """Their rows in the index, rising."""
+        places = self.index.entries.places
+        return np.sort(np.fromiter((places[stem] for stem in stems), np.int64))
+
+    def shown(self, stems: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The class names that each photo shows."""
+        places, labels = self.index.entries.places, self.index.labels
+        first, ids, names = labels.first.tolist(), labels.name_ids.tolist(), labels.names
+        return {
+            stem: tuple(names[i] for i in ids[first[row] : first[row + 1]])
+            for stem in stems
+            for row in (places[stem],)
+        }
+
+    def classes(
+        self,
+        listed: Sequence[str] | None,
+        only_listed: bool,
+        stems: Iterable[str] | None = None,
+    ) -> tuple[str, ...]:
+        """The class list: the one given, else the folder's own, else all found, alphabetically.
+
+        Raises:
+            UserError: a photo of ``stems`` (all when None) shows a class that is not listed, or
+                there is no class at all.
+        """
+        labels = self.index.labels
+        if listed is None:
+            if not len(labels.boxes):
+                raise UserError(f"{self.index.layout.root}: no photo has a labelled object")
+            declared = self.index.layout.class_order or ()
+            return (*declared, *sorted(set(labels.names) - set(declared)))
+        if not only_listed:
+            strange = np.array([name not in set(listed) for name in labels.names], bool)
+            if strange.any():
+                self._check_listed(listed, strange, self.stems if stems is None else stems)
+        return tuple(listed)
+
+    def _check_listed(
+        self, listed: Sequence[str], strange: np.ndarray, stems: Iterable[str]
+    ) -> None:
+        labels = self.index.labels
+        wanted = np.zeros(len(labels), bool)
+        wanted[self.rows(stems)] = True
+        photos = labels.photo_of_object()
+        found = np.flatnonzero(strange[labels.name_ids] & wanted[photos])
+        if len(found):
+            first = found[0]
+            raise UserError(
+                f"{self.index.layout.root / labels.where[photos[first]]}: class "
+                f"{labels.names[labels.name_ids[first]]!r} is not in the class "
+                f"list ({listing(listed)}); add it to the list, or leave objects of "
+                "other classes out with --only-listed"
+            )
+
+    @cached_property
+    def twins(self) -> Twins:
+        """Which of the folder's photos show the same, exactly or nearly."""
+        index = self.index
+        kept = load_arrays(index.layout.root, "twins", index.state) if index.settled else None
+        if kept is not None:
+            return Twins.from_arrays(kept, index.entries.stems)
+        paths = {stem: index.entries.image(row) for row, stem in enumerate(index.entries)}
+        twins = find_twins(paths)
+        if index.settled:
+            save_arrays(index.layout.root, "twins", index.state, twins.arrays(index.entries.places))
+        return twins
+
+    def splits(self, seed: int) -> Splits:
+        """The folder's lists; where it has none, a split made from the seed."""
+        given = usable_lists(self.index.layout.lists)
+        if given:
+            return Splits(self.index.layout.root, given, self.stems)
+        parts, making = self._kept_split(seed)
+        return Splits(
+            root=self.index.layout.root,
+            named={name: SplitList(stems) for name, stems in parts.items() if stems},
+            everything=self.stems,
+            generated=True,
+            making=making,
+        )
+
+    def _kept_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
+        """The split made from a seed, and how; made once for each state of the folder."""
+        index, kind = self.index, f"split-{seed}"
+        state = f"{index.state}-{_SPLIT_VERSION}"
+        kept = load_arrays(index.layout.root, kind, state) if index.settled else None
+        if kept is not None:
+            stems = list(index.entries)
+            facts = from_json(kept["facts"])
+            parts = {
+                name: tuple(stems[row] for row in kept[f"part {name}"].tolist())
+                for name in facts["parts"]
+            }
+            return parts, tuple(facts["making"])
+        parts, making = self._make_split(seed)
+        if index.settled:
+            facts = {"parts": list(parts), "making": making}
+            arrays = {f"part {name}": self.rows(stems) for name, stems in parts.items()}
+            save_arrays(index.layout.root, kind, state, {"facts": to_json(facts), **arrays})
+        return parts, making
+
+    def _make_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
+        twins, note = self.twins.for_splits(self.stems)
+        parts = stratified_split(self.shown(self.stems), seed=seed, twins=twins)
+        sizes = ", ".join(f"{len(stems)} {name}" for name, stems in parts.items())
+        making = f"no split lists; photos divided by class with seed {seed}: {sizes}"
+        return parts, tuple(filter(None, (making, note)))
+
+    def dataset(
+        self, stems: Iterable[str], classes: tuple[str, ...], notes: Iterable[str] = ()
+    ) -> Dataset:
+        """Records of the given photos."""
+        return make_records(self.index, self.rows(stems), classes, tuple(notes))
+
+
+def _left_out(index: Index) -> list[str]:
+    """Notes on photos without labels and labels without photo."""
+    layout, notes = index.layout, []
+    if layout.orphans:
+        count = len(layout.orphans)
+        whose = "its photo is" if count == 1 else "their photos are"
+        notes.append(
+            f"{listing(layout.orphans)}: {whose} missing or labelled elsewhere; left out"
+            + (f" ({count} in all)" if count > 8 else "")
+        )
+    if layout.unlabelled:
+        names = [layout.name(path) for path in layout.unlabelled[:9]]
+        count = len(layout.unlabelled)
+        notes.append(
+            f"{listing(names)}: no labels; left out" + (f" ({count} in all)" if count > 8 else "")
+        )
+    return notes
+
+
+def _other_filenames(index: Index) -> list[str]:
+    """One note on all labels whose ``filename`` is not that of the photo they belong to."""
+    others = [
+        where
+        for where, named, image in zip(
+            index.labels.where, index.labels.filenames, index.entries.images, strict=True
+        )
+        if named and named != image.rpartition("/")[2] and _file_stem(named) != _photo_stem(image)
+    ]
+    if not others:
+        return []
+    return [
+        f"{len(others)} label files name another photo than the one with their own name, which is "
+        f"used ({listing(others)})"
+    ]
+
+
+def _photo_stem(image: str) -> str:
+    return PurePosixPath(image).stem
+
+
+def _file_stem(filename: str) -> str:
+    """Stem of a file name; a name without a usual suffix may well hold other dots."""
+    path = PurePosixPath(filename.replace("\\", "/"))
+    return path.stem if len(path.suffix) in (4, 5) else path.name

@@ -1,0 +1,166 @@
+"""Assembling ``report.html`` from an evaluation's numbers, plots and crops."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from utils.evaluation.analysis import Analysis
+from utils.evaluation.report import plots, sections, words
+from utils.evaluation.report.gallery import Card, Crops, choose
+from utils.files import atomic_write
+
+MAX_BYTES = 15_000_000
+_MARGIN = 200_000  # bytes kept for what is written after the crops are counted
+
+
+def write_report(
+    path: str | Path,
+    *,
+    metrics: dict,
+    analysis: Analysis,
+    ground_truth: dict,
+    results: list[dict],
+    photos: Mapping[str, Path],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write the report of an evaluation as one HTML file.
+
+    The file loads nothing from anywhere and stays below ``MAX_BYTES``: crops beyond that are left
+    out, the least mistakes first, and the page says how many.
+
+    Args:
+        path: where the page will be.
+        metrics: what ``metrics.json`` holds (``utils.evaluation.metrics.evaluate``, with
+            ``weights`` and ``split``).
+        analysis: how sure the numbers are and what is wrong.
+        ground_truth: the labels, in COCO's format with ``stem`` in its images.
+        results: the detections, COCO results.
+        photos: the file of each photo by its stem; one that is missing or unreadable costs its
+            crops only, and the page says so.
+        warnings: sentences for people, shown at the top.
+    """
+    cards = choose(analysis, ground_truth, results)
+    drawings = _drawings(analysis)
+    sizes = {image["id"]: (image["width"], image["height"]) for image in ground_truth["images"]}
+    # What the page weighs without pictures decides what is left for them.
+    context = _context(metrics, analysis, warnings, drawings)
+    empty = _render(context, cards, Crops(photos, 0))
+    crops = Crops(photos, MAX_BYTES - _MARGIN - len(empty.encode()))
+    page = _render(context, crops.fill(cards, sizes), crops)
+    with atomic_write(path) as file:
+        file.write(page)
+
+
+def _drawings(analysis: Analysis) -> dict[str, Markup | None]:
+    overall, classes = analysis.overall, analysis.classes
+    return {
+        "pr": plots.precision_recall(overall, classes),
+        "confidence": plots.by_confidence(overall),
+        "intervals": plots.intervals(overall, classes),
+        "calibration": plots.calibration(analysis.reliability),
+        "size": plots.by_group("size", overall.ap_by_size, overall.objects_by_size),
+        "shape": plots.by_group("shape", overall.ap_by_aspect, overall.objects_by_aspect),
+        "overlap": plots.by_overlap(overall),
+    }
+
+
+def _context(
+    metrics: dict,
+    analysis: Analysis,
+    warnings: Sequence[str],
+    drawings: Mapping[str, Markup | None],
+) -> dict[str, Any]:
+    """What the template shows, but for the pictures."""
+    kinds = analysis.errors.kinds
+    wrong = sum(map(sum, analysis.confusion.counts)) > 0
+    comparison = analysis.comparison
+    return {
+        "title": f"How good is {words.one_line(metrics['weights'])}?",
+        "metrics": metrics,
+        "analysis": analysis,
+        "overall": analysis.overall,
+        "warnings": [
+            *warnings, *sections.own_warnings(analysis, metrics["images"]),
+        ],
+        "lead_rest": sections.lead_rest(metrics),
+        "sentences": sections.what_then(analysis),
+        "tiles": sections.tiles(metrics, analysis),
+        "class_notes": sections.class_notes(analysis),
+        "differences": [
+            ("AP50", comparison.ap50), ("AP", comparison.ap), *comparison.classes.items(),
+        ] if comparison else [],
+        "plots": drawings,
+        "curve_classes": [
+            (i, one.name) for i, one in enumerate(analysis.classes) if one.curve.recall
+        ],
+        "errors": sorted(kinds, key=lambda kind: -(kind.gain or 0)),
+        "most_gain": max([kind.gain or 0 for kind in kinds], default=0) or 1,
+        "matrix": sections.matrix(analysis.confusion) if wrong else None,
+        "kind_names": words.KINDS,
+        "most_bars": plots.MOST_BARS,
+    }  # fmt: skip
+
+
+def _render(context: Mapping[str, Any], cards: Sequence[Card], crops: Crops) -> str:
+    kinds = {
+        kind: sum(kind in card.kinds for card in cards)
+        for kind in words.KINDS
+        if any(kind in card.kinds for card in cards)
+    }
+    suspicious = kinds.get(words.SUSPICIOUS, 0)
+    unread = sections.unread(crops.unreadable)
+    script = Markup(_source("page.js"))
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            context,
+            cards=cards,
+            shown_kinds=kinds,
+            shown_classes=sorted({i for card in cards for i in card.classes}),
+            suspicious=sections.suspicious(suspicious),
+            left_out=crops.left_out,
+            warnings=[*context["warnings"], *unread],
+            css=Markup(_source("page.css")),
+            script=script,
+            script_hash=_hash(f"\n{script}\n"),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("utils.evaluation.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "interval": words.interval,
+        "line": words.one_line,
+        "percent": words.percent,
+        "score": words.score,
+        "signed": words.signed,
+        "verdict": sections.verdict,
+    }
+    return environment
+
+
+def _source(name: str) -> str:
+    return _environment().loader.get_source(_environment(), name)[0].strip()
+
+
+def _hash(script: str) -> str:
+    """What the page's policy knows its script by; no other script can run in it."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,0 +1,96 @@
+"""What a run decides where nobody says: input size, batch, epochs. Each choice gives its reason."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+
+from nets.yolo import YOLOv3
+from utils.data.anchors import object_sizes
+from utils.data.records import Dataset
+
+SIZES = (256, 320, 416, 512, 640)  # of the network input, that are chosen from
+SMALL_SHARE = 0.1  # of the objects, which may be smaller than ...
+SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level
+FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
+SIGHTINGS = 30_000  # photos that a run of its own length looks at
+EPOCHS = (40, 200)  # at least and at most
+MEMORY_SHARE = 0.6  # of what is free, that a training step may take
+# Bytes kept for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its
+# value for the backward pass, and the gradients and workspaces that live at the same time.
+BYTES_PER_OUTPUT = 6.0
+
+
+def choose_input_size(dataset: Dataset) -> tuple[int, str]:
+    """The smallest size at which nine objects in ten can be seen well, and a sentence why.
+
+    Never larger than the photos themselves: pixels that are made up show nothing.
+    """
+    sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
+    small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SMALL_PIXELS
+    wanted = SMALL_PIXELS / max(small, 1e-6) * SIZES[-1]
+    photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
+    wanted = min(wanted, photo)
+    size = next((size for size in SIZES if size >= wanted - 1), SIZES[-1])
+    at_size = small * size / SIZES[-1]
+    return size, (
+        f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "
+        "(root of their area)"
+    )
+
+
+def choose_batch_size(photos: int, model: YOLOv3, replicas: int, devices: str) -> tuple[int, str]:
+    """Photos in a step, in all replicas together, and a sentence why."""
+    wanted = 4 if photos < FEW_PHOTOS else 8
+    reason = f"{photos} training photos"
+    size = wanted * replicas
+    if devices.startswith("CPU"):
+        fits = int(free_memory() * MEMORY_SHARE // bytes_per_photo(model))
+        if fits < size:
+            size, reason = max(fits, 1), "what fits into the memory"
+    return size, f"batches of {size}: {reason}"
+
+
+def choose_epochs(photos: int) -> tuple[int, str]:
+    """How often a run sees each photo when neither --epochs nor --minutes is given."""
+    epochs = min(max(math.ceil(SIGHTINGS / photos), EPOCHS[0]), EPOCHS[1])
+    return epochs, f"{epochs} epochs: about {epochs * photos:,} photos seen in all"
+
+
+def bytes_per_photo(model: YOLOv3) -> float:
+    """Estimate of the memory that a training step takes for each photo of the batch."""
+    size = model.input_size
+    outputs = 0
+    for part, shapes in (
+        (model.backbone, [(None, size, size, 3)]),
+        (model.head, [(None, size // s, size // s, f.shape[-1])
+                      for s, f in zip((8, 16, 32), model.head.inputs, strict=True)]),
+    ):  # fmt: skip
+        traced = keras.Model(part.inputs, [layer.output for layer in part.layers])
+        found = traced.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
+        outputs += sum(math.prod(shape[1:]) for shape in found)
+    return outputs * BYTES_PER_OUTPUT
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: what the system or its container has free."""
+    free = psutil.virtual_memory().available
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes",
+         "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):  # fmt: skip
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no such group, or "max": no limit
+            continue
+    return max(free, 0)
+
+
+def memory_used() -> int:
+    """Bytes of memory that this process holds."""
+    return psutil.Process().memory_info().rss

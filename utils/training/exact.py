@@ -1,0 +1,32 @@
+"""``--exact``: the same weights bit for bit, whatever happens on the way.
+
+On the CPU, TensorFlow's op determinism alone does not give it: sums from several operations that
+run at the same time may still be added in another order. One operation at a time, each with a
+fixed number of threads, does.
+"""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+
+def make_exact(threads: int | None = None) -> int:
+    """Make everything computed from here on exact; call before anything is computed.
+
+    Args:
+        threads: of each operation; the run that is resumed had them. By itself one a core.
+
+    Returns:
+        The number of threads, to be stored with the run: another number adds in another order.
+    """
+    threads = threads or _cores()
+    tf.config.experimental.enable_op_determinism()
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    return threads
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

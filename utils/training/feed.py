@@ -1,0 +1,71 @@
+"""Batches for the training loop, from any step on and through the phases of the run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from utils.data.augment import AugmentConfig
+from utils.data.pipeline import TrainingSamples, next_batch, training_batches
+from utils.data.records import Dataset
+from utils.training.config import TrainConfig
+from utils.training.phases import Phase
+
+
+def training_samples(
+    config: TrainConfig, train: Dataset, input_size: int, augment: AugmentConfig
+) -> TrainingSamples:
+    """Training samples as the options ask for them, decoded photos kept in a cache where it pays.
+
+    Raises:
+        UserError: the photos do not fit where ``--cache`` wants them.
+    """
+    return TrainingSamples(train, input_size, config.seed, augment)
+
+
+class Feed:
+    """This host's share of the batches, in an order that depends on the seed alone.
+
+    Attributes:
+        waited: seconds spent waiting for data since it was last set to 0.
+    """
+
+    def __init__(
+        self, samples: TrainingSamples, batch_size: int, shard: tuple[int, int] = (0, 1)
+    ) -> None:
+        self.samples, self.batch_size, self.shard = samples, batch_size, shard
+        self.waited = 0.0
+        self._phase: Phase | None = None
+        self._batches: Iterator[tuple[tf.Tensor, ...]] = iter(())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that together see each photo about once."""
+        return math.ceil(len(self.samples.dataset) / self.batch_size)
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Message by stem, for the photos that could not be read so far."""
+        return self.samples.unreadable
+
+    def next(self, step: int, phase: Phase) -> tuple[tf.Tensor, ...]:
+        """The batch of a step, counted from 0; steps are asked for in order.
+
+        Raises:
+            UserError: no photo of the dataset can be read.
+        """
+        began = time.monotonic()
+        if phase != self._phase:
+            self._phase = phase
+            largest = max(phase.sizes)
+            changed = self.samples.with_config(phase.augment, largest)
+            several = phase.sizes if len(phase.sizes) > 1 else ()
+            self._batches = iter(
+                training_batches(changed, self.batch_size, step, shard=self.shard, sizes=several)
+            )
+        batch = next_batch(self._batches, self.samples)
+        self.waited += time.monotonic() - began
+        return batch
