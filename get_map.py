@@ -110,8 +110,9 @@ def main(argv: list[str]) -> int:
     refuse_contradictions(config)
     from utils.data.classes import read_classes
     from utils.evaluation.analyse import Stopwatch, analyse
+    from utils.evaluation.case import open_case
     from utils.evaluation.files import ground_truth
-    from utils.evaluation.metrics import evaluate, format_table
+    from utils.evaluation.metrics import evaluate_case, format_table
     from utils.evaluation.outputs import sentences
 
     watch = Stopwatch()
@@ -154,14 +155,21 @@ def main(argv: list[str]) -> int:
 
     # The scores.
     with watch.phase("scores"):
+        case = open_case(truth, results)
         metrics = {
-            **evaluate(truth, results),
+            **evaluate_case(case),
             "weights": str(config.weights or config.detections),
             "split": config.split,
             "leaks": {name: len(stems) for name, stems in leaks.items()},
         }
     analysis = analyse(
-        truth, results, resamples=config.resamples, other=other, tuning=tuning, stopwatch=watch
+        truth,
+        results,
+        case=case,
+        resamples=config.resamples,
+        other=other,
+        tuning=tuning,
+        stopwatch=watch,
     )
     print(f"\n{format_table(metrics, analysis)}\n")
     for line in sentences(metrics, analysis):

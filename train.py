@@ -56,14 +56,17 @@ def main(argv: list[str]) -> int:
     config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
     refuse_contradictions(config)
     if config.check:
-        from utils.training.looking import check_data
+        from utils.data.doctor import run_doctor
 
-        return check_data(config)
+        size = {} if config.input_size == "auto" else {"input_size": config.input_size}
+        run_doctor(config.data, **size, out=config.out, fix=config.fix)
+        return OK
 
     # TensorFlow takes seconds to import: not before the options are known to be good.
     if config.fast_math:
         os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16"  # read when TensorFlow loads
     import_tensorflow()
+    import cv2
     import keras
 
     from utils.checkpoint import load_checkpoint
@@ -80,10 +83,10 @@ def main(argv: list[str]) -> int:
     from utils.training.feed import Feed, training_samples
     from utils.training.freezing import synchronize_norms
     from utils.training.history import History
-    from utils.training.looking import draw_preview
     from utils.training.optimizers import Optimizers
     from utils.training.phases import plan_phases
     from utils.training.precision import set_precision
+    from utils.training.preview import write_preview
     from utils.training.run_directory import RunDirectory, next_free
     from utils.training.schedule import Plan
     from utils.training.signals import StopRequest
@@ -96,6 +99,7 @@ def main(argv: list[str]) -> int:
     before = saved.get("choices", {})  # what was chosen automatically holds
     threads = make_exact(before.get("threads")) if config.exact else None
     cluster = make_cluster(config.device)
+    cv2.setNumThreads(1)  # photos are read by several threads already
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)
 
@@ -111,7 +115,8 @@ def main(argv: list[str]) -> int:
         input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
     )
     if config.preview:
-        return draw_preview(config, train, phases)
+        print(f"written to {write_preview(config, train, phases)}")
+        return OK
     with cluster.strategy.scope():
         if checkpoint:
             model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
@@ -127,7 +132,7 @@ def main(argv: list[str]) -> int:
         before.get("batch size", config.batch_size), len(train), model, cluster
     )
     epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
-    samples = training_samples(config, train, input_size, augment)
+    samples, cache_note = training_samples(config, train, input_size, augment, phases)
     feed = Feed(samples, batch_size, shard=(cluster.host, cluster.hosts))
     plan = Plan(
         steps_per_epoch=feed.steps_per_epoch,
@@ -190,7 +195,7 @@ def main(argv: list[str]) -> int:
         f"{len(train.classes)} classes: {', '.join(train.classes)}"
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
-    for note in (size_note, anchors_note, batch_note, epochs_note):
+    for note in (size_note, anchors_note, batch_note, epochs_note, cache_note):
         directory.log(note)
     facts = inherited(checkpoint, write_provenance(directory.split, config, train, val, chosen))
     if cluster.chief:

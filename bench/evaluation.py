@@ -19,9 +19,10 @@ from bench.simulated import simulate
 from utils.evaluation.analyse import analyse
 from utils.evaluation.analysis import Comparison, Estimate
 from utils.evaluation.bootstrap import Samples, compare, draw, estimate_mean, sample
+from utils.evaluation.case import open_case
 from utils.evaluation.coco import NAMES
 from utils.evaluation.matching import match
-from utils.evaluation.metrics import evaluate
+from utils.evaluation.metrics import evaluate_case
 from utils.evaluation.overlaps import overlaps
 from utils.evaluation.precision import average_precisions
 from utils.evaluation.tables import FoundTable, TruthTable
@@ -119,8 +120,9 @@ def speed() -> dict:
     """Everything that ``get_map.py`` computes, against pycocotools' twelve numbers alone."""
     truth, results = large_case()
     start = time.perf_counter()
-    metrics = evaluate(truth, results)
-    analysis = analyse(truth, results)
+    case = open_case(truth, results)
+    metrics = evaluate_case(case)
+    analysis = analyse(truth, results, case=case)
     ours = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     start = time.perf_counter()

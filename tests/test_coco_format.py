@@ -363,6 +363,17 @@ def test_a_namesake_is_not_taken_for_a_missing_photo(tmp_path):
     assert layout.orphans == ("x.json, image 2 (cam2/7.jpg)", "x.json, image 3 (8.jpg)")
 
 
+def test_two_names_that_may_mean_one_photo(tmp_path):
+    photo(tmp_path / "images" / "7.jpg")
+    photo(tmp_path / "images" / "8.jpg")
+    names = ["/data/cam1/images/7.jpg", "/data/cam2/images/7.jpg", "/data/cam2/images/8.jpg"]
+    images = [image(key, name) for key, name in enumerate(names)]
+    write(tmp_path / "x.json", images, [thing(0), thing(1), thing(2)])
+    layout, _ = read(tmp_path)
+    assert list(layout.entries) == ["8"]
+    assert len(layout.orphans) == 2
+
+
 def test_two_photos_that_a_name_may_mean(tmp_path):
     photo(tmp_path / "a" / "7.jpg")
     photo(tmp_path / "b" / "7.jpg")

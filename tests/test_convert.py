@@ -444,6 +444,17 @@ def test_links_and_copies(tmp_path):
         assert not linked.is_symlink()
 
 
+def test_where_links_are_not_possible(tmp_path, monkeypatch):
+    def link(*args):
+        raise OSError(18, "Invalid cross-device link")
+
+    data = source(tmp_path / "in")
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(UserError, match="leave --link out"):
+        convert(data, tmp_path / "out", to="yolo", link=True)
+    assert os.listdir(tmp_path) == ["in"]
+
+
 def test_the_source_is_left_alone(tmp_path):
     data = source(tmp_path / "in")
     before = snapshot(data)
@@ -492,6 +503,22 @@ def test_odd_names_can_be_read_again(tmp_path, to):
     assert len(lists["train"].stems) == 5
     assert len(lists["val"].stems) == 4
     assert set(written.renamed) == {"classes", "1.jpg", "images/y/1", ".hidden/z"}
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_folders_of_splits_in_names(tmp_path, to):
+    stems = ["1", "train/1", "val/1", "train/2", "3"]
+    records = []
+    for i, stem in enumerate(stems):
+        image = photo(tmp_path / "p" / f"{i}.png", (40 + i, 30))
+        records.append(record(stem, image, [[i, 0, i + 1, 5]], size=(40 + i, 30)))
+    lists = {"train": ["1", "train/1", "train/2"], "val": ["val/1", "3"]}
+    write_dataset(tmp_path / "out", to, records, ("cat",), lists)
+    for name, wanted in lists.items():
+        found = load_split(tmp_path / "out", name).records
+        assert sorted((r.width, *r.boxes.round(5).tolist()) for r in found) == sorted(
+            (40 + i, [i, 0, i + 1, 5]) for i in map(stems.index, wanted)
+        )
 
 
 def test_two_photos_of_one_stem(tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from utils.cli import USAGE_ERROR, run
+from utils.data.convert import convert
 from utils.data.doctor import check_dataset, fix_dataset
 from utils.data.doctor.__main__ import main
 from utils.data.doctor.checks.boxes import SAME, check_boxes, check_pairs
@@ -123,6 +124,33 @@ def test_generated_road_scenes_have_no_findings(tmp_path):
     assert check_dataset(tmp_path / "signs").findings == ()
 
 
+@pytest.mark.parametrize("form", ["coco", "yolo"])
+def test_the_same_data_in_another_format_has_no_findings_either(tmp_path, form):
+    write_clean(tmp_path / "voc")
+    convert(tmp_path / "voc", tmp_path / form, to=form)
+    report = check_dataset(tmp_path / form)
+    assert report.folder.format == form
+    assert report.findings == ()
+    fixed = fix_dataset(report, tmp_path / "copy")  # as VOC
+    assert (fixed.photos, fixed.objects, fixed.done) == (36, 72, [])
+    assert check_dataset(tmp_path / "copy").findings == ()
+
+
+def test_faults_in_yolo_labels_have_file_and_object(tmp_path):
+    write_clean(tmp_path / "voc")
+    convert(tmp_path / "voc", tmp_path / "yolo", to="yolo")
+    (label,) = (tmp_path / "yolo").rglob("train 07.txt")
+    with label.open("a") as file:
+        file.write("0 1.5 0.5 0.1 0.1\n9 0.5 0.5 0.1 0.1\n0 95 60 20 20\n0 0.5 0.5 0 0.2\n")
+    where = label.relative_to(tmp_path / "yolo").as_posix()
+    assert {(f.kind, f.where, f.number) for f in check_dataset(tmp_path / "yolo").findings} == {
+        ("box-outside", where, 3),
+        ("object-no-class", where, 4),
+        ("box-not-a-number", where, 5),
+        ("box-empty", where, 6),
+    }
+
+
 def test_a_folder_without_lists_is_fine_and_says_so(tmp_path):
     write_clean(tmp_path)
     for path in (tmp_path / "ImageSets/Main").iterdir():
@@ -162,6 +190,7 @@ def test_boxes_of_turned_photos_are_those_that_training_uses(tmp_path):
         np.testing.assert_array_equal(photo.clipped(), records[photo.stem].boxes, photo.stem)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @given(st.data())
 @settings(deadline=None, max_examples=60)
 def test_no_damage_to_a_photo_stops_the_doctor(data):
@@ -358,6 +387,7 @@ def tree(root: Path) -> dict[str, str]:
 def test_the_cleaned_copy_has_none_of_the_mendable_faults(bad, tmp_path):
     root, _, report = bad
     before = tree(root)
+    check_dataset(root)
     fixed = fix_dataset(report, tmp_path / "clean")
     assert tree(root) == before  # nothing is touched in place
 

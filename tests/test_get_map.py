@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from evaluation_cases import CASES, generated
 
 import get_map
 from utils.cli import run
+from utils.data.synthetic.dataset import write_dataset
 from utils.evaluation.analyse import analyse
 from utils.evaluation.metrics import evaluate, format_table
 from utils.evaluation.outputs import sentences, write_csv, write_summary
@@ -156,3 +161,38 @@ def test_the_analysis_agrees_with_the_scores(name):
         assert one.ap50.value == pytest.approx(metrics["coco_classes"]["AP50"][one.name])
     counts = np.array(analysis.confusion.counts)
     assert counts[:-1].sum() == metrics["boxes"]
+
+
+@pytest.mark.slow
+def test_bundled_detector_is_scored_compared_and_tuned(tmp_path):
+    data, weights, out = tmp_path / "data", tmp_path / "signs.keras", tmp_path / "out"
+    write_dataset(data, train=1, val=8, test=10, seed=11, workers=1)
+    shutil.copy(Path(get_map.__file__).parent / "model_data" / "signs_lite0.keras", weights)
+
+    def score(*argv):
+        return subprocess.run(
+            [sys.executable, get_map.__file__, "--weights", weights, "--data", data, *argv],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    done = score("--out", out, "--tune", "val", "--min-map50", "0.5")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((out / "metrics.json").read_text())
+    tuning = metrics["analysis"]["tuning"]
+    assert metrics["analysis"]["seconds"]["network"] > 0
+    assert metrics["coco"]["AP50"] > 0.5
+    assert tuning["split"] == "val"
+    assert 0.01 < tuning["confidence"] < 1
+    assert (out / "report.html").stat().st_size < 15e6
+    from utils.checkpoint import load_checkpoint
+
+    noted = load_checkpoint(weights).metadata["operating_point"]
+    assert (noted["conf"], noted["iou"]) == (tuning["confidence"], tuning["iou"])
+
+    # The file it wrote scores the same; the detector is not better than its own detections.
+    again = score("--out", tmp_path / "again", "--compare", out / "detections.json", "--no-report")
+    assert again.returncode == 0, again.stderr
+    compared = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    assert compared["coco"] == pytest.approx(metrics["coco"], abs=1e-3)
+    assert compared["analysis"]["comparison"]["ap50"]["more_than_luck"] is False
+    assert not (tmp_path / "again" / "report.html").exists()

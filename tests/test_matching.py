@@ -8,6 +8,8 @@ import io
 import numpy as np
 import pytest
 from evaluation_cases import CASES, generated
+from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -15,7 +17,14 @@ from utils.evaluation import coco
 from utils.evaluation.matching import match
 from utils.evaluation.overlaps import overlaps
 from utils.evaluation.precision import average_precisions
-from utils.evaluation.tables import class_names, found_table, numbered_from_one, truth_table
+from utils.evaluation.tables import (
+    FoundTable,
+    TruthTable,
+    class_names,
+    found_table,
+    numbered_from_one,
+    truth_table,
+)
 
 
 def by_pycocotools(truth, results):
@@ -72,7 +81,7 @@ def test_every_precision_equals_pycocotools(name):
         theirs = evaluation.eval["precision"][:, :, :, group, 2]  # (T, R, C)
         theirs = np.where(theirs < 0, np.nan, theirs).mean(axis=1).T
         np.testing.assert_allclose(mine, theirs, atol=1e-12, err_msg=f"group {group}")
-    twelve = list(coco.score(truth, results).summary.values())
+    twelve = list(coco.score(*matched(truth, results)).summary.values())
     np.testing.assert_allclose(twelve, evaluation.stats, atol=1e-12)
 
 
@@ -82,7 +91,7 @@ def test_the_crowded_sets_try_the_rules():
     assert matching.outcome.min() == -1
     assert matching.outcome.max() == 1
     assert len(np.unique(found.scores)) < len(found)
-    assert 0.02 < coco.score(truth, results).summary["AP50"] < 0.9
+    assert 0.02 < coco.score(*matched(truth, results)).summary["AP50"] < 0.9
 
 
 def test_best_hundred_of_an_image_and_class_count():
@@ -166,3 +175,39 @@ def test_aspect_groups():
     tables = matched(truth, results)
     tall, square, wide = (average_precisions(*tables, group=g)[0, 0, 0] for g in (4, 5, 6))
     assert (tall, square, wide) == (0.5, 0.0, 1.0)
+
+
+corner = st.tuples(*[st.integers(0, 40)] * 4).map(
+    lambda c: [c[0], c[1], c[0] + c[2] / 2, c[1] + c[3] / 2]
+)
+thing = st.tuples(st.integers(1, 3), st.integers(0, 1), corner, st.booleans())
+
+
+@given(st.lists(thing, max_size=12), st.lists(thing, max_size=12))
+def test_overlaps_are_those_of_a_double_loop(objects, detections):
+    image, label, box, difficult = zip(*objects, strict=True) if objects else ([], [], [], [])
+    truth = TruthTable(
+        np.array(image, np.int64), np.array(label, np.int64),
+        np.array(box, float).reshape(-1, 4), np.array(difficult, bool),
+    )  # fmt: skip
+    image, label, box, _ = zip(*detections, strict=True) if detections else ([], [], [], [])
+    found = FoundTable(
+        np.array(image, np.int64), np.array(label, np.int64),
+        np.array(box, float).reshape(-1, 4), np.zeros(len(image)),
+    )  # fmt: skip
+    expected = []
+    for d, (image, label, a, _) in enumerate(detections):
+        for g, (other, other_label, b, crowd) in enumerate(objects):
+            width = min(a[2], b[2]) - max(a[0], b[0])
+            height = min(a[3], b[3]) - max(a[1], b[1])
+            if image != other or width <= 0 or height <= 0:
+                continue
+            area_a, area_b = ((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b))
+            iou = width * height / (area_a + area_b - width * height)
+            coco_iou = width * height / area_a if crowd else iou
+            if iou >= 0.1 or coco_iou >= 0.5:
+                expected.append((d, g, iou, coco_iou, label == other_label))
+    got = overlaps(truth, found)
+    columns = zip(*expected, strict=True) if expected else ([],) * 5
+    for name, column in zip(("found", "truth", "iou", "coco", "same_class"), columns, strict=True):
+        np.testing.assert_allclose(getattr(got, name), column, atol=1e-15)

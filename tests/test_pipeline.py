@@ -11,7 +11,7 @@ from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig
 from utils.data.photo_cache import DiskCache, MemoryCache
 from utils.data.pipeline import (
     TrainingSamples,
-    batch_size_in_pixels,
+    input_size_at,
     next_batch,
     training_batches,
 )
@@ -175,8 +175,8 @@ def test_sizes_differ_by_batch_and_follow_from_seed_and_step(tmp_path):
     whole = take(samples, 2, 0, 9, sizes=sizes)
     shown = [batch[0].shape[1] for batch in whole]
     assert set(shown) == set(sizes)
-    assert shown == [batch_size_in_pixels(sizes, 5, step) for step in range(9)]
-    assert shown != [batch_size_in_pixels(sizes, 6, step) for step in range(9)]
+    assert shown == [input_size_at(sizes, 5, step) for step in range(9)]
+    assert shown != [input_size_at(sizes, 6, step) for step in range(9)]
     assert_equal(whole[4:7], take(samples, 2, 4, 3, sizes=sizes))
     step = shown.index(96)
     assert_equal(whole[step : step + 1], take(samples, 2, step, 1))

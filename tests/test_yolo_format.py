@@ -430,16 +430,23 @@ def test_splits_without_value(tmp_path, value):
 # Nothing outside
 
 
-@pytest.mark.parametrize("way", ["../outside", "{outside}", "link", "list.txt", "images/../link"])
+@pytest.mark.parametrize(
+    "way",
+    ["../outside", "{outside}", "link", "list.txt", "images/../link"]
+    + ["../outside/own.txt", "{outside}/own.txt", "own.txt"],
+)
 def test_nothing_outside_is_opened(tmp_path, way):
     outside, data = tmp_path / "outside", tmp_path / "data"
     pair(outside, "secret.jpg", "secret.txt")
     pair(data, "images/a.jpg", "labels/a.txt")
     os.symlink(outside, data / "link")
-    put(data / "list.txt", f"{outside}/secret.jpg\n../outside/secret.jpg\n./images/a.jpg\n")
+    put(data / "list.txt", f"{outside}/secret.jpg\n../outside/secret.jpg\n")
+    put(outside / "own.txt", "images/a.jpg\n")
+    os.symlink(outside / "own.txt", data / "own.txt")
     put(data / "data.yaml", f"train: images\nval: {way.format(outside=outside)}\nnames: [cat]\n")
     layout, found = read(data)
     assert list(found) == ["a"]
+    assert set(layout.lists) == {"train"}
     assert layout.notes
 
 

@@ -29,9 +29,8 @@ class Strings(Sequence[str]):
     """
 
     def __init__(self, block: np.ndarray, ends: np.ndarray) -> None:
-        if len(ends) and not (
-            ends[-1] == len(block) and ends[0] >= 0 and (np.diff(ends) >= 0).all()
-        ):
+        lengths = np.diff(ends, prepend=0)
+        if (lengths < 0).any() or lengths.sum() != len(block):
             raise ValueError("texts and their ends do not belong together")
         self.block, self.ends = block, ends
         self._bytes = memoryview(np.ascontiguousarray(block))
@@ -93,7 +92,7 @@ class EntryTable(Mapping[str, Entry]):
         return len(self.stems)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.stems)
+        return iter(self.names)
 
     def __contains__(self, stem: object) -> bool:
         return stem in self.places
@@ -102,9 +101,14 @@ class EntryTable(Mapping[str, Entry]):
         return self.at(self.places[stem])
 
     @cached_property
+    def names(self) -> list[str]:
+        """All stems, made once: sets and lists of them share the same texts."""
+        return list(self.stems)
+
+    @cached_property
     def places(self) -> dict[str, int]:
         """The row of each stem."""
-        return {stem: row for row, stem in enumerate(self.stems)}
+        return {stem: row for row, stem in enumerate(self.names)}
 
     def at(self, row: int) -> Entry:
         label = self.labels[row]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,6 +71,7 @@ class Index:
         entries: the labelled photos.
         labels: what their labels say.
         photos: their sizes.
+        misnamed: rows whose labels name another photo than the one that they belong to.
         state: names this content; what was made from the same state can be used again.
         settled: whether what is made from it may be kept.
     """
@@ -78,8 +80,16 @@ class Index:
     entries: EntryTable
     labels: LabelTable
     photos: PhotoTable
+    misnamed: tuple[int, ...]
     state: str
     settled: bool
+
+
+class _Kept(NamedTuple):
+    """An index, and the sizes and times of its files when it was made (see ``_stamps``)."""
+
+    index: Index
+    stamps: np.ndarray
 
 
 def open_index(data: str | Path) -> Index:
@@ -92,7 +102,7 @@ def open_index(data: str | Path) -> Index:
     now = snapshot(root)
     kept = _read(root, load_arrays(root, "index", now.state), now.state, now.settled)
     if kept is not None:
-        return kept[0]
+        return kept.index
     # What was kept of an earlier state says what has not changed since.
     before = _read(root, load_arrays(root, "index", ""), "", False)
     layout = find_layout(root)
@@ -100,11 +110,15 @@ def open_index(data: str | Path) -> Index:
     layout = replace(layout, entries=entries)
     stamps = _stamps(entries)
     old_rows = _unchanged(entries, stamps, before)
+    labels = _labels(layout, old_rows[:, 1], before)
+    # A format's layout may hold more than the plain one, which is no longer needed.
+    layout = Layout(**{name: getattr(layout, name) for name in Layout.__dataclass_fields__})
     index = Index(
         layout=layout,
         entries=entries,
-        labels=_labels(layout, old_rows[:, 1], before),
+        labels=labels,
         photos=PhotoTable.of(_sizes(entries, old_rows[:, 0], before)),
+        misnamed=tuple(_misnamed(entries, labels)),
         state=now.state,
         settled=now.settled,
     )
@@ -113,13 +127,13 @@ def open_index(data: str | Path) -> Index:
     return index
 
 
-def _labels(layout: Layout, old_rows: np.ndarray, before: tuple | None) -> LabelTable:
+def _labels(layout: Layout, old_rows: np.ndarray, before: _Kept | None) -> LabelTable:
     if before is None or not labels_depend_on_own_file(layout) or (old_rows < 0).all():
         found = read_annotations(layout)
         return LabelTable.of(
             annotation for _, annotation in progress(found, "reading labels", len(layout.entries))
         )
-    entries, (old, _) = layout.entries, before
+    entries, old = layout.entries, before.index
     changed = {entries.stems[row]: entries.at(row) for row in np.flatnonzero(old_rows < 0)}
     fresh = read_annotations(replace(layout, entries=changed))
 
@@ -131,11 +145,11 @@ def _labels(layout: Layout, old_rows: np.ndarray, before: tuple | None) -> Label
 
 
 def _sizes(
-    entries: EntryTable, old_rows: np.ndarray, before: tuple | None
+    entries: EntryTable, old_rows: np.ndarray, before: _Kept | None
 ) -> Iterator[ImageSize | str]:
     for row, old in enumerate(progress(old_rows.tolist(), "measuring photos", len(entries))):
         if old >= 0:
-            yield before[0].photos[old]
+            yield before.index.photos[old]
             continue
         try:
             yield image_size(entries.image(row))
@@ -160,13 +174,13 @@ def _stamps(entries: EntryTable) -> np.ndarray:
 
 
 def _unchanged(
-    entries: EntryTable, stamps: np.ndarray, before: tuple[Index, np.ndarray] | None
+    entries: EntryTable, stamps: np.ndarray, before: _Kept | None
 ) -> np.ndarray:
     """int64 (P, 2): where photo and labels of each row stood before, −1 where they changed."""
     rows = np.full((len(entries), 2), -1, np.int64)
     if before is None:
         return rows
-    old, old_stamps = before
+    old, old_stamps = before.index, before.stamps
     places = old.entries.places
     for row, (stem, image, label) in enumerate(
         zip(entries.stems, entries.images, entries.labels, strict=True)
@@ -197,6 +211,7 @@ def _arrays(index: Index, stamps: np.ndarray) -> Arrays:
         "years": layout.years,
         "orphans": layout.orphans,
         "notes": layout.notes,
+        "misnamed": index.misnamed,
         "photo_errors": list(index.photos.errors.items()),
     }
     return {
@@ -216,8 +231,8 @@ def _arrays(index: Index, stamps: np.ndarray) -> Arrays:
 
 def _read(
     root: Path, archive: Arrays | None, state: str, settled: bool
-) -> tuple[Index, np.ndarray] | None:
-    """The index that an archive holds, and its stamps; None where it makes no sense."""
+) -> _Kept | None:
+    """The index that an archive holds; None where it makes no sense."""
     if archive is None:
         return None
     try:
@@ -241,17 +256,32 @@ def _read(
             notes=tuple(facts["notes"]),
         )
         photos = PhotoTable(sizes, orientation, dict(facts["photo_errors"]))
+        misnamed = tuple(facts["misnamed"])
     except (KeyError, ValueError, IndexError, TypeError):
         return None  # not what this version writes
-    return Index(layout, entries, labels, photos, state, settled), archive["stamps"]
+    index = Index(layout, entries, labels, photos, misnamed, state, settled)
+    return _Kept(index, archive["stamps"])
 
 
 def _lists(
     entries: EntryTable, archive: Arrays, notes: Mapping[str, Sequence[str]]
 ) -> dict[str, SplitList]:
-    stems = list(entries.stems) if notes else []
+    stems = entries.names if notes else []
     parts = np.split(archive["lists"], archive["list_ends"][:-1]) if notes else []
     return {
         name: SplitList(tuple(stems[row] for row in rows.tolist()), tuple(notes[name]))
         for name, rows in zip(notes, parts, strict=True)
     }
+
+
+def _misnamed(entries: EntryTable, labels: LabelTable) -> Iterator[int]:
+    for row, (named, image) in enumerate(zip(labels.filenames, entries.images, strict=True)):
+        name = image.rpartition("/")[2]
+        if named and named != name and _file_stem(named) != PurePosixPath(name).stem:
+            yield row
+
+
+def _file_stem(filename: str) -> str:
+    """Stem of a file name; a name without a usual suffix may well hold other dots."""
+    path = PurePosixPath(filename.replace("\\", "/"))
+    return path.stem if len(path.suffix) in (4, 5) else path.name

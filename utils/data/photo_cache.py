@@ -51,6 +51,7 @@ class MemoryCache:
             with self._lock:
                 fits = self.used + pixels.nbytes <= self.budget
                 if fits and (path, reduce) not in self._photos:
+                    pixels.flags.writeable = False
                     self._photos[path, reduce] = pixels
                     self.used += pixels.nbytes
         return pixels

@@ -150,8 +150,8 @@ def next_batch(batches: Iterator, samples: TrainingSamples) -> tuple[tf.Tensor, 
         raise
 
 
-def batch_size_in_pixels(sizes: Sequence[int], seed: int, step: int) -> int:
-    """The side of the network input in a step of multi-scale training: any of ``sizes``."""
+def input_size_at(sizes: Sequence[int], seed: int, step: int) -> int:
+    """Side of the network input in a step of multi-scale training: any of ``sizes``."""
     return sizes[np.random.default_rng([seed, 3, step]).integers(len(sizes))]
 
 
@@ -194,7 +194,7 @@ def training_batches(
 
     def load(position: np.ndarray) -> Picture:
         step, row = divmod(int(position), rows)
-        size = batch_size_in_pixels(sizes, samples.seed, step) if len(sizes) > 1 else sizes[0]
+        size = input_size_at(sizes, samples.seed, step) if len(sizes) > 1 else sizes[0]
         try:
             picture = samples.sample(step * batch_size + part * rows + row, size)
         except Exception as error:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.data.augment import IGNORED
 from utils.data.augment.compose import Picture
-from utils.data.pipeline import TrainingSamples, batch_size_in_pixels
+from utils.data.pipeline import TrainingSamples, input_size_at
 from utils.media.drawing import colour, draw_box, sizes
 from utils.media.outputs import save_image
 from utils.media.sheet import contact_sheet
@@ -50,7 +50,7 @@ def draw_preview(
     pictures = []
     for step in range(first_step, first_step + batches):
         several = len(input_sizes) > 1
-        size = batch_size_in_pixels(input_sizes, samples.seed, step) if several else samples.size
+        size = input_size_at(input_sizes, samples.seed, step) if several else samples.size
         for row in range(batch_size):
             pictures.append(with_boxes(samples.sample(step * batch_size + row, size)))
     sheet = contact_sheet(pictures, columns=COLUMNS, cell=CELL)

@@ -78,7 +78,8 @@ class RecordTable(Sequence[Record]):
 
     def stems(self) -> list[str]:
         """The stems of all records."""
-        return [self.entries.stems[row] for row in self.rows.tolist()]
+        names = self.entries.names
+        return [names[row] for row in self.rows.tolist()]
 
 
 @dataclass(frozen=True)

@@ -121,27 +121,30 @@ def snapshot(root: Path) -> Snapshot:
         try:
             with os.scandir(folder) as listing:
                 for entry in listing:
-                    if _hidden(entry.name):
+                    name = entry.name
+                    if name[0] == "." or name == "__MACOSX":  # as ``_hidden``; a call costs more
                         continue
                     if entry.is_symlink():
                         target = os.path.realpath(entry.path)
-                        lines.append(f"{entry.name}\0{target}")
+                        lines.append(f"{name}\0{target}")
                         if target != top and not target.startswith(within):
                             continue
                         if entry.is_dir() and target not in met:
                             below.append(target)
                             continue
                     elif entry.is_dir():
-                        lines.append(f"{entry.name}\0")
+                        lines.append(f"{name}\0")
                         below.append(entry.path)
                         continue
                     try:
                         status = entry.stat()
                     except OSError:  # a link to nothing
-                        lines.append(f"{entry.name}\0?")
+                        lines.append(f"{name}\0?")
                         continue
-                    newest = max(newest, status.st_mtime_ns)
-                    lines.append(f"{entry.name}\0{status.st_size}\0{status.st_mtime_ns}")
+                    changed = status.st_mtime_ns
+                    if changed > newest:
+                        newest = changed
+                    lines.append(f"{name}\0{status.st_size}\0{changed}")
         except OSError as error:
             lines.append(f"\0{error.errno}")
         lines.sort()

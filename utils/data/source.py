@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -53,8 +53,10 @@ class Source:
     def stems(self) -> frozenset[str]:
         """Of all photos whose labels can be read."""
         unreadable = self.index.labels.unreadable
+        if not unreadable:
+            return frozenset(self.index.entries.names)
         return frozenset(
-            stem for row, stem in enumerate(self.index.entries) if row not in unreadable
+            stem for row, stem in enumerate(self.index.entries.names) if row not in unreadable
         )
 
     def rows(self, stems: Iterable[str]) -> np.ndarray:
@@ -119,7 +121,7 @@ class Source:
         index = self.index
         kept = load_arrays(index.layout.root, "twins", index.state) if index.settled else None
         if kept is not None:
-            return Twins.from_arrays(kept, index.entries.stems)
+            return Twins.from_arrays(kept, index.entries.names)
         paths = {stem: index.entries.image(row) for row, stem in enumerate(index.entries)}
         twins = find_twins(paths)
         if index.settled:
@@ -131,6 +133,10 @@ class Source:
         given = usable_lists(self.index.layout.lists)
         if given:
             return Splits(self.index.layout.root, given, self.stems)
+        return self.made_splits(seed)
+
+    def made_splits(self, seed: int) -> Splits:
+        """A split made from the seed, whether the folder has lists or not."""
         parts, making = self._kept_split(seed)
         return Splits(
             root=self.index.layout.root,
@@ -146,7 +152,7 @@ class Source:
         state = f"{index.state}-{_SPLIT_VERSION}"
         kept = load_arrays(index.layout.root, kind, state) if index.settled else None
         if kept is not None:
-            stems = list(index.entries)
+            stems = index.entries.names
             facts = from_json(kept["facts"])
             parts = {
                 name: tuple(stems[row] for row in kept[f"part {name}"].tolist())
@@ -195,26 +201,10 @@ def _left_out(index: Index) -> list[str]:
 
 def _other_filenames(index: Index) -> list[str]:
     """One note on all labels whose ``filename`` is not that of the photo they belong to."""
-    others = [
-        where
-        for where, named, image in zip(
-            index.labels.where, index.labels.filenames, index.entries.images, strict=True
-        )
-        if named and named != image.rpartition("/")[2] and _file_stem(named) != _photo_stem(image)
-    ]
+    others = [index.labels.where[row] for row in index.misnamed]
     if not others:
         return []
     return [
         f"{len(others)} label files name another photo than the one with their own name, which is "
         f"used ({listing(others)})"
     ]
-
-
-def _photo_stem(image: str) -> str:
-    return PurePosixPath(image).stem
-
-
-def _file_stem(filename: str) -> str:
-    """Stem of a file name; a name without a usual suffix may well hold other dots."""
-    path = PurePosixPath(filename.replace("\\", "/"))
-    return path.stem if len(path.suffix) in (4, 5) else path.name

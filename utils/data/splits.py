@@ -44,27 +44,42 @@ def stratified_split(
         raise ValueError(f"fractions must be positive and sum to 1: {dict(fractions)}")
     if twins:
         return _with_twins(labels, fractions, seed, twins)
+    return _deal(labels, fractions, seed, {})
+
+
+def _deal(
+    labels: Mapping[str, Collection[str]],
+    fractions: Mapping[str, float],
+    seed: int,
+    weights: Mapping[str, int],
+) -> dict[str, tuple[str, ...]]:
+    """``stratified_split`` of photos, or of families that count as several (1 by themselves).
+
+    A family may be larger than the room that is left in its part; then the others get less.
+    """
     parts = list(fractions)
-    room = dict(zip(parts, _sizes(len(labels), list(fractions.values())), strict=True))
+    total = sum(weights.get(stem, 1) for stem in labels)
+    room = dict(zip(parts, _sizes(total, list(fractions.values())), strict=True))
     waiting = {  # class → stems in a shuffled order; "" stands for the photos without objects
         name: dict.fromkeys(stems) for name, stems in _stems_by_class(labels, seed).items()
     }
+    counts = {name: sum(weights.get(s, 1) for s in stems) for name, stems in waiting.items()}
     wanted = {
-        name: {part: len(stems) * fractions[part] for part in parts}
-        for name, stems in waiting.items()
+        name: {part: count * fractions[part] for part in parts} for name, count in counts.items()
     }
     result: dict[str, list[str]] = {part: [] for part in parts}
     while waiting:
         rarest = min(waiting, key=lambda name: (len(waiting[name]), name))
         for stem in list(waiting[rarest]):
+            weight = weights.get(stem, 1)
             part = max(
-                (part for part in parts if room[part]),
+                (part for part in parts if room[part] > 0),
                 key=lambda part: (wanted[rarest][part], room[part]),
             )
             result[part].append(stem)
-            room[part] -= 1
+            room[part] -= weight
             for name in set(labels[stem]) or {""}:
-                wanted[name][part] -= 1
+                wanted[name][part] -= weight
                 del waiting[name][stem]
         waiting = {name: stems for name, stems in waiting.items() if stems}
     return {part: tuple(sorted(stems)) for part, stems in result.items()}
@@ -76,12 +91,13 @@ def _with_twins(
     seed: int,
     twins: Mapping[str, str],
 ) -> dict[str, tuple[str, ...]]:
-    """Divide one photo of each family, and let the others follow it."""
+    """Divide the families, large and small; their photos follow."""
     families: dict[str, list[str]] = {}
     for stem in sorted(labels):
         families.setdefault(twins.get(stem, stem), []).append(stem)
     shown = {name: {c for stem in stems for c in labels[stem]} for name, stems in families.items()}
-    parts = stratified_split(shown, fractions, seed=seed)
+    weights = {name: len(stems) for name, stems in families.items() if len(stems) > 1}
+    parts = _deal(shown, fractions, seed, weights)
     return {
         part: tuple(sorted(stem for name in names for stem in families[name]))
         for part, names in parts.items()

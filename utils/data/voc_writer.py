@@ -1,7 +1,8 @@
 """Writing VOC: one annotation XML (``write_voc_annotation``), one split list (``write_voc_list``).
 
-The reverse of the reading rule in ``utils.data.formats.voc_xml``: pixels there are 1-based and inclusive, so
-``x0, y0, x1, y1`` becomes ``x0 + 1, y0 + 1, x1, y1``. Coordinates that are no integers are kept.
+The reverse of the reading rule in ``utils.data.formats.voc_xml``: pixels there are 1-based and
+inclusive, so ``x0, y0, x1, y1`` becomes ``x0 + 1, y0 + 1, x1, y1``. Coordinates that are no
+integers are kept.
 """
 
 from __future__ import annotations

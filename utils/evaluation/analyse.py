@@ -25,19 +25,11 @@ from utils.evaluation.analysis import (
     Errors,
     Tuning,
 )
+from utils.evaluation.case import Case, open_case
 from utils.evaluation.confusion import confusion_matrix
-from utils.evaluation.matching import Matching, match
 from utils.evaluation.operating import Sweep, reliability, sweep_class
-from utils.evaluation.overlaps import Overlaps, overlaps
 from utils.evaluation.precision import average_precisions
-from utils.evaluation.tables import (
-    FoundTable,
-    TruthTable,
-    class_names,
-    found_table,
-    numbered_from_one,
-    truth_table,
-)
+from utils.evaluation.tables import class_names
 from utils.evaluation.worst import Photos, ledger, suspicions, worst_errors, worst_images
 
 _ALL_IOUS, _AT_HALF = slice(None), slice(0, 1)
@@ -59,35 +51,11 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-@dataclass(frozen=True)
-class _Case:
-    """One set of detections, matched."""
-
-    truth: TruthTable
-    found: FoundTable
-    pairs: Overlaps
-    matching: Matching
-    names: list[str]
-    images: int  # all of them, with and without objects
-
-    @property
-    def images_of_class(self) -> list[int]:
-        """How many images hold objects of each class that count."""
-        counted = self.matching.counted[0]
-        held = np.unique(
-            np.stack([self.truth.class_ids[counted], self.truth.image_ids[counted]]), axis=1
-        )
-        return np.bincount(held[0], minlength=len(self.names)).tolist()
-
-    @property
-    def images_with_objects(self) -> int:
-        return len(np.unique(self.truth.image_ids[self.matching.counted[0]]))
-
-
 def analyse(
     ground_truth: dict,
     results: list[dict],
     *,
+    case: Case | None = None,
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
     other: tuple[str, list[dict]] | None = None,
@@ -99,6 +67,7 @@ def analyse(
     Args:
         ground_truth: as ``utils.evaluation.files`` makes it.
         results: COCO results.
+        case: the two, where they have been matched already.
         resamples: of the bootstrap; 0 leaves the intervals out.
         seed: of the bootstrap: the same seed, the same intervals.
         other: name and results of a detector to compare with on the same images.
@@ -106,8 +75,9 @@ def analyse(
         stopwatch: also times the phases of the caller; by itself a new one.
     """
     watch = stopwatch or Stopwatch()
-    with watch.phase("matching"):
-        case = _case(ground_truth, results)
+    if case is None:
+        with watch.phase("matching"):
+            case = open_case(ground_truth, results)
     with watch.phase("bootstrap"):
         draws = bootstrap.draw(case.images, resamples, seed)
         samples = bootstrap.sample(case.truth, case.found, case.matching, draws)
@@ -143,29 +113,15 @@ def analyse(
     )
 
 
-def _case(ground_truth: dict, results: list[dict]) -> _Case:
-    truth, found = numbered_from_one(ground_truth, truth_table(ground_truth), found_table(results))
-    names = class_names(ground_truth)
-    touching = overlaps(truth, found)
-    return _Case(
-        truth,
-        found,
-        touching,
-        match(truth, found, touching, len(names)),
-        names,
-        len(ground_truth["images"]),
-    )
-
-
 def _compare(
-    case: _Case,
+    case: Case,
     samples: bootstrap.Samples,
     draws: bootstrap.Draws,
     ground_truth: dict,
     name: str,
     results: list[dict],
 ) -> Comparison:
-    second = _case(ground_truth, results)
+    second = open_case(ground_truth, results)
     others = bootstrap.sample(second.truth, second.found, second.matching, draws)
     return bootstrap.compare(
         samples, others, name, case.names, case.images_of_class, case.images_with_objects
@@ -182,7 +138,7 @@ def _photos(ground_truth: dict) -> Photos:
 
 
 def _errors(
-    case: _Case, samples: bootstrap.Samples, sweeps: list[Sweep], photos: Photos
+    case: Case, samples: bootstrap.Samples, sweeps: list[Sweep], photos: Photos
 ) -> tuple[Errors, np.ndarray]:
     """The error analysis, and counts by class and kind (C, 6)."""
     truth, found, matching = case.truth, case.found, case.matching
@@ -215,7 +171,7 @@ def _errors(
 
 
 def _classes(
-    case: _Case,
+    case: Case,
     samples: bootstrap.Samples,
     sweeps: list[Sweep],
     together: Sweep,

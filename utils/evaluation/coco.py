@@ -10,17 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.evaluation.matching import Matching, match
-from utils.evaluation.overlaps import overlaps
+from utils.evaluation.matching import Matching
 from utils.evaluation.precision import average_precisions
-from utils.evaluation.tables import (
-    FoundTable,
-    TruthTable,
-    class_names,
-    found_table,
-    numbered_from_one,
-    truth_table,
-)
+from utils.evaluation.tables import FoundTable, TruthTable
 from utils.evaluation.voc import TRUE_POSITIVE
 
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -43,19 +35,12 @@ class CocoScores:
     ap50: list[float | None]
 
 
-def score(ground_truth: dict, results: list[dict]) -> CocoScores:
-    """Score COCO results against a COCO ground truth; neither is changed.
+def score(truth: TruthTable, found: FoundTable, matching: Matching) -> CocoScores:
+    """COCO's scores; image ids must count from 1.
 
     Difficult objects are crowds to COCO: finding one counts neither way. Whether one is found is
     judged by the share of the *detection* that lies inside it, not by IoU.
     """
-    truth, found = numbered_from_one(ground_truth, truth_table(ground_truth), found_table(results))
-    classes = len(class_names(ground_truth))
-    return score_matching(truth, found, match(truth, found, overlaps(truth, found), classes))
-
-
-def score_matching(truth: TruthTable, found: FoundTable, matching: Matching) -> CocoScores:
-    """The same from what has been matched already."""
 
     def precision(group: int) -> np.ndarray:  # (C, T)
         return average_precisions(truth, found, matching, group=group)[..., 0]

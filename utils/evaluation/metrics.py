@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from utils.evaluation import coco, voc
 from utils.evaluation.analysis import Analysis, Estimate
-from utils.evaluation.tables import class_names, found_table, truth_table
+from utils.evaluation.case import Case, open_case
 
 
 def evaluate(ground_truth: dict, results: list[dict]) -> dict:
@@ -22,10 +22,14 @@ def evaluate(ground_truth: dict, results: list[dict]) -> dict:
         ``boxes`` (objects that are not difficult), ``objects`` (the same by class name) and
         ``classes``. A class without countable objects has None and is outside every mean.
     """
-    names = class_names(ground_truth)
-    truth, found = truth_table(ground_truth), found_table(results)
+    return evaluate_case(open_case(ground_truth, results))
+
+
+def evaluate_case(case: Case) -> dict:
+    """As ``evaluate``, from what has been matched already."""
+    names, truth, found = case.names, case.truth, case.found
     ap_2007, ap_2010 = voc.average_precisions(truth, found, len(names))
-    by_coco = coco.score(ground_truth, results)
+    by_coco = coco.score(truth, found, case.matching)
     objects = np.bincount(truth.class_ids[~truth.difficult], minlength=len(names)).tolist()
     return {
         "coco": by_coco.summary,
@@ -35,7 +39,7 @@ def evaluate(ground_truth: dict, results: list[dict]) -> dict:
         },
         "voc2007": {"mAP": voc.mean(ap_2007), "AP": dict(zip(names, ap_2007, strict=True))},
         "voc2010": {"mAP": voc.mean(ap_2010), "AP": dict(zip(names, ap_2010, strict=True))},
-        "images": len(ground_truth["images"]),
+        "images": case.images,
         "boxes": sum(objects),
         "objects": dict(zip(names, objects, strict=True)),
         "classes": names,

@@ -37,7 +37,9 @@ class MovingAverage:
             average.assign_sub((1 - decay) * (average - value))
 
         for average, variable in zip(self.averages, self.variables, strict=True):
-            self._strategy.extended.update(average, blend, args=(variable.value, decay), group=False)
+            self._strategy.extended.update(
+                average, blend, args=(variable.value, decay), group=False
+            )
 
     @contextmanager
     def applied(self) -> Iterator[None]:

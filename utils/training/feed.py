@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
 from utils.data.augment import AugmentConfig
+from utils.data.photo_cache import photo_reader
 from utils.data.pipeline import TrainingSamples, next_batch, training_batches
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
@@ -16,14 +17,16 @@ from utils.training.phases import Phase
 
 
 def training_samples(
-    config: TrainConfig, train: Dataset, input_size: int, augment: AugmentConfig
-) -> TrainingSamples:
-    """Training samples as the options ask for them, decoded photos kept in a cache where it pays.
-
-    Raises:
-        UserError: the photos do not fit where ``--cache`` wants them.
-    """
-    return TrainingSamples(train, input_size, config.seed, augment)
+    config: TrainConfig,
+    train: Dataset,
+    input_size: int,
+    augment: AugmentConfig,
+    phases: Sequence[Phase],
+) -> tuple[TrainingSamples, str]:
+    """Training samples as the options ask for them, and a sentence on the cache of photos."""
+    sizes = {size for phase in phases for size in phase.sizes}
+    reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
+    return TrainingSamples(train, input_size, config.seed, augment, reader), note
 
 
 class Feed:

@@ -46,7 +46,7 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int = 416
     chosen = _chosen(layout, split)
     labels = {
         stem: found
-        for stem, found in _progress(read_annotations(layout), len(layout.entries), "labels")
+        for stem, found in progress(read_annotations(layout), len(layout.entries), "reading labels")
         if stem in chosen
     }
     paths = {stem: layout.entries[stem].image for stem in labels}
@@ -145,7 +145,7 @@ def _look_at_all(paths: Mapping[str, Path]) -> dict[str, Pixels]:
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(look_at, paths.values())
         try:
-            return dict(zip(paths, _progress(found, len(paths), "photos"), strict=True))
+            return dict(zip(paths, progress(found, len(paths), "reading photos"), strict=True))
         except BaseException:  # Ctrl-C does not wait for the photos still to come
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -212,8 +212,9 @@ def _missing(lists: Mapping[str, SplitList]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note.removesuffix("; left out") for note in notes))
 
 
-def _progress(items: Iterable, total: int, unit: str) -> Iterable:
+def progress(items: Iterable, total: int, what: str) -> Iterable:
+    """``items``, with a bar on a terminal where they take longer than a moment."""
     return tqdm(
-        items, total=total, desc=f"checking {unit}", unit="", leave=False, delay=0.5,
+        items, total=total, desc=what, unit="", leave=False, delay=0.5,
         disable=None, file=sys.stderr,
     )  # fmt: skip

@@ -260,8 +260,8 @@ KINDS: dict[str, Kind] = {
     # Splits
     "split-none": Kind(
         NOTE, "No split lists",
-        "Training divides the photos by class from its seed, 70 : 10 : 20, keeps copies "
-        "together, and writes the lists to the run directory.",
+        "Training divides the photos by class from its seed, 70 : 10 : 20, keeps copies and near "
+        "copies together, and writes the lists to the run directory.",
     ),
     "split-missing-photo": Kind(
         WARNING, "Lists that name photos in vain", "The lines are passed over.",

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from utils.data.doctor.checks.boxes import check_boxes, check_pairs
+from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import renames, twins
 from utils.data.doctor.checks.photos import right_suffix
-from utils.data.doctor.examine import upright
+from utils.data.doctor.examine import progress, upright
 from utils.data.doctor.findings import KINDS, NOTE, Finding
 from utils.data.doctor.mend import mended
 from utils.data.doctor.photos import Folder, Photo
@@ -162,43 +163,46 @@ def _copies(folder: Folder) -> set[str]:
 
 
 def _write(out: Path, folder: Folder, result: Fixed) -> None:
+    """Photos, XML and lists; counts what is changed on the way."""
     names = _flat_names(folder.photos)
     dropped, as_they_are = _objects(folder, result)
     new_name = renames(folder.class_counts())
-    renamed: dict[str, int] = {}
-    clipped = faults = 0
+    renamed: Counter[str] = Counter()
+    clipped = 0
     (out / "JPEGImages").mkdir()
-    for photo in folder.photos:
-        boxes, labels = photo.clipped(), photo.annotation
-        raw = np.array([(photo.stem, n) in as_they_are for n in labels.numbers], bool)
-        boxes[raw] = photo.boxes[raw]
-        keep = [
-            i
-            for i, number in enumerate(labels.numbers)
-            if (photo.stem, number) not in dropped and (boxes[i, 2:] > boxes[i, :2]).all()
-        ]
-        clipped += int((np.abs(boxes - photo.boxes)[keep] > 1).any(axis=1).sum())
-        faults += len(labels.faults)
-        classes = [new_name.get(labels.names[i], labels.names[i]) for i in keep]
-        for i in keep:
-            if labels.names[i] in new_name:
-                renamed[labels.names[i]] = renamed.get(labels.names[i], 0) + 1
+    for photo in progress(folder.photos, len(folder.photos), "copying photos"):
+        boxes, keep = _cleaned(photo, dropped, as_they_are)
+        classes = [photo.annotation.names[i] for i in keep]
+        renamed.update(name for name in classes if name in new_name)
+        clipped += int((np.abs(boxes - photo.boxes)[keep] > BEYOND).any(axis=1).sum())
         image = names[photo.stem] + right_suffix(photo)
         shutil.copyfile(photo.path, out / "JPEGImages" / image)
         try:
             write_voc_annotation(
                 out / "Annotations" / f"{names[photo.stem]}.xml", image, *photo.size[:2],
-                boxes[keep], classes, labels.difficult[keep],
+                boxes[keep], [new_name.get(name, name) for name in classes],
+                photo.annotation.difficult[keep],
             )  # fmt: skip
-        except ValueError as error:
+        except ValueError as error:  # a class name that XML cannot hold
             raise UserError(f"{photo.where}: {error}") from error
         result.objects += len(keep)
     result.photos = len(folder.photos)
+    faults = sum(len(photo.annotation.faults) for photo in folder.photos)
     _say(result, faults, "{} without a class or a proper box left out", "object")
     _say(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
         result.done.append(f"class {old!r} renamed {new_name[old]!r} ({plural(count, 'object')})")
     _write_lists(out, folder, names, result)
+
+
+def _cleaned(photo: Photo, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
+    """The (N, 4) boxes of a photo, clipped where that is right, and which of them stay."""
+    numbers = photo.annotation.numbers
+    boxes = photo.clipped()
+    raw = np.array([(photo.stem, number) in as_they_are for number in numbers], bool)
+    boxes[raw] = photo.boxes[raw]
+    area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return boxes, [i for i, n in enumerate(numbers) if area[i] and (photo.stem, n) not in dropped]
 
 
 def _objects(folder: Folder, result: Fixed) -> tuple[set, set]:

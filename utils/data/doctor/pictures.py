@@ -22,6 +22,7 @@ _AROUND = 4.0  # times the box that is shown of the photo
 _LEAST = 96  # pixels of the photo that are shown at the least
 _GREY = 160  # around the photo
 _COLOURS = ((255, 40, 160), (0, 200, 255))  # the box that is meant, the other one
+_CROWD = 6  # boxes; lines are thinner beyond
 _QUALITY = 80
 
 
@@ -38,9 +39,9 @@ def picture(finding: Finding, photos: Mapping[str, Photo]) -> str:
         pair.append(photos[finding.others[0]])
     try:
         if len(pair) == 1:
-            parts = [_part(shown.path, finding.boxes, finding.boxes, WIDTH)]
+            parts = [_part(shown.path, finding.boxes, finding.boxes, _COLOURS)]
         else:
-            parts = [_part(p.path, (), p.boxes.tolist(), WIDTH) for p in pair]
+            parts = [_part(p.path, (), p.boxes.tolist(), _COLOURS[:1]) for p in pair]
     except UserError:  # gone or changed since it was checked
         return ""
     sheet = parts[0] if len(parts) == 1 else _beside(parts)
@@ -56,19 +57,26 @@ def forget_photos() -> None:
 
 
 def _part(
-    path: Path, around: Sequence[Sequence[float]], boxes: Sequence[Sequence[float]], width: int
+    path: Path,
+    around: Sequence[Sequence[float]],
+    boxes: Sequence[Sequence[float]],
+    colours: Sequence[tuple[int, int, int]],
 ) -> np.ndarray:
-    """uint8 (h, w, 3): what lies around some boxes, or the whole photo; w ≤ ``width``."""
+    """uint8 (h, w, 3): what lies around some boxes, or the whole photo, with boxes drawn on it.
+
+    The first box has the first colour, and so on; the last colour serves for all that follow.
+    """
     photo = _read(path)
     region = _region(np.array(around, np.float64).reshape(-1, 4), photo.shape)
     x0, y0, x1, y1 = region
-    scale = min(width / (x1 - x0), HEIGHT / (y1 - y0))
+    scale = min(WIDTH / (x1 - x0), HEIGHT / (y1 - y0))
     canvas = np.full((round((y1 - y0) * scale) or 1, round((x1 - x0) * scale) or 1, 3), _GREY)
     canvas = canvas.astype(np.uint8)
     _paste(canvas, photo, region, scale)
+    thickness = 3 if len(boxes) <= _CROWD else 1
     for place in range(len(boxes) - 1, -1, -1):  # the one that is meant last, on top
-        rgb = _COLOURS[min(place, 1)]
-        draw_box(canvas, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, 3)
+        rgb = colours[min(place, len(colours) - 1)]
+        draw_box(canvas, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, thickness)
     return canvas
 
 

@@ -1,0 +1,206 @@
+"""Splits by name, made or held out; nothing is both trained on and scored."""
+
+import pytest
+
+from tests.voc_folders import CAT, devkit, fill, lists, pair, photo, stems, xml
+from utils.data.datasets import load_datasets, load_split, load_stems
+from utils.data.formats import find_layout
+from utils.errors import UserError
+
+
+def test_lists(tmp_path):
+    names = fill(tmp_path)
+    lists(tmp_path, train=names[:6], val=names[6:8], test=names[8:], cat_train=["photo 00  1"])
+    train, val, info = load_datasets(tmp_path)
+    assert stems(train) == names[:6]
+    assert stems(val) == names[6:8]
+    assert info.splits == {"train": tuple(names[:6]), "val": tuple(names[6:8])}
+    assert (info.generated, info.held_out, info.notes) == (False, False, ())
+    assert stems(load_split(tmp_path, "test")) == names[8:]
+    with pytest.raises(UserError, match=r"'dev'; there are all, test, train, trainval, val$"):
+        load_split(tmp_path, "dev")
+
+
+def test_lines_of_a_list_may_be_names_or_paths(tmp_path):
+    names = fill(tmp_path, 4)
+    lines = [names[0], names[1] + ".jpg", f"./JPEGImages/{names[2]}.jpg", "gone", names[0]]
+    lists(tmp_path, train=lines)
+    dataset = load_split(tmp_path, "train")
+    assert stems(dataset) == names[:3]
+    assert dataset.notes == ("ImageSets/Main/train.txt names gone, which lacks a photo; left out",)
+
+
+def test_trainval_holds_out_a_tenth(tmp_path):
+    names = fill(tmp_path, 30)
+    lists(tmp_path, train=names[:15], val=names[15:20], trainval=names[:20], test=names[20:])
+    train, val, info = load_datasets(tmp_path, split="trainval")
+    assert (len(train), len(val)) == (18, 2)
+    assert sorted(stems(train) + stems(val)) == names[:20]
+    assert info.held_out
+    assert "'val' shares photos with 'trainval'" in info.notes[0]
+    again = load_datasets(tmp_path, split="trainval")[1]
+    assert stems(again) == stems(val)
+
+
+def test_without_a_val_list_a_tenth_is_held_out(tmp_path):
+    names = fill(tmp_path, 20)
+    lists(tmp_path, train=names)
+    train, val, info = load_datasets(tmp_path)
+    assert (len(train), len(val)) == (18, 2)
+    assert "there is no val list" in info.notes[0]
+    assert info.val == "held out of train"
+
+
+def test_a_chosen_val_split_that_overlaps_is_refused(tmp_path):
+    names = fill(tmp_path)
+    lists(tmp_path, train=names[:6], val=names[6:8], trainval=names[:8])
+    with pytest.raises(UserError, match="2 photos are in both --split trainval and --val-split"):
+        load_datasets(tmp_path, split="trainval", val_split="val")
+
+
+def test_splits_are_made_where_there_are_no_lists(tmp_path):
+    names = fill(tmp_path, 20)
+    train, val, info = load_datasets(tmp_path, seed=1)
+    assert (len(train), len(val), len(info.splits["test"])) == (14, 2, 4)
+    assert sorted(sum(info.splits.values(), ())) == names
+    assert info.generated
+    assert "seed 1" in info.notes[0]
+    assert tuple(stems(load_split(tmp_path, "test", seed=1))) == info.splits["test"]
+    assert len(load_split(tmp_path, "trainval")) == 16
+    assert len(load_split(tmp_path, "all")) == 20
+
+    train, val, info = load_datasets(tmp_path, split="trainval", seed=1)
+    assert (len(train), len(val), len(info.splits["test"])) == (14, 2, 4)
+    assert info.held_out
+
+    train, val, info = load_datasets(tmp_path, split="all", seed=1)
+    assert (len(train), len(val)) == (18, 2)
+    assert "test" not in info.splits
+
+
+def test_stored_stems(tmp_path):
+    names = fill(tmp_path, 5)
+    dataset = load_stems(tmp_path, [names[3], names[1], "gone"], classes=["cat", "dog"])
+    assert stems(dataset) == [names[1], names[3]]
+    assert dataset.notes == ("gone: not in this folder; left out",)
+    with pytest.raises(UserError, match="none of the 1 photos"):
+        load_stems(tmp_path, ["gone"])
+
+
+def test_too_few_photos(tmp_path):
+    fill(tmp_path, 1)
+    with pytest.raises(UserError, match="too few"):
+        load_datasets(tmp_path)
+
+
+@pytest.mark.parametrize("inner", [".", "VOCdevkit"])
+def test_years_are_joined(tmp_path, inner):
+    devkit(tmp_path / inner)
+    layout = find_layout(tmp_path)
+    assert layout.years == ("2007", "2012")
+    assert len(layout.entries) == 24
+
+    train, val, info = load_datasets(tmp_path, split="2007:trainval,2012:trainval")
+    assert (len(train), len(val)) == (14, 2)
+    assert info.held_out
+    train, val, info = load_datasets(tmp_path, split="2007:train")
+    assert (len(train), len(val), info.val) == (5, 3, "2007:val")
+    train, val, info = load_datasets(tmp_path, split="VOC2007:trainval", val_split="2012:val")
+    assert (len(train), len(val), info.held_out) == (8, 3, False)
+    assert len(load_datasets(tmp_path, split="train")[0]) == 10
+    assert stems(load_split(tmp_path, "2007:test")) == [f"{i:06}" for i in range(8, 12)]
+    assert stems(load_split(tmp_path, "test")) == [f"{i:06}" for i in range(8, 12)]
+    with pytest.raises(UserError, match=r"'2012:test'.*2007:test, 2007:train"):
+        load_split(tmp_path, "2012:test")
+
+
+def test_same_names_in_two_years(tmp_path):
+    for year in ("2007", "2012"):
+        pair(tmp_path / f"VOC{year}", "1", CAT)
+        lists(tmp_path / f"VOC{year}", train=["1"])
+    assert list(find_layout(tmp_path).entries) == ["2007/1", "2012/1"]
+    assert stems(load_split(tmp_path, "2012:train")) == ["2012/1"]
+
+
+def test_what_is_no_dataset(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        load_datasets(tmp_path / "gone")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is not a folder"):
+        load_datasets(tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no annotated photos.*JPEGImages.*VOCdevkit"):
+        load_datasets(tmp_path / "empty")
+    photo(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "photos" / "a.txt").write_text("0 0.5 0.5 1 1")
+    with pytest.raises(UserError, match=r"YOLO labels, but nothing that names the classes"):
+        load_datasets(tmp_path / "photos")
+    (tmp_path / "photos" / "b.xml").write_text(xml(CAT))
+    with pytest.raises(UserError, match=r"none of its 1 photos belongs.*First problem.*b\.xml"):
+        load_datasets(tmp_path / "photos")
+
+
+def test_none_readable_is_an_error(tmp_path):
+    fill(tmp_path, 2)
+    for path in (tmp_path / "Annotations").iterdir():
+        path.write_text("<broken")
+    with pytest.raises(UserError, match=r"none of 2 label files can be read.*not well-formed"):
+        load_datasets(tmp_path)
+
+
+def test_no_photo_readable_is_an_error(tmp_path):
+    fill(tmp_path, 5)
+    for path in (tmp_path / "JPEGImages").iterdir():
+        path.write_text("broken")
+    with pytest.raises(UserError, match=r"no photo of 'train' can be used.*not an image"):
+        load_datasets(tmp_path)
+
+
+def test_no_object_anywhere_is_an_error(tmp_path):
+    for i in range(3):
+        pair(tmp_path, str(i))
+    with pytest.raises(UserError, match="no photo has a labelled object"):
+        load_datasets(tmp_path)
+
+
+@pytest.mark.parametrize("split", ["", " , "])
+def test_an_empty_split_name(tmp_path, split):
+    fill(tmp_path, 3)
+    with pytest.raises(UserError, match="a split has a name"):
+        load_split(tmp_path, split)
+
+
+def test_lists_that_name_nothing_usable(tmp_path):
+    names = fill(tmp_path, 4)
+    photo(tmp_path / "JPEGImages" / "alone.jpg")
+    lists(tmp_path, train=names, test=["alone"])
+    with pytest.raises(UserError, match=r"no photo of 'test' can be used .*lacks an XML"):
+        load_split(tmp_path, "test")
+
+
+def test_lists_without_a_usual_name_are_no_split(tmp_path):
+    """CVAT writes ImageSets/Main/default.txt, which names every photo."""
+    for i in range(10):
+        photo(tmp_path / "JPEGImages" / f"{i}.jpg")
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        (tmp_path / "Annotations" / f"{i}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "default.txt").write_text("\n".join(map(str, range(10))))
+    train, val, info = load_datasets(tmp_path)
+    assert info.generated
+    assert (len(train), len(val)) == (7, 1)
+
+
+def test_copies_of_validation_photos_are_not_trained_on(tmp_path):
+    for i in range(6):
+        photo(tmp_path / "JPEGImages" / f"{i}.jpg")
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        (tmp_path / "Annotations" / f"{i}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    copied = tmp_path / "JPEGImages" / "5.jpg"
+    copied.write_bytes((tmp_path / "JPEGImages" / "0.jpg").read_bytes())
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for name, listed in (("train", "0123"), ("val", "45")):
+        (tmp_path / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(listed))
+    train, _, info = load_datasets(tmp_path)
+    assert [record.stem for record in train.records] == ["1", "2", "3"]
+    assert "copies of validation photos" in info.notes[-1]

@@ -1,0 +1,63 @@
+"""What the loop of train.py does when a step goes wrong; the devices are stood in for."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import train
+from utils.errors import UserError
+from utils.training.history import History
+from utils.training.run_directory import RunDirectory
+
+BATCH = (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1, 4)), np.zeros((2, 1)))
+NAN = (float("nan"),) * 4
+
+
+class SmallDevice:
+    """Has room for two photos at a time."""
+
+    def __init__(self):
+        self.turns, self.calls = 1, 0
+
+    def step(self, batch, number, rate, drop_strength):
+        self.calls += 1
+        if 8 // self.turns > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return (1.0, 0.5, 0.25, 0.25)
+
+    def halve_memory(self):
+        self.turns *= 2
+        return self.turns
+
+
+def make_run(tmp_path, trainer):
+    return SimpleNamespace(
+        trainer=trainer, history=History(), choices={},
+        directory=RunDirectory.open(tmp_path / "run", resume=False),
+    )  # fmt: skip
+
+
+def test_out_of_memory_halves_until_it_fits_and_says_so(tmp_path, capsys):
+    run = make_run(tmp_path, SmallDevice())
+    assert train.step_within_memory(run, BATCH, 1.0, 1.0)[0] == 1.0
+    assert (run.trainer.turns, run.trainer.calls) == (4, 3)
+    assert run.choices["turns"] == 4
+    errors = capsys.readouterr().err
+    assert "out of memory; from now on a batch is computed in 2 parts" in errors
+    assert "in 4 parts" in errors
+
+
+def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_path, capsys):
+    trainer = SimpleNamespace(optimizers=SimpleNamespace(rates={"head": 0.5}))
+    run = make_run(tmp_path, trainer)
+    train.note_losses(run, 1, BATCH, (1.0, 1.0, 1.0, 1.0))
+    for step in range(2, 1 + train.MAX_BAD_STEPS):
+        train.note_losses(run, step, BATCH, NAN)
+    assert (tmp_path / "run" / "bad_batches" / "step_2.npz").exists()
+    assert "the loss of step 2 is not finite" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"below 0\.5"):
+        train.note_losses(run, 1 + train.MAX_BAD_STEPS, BATCH, NAN)
+    train.note_losses(run, 99, BATCH, (1.0, 1.0, 1.0, 1.0))
+    assert run.history.bad_steps == 0

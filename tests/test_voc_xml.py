@@ -1,0 +1,136 @@
+"""One VOC XML is read right, what cannot be used is named, and writing reverses reading."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.voc_folders import CAT, DOG, xml
+from utils.data.formats.voc_xml import parse_annotation, read_annotation
+from utils.data.voc_writer import write_voc_annotation
+
+
+def test_pixels_are_counted_from_one_and_inclusive():
+    found = parse_annotation(xml(("cat", 1, 1, 40, 30), ("dog", 2.5, 3, 3.25, 3)).encode())
+    assert found.names == ("cat", "dog")
+    assert found.boxes.dtype == np.float32
+    assert found.boxes.tolist() == [[0, 0, 40, 30], [1.5, 2, 3.25, 3]]
+    assert found.size == (40, 30)
+    assert found.faults == ()
+
+
+def test_parts_are_no_objects():
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
+    found = parse_annotation(xml((*CAT, part), ("dog", 1, 1, 5, 5)).encode())
+    assert found.names == ("cat", "dog")
+    assert found.boxes.tolist() == [[0, 0, 20, 20], [0, 0, 5, 5]]
+
+
+def test_difficult():
+    flags = ("0", "1", " 1 ", "true", "no", "")
+    objects = [(*CAT, f"<difficult>{flag}</difficult>") for flag in flags]
+    found = parse_annotation(xml(*objects, CAT).encode())
+    assert found.difficult.tolist() == [False, True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (("cat", 9, 1, 7, 5), "xmax 7 lies before xmin 9"),
+        (("cat", 1, 9, 7, 8), "ymax 8 lies before ymin 9"),
+        (("cat", "one", 1, 7, 5), "xmin is 'one', not a number"),
+        (("cat", "", 1, 7, 5), "no xmin"),
+        (("cat", "nan", 1, 7, 5), "xmin is nan"),
+        (("cat", 1, 1, "1e400", 5), "xmax is 1e400"),
+        (("", 1, 1, 7, 5), "no class name"),
+    ],
+)
+def test_a_bad_object_is_skipped_and_named(bad, reason):
+    found = parse_annotation(xml(CAT, bad, DOG).encode())
+    assert found.names == ("cat", "dog")
+    assert found.numbers == (1, 3)
+    (fault,) = found.faults
+    assert fault.number == 2
+    assert reason in fault.message
+
+
+def test_an_object_without_box():
+    found = parse_annotation(b"<annotation><object><name>a</name></object></annotation>")
+    assert found.names == ()
+    assert [str(fault) for fault in found.faults] == ["object 1: no bndbox; skipped"]
+    assert found.size is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not well-formed"),
+        ("<annotation>", "not well-formed"),
+        ("<html></html>", "<html>"),
+        ('<?xml version="1.0" encoding="no-such"?><annotation/>', "not well-formed"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>', "entities"),
+        ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><annotation>&b;</annotation>', "e"),
+    ],
+)
+def test_what_is_no_annotation(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        parse_annotation(text.encode())
+
+
+def test_other_encodings():
+    text = '<?xml version="1.0" encoding="{}"?>' + xml(("Kätzchen", 1, 1, 5, 5))
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "latin-1"):
+        data = text.format(encoding.removesuffix("-sig")).encode(encoding)
+        assert parse_annotation(data).names == ("Kätzchen",)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_noise_never_gives_another_error(data):
+    with pytest.raises(ValueError, match=r"not well-formed|no VOC annotation|entities"):
+        parse_annotation(data)
+
+
+# Writing and reading back
+
+# Below a millionth of a pixel a side is lost when 1 is added to it.
+SIDE = st.floats(0, 5000, width=32).map(lambda side: side if side > 1e-6 else 0.0)
+SPAN = st.lists(SIDE, min_size=2, max_size=2, unique=True).map(sorted)
+NAME = st.text(st.sampled_from("ab Zß数б<>&'\"/;]-🚦"), min_size=1, max_size=12).map(str.strip)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(NAME.filter(bool), SPAN, SPAN, st.booleans()), max_size=6))
+def test_written_boxes_read_back_exactly(tmp_path_factory, objects):
+    path = tmp_path_factory.getbasetemp() / "round.xml"
+    boxes = np.array([[x[0], y[0], x[1], y[1]] for _, x, y, _ in objects], np.float32)
+    names, difficult = [" ".join(o[0].split()) for o in objects], [o[3] for o in objects]
+    write_voc_annotation(path, "a & b.jpg", 5000, 4000, boxes, names, difficult)
+    found = read_annotation(path)
+    np.testing.assert_array_equal(found.boxes, boxes.reshape(-1, 4))
+    assert found.names == tuple(names)
+    assert found.difficult.tolist() == difficult
+    assert found.size == (5000, 4000)
+    assert found.filename == "a & b.jpg"
+    assert found.faults == ()
+
+
+def test_whole_pixels_are_written_as_integers(tmp_path):
+    write_voc_annotation(tmp_path / "a.xml", "a.jpg", 9, 9, np.array([[0, 1, 2.5, 3]]), ["cat"])
+    text = (tmp_path / "a.xml").read_text()
+    for element in ("<xmin>1<", "<ymin>2<", "<xmax>2.5<", "<ymax>3<", "<difficult>0<"):
+        assert element in text
+    assert os.listdir(tmp_path) == ["a.xml"]
+
+
+def test_what_cannot_be_written(tmp_path):
+    box = np.array([[0, 0, 1, 1]])
+    with pytest.raises(ValueError, match="names"):
+        write_voc_annotation(tmp_path / "a.xml", "a.jpg", 9, 9, box, [])
+    with pytest.raises(ValueError, match="finite"):
+        write_voc_annotation(tmp_path / "a.xml", "a.jpg", 9, 9, box * np.nan, ["cat"])
+    with pytest.raises(ValueError, match="XML cannot store"):
+        write_voc_annotation(tmp_path / "a.xml", "a.jpg", 9, 9, box, ["c\0t"])
+    assert os.listdir(tmp_path) == []

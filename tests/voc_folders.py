@@ -1,0 +1,77 @@
+"""Folders of photos with VOC XML, for tests of everything that reads them."""
+
+import zlib
+
+from PIL import Image
+
+from utils.data.datasets import load_split
+from utils.data.voc_writer import write_voc_list
+
+
+def photo(path, size=(40, 30), orientation=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tags = Image.Exif()
+    if orientation:
+        tags[0x0112] = orientation
+    shade = zlib.crc32(str(path).encode())  # no two photos are the same file
+    Image.new("RGB", size, (shade & 255, shade >> 8 & 255, shade >> 16 & 255)).save(path, exif=tags)
+
+
+def xml(*objects, size=(40, 30), filename=None):
+    """Text of an annotation; an object is (name, xmin, ymin, xmax, ymax[, more elements])."""
+    lines = ["<annotation>"]
+    if filename:
+        lines.append(f"<filename>{filename}</filename>")
+    if size:
+        lines.append(f"<size><width>{size[0]}</width><height>{size[1]}</height></size>")
+    for name, *sides, more in ((*item, "") if len(item) == 5 else item for item in objects):
+        box = "".join(
+            f"<{t}>{v}</{t}>" for t, v in zip(("xmin", "ymin", "xmax", "ymax"), sides, strict=True)
+        )
+        lines.append(f"<object><name>{name}</name>{more}<bndbox>{box}</bndbox></object>")
+    return "\n".join([*lines, "</annotation>"])
+
+
+CAT = ("cat", 1, 1, 20, 20)
+DOG = ("dog", 11, 6, 30, 25)
+
+
+def pair(folder, stem, *objects, images="JPEGImages", xmls="Annotations", suffix=".jpg", **options):
+    photo(folder / images / (stem + suffix), options.get("size") or (40, 30))
+    path = folder / xmls / (stem + ".xml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(xml(*objects, **options), encoding="utf-8")
+
+
+def fill(folder, count=10, **options):
+    stems = [f"photo {i:02}" for i in range(count)]
+    for i, stem in enumerate(stems):
+        pair(folder, stem, *([CAT, DOG] if i % 3 == 0 else [CAT]), **options)
+    return stems
+
+
+def stems(dataset):
+    return [record.stem for record in dataset.records]
+
+
+def only(folder, **options):
+    """The one record of a folder with one photo, and the notes."""
+    dataset = load_split(folder, "all", **options)
+    (record,) = dataset.records
+    return record, dataset.notes
+
+
+def lists(folder, **splits):
+    for name, names in splits.items():
+        write_voc_list(folder, name, names)
+
+
+def devkit(folder):
+    for year, first in (("2007", 0), ("2012", 100)):
+        voc = folder / f"VOC{year}"
+        names = [f"{i:06}" for i in range(first, first + 12)]
+        for i, stem in enumerate(names):
+            pair(voc, stem, CAT, *([DOG] if i % 2 else []))
+        lists(voc, train=names[:5], val=names[5:8], trainval=names[:8])
+        if year == "2007":
+            lists(voc, test=names[8:])

@@ -1,0 +1,29 @@
+"""Looking at what the network would be shown, instead of training: ``--preview``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from utils.data.pipeline import TrainingSamples
+from utils.data.preview import draw_preview
+from utils.data.records import Dataset
+from utils.training.config import TrainConfig
+from utils.training.phases import Phase
+
+
+def write_preview(config: TrainConfig, train: Dataset, phases: Sequence[Phase]) -> Path:
+    """A page of augmented training photos with their boxes.
+
+    Of the phase in which photos are changed the most: the last that has mosaic and mixup.
+
+    Returns:
+        Where it is: ``preview.jpg`` in ``--out``, or in the folder of previews without it.
+    """
+    lively = [p for p in phases if p.augment.mosaic or p.augment.mixup]
+    phase = (lively or list(phases))[-1]
+    folder = config.out or Path("runs/preview") / config.data.resolve().name
+    path = folder / "preview.jpg"
+    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment)
+    draw_preview(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
+    return path
