@@ -57,11 +57,13 @@ class PredictConfig:
         "auto", help="auto takes a GPU when there is one", metavar="auto|cpu|gpu|gpu:N",
         group="network",
     )  # fmt: skip
-    conf: float = option(
-        0.25, help="lowest score that is kept, 0 to 1", low=0, high=1, group="detections"
-    )
-    iou: float = option(
-        0.45, help="IoU above which the weaker of two boxes of a class is dropped, 0 to 1",
+    conf: float | None = option(
+        None, help="lowest score that is kept, 0 to 1; by itself what get_map.py --tune noted in "
+        "the checkpoint, else 0.25", low=0, high=1, group="detections",
+    )  # fmt: skip
+    iou: float | None = option(
+        None, help="IoU above which the weaker of two boxes of a class is dropped, 0 to 1; by "
+        "itself what get_map.py --tune noted in the checkpoint, else 0.45",
         low=0, high=1, group="detections",
     )  # fmt: skip
     max_det: int = option(300, help="most objects a picture", low=1, group="detections")
@@ -119,7 +121,7 @@ def main(argv: list[str]) -> int:
         f"{weights}: {classes} class{'es' if classes != 1 else ''}, input {width}×{height}, "
         f"{detector.runtime.description}"
     )
-    limits = {"conf": config.conf, "iou": config.iou, "max_det": config.max_det}
+    limits = limits_for(config, detector)
     if config.benchmark:
         print_benchmark(detector, sources, config.benchmark, limits)
 
@@ -188,6 +190,23 @@ def weights_for(config: PredictConfig) -> Path:
         )
     print("no --weights given: using the bundled detector for traffic signs")
     return BUNDLED_WEIGHTS
+
+
+def limits_for(config: PredictConfig, detector: Detector) -> dict[str, float]:
+    """Thresholds: those asked for, else those noted in the checkpoint, else the usual ones."""
+    noted = detector.operating_point
+    if noted and (config.conf is None or config.iou is None):
+        print(
+            "thresholds as get_map.py --tune noted them in the checkpoint: "
+            + ", ".join(
+                f"--{name} {value:g}"
+                for name, value in noted.items()
+                if getattr(config, name) is None
+            )
+        )
+    asked = {name: getattr(config, name) for name in ("conf", "iou")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return {"conf": 0.25, "iou": 0.45, **noted, **asked, "max_det": config.max_det}
 
 
 def folder_for(config: PredictConfig, weights: Path, sources: list[Source]) -> Path:

@@ -204,3 +204,28 @@ def test_copies_of_validation_photos_are_not_trained_on(tmp_path):
     train, _, info = load_datasets(tmp_path)
     assert [record.stem for record in train.records] == ["1", "2", "3"]
     assert "copies of validation photos" in info.notes[-1]
+
+
+def test_voc_is_used_where_there_are_several_formats(tmp_path):
+    fill(tmp_path, 4)
+    for i in range(4):
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"photo {i:02}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "classes.txt").write_text("bird\n")
+    dataset = load_split(tmp_path, "all")
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.notes == (
+        "the folder has YOLO labels of 4 photos, too; those in VOC format are used",
+    )
+
+
+def test_classes_keep_the_order_that_the_folder_declares(tmp_path):
+    for i in range(4):
+        photo(tmp_path / "images" / f"{i}.png")
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"{i}.txt").write_text("1 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "classes.txt").write_text("zebra\nape\n")
+    for _ in range(2):
+        dataset = load_split(tmp_path, "all")
+        assert dataset.classes == ("zebra", "ape")
+        assert dataset.records[0].class_ids.tolist() == [1, 0]

@@ -33,12 +33,14 @@ class Runtime(Protocol):
         input_size: (height, width) of the network input in pixels.
         batch_size: how many pictures it takes at once to be fast here.
         description: runtime, precision and device in words.
+        operating_point: thresholds noted in the file, of ``conf`` and ``iou``; empty without.
     """
 
     class_names: tuple[str, ...]
     input_size: tuple[int, int]
     batch_size: int
     description: str
+    operating_point: dict[str, float]
 
     def infer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (B, H, W, 3) RGB → boxes (B, N, 4) in pixels of it, scores (B, N, classes)."""
@@ -54,7 +56,7 @@ class TensorFlowRuntime:
         import_tensorflow()
         import tensorflow as tf
 
-        from utils.checkpoint import compile_inference, load_checkpoint
+        from utils.checkpoint import compile_inference, load_checkpoint, operating_point
         from utils.training.device import use_device
 
         where = use_device(device) if device else _visible_device(tf)
@@ -62,6 +64,7 @@ class TensorFlowRuntime:
         self.class_names = tuple(model.classes)
         self.input_size = (model.input_size, model.input_size)
         self.batch_size = 8 if "GPU" in where else 1
+        self.operating_point = operating_point(model.metadata)
         precision = model.dtype_policy.compute_dtype
         self.description = f"TensorFlow {tf.__version__}, {precision}, {where}"
         self._forward = compile_inference(model)
@@ -125,6 +128,11 @@ class Detector:
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the network input in pixels."""
         return self.runtime.input_size
+
+    @property
+    def operating_point(self) -> dict[str, float]:
+        """``conf`` and ``iou`` as ``get_map.py --tune`` noted them; only those that it did."""
+        return getattr(self.runtime, "operating_point", {})
 
     def __call__(
         self,

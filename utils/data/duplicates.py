@@ -21,7 +21,7 @@ from utils.errors import UserError
 
 MAX_COMPARED = 32  # pictures that a photo is compared with, of those whose hashes are near
 MAX_FAMILY = 0.1  # of the photos; larger groups are no copies but a camera that does not move
-FEW = 20  # photos that may be one family in any case
+FEW = 20  # photos that may be one family, as long as they are no more than half
 
 
 def identical_photos(paths: Mapping[str, Path]) -> dict[str, str]:
@@ -74,7 +74,7 @@ class Twins:
         if not near:
             return {}, ""
         largest = Counter(near.values()).most_common(1)[0][1] + 1
-        if largest > max(FEW, MAX_FAMILY * len(stems)):
+        if largest > min(max(FEW, MAX_FAMILY * len(stems)), len(stems) / 2):
             exact = _within(self.exact, stems)
             return exact, (
                 f"{largest} of {len(stems)} photos look nearly the same, too many to keep them on "

@@ -116,6 +116,17 @@ class PhotoFacts:
         return found
 
 
+def content_hashes(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Stem → ``utils.files.content_hash``, kept between runs; unreadable files are left out."""
+    root = common_folder(paths.values())
+    if root is None:
+        return {}
+    facts = PhotoFacts(root)
+    found = facts.contents(paths)
+    facts.save()
+    return found
+
+
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """``map`` by as many threads as there are cores, in order."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ from nets.yolo import YOLOv3
 from utils.data.anchors import choose_anchors, object_sizes, read_anchors
 from utils.data.classes import read_classes
 from utils.data.datasets import SplitInfo, load_datasets
-from utils.data.records import Dataset, Record
+from utils.data.photo_facts import content_hashes
+from utils.data.records import Dataset
 from utils.data.splits import write_split
-from utils.files import content_hash
-from utils.media.ahead import map_ahead
 from utils.training.build import check_classes
 from utils.training.config import TrainConfig
 
@@ -69,16 +67,14 @@ def write_provenance(
     """
     write_split(path, info.splits)
 
-    def hashes(records: Sequence[Record]) -> Iterator[str]:
-        return map_ahead(lambda r: content_hash(r.image), records, threads=4, depth=64)
-
     photos = {"train": train.records, "val": val.records}
+    hashes = content_hashes({r.stem: r.image for records in photos.values() for r in records})
     return {
         "data": str(config.data),
         "split": {"train": info.train, "val": info.val, "generated": info.generated},
         "splits": {name: list(stems) for name, stems in info.splits.items()},
         "hashes": {
-            name: dict(zip((r.stem for r in records), hashes(records), strict=True))
+            name: {r.stem: hashes[r.stem] for r in records if r.stem in hashes}
             for name, records in photos.items()
         },
     }

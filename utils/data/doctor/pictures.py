@@ -73,7 +73,7 @@ def _part(
     canvas = np.full((round((y1 - y0) * scale) or 1, round((x1 - x0) * scale) or 1, 3), _GREY)
     canvas = canvas.astype(np.uint8)
     _paste(canvas, photo, region, scale)
-    thickness = 3 if len(boxes) <= _CROWD else 1
+    thickness = 3 if len(boxes) <= _CROWD else 2
     for place in range(len(boxes) - 1, -1, -1):  # the one that is meant last, on top
         rgb = colours[min(place, len(colours) - 1)]
         draw_box(canvas, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, thickness)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from utils.data.formats import coco, voc, yolo
@@ -33,21 +34,22 @@ def open_folder(data: str | Path) -> tuple[Layout, Iterator[tuple[str, Annotatio
 
 
 def find_layout(data: str | Path) -> Layout:
-    """Look through a data folder; the first format that can be used counts.
+    """Look through a data folder; the first format that can be used counts, others are noted.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
     """
     root = real_folder(data)
-    failures = []
+    found, failures = [], []
     for form in FORMATS:
         try:
-            layout = form.find_layout(root)
+            found.append(form.find_layout(root))
         except UserError as error:
             failures.append(error)
-            continue
-        if layout is not None:
-            return layout
+    layouts = [layout for layout in found if layout is not None]
+    if layouts:
+        layout, *others = layouts
+        return replace(layout, notes=(*layout.notes, *_also(layout, others)))
     if failures:
         raise failures[0]
     raise UserError(_nothing_found(data, root))
@@ -66,6 +68,14 @@ def labels_depend_on_own_file(layout: Layout) -> bool:
 def _format(layout: Layout):
     (form,) = (form for form in FORMATS if layout.format == form.NAME)
     return form
+
+
+def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
+    for other in others:
+        yield (
+            f"the folder has {other.format.upper()} labels of {len(other.entries)} photos, too; "
+            f"those in {layout.format.upper()} format are used"
+        )
 
 
 def _nothing_found(data: str | Path, root: Path) -> str:

@@ -1,0 +1,178 @@
+"""Copies and near-copies are found, other photos are not, and splits keep them together."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+
+import utils.data.photo_facts
+from tests.voc_folders import CAT, fill, lists, pair, xml
+from utils.data.datasets import load_datasets
+from utils.data.duplicates import Twins, identical_photos, near_duplicates
+from utils.data.hash_search import near_pairs
+from utils.data.splits import stratified_split
+from utils.data.write_lists import main as write_lists
+from utils.errors import UserError
+
+
+def scene(seed, size=(320, 240)):
+    """A picture of soft blobs, as different from another seed's as two photos are."""
+    noise = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+
+def turned_copy(folder):
+    """The pixels of ``scene(0)`` on their side, with the EXIF tag that turns them back."""
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    scene(0).transpose(Image.Transpose.ROTATE_90).save(folder / "z.jpg", quality=90, exif=tags)
+
+
+CHANGES = {
+    "quality": lambda folder: scene(0).save(folder / "z.jpg", quality=25),
+    "format": lambda folder: scene(0).save(folder / "z.png"),
+    "grey": lambda folder: scene(0).convert("L").save(folder / "z.webp"),
+    "size": lambda folder: scene(0).resize((131, 97)).save(folder / "z.bmp"),
+    "shape": lambda folder: scene(0).resize((416, 416)).save(folder / "z.jpg"),
+    "light": lambda folder: ImageEnhance.Brightness(scene(0)).enhance(1.2).save(folder / "z.jpg"),
+    "turned": turned_copy,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_copy_is_found(tmp_path, change):
+    for seed in range(4):
+        scene(seed).save(tmp_path / f"{seed}.jpg", quality=92)
+    CHANGES[change](tmp_path)
+    paths = {path.stem: path for path in tmp_path.iterdir()}
+    assert near_duplicates(paths) == {"z": "0"}
+    assert identical_photos(paths) == {}
+
+
+def test_photos_without_contrast_and_damaged_ones_have_no_twins(tmp_path):
+    for name, grey in (("a", 20), ("b", 20), ("c", 21)):
+        Image.new("L", (64, 64), grey).save(tmp_path / f"{name}.png")
+    (tmp_path / "d.png").write_bytes(b"no photo")
+    (tmp_path / "e.png").write_bytes(b"no image")
+    paths = {name: tmp_path / f"{name}.png" for name in "abcdef"}
+    assert near_duplicates(paths) == {"b": "a"}
+
+
+def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
+    for seed in range(3):
+        scene(seed).save(tmp_path / f"{seed}.png")
+    paths = {path.stem: path for path in tmp_path.iterdir()}
+    assert near_duplicates(paths) == {}
+    looked_at = []
+    thumbnail = utils.data.photo_facts.perceptual.thumbnail
+    monkeypatch.setattr(
+        utils.data.photo_facts.perceptual,
+        "thumbnail",
+        lambda path: looked_at.append(path.stem) or thumbnail(path),
+    )
+    assert near_duplicates(paths) == {}
+    assert looked_at == []
+    scene(0, (200, 150)).save(tmp_path / "2.png")
+    assert near_duplicates(paths) == {"2": "0"}
+    assert looked_at[0] == "2"
+
+
+HASHES = st.lists(
+    st.tuples(
+        st.sampled_from([0, 2**64 - 1, 0x123456789ABCDEF0]), st.sets(st.integers(0, 63), max_size=9)
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(HASHES, st.integers(0, 7))
+def test_near_pairs_are_all_found(changed, distance):
+    hashes = [base ^ sum(1 << bit for bit in bits) for base, bits in changed]
+    found = near_pairs(np.array(hashes, np.uint64), distance).tolist()
+    expected = [
+        [a, b]
+        for b in range(len(hashes))
+        for a in range(b)
+        if (hashes[a] ^ hashes[b]).bit_count() <= distance
+    ]
+    runs = max((hashes.count(value) for value in hashes), default=0)
+    if runs <= 32:
+        assert sorted(found) == sorted(expected)
+    else:
+        assert all(pair in expected for pair in found)
+
+
+def test_many_equal_hashes_do_not_make_all_pairs():
+    pairs = near_pairs(np.zeros(5000, np.uint64), 7)
+    assert len(pairs) < 5000 * 33
+    assert set(range(1, 5000)) == set(pairs[:, 1].tolist())
+
+
+def test_twins_of_a_part_are_named_within_it():
+    twins = Twins({}, {"b": "a", "c": "a", "e": "d"})
+    assert twins.for_splits(["b", "c", "d", "f"])[0] == {"c": "b"}
+    assert twins.alike(["b", "e"], ["c", "f"]) == [("b", "c")]
+
+
+def test_a_camera_that_does_not_move_is_divided_all_the_same():
+    stems = [f"{i:03}" for i in range(100)]
+    twins = Twins({"001": "000"}, dict.fromkeys(stems[1:80], "000"))
+    families, note = twins.for_splits(stems)
+    assert families == {"001": "000"}
+    assert "80 of 100 photos look nearly the same" in note
+
+
+def test_large_families_do_not_bend_the_sizes():
+    labels = {f"{i:03}": ["cat"] for i in range(200)}
+    twins = {f"{i:03}": f"{i - i % 10:03}" for i in range(100) if i % 10}
+    sizes = [len(stems) for stems in stratified_split(labels, twins=twins).values()]
+    assert sum(sizes) == 200
+    assert all(abs(size - share) <= 10 for size, share in zip(sizes, (140, 20, 40), strict=True))
+
+
+def with_near_copies(folder):
+    """20 scenes, the first five a second time and smaller."""
+    for i in range(25):
+        stem = f"{i:02}"
+        pair(folder, stem, CAT)
+        scene(i % 20, (320, 240) if i < 20 else (200, 150)).save(
+            folder / "JPEGImages" / f"{stem}.jpg"
+        )
+        (folder / "Annotations" / f"{stem}.xml").write_text(xml(CAT, size=None))
+
+
+def test_splits_made_here_keep_near_copies_together(tmp_path):
+    with_near_copies(tmp_path)
+    for seed in range(3):
+        info = load_datasets(tmp_path, seed=seed)[2]
+        place = {stem: name for name, stems in info.splits.items() for stem in stems}
+        assert len(place) == 25
+        assert all(place[f"{i:02}"] == place[f"{i + 20:02}"] for i in range(5))
+    assert "5 photos are copies of others or look nearly like them" in info.notes[-1]
+
+
+def test_given_lists_stay_and_near_copies_are_told(tmp_path):
+    with_near_copies(tmp_path)
+    lists(tmp_path, train=[f"{i:02}" for i in range(20)], val=[f"{i:02}" for i in range(20, 25)])
+    train, val, info = load_datasets(tmp_path)
+    assert (len(train), len(val)) == (20, 5)
+    assert "5 training photos look nearly like validation photos (00 and 20, " in info.notes[-1]
+
+
+def test_lists_are_written_once(tmp_path, capsys):
+    names = fill(tmp_path, 20)
+    _, _, info = load_datasets(tmp_path, seed=3)
+    assert write_lists([str(tmp_path), "--seed", "3"]) == 0
+    again = load_datasets(tmp_path)
+    assert not again[2].generated
+    assert again[2].splits["train"] == info.splits["train"]
+    written = [p.read_text().split("\n") for p in (tmp_path / "ImageSets/Main").iterdir()]
+    assert sorted(line for lines_ in written for line in lines_ if line) == names
+    with pytest.raises(UserError, match="has split lists"):
+        write_lists([str(tmp_path)])
+    out = tmp_path / "out"
+    assert write_lists([str(tmp_path), "--out", str(out)]) == 0
+    with pytest.raises(UserError, match="not overwritten"):
+        write_lists([str(tmp_path), "--out", str(out)])

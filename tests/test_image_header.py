@@ -1,0 +1,108 @@
+"""The quick reader of headers says what Pillow says, or nothing."""
+
+import io
+import struct
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from utils.errors import UserError
+from utils.image_header import read_header
+from utils.images import image_size
+
+
+def by_pillow(path, monkeypatch):
+    monkeypatch.setattr("utils.images.read_header", lambda _: None)
+    size = image_size(path)
+    monkeypatch.undo()
+    return size
+
+
+def saved(path, size=(7, 5), mode="RGB", orientation=None, **options):
+    if orientation is not None:
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = orientation
+    Image.new(mode, size).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"mode": "L"}, {"mode": "CMYK"}, {"comment": b"x" * 9000}],
+)
+def test_jpegs(tmp_path, monkeypatch, orientation, options):
+    path = saved(tmp_path / "a.jpg", orientation=orientation, **options)
+    assert read_header(path) == (7, 5, orientation or 1)
+    assert image_size(path) == by_pillow(path, monkeypatch)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_pngs(tmp_path, monkeypatch, mode):
+    path = saved(tmp_path / "a.png", mode=mode)
+    assert read_header(path) == (7, 5, 1)
+    assert image_size(path) == by_pillow(path, monkeypatch)
+
+
+def test_what_is_left_to_pillow(tmp_path, monkeypatch):
+    """XMP, EXIF and text in a PNG, several EXIF blocks, other formats, cut and odd files."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    saved(tmp_path / "xmp.jpg", xmp=xmp)
+    saved(tmp_path / "exif.png", orientation=6)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("XML:com.adobe.xmp", xmp.decode())
+    saved(tmp_path / "text.png", pnginfo=text)
+    late = saved(tmp_path / "late.png")
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    content = exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(content)) + b"eXIf" + content + b"\0\0\0\0"
+    late.write_bytes(late.read_bytes()[:-12] + chunk + late.read_bytes()[-12:])
+    for suffix in ("bmp", "tif", "webp", "gif"):
+        saved(tmp_path / f"other.{suffix}")
+    for path in tmp_path.iterdir():
+        assert read_header(path) is None, path.name
+        if path.suffix != ".gif":
+            assert image_size(path) == by_pillow(path, monkeypatch), path.name
+    assert image_size(tmp_path / "xmp.jpg").orientation == 6
+    assert image_size(late).orientation == 8
+
+
+def content_of(kind, orientation):
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"exif": exif} if kind == "JPEG" else {}
+    Image.new("RGB", (9, 6)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    kind=st.sampled_from(["JPEG", "PNG"]),
+    orientation=st.integers(0, 9),
+    changes=st.lists(st.tuples(st.integers(0, 260), st.integers(0, 255)), max_size=3),
+    length=st.integers(0, 700),
+)
+def test_damaged_headers_never_give_another_answer(
+    tmp_path, monkeypatch, kind, orientation, changes, length
+):
+    content = bytearray(content_of(kind, orientation))
+    for place, value in changes:
+        content[place % len(content)] = value
+    path = tmp_path / "damaged"
+    path.write_bytes(content[: max(length, 40)])
+    quick = read_header(path)
+    try:
+        slow = by_pillow(path, monkeypatch)
+    except UserError:
+        return  # decoding will say so, too
+    if quick is not None:
+        width, height, turn = quick
+        assert (slow.stored, slow.orientation) == ((width, height), turn)

@@ -1,0 +1,265 @@
+"""The index of a folder: what it keeps is what it read, and it notices every change."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import utils.data.index
+from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
+from utils.data.columns import LabelTable, Strings
+from utils.data.datasets import load_datasets, load_split
+from utils.data.formats import open_folder
+from utils.data.index import open_index
+from utils.data.labels import Annotation, Fault
+from utils.images import image_size
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path_factory, monkeypatch):
+    """A cache folder of the test's own."""
+    folder = tmp_path_factory.mktemp("own")
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Names of the photos measured and label files read since the last look."""
+    done = []
+
+    def measured(path):
+        done.append(path.name)
+        return image_size(path)
+
+    read = utils.data.index.read_annotations
+
+    def reading(layout):
+        for stem, found in read(layout):
+            done.append(f"{stem}.xml")
+            yield stem, found
+
+    monkeypatch.setattr(utils.data.index, "image_size", measured)
+    monkeypatch.setattr(utils.data.index, "read_annotations", reading)
+
+    def look():
+        names = sorted(done)
+        done.clear()
+        return names
+
+    return look
+
+
+def settle():
+    time.sleep(0.12)  # what changed this very moment is not kept
+
+
+def same(a, b):
+    """Whether two annotations say the same."""
+    if isinstance(a, Fault) or isinstance(b, Fault):
+        return a == b
+    plain = ("where", "filename", "size", "names", "upright", "numbers", "faults")
+    return all(getattr(a, name) == getattr(b, name) for name in plain) and all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("boxes", "difficult")
+    )
+
+
+def troubled(folder):
+    """A folder in which one thing of each kind is wrong."""
+    fill(folder, 6)
+    photo(folder / "JPEGImages" / "alone.jpg")
+    (folder / "JPEGImages" / "photo 01.jpg").write_bytes(b"no photo")
+    (folder / "Annotations" / "photo 02.xml").write_text("<broken")
+    (folder / "Annotations" / "photo 03.xml").write_text(
+        xml(("cat", 9, 9, 3, 3), DOG, size=None, filename="other.jpg")
+    )
+    lists(folder, train=["photo 00", "photo 03", "gone"], val=["photo 04", "photo 05"])
+    settle()
+
+
+def test_what_is_kept_is_what_was_read(tmp_path, work):
+    troubled(tmp_path)
+    layout, annotations = open_folder(tmp_path)
+    first = open_index(tmp_path)
+    assert len(work()) == 12
+    again = open_index(tmp_path)
+    assert work() == []
+    for index in (first, again):
+        assert dict(index.layout.entries) == dict(layout.entries)
+        for name in ("format", "lists", "years", "unlabelled", "orphans", "notes", "class_order"):
+            assert getattr(index.layout, name) == getattr(layout, name)
+        assert index.photos[0] == (40, 30, 1)
+        assert "photo 01.jpg" in index.photos[1]
+    for row, (stem, found) in enumerate(annotations):
+        assert first.entries.at(row).stem == again.entries.at(row).stem == stem
+        assert same(first.labels[row], found)
+        assert same(again.labels[row], found)
+    cold, warm = (load_datasets(tmp_path) for _ in range(2))
+    assert cold[2] == warm[2]
+    assert cold[0].notes == warm[0].notes
+
+
+def test_only_what_changed_is_read_again(tmp_path, work):
+    fill(tmp_path, 6)
+    settle()
+    open_index(tmp_path)
+    work()
+    (tmp_path / "Annotations" / "photo 02.xml").write_text(xml(DOG, DOG, DOG))
+    photo(tmp_path / "JPEGImages" / "photo 04.jpg", (60, 50))
+    (tmp_path / "Annotations" / "photo 05.xml").unlink()
+    pair(tmp_path, "new", CAT)
+    settle()
+    index = open_index(tmp_path)
+    assert work() == ["new.jpg", "new.xml", "photo 02.xml", "photo 04.jpg"]
+    assert [len(index.labels[row].names) for row in range(6)] == [1, 2, 1, 3, 2, 1]
+    assert index.photos[5] == (60, 50, 1)
+    assert [path.name for path in index.layout.unlabelled] == ["photo 05.jpg"]
+
+
+def test_a_change_of_the_same_length_shows(tmp_path):
+    pair(tmp_path, "a", ("cat", 1, 1, 20, 20))
+    path = tmp_path / "Annotations" / "a.xml"
+    settle()
+    open_index(tmp_path)
+    path.write_text(path.read_text().replace(">20<", ">21<"))
+    assert load_split(tmp_path, "all").records[0].boxes.tolist() == [[0, 0, 21, 21]]
+
+
+def test_changes_within_the_clocks_step_are_not_kept(tmp_path, work):
+    fill(tmp_path, 1)
+    path = tmp_path / "Annotations" / "photo 00.xml"
+    future = time.time_ns() + 20_000_000
+    os.utime(path, ns=(future, future))
+    open_index(tmp_path)
+    work()
+    open_index(tmp_path)
+    assert work() == ["photo 00.jpg", "photo 00.xml"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "empty", "other arrays", "other lengths"])
+def test_a_damaged_index_is_made_anew(tmp_path, kept, work, damage):
+    fill(tmp_path, 4)
+    settle()
+    open_index(tmp_path)
+    work()
+    (path,) = kept.glob("index-*.npz")
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[:-200])
+    elif damage == "noise":
+        middle = content.index(b"boxes.npy") + 150
+        path.write_bytes(content[:middle] + b"\xff" * 8 + content[middle + 8 :])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        arrays = dict(np.load(path))
+        if damage == "other arrays":
+            arrays = {"made_from": arrays["made_from"]}
+        else:
+            arrays["photo_sizes"] = arrays["photo_sizes"][:-1]
+        with open(path, "wb") as file:
+            np.savez(file, **arrays)
+    assert len(load_split(tmp_path, "all")) == 4
+    assert len(work()) == 8
+    open_index(tmp_path)
+    assert work() == []
+
+
+def test_it_can_be_turned_off_and_never_lies_in_the_data(tmp_path, kept, work, monkeypatch):
+    fill(tmp_path, 8)
+    settle()
+    before = sorted(tmp_path.rglob("*"))
+    load_datasets(tmp_path)
+    assert list(kept.glob("index-*.npz"))
+    assert sorted(tmp_path.rglob("*")) == before
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
+    work()
+    open_index(tmp_path)
+    assert len(work()) == 16
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    fill(tmp_path, 2)
+    settle()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", str(tmp_path / "file" / "below"))
+    settle()
+    assert len(load_split(tmp_path, "all")) == 2
+
+
+def test_no_pickle_is_ever_read(tmp_path, kept):
+    fill(tmp_path, 2)
+    settle()
+    open_index(tmp_path)
+    (path,) = kept.glob("index-*.npz")
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "taken over"),)
+
+    arrays = dict(np.load(path))
+    with open(path, "wb") as file:
+        np.savez(file, **{**arrays, "facts": np.array([Evil()], object)})
+    assert len(load_split(tmp_path, "all")) == 2
+    assert not (tmp_path / "taken over").exists()
+
+
+def test_records_are_made_when_asked_for(tmp_path):
+    fill(tmp_path, 5)
+    records = load_split(tmp_path, "all").records
+    assert [record.stem for record in records[1:3]] == ["photo 01", "photo 02"]
+    assert records[-1].stem == "photo 04"
+    assert records.stems() == [record.stem for record in records]
+    with pytest.raises(IndexError):
+        records[5]
+
+
+TEXT = st.text(st.characters(), max_size=6)  # lone surrogates, too: names of files may hold them
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXT))
+def test_texts_come_back(texts):
+    kept = Strings.read(Strings.of(texts).arrays("x"), "x")
+    assert list(kept) == texts
+    assert [kept[i] for i in range(len(texts))] == texts
+    assert kept[1:] == texts[1:]
+
+
+ANNOTATION = st.builds(
+    lambda where, size, upright, objects, faults: Annotation(
+        where=where,
+        filename=where[::-1],
+        size=size,
+        names=tuple(name for name, _, _ in objects),
+        boxes=np.array([box for _, box, _ in objects], np.float32).reshape(-1, 4),
+        difficult=np.array([flag for _, _, flag in objects], bool),
+        upright=upright,
+        numbers=tuple(range(1, len(objects) + 1)),
+        faults=tuple(faults),
+    ),
+    TEXT,
+    st.none() | st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
+    st.booleans(),
+    st.lists(
+        st.tuples(
+            TEXT, st.lists(st.floats(-9, 9, width=32), min_size=4, max_size=4), st.booleans()
+        ),
+        max_size=4,
+    ),
+    st.lists(st.builds(Fault, TEXT, TEXT, st.none() | st.integers(1, 9)), max_size=2),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANNOTATION | st.builds(Fault, TEXT, TEXT), max_size=8))
+def test_annotations_come_back(annotations):
+    table = LabelTable.of(annotations)
+    kept = LabelTable.read(table.arrays())
+    assert len(kept) == len(annotations)
+    for row, found in enumerate(annotations):
+        assert same(table[row], found)
+        assert same(kept[row], found)
