@@ -197,7 +197,8 @@ def main(argv: list[str]) -> int:
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
     for note in (size_note, anchors_note, batch_note, epochs_note, cache_note):
         directory.log(note)
-    facts = inherited(checkpoint, write_provenance(directory.split, config, train, val, chosen))
+    split_file = directory.split if cluster.chief else None
+    facts = inherited(checkpoint, write_provenance(split_file, config, train, val, chosen))
     if cluster.chief:
         plots.draw_labels(directory.labels, train, model.anchors, input_size)
     directory.log(

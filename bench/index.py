@@ -1,8 +1,8 @@
 """How fast a large dataset opens: ``python -m bench.index``.
 
 Draws tiny photos with XML, indexes them cold and warm, and appends a line to
-``bench/results/index.jsonl``: seconds, memory for each object, time to the first batch, and the cost
-for each photo at a hundredth of the size. Every measurement is a process of its own.
+``bench/results/index.jsonl``: seconds, memory for each object, time to the first batch, and the
+cost for each photo at a hundredth of the size. Every measurement is a process of its own.
 """
 
 from __future__ import annotations
@@ -98,10 +98,15 @@ def measure_index(data: Path) -> dict:
     """Open the index: cold when it is the first time, warm after that."""
     from utils.data.index import open_index
 
-    began = time.perf_counter()
+    before, began = _resident(), time.perf_counter()
     index = open_index(data)
     seconds = time.perf_counter() - began
-    return {"seconds": round(seconds, 3), "us_a_photo": _each(seconds, len(index.entries))}
+    return {
+        "seconds": round(seconds, 3),
+        "us_a_photo": _each(seconds, len(index.entries)),
+        "objects": len(index.labels.boxes),
+        "bytes": _resident() - before,
+    }
 
 
 def measure_load(data: Path) -> dict:

@@ -1,6 +1,7 @@
 """One VOC XML is read right, what cannot be used is named, and writing reverses reading."""
 
 import os
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -134,3 +135,63 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="XML cannot store"):
         write_voc_annotation(tmp_path / "a.xml", "a.jpg", 9, 9, box, ["c\0t"])
     assert os.listdir(tmp_path) == []
+
+
+TAGS = ["object", "name", "difficult", "bndbox", "xmin", "ymin", "xmax", "ymax", "part", "size"]
+TAGS += ["width", "height", "filename", "upright", "annotation"]
+WORDS = st.sampled_from(["", "cat", " dog ", "1", "2.5", "40", "nan", "true", "a&amp;b", "\n7 "])
+TREES = st.recursive(
+    st.tuples(st.sampled_from(TAGS), WORDS, st.just([])),
+    lambda trees: st.tuples(st.sampled_from(TAGS), WORDS, st.lists(trees, max_size=6)),
+    max_leaves=25,
+)
+BOXED = st.tuples(  # often enough a whole object
+    st.just("object"),
+    WORDS,
+    st.tuples(
+        st.tuples(st.just("name"), WORDS, st.just([])),
+        st.tuples(
+            st.just("bndbox"),
+            WORDS,
+            st.lists(TREES, max_size=2).map(
+                lambda more: [
+                    *more,
+                    *((tag, str(side), []) for side, tag in enumerate(TAGS[4:8], 3)),
+                ]
+            ),
+        ),
+    ).map(list),
+)
+
+
+def written(tree):
+    tag, text, children = tree
+    return f"<{tag}>{text}{''.join(map(written, children))} </{tag}>"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(TREES | BOXED, max_size=6))
+def test_events_say_what_a_tree_says(trees):
+    text = written(("annotation", "", trees))
+    root = ET.fromstring(text)
+    names, boxes, difficult, numbers = [], [], [], []
+    for number, item in enumerate(root.findall("object"), 1):
+        sides = [item.findtext(f"bndbox[1]/{tag}", "").strip() for tag in TAGS[4:8]]
+        name = " ".join(item.findtext("name", "").split())
+        try:
+            x0, y0, x1, y1 = map(float, sides)
+        except ValueError:
+            continue
+        if name and x1 > x0 - 1 and y1 > y0 - 1:
+            names.append(name)
+            boxes.append([x0 - 1, y0 - 1, x1, y1])
+            difficult.append(item.findtext("difficult", "").strip() in ("1", "true"))
+            numbers.append(number)
+    found = parse_annotation(text.encode())
+    assert found.names == tuple(names)
+    assert found.boxes.tolist() == boxes
+    assert found.difficult.tolist() == difficult
+    assert found.numbers == tuple(numbers)
+    assert len(found.faults) == len(root.findall("object")) - len(names)
+    assert found.filename == root.findtext("filename", "").strip()
+    assert found.upright == (root.findtext("upright", "").strip() in ("1", "true"))

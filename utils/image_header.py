@@ -33,22 +33,20 @@ def read_header(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
     Raises:
         OSError: the file cannot be opened or read.
     """
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        head = os.read(handle, _CHUNK)
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(_CHUNK)
 
         def read(place: int, count: int) -> bytes:
             if place + count <= len(head):
                 return head[place : place + count]
-            return os.pread(handle, count, place)
+            file.seek(place)
+            return file.read(count)
 
         if head[:3] == b"\xff\xd8\xff":
             return _jpeg(read)
         if head[:8] == b"\x89PNG\r\n\x1a\n":
             return _png(read)
         return None
-    finally:
-        os.close(handle)
 
 
 def _jpeg(read: Read) -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ made when asked for, and go into an archive of arrays and back.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,20 +96,27 @@ class EntryTable(Mapping[str, Entry]):
         return iter(self.names)
 
     def __contains__(self, stem: object) -> bool:
-        return stem in self.places
+        return isinstance(stem, str) and self._row(stem) is not None
 
     def __getitem__(self, stem: str) -> Entry:
-        return self.at(self.places[stem])
+        row = self._row(stem)
+        if row is None:
+            raise KeyError(stem)
+        return self.at(row)
 
     @cached_property
     def names(self) -> list[str]:
         """All stems, made once: sets and lists of them share the same texts."""
         return list(self.stems)
 
-    @cached_property
+    @property
     def places(self) -> dict[str, int]:
-        """The row of each stem."""
+        """The row of each stem, for many at once; made anew each time, as it is large."""
         return {stem: row for row, stem in enumerate(self.names)}
+
+    def _row(self, stem: str) -> int | None:
+        row = bisect_left(self.names, stem)
+        return row if row < len(self.names) and self.names[row] == stem else None
 
     def at(self, row: int) -> Entry:
         label = self.labels[row]
@@ -230,9 +238,8 @@ class _Collector:
     """Gathers annotations one after the other; each leaves only numbers behind."""
 
     def __init__(self) -> None:
-        self.where: list[str] = []
-        self.filenames: list[str] = []
-        self.sizes: list[tuple[int, int]] = []
+        self.where, self.filenames = _TextPile(), _TextPile()
+        self.sizes = _Pile(np.int32)
         self.upright: list[bool] = []
         self.counts: list[int] = [0]
         self.ids: dict[str, int] = {}
@@ -255,9 +262,9 @@ class _Collector:
             self.boxes.add(found.boxes)
             self.difficult.add(found.difficult)
         return LabelTable(
-            where=Strings.of(self.where),
-            filenames=Strings.of(self.filenames),
-            sizes=np.array(self.sizes, np.int32).reshape(-1, 2),
+            where=self.where.strings(),
+            filenames=self.filenames.strings(),
+            sizes=self.sizes.array().reshape(-1, 2),
             upright=np.array(self.upright, bool),
             first=np.cumsum(self.counts, dtype=np.int64),
             names=tuple(self.ids),
@@ -272,10 +279,10 @@ class _Collector:
     def _photo(
         self, where: str, filename: str, size: tuple[int, int] | None, upright: bool, count: int
     ) -> None:
-        self.where.append(where)
-        self.filenames.append(filename)
+        self.where.add(where)
+        self.filenames.add(filename)
         # Sizes that no photo has are kept as the largest that fits, and agree with no photo.
-        self.sizes.append(tuple(min(side, 2**31 - 1) for side in size) if size else (0, 0))
+        self.sizes.add([min(side, 2**31 - 1) for side in size or (0, 0)])
         self.upright.append(upright)
         self.counts.append(count)
 
@@ -293,6 +300,21 @@ class _Pile:
 
     def array(self) -> np.ndarray:
         return np.frombuffer(bytes(self.content), self.dtype)
+
+
+class _TextPile:
+    """A growing list of texts."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.ends = _Pile(np.int64)
+
+    def add(self, text: str) -> None:
+        self.content += text.encode("utf-8", "surrogatepass")
+        self.ends.add([len(self.content)])
+
+    def strings(self) -> Strings:
+        return Strings(np.frombuffer(bytes(self.content), np.uint8), self.ends.array())
 
 
 def to_json(value: object) -> np.ndarray:

@@ -173,9 +173,7 @@ def _stamps(entries: EntryTable) -> np.ndarray:
     return stamps
 
 
-def _unchanged(
-    entries: EntryTable, stamps: np.ndarray, before: _Kept | None
-) -> np.ndarray:
+def _unchanged(entries: EntryTable, stamps: np.ndarray, before: _Kept | None) -> np.ndarray:
     """int64 (P, 2): where photo and labels of each row stood before, −1 where they changed."""
     rows = np.full((len(entries), 2), -1, np.int64)
     if before is None:
@@ -229,9 +227,7 @@ def _arrays(index: Index, stamps: np.ndarray) -> Arrays:
     }
 
 
-def _read(
-    root: Path, archive: Arrays | None, state: str, settled: bool
-) -> _Kept | None:
+def _read(root: Path, archive: Arrays | None, state: str, settled: bool) -> _Kept | None:
     """The index that an archive holds; None where it makes no sense."""
     if archive is None:
         return None

@@ -8,7 +8,7 @@ integers are kept.
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET  # writing only; reading goes through defusedxml
+import xml.etree.ElementTree as ET  # writing only; ``formats.voc_xml`` reads
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

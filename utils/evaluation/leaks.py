@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from utils.data.photo_facts import content_hashes
 from utils.data.records import Record
-from utils.files import content_hash
 
 
 def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]]) -> dict:
@@ -22,8 +22,9 @@ def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]
     found: dict[str, list[str]] = {name: [] for name in ("train", "val")}
     if not any(used.values()):
         return found
+    digests = content_hashes({record.stem: record.image for record in records})
     for record in records:
-        digest = content_hash(record.image)
+        digest = digests.get(record.stem)
         for name in found:
             if digest in used.get(name, ()):
                 found[name].append(record.stem)

@@ -58,24 +58,27 @@ def anchors_for(asked: str, train: Dataset, input_size: int, seed: int) -> tuple
 
 
 def write_provenance(
-    path: Path, config: TrainConfig, train: Dataset, val: Dataset, info: SplitInfo
+    path: Path | None, config: TrainConfig, train: Dataset, val: Dataset, info: SplitInfo
 ) -> dict[str, Any]:
-    """Write the split into the run directory; returns what the checkpoint tells about its data.
+    """Write the split to ``path``, unless None; returns what the checkpoint tells about its data.
 
     The content hash of each photo lets an evaluation notice that it scores photos that were
     trained on, whatever their names are by then.
     """
-    write_split(path, info.splits)
-
-    photos = {"train": train.records, "val": val.records}
-    hashes = content_hashes({r.stem: r.image for records in photos.values() for r in records})
+    if path is not None:
+        write_split(path, info.splits)
+    photos = {
+        name: {record.stem: record.image for record in dataset.records}
+        for name, dataset in (("train", train), ("val", val))
+    }
+    hashes = content_hashes(photos["train"] | photos["val"])
     return {
         "data": str(config.data),
         "split": {"train": info.train, "val": info.val, "generated": info.generated},
         "splits": {name: list(stems) for name, stems in info.splits.items()},
         "hashes": {
-            name: {r.stem: hashes[r.stem] for r in records if r.stem in hashes}
-            for name, records in photos.items()
+            name: {stem: hashes[stem] for stem in stems if stem in hashes}
+            for name, stems in photos.items()
         },
     }
 

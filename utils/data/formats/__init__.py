@@ -24,7 +24,9 @@ from utils.data.scan import Scan, real_folder
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 
-FORMATS = (voc, coco, yolo)  # in the order in which they are looked for
+# In the order in which they are looked for. YOLO before COCO: a YOLO folder often holds the COCO
+# JSON of its validation photos, too.
+FORMATS = (voc, yolo, coco)
 
 
 def open_folder(data: str | Path) -> tuple[Layout, Iterator[tuple[str, Annotation | Fault]]]:
