@@ -15,13 +15,14 @@ from utils.files import atomic_write
 from utils.quiet import import_tensorflow
 
 if TYPE_CHECKING:  # what is heavy is imported once the options are known to be good
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from utils.data.records import Dataset
     from utils.detections import Detections
     from utils.evaluation.analyse import Stopwatch
     from utils.evaluation.analysis import Analysis, Tuning
     from utils.evaluation.detect import Infer
+    from utils.training.distribution import Cluster
 
 DESCRIPTION = """\
 Score a detector, or a file of detections, on labelled photos: VOC 2007, VOC 2010 and COCO mAP with
@@ -60,17 +61,18 @@ class MapConfig:
     conf: float = option(0.001, help="lowest score that counts", low=0, high=1)
     iou: float = option(0.6, help="IoU above which a weaker box is suppressed", low=0, high=1)
     max_det: int = option(300, help="most detections a photo", low=1)
-    batch_size: int = option(8, help="photos the network sees at once", low=1)
+    batch_size: int = option(8, help="photos that each device sees at once", low=1)
     device: str = option(
-        "auto", help="auto takes a GPU when there is one", metavar="auto|cpu|gpu|gpu:N"
-    )
+        "auto", help="auto takes all GPUs, or the processor when there is none",
+        metavar="auto|cpu|gpu|gpu:0,1",
+    )  # fmt: skip
     compare: Path | None = option(
         None, help="another detector, or its detections (.json), to compare with on the same "
         "photos", metavar="FILE", group="analysis",
     )  # fmt: skip
     resamples: int = option(
-        1000, help="bootstrap resamples behind the 95 % intervals; 0 for none", low=0,
-        high=100_000, group="analysis",
+        1000, help="bootstrap resamples behind the 95 % intervals, at least 100; 0 for none",
+        low=0, high=100_000, group="analysis",
     )  # fmt: skip
     report: bool = option(True, help="write report.html", group="analysis")
     min_map50: float | None = option(
@@ -96,12 +98,14 @@ class Network:
         infer: batches of network inputs → boxes and scores.
         classes: names by class id.
         input_size: (height, width) of the network input in pixels.
+        batch_size: photos it sees at once, on all its devices.
         facts: what the checkpoint knows of its training; empty where the file does not say.
     """
 
     infer: Infer
     classes: tuple[str, ...]
     input_size: tuple[int, int]
+    batch_size: int
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -111,56 +115,67 @@ def main(argv: list[str]) -> int:
     from utils.data.classes import read_classes
     from utils.evaluation.analyse import Stopwatch, analyse
     from utils.evaluation.case import open_case
-    from utils.evaluation.files import ground_truth
+    from utils.evaluation.files import ground_truth, to_results
     from utils.evaluation.metrics import evaluate_case, format_table
     from utils.evaluation.outputs import sentences
 
     watch = Stopwatch()
+    warnings: list[str] = []
 
-    # The detector knows its classes, and which photos it was trained on.
+    # The detectors know their classes, and which photos they were trained on.
     classes = read_classes(config.classes) if config.classes else None
-    network, facts = None, {}
     with watch.phase("start-up"):
-        if config.weights:
-            network = open_network(config.weights, config, watch)
-            facts, classes = network.facts, classes or network.classes
+        network, rival = open_networks(config, watch)
+    facts = network.facts if network else {}
+    classes = classes or (network.classes if network else None)
 
-    # The photos and their labels.
+    # The photos and their labels. What may be wrong with them is found out before hours of looking.
     with watch.phase("labels"):
         dataset = read_split(config, config.split, classes, facts)
-        for note in dataset.notes[:5]:
-            print(f"data: {note}")
-        if len(dataset.notes) > 5:
-            print(f"data: and {len(dataset.notes) - 5} more remarks")
         truth = ground_truth(dataset.records, dataset.classes)
         print(
             f"{len(dataset)} photos of the split {config.split!r}, "
             f"{len(truth['annotations'])} objects"
         )
-        leaks, warnings = look_for_leaks(dataset, facts)
+        warnings += remarks(dataset)
+        leaks, found = look_for_leaks(dataset, facts)
+        warnings += found
+        if rival:
+            warnings += look_for_leaks(dataset, rival.facts, f"{config.compare}: ")[1]
+        tuned = None
+        if config.tune:
+            tuned, shared, found = read_tuning_split(config, dataset, classes, facts)
+            leaks, warnings = {**leaks, **shared}, [*warnings, *found]
+    given = {
+        path: read_results(path, dataset, truth, config, watch, warnings)
+        for path in (config.detections, None if rival else config.compare)
+        if path
+    }
+    for path, one in ((config.weights, network), (config.compare, rival)):
+        refuse_unlisted(path, one, dataset)
 
     # What was found on them.
-    results = results_of(
-        config.weights or config.detections, network, dataset, truth, config, watch
-    )
-    other = None
-    if config.compare:
-        with watch.phase("start-up"):
-            rival = None if is_json(config.compare) else open_network(config.compare, config, watch)
-        _, theirs = look_for_leaks(dataset, rival.facts if rival else {}, config.compare)
-        warnings += theirs
-        found = results_of(config.compare, rival, dataset, truth, config, watch)
-        other = (str(config.compare), found)
-    tuning = tune_on(network, config, classes, facts, watch) if config.tune else None
+    def look(path: Path, one: Network | None) -> list[dict]:
+        if one is None:
+            return given[path]
+        options = {"conf": config.conf, "ious": (config.iou,), "warnings": warnings}
+        return to_results(detect(one, dataset, config, watch, **options)[config.iou], truth)
+
+    source = config.weights or config.detections
+    results = look(source, network)
+    other = (str(config.compare), look(config.compare, rival)) if config.compare else None
+    tuning = tune_on(network, tuned, config, watch, warnings) if tuned else None
 
     # The scores.
     with watch.phase("scores"):
         case = open_case(truth, results)
         metrics = {
             **evaluate_case(case),
-            "weights": str(config.weights or config.detections),
+            "weights": str(source),
             "split": config.split,
             "leaks": {name: len(stems) for name, stems in leaks.items()},
+            "warnings": warnings,
+            **limits(config),
         }
     analysis = analyse(
         truth,
@@ -178,13 +193,15 @@ def main(argv: list[str]) -> int:
     # The files.
     from utils.training.run_directory import next_free
 
-    source = (config.weights or config.detections).resolve()
-    out = config.out or next_free(Path("runs/map"), source.parent.name)
+    out = config.out or next_free(Path("runs/map"), source.resolve().parent.name)
     names = write_results(out, config, metrics, analysis, truth, results, dataset, warnings, watch)
     if tuning:
         note_operating_point(config.weights, tuning)
     print(f"\nwritten to {out}: {', '.join(names)}")
     print("seconds: " + ", ".join(f"{name} {s:.1f}" for name, s in watch.seconds.items()))
+    if network:
+        share = network_share(watch.seconds)
+        print(f"{share:.0%} of the time, start-up and files apart, was the network's")
     ap50 = metrics["coco"]["AP50"]
     if config.min_map50 is not None and ap50 < config.min_map50:
         print(f"AP50 {ap50:.4f} is below --min-map50 {config.min_map50:g}", file=sys.stderr)
@@ -204,122 +221,222 @@ def refuse_contradictions(config: MapConfig) -> None:
         raise UserError("--tune needs --weights with a .keras checkpoint to note the result in")
     if config.tune_precision is not None and not config.tune:
         raise UserError("--tune-precision needs --tune, the split to tune on")
+    if 0 < config.resamples < 100:
+        raise UserError(
+            f"--resamples {config.resamples}: too few to say how sure; take 100 or more, or 0"
+        )
 
 
 def is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def open_network(weights: Path, config: MapConfig, watch: Stopwatch) -> Network:
-    """Open any weights file, and let it see a batch of nothing: compiling is start-up too."""
-    import numpy as np
+def open_networks(config: MapConfig, watch: Stopwatch) -> list[Network | None]:
+    """The detectors of ``--weights`` and ``--compare``; None where there is none, or a JSON."""
+    cluster = None
+    networks: list[Network | None] = []
+    for option_name, path in (("--weights", config.weights), ("--compare", config.compare)):
+        if path is None or is_json(path):
+            networks.append(None)
+            continue
+        try:
+            if path.suffix.lower() != ".keras" and path.exists():
+                networks.append(open_exported(path, config, watch))
+                continue
+            import_tensorflow()
+            from utils.training.distribution import make_cluster
 
-    if weights.suffix.lower() == ".keras" or not weights.exists():
-        import_tensorflow()
-        from utils.checkpoint import compile_inference, load_checkpoint
-        from utils.training.device import use_device
+            cluster = cluster or make_cluster(config.device)
+            networks.append(open_checkpoint(path, config, watch, cluster))
+        except UserError as error:
+            # Whatever opens a detector calls its file --weights.
+            raise UserError(str(error).replace("--weights", option_name, 1)) from error
+    return networks
 
-        use_device(config.device)
+
+def open_checkpoint(
+    weights: Path, config: MapConfig, watch: Stopwatch, cluster: Cluster
+) -> Network:
+    """A ``.keras`` file, with a copy of the network on each device."""
+    from utils.checkpoint import load_checkpoint
+    from utils.training.infer import compile_shared_inference
+
+    with cluster.strategy.scope():
         model = load_checkpoint(weights)
-        infer, size = compile_inference(model), (model.input_size, model.input_size)
-        classes, facts = tuple(model.classes), model.metadata
-    else:
-        from utils.detector import open_runtime
+    infer = compile_shared_inference(cluster, model)
+    batch_size = config.batch_size * (cluster.replicas // cluster.hosts)
+    size = (model.input_size, model.input_size)
+    return warm_network(infer, tuple(model.classes), size, batch_size, model.metadata, watch)
 
-        runtime = open_runtime(weights, device=config.device)
-        infer, size = runtime.infer, runtime.input_size
-        classes, facts = tuple(runtime.class_names), getattr(runtime, "metadata", {})
+
+def open_exported(weights: Path, config: MapConfig, watch: Stopwatch) -> Network:
+    """Any other weights file, by its own runtime."""
+    from utils.detector import open_runtime
+
+    runtime = open_runtime(weights, device=config.device)
+    names, facts = tuple(runtime.class_names), getattr(runtime, "metadata", {})
+    size = config.batch_size
+    return warm_network(runtime.infer, names, runtime.input_size, size, facts, watch)
+
+
+def warm_network(
+    infer: Infer,
+    classes: tuple[str, ...],
+    size: tuple[int, int],
+    batch_size: int,
+    facts: dict[str, Any],
+    watch: Stopwatch,
+) -> Network:
+    """Let a network see a batch of nothing, since compiling is start-up too; then time it."""
+    import numpy as np
 
     def timed(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # A batch that is not full is filled up: the network is compiled for one size only.
-        missing = config.batch_size - len(images)
+        missing = batch_size - len(images)
         full = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
-        start = time.perf_counter()
-        boxes, scores = infer(full)
-        took = time.perf_counter() - start
-        watch.seconds["network"] = watch.seconds.get("network", 0.0) + took
+        with watch.phase("network"):
+            boxes, scores = infer(full)
         return boxes[: len(images)], scores[: len(images)]
 
-    infer(np.zeros((config.batch_size, *size, 3), np.uint8))
-    return Network(timed, classes, size, facts)
+    infer(np.zeros((batch_size, *size, 3), np.uint8))
+    return Network(timed, classes, size, batch_size, facts)
 
 
 def read_split(config: MapConfig, split: str, classes, facts: dict) -> Dataset:
     """The photos of a split.
 
-    Where the folder has no lists of its own, the split that the training run made is taken from
-    the checkpoint, so that its test photos are the ones that it never saw.
+    What the training run chose itself is taken from the checkpoint, if these are its photos: the
+    validation photos that it held out, and all splits where the folder has no lists of its own.
+    Otherwise photos that it was trained on would be taken for new ones.
     """
     from utils.data.datasets import load_split, load_stems
     from utils.data.index import open_index
+    from utils.evaluation.leaks import is_folder_of_run
 
     options = {"classes": classes, "only_listed": config.only_listed}
     seed = facts.get("training", {}).get("seed", 0)
-    made = facts.get("split", {}).get("generated") and facts["splits"].get(split)
-    if made:
+    chosen, made = facts.get("split", {}), facts.get("splits", {}).get(split)
+    held_out = split == "val" and str(chosen.get("val", "")).startswith("held out")
+    if made and (chosen.get("generated") or held_out):
         layout = open_index(config.data).layout
-        if not layout.lists and layout.entries.keys() & set(made):
-            print(f"no split lists here; {split!r} is the split that the training run made")
-            return load_stems(config.data, made, **options)
+        if held_out or not layout.lists:
+            photos = {stem: entry.image for stem, entry in layout.entries.items()}
+            if is_folder_of_run(photos, made, facts.get("hashes", {})):
+                print(f"{split!r} is the split that the training run made")
+                return load_stems(config.data, made, **options)
     return load_split(config.data, split, **options, seed=seed)
 
 
+def remarks(dataset: Dataset) -> list[str]:
+    """What was skipped or mended in the data, the first few, printed as well."""
+    lines = [f"data: {note}" for note in dataset.notes[:5]]
+    if len(dataset.notes) > 5:
+        lines.append(f"data: and {len(dataset.notes) - 5} more remarks")
+    for line in lines:
+        print(line)
+    return lines
+
+
+def warn(message: str) -> str:
+    """Print a warning at once; it is also kept for the files."""
+    print(f"warning: {message}", file=sys.stderr)
+    return message
+
+
 def look_for_leaks(
-    dataset: Dataset, facts: dict, name: Path | None = None
+    dataset: Dataset, facts: dict, whose: str = ""
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Photos that a checkpoint has seen, and warnings about them, printed as well."""
+    """Photos that a checkpoint has seen, and warnings about them."""
     from utils.evaluation.leaks import find_leaks
 
-    leaks = find_leaks(dataset.records, facts.get("hashes", {}))
-    whose, warnings = f"{name}: " if name else "", []
+    leaks, warnings = find_leaks(dataset.records, facts.get("hashes", {})), []
     for kind, what in (("train", "trained on"), ("val", "used to choose this checkpoint")):
         if leaks[kind]:
-            warnings.append(
-                f"{whose}{len(leaks[kind])} of these photos were {what} "
-                f"({', '.join(leaks[kind][:3])}{', …' if len(leaks[kind]) > 3 else ''}); "
+            warnings.append(warn(
+                f"{whose}{len(leaks[kind])} of these photos were {what} ({some(leaks[kind])}); "
                 "the scores are better than they would be on new photos"
-            )
-            print(f"warning: {warnings[-1]}", file=sys.stderr)
+            ))  # fmt: skip
     return leaks, warnings
 
 
-def results_of(
-    path: Path,
-    network: Network | None,
-    dataset: Dataset,
-    truth: dict,
-    config: MapConfig,
-    watch: Stopwatch,
-) -> list[dict]:
-    """COCO results of a detector, or of a file when there is none."""
-    from utils.evaluation.files import read_detections, to_results
+def read_tuning_split(
+    config: MapConfig, dataset: Dataset, classes, facts: dict
+) -> tuple[Dataset, dict[str, list[str]], list[str]]:
+    """The photos to tune on, those of them that were trained on (``tune_train``) or are reported
+    on (``tune_reported``), and warnings about that."""
+    from utils.evaluation.leaks import find_leaks, find_shared
 
-    if network is None:
-        with watch.phase("labels"):
-            return read_detections(path, truth)
-    if unlisted := set(network.classes) - set(dataset.classes):
+    tuned = read_split(config, config.tune, classes, facts)
+    if not any(not record.difficult.all() for record in tuned.records if len(record.boxes)):
+        raise UserError(f"--tune {config.tune}: there is no object on these photos to tune with")
+    trained = find_leaks(tuned.records, facts.get("hashes", {}))["train"]
+    shared = find_shared(tuned.records, dataset.records)
+    warnings = []
+    if trained:
+        warnings.append(warn(
+            f"{len(trained)} of the {len(tuned)} photos of --tune {config.tune} were trained on "
+            f"({some(trained)}); on new photos other thresholds are better than those found here"
+        ))  # fmt: skip
+    if config.tune == config.split:
+        warnings.append(warn(
+            f"tuning on {config.tune!r}, the split that is reported; what the thresholds reach "
+            "there is better than it would be on new photos"
+        ))  # fmt: skip
+    elif shared:
+        warnings.append(warn(
+            f"{len(shared)} of the {len(tuned)} photos of --tune {config.tune} are reported on as "
+            f"well ({some(shared)}); what the thresholds reach there is better than it would be on "
+            "new photos"
+        ))  # fmt: skip
+    return tuned, {"tune_train": trained, "tune_reported": shared}, warnings
+
+
+def some(stems: Sequence[str]) -> str:
+    return ", ".join(stems[:3]) + (", …" if len(stems) > 3 else "")
+
+
+def refuse_unlisted(path: Path, network: Network | None, dataset: Dataset) -> None:
+    """A detector must not know classes that the data cannot score."""
+    if network and (unlisted := set(network.classes) - set(dataset.classes)):
         raise UserError(
             f"the class list lacks {', '.join(sorted(unlisted))}, which the detector {path} knows; "
             "leave --classes out to take the detector's own list"
         )
-    found = detect(network, dataset, config, watch, conf=config.conf, ious=(config.iou,))
-    return to_results(found[config.iou], truth)
 
 
-def tune_on(network: Network, config: MapConfig, classes, facts: dict, watch: Stopwatch) -> Tuning:
-    """The operating point with the best results on the split ``--tune``."""
+def read_results(
+    path: Path,
+    dataset: Dataset,
+    truth: dict,
+    config: MapConfig,
+    watch: Stopwatch,
+    warnings: list[str],
+) -> list[dict]:
+    """Somebody's COCO results."""
+    from utils.data.index import open_index
+    from utils.evaluation.files import read_detections
+
+    with watch.phase("labels"):
+        entries, labels = open_index(config.data).layout.entries, set()
+        for record in dataset.records:
+            label = entries[record.stem].label if record.stem in entries else None
+            if label is not None and is_json(label):
+                labels.add(label)
+        return read_detections(
+            path, truth, labels=labels, warn=lambda message: warnings.append(warn(message))
+        )
+
+
+def tune_on(
+    network: Network, tuned: Dataset, config: MapConfig, watch: Stopwatch, warnings: list[str]
+) -> Tuning:
+    """The operating point with the best results on the photos to tune on."""
     from utils.evaluation.files import ground_truth, to_results
     from utils.evaluation.tuning import LOWEST_CONFIDENCE, NMS_IOUS, tune
 
-    if config.tune == config.split:
-        print(
-            f"warning: tuning on {config.tune!r}, the split that is reported; what the thresholds "
-            "reach there is better than it would be on new photos",
-            file=sys.stderr,
-        )
-    dataset = read_split(config, config.tune, classes, facts)
-    truth = ground_truth(dataset.records, dataset.classes)
-    found = detect(network, dataset, config, watch, conf=LOWEST_CONFIDENCE, ious=NMS_IOUS)
+    truth = ground_truth(tuned.records, tuned.classes)
+    options = {"conf": LOWEST_CONFIDENCE, "ious": NMS_IOUS, "warnings": warnings}
+    found = detect(network, tuned, config, watch, **options)
     with watch.phase("tuning"):
         results = {iou: to_results(one, truth) for iou, one in found.items()}
         return tune(truth, results, config.tune, config.tune_precision)
@@ -333,8 +450,9 @@ def detect(
     *,
     conf: float,
     ious: Sequence[float],
+    warnings: list[str],
 ) -> dict[float, dict[str, Detections]]:
-    """Detections by NMS threshold and file stem."""
+    """Detections by NMS threshold and file stem; photos that cannot be read become warnings."""
     from tqdm import tqdm
 
     from utils.evaluation.detect import detect_at
@@ -352,13 +470,25 @@ def detect(
         conf=conf,
         ious=ious,
         max_det=config.max_det,
-        batch_size=config.batch_size,
+        batch_size=network.batch_size,
         progress=progress,
-        on_unreadable=lambda message: print(f"warning: {message}", file=sys.stderr),
+        on_unreadable=lambda message: warnings.append(warn(message)),
     )
     waited = time.perf_counter() - start - (watch.seconds.get("network", 0.0) - before)
     watch.seconds["photos and boxes"] = watch.seconds.get("photos and boxes", 0.0) + waited
     return found
+
+
+def limits(config: MapConfig) -> dict[str, float | None]:
+    """What is asked of detections, for ``metrics.json``; a file is scored as it stands."""
+    names = ("conf", "iou", "max_det")
+    return {name: getattr(config, name) if config.weights else None for name in names}
+
+
+def network_share(seconds: Mapping[str, float]) -> float:
+    """Share of the network in what an evaluation takes, start-up, files and report apart."""
+    apart = ("start-up", "files", "report")
+    return seconds["network"] / sum(s for name, s in seconds.items() if name not in apart)
 
 
 def write_results(

@@ -6,8 +6,9 @@ import time
 
 STARTED = time.monotonic()  # --minutes counts from here
 
+import json  # noqa: E402
 import os  # noqa: E402
-from dataclasses import asdict, dataclass  # noqa: E402
+from dataclasses import asdict, dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
@@ -16,7 +17,10 @@ from utils.errors import UserError  # noqa: E402
 from utils.quiet import import_tensorflow  # noqa: E402
 from utils.training.config import TrainConfig  # noqa: E402
 
+ASK_EVERY = 8  # steps between two questions among hosts whether one was asked to stop
+
 if TYPE_CHECKING:
+    from utils.data.records import Dataset
     from utils.training.distribution import Cluster
     from utils.training.feed import Feed
     from utils.training.history import History
@@ -46,6 +50,11 @@ then:
   python predict.py --weights runs/mine/best.keras new_photos/"""
 
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite
+# Options that may differ when a run goes on: where, how long by the clock, and how often to save.
+MAY_CHANGE = (
+    "data", "out", "resume", "check", "fix", "preview", "device", "cache", "minutes", "patience",
+    "save-every", "histograms",
+)  # fmt: skip
 RATES_AT_8 = {"adamw": 1e-3, "sgd": 1e-2}  # highest learning rate for batches of 8
 
 
@@ -54,6 +63,10 @@ def main(argv: list[str]) -> int:
         print_backbones()
         return OK
     config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
+    if config.resume and config.out and "--config" not in argv:
+        own = config.out / "config.yaml"
+        if own.exists():  # what the run was started with, where nothing else is said
+            config = parse(TrainConfig, ["--config", str(own), *argv], DESCRIPTION, EPILOG)
     refuse_contradictions(config)
     if config.check:
         from utils.data.doctor import run_doctor
@@ -66,6 +79,20 @@ def main(argv: list[str]) -> int:
     if config.fast_math:
         os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16"  # read when TensorFlow loads
     import_tensorflow()
+    from utils.training.distribution import host_was_lost
+
+    try:
+        return train(config)
+    except Exception as error:
+        if host_was_lost(error):
+            raise UserError(
+                "another host has gone; start the job again on all of them with --resume"
+            ) from error
+        raise
+
+
+def train(config: TrainConfig) -> int:
+    """The whole run, in the order in which things happen; returns the exit status."""
     import cv2
     import keras
 
@@ -78,7 +105,7 @@ def main(argv: list[str]) -> int:
         load_training_data,
         write_provenance,
     )
-    from utils.training.distribution import make_cluster
+    from utils.training.distribution import is_chief, make_cluster
     from utils.training.exact import make_exact
     from utils.training.feed import Feed, training_samples
     from utils.training.freezing import synchronize_norms
@@ -95,10 +122,16 @@ def main(argv: list[str]) -> int:
     from utils.training.trainer import Trainer
 
     # Where: the devices, and the run to go on with.
-    saved, arrays = read_state(config.out) if config.resume else ({}, {})
-    before = saved.get("choices", {})  # what was chosen automatically holds
-    threads = make_exact(before.get("threads")) if config.exact else None
+    directory, saved, arrays = None, {}, {}
+    if config.resume and config.out.exists():
+        directory = RunDirectory.open(config.out, resume=True, writes=is_chief())
+        saved, arrays = read_state(config.out) if is_chief() else ({}, {})
+    threads = make_exact(saved.get("threads")) if config.exact else None
     cluster = make_cluster(config.device)
+    if config.exact and cluster.replicas > 1:
+        raise UserError("--exact is promised for one device; choose it with --device")
+    saved = cluster.broadcast_json(saved)
+    before = saved.get("choices", {})  # what was chosen automatically holds
     cv2.setNumThreads(1)  # photos are read by several threads already
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)
@@ -107,8 +140,8 @@ def main(argv: list[str]) -> int:
     # before anything is written.
     checkpoint = load_checkpoint(config.weights) if config.weights else None
     train, val, chosen = load_training_data(config, checkpoint)
-    input_size, size_note = build.input_size_for(
-        before.get("input size", config.input_size), checkpoint, train
+    input_size, size_note = cluster.broadcast_json(
+        build.input_size_for(before.get("input size", config.input_size), checkpoint, train)
     )
     augment = augmentation(config.augmentation, config.augment)
     phases = plan_phases(
@@ -128,8 +161,11 @@ def main(argv: list[str]) -> int:
         synchronize_norms(model)
 
     # How long, how fast, and what learns.
-    batch_size, batch_note = build.batch_size_for(
-        before.get("batch size", config.batch_size), len(train), model, cluster
+    largest = max(size for phase in phases for size in phase.sizes)
+    batch_size, batch_note = cluster.broadcast_json(
+        build.batch_size_for(
+            before.get("batch size", config.batch_size), len(train), model, cluster, largest
+        )
     )
     epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
     samples, cache_note = training_samples(config, train, input_size, augment, phases)
@@ -158,44 +194,46 @@ def main(argv: list[str]) -> int:
         precision=config.precision,
         pretrained=pretrained,
         frozen_stages=config.frozen_stages,
+        synchronized_norms=config.synchronized_norms,
     )
     history = History()
 
     # The run directory, new or gone on with.
-    directory = RunDirectory.open(
+    directory = directory or RunDirectory.open(
         config.out or next_free(Path("runs/train"), config.data.resolve().name),
         resume=config.resume,
         writes=cluster.chief,
     )
     choices = {
+        "options": lasting_options(config),
         "classes": model.classes,
         "anchors": model.anchors,
         "input size": input_size,
         "batch size": batch_size,
         "epochs": epochs,
-        "threads": threads,
-        "seed": config.seed,
-        "augmentation": asdict(augment),
         "phases": [asdict(phase) for phase in phases],
-        "precision": config.precision,
         "photos": dict(chosen.splits),
     }
-    saved = cluster.broadcast_json(saved)
+    if not cluster.same(json.loads(json.dumps(choices))):
+        raise UserError("the hosts have different options or photos; give all of them the same")
     if saved:
         check_choices(saved["choices"], choices)
         assign_state(directory.state, arrays, trainer.variables(), cluster)
+        del arrays  # as large as the model and its optimisers
         history, plan.spent = History(**saved["history"]), saved["seconds"]
+        plan.reached = saved["progress"]
         directory.log(f"going on after step {history.step}, epoch {history.epoch + 1}")
     elif config.resume:
         directory.log(f"nothing to resume in {directory.path}; starting afresh")
-    # So that --config with this file and --resume go on with this run.
-    directory.write_config({**to_mapping(config), "out": str(directory.path), "resume": False})
+    if not saved:  # with this file and --resume the run goes on
+        directory.write_config({**to_mapping(config), "out": str(directory.path), "resume": False})
     directory.log(
         f"{len(train)} training and {len(val)} validation photos ({chosen.train}; {chosen.val}), "
         f"{len(train.classes)} classes: {', '.join(train.classes)}"
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
-    for note in (size_note, anchors_note, batch_note, epochs_note, cache_note):
+    notes = (size_note, anchors_note, batch_note, epochs_note, cache_note)
+    for note in filter(None, (*notes, build.unused_options(config))):
         directory.log(note)
     split_file = directory.split if cluster.chief else None
     facts = inherited(checkpoint, write_provenance(split_file, config, train, val, chosen))
@@ -212,38 +250,36 @@ def main(argv: list[str]) -> int:
         plan.expect(*trainer.expected_times(val))
     plan.begin(history.step)
     with StopRequest() as stop:
-        choices["turns"] = turns
-        run = Run(
-            trainer, feed, phases, plan, history, directory, cluster, stop, choices, config.schedule
-        )
-        over = history.epoch > 0 and not history.losses and run.progress() >= 1
+        saved_choices = {**choices, "turns": turns}
+        run = Run(config, trainer, feed, phases, plan, history, directory, cluster, stop)
+        run.choices, run.threads = saved_choices, threads
+        over = history.epoch > 0 and not history.losses and run.finished()
         try:
             while not over:
                 row = train_epoch(run)
                 if row is None:
-                    record_progress(run)
-                    directory.save("last.keras", trainer.save)
-                    directory.warn(
-                        f"stopped after step {history.step}; all of it is saved; to go on: "
-                        f"--config {directory.path / 'config.yaml'} --resume"
-                    )
-                    return INTERRUPTED
+                    return stop_early(run)
                 over = run.progress() >= 1
                 if over or run.agreed(plan.evaluation_due(history)):
-                    evaluate(run, val, histograms=config.histograms)
-                    if config.patience and history.stale >= config.patience:
-                        directory.log(f"no better AP in {history.stale} evaluations: stopping")
-                        over = True
+                    evaluate(run, val)
+                    over = run.finished()
                 directory.log(_describe(row, plan, history))
                 directory.write_events(row)
                 if over or plan.saving_due():
-                    record_progress(run)
+                    record_progress(run, drawn=True)
         finally:
             for message in list(feed.unreadable.values()):
                 directory.warn(f"{message}; other photos stood in for it")
 
     # What is left behind.
-    directory.save("last.keras", trainer.save)
+    if not save_last(run) or (cluster.chief and not directory.best.exists()):
+        raise UserError(
+            f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
+            f"room, then --config {directory.path / 'config.yaml'} --resume"
+        )
+    cluster.any(False)  # no host leaves while the chief writes
+    if run.out_of_patience():
+        directory.log(f"stopped early: no better AP in {history.stale} evaluations")
     directory.log(
         f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.best_ap)} in "
         f"epoch {history.best_epoch}, checkpoint {directory.best}"
@@ -253,8 +289,14 @@ def main(argv: list[str]) -> int:
 
 @dataclass
 class Run:
-    """The parts of a run that the loop moves."""
+    """The parts of a run that the loop moves.
 
+    Attributes:
+        choices: what a resumed run must have in common with this one.
+        threads: of each operation, where the run is exact.
+    """
+
+    config: TrainConfig
     trainer: Trainer
     feed: Feed
     phases: tuple[Phase, ...]
@@ -263,12 +305,27 @@ class Run:
     directory: RunDirectory
     cluster: Cluster
     stop: StopRequest
-    choices: dict[str, Any]
-    schedule: str
+    choices: dict[str, Any] = field(default_factory=dict)
+    threads: int | None = None
 
     def progress(self) -> float:
         """Share of the run that lies behind, the same on all hosts."""
-        return self.cluster.agree(self.plan.progress(self.history.step))[0]
+        progress = self.plan.progress(self.history.step)
+        return progress if self.plan.seconds is None else self.cluster.agree(progress)[0]
+
+    def out_of_patience(self) -> bool:
+        """Whether the AP has not risen for as long as ``--patience`` allows."""
+        return self.config.patience is not None and self.history.stale >= self.config.patience
+
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.progress() >= 1 or self.out_of_patience()
+
+    def asked_to_stop(self) -> bool:
+        """Whether a signal came to any host; asked now and then where it costs a message."""
+        if self.cluster.hosts > 1 and self.history.step % ASK_EVERY:
+            return False
+        return self.cluster.any(self.stop.asked)
 
     def agreed(self, decision: bool) -> bool:
         """The chief's decision, on all hosts."""
@@ -286,8 +343,16 @@ def refuse_contradictions(config: TrainConfig) -> None:
         raise UserError("--only-listed needs --classes, the list")
     if config.fix and not config.check:
         raise UserError("--fix needs --check, which finds what there is to fix")
+    if config.synchronized_norms and (config.accumulate or 1) > 1:
+        raise UserError("--synchronized-norms cannot see a whole batch that --accumulate divides")
     if config.exact and config.minutes:
         raise UserError("--exact cannot hold with --minutes: a clock is never exact; give --epochs")
+
+
+def lasting_options(config: TrainConfig) -> dict[str, Any]:
+    """The options that a resumed run must have in common with the one that it goes on with."""
+    mapping = to_mapping(config)
+    return {name: value for name, value in mapping.items() if name not in MAY_CHANGE}
 
 
 def print_backbones() -> None:
@@ -311,7 +376,7 @@ def train_epoch(run: Run) -> dict | None:
 
     trainer, feed, plan, history = run.trainer, run.feed, run.plan, run.history
     pending: list[tuple] = []  # the last step: its loss is read when the next is on its way
-    rate = learning_rate(run.progress(), run.schedule)
+    rate = learning_rate(run.progress(), run.config.schedule)
     began, feed.waited = time.monotonic(), 0.0
 
     def close_steps() -> None:
@@ -327,16 +392,16 @@ def train_epoch(run: Run) -> dict | None:
             progress = run.progress()
             if progress >= 1 and (history.losses or pending):
                 break
-            if run.cluster.any(run.stop.asked):
+            if run.asked_to_stop():
                 close_steps()
                 return None
             if plan.saving_due():
                 close_steps()
-                record_progress(run)
+                record_progress(run, drawn=False)
             phase = phase_at(run.phases, progress)
             trainer.set_backbone_frozen(plan.backbone_frozen(history.step, progress))
             batch = feed.next(history.step, phase)
-            rate = learning_rate(progress, run.schedule)
+            rate = learning_rate(progress, run.config.schedule)
             losses = step_within_memory(run, batch, rate, phase.drop_strength)
             history.step += 1
             pending.append((history.step, batch, losses))
@@ -368,8 +433,8 @@ def step_within_memory(run: Run, batch: tuple, rate: float, drop_strength: float
             turns = run.trainer.halve_memory()
             run.choices["turns"] = turns
             run.directory.warn(
-                f"out of memory; from now on a batch is computed in {turns} parts, which gives "
-                "the same gradients"
+                f"out of memory; from now on a batch is computed in {turns} parts, each with "
+                "batch statistics of its own"
             )
 
 
@@ -392,7 +457,7 @@ def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
         )
 
 
-def evaluate(run: Run, val, *, histograms: bool) -> None:
+def evaluate(run: Run, val: Dataset) -> None:
     """Score the averaged weights on the validation photos; keep them if they are the best."""
     from utils.training.plots import val_predictions
 
@@ -404,36 +469,68 @@ def evaluate(run: Run, val, *, histograms: bool) -> None:
     history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
     if coco["AP"] < 0:
         directory.warn("the validation photos show no object; best.keras is simply the newest")
-    best = history.is_best(coco["AP"])
-    if run.cluster.chief:
-        picture = val_predictions(val, found)
-        directory.write_event_picture(picture, history.epoch)
-        if histograms:
-            directory.write_event_histograms(trainer.model, history.epoch)
-        if best:
-            trainer.model.metadata = {**trainer.model.metadata, "history": history.rows}
-            directory.save("best.keras", trainer.save)
+    history.note_score(coco["AP"])
+    picture = val_predictions(val, found) if run.cluster.chief else None
+    directory.write_event_picture(picture, history.epoch)
+    if run.config.histograms:
+        directory.write_event_histograms(trainer.model, history.epoch)
+    if history.is_best(coco["AP"]):
+        with_history(run)
+        if run.agreed(directory.save("best.keras", trainer.save)):
+            history.note_best(coco["AP"])
             directory.save_picture("val_predictions.jpg", picture)
     run.plan.note_evaluation(time.monotonic() - began)
 
 
-def record_progress(run: Run) -> None:
-    """Write down what ``--resume`` needs, the table and the curves."""
+def with_history(run: Run) -> None:
+    """Let the model's next checkpoint hold what has happened so far."""
+    run.trainer.model.metadata = {**run.trainer.model.metadata, "history": run.history.rows}
+
+
+def save_last(run: Run) -> bool:
+    """Save ``last.keras``; whether there was room."""
+    with_history(run)
+    return run.directory.save("last.keras", run.trainer.save)
+
+
+def record_progress(run: Run, *, drawn: bool) -> bool:
+    """Write down what ``--resume`` needs and, with ``drawn``, the table and the curves.
+
+    Returns:
+        Whether there was room for it.
+    """
     from utils.training.plots import draw_curves
     from utils.training.state import save_state
 
     began = time.monotonic()
-    if run.cluster.chief:
-        facts = {
-            "history": asdict(run.history),
-            "seconds": run.plan.elapsed(),
-            "choices": run.choices,
-        }
-        with run.directory.outlasting_a_full_disk():
-            save_state(run.directory.state, run.trainer.variables(), facts)
+    facts = {
+        "history": asdict(run.history),
+        "seconds": run.plan.elapsed(),
+        "progress": run.progress(),
+        "choices": run.choices,
+        "threads": run.threads,
+    }
+
+    def write() -> None:
+        save_state(run.directory.state, run.trainer.variables(), facts)
+        if drawn:
             run.directory.write_metrics(run.history.rows)
             draw_curves(run.directory.curves, run.history.rows)
+
+    saved = not run.cluster.chief or run.directory.outlasting_a_full_disk(write)
     run.plan.note_saving(time.monotonic() - began)
+    return saved
+
+
+def stop_early(run: Run) -> int:
+    """Save everything where the run stands; returns the exit status of an interrupted command."""
+    saved = record_progress(run, drawn=True) and save_last(run)
+    run.directory.warn(
+        f"stopped after step {run.history.step}; "
+        + ("all of it is saved" if saved else "not all of it could be saved")
+        + f"; to go on: --config {run.directory.path / 'config.yaml'} --resume"
+    )
+    return INTERRUPTED
 
 
 def _describe(row: dict, plan: Plan, history: History) -> str:
@@ -441,7 +538,8 @@ def _describe(row: dict, plan: Plan, history: History) -> str:
     from utils.training.progress import time_text
 
     of = f"/{plan.epochs}" if plan.epochs else ""
-    text = f"epoch {row['epoch']}{of}: loss {row['loss']:.3f}"
+    loss = "not finite" if row["loss"] is None else f"{row['loss']:.3f}"
+    text = f"epoch {row['epoch']}{of}: loss {loss}"
     if row["skipped_steps"]:
         text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
     if "AP" in row:

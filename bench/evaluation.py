@@ -29,7 +29,11 @@ from utils.evaluation.tables import FoundTable, TruthTable
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.jsonl"
 TRIALS = 200
-SETS = ((30, 2), (70, 1), (70, 3), (70, 10), (300, 5), (300, 30))  # images, classes
+SETS = (  # images, classes, skill
+    (30, 2, 1.0), (70, 1, 1.0), (70, 3, 1.0), (70, 10, 1.0), (300, 5, 1.0), (300, 30, 1.0),
+    (70, 3, 3.0), (300, 3, 3.0), (70, 3, 4.0), (300, 3, 4.0), (70, 10, 4.0),
+)  # fmt: skip
+EQUALS = ((300, 1.0), (70, 1.0), (70, 3.0), (70, 4.0), (30, -1.0))  # images, skill
 BETTER, WORSE = 1.0, 0.795  # skills whose AP50 differ by 5 points
 _POPULATION = 20_000  # images, three times
 
@@ -37,7 +41,7 @@ _POPULATION = 20_000  # images, three times
 def main() -> int:
     line = {"speed": speed()}
     print(json.dumps(line["speed"], indent=1))
-    line["coverage"] = [coverage(images, classes) for images, classes in SETS]
+    line["coverage"] = [coverage(*one) for one in SETS]
     line["comparison"] = comparison()
     print(json.dumps(line["comparison"], indent=1))
     with RESULTS.open("a") as file:
@@ -164,7 +168,7 @@ def population(skill: float, classes: int, **options) -> np.ndarray:
     return np.mean(values, axis=0)
 
 
-def coverage(images: int, classes: int, trials: int = TRIALS, skill: float = 1.0) -> dict:
+def coverage(images: int, classes: int, skill: float = 1.0, trials: int = TRIALS) -> dict:
     """How often the 95 % intervals of AP50 and AP hold the population's."""
     true = population(skill, classes)
     held = {"AP50": [], "AP": [], "AP50 by plain percentiles": []}
@@ -172,15 +176,17 @@ def coverage(images: int, classes: int, trials: int = TRIALS, skill: float = 1.0
     for seed in range(trials):
         truth, (found,) = simulate(np.random.default_rng(seed), images, [skill], classes=classes)
         samples = samples_of(truth, found, classes, images, seed)
-        at_half = estimate_mean(samples, slice(0, 1), images)
+        counts = images_of_class(truth, classes), images
+        at_half = estimate_mean(samples, slice(0, 1), *counts)
         held["AP50"].append(_holds(at_half, true[0]))
-        held["AP"].append(_holds(estimate_mean(samples, slice(None), images), true.mean()))
+        held["AP"].append(_holds(estimate_mean(samples, slice(None), *counts), true.mean()))
         low, high = np.nanpercentile(np.nanmean(samples.whole[:, 0], axis=0), (2.5, 97.5))
         held["AP50 by plain percentiles"].append(low <= true[0] <= high)
         width.append(at_half.high - at_half.low)
     result = {
         "images": images,
         "classes": classes,
+        "skill": skill,
         "AP50": round(float(true[0]), 3),
         "width": round(float(np.mean(width)), 3),
         "held": {name: float(np.mean(values)) for name, values in held.items()},
@@ -194,8 +200,10 @@ def comparison(images: int = 300, trials: int = TRIALS) -> dict:
     return {
         "images": images,
         "trials": trials,
-        "claimed_between_equals": claims(BETTER, BETTER, images, trials),
-        "claimed_between_equals_70_images": claims(BETTER, BETTER, 70, trials),
+        "claimed_between_equals": [
+            {"images": n, "skill": skill, "claimed": claims(skill, skill, n, trials)}
+            for n, skill in EQUALS
+        ],
         "true_difference": round(float(population(BETTER, 3)[0] - population(WORSE, 3)[0]), 4),
         "claimed_where_there_is_one": claims(BETTER, WORSE, images, trials),
     }
@@ -212,8 +220,12 @@ def compared(skill: float, other: float, images: int, seed: int, classes: int = 
     rng = np.random.default_rng(seed)
     truth, both = simulate(rng, images, [skill, other], classes=classes)
     this, that = (samples_of(truth, found, classes, images, seed) for found in both)
-    held = [len(np.unique(truth.image_ids[truth.class_ids == c])) for c in range(classes)]
+    held = images_of_class(truth, classes)
     return compare(this, that, "other", [f"class {c}" for c in range(classes)], held, images)
+
+
+def images_of_class(truth: TruthTable, classes: int) -> list[int]:
+    return [len(np.unique(truth.image_ids[truth.class_ids == c])) for c in range(classes)]
 
 
 def _holds(estimate: Estimate, value: float) -> bool:

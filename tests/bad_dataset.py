@@ -184,7 +184,7 @@ def _odd_photos(writer: Writer) -> list[Planted]:
     for stem in ("sixteen bits", "cmyk", "alpha"):
         writer.labels(stem, near(stem, CAT))
 
-    for stem, size in (("small", (80, 60)), ("large", (8000, 5100)), ("long", (1000, 120))):
+    for stem, size in (("small", (60, 45)), ("large", (8000, 5100)), ("long", (1000, 120))):
         writer.photo(f"{stem}.jpg", pixels(stem, size))
         box = ("cat", 20, 11, 20 + size[0] // 4, 11 + size[1] // 2)
         writer.labels(stem, box, size=size)

@@ -21,6 +21,7 @@ from utils.training.distribution import make_cluster  # noqa: E402
 from utils.training.freezing import synchronize_norms  # noqa: E402
 from utils.training.optimizers import Optimizers  # noqa: E402
 from utils.training.precision import set_precision  # noqa: E402
+from utils.training.schedule import learning_rate  # noqa: E402
 from utils.training.step import StepConfig  # noqa: E402
 from utils.training.trainer import Trainer  # noqa: E402
 
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--norms", default="frozen")
+    parser.add_argument("--run", type=int, default=1, help="steps of the run that these begin")
+    parser.add_argument("--rate", type=float, default=1e-2)
+    parser.add_argument("--optimizer", default="sgd")
     parser.add_argument("--precision", default="float32")
     given = parser.parse_args()
 
@@ -68,22 +72,31 @@ def main() -> None:
                 layer.trainable = False
     trainer = Trainer(
         model,
-        Optimizers("sgd", rate=1e-2, backbone_rate=1.0, decay=5e-4),
+        Optimizers(given.optimizer, rate=given.rate, backbone_rate=1.0, decay=5e-4),
         cluster,
         StepConfig(BATCH, given.turns, seed=5),
         precision=given.precision,
         pretrained=True,
         frozen_stages=5,
+        synchronized_norms=given.norms == "synchronized",
     )
+    first = model.head.get_layer("p5_1_conv").kernel.numpy()
     trainer.set_backbone_frozen(False)
     losses = [
-        [float(x) for x in trainer.step(list(map(tf.constant, make_batch(i))), i + 1, 1.0)]
+        [
+            float(x)
+            for x in trainer.step(
+                list(map(tf.constant, make_batch(i))), i + 1, learning_rate(i / given.run)
+            )
+        ]
         for i in range(given.steps)
     ]
     found = trainer._infer(make_batch()[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
     averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}
-    np.savez(given.out, losses=losses, boxes=found[0], scores=found[1], **arrays, **averages)
+    np.savez(
+        given.out, first=first, losses=losses, boxes=found[0], scores=found[1], **arrays, **averages
+    )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ def test_large_objects_need_few_pixels_and_small_ones_many():
 
 def test_no_more_pixels_than_the_photos_have():
     assert choose_input_size(dataset(8, photo=(320, 240)))[0] == 320
+    assert choose_input_size(dataset(8, photo=(450, 300)))[0] == 416
+    assert choose_input_size(dataset(8, photo=(200, 100)))[0] == 256
 
 
 def test_a_run_looks_at_enough_photos_and_not_for_ever():
@@ -41,19 +43,20 @@ def test_a_run_looks_at_enough_photos_and_not_for_ever():
 
 
 class FakeModel:
-    input_size = 416
+    pass
 
 
 def test_few_photos_small_batches_and_never_more_than_fits(monkeypatch):
-    monkeypatch.setattr(automatic, "bytes_per_photo", lambda model: 100e6)
+    monkeypatch.setattr(automatic, "bytes_per_photo", lambda model, size: 100e6)
     monkeypatch.setattr(automatic, "free_memory", lambda: 8e9)
-    assert choose_batch_size(100, FakeModel, 1, "CPU")[0] == 4
-    assert choose_batch_size(1000, FakeModel, 1, "CPU")[0] == 8
-    assert choose_batch_size(1000, FakeModel, 2, "GPU 0, GPU 1")[0] == 16
+    assert choose_batch_size(100, FakeModel, 1, "CPU", 416)[0] == 4
+    assert choose_batch_size(1000, FakeModel, 1, "CPU", 416)[0] == 8
+    assert choose_batch_size(1000, FakeModel, 2, "GPU 0, GPU 1", 416)[0] == 16
     monkeypatch.setattr(automatic, "free_memory", lambda: 0.5e9)
-    size, why = choose_batch_size(1000, FakeModel, 1, "CPU")
+    size, why = choose_batch_size(1000, FakeModel, 1, "CPU", 416)
     assert size == 3
     assert "fits" in why
+    assert choose_batch_size(1000, FakeModel, 2, "CPU, host 1 of 2", 416)[0] == 2
 
 
 def test_free_memory_is_positive_and_within_the_machine():
@@ -67,6 +70,6 @@ def test_free_memory_is_positive_and_within_the_machine():
 def test_the_estimate_of_memory_grows_with_the_picture():
     from nets.yolo import YOLOv3
 
-    small = automatic.bytes_per_photo(YOLOv3("efficientnet_lite0", ["a"], input_size=128))
-    large = automatic.bytes_per_photo(YOLOv3("efficientnet_lite0", ["a"], input_size=256))
+    model = YOLOv3("efficientnet_lite0", ["a"], input_size=128)
+    small, large = (automatic.bytes_per_photo(model, size) for size in (128, 256))
     assert large == pytest.approx(4 * small, rel=0.05)

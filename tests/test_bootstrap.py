@@ -12,10 +12,13 @@ from utils.evaluation.bootstrap import HALVES, draw
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("images", "classes"), [(70, 3), (100, 8)])
-def test_intervals_hold_the_populations_value(images, classes):
-    result = coverage(images, classes, trials=100)
-    assert 0.90 <= result["held"]["AP50"] <= 0.99
+@pytest.mark.parametrize(
+    ("images", "classes", "skill"), [(70, 3, 1.0), (100, 8, 1.0), (70, 3, 3.0), (70, 3, 4.0)]
+)
+def test_intervals_hold_the_populations_value(images, classes, skill):
+    result = coverage(images, classes, skill, trials=100)
+    # Near 1 the exact bound is on the safe side.
+    assert 0.90 <= result["held"]["AP50"] <= (0.99 if skill == 1 else 1.0)
     assert 0.90 <= result["held"]["AP"] <= 0.99
 
 
@@ -23,6 +26,12 @@ def test_intervals_hold_the_populations_value(images, classes):
 def test_equals_are_called_equal_and_a_difference_is_found():
     assert claims(1.0, 1.0, 120, 100) <= 0.08
     assert claims(1.0, 0.5, 120, 50) >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("skill", "images"), [(4.0, 70), (3.0, 70), (-1.0, 30)])
+def test_equals_that_hardly_ever_fail_or_hardly_ever_find_are_called_equal(skill, images):
+    assert claims(skill, skill, images, 100) <= 0.08
 
 
 def test_draws():
@@ -34,6 +43,7 @@ def test_draws():
     np.testing.assert_array_equal(draw(31, 50, seed=4).whole, draws.whole)
     assert (draw(31, 50, seed=5).whole != draws.whole).any()
     assert draw(0, 10).whole.shape == (0, 10)
+    assert draw(31, 0).half.shape == (31, 0)  # halves alone say nothing
 
 
 def test_intervals_are_the_same_each_time_and_take_in_the_score():
@@ -79,6 +89,36 @@ def test_a_perfect_score_on_few_images_is_no_certainty():
     few, many = (analyse(*perfect(n), resamples=50).overall.ap50 for n in (12, 400))
     assert few.value == many.value == few.high == 1
     assert few.low < 0.8 < 0.98 < many.low < 1
+
+
+def test_one_class_without_an_error_is_no_certainty_beside_one_with_some():
+    truth, results = perfect(20)
+    truth["categories"].append({"id": 1, "name": "other"})
+    for n, annotation in enumerate(list(truth["annotations"]), 1):
+        other = {**annotation, "id": 10_000 + n, "category_id": 1}
+        truth["annotations"].append(other)
+        results.append({**results[n - 1], "category_id": 1})
+    both = analyse(truth, results, resamples=200).overall.ap50
+    flawed = results[:-2]
+    one = analyse(truth, flawed, resamples=200)
+    # Class 0 has no spread at all: its doubt, halved by the mean, is in the sum of the two.
+    doubt = (1 - 0.05 ** (1 / one.classes[0].images)) / 2
+    assert one.overall.ap50.value - one.overall.ap50.low >= doubt
+    assert both.value - both.low == pytest.approx(np.hypot(doubt, doubt))
+
+
+def test_a_small_difference_in_one_of_several_perfect_classes_may_be_luck():
+    truth, results = generated(5, images=40, classes=3, difficult=0), []
+    truth = truth[0]
+    results = [
+        {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"],
+         "score": 0.9 - 1e-4 * n}
+        for n, a in enumerate(truth["annotations"])
+    ]  # fmt: skip
+    compared = analyse(truth, results, other=("less", results[2:])).comparison.ap50
+    assert compared.value > 0
+    assert compared.low < 0 < compared.high
+    assert compared.more_than_luck is False
 
 
 def test_compared_with_itself():

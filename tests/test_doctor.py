@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from utils.data.doctor.findings import KINDS, SEVERITIES
 from utils.data.doctor.mend import mended
 from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.doctor.report import SHOWN
+from utils.data.formats.voc_xml import parse_annotation
 from utils.data.labels import Annotation
 from utils.data.voc_writer import write_voc_annotation
 from utils.errors import UserError
@@ -247,6 +250,7 @@ def test_pairs_are_those_that_overlap(objects, shift, other_class):
         ((200, 0, 260, 100), "box-outside"),
         ((-60, 0, 0, 100), "box-outside"),
         ((0.1, 0.1, 0.9, 0.9), "box-normalised"),
+        ((0, 0, 1, 1), "box-tiny"),  # the first pixel
         ((50, 50, 51.4, 90), "box-tiny"),  # 2.9 pixels at 416
         ((50, 50, 51.5, 79), None),  # 3.1 pixels
         ((10, 50, 190, 59), "box-shape"),
@@ -292,12 +296,30 @@ def test_names_that_are_two_classes(found):
 
 
 def test_only_unambiguous_names_are_renamed():
-    assert renames({"Cat": 3, "cat": 9, "CAT": 1, "dogs": 2, "dog": 9}) == {
+    assert renames({"Cat": 18, "cat": 90, "CAT": 1, "dogs": 2, "dog": 9}) == {
         "Cat": "cat",
         "CAT": "cat",
     }
-    assert renames({"Cat": 3, "cat": 3}) == {}
-    assert list(twins({"Cat": 3, "cat": 3}))  # but they are mentioned
+    for found in ({"Cat": 3, "cat": 3}, {"Cat": 19, "cat": 90}):
+        assert renames(found) == {}
+        assert list(twins(found))  # but they are mentioned
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"a": 500, "A": 7, "b": 30, "B": 600, "-": 300, "_": 4, "1": 90, "-1": 2},
+        {"E-1": 40, "E1": 50},
+        {"E-1": 4, "E1": 500},
+        {"-10 degrees": 4, "10 degrees": 90},
+        {"exit 1 1": 4, "exit 11": 90},
+        {"exit 1-1": 4, "exit 11": 90},
+        {" ": 1, "-": 90},
+    ],
+)
+def test_letters_signs_and_numbers_are_classes_of_their_own(found):
+    assert renames(found) == {}
+    assert list(twins(found)) == []
 
 
 def test_a_misspelt_class_is_reported_once():
@@ -448,6 +470,127 @@ def test_lists_of_the_copy_share_no_photo(bad, tmp_path):
     assert "copy across 1" not in lists["train"]
 
 
+def a_copied_photo(root: Path, **labels: str | bytes) -> Path:
+    """A folder of copies of one photo under several names, with those labels."""
+    writer = Writer(root)
+    for stem, text in labels.items():
+        writer.photo(f"{stem}.jpg", pixels("the same"), split=None)
+        writer.labels(stem, text=text)
+    return root
+
+
+def test_of_two_copies_the_one_with_more_objects_stays(tmp_path):
+    a_copied_photo(tmp_path / "data", a=xml(), b=xml(CAT, DOG), c=xml(CAT))
+    fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    (photo,) = check_dataset(tmp_path / "copy").folder.photos
+    assert (photo.stem, photo.annotation.names) == ("b", ("cat", "dog"))
+    assert f"{KINDS['copy-labels'].title}: 2" in fixed.left  # a person may know better
+
+
+@pytest.mark.parametrize(
+    ("lists", "kept"),
+    [
+        ({"train": "b", "val": "a", "test": "c"}, "c"),
+        ({"train": "b", "val": "a"}, "a"),
+        ({"train": "c", "other": "b"}, "c"),
+    ],
+)
+def test_of_two_copies_that_of_the_better_list_stays(tmp_path, lists, kept):
+    root = a_copied_photo(tmp_path / "data", a=xml(CAT), b=xml(CAT, DOG), c=xml(CAT))
+    writer = Writer(root)
+    writer.lists = {name: [stem] for name, stem in lists.items()}
+    writer.write_lists()
+    fix_dataset(check_dataset(root), tmp_path / "copy")
+    assert [photo.stem for photo in check_dataset(tmp_path / "copy").folder.photos] == [kept]
+
+
+def test_a_copy_whose_labels_cannot_be_read_does_not_replace_one_that_has_some(tmp_path):
+    broken = xml(CAT)[:60]
+    a_copied_photo(tmp_path / "data", a=broken, b=xml(CAT))
+    fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    assert (fixed.photos, fixed.objects) == (1, 1)
+
+
+def test_a_copy_whose_labels_are_mended_counts_like_others(tmp_path):
+    a_copied_photo(tmp_path / "data", a=xml(CAT), b=xml(CAT, DOG, filename="cats & dogs.jpg"))
+    fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    assert (fixed.photos, fixed.objects) == (1, 2)
+
+
+def test_swapped_boxes_are_copied_as_they_are(bad, tmp_path):
+    fix_dataset(bad[2], tmp_path / "clean")
+    (photo,) = (p for p in check_dataset(tmp_path / "clean").folder.photos if p.stem == "swapped")
+    np.testing.assert_array_equal(photo.boxes, [[19, 109, 110, 190]])  # beyond a height of 150
+
+
+def test_trainval_of_the_copy_shares_no_photo_with_test(tmp_path):
+    writer = Writer(tmp_path / "data")
+    for stem in "abc":
+        writer.pair(stem, near(stem, CAT), split=None)
+    writer.lists = {"trainval": ["a", "b"], "test": ["b", "c"]}
+    writer.write_lists()
+    fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    lists = check_dataset(tmp_path / "copy").folder.lists
+    assert lists == {"trainval": ("a",), "test": ("b", "c")}
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_labels_that_do_not_say_are_taken_as_in_the_rest_of_the_folder(tmp_path, upright):
+    writer = Writer(tmp_path / "data")
+    for stem, orientation in (("on its side", 6), ("upside down", 3), ("mended", 3)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        writer.photo(f"{stem}.jpg", exif=exif)
+    writer.labels("on its side", CAT, size=(150, 200) if upright else (200, 150))
+    writer.labels("upside down", CAT)
+    writer.labels("mended", CAT, filename="a & b.jpg")
+    report = check_dataset(tmp_path / "data")
+    fix_dataset(report, tmp_path / "copy")
+    as_drawn, turned = [[20, 30, 90, 100]], [[110, 50, 180, 120]]  # 200 − x, 150 − y
+    for found in (report, check_dataset(tmp_path / "copy")):
+        boxes = {photo.stem: photo.boxes for photo in found.folder.usable()}
+        for stem in boxes.keys() - {"on its side"}:
+            np.testing.assert_array_equal(boxes[stem], as_drawn if upright else turned, stem)
+    assert boxes.keys() == {"on its side", "upside down", "mended"}
+
+
+def test_the_order_of_the_classes_is_kept_and_said(tmp_path):
+    from utils.data.classes import read_classes
+
+    names = ("zebra", "ant", "bee")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    images, objects = [], []
+    for i in range(4):
+        Image.fromarray(pixels(f"{i}")).save(folder / f"{i}.jpg")
+        images.append({"id": i, "file_name": f"{i}.jpg", "width": 200, "height": 150})
+        box = [20 + i, 30, 70, 70]
+        objects.append({"id": i, "image_id": i, "category_id": 1 + i % 2, "bbox": box})
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+    (folder / "instances.json").write_text(
+        json.dumps({"images": images, "annotations": objects, "categories": categories})
+    )
+    fixed = fix_dataset(check_dataset(folder), tmp_path / "copy")
+    assert tuple(read_classes(tmp_path / "copy/classes.txt")) == names
+    assert any("classes.txt" in line and "--classes" in line for line in fixed.done)
+
+
+def test_photos_whose_names_lists_cannot_hold_stay_in_their_list(tmp_path):
+    folder = tmp_path / "data"
+    writer = Writer(folder)
+    for stem in ("a", "v1.png", "v1_png"):
+        writer.pair(stem, near(stem, CAT), split=None)
+    writer.lists = {"train": ["a", "v1.png.jpg", "v1_png"]}
+    writer.write_lists()
+    report = check_dataset(folder)
+    assert report.folder.lists == {"train": ("a", "v1.png", "v1_png")}
+    fixed = fix_dataset(report, tmp_path / "copy")
+    again = check_dataset(tmp_path / "copy").folder
+    assert again.lists == {"train": ("a", "v1_png_2", "v1_png")}
+    assert len(again.photos) == 3
+    assert any("'v1.png' to 'v1_png_2'" in line for line in fixed.done)
+
+
 def test_a_copy_is_whole_or_absent(bad, tmp_path, monkeypatch):
     import utils.data.doctor.fix as module
 
@@ -517,9 +660,47 @@ def test_a_devkit_becomes_one_folder_with_joined_lists(tmp_path):
 )  # fmt: skip
 def test_plain_damage_is_mended(tmp_path, text):
     (tmp_path / "a.xml").write_bytes(text)
-    labels = mended(tmp_path / "a.xml", "a.xml")
-    assert labels.names[0] in ("cat", "chat à Noël")
-    np.testing.assert_array_equal(labels.boxes, [[20, 30, 90, 100]])
+    found = mended(tmp_path / "a.xml", "a.xml")
+    assert found.labels.names in (("cat",), ("chat à Noël",))
+    assert found.guessed == tuple(name for name in found.labels.names if name != "cat")
+    np.testing.assert_array_equal(found.labels.boxes, [[20, 30, 90, 100]])
+
+
+@pytest.mark.parametrize("declared", ["", "utf-8", "latin-1", "own", "no-such"])
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("猫", "gbk"), ("小狗", "gbk"), ("狗 dog", "gb2312"), ("貓", "big5"), ("ネコ", "shift_jis"),
+     ("犬", "shift_jis"), ("高速公路", "big5"), ("猫", "euc-jp"), ("고양이", "euc-kr")],
+)  # fmt: skip
+def test_other_alphabets_do_not_become_western_letters(tmp_path, name, encoding, declared):
+    declared = encoding if declared == "own" else declared
+    head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
+    text = head + xml(("CLASS", *CAT[1:]), filename="FILE & FILE")
+    data = text.encode().replace(b"CLASS", name.encode(encoding))
+    (tmp_path / "a.xml").write_bytes(data)
+    found = mended(tmp_path / "a.xml", "a.xml")
+    honest = [(name,)]
+    if declared in ("", "utf-8", "latin-1"):  # as any reader reads it: no word of mending
+        with contextlib.suppress(ValueError):
+            honest.append(parse_annotation(data.replace(b" & ", b" ")).names)
+    assert found is None or found.labels.names in honest
+
+
+def test_a_file_that_says_another_encoding_is_not_taken_for_western(tmp_path):
+    text = '<?xml version="1.0" encoding="utf-8"?>' + xml(("chêne", *CAT[1:]))
+    (tmp_path / "a.xml").write_bytes(text.encode("cp1252"))  # might be Greek, Russian, Turkish
+    assert mended(tmp_path / "a.xml", "a.xml") is None
+
+
+def test_a_guessed_encoding_is_left_for_a_person_to_settle(tmp_path):
+    writer = Writer(tmp_path / "data")
+    for i in range(3):
+        text = xml(("chêne", *near(f"{i}", CAT)[1:])).encode("cp1252")
+        writer.pair(f"{i}", text=text)
+    fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
+    assert "3 label files mended" in fixed.done
+    assert "class 'chêne' as read from 3 label files in a guessed encoding" in fixed.left
+    assert set(check_dataset(tmp_path / "copy").folder.class_counts()) == {"chêne"}
 
 
 @given(st.binary(max_size=300))
@@ -576,6 +757,56 @@ def test_unusable_input_is_an_error_in_a_sentence(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""  # refused before the photos are read
     assert "is not empty" in err
+
+
+def test_a_folder_of_which_nothing_can_be_read_fails_after_the_report(tmp_path, capsys):
+    writer = Writer(tmp_path / "photos")
+    for stem in "ab":
+        writer.pair(stem, CAT)
+        writer.image(f"{stem}.jpg").write_bytes(b"")
+    assert run(main, [str(tmp_path / "photos"), "--out", str(tmp_path / "out")]) == USAGE_ERROR
+    out, err = capsys.readouterr()
+    assert "Empty photo files (2)" in out
+    assert "none of 2 photos can be read" in err
+    assert (tmp_path / "out/doctor.html").is_file()
+    Image.fromarray(pixels("a")).save(writer.image("a.jpg"))  # one is enough
+    assert run(main, [str(tmp_path / "photos"), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_labels_of_which_none_can_be_read_fail_unless_they_are_mended(tmp_path, capsys):
+    writer = Writer(tmp_path / "data")
+    for stem in "ab":
+        writer.pair(stem, CAT, filename="cats & dogs.jpg")
+    arguments = [str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert run(main, arguments) == USAGE_ERROR
+    assert "the labels of none of 2 photos can be read" in capsys.readouterr().err
+    assert run(main, [*arguments, "--fix", str(tmp_path / "copy")]) == 0
+
+
+def test_sizes_are_judged_where_training_would_train(tmp_path, capsys):
+    from utils.data.datasets import load_datasets
+    from utils.training.automatic import choose_input_size
+
+    writer = Writer(tmp_path / "data")
+    for i in range(12):
+        writer.photo(f"{i}.png", pixels(f"{i}", (700, 500)))
+        # Reaches beyond the photo, as boxes do: what counts is what is trained on.
+        writer.labels(f"{i}", ("fly", 676, 21 + i, 750, 60 + i), size=(700, 500))
+    for i in range(14):  # which the choice must not look at
+        writer.pair(f"large {i}", ("fly", 1, 1, 190 - i, 140), split="val")
+    writer.write_lists()
+    train, *_ = load_datasets(tmp_path / "data", split="train", val_split="val")
+    size, note = choose_input_size(train)
+    assert size != 416
+    report = check_dataset(tmp_path / "data")
+    assert report.folder.input_size == size
+    assert note in " ".join(report.text().split())
+    assert check_dataset(tmp_path / "data", input_size=608).folder.input_size == 608
+    for text in ("1", "big"):
+        assert run(main, [str(tmp_path / "data"), "--input-size", text]) == USAGE_ERROR
+    out = ["--out", str(tmp_path / "out")]
+    assert run(main, [str(tmp_path / "data"), *out, "--input-size", "608"]) == 0
+    assert "Sizes at --input-size 608" in capsys.readouterr().out
 
 
 def test_labels_without_any_object_can_be_checked(tmp_path):

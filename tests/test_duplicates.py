@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 import utils.data.photo_facts
+import utils.data.scan
 from tests.voc_folders import CAT, fill, lists, pair, xml
 from utils.data.datasets import load_datasets
-from utils.data.duplicates import Twins, identical_photos, near_duplicates
+from utils.data.duplicates import Twins, find_twins, identical_photos, near_duplicates
 from utils.data.hash_search import near_pairs
 from utils.data.splits import stratified_split
 from utils.data.write_lists import main as write_lists
@@ -60,6 +61,7 @@ def test_photos_without_contrast_and_damaged_ones_have_no_twins(tmp_path):
 
 
 def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(utils.data.scan, "TICK", 0)
     for seed in range(3):
         scene(seed).save(tmp_path / f"{seed}.png")
     paths = {path.stem: path for path in tmp_path.iterdir()}
@@ -176,3 +178,65 @@ def test_lists_are_written_once(tmp_path, capsys):
     assert write_lists([str(tmp_path), "--out", str(out)]) == 0
     with pytest.raises(UserError, match="not overwritten"):
         write_lists([str(tmp_path), "--out", str(out)])
+
+
+def ramps(path, across, down):
+    """Brightness that rises to the right and downwards, by so much."""
+    y, x = np.mgrid[0:120, 0:160] / (120, 160)[0]
+    Image.fromarray((across * x + down * y).clip(0, 255).astype(np.uint8)).save(path)
+
+
+def test_photos_of_the_same_hash_may_be_different_pictures(tmp_path):
+    ramps(tmp_path / "a.png", 120, 0)
+    ramps(tmp_path / "b.png", 100, 110)
+    ramps(tmp_path / "c.png", 118, 4)
+    paths = {path.stem: path for path in tmp_path.iterdir()}
+    assert near_duplicates(paths) == {"c": "a"}
+
+
+def test_a_family_is_no_more_than_half():
+    stems = [f"{i:02}" for i in range(30)]
+    small = Twins({}, dict.fromkeys(stems[1:15], "00"))
+    assert len(small.for_splits(stems)[0]) == 14
+    families, note = Twins({}, dict.fromkeys(stems[1:18], "00")).for_splits(stems)
+    assert families == {}
+    assert "18 of 30 photos look nearly the same" in note
+
+
+def test_pairs_across_families_stay_together_and_are_told():
+    stems = [f"{i}" for i in range(10)]
+    twins = Twins({"4": "3"}, {"1": "0", "4": "3"}, (("0", "1"), ("1", "3"), ("6", "7")))
+    families, note = twins.for_splits(stems)
+    assert families == {"1": "0", "3": "0", "4": "0", "7": "6"}
+    assert "4 photos" in note
+    assert twins.alike(["0", "1"], ["4", "7"]) == [("1", "4")]
+    assert twins.alike(["4"], ["1"]) == [("4", "1")]
+    places = {stem: row for row, stem in enumerate(stems)}
+    assert Twins.from_arrays(twins.arrays(places), stems) == twins
+
+
+def test_a_long_chain_falls_back_to_its_pieces():
+    stems = [f"{i:03}" for i in range(60)]
+    chain = tuple(zip(stems[:40], stems[1:40], strict=False))
+    pieces = {stems[i]: stems[i - i % 4] for i in range(40) if i % 4}
+    assert Twins({}, pieces, chain).for_splits(stems)[0] == pieces
+
+
+def test_every_pair_that_looks_the_same_is_on_one_side(tmp_path):
+    """Shots between which a camera moves a little: neighbours look the same, the ends do not."""
+    wide = np.asarray(scene(3, (900, 240)))
+    for i in range(24):
+        if i < 8:
+            shot = Image.fromarray(wide[:, 14 * i : 14 * i + 320])
+        else:
+            shot = scene(100 + i)
+        pair(tmp_path, f"{i:02}", CAT, size=(320, 240))
+        shot.save(tmp_path / "JPEGImages" / f"{i:02}.jpg", quality=95)
+    paths = {path.stem: path for path in (tmp_path / "JPEGImages").iterdir()}
+    pairs = find_twins(paths).pairs
+    firsts = find_twins(paths).near
+    assert any(firsts.get(a, a) != firsts.get(b, b) for a, b in pairs)  # families do not hold them
+    for seed in range(6):
+        info = load_datasets(tmp_path, seed=seed)[2]
+        place = {stem: name for name, stems in info.splits.items() for stem in stems}
+        assert all(place[a] == place[b] for a, b in pairs)

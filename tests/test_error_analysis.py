@@ -234,3 +234,29 @@ def test_order_of_the_kinds_is_that_of_the_constants():
 
     for i, kind in enumerate(ERROR_KINDS):
         assert getattr(errors, kind.upper()) == i
+
+
+@pytest.mark.parametrize(("false", "mended"), [(0, 1.0), (3, 0.5)])
+def test_a_class_that_was_missed_altogether(false, mended):
+    truth = {
+        "images": [
+            {"id": i, "file_name": f"{i}.jpg", "stem": f"{i}", "width": 400, "height": 400}
+            for i in (1, 2)
+        ],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": c, "bbox": [50.0 * c, 0.0, SIDE, SIDE],
+             "area": SIDE * SIDE, "iscrowd": 0}
+            for i, c in ((1, 0), (2, 1))
+        ],
+        "categories": [{"id": c, "name": f"class {c}"} for c in (0, 1)],
+    }  # fmt: skip
+    results = [{"image_id": 1, "category_id": 0, "bbox": [0.0, 0.0, SIDE, SIDE], "score": 0.9}]
+    results += [
+        {"image_id": 1, "category_id": 1, "bbox": [200.0, 60.0 * n, SIDE, SIDE], "score": 0.5}
+        for n in range(false)
+    ]
+    kinds = {kind.kind: kind for kind in analyse(truth, results, resamples=0).errors.kinds}
+    assert (kinds["missed"].count, kinds["background"].count) == (1, false)
+    # Without its object class 1 has nothing wrong, or nothing but what it claims in vain.
+    assert kinds["missed"].ap50 == mended
+    assert kinds["missed"].gain == mended - 0.5

@@ -190,9 +190,47 @@ BAD = {
     "NaN in a box": ({"bbox": [1, 2, float("nan"), 4]}, "bbox holds a number that is not finite"),
     "endless box": ({"bbox": [1, 2, float("inf"), 4]}, "bbox holds a number that is not finite"),
     "huge whole number": ({"bbox": [1, 2, 10**400, 4]}, "bbox holds a number that is not finite"),
+    "box beyond every photo": ({"bbox": [1, 2, 1e308, 4]}, "reaches farther than any photo"),
     "NaN for a score": ({"score": float("nan")}, "score holds a number that is not finite"),
     "null for a score": ({"score": None}, "score holds None"),
 }
+
+
+def coco_json(path, image_ids, category_ids):
+    images = zip(("a10", "a2", "b"), image_ids, strict=True)
+    names = zip(("cat", "dog"), category_ids, strict=True)
+    path.write_text(json.dumps({
+        "images": [{"id": i, "file_name": f"val/{stem}.png"} for stem, i in images],
+        "annotations": [],
+        "categories": [{"id": i, "name": name} for name, i in names],
+    }))  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "category_ids", "item", "named"),
+    [
+        ((3, 2, 1), (0, 1), {}, "image_id"),
+        ((1, 2, 3), (1, 2), {}, "category_id"),
+        ((7, 8, 9), (1, 2), {}, "image_id and category_id"),
+        ((1, 2, 3), (0, 1), {}, None),
+        ((7, 8, 9), (1, 2), {"image_id": "b", "category_id": ..., "category": "dog"}, None),
+        ((7, 8, 9), (0, 1), {"image_id": "b"}, None),
+    ],
+)
+def test_numbers_that_may_be_the_datas_own_are_warned_of(
+    truth, tmp_path, image_ids, category_ids, item, named
+):
+    labels = coco_json(tmp_path / "instances_val.json", image_ids, category_ids)
+    item = {k: v for k, v in {**GOOD, **item}.items() if v is not ...}
+    said = []
+    path = written(tmp_path, [item])
+    read_detections(path, truth, labels=[labels, tmp_path / "none.json"], warn=said.append)
+    if named is None:
+        assert not said
+    else:
+        assert len(said) == 1
+        assert f"numbers for {named} are read as those of ground_truth.json" in said[0]
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -16,10 +16,13 @@ from evaluation_cases import CASES, generated
 
 import get_map
 from utils.cli import run
+from utils.data.records import Record
 from utils.data.synthetic.dataset import write_dataset
 from utils.evaluation.analyse import analyse
+from utils.evaluation.leaks import find_leaks, find_shared, is_folder_of_run
 from utils.evaluation.metrics import evaluate, format_table
 from utils.evaluation.outputs import sentences, write_csv, write_summary
+from utils.files import content_hash
 
 
 @pytest.fixture
@@ -92,6 +95,8 @@ def test_files_and_statuses(data, tmp_path, capsys):
         ("--weights", "x.keras"),
         ("--compare", "nothing.json"),
         ("--resamples", "-1"),
+        ("--resamples", "2"),
+        ("--compare", "nothing.keras"),
     ],
 )
 def test_usage_errors(data, tmp_path, capsys, argv):
@@ -107,6 +112,7 @@ def test_csv_holds_what_the_analysis_holds(name, tmp_path):
     write_csv(tmp_path / "classes.csv", analysis)
     with (tmp_path / "classes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert [int(r["id"]) for r in rows] == [*range(len(analysis.classes)), -1]
     assert [r["class"] for r in rows] == [*(c.name for c in analysis.classes), "all"]
     for row, one in zip(rows, [*analysis.classes, analysis.overall], strict=True):
         assert None not in row
@@ -119,21 +125,33 @@ def test_csv_holds_what_the_analysis_holds(name, tmp_path):
             assert (float(row[key]) if row[key] else None) == value
 
 
+def test_class_names_do_not_become_formulas(tmp_path):
+    truth, results = generated(**CASES["five classes"])
+    truth["categories"][0]["name"] = '=HYPERLINK("http://x")'
+    write_csv(tmp_path / "classes.csv", analyse(truth, results, resamples=0))
+    with (tmp_path / "classes.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    assert (first["id"], first["class"]) == ("0", '\'=HYPERLINK("http://x")')
+
+
 def test_summary_and_sentences(tmp_path):
     truth, results = generated(**CASES["five classes"])
     truth["categories"][1]["name"] = "a|b <script> *x*"
-    analysis = analyse(truth, results, resamples=50, other=("other.json", results[::2]))
+    analysis = analyse(truth, results, resamples=50, other=("my_other.json", results[::2]))
     metrics = {**evaluate(truth, results), "weights": "my_best.keras", "split": "test"}
-    write_summary(tmp_path / "summary.md", metrics, analysis, ["2 photos were trained on"])
+    write_summary(tmp_path / "summary.md", metrics, analysis, ["2 photos (*a*, b|c)\nwere"])
     text = (tmp_path / "summary.md").read_text()
-    assert text.startswith("# my\\_best.keras on test\n\n> **Warning:** 2 photos were trained on")
+    assert text.startswith(
+        "# my\\_best.keras on test\n\n> **Warning:** 2 photos (\\*a\\*, b\\|c) were"
+    )
+    assert "- against my\\_other.json: AP50" in text
     assert "a\\|b \\<script\\> \\*x\\*" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 5 + 1
     assert all(line.replace("\\|", "").count("|") == 10 for line in table)
     said = sentences(metrics, analysis)
     assert said[0].startswith(f"AP50 {metrics['coco']['AP50']:.3f} (")
-    assert sum(s.startswith("against other.json") for s in said) == 2
+    assert sum(s.startswith("against my_other.json") for s in said) == 2
     table = format_table(metrics, analysis).splitlines()
     assert f"{analysis.overall.ap50.low:.3f} – {analysis.overall.ap50.high:.3f}" in table[-3]
 
@@ -161,6 +179,161 @@ def test_the_analysis_agrees_with_the_scores(name):
         assert one.ap50.value == pytest.approx(metrics["coco_classes"]["AP50"][one.name])
     counts = np.array(analysis.confusion.counts)
     assert counts[:-1].sum() == metrics["boxes"]
+
+
+def record_of(path, stem):
+    empty = np.zeros((0, 4), np.float32)
+    return Record(stem, path, 4, 4, empty, np.zeros(0, np.int32), np.zeros(0, bool))
+
+
+def photos_in(folder, **colours):
+    from PIL import Image
+
+    folder.mkdir()
+    for stem, colour in colours.items():
+        Image.new("RGB", (4, 4), (colour, 0, 0)).save(folder / f"{stem}.png")
+    return {stem: folder / f"{stem}.png" for stem in colours}
+
+
+def test_leaks_are_found_by_content(tmp_path):
+    photos = photos_in(tmp_path / "here", a=1, b=2, c=3, d=4)
+    records = [record_of(path, stem) for stem, path in photos.items()]
+    hashes = {
+        "train": {"renamed": content_hash(photos["a"]), "d": "0" * 16},
+        "val": {"b": content_hash(photos["b"]), "earlier": content_hash(photos["a"])},
+    }
+    assert find_leaks(records, hashes) == {"train": ["a"], "val": ["a", "b"]}
+    assert find_leaks(records, {}) == {"train": [], "val": []}
+    copies = photos_in(tmp_path / "there", x=3, a=9)
+    others = [record_of(path, stem) for stem, path in copies.items()]
+    assert find_shared(records, others) == ["c"]
+
+
+def test_a_folder_with_the_same_names_is_not_that_of_the_run(tmp_path):
+    run = photos_in(tmp_path / "run", a=1, b=2, c=3, d=4, e=5)
+    hashes = {"train": {s: content_hash(run[s]) for s in "abc"}, "val": {"d": "?" * 16}}
+    assert is_folder_of_run(run, ["e"], hashes)
+    stranger = photos_in(tmp_path / "stranger", a=11, b=12, c=13, d=14, e=15)
+    assert not is_folder_of_run(stranger, ["e"], hashes)
+    assert is_folder_of_run(stranger, ["e"], {})  # nothing but names to go by
+    assert not is_folder_of_run(run, ["e", "f", "g"], hashes)  # most of it is not here
+    assert is_folder_of_run({"e": run["e"]}, ["e"], hashes)  # the test photos alone
+
+
+def network_of(facts, calls=None):
+    """A detector that finds the cat everywhere."""
+
+    def infer(images):
+        if calls is not None:
+            calls.append(len(images))
+        box = np.array([[[3.2, 14.4, 16.0, 27.2]]] * len(images), np.float32)
+        return box, np.array([[[0.9, 0.0]]] * len(images), np.float32)
+
+    return get_map.Network(infer, ("cat", "dog"), (64, 64), 4, facts)
+
+
+@pytest.fixture
+def lists(data):
+    main = data / "ImageSets" / "Main"
+    main.joinpath("val.txt").write_text("p0\np1\np2\n")
+    main.joinpath("test.txt").write_text("p3\np4\np5\n")
+    return data
+
+
+def scored(monkeypatch, tmp_path, data, facts, *argv):
+    """``metrics.json`` of a detector with these facts, without a checkpoint of its own."""
+
+    def open_networks(config, watch):
+        return network_of(facts), None
+
+    noted = []
+    monkeypatch.setattr(get_map, "open_networks", open_networks)
+    monkeypatch.setattr(get_map, "note_operating_point", lambda *a: noted.append(a))
+    monkeypatch.setattr(get_map, "network_share", lambda seconds: 1.0)
+    out = tmp_path / "out"
+    options = ["--weights", "x.keras", "--data", data, "--out", out, "--no-report", *argv]
+    assert command(*options, "--resamples", 0) == 0
+    return json.loads((out / "metrics.json").read_text()), (out / "summary.md").read_text()
+
+
+def test_leaks_are_warned_of_in_every_file(lists, tmp_path, monkeypatch, capsys):
+    facts = {"hashes": {
+        "train": {"p1": content_hash(lists / "p1.png"), "p3": content_hash(lists / "p3.png")},
+        "val": {"p4": content_hash(lists / "p4.png")},
+    }}  # fmt: skip
+    shutil.copy(lists / "p5.png", lists / "p2.png")  # in val now what is in test
+    metrics, summary = scored(monkeypatch, tmp_path, lists, facts, "--tune", "val")
+    assert metrics["leaks"] == {"train": 1, "val": 1, "tune_train": 1, "tune_reported": 1}
+    said = capsys.readouterr().err
+    for words in (
+        "1 of these photos were trained on (p3)",
+        "1 of these photos were used to choose this checkpoint (p4)",
+        "1 of the 3 photos of --tune val were trained on (p1)",
+        "1 of the 3 photos of --tune val are reported on as well (p2)",
+    ):
+        assert words in said
+        assert words in summary
+        assert sum(words in warning for warning in metrics["warnings"]) == 1
+    assert (metrics["conf"], metrics["iou"], metrics["max_det"]) == (0.001, 0.6, 300)
+
+
+def test_photos_that_cannot_be_read_are_in_the_files(lists, tmp_path, monkeypatch):
+    facts = {}
+    whole = (lists / "p4.png").read_bytes()
+    (lists / "p4.png").write_bytes(whole[: len(whole) // 2])
+    metrics, summary = scored(monkeypatch, tmp_path, lists, facts)
+    assert any("p4.png" in warning for warning in metrics["warnings"])
+    assert "p4.png" in summary
+
+
+def test_validation_photos_that_a_run_held_out_are_taken(lists, tmp_path, monkeypatch):
+    """After --split trainval the list val was trained on."""
+    hashes = {s: content_hash(lists / f"{s}.png") for s in ("p0", "p1", "p2")}
+    facts = {
+        "split": {"train": "trainval", "val": "held out of trainval", "generated": False},
+        "splits": {"train": ["p0", "p2"], "val": ["p1"]},
+        "hashes": {"train": {s: hashes[s] for s in ("p0", "p2")}, "val": {"p1": hashes["p1"]}},
+    }
+    metrics, _ = scored(monkeypatch, tmp_path, lists, facts, "--tune", "val")
+    assert metrics["leaks"]["tune_train"] == 0
+    held_out = get_map.read_split(get_map.MapConfig(data=lists), "val", ("cat", "dog"), facts)
+    assert held_out.records.stems() == ["p1"]
+
+
+def test_the_split_of_a_run_is_not_taken_from_other_photos(data, tmp_path):
+    shutil.rmtree(data / "ImageSets")
+    config = get_map.MapConfig(data=data)
+    facts = {
+        "split": {"generated": True},
+        "splits": {"test": ["p0", "p1", "p2"]},
+        "hashes": {"train": {s: content_hash(data / f"{s}.png") for s in ("p3", "p4")}},
+    }
+    own = get_map.read_split(config, "test", ("cat", "dog"), facts)
+    assert list(own.records.stems()) == ["p0", "p1", "p2"]
+    for path in data.glob("*.png"):  # another folder: the same names, other photos
+        path.write_bytes(path.read_bytes() + b"other")
+    others = get_map.read_split(config, "test", ("cat", "dog"), facts)
+    assert list(others.records.stems()) != ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize("argv", [("--compare", "gone.json"), ("--tune", "nowhere")])
+def test_what_is_wrong_is_said_before_the_photos_are_looked_at(
+    lists, tmp_path, monkeypatch, capsys, argv
+):
+    calls = []
+    monkeypatch.setattr(
+        get_map, "open_networks", lambda config, watch: (network_of({}, calls), None)
+    )
+    options = ["--weights", "x.keras", "--data", lists, "--out", tmp_path / "o", *argv]
+    assert command(*options) == 2
+    assert argv[1] in capsys.readouterr().err
+    assert not calls
+
+
+def test_a_rival_that_is_not_there_is_called_by_its_own_option(data, tmp_path, capsys):
+    found = detections(tmp_path / "found.json")
+    assert command("--detections", found, "--data", data, "--compare", "gone.keras") == 2
+    assert "--compare gone.keras: there is no such file" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,7 +1,10 @@
 """The index of a folder: what it keeps is what it read, and it notices every change."""
 
 import os
+import tempfile
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import utils.data.index
+import utils.data.kept
+import utils.data.photo_cache
+import utils.data.scan
 from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
-from utils.data.columns import LabelTable, Strings
+from utils.data.columns import EntryTable, LabelTable, Strings
 from utils.data.datasets import load_datasets, load_split
 from utils.data.formats import open_folder
 from utils.data.index import open_index
 from utils.data.labels import Annotation, Fault
+from utils.data.source import Source
 from utils.images import image_size
 
 
@@ -55,6 +62,12 @@ def work(monkeypatch):
 
 def settle():
     time.sleep(0.12)  # what changed this very moment is not kept
+
+
+@pytest.fixture(autouse=True)
+def fine_times(monkeypatch):
+    """The file systems of today have fine times; waiting for the coarse takes too long."""
+    monkeypatch.setattr(utils.data.scan, "TICK", 100_000_000)
 
 
 def same(a, b):
@@ -263,3 +276,123 @@ def test_annotations_come_back(annotations):
     for row, found in enumerate(annotations):
         assert same(table[row], found)
         assert same(kept[row], found)
+
+
+def test_twins_and_splits_are_made_anew_when_the_folder_changes(tmp_path):
+    fill(tmp_path, 10)
+    settle()
+    assert Source.open(tmp_path).twins.exact == {}
+    first = load_datasets(tmp_path)[2]
+    copied = tmp_path / "JPEGImages" / "photo 01.jpg"
+    copied.write_bytes((tmp_path / "JPEGImages" / "photo 00.jpg").read_bytes())
+    for i in range(10):
+        pair(tmp_path, f"new {i}", CAT)
+    settle()
+    assert Source.open(tmp_path).twins.exact == {"photo 01": "photo 00"}
+    second = load_datasets(tmp_path)[2]
+    assert sum(map(len, first.splits.values())) == 10
+    assert sum(map(len, second.splits.values())) == 20
+
+
+def test_what_another_version_kept_is_not_read(tmp_path, monkeypatch):
+    utils.data.kept.save_arrays(tmp_path, "index", "s", {"a": np.arange(3)})
+    assert utils.data.kept.load_arrays(tmp_path, "index", "s")["a"].tolist() == [0, 1, 2]
+    assert utils.data.kept.load_arrays(tmp_path, "index", "t") is None
+    monkeypatch.setattr(utils.data.kept, "VERSION", utils.data.kept.VERSION + 1)
+    assert utils.data.kept.load_arrays(tmp_path, "index", "s") is None
+
+
+def test_a_row_with_another_path_is_read_again(tmp_path):
+    old, new = (
+        EntryTable(tmp_path, *(Strings.of([text]) for text in ("a", image, label)))
+        for image, label in (("a.jpg", "a.xml"), ("a.png", "a.xml"))
+    )
+    stamps = np.full((1, 2, 3), 7, np.int64)
+    before = utils.data.index._Kept(SimpleNamespace(entries=old), stamps)
+    assert utils.data.index._unchanged(new, stamps, before).tolist() == [[-1, 0]]
+    later = stamps.copy()
+    later[0, 1, 2] = 8  # only the time of change, as after a tool that sets the other back
+    assert utils.data.index._unchanged(old, later, before).tolist() == [[0, -1]]
+
+
+def test_a_file_dated_in_the_future_hides_no_change(tmp_path):
+    fill(tmp_path, 2)
+    future = time.time_ns() + 10**15
+    os.utime(tmp_path / "Annotations" / "photo 00.xml", ns=(future, future))
+    assert not utils.data.scan.snapshot(tmp_path).settled
+    settle()
+    assert utils.data.scan.snapshot(tmp_path).settled
+
+
+def test_a_time_that_was_set_back_shows(tmp_path):
+    pair(tmp_path, "a", ("cat", 1, 1, 20, 20))
+    path = tmp_path / "Annotations" / "a.xml"
+    settle()
+    open_index(tmp_path)
+    before = path.stat()
+    path.write_text(path.read_text().replace(">20<", ">21<"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    settle()
+    assert load_split(tmp_path, "all").records[0].boxes.tolist() == [[0, 0, 21, 21]]
+
+
+@pytest.mark.parametrize("kind", ["index", "twins", "split-0", "photos"])
+@pytest.mark.parametrize("how", ["dropped", "empty", "large", "negative", "other kind"])
+def test_any_damaged_array_is_made_anew(tmp_path, kept, kind, how):
+    fill(tmp_path, 12)
+    settle()
+    good = load_datasets(tmp_path)
+    (path,) = kept.glob(f"{kind}-*.npz")
+    content, arrays = path.read_bytes(), dict(np.load(path))
+    for name, array in arrays.items():
+        if name == "made_from" or (how == "empty" and not array.size):
+            continue
+        damaged = dict(arrays)
+        if how == "dropped":
+            del damaged[name]
+        else:
+            damaged[name] = {
+                "empty": array[:0],
+                "large": np.full_like(array, True if array.dtype == bool else 10**6 % 251),
+                "negative": np.full_like(array, -1 if array.dtype.kind in "if" else 255),
+                "other kind": array.astype(np.float64),
+            }[how]
+        with open(path, "wb") as file:
+            np.savez(file, **damaged)
+        again = load_datasets(tmp_path)
+        assert len(again[0]) + len(again[1]) > 0
+        if how in ("dropped", "empty", "other kind"):
+            assert again[2] == good[2]
+        path.write_bytes(content)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6))
+def test_bytes_turned_over_in_an_archive_raise_nothing(places):
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        patch.setenv("EFFICIENT_YOLO3_CACHE", name)
+        utils.data.kept.save_arrays(folder, "index", "s", {"a": np.arange(9), "b": np.zeros(3)})
+        (path,) = folder.glob("*.npz")
+        content = bytearray(path.read_bytes())
+        for place, turn in places:
+            content[int(place * len(content))] ^= turn
+        path.write_bytes(content)
+        utils.data.kept.load_arrays(folder, "index", "s")
+
+
+def test_a_cache_that_cannot_be_opened_is_no_error(tmp_path, monkeypatch):
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(utils.data.kept.np, "load", refused)
+    assert utils.data.kept.load_arrays(tmp_path, "index", "s") is None
+    monkeypatch.delenv("EFFICIENT_YOLO3_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def no_home():
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert utils.data.kept.keeping_folder() is None
+    assert utils.data.photo_cache.cache_folder() is None

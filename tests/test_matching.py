@@ -71,6 +71,48 @@ SETS = {name: generated(**case) for name, case in CASES.items()}
 SETS |= {f"crowded {seed}": crowded(seed) for seed in (21, 22, 23)}
 
 
+def nearly_tied(seed, images=400):
+    """Boxes with one decimal, two objects a detection: IoUs that differ in their last bits."""
+    rng = np.random.default_rng(seed)
+    truth, results = generated(seed, images=images, classes=1, objects=0, detections=0)
+    annotations, results = [], []
+    for i in range(1, images + 1):
+        x, y, w, h = (rng.integers(50, 400, 4) / 10).tolist()
+        dx, dy = (int(v) for v in rng.integers(0, int(min(w, h)) + 1, 2))
+        for sign in (1, -1):  # the same IoU but for rounding
+            box = [round(x + 20 + sign * dx / 10, 1), round(y + 20 + sign * dy / 10, 1), w, h]
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": i, "category_id": 0, "bbox": box,
+                 "area": w * h, "iscrowd": 0}
+            )  # fmt: skip
+        results.append(
+            {"image_id": i, "category_id": 0, "bbox": [x + 20, y + 20, w, h],
+             "score": float(rng.random())}
+        )  # fmt: skip
+    return {**truth, "annotations": annotations}, results
+
+
+def extreme(seed):
+    """Annotated areas that are not width x height, negative, and beyond COCO's largest."""
+    rng = np.random.default_rng(seed)
+    truth, results = generated(seed, images=12, classes=3, objects=12, detections=60)
+    for n, annotation in enumerate(truth["annotations"]):
+        kind = n % 4
+        if kind == 1:
+            annotation["area"] *= rng.uniform(0.1, 0.9)  # of an outline
+        elif kind == 2:
+            annotation["area"] = -1.0
+        elif kind == 3:
+            annotation["area"] = float(rng.choice([1e10, 1.1e10]))
+    wide = [{**r, "bbox": [0.0, 0.0, 2e5, 1e5]} for r in results[:9]]
+    inverted = [{**r, "bbox": [50.0, 50.0, -20.0, 10.0]} for r in results[:9]]
+    return truth, [*results, *wide, *inverted]
+
+
+SETS |= {f"nearly tied {seed}": nearly_tied(seed) for seed in (1, 2)}
+SETS |= {f"extreme {seed}": extreme(seed) for seed in (1, 2)}
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_every_precision_equals_pycocotools(name):
     truth, results = SETS[name]
@@ -83,6 +125,18 @@ def test_every_precision_equals_pycocotools(name):
         np.testing.assert_allclose(mine, theirs, atol=1e-12, err_msg=f"group {group}")
     twelve = list(coco.score(*matched(truth, results)).summary.values())
     np.testing.assert_allclose(twelve, evaluation.stats, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_nearly_tied_objects_are_chosen_as_pycocotools_chooses(seed):
+    truth, results = nearly_tied(seed)
+    evaluation = by_pycocotools(truth, results)
+    _, _, matching = matched(truth, results)
+    theirs = np.zeros((10, len(results)), np.int64)
+    for one in evaluation.evalImgs[: len(truth["images"])]:  # one class, all sizes
+        theirs[:, np.array(one["dtIds"], int) - 1] = one["dtMatches"]
+    np.testing.assert_array_equal(matching.met + 1, theirs)  # annotation ids count from 1
+    assert (theirs > 0).any(axis=0).mean() > 0.5
 
 
 def test_the_crowded_sets_try_the_rules():

@@ -118,6 +118,14 @@ def test_reliability_by_loop():
     assert result.error == pytest.approx(error)
 
 
+def test_scores_that_are_no_probabilities_have_no_calibration():
+    truth, results = generated(**CASES["five classes"])
+    for factor, known in ((1.0, True), (5.0, False), (-1.0, False)):
+        scaled = [{**r, "score": factor * r["score"]} for r in results]
+        error = analyse(truth, scaled, resamples=0).reliability.error
+        assert (error is not None) == known
+
+
 def test_confusion_of_a_generated_case_adds_up():
     truth, found, matching = matched("five classes")
     pairs = overlaps(truth, found)

@@ -126,6 +126,11 @@ def test_the_estimate_counts_every_reduction_that_will_be_read(photo):
 
 
 def test_places_and_free_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "efficient-yolo3" / "photos"
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine" / "photos"
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
+    assert cache_folder() is None
     assert 10**7 < free_memory() < 10**14

@@ -3,10 +3,13 @@
 from html.parser import HTMLParser
 
 import pytest
-from evaluation_cases import CASES
+from evaluation_cases import CASES, generated
+from pycocotools import mask as coco_mask
 from report_cases import written
 
-from utils.evaluation.report import page
+from utils.evaluation.analyse import analyse
+from utils.evaluation.report import page, words
+from utils.evaluation.report.kept import mistakes_kept
 
 
 class Tags(HTMLParser):
@@ -49,3 +52,46 @@ def test_pictures_stop_at_the_size_limit(tmp_path, monkeypatch):
     less = written(tmp_path, seed=2, images=20, classes=3).read_text()
     assert 0 < less.count("<img ") < pictures
     assert "more would have made this file too large" in less
+
+
+def test_mistakes_in_use_are_those_of_the_operating_point():
+    truth, results = generated(**CASES["five classes"])
+    analysis = analyse(truth, results, resamples=0)
+    kept, point = mistakes_kept(truth, results, analysis.confidence), analysis.overall.at_confidence
+    assert 0 < point.false_positives < len(results)
+    boxes = {kind: n for kind, n in kept.kinds.items() if kind != "missed"}
+    assert sum(boxes.values()) == point.false_positives
+    # The others that were not found have a box of the wrong class or place.
+    assert 0 < kept.kinds["missed"] <= point.missed
+    assert point.missed - kept.kinds["missed"] <= boxes["class"] + boxes["location"]
+    for kind, count in kept.kinds.items():
+        assert sum(photo[kind] for photo in kept.photos.values()) == count
+    assert len(kept.missed) <= kept.kinds["missed"]
+    sure = [one for one in results if one["score"] >= analysis.confidence]
+    for item in kept.missed:  # nothing sure of its class lies on it
+        x0, y0, x1, y1 = item.true_box
+        box = [x0, y0, x1 - x0, y1 - y0]
+        of_class = [
+            one["bbox"]
+            for one in sure
+            if one["image_id"] == item.image_id
+            and truth["categories"][one["category_id"]]["name"] == item.true_class
+        ]
+        if of_class:
+            assert coco_mask.iou(of_class, [box], [0]).max() < 0.5
+    everything = mistakes_kept(truth, results, 0.0)
+    assert everything.kinds == {kind.kind: kind.count for kind in analysis.errors.kinds}
+    for image in analysis.errors.images:
+        assert everything.of(image.stem) == image.errors
+
+
+def test_an_unreadable_photo_costs_its_crops_only(tmp_path):
+    text = written(tmp_path, unreadable=1, seed=2, images=20, classes=3).read_text()
+    assert "1 photo could not be read for the pictures below: 0001." in text
+    assert "This photo could not be read." in text
+    assert "<img " in text
+
+
+def test_names_break_between_their_parts_and_stay_text():
+    assert words.breakable("blood_00-1.jpg") == "blood_<wbr>00-<wbr>1.<wbr>jpg"
+    assert words.breakable("a<b>_") == "a&lt;b&gt;_"

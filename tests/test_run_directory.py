@@ -51,10 +51,24 @@ def test_a_full_disk_is_said_and_outlasted(tmp_path, capsys):
     def write(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    directory.save("last.keras", write)
+    assert not directory.save("last.keras", write)
     assert "No space left on device" in capsys.readouterr().err
-    with pytest.raises(PermissionError), directory.outlasting_a_full_disk():
+    assert directory.save("last.keras", lambda path: path.write_text("x"))
+
+    def refuse():
         raise PermissionError(errno.EACCES, "no")
+
+    with pytest.raises(PermissionError):
+        directory.outlasting_a_full_disk(refuse)
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
+    (tmp_path / "state").mkdir()
+    for name in (".part-best.keras", "state/.part-abc"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / "best.keras").write_text("whole")
+    RunDirectory.open(tmp_path, resume=True).close()
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [".lock", "best.keras"]
 
 
 def test_a_full_disk_does_not_stop_the_log(tmp_path, capsys, monkeypatch):

@@ -64,13 +64,16 @@ def test_whichever_limit_is_nearer_rules():
     assert plan.progress(10) > 0.99
 
 
-def test_a_resumed_run_has_spent_what_it_spent():
-    plan, clock = make_plan(seconds=100, spent=60.0)
+def test_a_resumed_run_goes_on_where_it_was_and_ends_in_time():
+    plan, clock = make_plan(seconds=100, spent=40.0, reached=0.43)
+    clock.now += 20  # starting up again
     plan.begin(30)
     assert plan.elapsed() == 60
-    assert plan.progress(30) == pytest.approx(60 / (100 - CLOSING_SECONDS))
-    clock.now += 40
-    assert plan.progress(31) == 1
+    assert plan.progress(30) == pytest.approx(0.43)  # no jump by what start-up took
+    clock.now += (100 - CLOSING_SECONDS - 60) / 2
+    assert plan.progress(30) == pytest.approx((1 + 0.43) / 2)
+    clock.now += (100 - CLOSING_SECONDS - 60) / 2
+    assert plan.progress(31) == pytest.approx(1)
 
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():
@@ -142,13 +145,23 @@ def test_history_leaves_bad_steps_out_of_the_means():
     history.note_step([float("nan")] * 4)
     history.close_epoch(step=6)
     assert history.bad_steps == 2
+    history.epoch = 3
     assert history.is_best(0.5)
+    history.note_score(0.5)
+    history.note_best(0.5)
     assert not history.is_best(0.4)
-    assert not history.is_best(0.3)
-    assert history.stale == 2
+    history.note_score(0.4)
+    history.note_score(-1.0)  # photos that show nothing say nothing
+    assert history.stale == 1
     history.epoch = 9
-    assert history.is_best(0.5)
-    assert history.best_epoch == 9
+    assert history.is_best(0.5)  # a later epoch wins a tie
+    history.note_score(0.5)
+    history.note_best(0.5)
+    assert (history.best_epoch, history.stale) == (9, 2)
+    history.note_score(0.6)
+    assert history.stale == 0
+    history.note_step([float("nan")] * 4)
+    assert history.close_epoch(step=7)["loss"] is None
 
 
 def test_step_and_constant_schedules():

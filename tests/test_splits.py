@@ -135,3 +135,27 @@ def test_identical_photos_are_found_by_content(tmp_path):
         (tmp_path / name).write_bytes(content)
     paths = {name: tmp_path / name for name in [*contents, "gone"]}
     assert identical_photos(paths) == {"c": "a", "e": "a"}
+
+
+def test_a_family_counts_as_many_as_it_has():
+    labels = {f"{i:02}": ["cat"] for i in range(40)}
+    twins = {f"{i:02}": "00" for i in range(1, 12)}
+    for seed in range(10):
+        sizes = [len(stems) for stems in stratified_split(labels, seed=seed, twins=twins).values()]
+        assert sizes == [28, 4, 8]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=12), st.integers(0, 9))
+def test_no_part_is_empty_while_there_are_families_enough(sizes, seed):
+    labels, twins = {}, {}
+    for family, size in enumerate(sizes):
+        for i in range(size):
+            labels[f"{family}-{i}"] = ("a",)
+            if i:
+                twins[f"{family}-{i}"] = f"{family}-0"
+    parts = stratified_split(labels, seed=seed, twins=twins)
+    assert all(parts.values())
+    assert sorted(stem for stems in parts.values() for stem in stems) == sorted(labels)
+    place = {stem: part for part, stems in parts.items() for stem in stems}
+    assert all(place[stem] == place[first] for stem, first in twins.items())

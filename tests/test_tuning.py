@@ -76,11 +76,14 @@ def test_a_precision_that_is_asked_for(photos):
     assert (tuning.point.precision, tuning.point.recall) == (1.0, 1.0)
     assert tuning.goal == "precision of at least 0.9"
     wrong = {0.5: [{**results[0.5][-1], "bbox": [0.0, 50.0, 3.0, 3.0]}]}
-    with pytest.raises(UserError, match=r"highest precision there is 0\.000|nothing was found"):
+    with pytest.raises(UserError, match=r"highest precision there is 0\.000|none of the objects"):
         tune(truth, wrong, "val", precision=0.9)
+    # An F1 of 0 has a confidence, but not one to use.
+    with pytest.raises(UserError, match="none of the objects on these photos was found"):
+        tune(truth, wrong, "val")
     with pytest.raises(UserError, match="no object"):
         tune({**truth, "annotations": []}, results, "val")
-    with pytest.raises(UserError, match="nothing was found"):
+    with pytest.raises(UserError, match="none of the objects"):
         tune(truth, {0.5: []}, "val")
 
 
@@ -104,6 +107,18 @@ def test_metadata_is_changed_and_nothing_else(tmp_path):
     for a, b in zip(before.weights, after.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert [p.name for p in tmp_path.iterdir()] == ["detector.keras"]
+
+
+def test_a_link_stays_and_what_it_leads_to_changes(tmp_path):
+    from utils.checkpoint import load_checkpoint, update_metadata
+
+    (tmp_path / "runs").mkdir()
+    real, link = tmp_path / "runs" / "best.keras", tmp_path / "link.keras"
+    shutil.copy(BUNDLED, real)
+    link.symlink_to(real)
+    update_metadata(link, {"operating_point": {"conf": 0.4, "iou": 0.55}})
+    assert link.is_symlink()
+    assert load_checkpoint(real).metadata["operating_point"]["conf"] == 0.4
 
 
 def test_a_file_that_is_no_checkpoint_stays_as_it_is(tmp_path):
@@ -130,6 +145,7 @@ def test_a_file_that_is_no_checkpoint_stays_as_it_is(tmp_path):
         ({"conf": 0.5}, {"conf": 0.5}),
         ({"conf": 2, "iou": "x"}, {}),
         ({"conf": float("nan"), "iou": 1}, {"iou": 1.0}),
+        ({"conf": True, "iou": False}, {}),
     ],
 )
 def test_an_operating_point_that_makes_no_sense_is_left_out(noted, expected):

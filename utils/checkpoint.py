@@ -72,15 +72,19 @@ def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
         UserError: no such file, or no detector of this project.
     """
     path = Path(path)
+    target = path.resolve()  # of a link, what it leads to changes
     try:
-        with zipfile.ZipFile(path) as old:
+        with zipfile.ZipFile(target) as old:
             if old.getinfo(_CONFIG).file_size > _MOST_CONFIG:
                 raise UserError(f"--weights {path}: its configuration is too large")
             config = json.loads(old.read(_CONFIG))
             metadata = config["config"]["metadata"]
             config["config"]["metadata"] = {**metadata, **changes}
             text = json.dumps(config, allow_nan=False)
-            with atomic_write(path, "wb") as file, zipfile.ZipFile(file, "w") as new:
+            with (
+                atomic_write(target, "wb", durable=True) as file,
+                zipfile.ZipFile(file, "w") as new,
+            ):
                 for item in old.infolist():
                     if item.filename == _CONFIG:
                         new.writestr(item, text)
@@ -106,5 +110,7 @@ def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
     return {
         key: float(noted[key])
         for key in ("conf", "iou")
-        if isinstance(noted.get(key), int | float) and 0 <= noted[key] <= 1
+        if isinstance(noted.get(key), int | float)
+        and not isinstance(noted[key], bool)
+        and 0 <= noted[key] <= 1
     }

@@ -20,6 +20,7 @@ _ORIENTATION = 0x0112
 _SHORT = 3
 # Baseline, extended and progressive with Huffman coding: what every decoder knows.
 _FRAMES = (0xC0, 0xC1, 0xC2)
+_SCAN = 0xDA
 _PLAIN_SEGMENTS = (0xC4, 0xDB, 0xDD, 0xFE)  # tables, restart interval, comment
 _PLAIN_CHUNKS = {
     b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST",
@@ -50,7 +51,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
 
 
 def _jpeg(read: Read) -> tuple[int, int, int] | None:
-    place, orientation = 2, None
+    place, orientation, size = 2, None, None
     while True:
         head = read(place, 4)
         if len(head) < 4 or head[0] != 0xFF:
@@ -58,16 +59,17 @@ def _jpeg(read: Read) -> tuple[int, int, int] | None:
         marker, length = head[1], head[2] << 8 | head[3]
         if length < 2:
             return None
-        if marker in _FRAMES:
+        if marker == _SCAN:  # there Pillow stops looking, too
+            return None if size is None else (*size, 1 if orientation is None else orientation)
+        if marker in _FRAMES and size is None:
             frame = read(place + 4, 6)
             if len(frame) < 6 or length != 8 + 3 * frame[5]:
                 return None
             precision, height, width, parts = struct.unpack(">BHHB", frame)
             if precision != 8 or parts not in (1, 3, 4) or not height or not width:
                 return None
-            # Behind the frame nothing but tables and the scan: there Pillow stops looking too.
-            return width, height, 1 if orientation is None else orientation
-        if marker == 0xE1:
+            size = width, height
+        elif marker == 0xE1:
             content = read(place + 4, length - 2)
             if not content.startswith(b"Exif\0\0") or orientation is not None:
                 return None  # XMP may hold the orientation, too

@@ -17,7 +17,9 @@ import io
 import stat
 import struct
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import IO, NamedTuple
 
 import cv2
@@ -30,6 +32,9 @@ from utils.image_header import read_header
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # in lower case
 
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # 179 million: where Pillow refuses too
+HUGE = 25_000_000  # pixels; larger photos are decoded one at a time
+_HUGE_LOCK = RLock()
+_STRIP = 1 << 20  # pixels converted at once
 MAX_BYTES = 1 << 30  # a file beyond this is no photo; it is refused before it fills the memory
 
 REDUCTIONS = (1, 2, 4, 8)  # how much smaller a JPEG can be decoded, and any photo be read
@@ -82,6 +87,11 @@ def read_image(path: str | Path, *, reduce: int = 1) -> np.ndarray:
     return decode_image(data, name=str(path), reduce=reduce) if pixels is None else pixels
 
 
+def _one_at_a_time(size: ImageSize) -> AbstractContextManager[object]:
+    """Lets only one thread decode a photo that takes hundreds of megabytes."""
+    return _HUGE_LOCK if size.width * size.height > HUGE else nullcontext()
+
+
 def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.ndarray:
     """The content of an image file as upright RGB, uint8 (H, W, 3); ``name`` is for errors.
 
@@ -99,17 +109,22 @@ def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.nda
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             size = _header_size(image)
             _check_pixels(size, name)
-            if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
-                pixels = _fast_jpeg(data, size, reduce)
-                if pixels is not None:
-                    return pixels
-            pixels = _to_rgb(image)
-            turned = image.format == "TIFF"  # Pillow turns TIFFs, and only those, while loading
+            with _one_at_a_time(size):
+                return _decoded(image, data, size, reduce)
     except UserError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise _unreadable(name, error) from error
-    if not turned:
+
+
+def _decoded(image: Image.Image, data: bytes, size: ImageSize, reduce: int) -> np.ndarray:
+    if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+        pixels = _fast_jpeg(data, size, reduce)
+        if pixels is not None:
+            return pixels
+    pixels = _to_rgb(image)
+    image.close()  # its own pixels, before others are made
+    if image.format != "TIFF":  # Pillow turns TIFFs, and only those, while loading
         pixels = orient_image(pixels, size.orientation)
     return _area_reduced(pixels, reduce)
 
@@ -265,7 +280,9 @@ def _plain_jpeg(path: Path, data: bytes, reduce: int) -> np.ndarray | None:
         width, height = height, width
     if width * height > MAX_PIXELS:
         return None
-    return _fast_jpeg(data, ImageSize(width, height, orientation), reduce)
+    size = ImageSize(width, height, orientation)
+    with _one_at_a_time(size):
+        return _fast_jpeg(data, size, reduce)
 
 
 def _jpeg_channels(data: bytes) -> int:
@@ -329,11 +346,26 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I") or image.mode == "F":
         grey = _deep_grey(np.asarray(image))
         return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        image = Image.new("RGB", picture.size, "white")
-        image.paste(picture, mask=picture.getchannel("A"))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    image.load()
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return np.asarray(image)
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP // width)  # in strips: else there would be four copies of all of it
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(_flat(strip))
+    return pixels
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """RGB, with transparency laid on white."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    picture = image.convert("RGBA")
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A"))
+    return white
 
 
 def _deep_grey(values: np.ndarray) -> np.ndarray:

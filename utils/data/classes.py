@@ -1,4 +1,8 @@
-"""The classes file: one name a line, in the order of the class ids."""
+"""The classes file: one name a line, in the order of the class ids.
+
+A line that starts with ``#`` is a comment; the name of a class that starts so is written with a
+backslash before it (``class_line``).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,13 @@ from pathlib import Path
 from utils.errors import UserError
 
 
+def class_line(name: str) -> str:
+    """A class name as a line that ``read_classes`` reads as this name."""
+    return "\\" + name if name.lstrip("\\").startswith("#") else name
+
+
 def read_classes(path: str | Path) -> tuple[str, ...]:
-    """Read class names; blank lines and lines that start with ``#`` are left out.
+    """Read class names; blank lines and comments are left out.
 
     Raises:
         UserError: the file is missing, no text, empty, or names a class twice.
@@ -22,6 +31,8 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
         name = " ".join(line.split())
         if not name or name.startswith("#"):
             continue
+        if name.lstrip("\\").startswith("#"):
+            name = name[1:]
         if not name.isprintable():
             raise UserError(f"{path}, line {number}: {name!r} is not a class name")
         if name in lines:

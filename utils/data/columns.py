@@ -30,6 +30,8 @@ class Strings(Sequence[str]):
     """
 
     def __init__(self, block: np.ndarray, ends: np.ndarray) -> None:
+        if block.dtype != np.uint8 or ends.dtype != np.int64 or block.ndim != 1 or ends.ndim != 1:
+            raise ValueError("no texts and ends")
         lengths = np.diff(ends, prepend=0)
         if (lengths < 0).any() or lengths.sum() != len(block):
             raise ValueError("texts and their ends do not belong together")
@@ -215,23 +217,48 @@ class LabelTable:
 
     @classmethod
     def read(cls, archive: Mapping[str, np.ndarray]) -> LabelTable:
+        """Raises ValueError, KeyError or TypeError: it is not what ``arrays`` makes."""
         odd = from_json(archive["odd_labels"])
-        columns = {name: archive[name] for name in _LABEL_COLUMNS}
-        if columns["first"][-1] != len(columns["boxes"]):
+        names = tuple(odd["names"])
+        photos, objects = len(archive["upright"]), len(archive["difficult"])
+        columns = {
+            name: column(archive, name, dtype, (photos if of_photo else objects, *width))
+            for name, (dtype, of_photo, *width) in _LABEL_COLUMNS.items()
+            if name != "first"
+        }
+        first = column(archive, "first", np.int64, (photos + 1,))
+        if first[0] != 0 or first[-1] != objects or (np.diff(first) < 0).any():
             raise ValueError("objects and photos do not belong together")
+        ids = columns["name_ids"]
+        if objects and not (ids.min() >= 0 and ids.max() < len(names)):
+            raise ValueError("an object of no class")
+        where, filenames = (Strings.read(archive, name) for name in ("where", "filenames"))
+        if not len(where) == len(filenames) == photos:
+            raise ValueError("columns of different lengths")
+        faults = {row: tuple(Fault(*f) for f in found) for row, found in odd["faults"]}
+        unreadable = {row: Fault(*fault) for row, fault in odd["unreadable"]}
+        check_rows([*faults, *unreadable], photos)
         return cls(
-            where=Strings.read(archive, "where"),
-            filenames=Strings.read(archive, "filenames"),
-            names=tuple(odd["names"]),
-            faults={row: tuple(Fault(*f) for f in found) for row, found in odd["faults"]},
-            unreadable={row: Fault(*fault) for row, fault in odd["unreadable"]},
+            where=where,
+            filenames=filenames,
+            names=names,
+            faults=faults,
+            unreadable=unreadable,
+            first=first,
             **columns,
         )
 
 
-_LABEL_COLUMNS = (
-    "sizes", "upright", "first", "name_ids", "boxes", "difficult", "numbers",
-)  # fmt: skip
+# Name → kind of number, whether there is a row for each photo (else for each object), width.
+_LABEL_COLUMNS = {
+    "sizes": (np.int32, True, 2),
+    "upright": (np.bool_, True),
+    "first": (np.int64, True),
+    "name_ids": (np.int32, False),
+    "boxes": (np.float32, False, 4),
+    "difficult": (np.bool_, False),
+    "numbers": (np.int32, False),
+}
 
 
 class _Collector:
@@ -315,6 +342,26 @@ class _TextPile:
 
     def strings(self) -> Strings:
         return Strings(np.frombuffer(bytes(self.content), np.uint8), self.ends.array())
+
+
+def column(
+    archive: Mapping[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...]
+) -> np.ndarray:
+    """An array of an archive.
+
+    Raises:
+        KeyError, ValueError: it is missing, or of another kind.
+    """
+    found = archive[name]
+    if found.dtype != dtype or found.shape != shape:
+        raise ValueError(f"{name} is {found.dtype} {found.shape}, not {np.dtype(dtype)} {shape}")
+    return found
+
+
+def check_rows(rows: Iterable[object], count: int) -> None:
+    """Raises ValueError: one of them is no row of a table of that length."""
+    if not all(isinstance(row, int) and 0 <= row < count for row in rows):
+        raise ValueError("a row that is not there")
 
 
 def to_json(value: object) -> np.ndarray:

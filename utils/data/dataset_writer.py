@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from utils.data.classes import class_line
 from utils.data.coco_writer import write_coco
 from utils.data.formats.photos import is_control
 from utils.data.formats.voc_layout import IMAGE_FOLDERS, XML_FOLDERS
@@ -197,7 +198,7 @@ class _Job:
         for split, names in self.lists.items():
             write_voc_list(self.folder, split, names)
         with atomic_write(self.folder / "classes.txt") as file:
-            file.writelines(f"{name}\n" for name in self.classes)
+            file.writelines(f"{class_line(name)}\n" for name in self.classes)
         if self.classes == tuple(sorted({self.classes[i] for i in self._class_ids()})):
             return 0, ()
         return 0, ("VOC has no place for the class list; it is in classes.txt, for --classes",)

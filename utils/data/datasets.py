@@ -75,6 +75,7 @@ def load_datasets(
     copies = source.twins.copies(train_stems, val_stems)
     train_stems -= copies
     alike = source.twins.alike(train_stems, val_stems)
+    train_stems, tested = _apart_from_tests(source, lists, split, train_stems)
 
     train = source.dataset(train_stems, names, lists.notes(split))
     val = source.dataset(val_stems, names, () if held_notes else lists.notes(val_words))
@@ -86,7 +87,7 @@ def load_datasets(
         test = lists.stems("test")
         if test and test.isdisjoint(train_stems | val_stems):
             splits["test"] = tuple(sorted(test))
-    remarks = (*held_notes, *_copied(copies), *_alike(alike))
+    remarks = (*held_notes, *tested, *_copied(copies, "validation"), *_alike(alike, "validation"))
     info = SplitInfo(
         train=split,
         val=val_words,
@@ -178,20 +179,38 @@ def _validation(
     return set(held), f"held out of {split}", tuple(filter(None, (note, twins_note)))
 
 
-def _copied(stems: set[str]) -> Iterable[str]:
+def _apart_from_tests(
+    source: Source, lists: Splits, split: str, train: set[str]
+) -> tuple[set[str], tuple[str, ...]]:
+    """The training photos without copies of test photos, and notes on what they share."""
+    test = lists.tests(split)
+    shared = train & test
+    copies = source.twins.copies(train - shared, test)
+    alike = source.twins.alike(train - shared - copies, test)
+    notes = [*_copied(copies, "test"), *_alike(alike, "test")]
+    if shared:
+        notes.insert(
+            0,
+            f"{len(shared)} photos of {split!r} are in the test list, too "
+            f"({listing(sorted(shared))}); they are trained on, so test scores will be too good",
+        )
+    return train - copies, tuple(notes)
+
+
+def _copied(stems: set[str], of: str) -> Iterable[str]:
     if stems:
         yield (
-            f"{len(stems)} training photos are copies of validation photos and are left out "
+            f"{len(stems)} training photos are copies of {of} photos and are left out "
             f"({listing(sorted(stems))})"
         )
 
 
-def _alike(pairs: Sequence[tuple[str, str]]) -> Iterable[str]:
+def _alike(pairs: Sequence[tuple[str, str]], of: str) -> Iterable[str]:
     if pairs:
-        shown = listing([f"{train} and {val}" for train, val in pairs], most=3)
+        shown = listing([f"{train} and {other}" for train, other in pairs], most=3)
         yield (
-            f"{len(pairs)} training photos look nearly like validation photos ({shown}); they are "
-            "trained on, so validation scores may be too good"
+            f"{len(pairs)} training photos look nearly like {of} photos ({shown}); they are "
+            f"trained on, so {of} scores may be too good"
         )
 
 

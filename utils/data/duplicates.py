@@ -7,7 +7,7 @@ resized or brightened, and shots of a burst. ``Twins`` holds both for a dataset.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +47,15 @@ class Twins:
 
     Attributes:
         exact: stem → the first stem of the same content, for those that have one before them.
-        near: stem → the first stem that looks the same, copies included.
+        near: stem → the first stem that looks the same, copies included. These families are not
+            chained: each photo looks like the first of its own.
+        pairs: all two photos that were found to look the same, copies left out but for their
+            first; of these also those in different families.
     """
 
     exact: Mapping[str, str]
     near: Mapping[str, str]
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def copies(self, stems: Collection[str], others: Collection[str]) -> set[str]:
         """Those of ``stems`` whose file is also among ``others``."""
@@ -62,7 +66,37 @@ class Twins:
         """Pairs of one of ``stems`` and one of ``others`` that look the same, sorted."""
         known = {self.near.get(stem, stem): stem for stem in sorted(others, reverse=True)}
         families = ((stem, self.near.get(stem, stem)) for stem in stems)
-        return sorted((stem, known[family]) for stem, family in families if family in known)
+        found = {stem: known[family] for stem, family in families if family in known}
+        # A pair stands for the copies of the two as well.
+        first = self.exact.get
+        own, theirs = _by_first(stems, first), _by_first(others, first)
+        for pair in self.pairs:
+            for a, b in (pair, pair[::-1]):
+                if a in own and b in theirs:
+                    for stem in own[a]:
+                        found[stem] = min(found.get(stem, theirs[b][0]), theirs[b][0])
+        return sorted(found.items())
+
+    def _chained(self, stems: Collection[str]) -> dict[str, str]:
+        """Families of all that look alike, from one to the next, named by their first."""
+        above: dict[str, str] = {}
+
+        def top(stem: str) -> str:
+            while (up := above.get(stem, stem)) != stem:
+                above[stem] = above.get(up, up)  # shorten the way for the next time
+                stem = up
+            return stem
+
+        within = set(stems)
+        for stem in stems:
+            for first in (self.exact.get(stem), self.near.get(stem)):
+                if first is not None:
+                    above[top(stem)] = top(first)
+        firsts = {self.exact.get(stem, stem) for stem in within}
+        for a, b in self.pairs:
+            if a in firsts and b in firsts:
+                above[top(a)] = top(b)
+        return _within({stem: top(stem) for stem in within}, within)
 
     def for_splits(self, stems: Collection[str]) -> tuple[Mapping[str, str], str]:
         """Which photos must stay on one side of a split, and a sentence on it ("" without any).
@@ -70,11 +104,14 @@ class Twins:
         Where a large part of the photos looks the same, as from a camera that does not move,
         keeping them together would leave nothing to divide: then only copies are.
         """
-        near = _within(self.near, stems)
+        near = self._chained(stems)
         if not near:
             return {}, ""
-        largest = Counter(near.values()).most_common(1)[0][1] + 1
-        if largest > min(max(FEW, MAX_FAMILY * len(stems)), len(stems) / 2):
+        most = min(max(FEW, MAX_FAMILY * len(stems)), len(stems) / 2)
+        if _largest(near) > most:  # a chain, such as a slow pan: its pieces may do
+            near = _within(self.near, stems)
+        largest = _largest(near)
+        if largest > most:
             exact = _within(self.exact, stems)
             return exact, (
                 f"{largest} of {len(stems)} photos look nearly the same, too many to keep them on "
@@ -89,20 +126,27 @@ class Twins:
     def arrays(self, places: Mapping[str, int]) -> dict[str, np.ndarray]:
         """For an archive, by row; ``from_arrays`` makes them twins again."""
         return {
-            name: np.array(
-                [(places[stem], places[first]) for stem, first in pairs.items()], np.int64
-            ).reshape(-1, 2)
-            for name, pairs in (("exact", self.exact), ("near", self.near))
+            name: np.array([(places[a], places[b]) for a, b in pairs], np.int64).reshape(-1, 2)
+            for name, pairs in (
+                ("exact", self.exact.items()),
+                ("near", self.near.items()),
+                ("pairs", self.pairs),
+            )
         }
 
     @classmethod
-    def from_arrays(cls, archive: Mapping[str, np.ndarray], stems: Sequence[str]) -> Twins:
-        return cls(
-            *(
-                {stems[row]: stems[first] for row, first in archive[name].tolist()}
-                for name in ("exact", "near")
-            )
-        )
+    def from_arrays(cls, archive: Mapping[str, np.ndarray], stems: Sequence[str]) -> Twins | None:
+        """None where the arrays make no sense."""
+        found = []
+        for name in ("exact", "near", "pairs"):
+            rows = archive.get(name)
+            if rows is None or rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != 2:
+                return None
+            if rows.size and not (rows.min() >= 0 and rows.max() < len(stems)):
+                return None
+            found.append([(stems[a], stems[b]) for a, b in rows.tolist()])
+        exact, near, pairs = found
+        return cls(dict(exact), dict(near), tuple(pairs))
 
 
 def find_twins(paths: Mapping[str, Path], *, near: bool = True) -> Twins:
@@ -114,12 +158,13 @@ def find_twins(paths: Mapping[str, Path], *, near: bool = True) -> Twins:
     paths = {stem: paths[stem] for stem in sorted(paths)}
     exact = _copies(paths, facts)
     alike: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
     if near:
         firsts = {stem: path for stem, path in paths.items() if stem not in exact}
-        alike = _alike(firsts, facts.looks(firsts))
+        alike, pairs = _alike(firsts, facts.looks(firsts))
         alike |= {stem: alike.get(first, first) for stem, first in exact.items()}
     facts.save()
-    return Twins(exact, dict(sorted(alike.items())))
+    return Twins(exact, dict(sorted(alike.items())), tuple(pairs))
 
 
 def _copies(paths: Mapping[str, Path], facts: PhotoFacts) -> dict[str, str]:
@@ -139,25 +184,30 @@ def _copies(paths: Mapping[str, Path], facts: PhotoFacts) -> dict[str, str]:
     }
 
 
-def _alike(paths: Mapping[str, Path], looks: Mapping[str, int]) -> dict[str, str]:
-    """Groups of photos that look the same, each named by its first; not chained from one to the
-    next, or a slow pan would be one group from end to end."""
+def _alike(
+    paths: Mapping[str, Path], looks: Mapping[str, int]
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Groups of photos that look the same, each named by its first, and all pairs that do.
+
+    The groups are not chained from one to the next, or a slow pan would be one from end to end.
+    """
     near = _candidates(looks)
     thumbnails = _thumbnails({stem: paths[stem] for stem in near})
     twins: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
     for stem in sorted(thumbnails):
-        firsts = [
-            other
-            for other in near[stem]
-            if other < stem and other not in twins and other in thumbnails
-        ][:MAX_COMPARED]
-        if firsts:
-            others = perceptual.normalised(np.stack([thumbnails[other] for other in firsts]))
+        before = [other for other in near[stem] if other < stem and other in thumbnails]
+        firsts = [other for other in before if other not in twins][:MAX_COMPARED]
+        followers = [other for other in before if other in twins][:MAX_COMPARED]
+        if before:
+            compared = firsts + followers
+            others = perceptual.normalised(np.stack([thumbnails[other] for other in compared]))
             likeness = others @ perceptual.normalised(thumbnails[stem])
-            best = int(likeness.argmax())
-            if likeness[best] >= perceptual.MIN_CORRELATION:
-                twins[stem] = firsts[best]
-    return twins
+            same = likeness >= perceptual.MIN_CORRELATION
+            pairs += [(compared[i], stem) for i in np.flatnonzero(same).tolist()]
+            if same[: len(firsts)].any():
+                twins[stem] = firsts[int(likeness[: len(firsts)].argmax())]
+    return twins, pairs
 
 
 def _candidates(looks: Mapping[str, int]) -> dict[str, list[str]]:
@@ -181,6 +231,19 @@ def _thumbnails(paths: Mapping[str, Path]) -> dict[str, np.ndarray]:
     stems = list(paths)
     found = zip(stems, in_threads(look, stems), strict=True)
     return {stem: small for stem, small in found if small is not None}
+
+
+def _by_first(stems: Collection[str], first: Callable[[str, str], str]) -> dict[str, list[str]]:
+    """The stems by the first of their copies, sorted."""
+    groups: dict[str, list[str]] = {}
+    for stem in sorted(stems):
+        groups.setdefault(first(stem, stem), []).append(stem)
+    return groups
+
+
+def _largest(twins: Mapping[str, str]) -> int:
+    """How many photos the largest family has."""
+    return max(Counter(twins.values()).values(), default=0) + 1
 
 
 def _within(twins: Mapping[str, str], stems: Collection[str]) -> dict[str, str]:

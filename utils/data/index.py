@@ -2,7 +2,7 @@
 
 The index has the layout, the labels as they stand and the size of every photo, by column. It is
 kept in the cache (``utils.data.kept``) and valid as long as every file of the folder has the same
-size and modification time; after that only what changed is read again, where a format has a label
+size and times of change; after that only what changed is read again, where a format has a label
 file for each photo.
 """
 
@@ -11,12 +11,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from utils.data.columns import Arrays, EntryTable, LabelTable, Strings, from_json, to_json
+from utils.data.columns import (
+    Arrays,
+    EntryTable,
+    LabelTable,
+    Strings,
+    check_rows,
+    column,
+    from_json,
+    to_json,
+)
 from utils.data.formats import find_layout, labels_depend_on_own_file, read_annotations
 from utils.data.kept import load_arrays, save_arrays
 from utils.data.labels import Annotation, Fault, Layout, SplitList
@@ -158,10 +168,10 @@ def _sizes(
 
 
 def _stamps(entries: EntryTable) -> np.ndarray:
-    """int64 (P, 2, 2): size and time of each photo and its label file, −1 where there is none."""
+    """int64 (P, 2, 3): size and both times of each photo and its label file, −1 without any."""
     top = str(entries.root) + os.sep
-    stamps = np.full((len(entries), 2, 2), -1, np.int64)
-    for column, paths in enumerate((entries.images, entries.labels)):
+    stamps = np.full((len(entries), 2, 3), -1, np.int64)
+    for kind, paths in enumerate((entries.images, entries.labels)):
         for row, path in enumerate(paths):
             if not path:
                 continue
@@ -169,7 +179,7 @@ def _stamps(entries: EntryTable) -> np.ndarray:
                 status = os.stat(top + path)
             except OSError:
                 continue
-            stamps[row, column] = status.st_size, status.st_mtime_ns
+            stamps[row, kind] = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     return stamps
 
 
@@ -186,12 +196,12 @@ def _unchanged(entries: EntryTable, stamps: np.ndarray, before: _Kept | None) ->
         was = places.get(stem)
         if was is None:
             continue
-        for column, (path, column_of_old) in enumerate(
+        for kind, (path, column_of_old) in enumerate(
             ((image, old.entries.images), (label, old.entries.labels))
         ):
-            same = (stamps[row, column] == old_stamps[was, column]).all()
-            if same and stamps[row, column, 0] >= 0 and path == column_of_old[was]:
-                rows[row, column] = was
+            same = (stamps[row, kind] == old_stamps[was, kind]).all()
+            if same and stamps[row, kind, 0] >= 0 and path == column_of_old[was]:
+                rows[row, kind] = was
     return rows
 
 
@@ -237,9 +247,15 @@ def _read(root: Path, archive: Arrays | None, state: str, settled: bool) -> _Kep
             root, *(Strings.read(archive, name) for name in ("stems", "images", "labels"))
         )
         labels = LabelTable.read(archive)
-        sizes, orientation = archive["photo_sizes"], archive["orientation"]
-        if {len(labels), len(sizes), len(orientation), len(archive["stamps"])} != {len(entries)}:
-            raise ValueError("columns of different lengths")
+        count = len(entries)
+        sizes = column(archive, "photo_sizes", np.int32, (count, 2))
+        orientation = column(archive, "orientation", np.uint8, (count,))
+        stamps = column(archive, "stamps", np.int64, (count, 2, 3))
+        names = entries.names
+        if len(labels) != count or any(a >= b for a, b in pairwise(names)):
+            raise ValueError("rows that do not belong together")
+        if (sizes < 0).any() or ((orientation < 1) | (orientation > 8)).any():
+            raise ValueError("sizes of no photo")
         layout = Layout(
             format=facts["format"],
             root=root,
@@ -253,17 +269,25 @@ def _read(root: Path, archive: Arrays | None, state: str, settled: bool) -> _Kep
         )
         photos = PhotoTable(sizes, orientation, dict(facts["photo_errors"]))
         misnamed = tuple(facts["misnamed"])
-    except (KeyError, ValueError, IndexError, TypeError):
+        check_rows([*photos.errors, *misnamed], count)
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError, RecursionError):
         return None  # not what this version writes
     index = Index(layout, entries, labels, photos, misnamed, state, settled)
-    return _Kept(index, archive["stamps"])
+    return _Kept(index, stamps)
 
 
 def _lists(
     entries: EntryTable, archive: Arrays, notes: Mapping[str, Sequence[str]]
 ) -> dict[str, SplitList]:
     stems = entries.names if notes else []
-    parts = np.split(archive["lists"], archive["list_ends"][:-1]) if notes else []
+    rows, ends = archive["lists"], archive["list_ends"]
+    if rows.dtype != np.int32 or ends.dtype != np.int64 or ends.shape != (len(notes),):
+        raise ValueError("lists of another kind")
+    if (np.diff(ends, prepend=0) < 0).any() or len(rows) != (ends[-1] if len(ends) else 0):
+        raise ValueError("lists and their ends do not belong together")
+    if rows.size and rows.min() < 0:
+        raise ValueError("a list of photos that are not there")
+    parts = np.split(rows, ends[:-1]) if notes else []
     return {
         name: SplitList(tuple(stems[row] for row in rows.tolist()), tuple(notes[name]))
         for name, rows in zip(notes, parts, strict=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,6 +23,11 @@ from utils.files import atomic_write
 
 VARIABLE = "EFFICIENT_YOLO3_CACHE"
 VERSION = 1  # of everything kept; archives of another version are not read
+# What reading a damaged archive raises: zipfile alone has five ways.
+_DAMAGED = (
+    OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, TypeError, SyntaxError,
+    MemoryError, OverflowError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +54,7 @@ def load_arrays(root: Path, kind: str, state: str) -> dict[str, np.ndarray] | No
         state: what they were made from, in a few characters; "" for any.
     """
     path = _path(root, kind)
-    if path is None or not path.exists():
+    if path is None:
         return None
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -56,7 +62,9 @@ def load_arrays(root: Path, kind: str, state: str) -> dict[str, np.ndarray] | No
             if version != str(VERSION) or (state and made_from != state):
                 return None
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except FileNotFoundError:
+        return None
+    except _DAMAGED as error:
         _log.info("%s: cannot be read (%s); made anew", path, error)
         return None
 

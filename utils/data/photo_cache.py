@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from utils.data.augment import AugmentConfig
+from utils.data.kept import VARIABLE, keeping_folder
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -25,7 +26,7 @@ from utils.images import read_image, reduction
 from utils.letterbox import Letterbox
 
 CACHES = ("auto", "memory", "disk", "off")
-_SHARE = 0.25  # of the memory, or of the disk space, that is free may be taken
+_SHARE = 0.25  # of the memory that is free may be taken; of the disk, with what is kept there
 _PROBED = 500  # photos from which the space for all is estimated
 _FORMAT = 1  # of the files; another number makes all earlier ones unknown
 
@@ -58,31 +59,58 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Keeps photos as arrays in ``folder`` until ``budget`` bytes were added to it.
+    """Keeps photos as arrays in ``folder``, which holds at most ``budget`` bytes.
 
     A file is named after path, length and time of change of the photo and the reduction: a photo
-    that was changed is read again. Files from earlier runs are used and not counted. A file that
-    cannot be read back, or written, costs time and nothing else.
+    that was changed is read again. Files from earlier runs are used and counted; where there is no
+    room, those that were used last the longest ago make some. A file that cannot be read back, or
+    written, costs time and nothing else.
+
+    Attributes:
+        used: bytes that the files take.
     """
 
     def __init__(self, folder: Path, budget: int) -> None:
-        self.folder, self.budget, self.used = folder, budget, 0
+        self.folder, self.budget = folder, budget
         self._lock = threading.Lock()
+        self._needed: set[str] = set()  # files that this run uses
+        self._earlier = _kept_files(folder)  # those there were before, the latest used first
+        self.used = sum(size for _, size, _ in self._earlier)
+        self._make_room(0)
 
     def __call__(self, path: Path, *, reduce: int) -> np.ndarray:
         try:
             kept = self.folder / self._name(path, reduce)
         except OSError:
             return read_image(path, reduce=reduce)  # says what is wrong with the photo
+        self._use(kept)
         with suppress(OSError, ValueError, EOFError):
             return np.load(kept, allow_pickle=False)
         pixels = read_image(path, reduce=reduce)
         with self._lock:
+            self._make_room(pixels.nbytes)
             fits = self.used + pixels.nbytes <= self.budget
             self.used += pixels.nbytes if fits else 0
         if fits:
             self._keep(kept, pixels)
         return pixels
+
+    def _use(self, kept: Path) -> None:
+        """Mark a file as used in this run: the time of its last use is its time of change."""
+        name = str(kept)
+        if name not in self._needed:
+            self._needed.add(name)
+            with suppress(OSError):  # it is not there yet
+                os.utime(kept)
+
+    def _make_room(self, count: int) -> None:
+        """Remove files that this run has not used until ``count`` more bytes fit."""
+        while self._earlier and self.used + count > self.budget:
+            _, size, path = self._earlier.pop()
+            if path not in self._needed:
+                with suppress(OSError):
+                    os.unlink(path)
+                    self.used -= size
 
     def _keep(self, path: Path, pixels: np.ndarray) -> None:
         try:
@@ -128,17 +156,23 @@ def photo_reader(
     if mode == "off":
         return read_image, "photos are decoded every time"
     folder = cache_folder() if folder is None else folder
+    if folder is None and mode == "disk":
+        raise UserError(
+            f"--cache disk needs a folder, and there is none to keep things in ({VARIABLE} names "
+            "one, or turns keeping off)"
+        )
     needed = needed_bytes(dataset, sizes, config)
     free = free_memory() if memory is None else memory
     if mode == "memory" or (mode == "auto" and needed <= _SHARE * free):
         budget = int(_SHARE * free)
         return MemoryCache(budget), f"decoded photos are kept in memory, {_size(needed, budget)}"
-    space = _free_space(folder)
-    if mode == "disk" or needed <= _SHARE * space:
-        budget = int(_SHARE * space)
-        return DiskCache(folder, budget), (
-            f"decoded photos are kept in {folder}, {_size(needed, budget)}"
-        )
+    if folder is not None:
+        taken = sum(size for _, size, _ in _kept_files(folder))
+        budget = int(_SHARE * (_free_space(folder) + taken))
+        if mode == "disk" or needed <= budget:
+            return DiskCache(folder, budget), (
+                f"decoded photos are kept in {folder}, {_size(needed, budget)}"
+            )
     return read_image, f"photos are decoded every time; all would take {_gigabytes(needed)}"
 
 
@@ -150,10 +184,25 @@ def needed_bytes(dataset: Dataset, sizes: Sequence[int], config: AugmentConfig) 
     return total * len(dataset) // max(1, len(probed))
 
 
-def cache_folder() -> Path:
-    """Where decoded photos go: outside of the data, where the system keeps what can be lost."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "efficient-yolo3" / "photos"
+def cache_folder() -> Path | None:
+    """Where decoded photos go, beside what else is kept; None where nothing may be kept."""
+    folder = keeping_folder()
+    return None if folder is None else folder / "photos"
+
+
+def _kept_files(folder: Path) -> list[tuple[int, int, str]]:
+    """(time of last use, bytes, path) of the files of a disk cache, the latest first."""
+    found = []
+    with suppress(OSError):
+        for place in os.scandir(folder):
+            if not place.is_dir(follow_symlinks=False):
+                continue
+            with suppress(OSError):
+                for entry in os.scandir(place):
+                    if entry.name.endswith(".npy"):
+                        status = entry.stat(follow_symlinks=False)
+                        found.append((status.st_mtime_ns, status.st_size, entry.path))
+    return sorted(found, reverse=True)
 
 
 def free_memory() -> int:
@@ -199,10 +248,13 @@ def _container_memory() -> int | None:
 
 
 def _free_space(folder: Path) -> int:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    with suppress(OSError):
-        return shutil.disk_usage(folder).free
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+        except OSError:  # no permission
+            return 0
     return 0
 
 

@@ -1,12 +1,14 @@
 """What photos hold, found out once and kept: their content hash and how they look.
 
 ``PhotoFacts`` keeps both between runs in the cache (``utils.data.kept``), for each file as long as
-its size and modification time stay the same.
+its size and times of change stay the same; not for files that changed this very moment, as another
+change might not show in the times.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,8 +16,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from utils.data import perceptual
-from utils.data.columns import Strings
+from utils.data import perceptual, scan
+from utils.data.columns import Strings, column
 from utils.data.kept import load_arrays, save_arrays
 from utils.data.progress import progress
 from utils.errors import UserError
@@ -31,6 +33,7 @@ Result = TypeVar("Result")
 class _Fact(NamedTuple):
     size: int
     time: int  # of modification, nanoseconds
+    change: int  # of anything about the file, nanoseconds
     known: int = 0
     content: int = 0
     look: int = 0
@@ -43,6 +46,7 @@ class PhotoFacts:
         self.root = root
         self._facts = _read(load_arrays(root, "photos", ""))
         self._changed = False
+        self._fresh: set[str] = set()  # files that changed this very moment
 
     def contents(self, paths: Mapping[str, Path]) -> dict[str, str]:
         """Stem → content hash as ``utils.files.content_hash``; unreadable files are left out."""
@@ -75,7 +79,8 @@ class PhotoFacts:
     def save(self) -> None:
         """Keep what was found out for the next time."""
         if self._changed:
-            save_arrays(self.root, "photos", "", _arrays(self._facts))
+            lasting = {p: fact for p, fact in self._facts.items() if p not in self._fresh}
+            save_arrays(self.root, "photos", "", _arrays(lasting))
             self._changed = False
 
     def _find(
@@ -88,15 +93,18 @@ class PhotoFacts:
         """The facts of each photo, with what has to be found out first."""
         found: dict[str, _Fact] = {}
         missing: list[tuple[str, str, _Fact]] = []
+        now = time.time_ns()
         for stem, path in paths.items():
             name = str(path)
             try:
                 status = os.stat(name)
             except OSError:
                 continue
-            stamp = status.st_size, status.st_mtime_ns
+            stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            if any(abs(now - when) <= scan.TICK for when in stamp[1:]):
+                self._fresh.add(name)
             fact = self._facts.get(name)
-            if fact is None or fact[:2] != stamp:
+            if fact is None or fact[:3] != stamp:
                 fact = _Fact(*stamp)
             if fact.known & kind:
                 found[stem] = fact
@@ -156,13 +164,17 @@ def _read(archive: Mapping[str, np.ndarray] | None) -> dict[str, _Fact]:
     if archive is None:
         return {}
     try:
-        columns = [archive[name].tolist() for name in _COLUMNS]
-        rows = zip(Strings.read(archive, "paths"), *columns, strict=True)
+        paths = Strings.read(archive, "paths")
+        columns = [
+            column(archive, name, dtype, (len(paths),)).tolist() for name, dtype in _COLUMNS.items()
+        ]
+        rows = zip(paths, *columns, strict=True)
         return {path: _Fact(*fact) for path, *fact in rows}
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         return {}  # not what this version writes
 
 
 _COLUMNS = {
-    "size": np.int64, "time": np.int64, "known": np.uint8, "content": np.uint64, "look": np.uint64,
+    "size": np.int64, "time": np.int64, "change": np.int64,
+    "known": np.uint8, "content": np.uint64, "look": np.uint64,
 }  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 
-_TICK = 100_000_000  # nanoseconds
+TICK = 2_000_000_000  # nanoseconds: the step of the times on FAT; others have finer ones
 
 
 def real_folder(data: str | Path) -> Path:
@@ -102,7 +102,8 @@ class Snapshot:
     Attributes:
         state: the same text for the same files with the same sizes and times.
         settled: whether the newest change is long enough ago that another one would show in the
-            times, whose steps are some milliseconds.
+            times, whose steps are as long as ``TICK``. A file dated in the future does not count:
+            its date says nothing about when it was changed.
     """
 
     state: str
@@ -110,7 +111,7 @@ class Snapshot:
 
 
 def snapshot(root: Path) -> Snapshot:
-    """Names, sizes and modification times of all that ``Scan`` can see below ``root``."""
+    """Names, sizes and times of change of all that ``Scan`` can see below ``root``."""
     top = str(root)
     within = top.rstrip(os.sep) + os.sep
     state, newest = hashlib.blake2b(digest_size=16), 0
@@ -118,6 +119,7 @@ def snapshot(root: Path) -> Snapshot:
     while pending:
         folder = pending.pop()
         lines, below = [], []
+        future = time.time_ns() + TICK
         try:
             with os.scandir(folder) as listing:
                 for entry in listing:
@@ -141,10 +143,13 @@ def snapshot(root: Path) -> Snapshot:
                     except OSError:  # a link to nothing
                         lines.append(f"{name}\0?")
                         continue
-                    changed = status.st_mtime_ns
-                    if changed > newest:
+                    # The second time cannot be set back, as tools do that keep the first.
+                    written, changed = status.st_mtime_ns, status.st_ctime_ns
+                    if newest < written < future:
+                        newest = written
+                    if newest < changed < future:
                         newest = changed
-                    lines.append(f"{name}\0{status.st_size}\0{changed}")
+                    lines.append(f"{name}\0{status.st_size}\0{written}\0{changed}")
         except OSError as error:
             lines.append(f"\0{error.errno}")
         lines.sort()
@@ -153,7 +158,7 @@ def snapshot(root: Path) -> Snapshot:
         below = [path for path in below if path not in met]
         met.update(below)
         pending += sorted(below)
-    return Snapshot(state.hexdigest(), abs(time.time_ns() - newest) > _TICK)
+    return Snapshot(state.hexdigest(), abs(time.time_ns() - newest) > TICK)
 
 
 def _hidden(name: str) -> bool:

@@ -21,7 +21,7 @@ from utils.data.splits import stratified_split
 from utils.data.wording import listing
 from utils.errors import UserError
 
-_SPLIT_VERSION = 1  # of what is kept of a split made here
+_SPLIT_VERSION = 2  # of what is kept of a split made here
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,9 @@ class Source:
         """Which of the folder's photos show the same, exactly or nearly."""
         index = self.index
         kept = load_arrays(index.layout.root, "twins", index.state) if index.settled else None
-        if kept is not None:
-            return Twins.from_arrays(kept, index.entries.names)
+        found = None if kept is None else Twins.from_arrays(kept, index.entries.names)
+        if found is not None:
+            return found
         paths = {stem: index.entries.image(row) for row, stem in enumerate(index.entries)}
         twins = find_twins(paths)
         if index.settled:
@@ -151,14 +152,10 @@ class Source:
         index, kind = self.index, f"split-{seed}"
         state = f"{index.state}-{_SPLIT_VERSION}"
         kept = load_arrays(index.layout.root, kind, state) if index.settled else None
-        if kept is not None:
-            stems = index.entries.names
-            facts = from_json(kept["facts"])
-            parts = {
-                name: tuple(stems[row] for row in kept[f"part {name}"].tolist())
-                for name in facts["parts"]
-            }
-            return parts, tuple(facts["making"])
+        if kept is not None and (
+            found := _read_split(kept, index.entries.names, len(self.stems))
+        ) is not None:
+            return found
         parts, making = self._make_split(seed)
         if index.settled:
             facts = {"parts": list(parts), "making": making}
@@ -178,6 +175,27 @@ class Source:
     ) -> Dataset:
         """Records of the given photos."""
         return make_records(self.index, self.rows(stems), classes, tuple(notes))
+
+
+def _read_split(
+    kept: Mapping[str, np.ndarray], stems: Sequence[str], count: int
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]] | None:
+    """A split of ``count`` photos that was kept, and how it was made; None where it makes no
+    sense."""
+    try:
+        facts = from_json(kept["facts"])
+        parts = {name: kept[f"part {name}"] for name in facts["parts"]}
+        making = tuple(facts["making"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    rows = np.concatenate([*parts.values()]) if parts else np.empty(0)
+    if not len(rows) == count > 0:
+        return None
+    if rows.dtype != np.int64 or rows.ndim != 1 or not all(isinstance(t, str) for t in making):
+        return None
+    if len(np.unique(rows)) != len(rows) or not (rows.min() >= 0 and rows.max() < len(stems)):
+        return None
+    return {n: tuple(stems[row] for row in own.tolist()) for n, own in parts.items()}, making
 
 
 def _left_out(index: Index) -> list[str]:

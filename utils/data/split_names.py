@@ -6,6 +6,7 @@ always ``all``, and ``trainval`` where there are ``train`` and ``val``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +23,41 @@ SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-_USUAL_LISTS = ("train", "val", "trainval", "test")
+_WITH_YEAR = re.compile(r"([a-z]+)[-_ ]?((?:19|20)\d\d)")  # train2017
+
+
+def split_name(text: str) -> str | None:
+    """``train``, ``val`` or ``test`` where the text is one of their usual names, with or without
+    a year (``valid``, ``train2017``); None else."""
+    text = text.lower()
+    if match := _WITH_YEAR.fullmatch(text):
+        text = match[1]
+    return SPLIT_FOLDERS.get(text)
+
+
+def is_usual(name: str) -> bool:
+    """Whether a list is called as a split is; its year, as in ``2007:train``, does not count."""
+    name = name.rpartition(":")[2]
+    return name.lower() == "trainval" or split_name(name) is not None
 
 
 def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
-    """The lists of a folder; none where no list has a usual name.
+    """The lists of a folder, and joined as ``train``, ``val`` and ``test`` those that have these
+    names under others (``train2014`` and ``train2017``, ``valid``); none where no list has a
+    usual name.
 
     CVAT writes a ``default.txt``, for instance, which names every photo.
     """
-    return lists if any(name.rpartition(":")[2] in _USUAL_LISTS for name in lists) else {}
+    if not any(map(is_usual, lists)):
+        return {}
+    usable = dict(lists)
+    for plain in dict.fromkeys(SPLIT_FOLDERS.values()):
+        own = [found for name, found in lists.items() if split_name(name) == plain]
+        if own and plain not in lists:
+            stems = dict.fromkeys(stem for found in own for stem in found.stems)
+            notes = tuple(note for found in own for note in found.notes)
+            usable[plain] = SplitList(tuple(stems), notes)
+    return dict(sorted(usable.items()))
 
 
 @dataclass(frozen=True)
@@ -69,10 +96,31 @@ class Splits:
 
     def usual_val(self, split: str) -> str | None:
         """The val lists of the years that a split expression is made of, None without any."""
-        years = dict.fromkeys(_year(token) for token in split.split(","))
-        names = [f"{year}:val" if year else "val" for year in years]
+        names = dict.fromkeys(self._val_beside(token.strip()) for token in split.split(","))
         known = [name for name in names if self._part(name) is not None]
         return ",".join(known) or None
+
+    def tests(self, split: str) -> set[str]:
+        """The photos of the test list; none where the split expression asks for them itself."""
+        tokens = {token.strip().rpartition(":")[2].strip().lower() for token in split.split(",")}
+        if "all" in tokens or "test" in map(split_name, tokens) or "test" not in self.named:
+            return set()
+        return self.stems("test")
+
+    def _val_beside(self, token: str) -> str:
+        year, name = _year(token), token.rpartition(":")[2].strip()
+        if year:
+            return f"{year}:val"
+        match = _WITH_YEAR.fullmatch(name.lower())
+        same_year = [
+            other
+            for other in self.named
+            if match
+            and split_name(other) == "val"
+            and (found := _WITH_YEAR.fullmatch(other.lower()))
+            and found[2] == match[2]
+        ]
+        return same_year[0] if same_year else "val"
 
     def _parts(self, split: str) -> list[SplitList]:
         tokens = [token.strip() for token in split.split(",") if token.strip()]

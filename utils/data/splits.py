@@ -55,7 +55,8 @@ def _deal(
 ) -> dict[str, tuple[str, ...]]:
     """``stratified_split`` of photos, or of families that count as several (1 by themselves).
 
-    A family may be larger than the room that is left in its part; then the others get less.
+    A family may be larger than the room that is left in its part; then the others get less, but
+    none stays empty while there are families enough.
     """
     parts = list(fractions)
     total = sum(weights.get(stem, 1) for stem in labels)
@@ -70,7 +71,8 @@ def _deal(
     result: dict[str, list[str]] = {part: [] for part in parts}
     while waiting:
         rarest = min(waiting, key=lambda name: (len(waiting[name]), name))
-        for stem in list(waiting[rarest]):
+        # Large families first, while there is room for them; the others fill what is left.
+        for stem in sorted(waiting[rarest], key=lambda stem: -weights.get(stem, 1)):
             weight = weights.get(stem, 1)
             part = max(
                 (part for part in parts if room[part] > 0),
@@ -82,7 +84,25 @@ def _deal(
                 wanted[name][part] -= weight
                 del waiting[name][stem]
         waiting = {name: stems for name, stems in waiting.items() if stems}
+    _fill_empty(result, weights)
     return {part: tuple(sorted(stems)) for part, stems in result.items()}
+
+
+def _fill_empty(result: dict[str, list[str]], weights: Mapping[str, int]) -> None:
+    """Give each part that large families left empty the smallest family of one that has several.
+
+    Of several of that size the part that has most photos gives its last.
+    """
+    for own in result.values():
+        donors = [stems for stems in result.values() if len(stems) > 1]
+        if own or not donors:
+            continue
+        smallest = min(weights.get(stem, 1) for stems in donors for stem in stems)
+        givers = [s for s in donors if any(weights.get(stem, 1) == smallest for stem in s)]
+        giver = max(givers, key=lambda stems: sum(weights.get(stem, 1) for stem in stems))
+        given = [stem for stem in giver if weights.get(stem, 1) == smallest][-1]
+        giver.remove(given)
+        own.append(given)
 
 
 def _with_twins(

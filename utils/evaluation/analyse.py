@@ -147,12 +147,15 @@ def _errors(
     counts = np.zeros((len(case.names), len(ERROR_KINDS)), np.int64)
     np.add.at(counts, (entries.label, entries.kind), 1)
     ap50 = _mean(samples.value[:, 0])
+    wrong = matching.order[matching.outcome[0, 0, matching.order] == voc.FALSE_POSITIVE]
+    claimed = np.bincount(found.class_ids[wrong], minlength=len(case.names)) > 0
     kinds = []
     for i, kind in enumerate(ERROR_KINDS):
         by_class = tide.mended_ap50(truth, found, matching, sorted_errors, case.images, i)
-        # A class whose every object was missed has nothing wrong without them.
+        # A class whose every object was missed has nothing left to find: what it still claims is
+        # wrong (0, as in TIDE); where it claims nothing, nothing is wrong.
         emptied = np.isnan(by_class) & ~np.isnan(samples.value[:, 0])
-        mended = _mean(np.where(emptied, 1.0, by_class))
+        mended = _mean(np.where(emptied, np.where(claimed, 0.0, 1.0), by_class))
         if ap50 is not None:  # COCO's 101 recalls can make mending look harmful by a hair
             mended = max(mended, ap50)
         gain = None if ap50 is None else mended - ap50
@@ -221,8 +224,8 @@ def _classes(
         objects=int(objects[:, 0].sum()),
         images=with_objects,
         detections=len(found),
-        ap=bootstrap.estimate_mean(samples, _ALL_IOUS, with_objects),
-        ap50=bootstrap.estimate_mean(samples, _AT_HALF, with_objects),
+        ap=bootstrap.estimate_mean(samples, _ALL_IOUS, images, with_objects),
+        ap50=bootstrap.estimate_mean(samples, _AT_HALF, images, with_objects),
         ap_by_iou=[_mean(v) for v in samples.value.T],
         voc2007=voc.mean(ap_2007),
         voc2010=voc.mean(ap_2010),

@@ -13,7 +13,12 @@ upwards far too often. What is done about it:
   the halves (which spread as much as whole sets do: Shao and Wu, "A General Theory for Jackknife
   Variance Estimation", 1989), whichever is wider, and a tenth more, because the correction is
   itself uncertain (not so for differences, in which most of it cancels).
-- It is stretched, where need be, to take in the score itself, and cut off at 0 and 1.
+- A class with next to no errors brings next to no spread, in whatever resample, and yet not
+  certainty: what held on n images may fail in a share of 1 − 0.05^(1 / n) of them (the exact
+  binomial bound, the "rule of three" of Hanley and Lippman-Hand, 1983). Where the spread of a class
+  says less than that, the rest is added, class by class.
+- It is stretched, where need be, to take in the score itself and a little above it, and cut off at
+  0 and 1. An interval of a difference reaches as far to both sides of it as its spread says.
 
 ``python -m bench.evaluation`` measures how often the interval holds the truth.
 """
@@ -21,6 +26,7 @@ upwards far too often. What is done about it:
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +41,9 @@ HALVES = 200
 MIN_IMAGES = 5  # with objects of a class, for an interval of that class
 _EXCESS = 1 / (np.sqrt(2) - 1)
 _WIDER = 1.1
+_NORMAL = 1.96  # standard deviations to each side that hold 95 %
+_UP = 1.5  # standard deviations of the resamples that an interval reaches above the score
+_FAILING = 0.05  # probability of no failure, at the share of failing images that is allowed for
 _LEVELS = (2.5, 97.5)
 
 
@@ -70,14 +79,18 @@ class Samples:
 
 
 def draw(images: int, resamples: int = RESAMPLES, seed: int = 0) -> Draws:
-    """Resamples of images numbered from 1; the same for the same numbers."""
+    """Resamples of images numbered from 1; the same for the same numbers.
+
+    Without resamples there are no halves either.
+    """
     generator = np.random.default_rng(seed)
     whole = np.empty((images, resamples), np.float32)
     for b in range(resamples):
         drawn = generator.integers(images, size=images) if images else []
         whole[:, b] = np.bincount(drawn, minlength=images)
-    half = np.zeros((images, HALVES), np.float32)
-    for h in range(0, HALVES, 2):
+    halves = HALVES if resamples else 0
+    half = np.zeros((images, halves), np.float32)
+    for h in range(0, halves, 2):
         order = generator.permutation(images)
         half[order[: images // 2], h] = 1
         half[order[images // 2 :], h + 1] = 1
@@ -98,12 +111,15 @@ def sample(truth: TruthTable, found: FoundTable, matching: Matching, draws: Draw
 def estimate_class(samples: Samples, class_id: int, thresholds: slice, images: int) -> Estimate:
     """AP of one class, mean over the thresholds; ``images`` hold its objects."""
     one = _part(samples, slice(class_id, class_id + 1), thresholds)
-    return _estimate(one, images)
+    return _estimate(one, [images], images)
 
 
-def estimate_mean(samples: Samples, thresholds: slice, images: int) -> Estimate:
-    """AP, mean over the classes with objects and the thresholds; ``images`` hold objects."""
-    return _estimate(_part(samples, slice(None), thresholds), images)
+def estimate_mean(
+    samples: Samples, thresholds: slice, images_of_class: Sequence[int], images: int
+) -> Estimate:
+    """AP, mean over the classes with objects and the thresholds; ``images`` hold objects, of each
+    class ``images_of_class``."""
+    return _estimate(_part(samples, slice(None), thresholds), images_of_class, images)
 
 
 def compare(
@@ -120,7 +136,7 @@ def compare(
     def difference(which: slice, thresholds: slice, count: int) -> Difference:
         of_this, of_other = _part(this, which, thresholds), _part(other, which, thresholds)
         part = _part(this - other, which, thresholds)
-        estimate = _estimate(part, count, lowest=-1.0, wider=1.0)
+        estimate = _estimate(part, images_of_class[which], count, difference=True)
         sure = estimate.low is not None
         return Difference(
             this=_mean(of_this.value),
@@ -152,37 +168,53 @@ def _part(samples: Samples, classes: slice, thresholds: slice) -> Samples:
 
 
 def _estimate(
-    samples: Samples, images: int, *, lowest: float = 0.0, wider: float = _WIDER
+    samples: Samples, images_of_class: Sequence[int], images: int, *, difference: bool = False
 ) -> Estimate:
-    """The mean over classes and thresholds, with its interval; ``lowest`` is 0 for a score, −1 for
-    a difference."""
+    """The mean over classes and thresholds of a score or of a difference, with its interval."""
     value = _mean(samples.value)
     if value is None or images < MIN_IMAGES or not samples.whole.shape[2]:
         return Estimate(value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a class may be in no resample
-        whole = np.nanmean(samples.whole.mean(axis=1, dtype=np.float64), axis=0)
-        half = np.nanmean(samples.half.mean(axis=1, dtype=np.float64), axis=0)
-        by_class = np.nanmean(samples.half.mean(axis=1, dtype=np.float64), axis=1)
-        excess = np.nanmean(by_class - samples.value.mean(axis=1)) * _EXCESS
+        classes = samples.whole.mean(axis=1, dtype=np.float64)  # (C, B)
+        halves = samples.half.mean(axis=1, dtype=np.float64)  # (C, H)
+        whole, half = np.nanmean(classes, axis=0), np.nanmean(halves, axis=0)
+        spreads = np.nanstd(classes, axis=1)
+        excess = np.nanmean(np.nanmean(halves, axis=1) - samples.value.mean(axis=1)) * _EXCESS
     whole, half = whole[np.isfinite(whole)], half[np.isfinite(half)]
     if not len(whole) or not len(half):
         return Estimate(value)
-    spread = whole.std()
-    if spread < 1e-9:
-        return _without_spread(value, images, lowest)
-    factor = wider * max(1.0, half.std() / spread)
-    low, high = value - excess + factor * (np.percentile(whole, _LEVELS) - whole.mean())
-    return Estimate(value, float(max(lowest, min(low, value))), float(min(1.0, max(high, value))))
+    spread, of_halves = whole.std(), half.std()
+    if difference and value == 0 and not spreads[np.isfinite(spreads)].any():
+        return Estimate(value, 0.0, 0.0)  # no difference at all is none
+    low = high = value - excess
+    if spread > 0:
+        factor = max(1.0, of_halves / spread) * (1.0 if difference else _WIDER)
+        shape = factor * (np.percentile(whole, _LEVELS) - whole.mean())
+        low, high = low + shape[0], high + shape[1]
+    low, high = min(low, value), max(high, value)
+    known = np.isfinite(samples.value).all(axis=1)
+    doubt = _doubt(spreads[known], np.asarray(images_of_class)[known])
+    low = value - np.hypot(value - low, doubt)
+    if not difference:
+        high = max(high, value + _UP * spread)
+        return Estimate(value, float(max(0.0, low)), float(min(1.0, high)))
+    high = value + np.hypot(high - value, doubt)
+    reach = _NORMAL * max(spread, of_halves)
+    low, high = min(low, value - reach), max(high, value + reach)
+    return Estimate(value, float(max(-1.0, low)), float(min(1.0, high)))
 
 
-def _without_spread(value: float, images: int, lowest: float) -> Estimate:
-    """All resamples score alike, say 1: what kept that up ``images`` times may still fail in a
-    share of 1 − 0.025^(1 / images) (the exact binomial bound). No difference at all is none."""
-    if lowest < 0 and value == 0:
-        return Estimate(value, 0.0, 0.0)
-    doubt = 1 - 0.025 ** (1 / images)
-    return Estimate(value, max(lowest, value - doubt), min(1.0, value + doubt))
+def _doubt(spreads: np.ndarray, images: np.ndarray) -> float:
+    """How far the mean over classes may be off because classes had too few images to fail on.
+
+    Args:
+        spreads: (C,) standard deviation of each class over the resamples.
+        images: (C,) how many images hold its objects.
+    """
+    failing = 1 - _FAILING ** (1 / np.maximum(images, 1))
+    unseen = np.maximum(failing**2 - (_NORMAL * spreads) ** 2, 0.0)
+    return float(np.sqrt(np.nansum(unseen)) / max(len(unseen), 1))
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -3,7 +3,9 @@ training."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from utils.postprocess import to_detections
 
 # uint8 (B, S, S, 3) network inputs → boxes (B, N, 4) and scores (B, N, classes)
 Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+_Loaded = tuple[Record, np.ndarray, Letterbox]
+_BEHIND = 2  # batches whose boxes may wait to be suppressed
 
 
 def detect_records(
@@ -34,8 +38,9 @@ def detect_records(
 ) -> dict[str, Detections]:
     """Detections by file stem, in the order of ``records``.
 
-    Photos are read and letterboxed ahead of the network by two threads. A photo that cannot be
-    read is reported through ``on_unreadable`` and has no detections: its objects count as missed.
+    Photos are read and letterboxed ahead of the network by two threads; what it says is suppressed
+    by another one while it is at work on the next batch. A photo that cannot be read is reported
+    through ``on_unreadable`` and has no detections: its objects count as missed.
 
     Args:
         infer: the network.
@@ -89,25 +94,37 @@ def detect_at(
         letterbox = Letterbox(image.shape[1], image.shape[0], width, height)
         return letterbox.apply(image), letterbox
 
-    found: dict[float, dict[str, Detections]] = {iou: {} for iou in ious}
-    batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
-    loaded = map_ahead(load, records, threads=2, depth=3 * batch_size)
-    for batch in progress(batches):
-        good: list[tuple[Record, np.ndarray, Letterbox]] = []
-        for record in batch:
-            result = next(loaded)
-            if isinstance(result, UserError):
-                on_unreadable(str(result))
-            else:
-                good.append((record, *result))
-        if not good:
-            continue
-        boxes, scores = infer(np.stack([image for _, image, _ in good]))
+    def suppress(good: list[_Loaded], boxes: np.ndarray, scores: np.ndarray) -> None:
         for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
+            # Boxes without a score that counts are most, and no business of any threshold's.
+            rows = np.flatnonzero((score >= conf).any(axis=1))
+            box, score = box[rows], score[rows]
             for iou in ious:
                 found[iou][record.stem] = to_detections(
                     box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
                 )
+
+    found: dict[float, dict[str, Detections]] = {iou: {} for iou in ious}
+    batches = [records[i : i + batch_size] for i in range(0, len(records), batch_size)]
+    loaded = map_ahead(load, records, threads=2, depth=3 * batch_size)
+    behind: deque[Future] = deque()
+    with ThreadPoolExecutor(1) as pool:  # one thread: the order of the photos stays
+        for batch in progress(batches):
+            good: list[_Loaded] = []
+            for record in batch:
+                result = next(loaded)
+                if isinstance(result, UserError):
+                    on_unreadable(str(result))
+                else:
+                    good.append((record, *result))
+            if not good:
+                continue
+            boxes, scores = infer(np.stack([image for _, image, _ in good]))
+            behind.append(pool.submit(suppress, good, boxes, scores))
+            if len(behind) > _BEHIND:
+                behind.popleft().result()
+        for future in behind:
+            future.result()
     if len(records) and not any(found.values()):
         raise UserError(f"none of the {len(records)} photos can be read")
     return found

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.errors import UserError
+from utils.evaluation.own_ids import warn_of_own_ids
 from utils.evaluation.tables import class_names
+
+_FARTHEST = 1e9  # pixels; no photo is as large, and areas stay finite
 
 
 def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
@@ -95,13 +98,26 @@ def to_results(detections: Mapping[str, Detections], ground_truth: dict) -> list
     return results
 
 
-def read_detections(path: str | Path, ground_truth: dict) -> list[dict]:
+def read_detections(
+    path: str | Path,
+    ground_truth: dict,
+    *,
+    labels: Iterable[Path] = (),
+    warn: Callable[[str], None] = print,
+) -> list[dict]:
     """Read a COCO results file, in its own order.
 
     Each item needs ``bbox`` (x, y, width, height in pixels of the photo), ``score``, ``image_id``
     (the number in ``ground_truth``, or the file stem as a string) and ``category_id`` (a number)
     or ``category`` (the class name). Other keys are left out of what is returned. Nothing is
     clipped or filtered.
+
+    Args:
+        path: the file.
+        ground_truth: as ``ground_truth`` makes it.
+        labels: the files that the labels came from. Where they are COCO JSON with other ids than
+            ``ground_truth`` and the detections give numbers, that is worth a warning.
+        warn: called with one sentence for each warning.
 
     Raises:
         UserError: the file cannot be read, is no JSON list, or an item is wrong; the message
@@ -127,6 +143,8 @@ def read_detections(path: str | Path, ground_truth: dict) -> list[dict]:
             results.append(_result(item, images, categories))
         except _ItemError as error:
             raise UserError(f"{path}, item {index} (counted from 0): {error}") from None
+    for warning in warn_of_own_ids(str(path), items, labels, ground_truth):
+        warn(warning)
     return results
 
 
@@ -152,16 +170,19 @@ def _result(item: Any, images: dict[int | str, int], categories: dict[int | str,
     image_id = _look_up(item["image_id"], images)
     if image_id is None:
         raise _ItemError(
-            f"image_id {_short(item['image_id'])} is neither the number nor the file stem of an "
-            "image of this split"
+            f"image_id {_short(item['image_id'])} is neither the number in ground_truth.json nor "
+            "the file stem of an image of this split"
         )
     bbox = item["bbox"]
     if not isinstance(bbox, list) or len(bbox) != 4:
         raise _ItemError(f"bbox must be a list of x, y, width, height, got {_short(bbox)}")
+    box = [_number(value, "bbox") for value in bbox]
+    if max(map(abs, box)) > _FARTHEST:
+        raise _ItemError(f"bbox {_short(bbox)} reaches farther than any photo")
     return {
         "image_id": image_id,
         "category_id": _category(item, categories),
-        "bbox": [_number(value, "bbox") for value in bbox],
+        "bbox": box,
         "score": _number(item["score"], "score"),
     }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from utils.data.photo_facts import content_hashes
 from utils.data.records import Record
+
+_LOOKED_AT = 50  # photos
 
 
 def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]]) -> dict:
@@ -29,3 +32,34 @@ def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]
             if digest in used.get(name, ()):
                 found[name].append(record.stem)
     return found
+
+
+def find_shared(records: Sequence[Record], others: Sequence[Record]) -> list[str]:
+    """Stems of ``records`` whose very file is among ``others`` too, whatever its name there."""
+    theirs = set(content_hashes({record.stem: record.image for record in others}).values())
+    own = content_hashes({record.stem: record.image for record in records})
+    return [record.stem for record in records if own.get(record.stem) in theirs]
+
+
+def is_folder_of_run(
+    photos: Mapping[str, Path], stored: Iterable[str], hashes: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """Whether a folder holds the photos of a run, and not others of the same names.
+
+    Most of the stored split must be there; and of the photos whose content the run noted and
+    whose names are here, most of up to ``_LOOKED_AT`` must have that content.
+
+    Args:
+        photos: the folder's photos by stem.
+        stored: stems of the split that is wanted.
+        hashes: as for ``find_leaks``.
+    """
+    stored = set(stored)
+    if not stored or 2 * len(stored & photos.keys()) <= len(stored):
+        return False
+    noted = {stem: digest for one in hashes.values() for stem, digest in one.items()}
+    looked_at = sorted(noted.keys() & photos.keys())
+    looked_at = looked_at[:: max(1, len(looked_at) // _LOOKED_AT)]
+    found = content_hashes({stem: photos[stem] for stem in looked_at})
+    same = sum(found.get(stem) == noted[stem] for stem in looked_at)
+    return 2 * same > len(looked_at) or not looked_at

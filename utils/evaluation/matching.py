@@ -19,7 +19,8 @@ from utils.evaluation.tables import FoundTable, TruthTable
 from utils.evaluation.voc import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
 
 MAX_DETECTIONS = 100  # of one class on one image, COCO's limit
-SIZE_LIMITS = ((0, 32**2), (32**2, 96**2), (96**2, np.inf))  # pixels, both ends included
+LARGEST = 1e5**2  # pixels; COCO counts no object beyond, nor one of negative area
+SIZE_LIMITS = ((0, 32**2), (32**2, 96**2), (96**2, LARGEST))  # pixels, both ends included
 ASPECT_LIMITS = ((0, 2 / 3), (2 / 3, 3 / 2), (3 / 2, np.inf))  # width / height
 # COCO's own thresholds are these floats; 0.55 and its like differ from the literals in the last
 # place.
@@ -100,8 +101,10 @@ def _take(
         d, g, v = detection[begin:end], thing[begin:end], overlap[begin:end]
         first = np.flatnonzero(np.diff(d, prepend=-1))  # where each detection's run begins
         free = (v[:, None] >= np.minimum(_THRESHOLDS, 1 - 1e-10))[:, None] & ~taken[g]
-        # (pairs, groups, thresholds): what counts comes first, then the higher IoU
-        worth = np.where(free, v[:, None, None] + 2.0 * counted[:, g].T[:, :, None], -1.0)
+        # (pairs, groups, thresholds): what counts comes first, then the higher IoU; by place among
+        # the IoUs, since adding to an IoU would round away what tells two of them apart
+        place = np.unique(v, return_inverse=True)[1]
+        worth = np.where(free, place[:, None, None] + len(v) * counted[:, g].T[:, :, None], -1)
         best = np.maximum.reduceat(worth, first)
         run = np.cumsum(np.isin(np.arange(end - begin), first)) - 1
         at = np.where(free & (worth == best[run]), np.arange(end - begin)[:, None, None], -1)
@@ -134,7 +137,7 @@ def _inside(table: TruthTable | FoundTable) -> np.ndarray:
     height = table.boxes[:, 3] - table.boxes[:, 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         aspect = np.nan_to_num(width / height, nan=1.0)
-    groups = [np.ones(len(table), bool)]
+    groups = [(table.areas >= 0) & (table.areas <= LARGEST)]
     groups += [(table.areas >= low) & (table.areas <= high) for low, high in SIZE_LIMITS]
     groups += [(aspect >= low) & (aspect < high) for low, high in ASPECT_LIMITS]
     return np.stack(groups)

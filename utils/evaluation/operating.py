@@ -127,7 +127,10 @@ def reliability(found: FoundTable, matching: Matching) -> Reliability:
     counts = np.bincount(which, minlength=RELIABILITY_BINS)
     confidence = np.bincount(which, scores, RELIABILITY_BINS)
     right = np.bincount(which, hits, RELIABILITY_BINS)
-    error = float(np.abs(confidence - right).sum() / counts.sum()) if counts.sum() else None
+    # Scores that are no probabilities, such as logits, cannot be believed or not.
+    shares = not len(found) or 0 <= found.scores.min() <= found.scores.max() <= 1
+    known = counts.sum() and shares
+    error = float(np.abs(confidence - right).sum() / counts.sum()) if known else None
     return Reliability(
         edges=edges.tolist(),
         counts=counts.tolist(),

@@ -26,10 +26,18 @@ KIND_NAMES = {
     "missed": "missed",
 }
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell
+
 
 def write_csv(path: str | Path, analysis: Analysis) -> None:
-    """One row a class and a last one, ``all``; an empty cell where a number cannot be told."""
-    rows = [_columns(one) for one in (*analysis.classes, analysis.overall)]
+    """One row a class and a last one, ``all``; an empty cell where a number cannot be told.
+
+    The first column is the class id, −1 for all. A class name that a spreadsheet would take for a
+    formula has an apostrophe before it.
+    """
+    ids = (*range(len(analysis.classes)), -1)
+    ones = (*analysis.classes, analysis.overall)
+    rows = [{"id": i, **_columns(one)} for i, one in zip(ids, ones, strict=True)]
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -38,7 +46,7 @@ def write_csv(path: str | Path, analysis: Analysis) -> None:
 
 def _columns(one: ClassAnalysis) -> dict:
     columns = {
-        "class": one.name,
+        "class": f"'{one.name}" if one.name.startswith(_FORMULA) else one.name,
         "objects": one.objects,
         "images": one.images,
         "detections": one.detections,
@@ -98,13 +106,13 @@ def write_summary(
 ) -> None:
     """The evaluation as Markdown, for a pull request or a model card."""
     lines = [f"# {_cell(metrics['weights'])} on {_cell(metrics['split'])}", ""]
-    lines += [f"> **Warning:** {warning}\n" for warning in warnings]
+    lines += [f"> **Warning:** {_cell(warning)}\n" for warning in warnings]
     lines += [
         f"{metrics['images']:,} photos, {metrics['boxes']:,} objects, "
         f"{len(metrics['classes'])} classes.",
         "",
     ]
-    lines += [f"- {sentence}" for sentence in sentences(metrics, analysis)]
+    lines += [f"- {_cell(sentence)}" for sentence in sentences(metrics, analysis)]
     lines += ["", "| class | objects | VOC 2007 | VOC 2010 | AP | 95 % | AP50 | 95 % | best F1 |"]
     lines += ["|:--|--:|--:|--:|--:|:-:|--:|:-:|--:|"]
     for one in (*analysis.classes, analysis.overall):
@@ -155,6 +163,6 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that neither ends a table's cell nor turns into markup."""
+    """Text of one line that neither ends a table's cell nor turns into markup."""
     shown = "".join(c if c.isprintable() else " " for c in text)
-    return "".join("\\" + c if c in "\\|*_`<>[]#" else c for c in shown)
+    return "".join("\\" + c if c in "\\|*_`<>[]#~&" else c for c in shown)

@@ -61,7 +61,7 @@ def _part(truth: TruthTable, found: FoundTable, row: np.ndarray, other: np.ndarr
         same[touching],
     )
     plain = box_iou(a, b)
-    coco = _as_coco(a, b, found.areas[row], truth.areas[other], truth.difficult[other])
+    coco = _as_coco(a, b, found.areas[row], truth.sides[other], truth.difficult[other])
     kept = np.flatnonzero((plain >= LOWEST) | (coco >= CROWD_LOWEST))
     return row[kept], other[kept], plain[kept], coco[kept], same[kept]
 
@@ -69,7 +69,7 @@ def _part(truth: TruthTable, found: FoundTable, row: np.ndarray, other: np.ndarr
 def _as_coco(
     a: np.ndarray, b: np.ndarray, area_a: np.ndarray, area_b: np.ndarray, crowd: np.ndarray
 ) -> np.ndarray:
-    """IoU by the areas that the files give, rounded as pycocotools rounds."""
+    """IoU from the widths and heights that the files give, rounded as pycocotools rounds."""
     width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
     height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
     with np.errstate(over="ignore", invalid="ignore"):

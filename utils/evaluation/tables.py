@@ -20,7 +20,10 @@ class TruthTable:
         class_ids: int64 (G,).
         boxes: float64 (G, 4), ``x0, y0, x1, y1`` in pixels of the photo.
         difficult: bool (G,).
-        areas: float64 (G,), width × height as the file gives them; by itself, from the corners.
+        areas: float64 (G,), ``area`` of the file, which says how large an object is (in COCO that
+            of its outline); by itself, from the corners.
+        sides: float64 (G,), width × height of the file, which IoU is made of; by itself, from the
+            corners.
     """
 
     image_ids: np.ndarray
@@ -28,10 +31,12 @@ class TruthTable:
     boxes: np.ndarray
     difficult: np.ndarray
     areas: np.ndarray | None = None
+    sides: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.areas is None:
-            object.__setattr__(self, "areas", _areas(self.boxes))
+        for name in ("areas", "sides"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, _areas(self.boxes))
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -72,6 +77,7 @@ def truth_table(ground_truth: dict) -> TruthTable:
         boxes=_corners(annotations),
         difficult=_column(annotations, "iscrowd", bool),
         areas=_column(annotations, "area", np.float64),
+        sides=_sides(annotations),
     )
 
 
@@ -82,7 +88,7 @@ def found_table(results: list[dict]) -> FoundTable:
         class_ids=_column(results, "category_id", np.int64),
         boxes=_corners(results),
         scores=_column(results, "score", np.float64),
-        areas=np.array([r["bbox"][2] * r["bbox"][3] for r in results], np.float64),
+        areas=_sides(results),
     )
 
 
@@ -105,6 +111,10 @@ def numbered_from_one(
 
 def _column(items: list[dict], key: str, dtype: type) -> np.ndarray:
     return np.array([item[key] for item in items], dtype)
+
+
+def _sides(items: list[dict]) -> np.ndarray:
+    return np.array([item["bbox"][2] * item["bbox"][3] for item in items], np.float64)
 
 
 def _corners(items: list[dict]) -> np.ndarray:

@@ -38,7 +38,7 @@ def tune(
         precision: with it, the highest recall at this precision or better; by itself, the best F1.
 
     Raises:
-        UserError: no objects, or no thresholds reach the precision.
+        UserError: no objects, none of them found, or no thresholds reach the precision.
     """
     points: dict[float, OperatingPoint] = {}
     best_precision = 0.0
@@ -47,13 +47,13 @@ def tune(
         if not sweep.positives:
             raise UserError(f"--tune {split}: there is no object on these photos to tune with")
         point = sweep.best_f1() if precision is None else sweep.precise(precision)
-        if point is not None and point.confidence is not None:
+        if point is not None and point.true_positives:
             points[iou] = point
         kept = sweep.true / (sweep.true + sweep.false) if len(sweep.true) else [0.0]
         best_precision = max(best_precision, float(max(kept)))
     if not points:
         raise UserError(
-            f"--tune {split}: nothing was found on these photos"
+            f"--tune {split}: none of the objects on these photos was found"
             if precision is None or not best_precision
             else f"--tune-precision {precision:g}: no thresholds reach it on the split {split!r}; "
             f"the highest precision there is {best_precision:.3f}"

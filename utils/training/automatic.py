@@ -34,8 +34,8 @@ def choose_input_size(dataset: Dataset) -> tuple[int, str]:
     small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SMALL_PIXELS
     wanted = SMALL_PIXELS / max(small, 1e-6) * SIZES[-1]
     photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
-    wanted = min(wanted, photo)
-    size = next((size for size in SIZES if size >= wanted - 1), SIZES[-1])
+    possible = [size for size in SIZES if size <= photo] or list(SIZES[:1])
+    size = next((size for size in possible if size >= wanted - 1), possible[-1])
     at_size = small * size / SIZES[-1]
     return size, (
         f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "
@@ -43,15 +43,26 @@ def choose_input_size(dataset: Dataset) -> tuple[int, str]:
     )
 
 
-def choose_batch_size(photos: int, model: YOLOv3, replicas: int, devices: str) -> tuple[int, str]:
-    """Photos in a step, in all replicas together, and a sentence why."""
+def choose_batch_size(
+    photos: int, model: YOLOv3, replicas: int, devices: str, largest: int
+) -> tuple[int, str]:
+    """Photos in a step, in all replicas together, and a sentence why.
+
+    Args:
+        photos: that are trained on.
+        model: the detector.
+        replicas: copies of it that share a batch.
+        devices: in words; a GPU says itself when its memory runs out, the CPU's process is killed.
+        largest: side of the largest network input of the run in pixels.
+    """
     wanted = 4 if photos < FEW_PHOTOS else 8
     reason = f"{photos} training photos"
     size = wanted * replicas
     if devices.startswith("CPU"):
-        fits = int(free_memory() * MEMORY_SHARE // bytes_per_photo(model))
+        fits = int(free_memory() * MEMORY_SHARE // bytes_per_photo(model, largest))
         if fits < size:
-            size, reason = max(fits, 1), "what fits into the memory"
+            size = max(fits // replicas, 1) * replicas
+            reason = "what fits into the memory"
     return size, f"batches of {size}: {reason}"
 
 
@@ -61,9 +72,8 @@ def choose_epochs(photos: int) -> tuple[int, str]:
     return epochs, f"{epochs} epochs: about {epochs * photos:,} photos seen in all"
 
 
-def bytes_per_photo(model: YOLOv3) -> float:
-    """Estimate of the memory that a training step takes for each photo of the batch."""
-    size = model.input_size
+def bytes_per_photo(model: YOLOv3, size: int) -> float:
+    """Estimate of the memory that a training step takes for each photo of ``size`` pixels."""
     outputs = 0
     for part, shapes in (
         (model.backbone, [(None, size, size, 3)]),

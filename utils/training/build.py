@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +33,17 @@ def input_size_for(asked: int | str, checkpoint: YOLOv3 | None, train: Dataset) 
 
 
 def batch_size_for(
-    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster
+    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster, largest: int
 ) -> tuple[int, str]:
     """Photos in a step on all devices together, and a sentence on it.
+
+    ``largest`` is the side of the run's largest network input in pixels.
 
     Raises:
         UserError: it cannot be divided among the devices.
     """
     if asked is None:
-        return choose_batch_size(photos, model, cluster.replicas, cluster.devices)
+        return choose_batch_size(photos, model, cluster.replicas, cluster.devices, largest)
     if asked % cluster.replicas:
         raise UserError(
             f"--batch-size {asked}: cannot be divided among {cluster.replicas} devices; take a "
@@ -104,6 +107,23 @@ def new_detector(
     except ValueError as error:
         hint = "" if not pretrained else " (random ones: --backbone-weights none)"
         raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
+
+
+NEW_ONLY = ("anchors", "backbone", "backbone_weights", "width", "depth", "stochastic_depth")
+PRETRAINED_ONLY = ("freeze_epochs", "frozen_stages", "backbone_rate")
+
+
+def unused_options(config: TrainConfig) -> str:
+    """A sentence on options that were given and have no meaning here; "" without any."""
+    names = NEW_ONLY if config.weights else ()
+    if not config.weights and config.backbone_weights == "none":
+        names = PRETRAINED_ONLY
+    defaults = {field.name: field.default for field in fields(config)}
+    given = [f"--{n.replace('_', '-')}" for n in names if getattr(config, n) != defaults[n]]
+    if not given:
+        return ""
+    why = "--weights brings its own network" if config.weights else "nothing is pretrained"
+    return f"{', '.join(given)}: not used, because {why}"
 
 
 def resized(model: YOLOv3, input_size: int) -> YOLOv3:

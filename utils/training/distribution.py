@@ -8,8 +8,10 @@ chief, is the only one that writes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +21,9 @@ import tensorflow as tf
 
 from utils.errors import UserError
 from utils.training.device import gpu_numbers, make_visible
+from utils.training.rendezvous import meet
 
-BOX_BUCKET = 16  # replicas' box lists are padded to a multiple, so that few shapes are compiled
+FEWEST_BOXES = 16  # replicas' box lists are padded to this or a doubling: few shapes are compiled
 
 Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -60,7 +63,7 @@ class Cluster:
             return tuple(batch)
         here = self.replicas // self.hosts
         images, boxes, class_ids = batch
-        spare = -boxes.shape[1] % BOX_BUCKET
+        spare = _room(boxes.shape[1]) - boxes.shape[1]
         boxes = tf.pad(boxes, [[0, 0], [0, spare], [0, 0]])
         class_ids = tf.pad(class_ids, [[0, 0], [0, spare]], constant_values=-1)
         rows = len(images) // here
@@ -73,6 +76,14 @@ class Cluster:
         if self.hosts == 1:
             return values
         return tuple(self.broadcast(np.asarray(values, np.float64)).tolist())
+
+    def same(self, value: Any) -> bool:
+        """Whether a JSON value is the same on all hosts; all get the same answer."""
+        if self.hosts == 1:
+            return True
+        digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
+        here = np.frombuffer(digest, np.uint8).astype(np.int32)
+        return not self.any(not np.array_equal(here, self.broadcast(here)))
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any host."""
@@ -120,6 +131,32 @@ class Cluster:
         )
 
 
+def _room(boxes: int) -> int:
+    return max(FEWEST_BOXES, 1 << (boxes - 1).bit_length())
+
+
+def is_chief() -> bool:
+    """Whether this process writes the run's files; known before there is a cluster.
+
+    Raises:
+        UserError: a ``TF_CONFIG`` that is not understood.
+    """
+    tasks = _tasks()
+    return tasks is None or tasks[1] == 0
+
+
+def host_was_lost(error: BaseException) -> bool:
+    """Whether an error is what TensorFlow says when another host has gone."""
+    return _tasks() is not None and isinstance(
+        error,
+        tf.errors.UnavailableError
+        | tf.errors.AbortedError
+        | tf.errors.CancelledError
+        | tf.errors.DeadlineExceededError
+        | tf.errors.InternalError,
+    )
+
+
 def make_cluster(device: str) -> Cluster:
     """Make the devices asked for visible and join the other hosts, where there are any.
 
@@ -131,13 +168,16 @@ def make_cluster(device: str) -> Cluster:
 
     Raises:
         UserError: another name, a GPU that is not there, or a ``TF_CONFIG`` that is not
-            understood.
+            understood or names a host that does not answer.
     """
     tasks = _tasks()
     numbers = gpu_numbers(device)
     words = make_visible(numbers)
     if tasks is not None:
-        hosts, host = tasks
+        addresses, host = tasks
+        hosts = len(addresses)
+        print(f"host {host + 1} of {hosts}: looking for {', '.join(addresses)}", file=sys.stderr)
+        meet(addresses, host)
         options = tf.distribute.experimental.CommunicationOptions(
             implementation=tf.distribute.experimental.CommunicationImplementation.AUTO
         )
@@ -149,8 +189,8 @@ def make_cluster(device: str) -> Cluster:
     return Cluster(tf.distribute.get_strategy(), words)
 
 
-def _tasks() -> tuple[int, int] | None:
-    """(number of hosts, place of this one) of ``TF_CONFIG``; None without it."""
+def _tasks() -> tuple[list[str], int] | None:
+    """Addresses of the hosts in ``TF_CONFIG`` and the place of this one; None without it."""
     text = os.environ.get("TF_CONFIG", "")
     if not text.strip():
         return None
@@ -168,4 +208,4 @@ def _tasks() -> tuple[int, int] | None:
             'TF_CONFIG: give all hosts as workers, such as {"cluster": {"worker": ["a:12345", '
             '"b:12345"]}, "task": {"type": "worker", "index": 0}}'
         )
-    return (len(workers), index) if len(workers) > 1 else None
+    return (workers, index) if len(workers) > 1 else None

@@ -58,20 +58,28 @@ class History:
         table = np.asarray(self.losses, np.float64).reshape(-1, len(PARTS))
         finite = np.isfinite(table).all(axis=1)
         good = table[finite]
-        means = good.mean(axis=0) if len(good) else np.full(len(PARTS), np.nan)
-        row = {"epoch": self.epoch, **facts, **dict(zip(PARTS, means.tolist(), strict=True))}
+        means = good.mean(axis=0).tolist() if len(good) else [None] * len(PARTS)
+        row = {"epoch": self.epoch, **facts, **dict(zip(PARTS, means, strict=True))}
         row["skipped_steps"] = len(table) - len(good)
         self.rows.append(row)
         self.losses, self.seconds, self.waited = [], 0.0, 0.0
         return row
 
     def is_best(self, ap: float) -> bool:
-        """Take note of a validation AP; whether it is at least as good as any before.
+        """Whether a validation AP is at least as good as any before.
 
         A later epoch wins a tie: it has learnt for longer.
         """
-        self.stale = 0 if ap > self.best_ap else self.stale + 1
-        if ap < self.best_ap:
-            return False
+        return ap >= self.best_ap
+
+    def note_best(self, ap: float) -> None:
+        """The checkpoint with this AP, the best so far, has been saved."""
         self.best_ap, self.best_epoch = ap, self.epoch
-        return True
+
+    def note_score(self, ap: float) -> None:
+        """Count evaluations that have not raised the AP; before ``note_best``.
+
+        An AP of −1, of photos that show nothing, says nothing.
+        """
+        if ap >= 0:
+            self.stale = 0 if ap > self.best_ap else self.stale + 1

@@ -7,8 +7,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,24 +65,30 @@ class RunDirectory:
             directory._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"--out {path}: another process is training there") from None
+        for part in (*path.glob(".part-*"), *path.glob("state/.part-*")):
+            part.unlink(missing_ok=True)  # of a process that was killed while it wrote
         return directory
 
     def close(self) -> None:
         """Let others in."""
         self._lock.release()
 
-    @contextmanager
-    def outlasting_a_full_disk(self) -> Iterator[None]:
-        """Writing inside may fail for want of space: the run says so and goes on.
+    def outlasting_a_full_disk(self, write: Callable[[], None]) -> bool:
+        """Writing may fail for want of space: the run says so and goes on.
 
         What was there before is still whole, and the next save tries again.
+
+        Returns:
+            Whether it was written.
         """
         try:
-            yield
+            write()
         except OSError as error:
             if error.errno not in FULL:
                 raise
             self.warn(f"nothing could be saved in {self.path}: {os.strerror(error.errno)}")
+            return False
+        return True
 
     def log(self, message: str) -> None:
         if self.writes:
@@ -114,11 +119,9 @@ class RunDirectory:
         if len(remarks) > shown:
             self.log(f"data: and {len(remarks) - shown} more remarks, in {self.path / 'log.txt'}")
 
-    def save(self, name: str, write: Callable[[Path], None]) -> None:
-        """Let ``write`` make a file of that name."""
-        if self.writes:
-            with self.outlasting_a_full_disk():
-                write(self.path / name)
+    def save(self, name: str, write: Callable[[Path], None]) -> bool:
+        """Let ``write`` make a file of that name; False where the disk was full."""
+        return not self.writes or self.outlasting_a_full_disk(lambda: write(self.path / name))
 
     def save_picture(self, name: str, picture: np.ndarray | None) -> None:
         """uint8 (H, W, 3) as a file; None is no picture."""
@@ -131,32 +134,38 @@ class RunDirectory:
         if not self.writes or (folder.is_dir() and len(list(folder.iterdir())) >= MAX_BAD_BATCHES):
             return None
         path = folder / f"step_{step}.npz"
-        with self.outlasting_a_full_disk():
-            images, boxes, class_ids = map(np.asarray, batch)
+        images, boxes, class_ids = map(np.asarray, batch)
+
+        def write() -> None:
             with atomic_write(path, "wb") as file:
                 np.savez_compressed(file, images=images, boxes=boxes, class_ids=class_ids)
-        return path
+
+        return path if self.outlasting_a_full_disk(write) else None
 
     def write_events(self, row: dict[str, Any]) -> None:
         """The epoch's numbers for TensorBoard."""
-        if self.writes:
-            from utils.training.events import write_events
-
-            write_events(self.events, row)
+        self._events("write_events", row)
 
     def write_event_picture(self, picture: np.ndarray | None, epoch: int) -> None:
         """A picture for TensorBoard."""
-        if self.writes and picture is not None:
-            from utils.training.events import write_picture
-
-            write_picture(self.events, picture, epoch)
+        if picture is not None:
+            self._events("write_picture", picture, epoch)
 
     def write_event_histograms(self, model: Any, epoch: int) -> None:
         """The distributions of the weights for TensorBoard."""
-        if self.writes:
-            from utils.training.events import write_histograms
+        self._events("write_histograms", model, epoch)
 
-            write_histograms(self.events, model, epoch)
+    def _events(self, name: str, *values: Any) -> None:
+        if not self.writes:
+            return
+        import tensorflow as tf
+
+        from utils.training import events
+
+        try:
+            getattr(events, name)(self.events, *values)
+        except tf.errors.OpError as error:  # TensorFlow's own name for a full disk
+            self.warn(f"nothing could be written for TensorBoard: {error.message[:200]}")
 
     def write_config(self, values: dict[str, Any]) -> None:
         if not self.writes:

@@ -54,6 +54,7 @@ class Plan:
         save_every: seconds between saves of what a resume needs, at least.
         closing: seconds to keep for saving and drawing at the end, beside the last evaluation.
         spent: seconds that earlier processes of a resumed run used up.
+        reached: progress that they made.
         clock: readings in seconds; replaced in tests.
     """
 
@@ -65,6 +66,7 @@ class Plan:
     save_every: float = 30.0
     closing: float = CLOSING_SECONDS
     spent: float = 0.0
+    reached: float = 0.0
     clock: Callable[[], float] = time.monotonic
     _first: float = field(default=0.0, init=False)
     _first_step: int = field(default=0, init=False)
@@ -77,9 +79,10 @@ class Plan:
     def begin(self, step: int) -> None:
         """Training starts now, after ``step`` steps of earlier processes.
 
-        What start-up took is no part of the schedule.
+        What start-up took is no part of the schedule: a resumed run stretches what is left of it
+        over the time that is left.
         """
-        self._first = 0.0 if self.spent else self.elapsed()
+        self._first = self.elapsed()
         self._first_step, self._began, self._evaluated = step, self.clock(), self.elapsed()
         self._saved = self.clock()
 
@@ -94,8 +97,8 @@ class Plan:
             shares.append(step / (self.epochs * self.steps_per_epoch))
         if self.seconds is not None:
             available = self.seconds - self.closing - self._evaluation_took - self._first
-            past = self.elapsed() - self._first
-            shares.append(past / available if available > 0 else 1.0)
+            past = (self.elapsed() - self._first) / available if available > 0 else 1.0
+            shares.append(self.reached + (1 - self.reached) * past)
         return min(max(shares), 1.0)
 
     def seconds_left(self, step: int) -> float | None:

@@ -20,7 +20,7 @@ def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any
     """Write the values of ``variables`` (anything with ``numpy()``) and the JSON ``facts``."""
     arrays = {name: np.asarray(variable.numpy()) for name, variable in variables.items()}
     arrays["facts"] = np.frombuffer(json.dumps(dict(facts)).encode(), np.uint8)
-    with atomic_write(path, "wb") as file:
+    with atomic_write(path, "wb", durable=True) as file:
         np.savez(file, **arrays)
 
 
@@ -32,6 +32,10 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """
     plain = json.loads(json.dumps(dict(now)))
     different = [name for name in plain if saved.get(name) != plain[name]]
+    before, options = saved.get("options", {}), plain.get("options", {})
+    if "options" in different:
+        different.remove("options")
+        different += [f"--{n}" for n in options if before.get(n) != options[n]]
     if different:
         raise UserError(
             f"--resume: {', '.join(different)} differ from what the run was started with; give "

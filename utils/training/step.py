@@ -134,7 +134,7 @@ def build_train_step(
             replica, args=(images, boxes, class_ids, number, strength)
         )
         losses = Losses(*map(the_first, losses))
-        if tf.math.is_finite(the_first(norm)):
+        if tf.math.is_finite(the_first(norm)) & tf.math.is_finite(losses.total):
             strategy.run(lambda g: optimizers.apply(model, g), args=(gradients,))
             average.update(number)
             scale.note_good()

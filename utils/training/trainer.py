@@ -48,6 +48,7 @@ class Trainer:
         pretrained: whether the backbone's weights are worth keeping. If so its batch norms stay
             as they are and ``frozen_stages`` of it never learn.
         frozen_stages: counted from the pixels.
+        synchronized_norms: whether the model's batch norms see all replicas' photos.
     """
 
     def __init__(
@@ -60,12 +61,15 @@ class Trainer:
         precision: str = "float32",
         pretrained: bool,
         frozen_stages: int,
+        synchronized_norms: bool = False,
     ) -> None:
+        self.synchronized_norms = synchronized_norms and cluster.replicas > 1
         self.model, self.optimizers, self.cluster, self.config = model, optimizers, cluster, step
         self.pretrained, self.frozen_stages = pretrained, frozen_stages if pretrained else 0
         self._frozen: bool | None = None
         self._step: Callable | None = None
         self._clean: YOLOv3 | None = None
+        self.evaluation_batch = EVALUATION_BATCH
 
         set_backbone_trainable(
             model.backbone, frozen_stages=self.frozen_stages, freeze_norms=pretrained
@@ -126,7 +130,7 @@ class Trainer:
         """
         share = self.config.batch // self.cluster.replicas
         turns = next((t for t in range(2 * self.config.turns, share + 1) if share % t == 0), None)
-        if turns is None or self.cluster.hosts > 1:
+        if turns is None or self.cluster.hosts > 1 or self.synchronized_norms:
             raise UserError(
                 "out of memory; take a smaller --input-size, a smaller --batch-size or backbone"
             )
@@ -161,22 +165,34 @@ class Trainer:
         mine = self.cluster.share(len(dataset))
         records = [dataset.records[i] for i in mine]
         with self.average.applied():
-            found = detect_records(
-                self._infer,
-                records,
-                self.model.input_size,
-                self.model.classes,
-                conf=0.001,
-                iou=0.6,
-                max_det=300,
-                batch_size=EVALUATION_BATCH * self.cluster.replicas // self.cluster.hosts,
-                progress=progress,
-                on_unreadable=on_unreadable,
-            )
+            found = self._detect(records, progress, on_unreadable)
         if self.cluster.hosts > 1:
             found = gather_detections(self.cluster, dataset, found, self.model.classes)
         truth = ground_truth(dataset.records, dataset.classes)
         return evaluate(truth, to_results(found, truth)), found
+
+    def _detect(self, records: list, progress: Callable, on_unreadable: Callable) -> dict:
+        """Detections by stem, in smaller batches where memory runs out."""
+        while True:
+            try:
+                return detect_records(
+                    self._infer,
+                    records,
+                    self.model.input_size,
+                    self.model.classes,
+                    conf=0.001,
+                    iou=0.6,
+                    max_det=300,
+                    batch_size=self.evaluation_batch * self.cluster.replicas // self.cluster.hosts,
+                    progress=progress,
+                    on_unreadable=on_unreadable,
+                )
+            except tf.errors.ResourceExhaustedError:
+                if self.evaluation_batch == 1 or self.cluster.hosts > 1:
+                    raise UserError(
+                        "out of memory in the evaluation; take a smaller --input-size"
+                    ) from None
+                self.evaluation_batch //= 2
 
     def expected_times(self, dataset: Dataset) -> tuple[float, float]:
         """Seconds that an evaluation and that compiling the network take, from a batch of grey."""
@@ -196,6 +212,8 @@ class Trainer:
         try:
             with self.average.applied():
                 self._plain_model().save(part)
+            with open(part, "rb+") as file:
+                os.fsync(file.fileno())  # a power cut leaves the old file or the new one
             os.replace(part, path)
         finally:
             with suppress(FileNotFoundError):

@@ -8,6 +8,20 @@ from pathlib import Path
 
 from utils.cli import option, parse, run
 
+SIZES = (32, 4096)  # pixels, at least and at most
+
+
+def _input_size(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        size = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither auto nor a number of pixels") from None
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise ValueError(f"{size} pixels; it lies between {SIZES[0]} and {SIZES[1]:,}")
+    return size
+
 
 @dataclass(frozen=True)
 class Config:
@@ -16,9 +30,10 @@ class Config:
         None, help="look only at the photos of this list; by itself at the whole folder, its "
         "lists included", metavar="NAME",
     )  # fmt: skip
-    input_size: int = option(
-        416, help="side of the network input in pixels, for judging sizes", low=32, high=4096
-    )
+    input_size: int | str = option(
+        "auto", help="side of the network input in pixels, for judging sizes; auto takes the one "
+        "that training would choose", metavar="auto|PIXELS", parse=_input_size,
+    )  # fmt: skip
     out: Path | None = option(
         None, help="folder for doctor.html, the report with pictures; by itself "
         "runs/doctor/NAME, after DATA", metavar="DIR",
@@ -42,7 +57,7 @@ def main(argv: list[str]) -> int:
     run_doctor(
         config.data,
         split=config.split,
-        input_size=config.input_size,
+        input_size=None if config.input_size == "auto" else config.input_size,
         out=config.out,
         fix=config.fix,
     )

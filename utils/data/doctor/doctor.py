@@ -18,13 +18,16 @@ from utils.errors import UserError
 PAGE = "doctor.html"
 
 
-def check_dataset(data: str | Path, *, split: str | None = None, input_size: int = 416) -> Report:
+def check_dataset(
+    data: str | Path, *, split: str | None = None, input_size: int | None = None
+) -> Report:
     """Read a dataset whole and run every check; nothing is written.
 
     Args:
         data: the folder, in any format that training reads.
         split: look only at the photos of these lists; at all when None.
-        input_size: side of the network input in pixels that sizes are judged at.
+        input_size: side of the network input in pixels that sizes are judged at; the one that
+            training would choose when None.
 
     Raises:
         UserError: no such folder, nothing in it that can be used, or no such list.
@@ -32,7 +35,7 @@ def check_dataset(data: str | Path, *, split: str | None = None, input_size: int
     folder = examine(data, split=split, input_size=input_size)
     if not folder.photos:
         raise UserError(f"{data}: no photo of {split!r} has labels")
-    sizes = measure_sizes(folder, input_size)
+    sizes = measure_sizes(folder, folder.input_size)
     return Report(folder, sorted_findings(_findings(folder, sizes)), sizes)
 
 
@@ -40,7 +43,7 @@ def run_doctor(
     data: str | Path,
     *,
     split: str | None = None,
-    input_size: int = 416,
+    input_size: int | None = None,
     out: Path | None = None,
     fix: Path | None = None,
 ) -> Report:
@@ -53,7 +56,7 @@ def run_doctor(
 
     Raises:
         UserError: as ``check_dataset`` and ``fix_dataset``; before anything is read where ``fix``
-            is not empty.
+            is not empty; after the report where no photo, or no label file, can be read.
     """
     if fix is not None:
         refuse_used(fix, data)
@@ -64,7 +67,25 @@ def run_doctor(
     print(f"\nWith pictures: {page}")
     if fix is not None:
         print("\n" + fix_dataset(report, fix).text())
+    else:
+        _refuse_unreadable(report)
     return report
+
+
+def _refuse_unreadable(report: Report) -> None:
+    """Raises UserError: there is nothing that training could use."""
+    folder = report.folder
+    if not any(folder.usable()):
+        count = len(folder.photos)
+        if all(photo.pixels.error for photo in folder.photos):
+            what = "the photo cannot" if count == 1 else f"none of {count:,} photos can"
+        elif all(photo.annotation is None for photo in folder.photos):
+            what = (
+                "the labels cannot" if count == 1 else f"the labels of none of {count:,} photos can"
+            )
+        else:
+            what = f"of none of {count:,} photos both pixels and labels can"
+        raise UserError(f"{folder.name}: {what} be read; the report says why")
 
 
 def _findings(folder: Folder, sizes: Sizes | None) -> Iterator[Finding]:

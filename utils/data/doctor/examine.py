@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -21,23 +22,26 @@ from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.duplicates import find_twins
 from utils.data.formats import find_layout, read_annotations
 from utils.data.labels import Annotation, Fault, Layout, SplitList
+from utils.data.records import Dataset, Record
 from utils.data.split_names import Splits, usable_lists
 from utils.errors import UserError
 from utils.images import ImageSize, image_size, orient_boxes, read_image
 
 _WORKERS = 4  # decoding releases Python's lock
+_USUAL_SIZE = 416  # where there is no object to choose the input size by
 _HUGE = 25_000_000  # pixels; two such photos in memory at once are enough
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 
 
-def examine(data: str | Path, *, split: str | None = None, input_size: int = 416) -> Folder:
+def examine(data: str | Path, *, split: str | None = None, input_size: int | None = None) -> Folder:
     """Everything that the checks need to know about a data folder; shows its progress on stderr.
 
     Args:
         data: the folder.
         split: look only at the photos of these lists, such as ``train`` or
             ``2007:trainval,2012:trainval``.
-        input_size: side of the network input in pixels.
+        input_size: side of the network input in pixels; the one that training would choose when
+            None.
 
     Raises:
         UserError: no such folder, nothing in it that can be used, or no such list.
@@ -51,14 +55,15 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int = 416
     }
     paths = {stem: layout.entries[stem].image for stem in labels}
     pixels = _look_at_all(paths)
-    photos = _photos(layout, labels, pixels)
+    as_stored = _labels_as_stored(labels, pixels)
+    photos = _photos(layout, labels, pixels, as_stored)
     readable = {photo.stem: photo.path for photo in photos if not photo.pixels.error}
     twins = find_twins(readable)
     lists = {} if split else usable_lists(layout.lists)
-    return Folder(
+    folder = Folder(
         name=str(data),
         format=layout.format,
-        input_size=input_size,
+        input_size=input_size or _USUAL_SIZE,
         photos=photos,
         unlabelled=() if split else tuple(layout.name(path) for path in layout.unlabelled),
         orphans=() if split else layout.orphans,
@@ -68,7 +73,41 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int = 416
         alike={stem: f for stem, f in twins.near.items() if stem not in twins.exact},
         split=split or "",
         notes=() if split else layout.notes,
+        class_order=layout.class_order or (),
+        as_stored=as_stored,
     )
+    return folder if input_size else _with_chosen_size(folder)
+
+
+def _with_chosen_size(folder: Folder) -> Folder:
+    """The folder, judged at the input size that training would choose for it."""
+    train = folder.parts().get("train")
+    photos = [p for p in folder.usable() if train is None or p.stem in train]
+    records = []
+    for photo in photos:
+        boxes = photo.clipped()
+        area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # training leaves out the others
+        records.append(
+            Record(
+                stem=photo.stem,
+                image=photo.path,
+                width=photo.size.width,
+                height=photo.size.height,
+                boxes=boxes[area],
+                class_ids=np.zeros(int(area.sum()), np.int32),  # the size does not depend on them
+                difficult=photo.annotation.difficult[area],
+            )
+        )
+    if not any((~record.difficult).any() for record in records):
+        return folder
+    from utils.quiet import import_tensorflow
+
+    import_tensorflow()  # which the choice brings, and which takes seconds
+
+    from utils.training.automatic import choose_input_size
+
+    size, note = choose_input_size(Dataset(records, ()))
+    return replace(folder, input_size=size, size_note=note)
 
 
 def look_at(path: Path) -> Pixels:
@@ -152,9 +191,11 @@ def _look_at_all(paths: Mapping[str, Path]) -> dict[str, Pixels]:
 
 
 def _photos(
-    layout: Layout, labels: Mapping[str, Annotation | Fault], pixels: Mapping[str, Pixels]
+    layout: Layout,
+    labels: Mapping[str, Annotation | Fault],
+    pixels: Mapping[str, Pixels],
+    as_stored: bool,
 ) -> tuple[Photo, ...]:
-    as_stored = _labels_as_stored(labels, pixels)
     photos = []
     for stem, found in sorted(labels.items()):
         entry = layout.entries[stem]

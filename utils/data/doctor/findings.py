@@ -235,7 +235,7 @@ KINDS: dict[str, Kind] = {
         WARNING, "Class names that are probably one class",
         "They are trained as different classes, each with its share of the examples.",
         "Rename the objects of the rare one, unless they really differ.",
-        "renamed where they differ only in case, spaces, hyphens or underscores",
+        "the rare one is renamed where they differ only in case, spaces, hyphens or underscores",
     ),
     "class-few": Kind(
         WARNING, "Classes with few examples",
@@ -286,7 +286,8 @@ KINDS: dict[str, Kind] = {
     "copy-labels": Kind(
         WARNING, "The same photo under two names, with different labels",
         "Both are trained on, and contradict each other.", "Delete the worse one.",
-        "the first is kept",
+        "that of the test list is kept, else of val, else of train; in one list that with more "
+        "objects",
     ),
     "copy-inside": Kind(
         NOTE, "The same photo under two names",

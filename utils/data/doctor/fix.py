@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.data.dataset_writer import output_names
 from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import renames, twins
 from utils.data.doctor.checks.photos import right_suffix
@@ -24,14 +25,17 @@ from utils.data.doctor.mend import mended
 from utils.data.doctor.photos import Folder, Photo
 from utils.data.doctor.report import Report, plural
 from utils.data.voc_writer import write_voc_annotation, write_voc_list
+from utils.data.wording import listing
 from utils.errors import UserError
+from utils.files import atomic_write
 
 _DROPPED = {  # kinds whose objects are left out → why, in words
     "box-outside": "outside the photo",
     "box-normalised": "in fractions instead of pixels",
     "box-duplicate": "labelled twice",
 }
-_TO_LOOK_AT = ("labels-size", "photo-turned")  # written anew, though nobody knows if rightly
+# Settled, though nobody knows if rightly.
+_TO_LOOK_AT = ("labels-size", "photo-turned", "copy-labels")
 _RANKS = ("test", "val", "train", "")  # of copies, the one that comes first here stays
 
 
@@ -64,8 +68,9 @@ def fix_dataset(report: Report, out: str | Path) -> Fixed:
     """Write the cleaned copy of a checked dataset.
 
     Photos are copied byte for byte, under the right suffix. Boxes are clipped; objects without
-    class or box, outside the photo, or labelled twice are left out; names that differ only in
-    case or spaces become one; of copies of a photo one stays; split lists are written anew.
+    class or box, outside the photo, or labelled twice are left out; rare names that differ from a
+    common one only in case or spaces become that; of copies of a photo one stays; split lists are
+    written anew, and the class list into ``classes.txt``.
 
     Raises:
         UserError: ``out`` holds files, or lies inside the dataset; or no photo is left.
@@ -88,7 +93,7 @@ def fix_dataset(report: Report, out: str | Path) -> Fixed:
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    result.left = list(_left(report))
+    result.left += _left(report)
     return result
 
 
@@ -122,20 +127,22 @@ def _left(report: Report) -> Iterator[str]:
 def _kept(folder: Folder, result: Fixed) -> list[Photo]:
     """The photos that go into the copy, label files mended where it is plain how."""
     photos, repaired, unreadable, pixels = [], 0, 0, 0
+    guessed: Counter[str] = Counter()
     for photo in folder.photos:
         if photo.pixels.error:
             pixels += 1
             continue
         if photo.annotation is None:
-            labels = mended(photo.label, photo.where) if folder.format == "voc" else None
-            if labels is None:
+            found = mended(photo.label, photo.where) if folder.format == "voc" else None
+            if found is None:
                 unreadable += 1
                 continue
             repaired += 1
-            boxes, unsure = upright(labels, photo.pixels.size, as_stored=True)
-            photo = replace(photo, annotation=labels, boxes=boxes, unsure=unsure)
+            guessed.update(found.guessed)
+            boxes, unsure = upright(found.labels, photo.pixels.size, folder.as_stored)
+            photo = replace(photo, annotation=found.labels, boxes=boxes, unsure=unsure)
         photos.append(photo)
-    dropped = _copies(folder)
+    dropped = _copies(folder, photos)
     twice = sum(photo.stem in dropped for photo in photos)
     photos = [photo for photo in photos if photo.stem not in dropped]
     _say(result, pixels, "{} left out: cannot be read", "photo")
@@ -144,44 +151,52 @@ def _kept(folder: Folder, result: Fixed) -> list[Photo]:
     _say(result, len(folder.orphans), "labels of {} left out: not there", "photo")
     _say(result, twice, "{} left out: copies of others", "photo")
     _say(result, repaired, "{} mended", "label file")
+    for name, count in sorted(guessed.items()):
+        files = plural(count, "label file")
+        result.left.append(f"class {name!r} as read from {files} in a guessed encoding")
     return photos
 
 
-def _copies(folder: Folder) -> set[str]:
-    """Of photos with the same content all but one: that of the test list stays, then of val."""
+def _copies(folder: Folder, photos: Iterable[Photo]) -> set[str]:
+    """Of those photos with the same content all but one.
+
+    The one in the test list stays, else in val, else in train; within a list the one with the most
+    objects: an object that was overlooked is commoner than one that was made up.
+    """
     parts = folder.parts()
-    families: dict[str, list[str]] = {}
-    for stem, first in folder.copies.items():
-        families.setdefault(first, [first]).append(stem)
-    known = {photo.stem: photo for photo in folder.photos}
+    families: dict[str, list[Photo]] = {}
+    for photo in photos:
+        families.setdefault(folder.copies.get(photo.stem, photo.stem), []).append(photo)
 
-    def rank(stem: str) -> tuple:
-        part = next((name for name in _RANKS if stem in parts.get(name, ())), "")
-        return known[stem].annotation is None, _RANKS.index(part), stem
+    def rank(photo: Photo) -> tuple:
+        part = next((name for name in _RANKS if photo.stem in parts.get(name, ())), "")
+        return _RANKS.index(part), -len(photo.annotation.names), photo.stem
 
-    return {stem for family in families.values() for stem in sorted(family, key=rank)[1:]}
+    return {photo.stem for family in families.values() for photo in sorted(family, key=rank)[1:]}
 
 
 def _write(out: Path, folder: Folder, result: Fixed) -> None:
     """Photos, XML and lists; counts what is changed on the way."""
-    names = _flat_names(folder.photos)
+    names = _flat_names(folder.photos, result)
     dropped, as_they_are = _objects(folder, result)
     new_name = renames(folder.class_counts())
     renamed: Counter[str] = Counter()
+    written: Counter[str] = Counter()
     clipped = 0
     (out / "JPEGImages").mkdir()
     for photo in progress(folder.photos, len(folder.photos), "copying photos"):
         boxes, keep = _cleaned(photo, dropped, as_they_are)
         classes = [photo.annotation.names[i] for i in keep]
         renamed.update(name for name in classes if name in new_name)
+        classes = [new_name.get(name, name) for name in classes]
+        written.update(classes)
         clipped += int((np.abs(boxes - photo.boxes)[keep] > BEYOND).any(axis=1).sum())
         image = names[photo.stem] + right_suffix(photo)
         shutil.copyfile(photo.path, out / "JPEGImages" / image)
         try:
             write_voc_annotation(
                 out / "Annotations" / f"{names[photo.stem]}.xml", image, *photo.size[:2],
-                boxes[keep], [new_name.get(name, name) for name in classes],
-                photo.annotation.difficult[keep],
+                boxes[keep], classes, photo.annotation.difficult[keep],
             )  # fmt: skip
         except ValueError as error:  # a class name that XML cannot hold
             raise UserError(f"{photo.where}: {error}") from error
@@ -192,7 +207,23 @@ def _write(out: Path, folder: Folder, result: Fixed) -> None:
     _say(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
         result.done.append(f"class {old!r} renamed {new_name[old]!r} ({plural(count, 'object')})")
+    _write_classes(
+        out, [name for name in folder.class_order if name not in new_name], written, result
+    )
     _write_lists(out, folder, names, result)
+
+
+def _write_classes(
+    out: Path, declared: Iterable[str], written: Iterable[str], result: Fixed
+) -> None:
+    """``classes.txt``, as conversion to VOC writes it: XML has no place for the classes' order."""
+    classes = list(dict.fromkeys([*declared, *sorted(written)]))
+    with atomic_write(out / "classes.txt") as file:
+        file.writelines(f"{name}\n" for name in classes)
+    if classes != sorted(written):
+        result.done.append(
+            "the class list, which VOC has no place for, is in classes.txt: train with --classes"
+        )
 
 
 def _cleaned(photo: Photo, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
@@ -239,17 +270,27 @@ def _write_lists(out: Path, folder: Folder, names: Mapping[str, str], result: Fi
     _say(result, moved, "{} taken out of the worse of two lists", "photo")
 
 
-def _flat_names(photos: Iterable[Photo]) -> dict[str, str]:
-    """A file stem for each photo, unique even where case does not count."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
+def _flat_names(photos: Iterable[Photo], result: Fixed) -> dict[str, str]:
+    """A file stem for each photo that lists can name, unique even where case does not count."""
+    bases = {}
     for photo in photos:
-        name = base = photo.stem.replace("/", "_").replace("\\", "_").lstrip(".") or "photo"
-        number = 2
+        flat = photo.stem.replace("/", "_")
+        bases[photo.stem] = (output_names([flat])[flat], flat)
+    names: dict[str, str] = {}
+    renamed: list[str] = []
+    taken: set[str] = set()
+    # Those that may stay as they are first: another must not take their name.
+    for stem, (base, flat) in sorted(bases.items(), key=lambda item: item[1][0] != item[1][1]):
+        name, number = base, 2
         while name.casefold() in taken:
             name, number = f"{base}_{number}", number + 1
         taken.add(name.casefold())
-        names[photo.stem] = name
+        names[stem] = name
+        if name != flat:
+            renamed.append(f"{stem!r} to {name!r}")
+    if renamed:
+        count = plural(len(renamed), "photo")
+        result.done.append(f"{count} renamed, so that lists can name them: {listing(renamed)}")
     return names
 
 

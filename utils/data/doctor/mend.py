@@ -2,13 +2,16 @@
 
 Only what can be undone without guessing at content: bytes before the first tag, a bare ``&`` in a
 name, letters in another encoding than the file claims. A file that stops in the middle is not
-mended: nobody knows which objects it lost.
+mended: nobody knows which objects it lost. Nor is one whose class names could be in any of several
+alphabets: nearly every sequence of bytes is text in a Western encoding, and mostly nonsense.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from utils.data.formats.voc_xml import MAX_BYTES, parse_annotation
@@ -16,9 +19,27 @@ from utils.data.labels import Annotation
 
 _BARE_AMPERSAND = re.compile(rb"&(?!#?\w{1,10};)")
 _DECLARATION = re.compile(rb"^<\?xml[^>]*\?>\s*")
+_ENCODING = re.compile(rb"""^<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""")
+_WESTERN = ("ascii", "iso8859-1", "cp1252")  # as Python's codecs call them
+# A letter beyond ASCII that stands alone among ASCII, as in "chêne". Two in a row are rare in
+# Western words, and are what the bytes of Chinese, Japanese and Korean look like.
+_ALONE = re.compile(r"(?:[\x20-\x7e]|(?<![^\x20-\x7e])[À-ÖØ-öø-ÿŒœŠšŽžŸ](?![^\x20-\x7e]))*")
 
 
-def mended(path: Path, where: str) -> Annotation | None:
+@dataclass(frozen=True)
+class Mended:
+    """The labels of a mended file.
+
+    Attributes:
+        labels: what it says.
+        guessed: its class names with letters whose encoding the file does not tell truly.
+    """
+
+    labels: Annotation
+    guessed: tuple[str, ...] = ()
+
+
+def mended(path: Path, where: str) -> Mended | None:
     """The labels of a VOC XML that does not parse; None where its damage is not plain."""
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -26,24 +47,49 @@ def mended(path: Path, where: str) -> Annotation | None:
         data = path.read_bytes()
     except OSError:
         return None
-    for attempt in _attempts(data):
-        try:
-            return parse_annotation(attempt, where)
-        except ValueError:
-            continue
+    start = data.find(b"<")
+    if start < 0:
+        return None
+    data = _BARE_AMPERSAND.sub(b"&amp;", data[start:])
+    if labels := _parsed(data, where):
+        return Mended(labels)
+    for body, legible in _other_readings(data):
+        labels = _parsed(body, where)
+        if labels and all(name.isascii() or legible(name) for name in labels.names):
+            guessed = tuple(sorted({name for name in labels.names if not name.isascii()}))
+            return Mended(labels, guessed)
     return None
 
 
-def _attempts(data: bytes) -> Iterator[bytes]:
-    """The content with the damage undone, in growing order of boldness."""
-    start = data.find(b"<")
-    if start < 0:
-        return
-    data = _BARE_AMPERSAND.sub(b"&amp;", data[start:])
-    yield data
-    body = _DECLARATION.sub(b"", data)
-    yield body  # read as UTF-8, whatever it claimed
+def _parsed(data: bytes, where: str) -> Annotation | None:
     try:
-        yield body.decode("cp1252").encode()
+        return parse_annotation(data, where)
+    except ValueError:
+        return None
+
+
+def _other_readings(data: bytes) -> Iterator[tuple[bytes, Callable[[str], object]]]:
+    """The content in other encodings than it claims, and which names may be believed then.
+
+    Names of ASCII letters are the same in all of them.
+    """
+    claimed = _claimed(data)
+    body = _DECLARATION.sub(b"", data)
+    yield body, lambda name: claimed in ("", "utf-8", *_WESTERN)
+    try:
+        western = body.decode("cp1252").encode()
     except UnicodeDecodeError:
         return
+    yield western, lambda name: claimed in ("", *_WESTERN) and _ALONE.fullmatch(name)
+
+
+def _claimed(data: bytes) -> str:
+    """The encoding that an XML declares, as Python calls it; "" where it declares none."""
+    found = _ENCODING.match(data)
+    if not found:
+        return ""
+    name = found.group(1).decode("ascii", "replace")
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return name

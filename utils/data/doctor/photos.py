@@ -100,6 +100,11 @@ class Folder:
         alike: stem → the first stem that looks nearly the same; copies are not in it.
         split: the lists that were asked for, in words; "" for the whole folder.
         notes: what the reader of the format says about the folder.
+        class_order: class names in the order in which the folder declares them; empty where it
+            declares none.
+        as_stored: whether labels belong to photos as stored where nothing tells, rather than as
+            turned upright by EXIF.
+        size_note: why ``input_size`` was chosen, in words; "" where it was given.
     """
 
     name: str
@@ -114,6 +119,9 @@ class Folder:
     alike: Mapping[str, str] = field(default_factory=dict)
     split: str = ""
     notes: tuple[str, ...] = ()
+    class_order: tuple[str, ...] = ()
+    as_stored: bool = True
+    size_note: str = ""
 
     def usable(self) -> Iterator[Photo]:
         """The photos that training would take."""

@@ -95,6 +95,8 @@ def _overview(report: Report) -> Iterator[str]:
     if sizes := report.sizes:
         low, middle, high = size_range(sizes)
         size = report.folder.input_size
+        if report.folder.size_note:
+            yield from _wrapped(f"As training would choose: {report.folder.size_note}", "", "  ")
         text = (
             f"Sizes at --input-size {size}: half of the objects are smaller than {middle:.0f} "
             f"pixels (square root of the area), one in ten smaller than {low:.0f}, one in ten "

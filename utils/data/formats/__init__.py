@@ -51,7 +51,8 @@ def find_layout(data: str | Path) -> Layout:
     layouts = [layout for layout in found if layout is not None]
     if layouts:
         layout, *others = layouts
-        return replace(layout, notes=(*layout.notes, *_also(layout, others)))
+        also = (*_also(layout, others), *(f"passed over: {failure}" for failure in failures))
+        return replace(layout, notes=(*layout.notes, *also))
     if failures:
         raise failures[0]
     raise UserError(_nothing_found(data, root))

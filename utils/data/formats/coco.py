@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utils.data.formats.coco_json import CocoFile, read_coco
+from utils.data.formats.coco_json import CocoFile, Notes, read_coco
 from utils.data.formats.photos import (
     Naming,
     Photos,
@@ -102,6 +102,7 @@ class _Finder:
         self.scan = scan
         self.notes: list[str] = []
         self.orphans: list[str] = []
+        self.differing = Notes()
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
         self.photos = Photos(scan)
@@ -115,6 +116,7 @@ class _Finder:
             raise UserError(self._nothing_found())
         stems = unique_stems(self.scan.root, self.found)
         owners = {photo: self._owner(photo) for photo in self.found}
+        self.notes += self.differing.sentences()
         classes = self._classes()
         by_stem = sorted((stem, photo) for photo, stem in stems.items())
         return CocoLayout(
@@ -171,12 +173,14 @@ class _Finder:
         names = [image.file_name for image in file.images]
         naming = Naming(self.photos, names, path.parent, hints)
         places: dict[Path, list[int]] = {}
+        joined = Notes()
         for index, image in enumerate(file.images):
-            photo = naming.find(image.file_name)
+            photo = naming.find(image.file_name, image.size)
             if photo is None:
                 self._orphan(path, index)
             else:
                 places.setdefault(photo, []).append(index)
+        self.notes += naming.notes(self.scan.name(path), self.scan.name)
         for photo, indices in list(places.items()):
             names = {name_parts(file.images[index].file_name) for index in indices}
             if len(names) > 1:  # two names, of which one or none can mean this photo
@@ -186,11 +190,13 @@ class _Finder:
             if len(indices) > 1:
                 ids = " and ".join(shown(file.images[index].id) for index in indices)
                 name = shown(file.images[indices[0]].file_name)
-                self.notes.append(
-                    f"{self.scan.name(path)}: {name} is image {ids}; their objects are joined"
+                joined.add(
+                    "",
+                    f"{self.scan.name(path)}: {name} is image {ids}; their objects are joined",
                 )
             self.found.setdefault(photo, {})[path] = indices
             self.listed.setdefault(path, []).append(photo)
+        self.notes += joined.sentences()
 
     def _orphan(self, path: Path, index: int) -> None:
         image = self.files[path].images[index]
@@ -204,9 +210,10 @@ class _Finder:
         for other in others:
             theirs = self.files[other].annotation(self.found[photo][other], "")
             if _objects(own) != _objects(theirs):
-                self.notes.append(
+                self.differing.add(
+                    "",
                     f"{self.scan.name(photo)}: {self.scan.name(first)} and "
-                    f"{self.scan.name(other)} label it differently; those of the first are used"
+                    f"{self.scan.name(other)} label it differently; those of the first are used",
                 )
         return first
 

@@ -25,6 +25,11 @@ from utils.data.labels import Annotation, Fault
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB; a larger file is better cut into parts
 _FARTHEST = 1e9  # pixels
+# Each bracket becomes an object of 50 to 200 bytes. A label with an outline has four on a hundred
+# bytes; a file of nothing but brackets would take fifty times its size.
+_BYTES_A_BRACKET = 16
+_EXAMPLES = 5
+_ALWAYS_READ = 1 << 20  # bytes
 # What takes most of the room in a file and is not used here.
 _UNUSED = frozenset({"keypoints", "segments_info", "caption", "attributes", "counts", "extra"})
 
@@ -136,7 +141,12 @@ def _load(path: Path) -> dict:
                 f"larger than {MAX_BYTES >> 20} MiB; cut it into several files, each with its part "
                 "of the images"
             )
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        brackets = data.count(b"[") + data.count(b"{")
+        if len(data) > _ALWAYS_READ and brackets * _BYTES_A_BRACKET > len(data):
+            raise ValueError("it has more brackets than labels need, and would fill the memory")
+        text = data.decode("utf-8-sig")
+        del data
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
@@ -165,25 +175,28 @@ def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | 
     """The images, and id → place among them."""
     images: list[CocoImage] = []
     names: dict[int | str, list[str]] = {}
+    lacking = Notes()
     for position, item in enumerate(items, start=1):
         key = _id(item.get("id")) if isinstance(item, dict) else None
         name = item.get("file_name") if isinstance(item, dict) else None
         if key is None or not isinstance(name, str) or not name:
             missing = "id" if key is None else "file_name"
-            notes.append(f"entry {position} of its images has no {missing}; left out")
+            lacking.add(missing, f"entry {position} of its images has no {missing}; left out")
             continue
         names.setdefault(key, []).append(name)
         images.append(CocoImage(key, name, _size(item), item.get("upright") is True))
-    twice = {key: found for key, found in names.items() if len(found) > 1}
-    for key, found in twice.items():
-        if len(set(found)) == 1:
-            notes.append(f"image {shown(key)} ({shown(found[0])}) is listed {len(found)} times")
-        else:
-            listing = " and ".join(map(shown, sorted(set(found))))
-            notes.append(
+    for key, found in names.items():
+        if len(found) > 1 and len(set(found)) == 1:
+            name = f"image {shown(key)} ({shown(found[0])})"
+            lacking.add("twice", f"{name} is listed {len(found)} times")
+        elif len(found) > 1:
+            listing = " and ".join(map(shown, sorted(set(found))[:5]))
+            lacking.add(
+                "same id",
                 f"{listing} have the same id {shown(key)}, so their objects cannot be told apart; "
-                "left out"
+                "left out",
             )
+    notes += lacking.sentences()
     kept: dict[int | str, CocoImage] = {}
     for image in images:
         if len(set(names[image.id])) == 1:
@@ -198,21 +211,24 @@ def _categories(
     names: dict[int | str, str] = {}
     above: dict[str, set[str]] = {}  # class name → what the file says it is a kind of
     doubtful = set()
+    lacking = Notes()
     for position, item in enumerate(items, start=1):
         key = _id(item.get("id")) if isinstance(item, dict) else None
         name = item.get("name") if isinstance(item, dict) else None
         name = class_name(name) if isinstance(name, str) else ""
         if key is None or not name:
             missing = "id" if key is None else "name"
-            notes.append(f"entry {position} of its categories has no {missing}; left out")
+            lacking.add(missing, f"entry {position} of its categories has no {missing}; left out")
         elif names.setdefault(key, name) != name:
             doubtful.add(key)
-            notes.append(
+            lacking.add(
+                "same id",
                 f"categories {names[key]!r} and {name!r} have the same id {shown(key)}; objects of "
-                "that id are left out"
+                "that id are left out",
             )
         else:
             above.setdefault(name, set()).add(str(item.get("supercategory") or "none"))
+    notes += lacking.sentences()
     names = {key: name for key, name in names.items() if key not in doubtful}
     for name, count in Counter(names.values()).items():
         if count > 1:
@@ -223,6 +239,28 @@ def _categories(
     others = {group for name, groups in above.items() for group in groups if group != name}
     placeholders = {name for name in classes if above[name] == {"none"} and name in others}
     return classes, {key: place[name] for key, name in names.items()}, placeholders
+
+
+class Notes:
+    """Sentences on things that something is wrong with: of each kind the first five."""
+
+    def __init__(self) -> None:
+        self._examples: dict[str, list[str]] = {}
+        self._count: Counter[str] = Counter()
+
+    def add(self, kind: str, sentence: str) -> None:
+        """One thing; ``kind`` is any word that its like share."""
+        self._count[kind] += 1
+        if self._count[kind] <= _EXAMPLES:
+            self._examples.setdefault(kind, []).append(sentence)
+
+    def sentences(self) -> list[str]:
+        """The last of each kind says how many more there are."""
+        found = []
+        for kind, examples in self._examples.items():
+            more = self._count[kind] - len(examples)
+            found += [*examples[:-1], examples[-1] + f" (and {more} more such)" * (more > 0)]
+        return found
 
 
 class _Collector:

@@ -2,8 +2,7 @@
 
 ``Naming`` pairs a name in a JSON or a list with a photo that was found by looking through the
 folder (``Photos``): no path is ever made of such a name, so none can lead out. ``unique_stems``
-gives every photo the shortest name that no other photo has. ``split_name`` knows a split by its
-usual names.
+gives every photo the shortest name that no other photo has.
 """
 
 from __future__ import annotations
@@ -12,15 +11,14 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from utils.data.formats.voc_layout import IMAGE_FOLDERS
 from utils.data.scan import Scan
-from utils.data.split_names import SPLIT_FOLDERS
-from utils.images import IMAGE_SUFFIXES
-
-_WITH_YEAR = re.compile(r"([a-z]+)[-_ ]?(?:19|20)\d\d")  # train2017
+from utils.data.split_names import SPLIT_FOLDERS, split_name
+from utils.errors import UserError
+from utils.images import IMAGE_SUFFIXES, image_size
 
 
 def nfc(text: str) -> str:
@@ -44,15 +42,6 @@ def shown(value: object, most: int = 80) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def split_name(text: str) -> str | None:
-    """``train``, ``val`` or ``test`` where the text is one of their usual names, with or without
-    a year (``valid``, ``train2017``); None else."""
-    text = text.lower()
-    if match := _WITH_YEAR.fullmatch(text):
-        text = match[1]
-    return SPLIT_FOLDERS.get(text)
-
-
 def name_parts(name: str) -> tuple[str, ...]:
     """The folders and the file that a name in a label file means, in either system's spelling.
 
@@ -73,6 +62,7 @@ class Photos:
 
     Attributes:
         paths: the photos, sorted.
+        folders: names of all folders around them but those that only say what is in them.
     """
 
     def __init__(self, scan: Scan) -> None:
@@ -80,11 +70,13 @@ class Photos:
         self._root = scan.root
         self._by_parts: dict[tuple[str, ...], Path] = {}
         self._by_name: dict[str, list[tuple[str, ...]]] = {}
+        self.folders: set[str] = set()
         for path in self.paths:
             parts = tuple(nfc(part) for part in path.relative_to(scan.root).parts)
             if parts not in self._by_parts:
                 self._by_parts[parts] = path
                 self._by_name.setdefault(parts[-1], []).append(parts)
+                self.folders.update(_telling(parts))
 
     def below(self, folder: Path) -> list[Path]:
         """The photos in a folder and its folders."""
@@ -130,9 +122,25 @@ class Naming:
         # Where no two photos have the same name, its folders need not be those of this disk.
         self._loose = len({parts[-1] for parts in known}) == len(known)
         self._top = self._common_top(known)
+        self.guessed: dict[str, Path] = {}
 
-    def find(self, name: str) -> Path | None:
-        """The photo that is called ``name``; None where no one photo fits."""
+    def notes(self, where: str, shown_as: Callable[[Path], str]) -> list[str]:
+        """A sentence on the photos that were found in other folders than their names say."""
+        if not self.guessed:
+            return []
+        pairs = [
+            f"{shown(name)} (taken for {shown_as(photo)})" for name, photo in self.guessed.items()
+        ]
+        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+        lie = "lies" if len(pairs) == 1 else "lie"
+        return [f"{where} names {', '.join(pairs[:3])}{more}, which {lie} elsewhere"]
+
+    def find(self, name: str, size: tuple[int, int] | None = None) -> Path | None:
+        """The photo that is called ``name``; None where no one photo fits.
+
+        A photo in other folders than the name has is only taken where no folder of that name is
+        here, and where it has the ``size`` in pixels, if that is known.
+        """
         parts = name_parts(name)
         if not parts:
             return None
@@ -146,7 +154,12 @@ class Naming:
             ranks = [self._rank(_before(path, parts)) for path in fitting]
             best = max(ranks)
             fitting = [path for path, rank in zip(fitting, ranks, strict=True) if rank == best]
-        return self._photos.at(fitting[0]) if len(fitting) == 1 else None
+        photo = self._photos.at(fitting[0]) if len(fitting) == 1 else None
+        if photo is not None and not _ends_alike(fitting[0], parts):
+            if size is not None and not _has_size(photo, size):
+                return None
+            self.guessed[name] = photo
+        return photo
 
     def _common_top(self, names: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
         count: Counter[tuple[str, ...]] = Counter()
@@ -163,12 +176,15 @@ class Naming:
     def _fitting(self, parts: tuple[str, ...]) -> list[tuple[str, ...]]:
         namesakes = self._photos.like(parts)
         fitting = [path for path in namesakes if path[-len(parts) :] == parts]
+        # A folder that is here has its own photos: another's must not stand in for a missing one.
+        loose = self._loose and self._photos.folders.isdisjoint(_telling(parts))
         if not fitting:  # a name from another machine has more folders than there are here
             ends = [path for path in namesakes if parts[-len(path) :] == path]
             most = max(map(len, ends), default=0)
-            fitting = [path for path in ends if len(path) == most and (most > 1 or self._loose)]
+            fitting = [path for path in ends if len(path) == most and (most > 1 or loose)]
         if not fitting and self._loose and len(namesakes) == 1:
-            fitting = namesakes
+            path = namesakes[0]
+            fitting = namesakes if loose or _ends_alike(path, parts) else []
         return fitting
 
     def _rank(self, folders: tuple[str, ...]) -> tuple[int, bool, int]:
@@ -192,6 +208,25 @@ class Naming:
             return False
         others = {split_name(folder) for folder in folders} - {None}
         return bool(others) and others.isdisjoint(self._splits)
+
+
+def _telling(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The folders of a name without those that only say what is in them."""
+    return tuple(folder for folder in parts[:-1] if folder.lower() not in IMAGE_FOLDERS)
+
+
+def _ends_alike(path: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether the folder that says most about a photo, the last, is the same in both."""
+    own, other = _telling(path), _telling(parts)
+    return not other or own[-1:] == other[-1:]
+
+
+def _has_size(photo: Path, size: tuple[int, int]) -> bool:
+    try:
+        found = image_size(photo)
+    except UserError:
+        return False
+    return size in (found[:2], found.stored)
 
 
 def _before(path: tuple[str, ...], parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,20 +14,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from utils.data.formats.list_file import list_lines
 from utils.data.formats.voc_xml import read_annotation
 from utils.data.labels import Entry, Layout, SplitList
 from utils.data.scan import Scan
-from utils.data.split_names import SPLIT_FOLDERS
+from utils.data.split_names import split_name
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "photos", "pictures", "pics")
 XML_FOLDERS = ("annotations", "annotation", "annots", "anns", "labels", "label", "xmls", "xml")
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
-MAX_LIST_BYTES = 16 << 20  # a list of a million photos is smaller
 
 
 def find_layout(root: Path) -> Layout | None:
@@ -37,7 +37,7 @@ def find_layout(root: Path) -> Layout | None:
         UserError: there are XML files, but none belongs to a photo.
     """
     scan = Scan(root)
-    years = _years(scan)
+    years, beside = _years(scan)
     parts = [_Part(scan, year, folder) for year, folder in sorted(years.items())]
     if not any(part.xmls for part in parts):
         return None
@@ -70,26 +70,44 @@ def find_layout(root: Path) -> Layout | None:
         years=tuple(part.year for part in parts if part.year),
         unlabelled=tuple(image for part in parts for image in part.unlabelled),
         orphans=tuple(scan.name(xml) for part in parts for xml in part.orphans),
-        notes=tuple(scan.notes) + tuple(note for part in parts for note in part.notes),
+        notes=(*scan.notes, *_passed_over(scan, beside), *(n for p in parts for n in p.notes)),
     )
 
 
-def _years(scan: Scan) -> dict[str, Path]:
-    """The year folders of a devkit by year; elsewhere the root itself under ""."""
+def _years(scan: Scan) -> tuple[dict[str, Path], list[Path]]:
+    """The year folders of a devkit by year, and the folders beside them; elsewhere the root itself
+    under "", with the folders beside its own."""
 
     def is_voc(folder: Path) -> bool:
         names = {child.name.lower() for child in scan.folders(folder)}
         return {"annotations", "jpegimages"} <= names
 
-    if is_voc(scan.root):
-        return {"": scan.root}
     children = scan.folders(scan.root)
+    if is_voc(scan.root):
+        usual = (*IMAGE_FOLDERS, *XML_FOLDERS, "imagesets")
+        return {"": scan.root}, [child for child in children if child.name.lower() not in usual]
     devkits = [scan.root, *(child for child in children if child.name.lower() == "vocdevkit")]
     for devkit in devkits:
         years = [child for child in scan.folders(devkit) if is_voc(child)]
         if years:
-            return {re.sub("(?i)^voc(?=.)", "", year.name): year for year in years}
-    return {"": scan.root}
+            names = [re.sub("(?i)^voc(?=.)", "", year.name) for year in years]
+            named = {  # VOC2007 beside 2007 keeps its whole name
+                name if names.count(name) == 1 else year.name: year
+                for name, year in zip(names, years, strict=True)
+            }
+            beside = dict.fromkeys([*children, *scan.folders(devkit)])
+            return named, [folder for folder in beside if folder not in (devkit, *years)]
+    return {"": scan.root}, []
+
+
+def _passed_over(scan: Scan, folders: list[Path]) -> Iterator[str]:
+    """A note for each folder beside those that are read that holds XML, too."""
+    for folder in folders:
+        if count := len(scan.files(folder, (".xml",))):
+            yield (
+                f"{scan.name(folder)}/ holds {count} XML {'file' if count == 1 else 'files'}, but "
+                "lies beside the VOC folders that are read; left out"
+            )
 
 
 class _Part:
@@ -109,6 +127,14 @@ class _Part:
         self.xmls = self._find((".xml",), XML_FOLDERS)
         self._by_key = _grouped(self.images, self._key)
         self._by_bare = _grouped(self.images, lambda path: _nfc(path.stem))
+        self._by_end: dict[str, str | None] = {}  # end of a key → the key; None for several
+        self._folders: set[str] = set()  # names of the folders that keys have
+        for key in self._by_key:
+            *folders, _ = parts = key.split("/")
+            self._folders.update(folders)
+            for start in range(len(parts) - 1):
+                end = "/".join(parts[start:])
+                self._by_end[end] = None if end in self._by_end else key
         self._pair()
 
     def _find(self, suffixes: tuple[str, ...], usual: tuple[str, ...]) -> list[Path]:
@@ -127,7 +153,7 @@ class _Part:
         own = [xml for xml in self.xmls if self._key(xml) in self._by_key]
         others = [xml for xml in self.xmls if self._key(xml) not in self._by_key]
         for xml in own + others:
-            candidates = self._by_key.get(self._key(xml)) or self._alone(_nfc(xml.stem))
+            candidates = self._by_key.get(self._key(xml)) or self._elsewhere(self._key(xml))
             if not candidates:
                 orphans.append(xml)
             elif not self._claim(image := self._best(candidates, xml), xml):
@@ -139,10 +165,20 @@ class _Part:
             if key not in self.pairs:
                 self.unlabelled += images
 
-    def _alone(self, stem: str) -> list[Path]:
-        """The one photo of that file stem, in whatever folder; none where there are several."""
+    def _elsewhere(self, key: str) -> list[Path]:
+        """The one photo that a key without photo can mean, as from another machine.
+
+        That is the one whose key ends as this one does; else the only one of that file stem,
+        unless a folder of this key has photos: then its own is missing, and another's must not
+        take its place.
+        """
+        *folders, stem = parts = key.split("/")
+        for start in range(1, len(parts) - 1):
+            end = self._by_end.get("/".join(parts[start:]))
+            if end:
+                return self._by_key[end]
         images = self._by_bare.get(stem, [])
-        return images if len(images) == 1 else []
+        return images if len(images) == 1 and self._folders.isdisjoint(folders) else []
 
     def _best(self, candidates: list[Path], xml: Path) -> Path:
         """Of several photos of one name: beside the XML first, then by kind of file."""
@@ -192,7 +228,7 @@ class _Part:
         found = {}
         for folder in self._list_folders():
             for path in self.scan.files(folder, (".txt",), deep=False):
-                lines = _lines(path)
+                lines = list_lines(path, self._name(path))
                 if lines is None:
                     self.notes.append(f"{self._name(path)}: not a text file; left out")
                 elif path.stem not in found and not self._for_one_class(lines):
@@ -212,8 +248,11 @@ class _Part:
     def _resolved(self, path: Path, lines: list[str]) -> SplitList:
         stems: dict[str, None] = {}
         lacking: dict[str, list[str]] = {"an XML": [], "a photo": []}
+        guessed: list[str] = []
         for line in lines:
             key = self._lookup(line)
+            if key in self.stems and self._is_guess(line, key, path.stem):
+                guessed.append(f"{line[:80]} (taken for {self._name(self.pairs[key][0])})")
             if key in self.stems:
                 stems[self.stems[key]] = None
             else:
@@ -221,35 +260,73 @@ class _Part:
         notes = []
         for what, names in lacking.items():
             if names:
-                lack = "lacks" if len(names) == 1 else "lack"
-                shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" * (len(names) > 3))
-                notes.append(f"{self._name(path)} names {shown}, which {lack} {what}; left out")
+                lack = f"{'lacks' if len(names) == 1 else 'lack'} {what}"
+                notes.append(f"{self._name(path)} names {_some(names)}, which {lack}; left out")
+        if guessed:
+            lie = "lies" if len(guessed) == 1 else "lie"
+            notes.append(f"{self._name(path)} names {_some(guessed)}, which {lie} elsewhere")
         return SplitList(tuple(stems), tuple(notes))
 
     def _lookup(self, line: str) -> str:
         """The key of the photo that a line of a list means: a stem, a file name or a path."""
-        line = _nfc(line.replace("\\", "/").removeprefix("./"))
-        if line.lower().endswith(IMAGE_SUFFIXES):
-            line = line.rsplit(".", 1)[0]
-        *folders, stem = line.split("/")
-        key = _key(folders, stem)
+        key = _line_key(line)
         if key in self._by_key:
             return key
         if key in self.aliases:
             return self.aliases[key]
-        return next((self._key(image) for image in self._alone(stem)), key)
+        return next((self._key(image) for image in self._elsewhere(key)), key)
+
+    def _is_guess(self, line: str, key: str, split: str) -> bool:
+        """Whether a photo was found for a line in other folders than the line has.
+
+        For a line without folders any will do, but for those of another split.
+        """
+        if (meant := _line_key(line)) == key and "/" in key:
+            return False
+        asked, found = meant.split("/")[:-1], key.split("/")[:-1]
+        if not asked:
+            others = {split_name(folder) for folder in found} - {None, split_name(split)}
+            return bool(others) and split_name(split) is not None
+        return asked[len(asked) - len(found) :] != found if found else True
 
     def _split_folders(self) -> dict[str, SplitList]:
         lists: dict[str, list[str]] = {}
-        for key, stem in self.stems.items():
-            folder, _, rest = key.partition("/")
-            name = SPLIT_FOLDERS.get(folder.lower())
-            if rest and name:
+        keys = [tuple(key.split("/")) for key in self.stems]
+        top = common_top(keys)
+        for key, stem in zip(keys, self.stems.values(), strict=True):
+            name = split_name(key[top])
+            if len(key) > top + 1 and name:
                 lists.setdefault(name, []).append(stem)
         return {name: SplitList(tuple(stems)) for name, stems in lists.items()}
 
     def _name(self, path: Path) -> str:
         return self.scan.name(path)
+
+
+def common_top(keys: Collection[tuple[str, ...]]) -> int:
+    """How many of their first folders all keys share, down to one that is called like a split."""
+    first = min(keys, default=("",))
+    shared = 0
+    while (
+        all(len(key) > shared + 1 and key[shared] == first[shared] for key in keys)
+        and keys
+        and not split_name(first[shared])
+    ):
+        shared += 1
+    return shared
+
+
+def _line_key(line: str) -> str:
+    """The key that a line of a list stands for."""
+    line = _nfc(line.replace("\\", "/").removeprefix("./"))
+    if line.lower().endswith(IMAGE_SUFFIXES):
+        line = line.rsplit(".", 1)[0]
+    *folders, stem = (part for part in line.split("/") if part) if line.strip("/") else [line]
+    return _key(folders, stem)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" * (len(names) > 3))
 
 
 def _key(folders: Iterable[str], stem: str) -> str:
@@ -268,17 +345,6 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
     for path in paths:
         groups.setdefault(key(path), []).append(path)
     return groups
-
-
-def _lines(path: Path) -> list[str] | None:
-    """The lines of a list without blank ones; None where it is no text, or absurdly long."""
-    try:
-        if path.stat().st_size > MAX_LIST_BYTES:
-            return None
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _no_pair(root: Path, scan: Scan, parts: list[_Part]) -> str:

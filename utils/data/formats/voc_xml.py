@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 from xml.parsers import expat
 
@@ -33,6 +34,15 @@ _CHILDREN: dict[str | None, dict[str, str]] = {
     "bndbox": {"xmin": "xmin", "ymin": "ymin", "xmax": "xmax", "ymax": "ymax"},
 }  # fmt: skip
 _NOTHING: dict[str, str] = {}
+# Encodings that Chinese, Japanese and Korean tools write and expat does not know, by what Python
+# calls the widest of their family.
+_DECLARED = re.compile(rb"""\A\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
+_CODECS = {
+    "gbk": "gb18030", "gb2312": "gb18030", "gb18030": "gb18030", "cp936": "gb18030",
+    "big5": "big5hkscs", "big5hkscs": "big5hkscs", "cp950": "cp950",
+    "shiftjis": "cp932", "sjis": "cp932", "cp932": "cp932", "windows31j": "cp932",
+    "eucjp": "euc_jp", "iso2022jp": "iso2022_jp", "euckr": "cp949", "cp949": "cp949",
+}  # fmt: skip
 
 
 def read_annotation(path: str | Path, where: str = "") -> Annotation:
@@ -56,7 +66,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
     """``read_annotation`` on the content of a file."""
     events = _Events()
     try:
-        events.parser().Parse(data, True)
+        events.parser().Parse(_decoded(data), True)
     except _RefusedError as error:
         raise ValueError("uses XML entities or outside references, which are refused") from error
     except (expat.ExpatError, ValueError, LookupError) as error:
@@ -89,6 +99,19 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         numbers=tuple(numbers),
         faults=tuple(faults),
     )
+
+
+def _decoded(data: bytes) -> bytes | str:
+    """The content, decoded and without its declaration where expat does not know the encoding.
+
+    Raises:
+        ValueError: it is not what it declares to be.
+    """
+    declared = _DECLARED.match(data[:200])
+    if declared is None:
+        return data
+    codec = _CODECS.get(re.sub("[^a-z0-9]", "", declared[1].decode("ascii").lower()))
+    return data if codec is None else data[declared.end() :].decode(codec)
 
 
 class _RefusedError(Exception):

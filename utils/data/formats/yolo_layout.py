@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.data.formats.list_file import list_lines
 from utils.data.formats.photos import (
     Naming,
     Photos,
@@ -23,6 +24,7 @@ from utils.data.formats.photos import (
     split_name,
     unique_stems,
 )
+from utils.data.formats.voc_layout import common_top
 from utils.data.formats.yolo_pairs import NAME_FILES, LabelFiles
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.labels import Entry, Layout, SplitList
@@ -31,7 +33,6 @@ from utils.errors import UserError
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
 _LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
-_MAX_LIST_BYTES = 64 << 20  # a list of a million photos is smaller
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,29 @@ class _Finder:
         if not found:
             return None, None
         (path, content), *others = found
-        self.notes += [
-            f"{self.scan.name(other)}: left out, as {self.scan.name(path)} is used"
-            for other, _ in others
-        ]
+        for other, theirs in others:
+            if other.parent != path.parent and self._labels_differ(other.parent, theirs, content):
+                raise UserError(self._two_datasets(path, other))
+            used = self.scan.name(path)
+            self.notes.append(f"{self.scan.name(other)}: left out, as {used} is used")
         self.notes += [f"{self.scan.name(path)}: {note}" for note in content.notes]
         return path, content
+
+    def _labels_differ(self, folder: Path, theirs: YoloYaml, ours: YoloYaml) -> bool:
+        """Whether a YAML names other classes than the one used, and has labelled photos below."""
+        differ = theirs.names and ours.names and theirs.names != ours.names
+        return bool(differ) and any(photo in self.labels.of for photo in self.photos.below(folder))
+
+    def _two_datasets(self, path: Path, other: Path) -> str:
+        folders = dict.fromkeys(
+            f"{self.scan.root / self.scan.name(yaml.parent)}"
+            for yaml in (path, other)
+            if yaml.parent != self.scan.root
+        )
+        return (
+            f"{self.scan.root}: {self.scan.name(path)} and {self.scan.name(other)} name different "
+            f"classes, so these are two datasets; point --data at {' or '.join(folders)}"
+        )
 
     def _names_beside(self) -> dict[int, str]:
         """The class names of a ``classes.txt`` or the like; nearest to the top first."""
@@ -227,12 +245,13 @@ class _Finder:
 
     def _list(self, path: Path) -> list[Path]:
         """The photos that a list file names."""
-        lines = _lines(path)
+        lines = list_lines(path, self.scan.name(path))
         if lines is None:
             self.notes.append(f"{self.scan.name(path)}: not a text file; left out")
             return []
         naming = Naming(self.photos, lines, path.parent)
         found = {line: naming.find(line) for line in lines}
+        self.notes += naming.notes(self.scan.name(path), self.scan.name)
         if missing := [line for line, photo in found.items() if photo is None]:
             lack = "is not there" if len(missing) == 1 else "are not there"
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -246,16 +265,17 @@ class _Finder:
         for path in self.labels.texts:
             name = split_name(path.stem)
             if name and name not in splits and path not in self.labels.of.values():
-                lines = _lines(path)
+                lines = list_lines(path, self.scan.name(path))
                 if lines and _LIST_LINE.fullmatch(lines[0]) and (photos := self._list(path)):
                     splits[name] = photos
         return splits
 
     def _in_split_folders(self) -> dict[str, list[Path]]:
         splits: dict[str, list[Path]] = {}
-        for photo in self.photos.paths:
-            folder = self.labels.key(photo)[0]
-            if len(self.labels.key(photo)) > 1 and (name := split_name(folder)):
+        keys = [self.labels.key(photo) for photo in self.photos.paths]
+        top = common_top(keys)
+        for photo, key in zip(self.photos.paths, keys, strict=True):
+            if len(key) > top + 1 and (name := split_name(key[top])):
                 splits.setdefault(name, []).append(photo)
         return splits
 
@@ -270,14 +290,3 @@ class _Finder:
                     f"{name}: none of its {len(photos)} photos has a label file; left out"
                 )
         return kept
-
-
-def _lines(path: Path) -> list[str] | None:
-    """The lines of a list without blank ones; None where it is no text, or absurdly long."""
-    try:
-        if path.stat().st_size > _MAX_LIST_BYTES:
-            return None
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -72,7 +72,8 @@ def _understood(content: dict[Any, Any]) -> YoloYaml | None:
     for key, value in content.items():
         values = tuple(value) if isinstance(value, list) else (value,)
         if key not in _NO_SPLITS and all(_is_path(item) for item in values):
-            splits[split_name(key) or str(key)] = values
+            name = split_name(key) or str(key)
+            splits[str(key) if name in splits else name] = values
     notes: list[str] = []
     names = _names(content.get("names"), notes)
     usual = any(split_name(name) for name in splits)

@@ -127,12 +127,19 @@ class Crops:
             return None
 
 
-def choose(analysis: Analysis, ground_truth: dict, results: list[dict]) -> list[Card]:
-    """The mistakes to show: of each kind the worst, in turn through kinds and classes."""
+def choose(
+    analysis: Analysis, missed: Sequence[ErrorItem], ground_truth: dict, results: list[dict]
+) -> list[Card]:
+    """The mistakes to show: of each kind the worst, in turn through kinds and classes.
+
+    ``missed`` stands in for the missed objects of the analysis, few of which are left when any
+    box counts, however unsure.
+    """
     ids = {one.name: i for i, one in enumerate(analysis.classes)}
     suspicions = {_identity(s): s for s in analysis.errors.suspicions}
     by_kind: dict[str, list[Card]] = {}
-    for item in analysis.errors.worst:
+    wrong = [item for item in analysis.errors.worst if item.kind != "missed"]
+    for item in (*wrong, *missed):
         card = _error_card(item, ids)
         if suspicion := suspicions.pop(_identity(item), None):
             card = replace(card, kinds=(*card.kinds, SUSPICIOUS), why=_trust(suspicion))

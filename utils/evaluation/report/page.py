@@ -15,6 +15,7 @@ from markupsafe import Markup
 from utils.evaluation.analysis import Analysis
 from utils.evaluation.report import plots, sections, words
 from utils.evaluation.report.gallery import Card, Crops, choose
+from utils.evaluation.report.kept import Kept, mistakes_kept
 from utils.files import atomic_write
 
 MAX_BYTES = 15_000_000
@@ -47,11 +48,12 @@ def write_report(
             crops only, and the page says so.
         warnings: sentences for people, shown at the top.
     """
-    cards = choose(analysis, ground_truth, results)
+    kept = mistakes_kept(ground_truth, results, analysis.confidence)
+    cards = choose(analysis, kept.missed, ground_truth, results)
     drawings = _drawings(analysis)
     sizes = {image["id"]: (image["width"], image["height"]) for image in ground_truth["images"]}
     # What the page weighs without pictures decides what is left for them.
-    context = _context(metrics, analysis, warnings, drawings)
+    context = _context(metrics, analysis, warnings, drawings, kept)
     empty = _render(context, cards, Crops(photos, 0))
     crops = Crops(photos, MAX_BYTES - _MARGIN - len(empty.encode()))
     page = _render(context, crops.fill(cards, sizes), crops)
@@ -77,6 +79,7 @@ def _context(
     analysis: Analysis,
     warnings: Sequence[str],
     drawings: Mapping[str, Markup | None],
+    kept: Kept,
 ) -> dict[str, Any]:
     """What the template shows, but for the pictures."""
     kinds = analysis.errors.kinds
@@ -104,6 +107,7 @@ def _context(
         "errors": sorted(kinds, key=lambda kind: -(kind.gain or 0)),
         "most_gain": max([kind.gain or 0 for kind in kinds], default=0) or 1,
         "matrix": sections.matrix(analysis.confusion) if wrong else None,
+        "kept": kept,
         "kind_names": words.KINDS,
         "most_bars": plots.MOST_BARS,
     }  # fmt: skip
@@ -115,7 +119,7 @@ def _render(context: Mapping[str, Any], cards: Sequence[Card], crops: Crops) -> 
         for kind in words.KINDS
         if any(kind in card.kinds for card in cards)
     }
-    suspicious = kinds.get(words.SUSPICIOUS, 0)
+    suspicious = len(context["analysis"].errors.suspicions) if words.SUSPICIOUS in kinds else 0
     unread = sections.unread(crops.unreadable)
     script = Markup(_source("page.js"))
     return (
@@ -146,6 +150,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "breakable": words.breakable,
         "interval": words.interval,
         "line": words.one_line,
         "percent": words.percent,

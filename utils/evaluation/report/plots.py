@@ -33,9 +33,10 @@ def precision_recall(overall: ClassAnalysis, classes: Sequence[ClassAnalysis]) -
         axes = figure.subplots()
         axes.grid()
         for place, (i, one) in enumerate(drawn):
-            style = {
+            style: dict[str, Any] = {
                 "color": SERIES[place] if few else SERIES[6],
                 "linewidth": 1.6 if few else 0.9,
+                "alpha": 1 if few else 0.5,
             }
             label = short(one.name) if few else None
             axes.plot(one.curve.recall, one.curve.precision, gid=f"curve-{i}", label=label, **style)

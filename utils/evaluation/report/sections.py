@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from utils.evaluation.analysis import Analysis, Confusion, Difference, ErrorKind
-from utils.evaluation.report.words import KINDS, counted, interval, listed, one_line, percent, score
+from utils.evaluation.analysis import Analysis, Comparison, Confusion, Difference, ErrorKind
+from utils.evaluation.report.words import (
+    KINDS,
+    counted,
+    interval,
+    listed,
+    one_line,
+    percent,
+    score,
+    signed,
+)
+from utils.evaluation.worst import LABELS
 
 MOST_CONFUSED = 20  # classes in the confusion matrix
 _WIDE = 0.1  # an interval of AP50 this wide deserves a warning
@@ -87,7 +97,21 @@ def what_then(analysis: Analysis) -> list[str]:
     gains = [f"{KINDS[kind.kind][0].lower()} (+{kind.gain:.3f})" for kind in most_to_gain(analysis)]
     if gains:
         sentences.append(f"The most to gain in AP50: {listed(gains)}.")
-    return sentences
+    if analysis.comparison:
+        sentences.append(overall_verdict(analysis.comparison))
+    return list(filter(None, sentences))
+
+
+def overall_verdict(comparison: Comparison) -> str:
+    """The comparison in a sentence; empty without a score."""
+    if comparison.ap50.value is None:
+        return ""
+    change = comparison.ap50
+    between = "" if change.low is None else f" ({signed(change.low)} to {signed(change.high)})"
+    return (
+        f"Against {one_line(comparison.other)}, AP50 differs by {signed(change.value)}{between}: "
+        f"{verdict(change)}."
+    )
 
 
 def most_to_gain(analysis: Analysis) -> list[ErrorKind]:
@@ -126,7 +150,9 @@ def suspicious(count: int) -> str:
     """The link to the labels that may be wrong; empty without any."""
     if not count:
         return ""
-    return f"{counted(count, 'label')} {'looks' if count == 1 else 'look'} suspicious: check first."
+    least = "At least " if count >= LABELS else ""
+    looks = "looks" if count == 1 else "look"
+    return f"{least}{counted(count, 'label')} {looks} suspicious: check first."
 
 
 def class_notes(analysis: Analysis) -> list[str]:

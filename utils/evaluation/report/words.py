@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+from markupsafe import Markup, escape
 
 from utils.evaluation.analysis import Estimate
 
@@ -64,6 +67,12 @@ def listed(items: Sequence[str], most: int = 3) -> str:
 def one_line(name: str) -> str:
     """A class or file name with what is not printable replaced by a blank; never empty."""
     return "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
+
+
+def breakable(name: str) -> Markup:
+    """The name as HTML that may break after what joins its parts, rather than inside them."""
+    parts = re.split(r"(?<=[-_./])(?=.)", one_line(name))
+    return Markup("<wbr>").join(escape(part) for part in parts)
 
 
 def short(name: str, length: int = 22) -> str:

@@ -95,7 +95,7 @@ def _finding(
 def _placed(box: np.ndarray, limits: np.ndarray, swapped: bool) -> tuple[str, str] | None:
     """What is wrong with where a box lies."""
     x0, y0, x1, y1 = box
-    if max(x1, y1) <= 1 and min(limits) > 4:
+    if max(x1, y1) <= 1 and min(limits) > 4 and (box % 1).any():  # not a click on one pixel
         return "box-normalised", f"ends at {x1:g}, {y1:g}"
     width, height = limits[:2]
     words = f"reaches from {_point(x0, y0)} to {_point(x1, y1)} in a {_size(limits)} photo"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -12,6 +13,11 @@ from utils.data.doctor.photos import Folder
 FEW = 20  # training examples
 UNEQUAL = 50  # times
 RARE = 0.2  # of a class's examples: a slip of the pen is rarer than the right name
+LETTERS = 3  # fewer may be a name for a letter or a sign itself: A and a, E-1 and E1
+
+_SIGN = "\0"  # stands for a hyphen or space that says something
+# Such signs: of a negative number, and between two numbers.
+_MEANT = re.compile(r"^\s*-(?=\d)|(?<=\d)[\s_-]+(?=\d)")
 
 
 def check_names(folder: Folder) -> Iterator[Finding]:
@@ -69,27 +75,34 @@ def twins(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
 
 
 def renames(found: Mapping[str, int]) -> dict[str, str]:
-    """Name → the commonest name of the same letters, where that is beyond doubt."""
+    """Rare name → the commonest name of the same letters, where that is beyond doubt."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(found):
-        groups[_bare(name)].append(name)
+        if _is_word(bare := _bare(name)):
+            groups[bare].append(name)
     result = {}
     for names in groups.values():
         best = max(names, key=lambda name: found[name])
-        if sum(found[name] == found[best] for name in names) == 1:
-            result |= {name: best for name in names if name != best}
+        result |= {
+            name: best for name in names if name != best and found[name] <= RARE * found[best]
+        }
     return result
 
 
 def _bare(name: str) -> str:
-    """A name without case, spaces, hyphens and underscores."""
-    return "".join(name.casefold().replace("-", "").replace("_", "").split())
+    """A name without case, and without spaces, hyphens and underscores that say nothing."""
+    kept = _MEANT.sub(_SIGN, name.casefold())
+    return "".join(kept.replace("-", "").replace("_", "").split())
+
+
+def _is_word(bare: str) -> bool:
+    return sum(character.isalpha() for character in bare) >= LETTERS
 
 
 def _resemblance(first: str, second: str, rare: bool) -> str:
     """How two bare names resemble each other, "" where they do not."""
     if first == second:
-        return "differ only in case, spaces or hyphens"
+        return "differ only in case, spaces or hyphens" if _is_word(first) else ""
     if _digits(first) != _digits(second):  # speed30 and speed50 are no slip of the pen
         return ""
     short, long = sorted((first, second), key=len)
@@ -105,8 +118,8 @@ def _resemblance(first: str, second: str, rare: bool) -> str:
     return ""
 
 
-def _digits(name: str) -> str:
-    return "".join(character for character in name if character.isdigit())
+def _digits(bare: str) -> str:
+    return "".join(c for c in bare if c.isdigit() or c == _SIGN)
 
 
 def _edits(first: str, second: str) -> int:

@@ -42,15 +42,15 @@ class Sizes:
 
 def measure_sizes(folder: Folder, input_size: int) -> Sizes | None:
     """Sizes of the training objects (of all, without lists); None where there are none."""
+    objects = object_sizes(folder, input_size)
+    if not len(objects):
+        return None
     from utils.quiet import import_tensorflow
 
     import_tensorflow()  # which the anchors bring, and which takes seconds
 
     from utils.data.anchors import choose_anchors
 
-    objects = object_sizes(folder, input_size)
-    if not len(objects):
-        return None
     choice = choose_anchors(objects, input_size)
     small = _small(objects)
     advised = _advised(objects, input_size) if small > FEW_SMALL else None

@@ -1,0 +1,216 @@
+"""Lists and folders that say what is trained on: found whatever they are called, never guessed."""
+
+import json
+
+import pytest
+
+from tests.voc_folders import CAT, fill, lists, pair, photo, stems, xml
+from utils.data.datasets import load_datasets, load_split
+from utils.data.formats import find_layout
+from utils.data.labels import SplitList
+from utils.data.split_names import usable_lists
+from utils.errors import UserError
+
+
+def coco_years(folder, *names):
+    for split in names:
+        images = [{"id": i, "file_name": f"{split}-{i}.jpg"} for i in range(4)]
+        things = [{"image_id": i, "category_id": 1, "bbox": [1, 2, 9, 9]} for i in range(4)]
+        for item in images:
+            photo(folder / split / item["file_name"])
+        path = folder / "annotations" / f"instances_{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        content = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "a"}]}
+        path.write_text(json.dumps(content))
+
+
+def test_two_years_of_coco_are_joined_and_stay_apart_by_split(tmp_path):
+    coco_years(tmp_path, "train2014", "val2014", "train2017", "val2017")
+    train, val, info = load_datasets(tmp_path)
+    assert not info.generated
+    assert (len(train), len(val), info.val) == (8, 8, "val")
+    assert {stem.partition("20")[0] for stem in stems(train)} == {"train"}
+    train, val, info = load_datasets(tmp_path, split="train2017")
+    assert (len(train), len(val), info.val) == (4, 4, "val2017")
+    assert len(load_split(tmp_path, "trainval")) == 16
+
+
+def test_lists_with_other_usual_names_count():
+    given = {"valid": SplitList(("b",)), "train2014": SplitList(("a",)), "cat": SplitList(("c",))}
+    found = usable_lists(given)
+    assert found["val"].stems == ("b",)
+    assert found["train"].stems == ("a",)
+    assert found.items() >= given.items()
+    assert usable_lists({"default": SplitList(("a",))}) == {}
+    assert list(usable_lists({"2007:train": SplitList(())})) == ["2007:train"]
+
+
+def yolo(folder, names, count=2):
+    for i in range(count):
+        photo(folder / "images" / f"{folder.name}{i}.png")
+        (folder / "labels").mkdir(exist_ok=True)
+        (folder / "labels" / f"{folder.name}{i}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (folder / "data.yaml").write_text(f"names: [{names}]\nnc: 1\ntrain: images\n")
+
+
+def test_two_datasets_of_other_classes_are_not_mixed(tmp_path):
+    yolo(tmp_path / "one", "cat")
+    yolo(tmp_path / "two", "bolt")
+    with pytest.raises(UserError, match=r"point --data at .*one or .*two$"):
+        find_layout(tmp_path)
+    assert find_layout(tmp_path / "two").class_order == ("bolt",)
+    yolo(tmp_path / "two", "cat")
+    assert len(find_layout(tmp_path).entries) == 4
+
+
+def folders(root):
+    for split, count in (("train", 3), ("test", 4)):
+        for i in range(count):
+            pair(root, f"{split}/{i}", CAT, images="images", xmls="annotations")
+    path = root / "ImageSets" / "Main"
+    path.mkdir(parents=True)
+    (path / "test.txt").write_text("".join(f"test/{i}\n" for i in range(4)))
+    return path / "train.txt"
+
+
+def test_a_missing_photo_is_not_taken_from_the_test_list(tmp_path):
+    folders(tmp_path).write_text("train/0\ntrain/1\ntrain/3\n")
+    train = load_split(tmp_path, "train")
+    assert stems(train) == ["train/0", "train/1"]
+    assert any("train.txt names train/3, which lacks a photo" in note for note in train.notes)
+
+
+def test_an_xml_without_its_photo_does_not_take_another_splits(tmp_path):
+    for i in range(3):
+        pair(tmp_path, f"train/{i}", CAT, images="images", xmls="annotations")
+    photo(tmp_path / "images" / "test" / "9.jpg")
+    (tmp_path / "annotations" / "train" / "9.xml").write_text(xml(CAT))
+    layout = find_layout(tmp_path)
+    assert len(layout.entries) == 3
+    assert layout.orphans == ("annotations/train/9.xml",)
+
+
+@pytest.mark.parametrize("line", ["/home/me/data/JPEGImages/photo 01.jpg", "old/photo 01.jpg"])
+def test_a_list_of_another_machine_is_understood_and_told(tmp_path, line):
+    names = fill(tmp_path, 6)
+    lists(tmp_path, train=[line], val=names[2:])
+    train = load_split(tmp_path, "train")
+    assert stems(train) == ["photo 01"]
+    assert any("taken for JPEGImages/photo 01.jpg" in note for note in train.notes)
+
+
+def test_a_longer_path_finds_the_folder_that_it_ends_in(tmp_path):
+    folders(tmp_path).write_text("/data/mine/train/1.jpg\n")
+    assert stems(load_split(tmp_path, "train")) == ["train/1"]
+
+
+def test_a_bare_name_in_another_splits_folder_is_told(tmp_path):
+    folders(tmp_path).write_text("3\n")
+    train = load_split(tmp_path, "train")
+    assert stems(train) == ["3"]
+    assert any("3 (taken for images/test/3.jpg)" in note for note in train.notes)
+
+
+def test_a_yolo_list_does_not_take_a_namesake(tmp_path):
+    for name in ("train/1", "test/2"):
+        photo(tmp_path / "images" / f"{name}.jpg")
+        path = tmp_path / "labels" / f"{name}.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    (tmp_path / "train.txt").write_text("images/train/1.jpg\nimages/train/2.jpg\n")
+    layout = find_layout(tmp_path)
+    assert layout.lists["train"].stems == ("1",)
+    assert any("names images/train/2.jpg, which is not there" in note for note in layout.notes)
+
+
+@pytest.mark.parametrize(("size", "taken"), [((40, 30), True), ((30, 40), False)])
+def test_a_coco_photo_elsewhere_must_have_the_size_that_is_listed(tmp_path, size, taken):
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "deep" / "b.jpg")
+    names = ("a.jpg", "gone/b.jpg")
+    images = [
+        {"id": i, "file_name": name, "width": size[0], "height": size[1]}
+        for i, name in enumerate(names)
+    ]
+    things = [{"image_id": i, "category_id": 1, "bbox": [1, 2, 9, 9]} for i in range(2)]
+    content = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "a"}]}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    layout = find_layout(tmp_path)
+    assert ("b" in layout.entries) == taken
+    assert any("gone/b.jpg (taken for deep/b.jpg)" in note for note in layout.notes) == taken
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-16-be"])
+def test_lists_that_windows_writes(tmp_path, encoding):
+    names = fill(tmp_path, 6)
+    lists(tmp_path, train=names[:2], test=names[2:])
+    path = tmp_path / "ImageSets" / "Main" / "test.txt"
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    path.write_bytes(mark + "\r\n".join(names[2:]).encode(encoding))
+    assert stems(load_split(tmp_path, "test")) == names[2:]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\xe9\xe8", b"a\0b"])
+def test_a_list_that_cannot_be_read_is_no_reason_for_another_split(tmp_path, content):
+    names = fill(tmp_path / "voc", 6)
+    lists(tmp_path / "voc", cat=names, train=[])
+    main = tmp_path / "voc" / "ImageSets" / "Main"
+    (main / "other.txt").write_bytes(content)
+    assert any("not a text file" in note for note in find_layout(tmp_path / "voc").notes)
+    (main / "train.txt").write_bytes(content)
+    with pytest.raises(UserError, match=r"train\.txt: cannot be read as a list"):
+        find_layout(tmp_path / "voc")
+    yolo(tmp_path / "yolo", "cat")
+    (tmp_path / "yolo" / "data.yaml").unlink()
+    (tmp_path / "yolo" / "classes.txt").write_text("cat\n")
+    (tmp_path / "yolo" / "test.txt").write_bytes(content)
+    with pytest.raises(UserError, match=r"test\.txt: cannot be read as a list"):
+        find_layout(tmp_path / "yolo")
+
+
+def test_split_folders_one_level_down(tmp_path):
+    for split in ("train", "val"):
+        for i in range(3):
+            pair(tmp_path / "voc", f"my/{split}/{split}{i}", CAT, images="images", xmls="labels")
+            photo(tmp_path / "yolo" / "my" / split / f"{split}{i}.jpg")
+            (tmp_path / "yolo" / "my" / split / f"{split}{i}.txt").write_text("0 .5 .5 .5 .5\n")
+    (tmp_path / "yolo" / "classes.txt").write_text("cat\n")
+    for kind in ("voc", "yolo"):
+        found = {name: len(part.stems) for name, part in find_layout(tmp_path / kind).lists.items()}
+        assert found == {"train": 3, "val": 3}
+
+
+def test_folders_beside_a_devkit_are_told_and_no_year_is_lost(tmp_path):
+    for name in ("VOC2007", "2007"):
+        pair(tmp_path / name, f"{name}x", CAT)
+    pair(tmp_path / "extra", "y", CAT, images="pictures", xmls="xml")
+    layout = find_layout(tmp_path)
+    assert sorted(layout.years) == ["2007", "VOC2007"]
+    assert sorted(layout.entries) == ["2007x", "VOC2007x"]
+    assert any(note.startswith("extra/ holds 1 XML file") for note in layout.notes)
+    pair(tmp_path / "VOC2007" / "more", "z", CAT)
+    assert any(n.startswith("more/ holds 1 XML") for n in find_layout(tmp_path / "VOC2007").notes)
+
+
+def test_copies_of_test_photos_are_not_trained_on(tmp_path):
+    for year, names in (("2007", "abcd"), ("2012", "efgh")):
+        for name in names:
+            pair(tmp_path / f"VOC{year}", name, CAT)
+    lists(tmp_path / "VOC2007", train=["a"], val=["b"], test=["c", "d"])
+    lists(tmp_path / "VOC2012", train=["e", "f"], val=["g", "h"])
+    copied = (tmp_path / "VOC2007" / "JPEGImages" / "c.jpg").read_bytes()
+    (tmp_path / "VOC2012" / "JPEGImages" / "e.jpg").write_bytes(copied)
+    train, _, info = load_datasets(tmp_path, split="2007:train,2012:train")
+    assert stems(train) == ["a", "f"]
+    assert "1 training photos are copies of test photos and are left out (e)" in info.notes
+    train, _, info = load_datasets(tmp_path, split="2007:test,2012:train")
+    assert stems(train) == ["c", "d", "e", "f"]
+
+
+def test_a_photo_in_the_training_and_the_test_list_is_told(tmp_path):
+    names = fill(tmp_path, 8)
+    lists(tmp_path, train=names[:4], val=names[4:6], test=names[3:4] + names[6:])
+    train, _, info = load_datasets(tmp_path)
+    assert stems(train) == names[:4]
+    assert any("1 photos of 'train' are in the test list, too (photo 03)" in n for n in info.notes)

@@ -1,0 +1,46 @@
+"""Split lists: text files with a photo a line (``list_lines``)."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from utils.data.split_names import is_usual
+from utils.errors import UserError
+
+MAX_BYTES = 64 << 20  # a list of a million photos is smaller
+# What Windows writes: PowerShell's ``>`` makes UTF-16, its Notepad begins UTF-8 with a mark.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def list_lines(path: Path, name: str) -> list[str] | None:
+    """The lines of a list without blank ones; None for a file of another purpose that is no text.
+
+    Args:
+        path: the file.
+        name: what to call it in messages.
+
+    Raises:
+        UserError: a list that is called like a split cannot be read. Without it another split
+            would be made, and its training photos might be those of an official test list.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
+        data = path.read_bytes()
+        encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+        text = data.decode(encoding)
+        if "\0" in text:
+            raise ValueError("it holds zero bytes")
+    except (OSError, ValueError) as error:
+        if not is_usual(path.stem):
+            return None
+        raise UserError(
+            f"{name}: cannot be read as a list of photos ({error}); save it as text in UTF-8 with "
+            "a photo a line, or remove it"
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
