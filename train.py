@@ -42,7 +42,7 @@ examples:
   python train.py --data photos --backbone efficientnet_lite0 --minutes 20
   python train.py --data photos --backbone efficientnet_lite0 --epochs 60 --out runs/mine
   python train.py --data VOCdevkit --split 2007:trainval,2012:trainval --epochs 40
-  python train.py --config runs/mine/config.yaml --resume
+  python train.py --out runs/mine --resume
   python train.py --data photos --check
 
 then:
@@ -275,7 +275,7 @@ def train(config: TrainConfig) -> int:
     if not save_last(run) or (cluster.chief and not directory.best.exists()):
         raise UserError(
             f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
-            f"room, then --config {directory.path / 'config.yaml'} --resume"
+            f"room, then --out {directory.path} --resume"
         )
     cluster.any(False)  # no host leaves while the chief writes
     if run.out_of_patience():
@@ -528,7 +528,7 @@ def stop_early(run: Run) -> int:
     run.directory.warn(
         f"stopped after step {run.history.step}; "
         + ("all of it is saved" if saved else "not all of it could be saved")
-        + f"; to go on: --config {run.directory.path / 'config.yaml'} --resume"
+        + f"; to go on: --out {run.directory.path} --resume"
     )
     return INTERRUPTED
 

@@ -12,16 +12,19 @@ optimal all-reduce algorithms for clusters of workstations, 2009) over links of 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from utils.cli import OK, option, parse, run
 from utils.errors import UserError
@@ -37,6 +40,8 @@ HEADS, THAWED, ALL = "frozen backbone", "stages 3-7 learn", "everything learns"
 BATCH_PER_GPU = 8
 GPUS = (1, 8, 16, 32, 64)
 COLLECTIVES = 4  # a step: positives, gradients, running statistics, losses
+# Of a synchronised batch norm in Keras 3.15: three sums forward, two of them with a gradient.
+NORM_COLLECTIVES = 5
 
 
 @dataclass(frozen=True)
@@ -117,17 +122,7 @@ def measure(backbone: str, config: AllReduceConfig) -> dict:
         "--reductions", str(config.reductions), "--steps", str(config.steps),
     ]  # fmt: skip
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    processes = []
-    for index in range(2):
-        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "OMP_NUM_THREADS": "1"}
-        processes.append(
-            subprocess.Popen(
-                command, cwd=ROOT, env=environment, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )
-        )  # fmt: skip
-    one, two = collect(processes)
+    one, two = run_both(command, workers)
     kinds = {}
     for name, here in one["kinds"].items():
         there = two["kinds"][name]
@@ -152,24 +147,42 @@ def measure(backbone: str, config: AllReduceConfig) -> dict:
     }
 
 
-def collect(processes: list[subprocess.Popen]) -> list[dict]:
-    """What the processes printed.
+def run_both(command: list[str], workers: list[str]) -> list[dict]:
+    """Run the command as each of the workers; what they printed last.
 
     Raises:
-        UserError: one of them failed or took too long.
+        UserError: one of them failed, which ends the others, or they took too long.
     """
-    try:
-        said = [process.communicate(timeout=TIMEOUT) for process in processes]
-    except subprocess.TimeoutExpired:
-        raise UserError(f"the two processes were not done after {TIMEOUT} seconds") from None
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-    for process, (_, errors) in zip(processes, said, strict=True):
-        if process.returncode:
-            raise UserError(f"one of the two processes failed:\n{errors[-2000:]}")
-    return [json.loads(text.splitlines()[-1]) for text, _ in said]
+    deadline = time.monotonic() + TIMEOUT
+    with contextlib.ExitStack() as stack:
+        outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in workers]
+        errors = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in workers]
+        processes = []
+        for index, (out, error) in enumerate(zip(outputs, errors, strict=True)):
+            task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+            environment = {**os.environ, "TF_CONFIG": json.dumps(task), "OMP_NUM_THREADS": "1"}
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=out, stderr=error, text=True
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)  # nothing where it has ended
+            processes.append(process)
+        while any(process.poll() is None for process in processes):
+            if any(process.poll() for process in processes):
+                break
+            if time.monotonic() > deadline:
+                raise UserError(f"the two processes were not done after {TIMEOUT} seconds")
+            time.sleep(0.2)
+        for process, error in zip(processes, errors, strict=True):
+            if process.poll():
+                raise UserError(f"one of the two processes failed:\n{text_of(error)[-2000:]}")
+        return [json.loads(text_of(out).splitlines()[-1]) for out in outputs]
+
+
+def text_of(file: IO[str]) -> str:
+    """All that was written to it."""
+    file.seek(0)
+    return file.read()
 
 
 def free_ports(count: int) -> list[int]:
@@ -400,11 +413,11 @@ def reduction_table(results: dict[str, dict], achieved: float) -> str:
 
 def norms_table(results: dict[str, dict]) -> str:
     """Milliseconds that synchronised batch norms of the head add at 64 GPUs: latency alone."""
-    rows = [
-        [backbone, str(result["live_norms"])]
-        + [f"{1000 * 2 * result['live_norms'] * ring_seconds(64, 0, ln):.0f}" for ln in LINKS]
-        for backbone, result in results.items()
-    ]
+    rows = []
+    for backbone, result in results.items():
+        count = NORM_COLLECTIVES * result["live_norms"]
+        times = [f"{1000 * count * ring_seconds(64, 0, link):.0f}" for link in LINKS]
+        rows.append([backbone, str(result["live_norms"]), *times])
     return table(["--synchronized-norms, ms", "norms", *(link.name for link in LINKS)], rows)
 
 

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--norms", default="frozen")
-    parser.add_argument("--run", type=int, default=1, help="steps of the run that these begin")
+    parser.add_argument("--run", type=int, help="steps of the run that these begin")
     parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--optimizer", default="sgd")
     parser.add_argument("--precision", default="float32")
@@ -82,13 +82,12 @@ def main() -> None:
     )
     first = model.head.get_layer("p5_1_conv").kernel.numpy()
     trainer.set_backbone_frozen(False)
+
+    def rate(step: int) -> float:
+        return learning_rate(step / given.run) if given.run else 1.0
+
     losses = [
-        [
-            float(x)
-            for x in trainer.step(
-                list(map(tf.constant, make_batch(i))), i + 1, learning_rate(i / given.run)
-            )
-        ]
+        [float(x) for x in trainer.step(list(map(tf.constant, make_batch(i))), i + 1, rate(i))]
         for i in range(given.steps)
     ]
     found = trainer._infer(make_batch()[0][:3])

@@ -155,3 +155,10 @@ def test_anchor_file_that_is_missing_or_binary(tmp_path):
     for name in ("gone", "binary"):
         with pytest.raises(UserError, match=name):
             read_anchors(tmp_path / name)
+
+
+def test_the_published_anchors_are_the_networks():
+    from nets.yolo import COCO_ANCHORS_416
+    from utils.data import anchors
+
+    assert anchors.COCO_ANCHORS_416 == COCO_ANCHORS_416

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset, Record
 from utils.training import automatic
-from utils.training.automatic import choose_batch_size, choose_epochs, choose_input_size
+from utils.training.automatic import choose_batch_size, choose_epochs
 
 
 def dataset(side, *, photo=(1000, 800), count=40):

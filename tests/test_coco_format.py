@@ -513,3 +513,30 @@ def test_a_missing_photo_is_not_taken_from_another_split(tmp_path):
     assert layout.lists["val"].stems == ("val/1", "val/2")
     assert layout.orphans == ("val.json, image 3 (3.jpg)",)
     assert found["3"].names == ("cat",)
+
+
+def test_a_crowd_is_one_however_it_is_written(tmp_path):
+    flags = (1, "1", True, 0, "0", None, 2)
+    found, _ = only(tmp_path, [thing(7, iscrowd=flag) for flag in flags])
+    assert found.difficult.tolist() == [True, True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("filling", ["[],", "{},"])
+def test_a_file_of_brackets_is_refused_before_it_fills_the_memory(tmp_path, filling):
+    path = tmp_path / "x.json"
+    text = '{"images": [], "categories": [], "annotations": [%s0]}'
+    path.write_text(text % (filling * 400_000))
+    with pytest.raises(ValueError, match="more brackets than labels need"):
+        read_coco(path)
+    path.write_text(text % (filling * 1000))
+    assert read_coco(path).images == ()
+
+
+def test_notes_of_one_kind_are_not_endless(tmp_path):
+    images = [image(i, f"{i}.jpg") for i in range(1, 3)] + [{"id": 5}] * 700 + ["?"] * 40
+    write(tmp_path / "x.json", images, [])
+    notes = read_coco(tmp_path / "x.json").notes
+    assert len(notes) == 10
+    assert notes[0] == "entry 3 of its images has no file_name; left out"
+    assert notes[4].endswith("left out (and 695 more such)")
+    assert notes[9].endswith("has no id; left out (and 35 more such)")

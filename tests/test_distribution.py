@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from utils.data.synthetic import write_dataset
 from utils.errors import UserError
 from utils.training import distribution
+from utils.training.state import read_state
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,13 +50,24 @@ def test_a_divided_batch_makes_the_same_step(single, tmp_path, divided):
 
 
 @pytest.mark.slow
-def test_synchronized_norms_see_the_whole_batch(tmp_path):
-    options = ("--norms", "synchronized", "--steps", 1)
+@pytest.mark.parametrize("norms", ["frozen", "synchronized"])
+def test_twenty_steps_on_two_devices_are_those_of_one(tmp_path, norms):
+    """The first twenty steps of an ordinary run, warm-up included. Later, where a prediction's
+    overlap crosses a threshold a step sooner or later, rounding grows into another run."""
+    options = (
+        "--norms", norms, "--steps", 20, "--run", 3000, "--optimizer", "adamw", "--rate", 5e-4,
+    )  # fmt: skip
     one = steps(tmp_path / "one.npz", *options)
     two = steps(tmp_path / "two.npz", *options, "--devices", 2)
-    apart = steps(tmp_path / "apart.npz", "--norms", "live", "--steps", 1, "--devices", 2)
-    assert np.allclose(one["losses"], two["losses"], rtol=1e-4)
-    assert not np.allclose(one["losses"], apart["losses"], rtol=1e-4)
+    assert np.allclose(one["losses"], two["losses"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_norms_that_are_not_synchronized_see_their_share(tmp_path):
+    options = ("--steps", 1)
+    whole = steps(tmp_path / "whole.npz", *options, "--norms", "synchronized")
+    apart = steps(tmp_path / "apart.npz", *options, "--norms", "live", "--devices", 2)
+    assert not np.allclose(whole["losses"], apart["losses"], rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -64,7 +77,7 @@ def test_mixed_precision_follows_float32(single, tmp_path, precision):
     assert np.isfinite(mixed["losses"]).all()
     assert np.allclose(single["losses"], mixed["losses"], rtol=0.05)
     assert mixed["p5_1_conv/kernel"].dtype == np.float32
-    assert not np.array_equal(mixed["p5_1_conv/kernel"], single["p5_1_conv/kernel"])
+    assert not np.array_equal(mixed["p5_1_conv/kernel"], mixed["first"])  # no step was skipped
 
 
 def free_ports(count):
@@ -75,48 +88,72 @@ def free_ports(count):
     return ports
 
 
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory):
-    """Two hosts on loopback that train two epochs, their output, and the run directory."""
-    folder = tmp_path_factory.mktemp("hosts")
-    write_dataset(folder / "data", train=8, val=3, test=2, seed=3, workers=1)
-    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    command = [
-        sys.executable, str(ROOT / "train.py"), "--data", str(folder / "data"), "--epochs", "2",
-        "--backbone", "efficientnet_lite0", "--input-size", "64", "--batch-size", "4",
-        "--freeze-epochs", "0", "--out", str(folder / "run"),
-    ]  # fmt: skip
+class Hosts:
+    """Two hosts on loopback that run the same command."""
 
-    def start(more=()):
-        processes = []
-        for index in range(2):
-            task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-            environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
-            process = subprocess.Popen(
-                [*command, *more], cwd=folder, env=environment, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
-            processes.append(process)
-        return [(*process.communicate(timeout=400), process.returncode) for process in processes]
+    def __init__(self, folder):
+        self.folder = folder
+        write_dataset(folder / "data", train=8, val=3, test=2, seed=3, workers=1)
+        self.workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
 
-    return folder, start
+    def start(self, index, *more):
+        task = {"cluster": {"worker": self.workers}, "task": {"type": "worker", "index": index}}
+        command = [
+            sys.executable, str(ROOT / "train.py"), "--data", str(self.folder / "data"),
+            "--backbone", "efficientnet_lite0", "--input-size", "64", "--batch-size", "4",
+            "--freeze-epochs", "0", "--out", str(self.folder / "run"), *more,
+        ]  # fmt: skip
+        return subprocess.Popen(
+            command, cwd=self.folder, env={**os.environ, "TF_CONFIG": json.dumps(task)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def rows(self):
+        return list(csv.DictReader((self.folder / "run" / "metrics.csv").open()))
 
 
 @pytest.mark.slow
-def test_two_hosts_train_together_and_one_writes(hosts):
-    folder, start = hosts
-    (chief, error, status), (other, other_error, other_status) = start()
-    assert (status, other_status) == (0, 0), error + other_error
-    assert "host 1 of 2" in chief
-    assert other == ""
-    rows = list(csv.DictReader((folder / "run" / "metrics.csv").open()))
-    assert [row["step"] for row in rows] == ["2", "4"]
-    assert all(float(row["loss"]) > 0 and row["AP"] for row in rows)
-    assert sorted(p.name for p in folder.iterdir()) == ["data", "run"]
-    # The job started again goes on from what the chief saved.
-    (chief, error, status), (_, other_error, other_status) = start(["--resume"])
-    assert (status, other_status) == (0, 0), error + other_error
-    assert "going on after step 4" in chief
+def test_two_hosts_train_together_and_go_on_after_one_was_killed(tmp_path):
+    hosts = Hosts(tmp_path)
+    options = ("--epochs", "60", "--save-every", "0")
+    chief, other = (hosts.start(i, *options) for i in range(2))
+    state = tmp_path / "run" / "state" / "state.npz"
+    while not state.exists() and chief.poll() is None:
+        time.sleep(0.1)
+    other.kill()
+    output, error = chief.communicate(timeout=240)
+    assert chief.returncode == 2, error
+    assert "another host has gone" in error
+    assert "Traceback" not in error
+    assert "host 1 of 2" in output
+    other.communicate()
+    facts, _ = read_state(tmp_path / "run")
+    saved = facts["history"]["step"]
+    assert 0 < saved < 120
+
+    chief, other = (hosts.start(i, *options, "--resume") for i in range(2))
+    output, error = chief.communicate(timeout=400)
+    other_output, other_error = other.communicate(timeout=60)
+    assert (chief.returncode, other.returncode) == (0, 0), error + other_error
+    assert f"going on after step {saved}" in output  # nothing but the steps since is lost
+    assert other_output == ""
+    rows = hosts.rows()
+    assert [int(row["step"]) for row in rows] == list(range(2, 121, 2))
+    assert all(float(row["loss"]) > 0 for row in rows)
+    assert rows[-1]["AP"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "run"]  # one wrote
+
+
+@pytest.mark.slow
+def test_a_host_that_does_not_answer_is_named_within_a_minute(tmp_path):
+    hosts = Hosts(tmp_path)
+    began = time.monotonic()
+    chief = hosts.start(0, "--epochs", "1")
+    _, error = chief.communicate(timeout=120)
+    assert chief.returncode == 2, error
+    assert f"no answer from {hosts.workers[1]}" in error
+    assert time.monotonic() - began < 60 + 15  # and some for starting up
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -785,7 +785,7 @@ def test_labels_of_which_none_can_be_read_fail_unless_they_are_mended(tmp_path, 
 
 def test_sizes_are_judged_where_training_would_train(tmp_path, capsys):
     from utils.data.datasets import load_datasets
-    from utils.training.automatic import choose_input_size
+    from utils.data.input_size import choose_input_size
 
     writer = Writer(tmp_path / "data")
     for i in range(12):

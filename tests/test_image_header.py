@@ -106,3 +106,32 @@ def test_damaged_headers_never_give_another_answer(
     if quick is not None:
         width, height, turn = quick
         assert (slow.stored, slow.orientation) == ((width, height), turn)
+
+
+def with_segment_behind_the_frame(content, segment):
+    """A JPEG with a segment between its frame header and its scan."""
+    place = content.index(b"\xff\xda")
+    return content[:place] + segment + content[place:]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_exif_behind_the_frame_header_counts_as_it_does_for_pillow(
+    tmp_path, monkeypatch, orientation
+):
+    path = saved(tmp_path / "a.jpg", orientation=orientation)
+    content = path.read_bytes()
+    begin = content.index(b"\xff\xe1")
+    end = begin + 2 + int.from_bytes(content[begin + 2 : begin + 4], "big")
+    moved = content[:begin] + content[end:]
+    path.write_bytes(with_segment_behind_the_frame(moved, content[begin:end]))
+    assert read_header(path) == (7, 5, orientation)
+    assert image_size(path) == by_pillow(path, monkeypatch)
+
+
+def test_a_second_frame_is_left_to_pillow(tmp_path):
+    path = saved(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    begin = content.index(b"\xff\xc0")
+    frame = content[begin : begin + 2 + int.from_bytes(content[begin + 2 : begin + 4], "big")]
+    path.write_bytes(with_segment_behind_the_frame(content, frame))
+    assert read_header(path) is None

@@ -3,7 +3,10 @@
 import io
 import os
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -12,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+import utils.images
 from tests.drawn_photos import as_jpeg, find
 from utils.errors import UserError
 from utils.images import (
@@ -336,3 +340,68 @@ def test_a_file_gives_the_pixels_of_its_content(tmp_path, mode, progressive, ori
         )
     expected = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
     assert np.abs(read_image(path).astype(int) - expected).max() <= 1
+
+
+def test_a_plain_jpeg_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (40, 30)).save(path)
+    monkeypatch.setattr(utils.images, "MAX_PIXELS", 1199)
+    for reduce in (1, 8):
+        with pytest.raises(UserError, match="40×30 pixels are more than"):
+            read_image(path, reduce=reduce)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA", "L", "CMYK"])
+def test_strips_are_the_whole_picture(tmp_path, monkeypatch, mode):
+    rng = np.random.default_rng(0)
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "PA") else "a.png")
+    picture = Image.fromarray(rng.integers(0, 256, (37, 23, 4), np.uint8), "RGBA")
+    if mode == "P":
+        picture = picture.convert("RGB").quantize(20)
+        picture.save(path, transparency=bytes(range(0, 250, 13)))
+    else:
+        picture.convert("RGB" if mode == "CMYK" else "RGBA").convert(mode).save(path)
+    whole = read_image(path)
+    for pixels in (1, 23 * 5, 23 * 36):
+        monkeypatch.setattr(utils.images, "_STRIP", pixels)
+        np.testing.assert_array_equal(read_image(path), whole)
+    if mode in ("RGBA", "LA", "P"):
+        with Image.open(path) as image:
+            shown = image.convert("RGBA")
+        white = Image.new("RGBA", shown.size, "white")
+        white.alpha_composite(shown)
+        difference = np.asarray(white.convert("RGB"), int) - whole
+        assert abs(difference).max() <= 1
+
+
+def test_only_one_huge_photo_is_decoded_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(utils.images, "HUGE", 100)
+    most, now, lock = 0, 0, Lock()
+
+    def counted(decode):
+        def call(*args):
+            nonlocal most, now
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.02)
+            try:
+                return decode(*args)
+            finally:
+                with lock:
+                    now -= 1
+
+        return call
+
+    monkeypatch.setattr(utils.images, "_fast_jpeg", counted(utils.images._fast_jpeg))
+    monkeypatch.setattr(utils.images, "_to_rgb", counted(utils.images._to_rgb))
+    paths = [tmp_path / name for name in ("a.jpg", "b.png", "c.jpg", "d.png")]
+    for path in paths:
+        Image.new("RGB", (20, 20)).save(path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read_image, paths))
+    assert most == 1
+    monkeypatch.setattr(utils.images, "HUGE", 400)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read_image, paths))
+    assert most > 1

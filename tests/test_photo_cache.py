@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import utils.data.photo_cache
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
 from utils.data.photo_cache import (
     DiskCache,
@@ -134,3 +135,64 @@ def test_places_and_free_memory(monkeypatch, tmp_path):
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
     assert cache_folder() is None
     assert 10**7 < free_memory() < 10**14
+
+
+@pytest.mark.parametrize("what", ["time", "length"])
+def test_either_of_time_and_length_tells_that_a_photo_changed(tmp_path, what):
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (50, 30), (200, 0, 0)).save(path)
+    cache, before = DiskCache(tmp_path / "cache", 10**7), path.stat()
+    cache(path, reduce=1)
+    Image.new("RGB", (50, 30 if what == "time" else 31), (0, 200, 0)).save(path)
+    later = before.st_mtime_ns + (10**9 if what == "time" else 0)
+    os.utime(path, ns=(later, later))
+    assert (path.stat().st_size == before.st_size) == (what == "time")
+    assert cache(path, reduce=1)[0, 0].tolist() == [0, 200, 0]
+
+
+def test_what_earlier_runs_kept_counts_and_the_oldest_makes_room(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (100, 100), (i, 0, 0)).save(path)
+    folder, one = tmp_path / "cache", 30_128  # bytes of a photo as an array in a file
+    first = DiskCache(folder, 4 * one)
+    for i, path in enumerate(paths[:4]):
+        first(path, reduce=1)
+        os.utime(folder / first._name(path, 1), ns=(i * 10**9, i * 10**9))
+    second = DiskCache(folder, 4 * one)
+    assert second.used == 4 * one
+    second(paths[0], reduce=1)  # the oldest, but in use now
+    second(paths[4], reduce=1)
+    there = [(folder / second._name(path, 1)).exists() for path in paths]
+    assert there == [True, False, True, True, True]
+    assert second.used <= 4 * one
+    smaller = DiskCache(folder, 2 * one)
+    assert smaller.used == 2 * one
+    assert sum(1 for _ in folder.rglob("*.npy")) == 2
+
+
+def test_a_cache_of_one_run_does_not_grow_with_the_next(tmp_path, photo, monkeypatch):
+    monkeypatch.setattr("utils.data.photo_cache._free_space", lambda _: 4_000_000)
+    dataset, full = dataset_of(photo, 3), AUGMENTATIONS["full"]
+    reader, _ = photo_reader("disk", dataset, [416], full, folder=tmp_path / "cache")
+    assert reader.budget == 1_000_000
+    reader(photo, reduce=1)
+    monkeypatch.setattr("utils.data.photo_cache._free_space", lambda _: 4_000_000 - 720_128)
+    reader, _ = photo_reader("disk", dataset, [416], full, folder=tmp_path / "cache")
+    assert (reader.budget, reader.used) == (1_000_000, 720_128)
+
+
+def test_without_a_folder_nothing_is_kept_on_the_disk(photo, monkeypatch):
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
+    dataset, full = dataset_of(photo, 3), AUGMENTATIONS["full"]
+    assert photo_reader("auto", dataset, [416], full, memory=0)[0] is read_image
+    with pytest.raises(UserError, match="--cache disk needs a folder"):
+        photo_reader("disk", dataset, [416], full)
+
+
+def test_space_in_a_folder_that_cannot_be_looked_into(tmp_path, monkeypatch):
+    def refused(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(utils.data.photo_cache.shutil, "disk_usage", refused)
+    assert utils.data.photo_cache._free_space(tmp_path / "a" / "b") == 0

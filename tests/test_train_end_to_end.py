@@ -2,6 +2,7 @@
 
 import csv
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -177,6 +178,68 @@ def test_a_signal_saves_everything_and_exits_130(data, tmp_path, name):
     facts, arrays = read_state(out)
     assert facts["history"]["step"] >= 3
     assert arrays
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_and_is_no_success(data, tmp_path):
+    """No file may grow beyond a megabyte: checkpoints and state cannot be written."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--epochs", "1",
+         "--out", str(tmp_path / "run"), *SMALL],
+        capture_output=True, text=True, cwd=ROOT, timeout=600, preexec_fn=limit,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "nothing could be saved" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert not list((tmp_path / "run").rglob("*.keras"))
+    assert not list((tmp_path / "run").rglob(".part-*"))
+
+
+@pytest.mark.slow
+def test_a_photo_that_turns_out_damaged_is_stood_in_for_and_named(data, tmp_path):
+    broken = tmp_path / "data"
+    shutil.copytree(data, broken)
+    stem = (broken / "ImageSets" / "Main" / "train.txt").read_text().split()[4]
+    photo = next((broken / "JPEGImages").glob(f"{stem}.*"))
+    photo.write_bytes(photo.read_bytes()[:3000])  # its header is whole
+    done = command("train.py", "--data", broken, "--epochs", 2, "--out", tmp_path / "run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert photo.name in done.stderr
+    assert "other photos stood in for it" in done.stderr
+    assert (tmp_path / "run" / "best.keras").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_run_stays_finished_and_other_options_are_refused(trained, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(trained[0], out)
+    before = (out / "metrics.csv").read_text()
+    done = command("train.py", "--out", out, "--resume")  # the run knows the rest
+    assert done.returncode == 0, done.stderr
+    assert "done in" in done.stdout
+    assert (out / "metrics.csv").read_text() == before
+    refused(
+        command("train.py", "--out", out, "--resume", "--epochs", 9, "--learning-rate", 0.02),
+        "--epochs", "--learning-rate", "differ",
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_patience_ends_a_run_and_a_resume_knows(data, tmp_path):
+    options = ["--data", data, "--epochs", 40, "--patience", 1, "--learning-rate", 1e-8]
+    done = command("train.py", *options, "--out", tmp_path / "run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "stopped early" in done.stdout
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    assert len(rows) < 40
+    again = command("train.py", "--out", tmp_path / "run", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert list(csv.DictReader((tmp_path / "run" / "metrics.csv").open())) == rows
 
 
 @pytest.mark.slow

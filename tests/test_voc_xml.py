@@ -195,3 +195,29 @@ def test_events_say_what_a_tree_says(trees):
     assert len(found.faults) == len(root.findall("object")) - len(names)
     assert found.filename == root.findtext("filename", "").strip()
     assert found.upright == (root.findtext("upright", "").strip() in ("1", "true"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec", "name"),
+    [
+        ("GBK", "gbk", "红绿灯"),
+        ("gb2312", "gb2312", "行人"),
+        ("gb18030", "gb18030", "㐀行人"),
+        ("Big5", "big5", "紅綠燈"),
+        ("Shift_JIS", "shift_jis", "信号機"),
+        ("EUC-JP", "euc_jp", "信号機"),
+        ("euc-kr", "euc_kr", "신호등"),
+    ],
+)
+def test_encodings_of_asian_tools(declared, codec, name):
+    text = f'<?xml version="1.0" encoding="{declared}"?>\n' + xml((name, 1, 1, 20, 20))
+    found = parse_annotation(text.encode(codec))
+    assert found.names == (name,)
+    with pytest.raises(ValueError, match="not well-formed"):
+        parse_annotation(text.encode(codec) + b"\xff")
+
+
+def test_an_entity_that_only_an_outside_file_could_declare_is_refused():
+    text = '<!DOCTYPE annotation SYSTEM "other.dtd">' + xml(("&cat;", 1, 1, 20, 20))
+    with pytest.raises(ValueError, match="which are refused"):
+        parse_annotation(text.encode())

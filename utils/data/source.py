@@ -152,9 +152,10 @@ class Source:
         index, kind = self.index, f"split-{seed}"
         state = f"{index.state}-{_SPLIT_VERSION}"
         kept = load_arrays(index.layout.root, kind, state) if index.settled else None
-        if kept is not None and (
-            found := _read_split(kept, index.entries.names, len(self.stems))
-        ) is not None:
+        if (
+            kept is not None
+            and (found := _read_split(kept, index.entries.names, len(self.stems))) is not None
+        ):
             return found
         parts, making = self._make_split(seed)
         if index.settled:

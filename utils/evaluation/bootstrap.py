@@ -17,6 +17,9 @@ upwards far too often. What is done about it:
   certainty: what held on n images may fail in a share of 1 − 0.05^(1 / n) of them (the exact
   binomial bound, the "rule of three" of Hanley and Lippman-Hand, 1983). Where the spread of a class
   says less than that, the rest is added, class by class.
+- COCO reads precision at 101 recalls, so AP of a class comes in steps of 1/101, and no resample
+  shows what lies between. One step, over the root of the number of APs that the mean is of, is
+  added below the score.
 - It is stretched, where need be, to take in the score itself and a little above it, and cut off at
   0 and 1. An interval of a difference reaches as far to both sides of it as its spread says.
 
@@ -33,7 +36,7 @@ import numpy as np
 
 from utils.evaluation.analysis import Comparison, Difference, Estimate
 from utils.evaluation.matching import Matching
-from utils.evaluation.precision import average_precisions
+from utils.evaluation.precision import RECALLS, average_precisions
 from utils.evaluation.tables import FoundTable, TruthTable
 
 RESAMPLES = 1000
@@ -44,6 +47,7 @@ _WIDER = 1.1
 _NORMAL = 1.96  # standard deviations to each side that hold 95 %
 _UP = 1.5  # standard deviations of the resamples that an interval reaches above the score
 _FAILING = 0.05  # probability of no failure, at the share of failing images that is allowed for
+_STEP = 1 / len(RECALLS)
 _LEVELS = (2.5, 97.5)
 
 
@@ -197,6 +201,7 @@ def _estimate(
     doubt = _doubt(spreads[known], np.asarray(images_of_class)[known])
     low = value - np.hypot(value - low, doubt)
     if not difference:
+        low = value - np.hypot(value - low, _STEP / np.sqrt(samples.value[known].size))
         high = max(high, value + _UP * spread)
         return Estimate(value, float(max(0.0, low)), float(min(1.0, high)))
     high = value + np.hypot(high - value, doubt)

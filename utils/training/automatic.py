@@ -1,4 +1,4 @@
-"""What a run decides where nobody says: input size, batch, epochs. Each choice gives its reason."""
+"""What a run decides where nobody says: batch and epochs. Each choice gives its reason."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import math
 from pathlib import Path
 
 import keras
-import numpy as np
 import psutil
 
 from nets.yolo import YOLOv3
-from utils.data.anchors import object_sizes
-from utils.data.records import Dataset
 
-SIZES = (256, 320, 416, 512, 640)  # of the network input, that are chosen from
-SMALL_SHARE = 0.1  # of the objects, which may be smaller than ...
-SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level
 FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
 SIGHTINGS = 30_000  # photos that a run of its own length looks at
 EPOCHS = (40, 200)  # at least and at most
@@ -23,24 +17,6 @@ MEMORY_SHARE = 0.6  # of what is free, that a training step may take
 # Bytes kept for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its
 # value for the backward pass, and the gradients and workspaces that live at the same time.
 BYTES_PER_OUTPUT = 6.0
-
-
-def choose_input_size(dataset: Dataset) -> tuple[int, str]:
-    """The smallest size at which nine objects in ten can be seen well, and a sentence why.
-
-    Never larger than the photos themselves: pixels that are made up show nothing.
-    """
-    sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
-    small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SMALL_PIXELS
-    wanted = SMALL_PIXELS / max(small, 1e-6) * SIZES[-1]
-    photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
-    possible = [size for size in SIZES if size <= photo] or list(SIZES[:1])
-    size = next((size for size in possible if size >= wanted - 1), possible[-1])
-    at_size = small * size / SIZES[-1]
-    return size, (
-        f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "
-        "(root of their area)"
-    )
 
 
 def choose_batch_size(

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from nets.yolo import YOLOv3, checked_input_size
+from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset
 from utils.errors import UserError
-from utils.training.automatic import choose_batch_size, choose_epochs, choose_input_size
+from utils.training.automatic import choose_batch_size, choose_epochs
 from utils.training.config import TrainConfig
 from utils.training.distribution import Cluster
 

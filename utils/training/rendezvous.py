@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import selectors
 import socket
+import threading
 import time
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from utils.errors import UserError
 
 PATIENCE = 45.0  # seconds
 _PAUSE = 0.2
+_ANSWER = 5.0
 
 
 def meet(hosts: Sequence[str], place: int, patience: float = PATIENCE) -> None:
@@ -27,24 +27,22 @@ def meet(hosts: Sequence[str], place: int, patience: float = PATIENCE) -> None:
             found in time; the message names it.
     """
     addresses = [_address(host) for host in hosts]
-    unmet = set(range(len(hosts))) - {place}
-    unheard = set(unmet)
+    others = set(range(len(hosts))) - {place}
+    reached: set[int] = set()
     deadline = time.monotonic() + patience
-    with _listening(hosts[place], addresses[place][1]) as listener, _selector(listener) as selector:
-        while unmet or unheard:
-            for other in sorted(unmet):
+    with _Listener(hosts[place], addresses[place][1]) as listener:
+        while reached != others or not listener.heard >= others:
+            for other in sorted(others - reached):
                 if _greet(addresses[other], place):
-                    unmet.discard(other)
-            while selector.select(timeout=_PAUSE):
-                unheard.discard(_hear(listener))
-                if not unheard:
-                    break
+                    reached.add(other)
             if time.monotonic() > deadline:
-                lost = ", ".join(hosts[i] for i in sorted(unmet | unheard))
+                lost = others - (reached & listener.heard)
                 raise UserError(
-                    f"TF_CONFIG: after {patience:.0f} seconds there is no answer from {lost}; is "
-                    "the same command running there, with its own index, and is the port open?"
+                    f"TF_CONFIG: after {patience:.0f} seconds there is no answer from "
+                    f"{', '.join(hosts[i] for i in sorted(lost))}; is the same command running "
+                    "there, with its own index, and is the port open?"
                 )
+            time.sleep(_PAUSE)
 
 
 def _address(host: str) -> tuple[str, int]:
@@ -54,43 +52,55 @@ def _address(host: str) -> tuple[str, int]:
     return name.strip("[]"), int(port)
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int):
-    try:
-        listener = socket.create_server(("", port), backlog=64)
-    except OSError as error:
-        raise UserError(
-            f"TF_CONFIG: cannot listen at {host} ({error.strerror}); is another run using the port?"
-        ) from None
-    with listener:
-        yield listener
+class _Listener:
+    """Hears greetings in a thread of its own: two hosts may greet each other at one moment."""
 
+    def __init__(self, host: str, port: int) -> None:
+        self.heard: set[int] = set()
+        try:
+            self._socket = socket.create_server(("", port), backlog=64)
+        except OSError as error:
+            raise UserError(
+                f"TF_CONFIG: cannot listen at {host} ({error.strerror}); is another run using the "
+                "port?"
+            ) from None
+        self._socket.settimeout(_PAUSE)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
 
-@contextlib.contextmanager
-def _selector(listener: socket.socket):
-    with selectors.DefaultSelector() as selector:
-        selector.register(listener, selectors.EVENT_READ)
-        yield selector
+    def __enter__(self) -> _Listener:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while not self._done.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(_ANSWER)
+                try:
+                    place = int(connection.recv(16))
+                    connection.sendall(b"+")
+                    if connection.recv(1) == b"!":  # it knows that it was heard
+                        self.heard.add(place)
+                except (OSError, ValueError):  # a stranger, or one who has gone again
+                    continue
 
 
 def _greet(address: tuple[str, int], place: int) -> bool:
     """Tell a host who is here; whether it heard."""
     try:
-        with socket.create_connection(address, timeout=2) as connection:
+        with socket.create_connection(address, timeout=_ANSWER) as connection:
             connection.sendall(b"%d\n" % place)
-            return connection.recv(1) == b"+"
+            answered = connection.recv(1) == b"+"
+            connection.sendall(b"!")
+            return answered
     except OSError:
         return False
-
-
-def _hear(listener: socket.socket) -> int:
-    """Which host has just come; −1 for one that is none of ours."""
-    connection, _ = listener.accept()
-    with connection:
-        connection.settimeout(2)
-        try:
-            place = int(connection.recv(16))
-            connection.sendall(b"+")
-        except (OSError, ValueError):
-            return -1
-    return place

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.duplicates import find_twins
 from utils.data.formats import find_layout, read_annotations
+from utils.data.input_size import choose_input_size
 from utils.data.labels import Annotation, Fault, Layout, SplitList
 from utils.data.records import Dataset, Record
 from utils.data.split_names import Splits, usable_lists
@@ -100,12 +101,6 @@ def _with_chosen_size(folder: Folder) -> Folder:
         )
     if not any((~record.difficult).any() for record in records):
         return folder
-    from utils.quiet import import_tensorflow
-
-    import_tensorflow()  # which the choice brings, and which takes seconds
-
-    from utils.training.automatic import choose_input_size
-
     size, note = choose_input_size(Dataset(records, ()))
     return replace(folder, input_size=size, size_note=note)
 

@@ -45,10 +45,6 @@ def measure_sizes(folder: Folder, input_size: int) -> Sizes | None:
     objects = object_sizes(folder, input_size)
     if not len(objects):
         return None
-    from utils.quiet import import_tensorflow
-
-    import_tensorflow()  # which the anchors bring, and which takes seconds
-
     from utils.data.anchors import choose_anchors
 
     choice = choose_anchors(objects, input_size)

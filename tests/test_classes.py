@@ -1,0 +1,28 @@
+"""The classes file: what is written is what is read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.data.classes import class_line, read_classes
+from utils.errors import UserError
+
+NAME = st.text(st.sampled_from("#\\a1é "), min_size=1, max_size=6).map(
+    lambda text: " ".join(text.split())
+)
+
+
+@given(st.lists(NAME.filter(bool), min_size=1, max_size=5, unique=True))
+def test_names_come_back(tmp_path_factory, names):
+    path = tmp_path_factory.mktemp("classes") / "classes.txt"
+    path.write_text("".join(class_line(name) + "\n" for name in names), encoding="utf-8")
+    assert read_classes(path) == tuple(names)
+
+
+def test_comments_and_names_that_look_like_some(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("# bolts\n\n\\#1 bolt\n#2 bolt\nnut #3\n")
+    assert read_classes(path) == ("#1 bolt", "nut #3")
+    path.write_text("\\#1\n\\#1\n")
+    with pytest.raises(UserError, match="stands in line 1 already"):
+        read_classes(path)
