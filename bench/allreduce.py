@@ -323,8 +323,8 @@ def ring_seconds(n: int, size: float, link: Link, achieved: float = 1.0) -> floa
 def efficiency(n: int, kind: dict, link: Link, *, step: float, achieved: float) -> float:
     """Share of n times one GPU's speed, at the same number of photos a GPU.
 
-    The step sums its gradients after the last of them is known, since it clips them all together:
-    nothing hides behind the backward pass.
+    The step sums its gradients as one, when the last of them is known: nothing hides behind the
+    backward pass.
 
     Args:
         n: GPUs.
@@ -355,20 +355,25 @@ def projection(results: dict[str, dict], config: AllReduceConfig) -> str:
     """What was measured, efficiency by link and number of GPUs, and what the hosts must feed them,
     as Markdown."""
     parts = [measured_table(results)]
-    for backbone, result in results.items():
-        kind = result["kinds"][THAWED]
-        size = (kind["gradient_bytes"] + kind["statistics_bytes"]) / 1e6
-        for step in config.step_ms:
-            parts.append(
-                f"{backbone}, {THAWED}, {size:.1f} MB a step, {step:g} ms a step of "
-                f"{BATCH_PER_GPU} photos on one GPU (assumed), {config.achieved:.0%} of the "
-                "published rate (assumed):\n"
-            )
-            parts.append(efficiency_table(kind, step / 1000, config.achieved))
+    backbone, kind = most_bytes(results)
+    size = (kind["gradient_bytes"] + kind["statistics_bytes"]) / 1e6
+    for step in config.step_ms:
+        parts.append(
+            f"{backbone}, {THAWED}, {size:.1f} MB a step; assumed: {step:g} ms a step of "
+            f"{BATCH_PER_GPU} photos on one GPU, {config.achieved:.0%} of the published rate.\n"
+        )
+        parts.append(efficiency_table(kind, step / 1000, config.achieved))
     parts.append(reduction_table(results, config.achieved))
     parts.append(norms_table(results))
     parts.append(feeding_table(config.step_ms))
     return "\n".join(parts)
+
+
+def most_bytes(results: dict[str, dict]) -> tuple[str, dict]:
+    """The backbone that sends most with its stages 3 to 7 learning, and what was measured so."""
+    kinds = {backbone: result["kinds"][THAWED] for backbone, result in results.items()}
+    backbone = max(kinds, key=lambda name: kinds[name]["gradient_bytes"])
+    return backbone, kinds[backbone]
 
 
 def measured_table(results: dict[str, dict]) -> str:
@@ -427,7 +432,7 @@ def feeding_table(step_ms: tuple[float, ...]) -> str:
     rows = []
     for step in step_ms:
         needed = 8 * BATCH_PER_GPU / step * 1000
-        cores = f"{needed / rate:.0f}" if rate else "photos a second ÷ bench.loader's rate"
+        cores = f"{needed / rate:.0f}" if rate else f"{needed:.0f} ÷ its photos/s on a core"
         rows.append([f"{step:g} ms", f"{needed:.0f}", cores])
     source = f" (measured: {rate:.0f} photos/s a core at {size} pixels)" if rate else ""
     return table(["step", "photos/s for a host of 8 GPUs", f"cores for the loader{source}"], rows)

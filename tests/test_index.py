@@ -396,3 +396,16 @@ def test_a_cache_that_cannot_be_opened_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "home", no_home)
     assert utils.data.kept.keeping_folder() is None
     assert utils.data.photo_cache.cache_folder() is None
+
+
+def test_a_kept_split_is_not_used_for_other_labels(tmp_path, monkeypatch):
+    fill(tmp_path, 20)
+    settle()
+    first = load_datasets(tmp_path)[2]
+    for i in range(20):
+        path = tmp_path / "Annotations" / f"photo {i:02}.xml"
+        path.write_text(xml(*([DOG] if f"photo {i:02}" in first.splits["test"] else [CAT])))
+    settle()
+    second = load_datasets(tmp_path)[2]
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
+    assert second.splits == load_datasets(tmp_path)[2].splits != first.splits
