@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import socket
 import statistics
@@ -432,7 +433,7 @@ def feeding_table(step_ms: tuple[float, ...]) -> str:
     rows = []
     for step in step_ms:
         needed = 8 * BATCH_PER_GPU / step * 1000
-        cores = f"{needed / rate:.0f}" if rate else f"{needed:.0f} ÷ its photos/s on a core"
+        cores = f"{math.ceil(needed / rate)}" if rate else f"{needed:.0f} ÷ its photos/s on a core"
         rows.append([f"{step:g} ms", f"{needed:.0f}", cores])
     source = f" (measured: {rate:.0f} photos/s a core at {size} pixels)" if rate else ""
     return table(["step", "photos/s for a host of 8 GPUs", f"cores for the loader{source}"], rows)

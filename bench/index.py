@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         for count, name in ((max(config.photos // 100, 100), "small"), (config.photos, "large")):
             data = Path(folder) / name
             draw(data, count, config.lists)
-            time.sleep(0.2)  # a folder that changed this very moment is not kept
+            time.sleep(2.2)  # a folder that changed this very moment is not kept
             environment = {**os.environ, "EFFICIENT_YOLO3_CACHE": f"{folder}/cache"}
             kept: dict = {}
             for step in ("cold", "warm", "load_cold", "load", "batch"):

@@ -141,8 +141,10 @@ class TrainConfig:
         "steps are cheap", group="training",
     )  # fmt: skip
     cache: str = option(
-        "auto", help="keep decoded photos in memory, on disk, or not at all; auto takes memory "
-        "when they fit", choices=("auto", "memory", "disk", "off"), group="training",
+        "auto", help="keep decoded photos in memory, on disk (below $EFFICIENT_YOLO3_CACHE or "
+        "~/.cache/efficient-yolo3, at most a quarter of the free space), or not at all; auto takes "
+        "memory when they fit, else the disk", choices=("auto", "memory", "disk", "off"),
+        group="training",
     )  # fmt: skip
     seed: int = option(0, help="of every random number", low=0, high=2**32 - 1, group="training")
     exact: bool = option(

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from PIL import Image
@@ -26,11 +25,10 @@ from utils.data.labels import Annotation, Fault, Layout, SplitList
 from utils.data.records import Dataset, Record
 from utils.data.split_names import Splits, usable_lists
 from utils.errors import UserError
-from utils.images import ImageSize, image_size, orient_boxes, read_image
+from utils.images import HUGE, ImageSize, image_size, orient_boxes, read_image
 
 _WORKERS = 4  # decoding releases Python's lock
 _USUAL_SIZE = 416  # where there is no object to choose the input size by
-_HUGE = 25_000_000  # pixels; two such photos in memory at once are enough
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 
 
@@ -72,6 +70,7 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
         missing=_missing(lists),
         copies=twins.exact,
         alike={stem: f for stem, f in twins.near.items() if stem not in twins.exact},
+        pairs=twins.pairs,
         split=split or "",
         notes=() if split else layout.notes,
         class_order=layout.class_order or (),
@@ -116,18 +115,11 @@ def look_at(path: Path) -> Pixels:
     size, form = None, ""
     try:
         size = image_size(path)
-        if size.width * size.height > _HUGE:
-            with _HUGE_LOCK:
-                read_image(path)
-        else:
-            read_image(path)
+        read_image(path)
         form, unusual = _format(path)
     except UserError as error:
         return Pixels(size, str(error).removeprefix(f"{path}: "), form, length=length)
     return Pixels(size, "", form, unusual, length)
-
-
-_HUGE_LOCK = Lock()
 
 
 def upright(found: Annotation, size: ImageSize | None, as_stored: bool) -> tuple[np.ndarray, bool]:
@@ -169,7 +161,7 @@ def _unusual(image: Image.Image) -> str:
 
 def _transparent(image: Image.Image) -> bool:
     """Whether anything shows through; most pictures with an alpha channel make no use of it."""
-    if not image.has_transparency_data or image.width * image.height > _HUGE:
+    if not image.has_transparency_data or image.width * image.height > HUGE:
         return False
     return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.data.classes import class_line
 from utils.data.dataset_writer import output_names
 from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import renames, twins
@@ -219,7 +220,7 @@ def _write_classes(
     """``classes.txt``, as conversion to VOC writes it: XML has no place for the classes' order."""
     classes = list(dict.fromkeys([*declared, *sorted(written)]))
     with atomic_write(out / "classes.txt") as file:
-        file.writelines(f"{name}\n" for name in classes)
+        file.writelines(f"{class_line(name)}\n" for name in classes)
     if classes != sorted(written):
         result.done.append(
             "the class list, which VOC has no place for, is in classes.txt: train with --classes"

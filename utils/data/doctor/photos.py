@@ -98,6 +98,7 @@ class Folder:
         missing: sentences about what the lists name in vain.
         copies: stem → the first stem whose file has the same content.
         alike: stem → the first stem that looks nearly the same; copies are not in it.
+        pairs: all two stems that look nearly the same, those of different families too.
         split: the lists that were asked for, in words; "" for the whole folder.
         notes: what the reader of the format says about the folder.
         class_order: class names in the order in which the folder declares them; empty where it
@@ -117,6 +118,7 @@ class Folder:
     missing: tuple[str, ...] = ()
     copies: Mapping[str, str] = field(default_factory=dict)
     alike: Mapping[str, str] = field(default_factory=dict)
+    pairs: tuple[tuple[str, str], ...] = ()
     split: str = ""
     notes: tuple[str, ...] = ()
     class_order: tuple[str, ...] = ()

@@ -41,6 +41,18 @@ def check_copies(folder: Folder) -> Iterator[Finding]:
             one, other = by_stem[first], by_stem[second]
             kind, message = _copy(one, other, _part(first, parts), _part(second, parts), near)
             yield Finding(kind, message, second, other.name, others=(first,))
+    # Families are not chained: two photos of different ones may look alike as well.
+    family, told = {**folder.alike, **folder.copies}, set()
+    for first, second in folder.pairs:
+        if second in told or first not in by_stem or second not in by_stem:
+            continue
+        if family.get(first, first) == family.get(second, second):
+            continue
+        if _differ(_part(first, parts), _part(second, parts)):
+            told.add(second)
+            one, other = by_stem[first], by_stem[second]
+            kind, message = _copy(one, other, _part(first, parts), _part(second, parts), True)
+            yield Finding(kind, message, second, other.name, others=(first,))
 
 
 def agreement(one: Photo, other: Photo) -> float:
