@@ -49,7 +49,8 @@ def main(argv: list[str]) -> int:
     # with a backbone that has never seen a drawing.
     call(
         "python", "train.py", "--data", data, "--backbone", "efficientnet_lite0",
-        "--minutes", config.minutes, "--batch-size", 4, "--augmentation", "none",
+        "--minutes", config.minutes, "--input-size", 416, "--batch-size", 4,
+        "--augmentation", "none",
         "--learning-rate", 0.0008, "--backbone-rate", 1.0, "--frozen-stages", 3, "--fast-math",
         "--out", training,
     )  # fmt: skip
