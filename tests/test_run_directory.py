@@ -112,3 +112,18 @@ def test_the_first_signal_asks_and_the_second_interrupts():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.slow
+def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    directory = RunDirectory.open(tmp_path / "run", resume=False)
+    for epoch in range(1, 13):
+        directory.write_events({"epoch": epoch, "loss": 1 / epoch, "AP": None})
+        directory.write_event_picture(np.zeros((8, 8, 3), np.uint8), epoch)
+    assert len(list(directory.events.iterdir())) == 1
+    read = EventAccumulator(str(directory.events), size_guidance={"tensors": 0})
+    read.Reload()
+    assert read.Tags()["tensors"] == ["loss", "validation"]
+    assert [event.step for event in read.Tensors("loss")] == list(range(1, 13))

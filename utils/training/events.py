@@ -1,4 +1,4 @@
-"""TensorBoard events: the numbers of each epoch, for ``tensorboard --logdir runs/train``."""
+"""TensorBoard events of a run: ``tensorboard --logdir runs/train``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,39 @@ import numpy as np
 import tensorflow as tf
 
 
-def write_events(folder: Path, row: Mapping[str, Any]) -> None:
-    """Append one epoch's row of ``metrics.csv`` as scalars, at the epoch as step."""
-    with tf.summary.create_file_writer(str(folder)).as_default(step=row["epoch"]):
-        for name, value in row.items():
-            if name != "epoch" and isinstance(value, int | float) and math.isfinite(value):
-                tf.summary.scalar(name, value)
+class EventWriter:
+    """Appends to one events file, made at the first use; every call leaves it complete.
 
+    One file a process, not one an epoch: TensorBoard reads the files of a folder in the order of
+    their names and never goes back.
+    """
 
-def write_picture(folder: Path, picture: np.ndarray, epoch: int) -> None:
-    """Append the sheet of validation photos, uint8 (H, W, 3)."""
-    with tf.summary.create_file_writer(str(folder)).as_default(step=epoch):
-        tf.summary.image("validation", picture[None])
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer: tf.summary.SummaryWriter | None = None
 
+    def row(self, row: Mapping[str, Any]) -> None:
+        """One epoch's row of ``metrics.csv`` as scalars, at the epoch as step."""
+        with self._at(row["epoch"]):
+            for name, value in row.items():
+                if name != "epoch" and isinstance(value, int | float) and math.isfinite(value):
+                    tf.summary.scalar(name, value)
+        self._writer.flush()
 
-def write_histograms(folder: Path, model: keras.Model, epoch: int) -> None:
-    """Append the distribution of every variable that learns."""
-    with tf.summary.create_file_writer(str(folder)).as_default(step=epoch):
-        for variable in model.trainable_variables:
-            tf.summary.histogram(variable.path, variable.numpy())
+    def picture(self, picture: np.ndarray, epoch: int) -> None:
+        """The sheet of validation photos, uint8 (H, W, 3)."""
+        with self._at(epoch):
+            tf.summary.image("validation", picture[None])
+        self._writer.flush()
+
+    def histograms(self, model: keras.Model, epoch: int) -> None:
+        """The distribution of every variable that learns."""
+        with self._at(epoch):
+            for variable in model.trainable_variables:
+                tf.summary.histogram(variable.path, variable.numpy())
+        self._writer.flush()
+
+    def _at(self, epoch: int):
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.folder))
+        return self._writer.as_default(step=epoch)

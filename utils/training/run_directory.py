@@ -29,6 +29,7 @@ class RunDirectory:
     def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path, self.writes = path, writes
         self._lock = FileLock(path / ".lock")
+        self._events: Any = None
         self.best = path / "best.keras"
         self.last = path / "last.keras"
         self.state = path / "state" / "state.npz"
@@ -144,26 +145,27 @@ class RunDirectory:
 
     def write_events(self, row: dict[str, Any]) -> None:
         """The epoch's numbers for TensorBoard."""
-        self._events("write_events", row)
+        self._event("row", row)
 
     def write_event_picture(self, picture: np.ndarray | None, epoch: int) -> None:
         """A picture for TensorBoard."""
         if picture is not None:
-            self._events("write_picture", picture, epoch)
+            self._event("picture", picture, epoch)
 
     def write_event_histograms(self, model: Any, epoch: int) -> None:
         """The distributions of the weights for TensorBoard."""
-        self._events("write_histograms", model, epoch)
+        self._event("histograms", model, epoch)
 
-    def _events(self, name: str, *values: Any) -> None:
+    def _event(self, name: str, *values: Any) -> None:
         if not self.writes:
             return
         import tensorflow as tf
 
-        from utils.training import events
+        from utils.training.events import EventWriter
 
         try:
-            getattr(events, name)(self.events, *values)
+            self._events = self._events or EventWriter(self.events)
+            getattr(self._events, name)(*values)
         except tf.errors.OpError as error:  # TensorFlow's own name for a full disk
             self.warn(f"nothing could be written for TensorBoard: {error.message[:200]}")
 
