@@ -250,10 +250,11 @@ def train(config: TrainConfig) -> int:
         plan.expect(*trainer.expected_times(val))
     plan.begin(history.step)
     with StopRequest() as stop:
-        saved_choices = {**choices, "turns": turns}
         run = Run(config, trainer, feed, phases, plan, history, directory, cluster, stop)
-        run.choices, run.threads = saved_choices, threads
+        run.choices, run.threads = {**choices, "turns": turns}, threads
         over = history.epoch > 0 and not history.losses and run.finished()
+        if over:
+            record_progress(run, drawn=True)  # it may have been killed before it had drawn all
         try:
             while not over:
                 row = train_epoch(run)
@@ -506,7 +507,7 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
     facts = {
         "history": asdict(run.history),
         "seconds": run.plan.elapsed(),
-        "progress": run.progress(),
+        "progress": run.plan.progress(run.history.step),
         "choices": run.choices,
         "threads": run.threads,
     }
