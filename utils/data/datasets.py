@@ -19,6 +19,7 @@ from utils.data.split_names import Splits
 from utils.data.splits import hold_out
 from utils.data.wording import listing
 from utils.errors import UserError
+from utils.memory import give_back_memory
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def load_datasets(
         held_out=bool(held_notes),
         notes=(*source.notes, *lists.about(split), *remarks),
     )
+    give_back_memory()
     return train, val, info
 
 

@@ -8,9 +8,7 @@ file for each photo.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -36,6 +34,7 @@ from utils.data.progress import progress
 from utils.data.scan import real_folder, snapshot
 from utils.errors import UserError
 from utils.images import ImageSize, image_size
+from utils.memory import give_back_memory
 
 
 @dataclass(frozen=True)
@@ -136,16 +135,8 @@ def open_index(data: str | Path) -> Index:
     )
     if now.settled:
         save_arrays(root, "index", now.state, _arrays(index, stamps))
-    _give_back_memory()
+    give_back_memory()
     return index
-
-
-def _give_back_memory() -> None:
-    """Let glibc hand what finding and parsing took back to the system, which it keeps by itself."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
-        if trim is not None:
-            trim(0)
 
 
 def _labels(layout: Layout, old_rows: np.ndarray, before: _Kept | None) -> LabelTable:
