@@ -6,6 +6,7 @@ import time
 
 STARTED = time.monotonic()  # --minutes counts from here
 
+import argparse  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 from dataclasses import asdict, dataclass, field  # noqa: E402
@@ -62,11 +63,7 @@ def main(argv: list[str]) -> int:
     if "--backbone help" in " ".join(argv).replace("=", " "):
         print_backbones()
         return OK
-    config = parse(TrainConfig, argv, DESCRIPTION, EPILOG)
-    if config.resume and config.out and "--config" not in argv:
-        own = config.out / "config.yaml"
-        if own.exists():  # what the run was started with, where nothing else is said
-            config = parse(TrainConfig, ["--config", str(own), *argv], DESCRIPTION, EPILOG)
+    config = parse(TrainConfig, with_options_of_run(argv), DESCRIPTION, EPILOG)
     refuse_contradictions(config)
     if config.check:
         from utils.data.doctor import run_doctor
@@ -331,6 +328,25 @@ class Run:
     def agreed(self, decision: bool) -> bool:
         """The chief's decision, on all hosts."""
         return bool(self.cluster.agree(decision)[0])
+
+
+def with_options_of_run(argv: list[str]) -> list[str]:
+    """The arguments; for ``--resume``, before them the file of options that the run has written.
+
+    So ``--out DIR --resume`` is enough, and what differs from the run is known to be asked for.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--out", type=Path)
+    early.add_argument("--config")
+    early.add_argument("--resume", action="store_true")
+    try:
+        given, _ = early.parse_known_args(argv)
+    except argparse.ArgumentError:  # what is wrong is said by the parser that knows all options
+        return argv
+    if not given.resume or given.config or not given.out:
+        return argv
+    own = given.out.expanduser() / "config.yaml"
+    return ["--config", str(own), *argv] if own.is_file() else argv
 
 
 def refuse_contradictions(config: TrainConfig) -> None:
