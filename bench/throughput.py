@@ -5,7 +5,8 @@
 Both train on the same random photos and objects in turn, in one process, so that what else the
 machine does touches both. Ours is what ``train.py`` does by itself: the backbone frozen for the
 first tenth of the steps, then its stages 3 to 7 learning (the share is an option), its batch norms
-in inference mode, assignment and loss on the device, clipping and moving average included.
+in inference mode, assignment and loss on the device, clipping and moving average included. Weights
+are random on both sides: time does not depend on them.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def our_steps(
 
     def trainer(frozen: bool) -> Trainer:
         model = YOLOv3(
-            backbone, [str(i) for i in range(CLASSES)], config.size, backbone_weights="imagenet",
+            backbone, [str(i) for i in range(CLASSES)], config.size, backbone_weights=None,
             backbone_options={"stochastic_depth": 0.0},
         )  # fmt: skip
         optimizers = Optimizers("adamw", rate=1e-4, backbone_rate=0.5, decay=5e-4)

@@ -18,9 +18,9 @@ from nets.yolo import STRIDES, build_head
 IGNORE_IOU = 0.5
 
 
-def build_model(backbone: str, classes: int, weights: str | None = "imagenet") -> keras.Model:
+def build_model(backbone: str, classes: int) -> keras.Model:
     """Image → three raw maps, as one functional model."""
-    body = build_backbone(backbone, weights=weights)
+    body = build_backbone(backbone, weights=None)
     head = build_head(body.output_shape, classes)
     image = keras.Input((None, None, 3))
     return keras.Model(image, head(body(image)))
