@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.cli import MISSED, OK, option, parse, run
+from utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "exactness.jsonl"
@@ -89,42 +90,43 @@ def killed_run(
 ) -> tuple[dict[str, np.ndarray], int, int]:
     """Train with SIGKILL at random moments.
 
-    A moment is a random time after the first save that follows a start, so that every life of the
-    process gets somewhere; the last life runs to the end.
+    A moment is a random number of steps after a start and a random time after the last of them,
+    so that every life of the process gets somewhere; the last life runs to the end.
 
     Returns:
         The final arrays, how often the run was killed, and how many kills fell inside an epoch.
     """
     rng = random.Random(seed)
-    state, within = out / "state" / "state.npz", 0
-    done = 0
+    state, within, done = out / "state" / "state.npz", 0, 0
     while done < kills:
-        before = state.stat().st_mtime_ns if state.exists() else 0
+        goal = (progress(state)[0] if state.exists() else 0) + rng.randint(1, 6)
         process = subprocess.Popen(
             [*command, "--out", str(out), "--resume"], cwd=ROOT,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
+        while process.poll() is None and not (state.exists() and progress(state)[0] >= goal):
             time.sleep(0.01)
         try:
-            process.wait(rng.uniform(0, 1.0))
+            process.wait(rng.uniform(0, 0.5))
+            break  # it came to its end
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            done += 1
-            within += in_epoch(state)
-            continue
-        break  # it came to its end
+        done += 1
+        within += progress(state)[1]
+    if done < kills:
+        raise UserError(f"the run ended after {done} kills; give it more --epochs or --photos")
     subprocess.run(
         [*command, "--out", str(out), "--resume"], check=True, cwd=ROOT, capture_output=True
     )
     return final_arrays(out), done, within
 
 
-def in_epoch(state: Path) -> bool:
-    """Whether the state was saved in the middle of an epoch."""
+def progress(state: Path) -> tuple[int, bool]:
+    """The step of a saved state, and whether it lies inside an epoch."""
     with np.load(state) as archive:
-        return bool(json.loads(archive["facts"].tobytes())["history"]["losses"])
+        history = json.loads(archive["facts"].tobytes())["history"]
+    return history["step"], bool(history["losses"])
 
 
 def final_arrays(out: Path) -> dict[str, np.ndarray]:
