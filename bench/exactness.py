@@ -34,8 +34,8 @@ class ExactnessConfig:
     """The options of this measurement."""
 
     kills: int = option(20, help="random moments at which the run is killed", low=1)
-    epochs: int = option(6, help="epochs of the run", low=1)
-    photos: int = option(24, help="training photos", low=4)
+    epochs: int = option(20, help="epochs of the run", low=1)
+    photos: int = option(40, help="training photos", low=4)
     seed: int = option(0, help="of the moments")
     record: bool = option(True, help="append the result to bench/results")
     speed: bool = option(False, help="also measure the cost of --exact in speed")

@@ -125,7 +125,7 @@ def test_scoring_training_photos_warns(trained, data, tmp_path):
 def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
     """Three SIGKILLs at random moments, inside epochs too; and a second run with the same seed."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.exactness", "--kills", "3", "--epochs", "4", "--photos", "12",
+        [sys.executable, "-m", "bench.exactness", "--kills", "3", "--epochs", "5", "--photos", "24",
          "--no-record"],
         capture_output=True, text=True, cwd=ROOT, timeout=1200,
     )  # fmt: skip
