@@ -132,6 +132,7 @@ def main(argv: list[str]) -> int:
     from utils.media.outputs import Outputs
     from utils.media.sources import read_frames
     from utils.media.tally import Tally
+    from utils.signals import held_back
 
     tally = Tally()
     interrupted = False
@@ -148,8 +149,9 @@ def main(argv: list[str]) -> int:
     ):
         try:
             for frame, detections, network_ms in progress(results, sources):
-                tally.add(frame, detections, network_ms)
-                outputs.write(frame, detections)
+                with held_back():  # a picture is counted and written, or neither
+                    tally.add(frame, detections, network_ms)
+                    outputs.write(frame, detections)
                 if window:
                     drawn = draw_detections(frame.image, detections)
                     if not window.show(drawn, wait=frame.index is None):

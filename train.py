@@ -22,13 +22,13 @@ ASK_EVERY = 8  # steps between two questions among hosts whether one was asked t
 
 if TYPE_CHECKING:
     from utils.data.records import Dataset
+    from utils.signals import StopRequest
     from utils.training.distribution import Cluster
     from utils.training.feed import Feed
     from utils.training.history import History
     from utils.training.phases import Phase
     from utils.training.run_directory import RunDirectory
     from utils.training.schedule import Plan
-    from utils.training.signals import StopRequest
     from utils.training.trainer import Trainer
 
 DESCRIPTION = """\
@@ -95,6 +95,7 @@ def train(config: TrainConfig) -> int:
 
     from utils.checkpoint import load_checkpoint
     from utils.data.augment import augmentation
+    from utils.signals import StopRequest
     from utils.training import build, plots
     from utils.training.data import (
         anchors_for,
@@ -113,7 +114,6 @@ def train(config: TrainConfig) -> int:
     from utils.training.preview import write_preview
     from utils.training.run_directory import RunDirectory, next_free
     from utils.training.schedule import Plan
-    from utils.training.signals import StopRequest
     from utils.training.state import assign_state, check_choices, read_state
     from utils.training.step import StepConfig
     from utils.training.trainer import Trainer

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from utils.errors import UserError
+from utils.signals import StopRequest, held_back
 from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
-from utils.training.signals import StopRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -127,3 +127,18 @@ def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
     read.Reload()
     assert read.Tags()["tensors"] == ["loss", "validation"]
     assert [event.step for event in read.Tensors("loss")] == list(range(1, 13))
+
+
+def test_a_signal_waits_for_the_end_of_a_short_block():
+    done = []
+
+    def interrupted_work():
+        signal.raise_signal(signal.SIGINT)
+        done.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt), held_back():
+        interrupted_work()
+    assert done == ["all of it"]
+    with held_back():
+        done.append("and nothing came")
+    assert len(done) == 2

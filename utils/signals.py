@@ -1,9 +1,11 @@
-"""Ctrl-C and SIGTERM end a run after the step it is in, with everything saved."""
+"""Ctrl-C and SIGTERM at moments of one's own choice: ``StopRequest`` and ``held_back``."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -33,3 +35,12 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """A SIGINT or SIGTERM inside interrupts when the block has ended; a second one at once."""
+    with StopRequest() as stop:
+        yield
+    if stop.asked:
+        raise KeyboardInterrupt
