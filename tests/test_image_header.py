@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from utils.errors import UserError
-from utils.image_header import read_header
+from utils.image_header import parse_header, read_header
 from utils.images import image_size
 
 
@@ -99,6 +99,7 @@ def test_damaged_headers_never_give_another_answer(
     path = tmp_path / "damaged"
     path.write_bytes(content[: max(length, 40)])
     quick = read_header(path)
+    assert parse_header(path.read_bytes()) == quick
     try:
         slow = by_pillow(path, monkeypatch)
     except UserError:

@@ -43,11 +43,21 @@ def read_header(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
             file.seek(place)
             return file.read(count)
 
-        if head[:3] == b"\xff\xd8\xff":
-            return _jpeg(read)
-        if head[:8] == b"\x89PNG\r\n\x1a\n":
-            return _png(read)
-        return None
+        return _header(read)
+
+
+def parse_header(data: bytes) -> tuple[int, int, int] | None:
+    """``read_header`` on the content of a file."""
+    return _header(lambda place, count: data[place : place + count])
+
+
+def _header(read: Read) -> tuple[int, int, int] | None:
+    start = read(0, 8)
+    if start[:3] == b"\xff\xd8\xff":
+        return _jpeg(read)
+    if start == b"\x89PNG\r\n\x1a\n":
+        return _png(read)
+    return None
 
 
 def _jpeg(read: Read) -> tuple[int, int, int] | None:

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
-from utils.image_header import read_header
+from utils.image_header import parse_header, read_header
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # in lower case
 
@@ -83,7 +83,7 @@ def read_image(path: str | Path, *, reduce: int = 1) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    pixels = _plain_jpeg(path, data, reduce)
+    pixels = _plain_jpeg(data, reduce)
     return decode_image(data, name=str(path), reduce=reduce) if pixels is None else pixels
 
 
@@ -267,12 +267,9 @@ _REDUCED = {
 }
 
 
-def _plain_jpeg(path: Path, data: bytes, reduce: int) -> np.ndarray | None:
+def _plain_jpeg(data: bytes, reduce: int) -> np.ndarray | None:
     """``decode_image`` for a JPEG with nothing special about it; None where Pillow has to look."""
-    try:
-        header = read_header(path)
-    except OSError:
-        return None
+    header = parse_header(data)
     if header is None or _jpeg_channels(data) not in (1, 3):
         return None
     width, height, orientation = header
