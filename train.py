@@ -11,7 +11,7 @@ import json  # noqa: E402
 import os  # noqa: E402
 from dataclasses import asdict, dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
+from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
 from utils.cli import INTERRUPTED, OK, leave, parse, run, to_mapping  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -59,7 +59,7 @@ MAY_CHANGE = (
 RATES_AT_8 = {"adamw": 1e-3, "sgd": 1e-2}  # highest learning rate for batches of 8
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> int | None:
     if "--backbone help" in " ".join(argv).replace("=", " "):
         print_backbones()
         return OK
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> int:
     from utils.training.distribution import host_was_lost
 
     try:
-        return train(config)
+        train(config)
     except Exception as error:
         if host_was_lost(error):
             raise UserError(
@@ -88,8 +88,8 @@ def main(argv: list[str]) -> int:
         raise
 
 
-def train(config: TrainConfig) -> int:
-    """The whole run, in the order in which things happen; returns the exit status."""
+def train(config: TrainConfig) -> NoReturn:
+    """The whole run, in the order in which things happen; ends the process when it is done."""
     import cv2
     import keras
 
@@ -146,7 +146,7 @@ def train(config: TrainConfig) -> int:
     )
     if config.preview:
         print(f"written to {write_preview(config, train, phases)}")
-        return OK
+        leave(OK)
     with cluster.strategy.scope():
         if checkpoint:
             model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
@@ -249,14 +249,15 @@ def train(config: TrainConfig) -> int:
     with StopRequest() as stop:
         run = Run(config, trainer, feed, phases, plan, history, directory, cluster, stop)
         run.choices, run.threads = {**choices, "turns": turns}, threads
-        over = history.epoch > 0 and not history.losses and run.finished()
+        status, over = OK, history.epoch > 0 and not history.losses and run.finished()
         if over:
             record_progress(run, drawn=True)  # it may have been killed before it had drawn all
         try:
             while not over:
                 row = train_epoch(run)
                 if row is None:
-                    return stop_early(run)
+                    status = stop_early(run)
+                    break
                 over = run.progress() >= 1
                 if over or run.agreed(plan.evaluation_due(history)):
                     evaluate(run, val)
@@ -270,19 +271,11 @@ def train(config: TrainConfig) -> int:
                 directory.warn(f"{message}; other photos stood in for it")
 
     # What is left behind.
-    if not save_last(run) or (cluster.chief and not directory.best.exists()):
-        raise UserError(
-            f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
-            f"room, then --out {directory.path} --resume"
-        )
-    cluster.any(False)  # no host leaves while the chief writes
-    if run.out_of_patience():
-        directory.log(f"stopped early: no better AP in {history.stale} evaluations")
-    directory.log(
-        f"done in {plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.best_ap)} in "
-        f"epoch {history.best_epoch}, checkpoint {directory.best}"
-    )
-    return OK
+    if status == OK:
+        close(run)
+    # Not by returning: taking this function's network apart takes half a minute that nobody asked
+    # for and that --minutes does not allow.
+    leave(status)
 
 
 @dataclass
@@ -537,6 +530,27 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
     saved = not run.cluster.chief or run.directory.outlasting_a_full_disk(write)
     run.plan.note_saving(time.monotonic() - began)
     return saved
+
+
+def close(run: Run) -> None:
+    """Save the last weights and say how it went.
+
+    Raises:
+        UserError: there was no room for the checkpoints.
+    """
+    directory, history = run.directory, run.history
+    if not save_last(run) or (run.cluster.chief and not directory.best.exists()):
+        raise UserError(
+            f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
+            f"room, then --out {directory.path} --resume"
+        )
+    run.cluster.any(False)  # no host leaves while the chief writes
+    if run.out_of_patience():
+        directory.log(f"stopped early: no better AP in {history.stale} evaluations")
+    directory.log(
+        f"done in {run.plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.best_ap)} "
+        f"in epoch {history.best_epoch}, checkpoint {directory.best}"
+    )
 
 
 def stop_early(run: Run) -> int:
