@@ -140,12 +140,13 @@ def train(config: TrainConfig) -> NoReturn:
     input_size, size_note = cluster.broadcast_json(
         build.input_size_for(before.get("input size", config.input_size), checkpoint, train)
     )
-    augment = augmentation(config.augmentation, config.augment)
+    recipe = build.recipe_for(config)
+    augment = augmentation(recipe.augment, config.augment)
     phases = plan_phases(
         input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
     )
     if config.preview:
-        print(f"written to {write_preview(config, train, phases)}")
+        print(f"written to {write_preview(config, train, phases, recipe.fitted_canvas)}")
         leave(OK)
     with cluster.strategy.scope():
         if checkpoint:
@@ -165,13 +166,16 @@ def train(config: TrainConfig) -> NoReturn:
         )
     )
     epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
-    samples, cache_note = training_samples(config, train, input_size, augment, phases)
+    samples, cache_note = training_samples(
+        config, train, input_size, augment, phases, recipe.fitted_canvas
+    )
     feed = Feed(samples, batch_size, shard=(cluster.host, cluster.hosts))
     plan = Plan(
         steps_per_epoch=feed.steps_per_epoch,
         epochs=epochs,
         seconds=config.minutes * 60 if config.minutes else None,
         freeze_epochs=config.freeze_epochs if pretrained else 0,
+        frozen_share=recipe.frozen_share,
         started=STARTED,
         save_every=config.save_every,
     )
@@ -179,7 +183,7 @@ def train(config: TrainConfig) -> NoReturn:
         config.optimizer,
         # In proportion to the batch (Goyal et al., 2017), as far as that holds.
         rate=config.learning_rate or RATES_AT_8[config.optimizer] * min(batch_size, 16) / 8,
-        backbone_rate=config.backbone_rate if pretrained else 1.0,
+        backbone_rate=recipe.backbone_rate if pretrained else 1.0,
         decay=config.weight_decay,
     )
     turns = build.turns_for(before.get("turns", config.accumulate), batch_size, cluster)
@@ -187,10 +191,10 @@ def train(config: TrainConfig) -> NoReturn:
         model,
         optimizers,
         cluster,
-        StepConfig(batch_size, turns, config.seed),
+        StepConfig(batch_size, turns, config.seed, recipe.loss, recipe.assign),
         precision=config.precision,
         pretrained=pretrained,
-        frozen_stages=config.frozen_stages,
+        recipe=recipe,
         synchronized_norms=config.synchronized_norms,
     )
     history = History()
@@ -484,7 +488,7 @@ def evaluate(run: Run, val: Dataset) -> None:
     directory.write_event_picture(picture, history.epoch)
     if run.config.histograms:
         directory.write_event_histograms(trainer.model, history.epoch)
-    if history.is_best(coco["AP"]):
+    if history.is_best(coco["AP"], len(val)):
         with_history(run)
         if run.agreed(directory.save("best.keras", trainer.save)):
             history.note_best(coco["AP"])
@@ -548,7 +552,7 @@ def close(run: Run) -> None:
     if run.out_of_patience():
         directory.log(f"stopped early: no better AP in {history.stale} evaluations")
     directory.log(
-        f"done in {run.plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.best_ap)} "
+        f"done in {run.plan.elapsed() / 60:.1f} minutes: validation AP {_score(history.kept_ap)} "
         f"in epoch {history.best_epoch}, checkpoint {directory.best}"
     )
 

@@ -228,6 +228,7 @@ def measure_kind(name: str, model, cluster, config: AllReduceConfig) -> dict:
 
     from bench.throughput import random_batch
     from utils.training.optimizers import Optimizers
+    from utils.training.recipes import Recipe
     from utils.training.step import StepConfig
     from utils.training.trainer import Trainer
 
@@ -237,7 +238,7 @@ def measure_kind(name: str, model, cluster, config: AllReduceConfig) -> dict:
         cluster,
         StepConfig(config.batch * cluster.replicas),
         pretrained=name != ALL,  # from nothing everything learns, batch norms included
-        frozen_stages=2,
+        recipe=Recipe(),
     )
     trainer.set_backbone_frozen(name == HEADS)
     batch = [tf.constant(part) for part in random_batch(config.batch, config.size)]

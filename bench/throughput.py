@@ -137,6 +137,7 @@ def our_steps(
     from nets.yolo import STRIDES, YOLOv3, decode
     from utils.training.distribution import make_cluster
     from utils.training.optimizers import Optimizers
+    from utils.training.recipes import Recipe
     from utils.training.step import StepConfig
     from utils.training.trainer import Trainer
 
@@ -151,7 +152,7 @@ def our_steps(
         )  # fmt: skip
         optimizers = Optimizers("adamw", rate=1e-4, backbone_rate=0.5, decay=5e-4)
         made = Trainer(
-            model, optimizers, cluster, StepConfig(config.batch), pretrained=True, frozen_stages=2
+            model, optimizers, cluster, StepConfig(config.batch), pretrained=True, recipe=Recipe()
         )
         made.set_backbone_frozen(frozen)
         return made

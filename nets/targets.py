@@ -7,6 +7,7 @@ loss can gather what it needs and nothing dense is built on the host.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -18,13 +19,26 @@ PRIMARY_ROUNDS = 3  # objects of one shape in one cell that still find an anchor
 _NOBODY = tf.int32.max
 
 
+@dataclass(frozen=True)
+class AssignConfig:
+    """How many predictions answer for an object.
+
+    Attributes:
+        max_anchor_ratio: beside the best anchor, those whose sides are within this factor of the
+            object's; None for the best anchor only, the rule of the paper.
+        neighbours: with a ratio, also in the nearest cell to the side and above or below.
+    """
+
+    max_anchor_ratio: float | None = 4.0
+    neighbours: bool = True
+
+
 def assign(
     boxes: tf.Tensor,
     class_ids: tf.Tensor,
     grids: Sequence[tuple[tf.Tensor | int, tf.Tensor | int]],
     anchors: Sequence[Sequence[float]],
-    max_anchor_ratio: float | None = 4.0,
-    neighbours: bool = True,
+    config: AssignConfig | None = None,
 ) -> tf.Tensor:
     """Give each prediction the index of the object it answers for, or ``BACKGROUND``.
 
@@ -35,7 +49,7 @@ def assign(
     With ``max_anchor_ratio``, the anchors left over in that cell whose sides are within that
     factor of the object's answer for it too, and with ``neighbours`` so do the same anchors of
     the nearest cell to the side and the nearest above or below. More positives an object make
-    training on few photos faster; None and False give the rule of the paper.
+    training on few photos faster.
 
     Args:
         boxes: float32 (B, M, 4) in pixels of the network input; padding may hold anything.
@@ -43,12 +57,12 @@ def assign(
             (difficult ones).
         grids: (rows, columns) of the three levels, strides 8, 16, 32.
         anchors: nine (width, height) pairs in pixels.
-        max_anchor_ratio: see above; None for the best anchor only.
-        neighbours: see above; used only with a ratio.
+        config: which of them; the defaults when None.
 
     Returns:
         int32 (B, N) index into M, in the row order of ``nets.yolo.Predictions``.
     """
+    config = config or AssignConfig()
     sizes = boxes[..., 2:] - boxes[..., :2]  # (B, M, 2)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     real = (class_ids >= 0) & (sizes[..., 0] > 0) & (sizes[..., 1] > 0)  # (B, M)
@@ -61,14 +75,14 @@ def assign(
 
     owner = tf.fill([tf.shape(boxes)[0], places.total], BACKGROUND)
     owner = _assign_primary(owner, home, fit, real)
-    if max_anchor_ratio is None:
+    if config.max_anchor_ratio is None:
         return owner
 
     ratios = sizes[:, :, None, :] / shapes
     largest = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
-    fits = (largest < max_anchor_ratio) & real[..., None]  # (B, M, 9)
+    fits = (largest < config.max_anchor_ratio) & real[..., None]  # (B, M, 9)
     owner = _claim(owner, home, fit, fits)
-    if not neighbours:
+    if not config.neighbours:
         return owner
     rows, inside = places.neighbours(centres, cells)  # (B, M, 9, 2)
     both = tf.shape(rows)

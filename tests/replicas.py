@@ -21,6 +21,7 @@ from utils.training.distribution import make_cluster  # noqa: E402
 from utils.training.freezing import synchronize_norms  # noqa: E402
 from utils.training.optimizers import Optimizers  # noqa: E402
 from utils.training.precision import set_precision  # noqa: E402
+from utils.training.recipes import Recipe  # noqa: E402
 from utils.training.schedule import learning_rate  # noqa: E402
 from utils.training.step import StepConfig  # noqa: E402
 from utils.training.trainer import Trainer  # noqa: E402
@@ -77,7 +78,7 @@ def main() -> None:
         StepConfig(BATCH, given.turns, seed=5),
         precision=given.precision,
         pretrained=True,
-        frozen_stages=5,
+        recipe=Recipe(frozen_stages=5),
         synchronized_norms=given.norms == "synchronized",
     )
     first = model.head.get_layer("p5_1_conv").kernel.numpy()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.drawn_photos import COLOURS, drawn_photo, extent, find
 from utils.data.augment import IGNORED, AugmentConfig
-from utils.data.augment.compose import compose
+from utils.data.augment.compose import Canvas, compose
 from utils.data.augment.draw import draw_sample
 from utils.data.augment.geometry import clip_boxes, move_boxes
 
@@ -44,7 +44,7 @@ def round_box_in(width, height, where):
 
 def augmented(photos, seed, config, size=SIZE):
     draw = draw_sample(seed, 0, 0, len(photos), config)
-    return draw, compose(draw, lambda at, work: work(photos[at]), size, config)
+    return draw, compose(draw, lambda at, work: work(photos[at]), Canvas.square(size), config)
 
 
 def check(found, label, tolerance=1.5):

@@ -146,18 +146,23 @@ def test_history_leaves_bad_steps_out_of_the_means():
     history.close_epoch(step=6)
     assert history.bad_steps == 2
     history.epoch = 3
-    assert history.is_best(0.5)
+    assert history.is_best(0.5, photos=100)
     history.note_score(0.5)
     history.note_best(0.5)
-    assert not history.is_best(0.4)
+    assert not history.is_best(0.4, photos=100)
     history.note_score(0.4)
     history.note_score(-1.0)  # photos that show nothing say nothing
     assert history.stale == 1
     history.epoch = 9
-    assert history.is_best(0.5)  # a later epoch wins a tie
+    assert history.is_best(0.5, photos=100)  # a later epoch wins a tie
     history.note_score(0.5)
     history.note_best(0.5)
     assert (history.best_epoch, history.stale) == (9, 2)
+    # 0.01 less is luck on a hundred photos, not on a thousand; it does not lower the bar.
+    assert history.is_best(0.495, photos=100)
+    assert not history.is_best(0.495, photos=1000)
+    history.note_best(0.495)
+    assert (history.best_ap, history.kept_ap) == (0.5, 0.495)
     history.note_score(0.6)
     assert history.stale == 0
     history.note_step([float("nan")] * 4)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nets.targets import BACKGROUND, assign
+from nets.targets import BACKGROUND, AssignConfig, assign
 from nets.yolo import COCO_ANCHORS_416, decode
 
 ANCHORS = [tuple(float(v) for v in pair) for pair in COCO_ANCHORS_416]
@@ -85,7 +85,11 @@ def plain_assign(boxes, class_ids, grids, ratio, neighbours):
 
 def run(boxes, class_ids, grids, **options):
     owner = assign(
-        tf.constant(boxes, tf.float32), tf.constant(class_ids, tf.int32), grids, ANCHORS, **options
+        tf.constant(boxes, tf.float32),
+        tf.constant(class_ids, tf.int32),
+        grids,
+        ANCHORS,
+        AssignConfig(**options),
     ).numpy()
     return [{int(r): int(image[r]) for r in np.flatnonzero(image != BACKGROUND)} for image in owner]
 

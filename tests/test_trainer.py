@@ -11,6 +11,7 @@ from utils.training.distribution import Cluster
 from utils.training.ema import MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_of
 from utils.training.optimizers import Optimizers
+from utils.training.recipes import Recipe
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 
@@ -28,7 +29,7 @@ def make_trainer(*, pretrained, kind="adamw", **options):
     )
     optimizers = Optimizers(kind, rate=1e-3, backbone_rate=0.5, decay=5e-4)
     return Trainer(
-        model, optimizers, ONE_DEVICE, StepConfig(4), pretrained=pretrained, frozen_stages=2,
+        model, optimizers, ONE_DEVICE, StepConfig(4), pretrained=pretrained, recipe=Recipe(),
         **options,
     )  # fmt: skip
 

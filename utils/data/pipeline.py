@@ -18,6 +18,7 @@ import tensorflow as tf
 from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.compose import Drawn, Photo, Picture, compose
 from utils.data.augment.draw import draw_sample
+from utils.data.canvas import canvas_of
 from utils.data.photo_cache import PhotoReader
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
@@ -55,16 +56,20 @@ class TrainingSamples:
         seed: int,
         config: AugmentConfig,
         reader: PhotoReader = read_image,
+        shares: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         """Nothing is read yet.
 
         Args:
             dataset: the labelled photos.
-            size: side of the square network input in pixels.
+            size: side in pixels of the square that the network input lies in.
             seed: of every random number.
             config: strengths of the augmentation.
             reader: reads photos; see ``utils.data.photo_cache``.
+            shares: of the square's width and height that the network input takes; see
+                ``utils.data.canvas``.
         """
+        self.shares = shares
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
         self.reports = Reports()
         self._reader = reader
@@ -76,7 +81,7 @@ class TrainingSamples:
         return self.reports.unreadable
 
     def __getitem__(self, index: int) -> Picture:
-        """uint8 (S, S, 3) picture, float32 (N, 4) boxes, int32 (N,) class ids.
+        """uint8 (H, W, 3) picture, float32 (N, 4) boxes, int32 (N,) class ids.
 
         Raises:
             UserError: no photo of the dataset can be read.
@@ -92,14 +97,19 @@ class TrainingSamples:
         epoch, place = divmod(index, len(self.dataset))
         order = self._epoch_order(epoch)
         draw = draw_sample(self.seed, epoch, place, len(order), self.config)
-        return compose(draw, lambda at, work: self._with_photo(order, at, work), size, self.config)
+        canvas = canvas_of(size, self.shares)
+        return compose(
+            draw, lambda at, work: self._with_photo(order, at, work), canvas, self.config
+        )
 
     def with_config(self, config: AugmentConfig, size: int | None = None) -> TrainingSamples:
         """The same photos in the same order, changed differently: for a later part of a run.
 
         What goes wrong is reported where it was before.
         """
-        other = TrainingSamples(self.dataset, size or self.size, self.seed, config, self._reader)
+        other = TrainingSamples(
+            self.dataset, size or self.size, self.seed, config, self._reader, self.shares
+        )
         other.reports = self.reports
         return other
 
@@ -179,7 +189,7 @@ def training_batches(
             itself that of ``samples``.
 
     Yields:
-        images uint8 (B, S, S, 3), boxes float32 (B, M, 4) with zero rows for padding, and class
+        images uint8 (B, H, W, 3), boxes float32 (B, M, 4) with zero rows for padding, and class
         ids int32 (B, M), −1 for padding and ignored objects. M is the largest count in the batch,
         at least 1.
 
@@ -209,8 +219,9 @@ def training_batches(
         image, boxes, class_ids = tf.numpy_function(
             load, [position], [tf.uint8, tf.float32, tf.int32], stateful=False
         )
-        side = sizes[0] if len(sizes) == 1 else None
-        image.set_shape([side, side, 3])
+        canvas = canvas_of(sizes[0], samples.shares)
+        known = len(sizes) == 1
+        image.set_shape([canvas.height, canvas.width, 3] if known else [None, None, 3])
         boxes.set_shape([None, 4])
         class_ids.set_shape([None])
         return image, boxes, class_ids

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from nets.detection_weights import detection_weights, load_detection_weights
 from nets.yolo import YOLOv3, checked_input_size
+from utils.data.augment import AUGMENTATIONS
 from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.training.automatic import choose_batch_size, choose_epochs
 from utils.training.config import TrainConfig
 from utils.training.distribution import Cluster
+from utils.training.recipes import RECIPES, Recipe
 
 
 def input_size_for(asked: int | str, checkpoint: YOLOv3 | None, train: Dataset) -> tuple[int, str]:
@@ -78,10 +81,19 @@ def epochs_for(config: TrainConfig, saved: int | None, photos: int) -> tuple[int
     return choose_epochs(photos)
 
 
+def recipe_for(config: TrainConfig) -> Recipe:
+    """The recipe asked for, with what other options say about its parts."""
+    given = {name: getattr(config, name) for name in ("frozen_stages", "backbone_rate")}
+    if config.augmentation:
+        given["augment"] = AUGMENTATIONS[config.augmentation]
+    changes = {name: value for name, value in given.items() if value is not None}
+    return replace(RECIPES[config.recipe], **changes)
+
+
 def new_detector(
     config: TrainConfig, classes: Sequence[str], input_size: int, anchors: np.ndarray
 ) -> YOLOv3:
-    """A detector whose heads are random and whose backbone starts as the options say.
+    """A detector that starts as the options say: all of it, its backbone, or nothing pretrained.
 
     Stochastic depth is off by itself in a backbone that starts from published weights: in the few
     hundred steps of a run on one's own photos it is noise that does not have the time to pay.
@@ -90,6 +102,8 @@ def new_detector(
         UserError: an unknown backbone, or weights that cannot be had or do not fit.
     """
     pretrained = config.backbone_weights != "none"
+    whole = whole_start(config)
+    start = {"none": None, "auto": "imagenet"}.get(config.backbone_weights, config.backbone_weights)
     drop = config.stochastic_depth
     options = {
         "width": config.width,
@@ -97,17 +111,29 @@ def new_detector(
         "stochastic_depth": 0.0 if drop is None and pretrained else drop,
     }
     try:
-        return YOLOv3(
+        model = YOLOv3(
             backbone=config.backbone,
             classes=classes,
             input_size=input_size,
             anchors=anchors,
-            backbone_weights=config.backbone_weights if pretrained else None,
+            backbone_weights=None if whole else start,
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
+        if whole:
+            load_detection_weights(model, whole)
     except ValueError as error:
         hint = "" if not pretrained else " (random ones: --backbone-weights none)"
         raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
+    return model
+
+
+def whole_start(config: TrainConfig) -> Path | None:
+    """The file that backbone, feature pyramid and heads all start from; None without one."""
+    if not RECIPES[config.recipe].whole_start:
+        return None
+    if config.backbone_weights != "auto" or config.width or config.depth:
+        return None
+    return detection_weights(config.backbone)
 
 
 NEW_ONLY = ("anchors", "backbone", "backbone_weights", "width", "depth", "stochastic_depth")

@@ -60,8 +60,9 @@ class TrainConfig:
         group="network",
     )  # fmt: skip
     backbone_weights: str = option(
-        "imagenet", help="what the backbone starts from", metavar="imagenet|none|FILE",
-        group="network",
+        "auto", help="what the network starts from: auto takes weights of a whole detector that "
+        "learned on drawn pictures where the project has them for this backbone, else ImageNet's "
+        "for the backbone alone", metavar="auto|imagenet|none|FILE", group="network",
     )  # fmt: skip
     weights: Path | None = option(
         None, help="start from this checkpoint instead; its classes, anchors and backbone hold",
@@ -73,6 +74,10 @@ class TrainConfig:
         metavar="auto|PIXELS", parse=_input_size, group="network",
     )  # fmt: skip
 
+    recipe: str = option(
+        "default", help="default, or plain: YOLOv3 as tutorials train it, for comparison",
+        choices=("default", "plain"), group="training",
+    )  # fmt: skip
     epochs: int | None = option(
         None, help="passes over the training photos; by itself as many as see 30,000 photos, 40 "
         "at least and 200 at most, unless --minutes is given", low=1, group="training",
@@ -94,9 +99,9 @@ class TrainConfig:
         None, help="epochs at the start in which a pretrained backbone does not learn; by itself "
         "a tenth of the run", low=0, group="training",
     )  # fmt: skip
-    frozen_stages: int = option(
-        2, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
-        "stem is one of them", low=0, high=9, group="training",
+    frozen_stages: int | None = option(
+        None, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
+        "stem is one of them; by itself 2", low=0, high=9, group="training",
     )  # fmt: skip
     optimizer: str = option(
         "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
@@ -115,17 +120,17 @@ class TrainConfig:
         None, help="stop when this many evaluations in a row have not raised the validation AP; by "
         "itself never: the schedule's end is usually its best", low=1, group="training",
     )  # fmt: skip
-    backbone_rate: float = option(
-        0.5, help="a pretrained backbone's share of the learning rate", low=0, high=10,
-        group="training",
+    backbone_rate: float | None = option(
+        None, help="a pretrained backbone's share of the learning rate; by itself 0.5", low=0,
+        high=10, group="training",
     )  # fmt: skip
     weight_decay: float = option(
         0.0005, help="decoupled decay of convolution kernels, a share of each weight times the "
         "learning rate", low=0, group="training",
     )  # fmt: skip
-    augmentation: str = option(
-        "full", help="random scale, aspect, place and colour of the training photos, and mirroring "
-        "with full; light suits runs of few epochs and objects with lettering",
+    augmentation: str | None = option(
+        None, help="random scale, aspect, place and colour of the training photos, and mirroring "
+        "with full, the default; light suits runs of few epochs and objects with lettering",
         choices=("full", "light", "none"), group="training",
     )  # fmt: skip
     augment: tuple[str, ...] = option(

@@ -20,8 +20,9 @@ class MovingAverage:
     of the strategy that the variables belong to.
     """
 
-    def __init__(self, variables: Sequence[keras.Variable]) -> None:
-        self.variables = list(variables)
+    def __init__(self, variables: Sequence[keras.Variable], longest: float = LONGEST) -> None:
+        """``longest`` is the highest decay; 0 follows the variables without averaging."""
+        self.variables, self._longest = list(variables), longest
         self._strategy = tf.distribute.get_strategy()
         self.averages = [tf.Variable(v.value, trainable=False) for v in self.variables]
 
@@ -31,7 +32,7 @@ class MovingAverage:
         Runs inside a ``tf.function``, across replicas: each device updates its own copy.
         """
         t = tf.cast(step, tf.float32)
-        decay = tf.minimum((1 + t) / (10 + t), LONGEST)
+        decay = tf.minimum((1 + t) / (10 + t), self._longest)
 
         def blend(average: tf.Variable, value: tf.Tensor, decay: tf.Tensor) -> None:
             average.assign_sub((1 - decay) * (average - value))

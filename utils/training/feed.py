@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from utils.data.augment import AugmentConfig
+from utils.data.canvas import canvas_shares
 from utils.data.photo_cache import photo_reader
 from utils.data.pipeline import TrainingSamples, next_batch, training_batches
 from utils.data.records import Dataset
@@ -22,11 +23,22 @@ def training_samples(
     input_size: int,
     augment: AugmentConfig,
     phases: Sequence[Phase],
+    fitted: bool = True,
 ) -> tuple[TrainingSamples, str]:
-    """Training samples as the options ask for them, and a sentence on the cache of photos."""
+    """Training samples as the options ask for them, and a sentence on the cache of photos.
+
+    With ``fitted`` their shape follows the photos'; else it is square.
+    """
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
-    return TrainingSamples(train, input_size, config.seed, augment, reader), note
+    return TrainingSamples(
+        train, input_size, config.seed, augment, reader, training_shares(train, fitted)
+    ), note
+
+
+def training_shares(train: Dataset, fitted: bool) -> tuple[float, float]:
+    """Shares of the square that training pictures take: what the photos need, or all of it."""
+    return canvas_shares(train) if fitted else (1.0, 1.0)
 
 
 class Feed:

@@ -40,7 +40,11 @@ def synchronize_norms(model: keras.Model) -> None:
 
 
 def set_backbone_trainable(
-    backbone: keras.Model, *, frozen_stages: int, freeze_norms: bool
+    backbone: keras.Model,
+    *,
+    frozen_stages: int,
+    freeze_norms: bool,
+    freeze_depthwise: bool = False,
 ) -> None:
     """Choose the layers of a backbone that learn.
 
@@ -52,10 +56,13 @@ def set_backbone_trainable(
         backbone: from ``nets.backbones.build_backbone``.
         frozen_stages: 0 for none, 1 for the stem and stage 1, … ``stage_count`` for all.
         freeze_norms: whether batch norms stay frozen in the stages that learn.
+        freeze_depthwise: whether depthwise kernels do.
     """
     for layer in backbone.layers:
         stage = stage_of(layer.name)
         frozen = bool(frozen_stages) and stage <= frozen_stages
         if freeze_norms and isinstance(layer, keras.layers.BatchNormalization):
+            frozen = True
+        if freeze_depthwise and isinstance(layer, keras.layers.DepthwiseConv2D):
             frozen = True
         layer.trainable = not frozen

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+# A later checkpoint replaces an earlier one unless its AP on n photos is lower by more than this
+# over √n. A score on a dozen photos differs by that much from one epoch to the next, and its highest
+# is luck more than merit; what has learnt for longer is better on other photos.
+LUCK = 0.1
 PARTS = ("loss", "box", "objectness", "classes")
 
 
@@ -19,7 +24,8 @@ class History:
         step: training steps done.
         epoch: epochs finished.
         best_ap: highest validation AP so far, −1 before the first evaluation.
-        best_epoch: the epoch it belongs to.
+        kept_ap: that of ``best.keras``, which may be an equally good one of a later epoch.
+        best_epoch: the epoch of ``best.keras``.
         bad_steps: how many of the last steps in a row had a loss that is not finite.
         stale: evaluations in a row that have not raised the best AP.
         losses: total, box, objectness and class loss of each step of the unfinished epoch.
@@ -30,6 +36,7 @@ class History:
     step: int = 0
     epoch: int = 0
     best_ap: float = -1.0
+    kept_ap: float = -1.0
     best_epoch: int = 0
     bad_steps: int = 0
     stale: int = 0
@@ -65,16 +72,17 @@ class History:
         self.losses, self.seconds, self.waited = [], 0.0, 0.0
         return row
 
-    def is_best(self, ap: float) -> bool:
-        """Whether a validation AP is at least as good as any before.
+    def is_best(self, ap: float, photos: int) -> bool:
+        """Whether an AP on so many validation photos is as good as the highest before, luck aside.
 
         A later epoch wins a tie: it has learnt for longer.
         """
-        return ap >= self.best_ap
+        return ap >= self.best_ap - LUCK / math.sqrt(max(photos, 1))
 
     def note_best(self, ap: float) -> None:
-        """The checkpoint with this AP, the best so far, has been saved."""
-        self.best_ap, self.best_epoch = ap, self.epoch
+        """The checkpoint with this AP has been saved as the best."""
+        self.best_ap, self.kept_ap = max(self.best_ap, ap), ap
+        self.best_epoch = self.epoch
 
     def note_score(self, ap: float) -> None:
         """Count evaluations that have not raised the AP; before ``note_best``.

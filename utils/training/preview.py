@@ -9,10 +9,13 @@ from utils.data.pipeline import TrainingSamples
 from utils.data.preview import draw_preview
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
+from utils.training.feed import training_shares
 from utils.training.phases import Phase
 
 
-def write_preview(config: TrainConfig, train: Dataset, phases: Sequence[Phase]) -> Path:
+def write_preview(
+    config: TrainConfig, train: Dataset, phases: Sequence[Phase], fitted: bool
+) -> Path:
     """A page of augmented training photos with their boxes.
 
     Of the phase in which photos are changed the most: the last that has mosaic and mixup.
@@ -24,6 +27,7 @@ def write_preview(config: TrainConfig, train: Dataset, phases: Sequence[Phase]) 
     phase = (lively or list(phases))[-1]
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
-    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment)
+    shares = training_shares(train, fitted)
+    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, shares=shares)
     draw_preview(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
     return path

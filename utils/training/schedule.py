@@ -17,7 +17,6 @@ WARM_UP = 0.03  # share of the run over which the learning rate rises
 FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
 STEPS = (0.7, 0.9)  # of the run: where the schedule "step" falls
 SCHEDULES = ("cosine", "step", "constant")
-FROZEN_SHARE = 0.1  # of the run, in which a pretrained backbone does not learn
 EVALUATIONS = 50  # at most, in a run of known length
 EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
 SAVING_SHARE = 0.01  # of the time, that saves may take
@@ -48,8 +47,8 @@ class Plan:
         steps_per_epoch: steps that together see each photo about once.
         epochs: None without a limit.
         seconds: wall time of the whole run, None without a limit.
-        freeze_epochs: epochs in which the backbone does not learn; None for ``FROZEN_SHARE``.
-            0 for a backbone that starts from nothing: it has nothing to keep.
+        freeze_epochs: epochs in which the backbone does not learn; None for ``frozen_share`` of
+            the run. 0 for a backbone that starts from nothing: it has nothing to keep.
         started: clock reading when the process started.
         save_every: seconds between saves of what a resume needs, at least.
         closing: seconds to keep for saving and drawing at the end, beside the last evaluation.
@@ -63,6 +62,7 @@ class Plan:
     seconds: float | None
     freeze_epochs: int | None
     started: float
+    frozen_share: float = 0.1
     save_every: float = 30.0
     closing: float = CLOSING_SECONDS
     spent: float = 0.0
@@ -114,7 +114,7 @@ class Plan:
     def backbone_frozen(self, step: int, progress: float) -> bool:
         """Whether a pretrained backbone still waits for the heads to settle."""
         if self.freeze_epochs is None:
-            return progress < FROZEN_SHARE
+            return progress < self.frozen_share
         return step < self.freeze_epochs * self.steps_per_epoch
 
     def evaluation_due(self, history: History) -> bool:

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
 from nets.randomness import SampleRandomness, sample_randomness
-from nets.targets import assign
+from nets.targets import AssignConfig, assign
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.ema import MovingAverage
+from utils.training.folding import folded
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
 
@@ -31,12 +32,14 @@ class StepConfig:
         turns: parts that a replica computes one after the other; more need less memory.
         seed: of the run, for random masks.
         loss: weights and thresholds.
+        assign: which predictions answer for an object.
     """
 
     batch: int
     turns: int = 1
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
+    assign: AssignConfig = field(default_factory=AssignConfig)
 
 
 def build_train_step(
@@ -59,6 +62,7 @@ def build_train_step(
     """
     strategy = tf.distribute.get_strategy()
     trainable = model.trainable_variables
+    backbone = folded(model.backbone)
     statistics = [v.value for v in model.non_trainable_variables if v.name.startswith("moving_")]
     several = strategy.num_replicas_in_sync > 1
     share = config.batch // strategy.num_replicas_in_sync
@@ -69,7 +73,8 @@ def build_train_step(
     def losses_and_gradients(images, boxes, class_ids, owner, count, randomness):
         """Of one turn; gradients of the scaled loss."""
         with tf.GradientTape() as tape, sample_randomness(randomness):
-            raw = model.raw(tf.cast(images, tf.float32), training=True)
+            features = backbone(tf.cast(images, tf.float32), training=True)
+            raw = model.head(features, training=True)
             predictions = decode(raw, model.anchors)
             losses = detection_loss(predictions, boxes, class_ids, owner, config.loss, count)
             scaled = losses.total * scale.value
@@ -82,7 +87,7 @@ def build_train_step(
         before = [tf.identity(v) for v in statistics]
         size = tf.shape(images)
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
-        owner = assign(boxes, class_ids, grids, model.anchors)
+        owner = assign(boxes, class_ids, grids, model.anchors, config.assign)
         count = loss_count(summed(tally(owner)))
 
         def turn(index):

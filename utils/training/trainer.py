@@ -26,11 +26,12 @@ from utils.evaluation.detect import detect_records
 from utils.evaluation.files import ground_truth, to_results
 from utils.evaluation.metrics import evaluate
 from utils.training.distribution import Cluster
-from utils.training.ema import MovingAverage
+from utils.training.ema import LONGEST, MovingAverage
 from utils.training.freezing import quicken_norms, set_backbone_trainable, stage_count
 from utils.training.infer import compile_shared_inference, gather_detections
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
+from utils.training.recipes import Recipe
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
@@ -45,9 +46,8 @@ class Trainer:
         cluster: the devices.
         step: what a step is compiled for.
         precision: the dtype policy that the model was built with.
-        pretrained: whether the backbone's weights are worth keeping. If so its batch norms stay
-            as they are and ``frozen_stages`` of it never learn.
-        frozen_stages: counted from the pixels.
+        pretrained: whether the backbone's weights are worth keeping.
+        recipe: what of such a backbone stays as it is; whether weights are averaged.
         synchronized_norms: whether the model's batch norms see all replicas' photos.
     """
 
@@ -60,26 +60,33 @@ class Trainer:
         *,
         precision: str = "float32",
         pretrained: bool,
-        frozen_stages: int,
+        recipe: Recipe,
         synchronized_norms: bool = False,
     ) -> None:
         self.synchronized_norms = synchronized_norms and cluster.replicas > 1
         self.model, self.optimizers, self.cluster, self.config = model, optimizers, cluster, step
-        self.pretrained, self.frozen_stages = pretrained, frozen_stages if pretrained else 0
+        self.frozen_stages = recipe.frozen_stages if pretrained else 0
+        self.freeze_norms = recipe.frozen_norms and pretrained
+        self.freeze_depthwise = recipe.frozen_depthwise and pretrained
         self._frozen: bool | None = None
         self._step: Callable | None = None
         self._clean: YOLOv3 | None = None
         self.evaluation_batch = EVALUATION_BATCH
 
         set_backbone_trainable(
-            model.backbone, frozen_stages=self.frozen_stages, freeze_norms=pretrained
+            model.backbone,
+            frozen_stages=self.frozen_stages,
+            freeze_norms=self.freeze_norms,
+            freeze_depthwise=self.freeze_depthwise,
         )
-        if not pretrained:
+        if not self.freeze_norms:
             quicken_norms(model.backbone)
         with cluster.strategy.scope():
             optimizers.build(model)
             statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
-            self.average = MovingAverage(model.trainable_variables + statistics)
+            self.average = MovingAverage(
+                model.trainable_variables + statistics, LONGEST if recipe.average else 0.0
+            )
             self.scale = LossScale(precision)
         self._infer = compile_shared_inference(cluster, model)
 
@@ -95,7 +102,8 @@ class Trainer:
         set_backbone_trainable(
             self.model.backbone,
             frozen_stages=stage_count(self.model.backbone) if frozen else self.frozen_stages,
-            freeze_norms=self.pretrained,
+            freeze_norms=self.freeze_norms,
+            freeze_depthwise=self.freeze_depthwise,
         )
         self._build_step()
         return True

@@ -17,7 +17,7 @@ from utils.letterbox import PAD_VALUE
 
 
 class Picture(NamedTuple):
-    """uint8 (S, S, 3) network input, float32 (N, 4) boxes in it, int32 (N,) class ids."""
+    """uint8 (H, W, 3) network input, float32 (N, 4) boxes in it, int32 (N,) class ids."""
 
     image: np.ndarray
     boxes: np.ndarray
@@ -48,21 +48,40 @@ WithPhoto = Callable[[int, Callable[[Photo], "Drawn"]], "Drawn"]
 Drawn = tuple[np.ndarray, np.ndarray]
 
 
-def compose(draw: SampleDraw, with_photo: WithPhoto, size: int, config: AugmentConfig) -> Picture:
+class Canvas(NamedTuple):
+    """The shape of a network input that training photos are drawn into.
+
+    Attributes:
+        width, height: in pixels, multiples of 32.
+        frame: (width, height) within; a photo at a scale of 1 is letterboxed in it.
+    """
+
+    width: int
+    height: int
+    frame: tuple[int, int]
+
+    @classmethod
+    def square(cls, size: int) -> Canvas:
+        return cls(size, size, (size, size))
+
+
+def compose(
+    draw: SampleDraw, with_photo: WithPhoto, canvas: Canvas, config: AugmentConfig
+) -> Picture:
     """The sample that a draw describes.
 
     Args:
         draw: all its random numbers.
         with_photo: where its photos come from.
-        size: side of the square network input in pixels.
+        canvas: what it is drawn on.
         config: the strengths that the draw was made with.
 
     Returns:
         Objects out of the picture are gone; those of which too little is left are ``IGNORED``.
     """
-    picture = _layer(draw.layers[0], with_photo, size, config)
+    picture = _layer(draw.layers[0], with_photo, canvas, config)
     if len(draw.layers) > 1:
-        other = _layer(draw.layers[1], with_photo, size, config)
+        other = _layer(draw.layers[1], with_photo, canvas, config)
         picture = blend(picture, other, draw.share, config.min_visible)
     return picture._replace(image=degrade(picture.image, draw.layers[0].photos[0][1]))
 
@@ -100,38 +119,46 @@ def augment(
     """
     draw = SampleDraw((Layer(((0, PhotoDraw(rng, config)),)),))
     photo = Photo(image.shape[1], image.shape[0], boxes, class_ids, lambda _: (image, 1))
-    return compose(draw, lambda place, work: work(photo), size, config)
+    return compose(draw, lambda place, work: work(photo), Canvas.square(size), config)
 
 
-def _layer(layer: Layer, with_photo: WithPhoto, size: int, config: AugmentConfig) -> Picture:
+def _layer(layer: Layer, with_photo: WithPhoto, canvas: Canvas, config: AugmentConfig) -> Picture:
     """One photo over the whole input, or four around a point (mosaic: Bochkovskiy et al., 2020)."""
-    canvas = np.full((size, size, 3), PAD_VALUE, np.uint8)
+    image = np.full((canvas.height, canvas.width, 3), PAD_VALUE, np.uint8)
     boxes, class_ids = [], []
     zoom = config.mosaic_scale if layer.centre else 1.0
-    rooms = _rooms(layer, size)
+    rooms = _rooms(layer, canvas)
     for (at, draw), (x0, y0, x1, y1) in zip(layer.photos, rooms, strict=True):
-        room = canvas[y0:y1, x0:x1]
-        moved, ids = with_photo(at, lambda p, r=room, d=draw: _draw(p, r, size, d, zoom, config))
+        room = image[y0:y1, x0:x1]
+        moved, ids = with_photo(
+            at, lambda p, r=room, d=draw: _draw(p, r, canvas.frame, d, zoom, config)
+        )
         recolour(room, draw)
         boxes.append(moved + np.float32([x0, y0, x0, y0]))
         class_ids.append(ids)
-    return Picture(canvas, np.concatenate(boxes), np.concatenate(class_ids))
+    return Picture(image, np.concatenate(boxes), np.concatenate(class_ids))
 
 
 def _draw(
-    photo: Photo, room: np.ndarray, size: int, draw: PhotoDraw, zoom: float, config: AugmentConfig
+    photo: Photo,
+    room: np.ndarray,
+    frame: tuple[int, int],
+    draw: PhotoDraw,
+    zoom: float,
+    config: AugmentConfig,
 ) -> Drawn:
     """Draw a photo into its room; the boxes and class ids of what is seen there."""
     shape = (room.shape[1], room.shape[0])
-    placement = place((photo.width, photo.height), shape, size, draw, zoom)
+    placement = place((photo.width, photo.height), shape, frame, draw, zoom)
     most = reduction((photo.width, photo.height), (placement.width, placement.height))
     matrix = render(*photo.pixels(most), placement, room)
     return clip_boxes(move_boxes(photo.boxes, matrix), photo.class_ids, shape, config.min_visible)
 
 
-def _rooms(layer: Layer, size: int) -> list[tuple[int, int, int, int]]:
+def _rooms(layer: Layer, canvas: Canvas) -> list[tuple[int, int, int, int]]:
     """The rectangle of each photo, ``x0, y0, x1, y1``."""
     if layer.centre is None:
-        return [(0, 0, size, size)]
-    x, y = (round(share * size) for share in layer.centre)
-    return [(0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)]
+        return [(0, 0, canvas.width, canvas.height)]
+    width, height, _ = canvas
+    x, y = round(layer.centre[0] * width), round(layer.centre[1] * height)
+    return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]

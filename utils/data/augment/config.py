@@ -122,12 +122,12 @@ AUGMENTATIONS = {"full": AugmentConfig(), "light": LIGHT, "none": NO_AUGMENTATIO
 
 
 def augmentation(
-    preset: str, changes: Mapping[str, Any] | Sequence[str] | None = None
+    preset: str | AugmentConfig, changes: Mapping[str, Any] | Sequence[str] | None = None
 ) -> AugmentConfig:
     """A preset with some strengths changed.
 
     Args:
-        preset: a key of ``AUGMENTATIONS``.
+        preset: a key of ``AUGMENTATIONS``, or strengths.
         changes: strengths by name, as they stand in a YAML file (``mosaic: 0.5``,
             ``scale: [0.5, 2]``), or as texts ``mosaic=0.5``, ``scale=0.5,2`` from a command line.
             ``-`` and ``_`` are the same.
@@ -135,9 +135,9 @@ def augmentation(
     Raises:
         UserError: no such preset or strength, or a value that makes no sense.
     """
-    if preset not in AUGMENTATIONS:
+    if isinstance(preset, str) and preset not in AUGMENTATIONS:
         raise UserError(f"augmentation {preset!r} is not one of {', '.join(AUGMENTATIONS)}")
-    base = AUGMENTATIONS[preset]
+    base = AUGMENTATIONS[preset] if isinstance(preset, str) else preset
     known = {field.name for field in fields(base)}
     given = {}
     for key, value in _pairs(changes or {}):

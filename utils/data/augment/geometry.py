@@ -46,18 +46,22 @@ class Placement:
 
 
 def place(
-    photo: tuple[int, int], room: tuple[int, int], size: int, draw: PhotoDraw, zoom: float = 1.0
+    photo: tuple[int, int],
+    room: tuple[int, int],
+    frame: tuple[int, int],
+    draw: PhotoDraw,
+    zoom: float = 1.0,
 ) -> Placement:
     """Place a photo as the draw says.
 
     Args:
         photo: its (width, height).
         room: (width, height) of the rectangle that it is drawn into.
-        size: side of the network input; a scale of 1 is the letterbox in that.
+        frame: (width, height) in pixels of the network input; a scale of 1 is the letterbox in it.
         draw: scale, aspect, place, mirroring, angle.
         zoom: a further factor on the scale.
     """
-    fitted = Letterbox(*photo, size, size)
+    fitted = Letterbox(*photo, *frame)
     scale = draw.scale * zoom
     width = max(1, round(fitted.inner_width * scale * draw.aspect**0.5))
     height = max(1, round(fitted.inner_height * scale / draw.aspect**0.5))

@@ -1,0 +1,83 @@
+"""The data that recipes are compared on: five folds of training lists, and signs of another seed.
+
+A fold is a folder with copies of the photos and labels, and with lists of its own:
+``train`` is four fifths of the original's training list and ``held_out`` the last fifth. What
+train.py validates on it takes from ``train`` itself, so nothing that is scored chose a checkpoint.
+The original's test list appears nowhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from utils.data.source import Source
+from utils.data.splits import stratified_split
+from utils.errors import UserError
+
+FOLDS = 5
+SIGNS_SEED = 91  # the demo draws its own with 0
+SIGNS = {"train": 1000, "val": 40, "test": 100}
+
+
+def make_fold(name: str, original: Path, fold: int, work: Path) -> Path:
+    """The folder of a fold, made where it is missing.
+
+    Args:
+        name: of the dataset, as results call it.
+        original: a VOC folder. Its list ``trainval`` is divided, or, where it has no lists, the
+            training and validation photos of the split that train.py makes with seed 0.
+        fold: 0 to 4.
+        work: where the folds go.
+
+    Raises:
+        UserError: no such fold, or no such lists.
+    """
+    if not 0 <= fold < FOLDS:
+        raise UserError(f"fold {fold}: there are folds 0 to {FOLDS - 1}")
+    target = work / f"{name}-fold{fold}"
+    if target.exists():
+        return target
+    source = Source.open(original)
+    named = source.splits(0).named
+    lists = ["trainval"] if "trainval" in named else ["train", "val"]
+    stems = {stem for part in lists for stem in named[part].stems}
+    twins, _ = source.twins.for_splits(stems)
+    parts = stratified_split(
+        source.shown(stems), {str(i): 1 / FOLDS for i in range(FOLDS)}, seed=0, twins=twins
+    )
+    held_out = parts[str(fold)]
+    _write(target, source, {"train": sorted(stems - set(held_out)), "held_out": list(held_out)})
+    return target
+
+
+def _write(target: Path, source: Source, lists: Mapping[str, list[str]]) -> None:
+    """A VOC folder, whole or not at all."""
+    part = target.with_name(f".part-{target.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    entries = source.index.entries
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (part / folder).mkdir(parents=True)
+    for name, stems in lists.items():
+        (part / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(stems) + "\n")
+        for stem in stems:
+            entry = entries.at(entries.places[stem])
+            for folder, path in (("JPEGImages", entry.image), ("Annotations", entry.label)):
+                shutil.copyfile(path, part / folder / f"{stem}{path.suffix}")
+    part.rename(target)
+
+
+def make_signs(work: Path, seed: int = SIGNS_SEED) -> Path:
+    """Road scenes with signs; the backgrounds of its test list appear in no other list."""
+    target = work / f"signs-{seed}"
+    if not (target / "ImageSets" / "Main" / "test.txt").exists():
+        counts = [word for part, n in SIGNS.items() for word in (f"--{part}", str(n))]
+        subprocess.run(
+            [sys.executable, "-m", "utils.data.synthetic", "--out", str(target), *counts,
+             "--seed", str(seed)],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    return target

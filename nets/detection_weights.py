@@ -1,0 +1,109 @@
+"""Weights of a whole detector to start from: backbone, feature pyramid and heads.
+
+ImageNet teaches a backbone to name things; a feature pyramid and heads that start from random
+weights must learn from a user's few photos what "something, here, this large" means. Those of the
+files named here have learned it on drawn pictures (model_data/README.md), for no class in
+particular, so only the channels of the class scores are left to chance.
+
+An output of a head is a factor on an anchor, so weights made with other anchors stay right when the
+logarithm of the anchors' ratio is added to the biases of width and height: the same boxes come
+out.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from nets.yolo import ANCHORS_PER_LEVEL, YOLOv3
+
+BUNDLED = {
+    "efficientnet_lite0": Path(__file__).resolve().parents[1]
+    / "model_data"
+    / "efficientnet_lite0_drawn.npz",
+}
+OUTPUTS = ("head3_out", "head4_out", "head5_out")
+_NOT_CLASSES = 5  # channels of an anchor before those of its classes: x, y, w, h, objectness
+
+
+def detection_weights(backbone: str) -> Path | None:
+    """The file for a backbone; None where there is none."""
+    path = BUNDLED.get(backbone)
+    return path if path and path.exists() else None
+
+
+def save_detection_weights(model: YOLOv3, path: Path) -> None:
+    """Write float16 arrays by name, without those of the classes, and the anchors."""
+    arrays = {"anchors": np.asarray(model.anchors, np.float32)}
+    for name, variable in _variables(model).items():
+        value = np.asarray(variable.value)
+        arrays[name] = (_common(value) if _is_output(name) else value).astype(np.float16)
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name}: too large for float16")
+    np.savez_compressed(path, **arrays)
+
+
+def load_detection_weights(model: YOLOv3, path: Path) -> None:
+    """Give a detector the weights of a file; its class scores stay as they are.
+
+    Raises:
+        ValueError: the file is damaged or belongs to another network; nothing has changed.
+    """
+    variables = _variables(model)
+    try:
+        with np.load(path) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read ({error})") from None
+    if arrays.keys() != {"anchors", *variables}:
+        raise ValueError(f"{path} holds the weights of another network")
+    shifts = np.log(arrays.pop("anchors") / np.asarray(model.anchors, np.float32))  # (9, 2)
+    values = {}
+    for name, variable in variables.items():
+        value = arrays[name].astype(np.float32)
+        if _is_output(name):
+            if name.endswith("bias"):
+                value = _with_shift(value, shifts, name)
+            value = _merged(np.array(variable.value), value)
+        if value.shape != tuple(variable.shape):
+            raise ValueError(f"{path}: {name} has shape {value.shape}, not {variable.shape}")
+        values[name] = value
+    for name, value in values.items():
+        variables[name].assign(value)
+
+
+def _variables(model: YOLOv3) -> dict[str, object]:
+    return {
+        f"{part}/{layer.name}/{variable.name}": variable
+        for part in ("backbone", "head")
+        for layer in getattr(model, part).layers
+        for variable in layer.weights
+    }
+
+
+def _is_output(name: str) -> bool:
+    return name.split("/")[1] in OUTPUTS
+
+
+def _by_anchor(value: np.ndarray) -> np.ndarray:
+    """(..., 3·(5 + classes)) → (..., 3, 5 + classes)."""
+    return value.reshape(*value.shape[:-1], ANCHORS_PER_LEVEL, -1)
+
+
+def _common(value: np.ndarray) -> np.ndarray:
+    return _by_anchor(value)[..., :_NOT_CLASSES].reshape(*value.shape[:-1], -1)
+
+
+def _merged(own: np.ndarray, common: np.ndarray) -> np.ndarray:
+    merged = _by_anchor(own).copy()
+    merged[..., :_NOT_CLASSES] = _by_anchor(common)
+    return merged.reshape(own.shape)
+
+
+def _with_shift(bias: np.ndarray, shifts: np.ndarray, name: str) -> np.ndarray:
+    level = OUTPUTS.index(name.split("/")[1])
+    shifted = _by_anchor(bias).copy()
+    shifted[..., 2:4] += shifts[level * ANCHORS_PER_LEVEL : (level + 1) * ANCHORS_PER_LEVEL]
+    return shifted.reshape(bias.shape)

@@ -1,0 +1,58 @@
+"""The rectangle that training photos are drawn on, and photos in it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.data.augment import NO_AUGMENTATION
+from utils.data.augment.compose import Canvas, Photo, compose
+from utils.data.augment.draw import draw_sample
+from utils.data.canvas import canvas_of, canvas_shares
+from utils.data.records import Dataset, Record
+
+
+def dataset(*shapes):
+    records = [
+        Record(
+            str(i), Path(f"{i}.jpg"), width, height, np.zeros((0, 4), np.float32),
+            np.zeros(0, np.int32), np.zeros(0, bool),
+        )
+        for i, (width, height) in enumerate(shapes)
+    ]  # fmt: skip
+    return Dataset(tuple(records), ("thing",))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size", "expected"),
+    [
+        ([(640, 480)] * 10, 416, (416, 320)),  # 312 pixels high, on to the next multiple of 32
+        ([(480, 640)] * 10, 416, (320, 416)),
+        ([(640, 480)] * 5 + [(480, 640)] * 5, 416, (416, 416)),  # both ways: the square
+        ([(640, 480)] * 19 + [(480, 640)], 416, (416, 320)),  # one in twenty stands: it is smaller
+        ([(500, 500)], 320, (320, 320)),
+        ([(5000, 100)], 320, (320, 96)),  # no narrower than three tenths
+    ],
+)
+def test_nine_photos_in_ten_fill_it(shapes, size, expected):
+    canvas = canvas_of(size, canvas_shares(dataset(*shapes)))
+    assert (canvas.width, canvas.height) == expected
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (48, 64)])
+def test_a_photo_lies_whole_and_centred_on_it(shape):
+    """As large as in the square if it fits, smaller otherwise; its box with it."""
+    width, height = shape
+    pixels = np.full((height, width, 3), 7, np.uint8)
+    box = np.array([[0, 0, width, height]], np.float32)
+    photo = Photo(width, height, box, np.zeros(1, np.int32), lambda _: (pixels, 1))
+    draw = draw_sample(0, 0, 0, 1, NO_AUGMENTATION)
+    canvas = canvas_of(128, (1.0, 0.75))
+    assert canvas == Canvas(128, 96, (128, 96))
+    picture = compose(draw, lambda _, work: work(photo), canvas, NO_AUGMENTATION)
+    assert picture.image.shape == (96, 128, 3)
+    expected = [0, 0, 128, 96] if width > height else [28, 0, 100, 96]
+    np.testing.assert_array_equal(picture.boxes, [expected])
+    rows, columns = np.nonzero((picture.image == 7).all(axis=2))
+    seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_array_equal(seen, expected)

@@ -1,0 +1,58 @@
+"""Frozen batch norms folded into convolutions: the same maps and gradients, fewer operations."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nets.backbones import build_backbone
+from utils.training.folding import FoldedConvolution, folded
+from utils.training.freezing import set_backbone_trainable
+
+BACKBONES = ("efficientnet_lite0", "efficientnetv2_b0", "mobilenet_v3_small")
+
+
+@pytest.fixture(params=BACKBONES)
+def backbone(request):
+    """With batch norms that change something, as trained ones do."""
+    model = build_backbone(request.param, stochastic_depth=0)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable, low, high in zip(
+                layer.weights, (0.5, -0.3, -0.3, 0.5), (1.5, 0.3, 0.3, 1.5), strict=True
+            ):
+                variable.assign(rng.uniform(low, high, variable.shape))
+    return model
+
+
+def outputs_and_gradients(network, variables):
+    images = tf.constant(np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        maps = network(images, training=True)
+        total = tf.add_n([tf.reduce_mean(m**2) for m in maps])
+    return maps, tape.gradient(total, variables)
+
+
+def test_maps_and_gradients_are_the_same(backbone):
+    set_backbone_trainable(backbone, frozen_stages=2, freeze_norms=True)
+    variables = backbone.trainable_variables
+    expected = outputs_and_gradients(backbone, variables)
+    network = folded(backbone)
+    assert any(isinstance(layer, FoldedConvolution) for layer in network.layers)
+    got = outputs_and_gradients(network, variables)
+    for ours, theirs in zip(tf.nest.flatten(got), tf.nest.flatten(expected), strict=True):
+        scale = float(tf.reduce_max(tf.abs(theirs)))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-4 * scale)
+
+
+def test_norms_that_learn_are_left_alone():
+    model = build_backbone("efficientnet_lite0", stochastic_depth=0)
+    set_backbone_trainable(model, frozen_stages=0, freeze_norms=False)
+    assert folded(model) is model
+    set_backbone_trainable(model, frozen_stages=2, freeze_norms=False)
+    kept = [x for x in folded(model).layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert {layer.name for layer in kept} == {
+        layer.name for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    }  # fmt: skip

@@ -1,0 +1,64 @@
+"""Named recipes: what belongs together in a way of training, beside what the options say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nets.loss import LossConfig
+from nets.targets import AssignConfig
+from utils.data.augment import AUGMENTATIONS, AugmentConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way of training a pretrained network.
+
+    Attributes:
+        whole_start: whether the network starts from the weights of a whole detector, where there
+            are some for its backbone, instead of ImageNet's for the backbone alone.
+        frozen_share: of the run, in which the backbone does not learn.
+        frozen_stages: stages of the backbone that never learn, counted from the pixels.
+        frozen_depthwise: whether the backbone's depthwise kernels stay as they are; their gradient
+            costs a fifth of a step, and they look at shapes that all pictures have.
+        frozen_norms: whether the backbone's batch norms keep the statistics they came with.
+        backbone_rate: the backbone's share of the learning rate.
+        average: whether a moving average of the weights is what is scored and saved.
+        fitted_canvas: whether the network input is cut to the shape of the photos in training.
+        augment: how strongly photos are changed.
+        assign: which predictions answer for an object.
+        loss: its weights and thresholds.
+    """
+
+    whole_start: bool = True
+    frozen_share: float = 0.1
+    frozen_stages: int = 2
+    frozen_depthwise: bool = True
+    frozen_norms: bool = True
+    backbone_rate: float = 0.5
+    average: bool = True
+    fitted_canvas: bool = True
+    augment: AugmentConfig = AUGMENTATIONS["full"]
+    assign: AssignConfig = field(default_factory=AssignConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+# YOLOv3 as tutorials train it: one anchor for each object and 1 as the target of its objectness
+# (Redmon & Farhadi, 2018, section 2.1), the backbone frozen for the first half and then learning as
+# a whole, batch norms included; photos at a quarter to twice their size. What decodes the boxes,
+# the box loss (CIoU) and the weights of the loss are those of the default.
+PLAIN = Recipe(
+    whole_start=False,
+    frozen_share=0.5,
+    frozen_stages=0,
+    frozen_depthwise=False,
+    frozen_norms=False,
+    backbone_rate=1.0,
+    average=False,
+    fitted_canvas=False,
+    augment=AugmentConfig(
+        scale=(0.25, 2.0), aspect=0.3, brightness=0.4, contrast=0, saturation=0.7, hue=18
+    ),
+    assign=AssignConfig(max_anchor_ratio=None, neighbours=False),
+    loss=LossConfig(objectness_from_iou=0.0),
+)
+RECIPES = {"default": Recipe(), "plain": PLAIN}
