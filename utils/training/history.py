@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 # A later checkpoint replaces an earlier one unless its AP on n photos is lower by more than this
-# over √n. A score on a dozen photos differs by that much from one epoch to the next, and its highest
-# is luck more than merit; what has learnt for longer is better on other photos.
+# over √n. A score on a dozen photos differs by that much from one epoch to the next, and its
+# highest is luck more than merit; what has learnt for longer is better on other photos.
 LUCK = 0.1
 PARTS = ("loss", "box", "objectness", "classes")
 
