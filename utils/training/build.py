@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nets.detection_weights import detection_weights, load_detection_weights
+from nets.head_weights import bundled_heads, load_head_weights
 from nets.yolo import YOLOv3, checked_input_size
 from utils.data.augment import AUGMENTATIONS
 from utils.data.input_size import choose_input_size
@@ -102,8 +102,7 @@ def new_detector(
         UserError: an unknown backbone, or weights that cannot be had or do not fit.
     """
     pretrained = config.backbone_weights != "none"
-    whole = whole_start(config)
-    start = {"none": None, "auto": "imagenet"}.get(config.backbone_weights, config.backbone_weights)
+    heads = head_weights_for(config)
     drop = config.stochastic_depth
     options = {
         "width": config.width,
@@ -116,27 +115,36 @@ def new_detector(
             classes=classes,
             input_size=input_size,
             anchors=anchors,
-            backbone_weights=None if whole else start,
+            backbone_weights=config.backbone_weights if pretrained else None,
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
-        if whole:
-            load_detection_weights(model, whole)
+        if heads:
+            load_head_weights(model, heads)
     except ValueError as error:
         hint = "" if not pretrained else " (random ones: --backbone-weights none)"
         raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
     return model
 
 
-def whole_start(config: TrainConfig) -> Path | None:
-    """The file that backbone, feature pyramid and heads all start from; None without one."""
-    if not RECIPES[config.recipe].whole_start:
+def head_weights_for(config: TrainConfig) -> Path | None:
+    """The file that feature pyramid and heads start from; None without one."""
+    if config.head_weights != "auto":
+        return None if config.head_weights == "none" else Path(config.head_weights)
+    scaled = config.width is not None or config.depth is not None
+    if not RECIPES[config.recipe].pretrained_heads or scaled:
         return None
-    if config.backbone_weights != "auto" or config.width or config.depth:
-        return None
-    return detection_weights(config.backbone)
+    return bundled_heads(config.backbone) if config.backbone_weights == "imagenet" else None
 
 
-NEW_ONLY = ("anchors", "backbone", "backbone_weights", "width", "depth", "stochastic_depth")
+NEW_ONLY = (
+    "anchors",
+    "backbone",
+    "backbone_weights",
+    "head_weights",
+    "width",
+    "depth",
+    "stochastic_depth",
+)
 PRETRAINED_ONLY = ("freeze_epochs", "frozen_stages", "backbone_rate")
 
 

@@ -60,9 +60,13 @@ class TrainConfig:
         group="network",
     )  # fmt: skip
     backbone_weights: str = option(
-        "auto", help="what the network starts from: auto takes weights of a whole detector that "
-        "learned on drawn pictures where the project has them for this backbone, else ImageNet's "
-        "for the backbone alone", metavar="auto|imagenet|none|FILE", group="network",
+        "imagenet", help="what the backbone starts from", metavar="imagenet|none|FILE",
+        group="network",
+    )  # fmt: skip
+    head_weights: str = option(
+        "auto", help="what feature pyramid and heads start from: auto takes weights that learned "
+        "on drawn pictures, where the project has them and the backbone starts from ImageNet",
+        metavar="auto|none|FILE.npz", group="network",
     )  # fmt: skip
     weights: Path | None = option(
         None, help="start from this checkpoint instead; its classes, anchors and backbone hold",

@@ -14,8 +14,8 @@ class Recipe:
     """A way of training a pretrained network.
 
     Attributes:
-        whole_start: whether the network starts from the weights of a whole detector, where there
-            are some for its backbone, instead of ImageNet's for the backbone alone.
+        pretrained_heads: whether feature pyramid and heads start from weights too, where there are
+            some for the backbone.
         frozen_share: of the run, in which the backbone does not learn.
         frozen_stages: stages of the backbone that never learn, counted from the pixels.
         frozen_depthwise: whether the backbone's depthwise kernels stay as they are; their gradient
@@ -29,7 +29,7 @@ class Recipe:
         loss: its weights and thresholds.
     """
 
-    whole_start: bool = True
+    pretrained_heads: bool = True
     frozen_share: float = 0.1
     frozen_stages: int = 2
     frozen_depthwise: bool = True
@@ -47,7 +47,7 @@ class Recipe:
 # a whole, batch norms included; photos at a quarter to twice their size. What decodes the boxes,
 # the box loss (CIoU) and the weights of the loss are those of the default.
 PLAIN = Recipe(
-    whole_start=False,
+    pretrained_heads=False,
     frozen_share=0.5,
     frozen_stages=0,
     frozen_depthwise=False,

@@ -1,9 +1,10 @@
-"""Weights of a whole detector to start from: backbone, feature pyramid and heads.
+"""Weights that a feature pyramid and heads start from.
 
 ImageNet teaches a backbone to name things; a feature pyramid and heads that start from random
 weights must learn from a user's few photos what "something, here, this large" means. Those of the
-files named here have learned it on drawn pictures (model_data/README.md), for no class in
-particular, so only the channels of the class scores are left to chance.
+files named here have learned it on drawn pictures (model_data/README.md), on top of the backbone
+with its ImageNet weights. What classes there are differs from data to data, so the channels of the
+class scores are left to chance.
 
 An output of a head is a factor on an anchor, so weights made with other anchors stay right when the
 logarithm of the anchors' ratio is added to the biases of width and height: the same boxes come
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -22,19 +24,19 @@ from nets.yolo import ANCHORS_PER_LEVEL, YOLOv3
 BUNDLED = {
     "efficientnet_lite0": Path(__file__).resolve().parents[1]
     / "model_data"
-    / "efficientnet_lite0_drawn.npz",
+    / "efficientnet_lite0_drawn_heads.npz",
 }
 OUTPUTS = ("head3_out", "head4_out", "head5_out")
 _NOT_CLASSES = 5  # channels of an anchor before those of its classes: x, y, w, h, objectness
 
 
-def detection_weights(backbone: str) -> Path | None:
+def bundled_heads(backbone: str) -> Path | None:
     """The file for a backbone; None where there is none."""
     path = BUNDLED.get(backbone)
     return path if path and path.exists() else None
 
 
-def save_detection_weights(model: YOLOv3, path: Path) -> None:
+def save_head_weights(model: YOLOv3, path: Path | BinaryIO) -> None:
     """Write float16 arrays by name, without those of the classes, and the anchors."""
     arrays = {"anchors": np.asarray(model.anchors, np.float32)}
     for name, variable in _variables(model).items():
@@ -45,8 +47,8 @@ def save_detection_weights(model: YOLOv3, path: Path) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def load_detection_weights(model: YOLOv3, path: Path) -> None:
-    """Give a detector the weights of a file; its class scores stay as they are.
+def load_head_weights(model: YOLOv3, path: Path) -> None:
+    """Give a detector's pyramid and heads the weights of a file; class scores stay as they are.
 
     Raises:
         ValueError: the file is damaged or belongs to another network; nothing has changed.
@@ -58,7 +60,7 @@ def load_detection_weights(model: YOLOv3, path: Path) -> None:
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read ({error})") from None
     if arrays.keys() != {"anchors", *variables}:
-        raise ValueError(f"{path} holds the weights of another network")
+        raise ValueError(f"{path} holds the heads of another network")
     shifts = np.log(arrays.pop("anchors") / np.asarray(model.anchors, np.float32))  # (9, 2)
     values = {}
     for name, variable in variables.items():
@@ -76,15 +78,14 @@ def load_detection_weights(model: YOLOv3, path: Path) -> None:
 
 def _variables(model: YOLOv3) -> dict[str, object]:
     return {
-        f"{part}/{layer.name}/{variable.name}": variable
-        for part in ("backbone", "head")
-        for layer in getattr(model, part).layers
+        f"{layer.name}/{variable.name}": variable
+        for layer in model.head.layers
         for variable in layer.weights
     }
 
 
 def _is_output(name: str) -> bool:
-    return name.split("/")[1] in OUTPUTS
+    return name.split("/")[0] in OUTPUTS
 
 
 def _by_anchor(value: np.ndarray) -> np.ndarray:
@@ -103,7 +104,7 @@ def _merged(own: np.ndarray, common: np.ndarray) -> np.ndarray:
 
 
 def _with_shift(bias: np.ndarray, shifts: np.ndarray, name: str) -> np.ndarray:
-    level = OUTPUTS.index(name.split("/")[1])
+    level = OUTPUTS.index(name.split("/")[0])
     shifted = _by_anchor(bias).copy()
     shifted[..., 2:4] += shifts[level * ANCHORS_PER_LEVEL : (level + 1) * ANCHORS_PER_LEVEL]
     return shifted.reshape(bias.shape)
