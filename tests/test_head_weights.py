@@ -53,7 +53,7 @@ def test_another_network_is_refused_and_nothing_changes(teacher):
     _, path = teacher
     other = YOLOv3("mobilenet_v3_small", ["x"], input_size=64)
     before = [np.array(w) for w in other.get_weights()]
-    with pytest.raises(ValueError, match="has shape|another network"):
+    with pytest.raises(ValueError, match=r"has shape|another network"):
         load_head_weights(other, path)
     assert all((a == b).all() for a, b in zip(before, other.get_weights(), strict=True))
 

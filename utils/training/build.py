@@ -118,11 +118,14 @@ def new_detector(
             backbone_weights=config.backbone_weights if pretrained else None,
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
-        if heads:
-            load_head_weights(model, heads)
     except ValueError as error:
         hint = "" if not pretrained else " (random ones: --backbone-weights none)"
         raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
+    if heads:
+        try:
+            load_head_weights(model, heads)
+        except ValueError as error:
+            raise UserError(f"--head-weights {config.head_weights}: {error}") from error
     return model
 
 
