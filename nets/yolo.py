@@ -217,7 +217,11 @@ def _head(x: Any, filters: int, classes: int, name: str) -> Any:
 
 @keras.saving.register_keras_serializable(package="efficient_yolo3")
 class HeadBias(keras.initializers.Initializer):
-    """Zero everywhere but at the objectness logits, which start at the prior's log-odds."""
+    """Objectness and class logits start at the log-odds of their priors, all else at zero.
+
+    One class in so many, and one chance more, is right; from an even chance for each of many
+    classes, the first steps would do nothing but unlearn it.
+    """
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
@@ -225,6 +229,7 @@ class HeadBias(keras.initializers.Initializer):
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         bias = np.zeros((ANCHORS_PER_LEVEL, 5 + self.classes), np.float32)
         bias[:, 4] = math.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR))
+        bias[:, 5:] = -math.log(self.classes)  # of probability 1 / (1 + classes)
         return ops.convert_to_tensor(bias.reshape(shape), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
