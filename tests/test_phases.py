@@ -30,19 +30,19 @@ def test_multi_scale_spans_three_to_five_quarters():
 def test_a_progressive_run_grows_in_size_strength_and_dropping():
     augment = AugmentConfig(mosaic=0.4)
     phases = plan_phases(416, augment, multi_scale=False, progressive=True)
-    assert [p.begins for p in phases] == pytest.approx([0, 0.25, 0.5, 0.75, 0.85])
-    assert [p.sizes for p in phases] == [(256,), (320,), (352,), (416,), (416,)]
+    assert [p.begins for p in phases] == pytest.approx([0, 0.3, 0.6, 0.85])
+    assert [p.sizes for p in phases] == [(288,), (352,), (416,), (416,)]
     strengths = [p.drop_strength for p in phases]
     assert strengths == sorted(strengths)
     assert strengths[-1] == 1
-    assert [p.augment.mosaic for p in phases][:4] == pytest.approx([0.4 * s for s in strengths[:4]])
-    assert phases[3].augment == augment
-    assert phases[4].augment.mosaic == 0
+    assert [p.augment.mosaic for p in phases][:3] == pytest.approx([0.4 * s for s in strengths[:3]])
+    assert phases[2].augment == augment
+    assert phases[3].augment.mosaic == 0
     assert all(size % 32 == 0 for p in phases for size in p.sizes)
 
 
 def test_each_moment_has_the_latest_phase_that_has_begun():
     phases = plan_phases(64, AugmentConfig(), multi_scale=False, progressive=True)
-    assert [phases.index(phase_at(phases, p)) for p in (0, 0.249, 0.25, 0.74, 0.75, 1)] == [
-        0, 0, 1, 2, 3, 3,
+    assert [phases.index(phase_at(phases, p)) for p in (0, 0.29, 0.3, 0.59, 0.6, 1)] == [
+        0, 0, 1, 1, 2, 2,
     ]  # fmt: skip

@@ -182,7 +182,7 @@ def _of_icon_sets(cache: Path, characters: dict[str, str]) -> Iterator[tuple[str
     try:
         import resvg_py
     except ImportError:
-        raise UserError("rendering needs resvg: pip install resvg-py") from None
+        raise UserError("rendering needs resvg: pip install -e '.[drawn]'") from None
     # The two Fluent sets share their names, and only the flat one says what they stand for.
     for folder, names in (("noto", "noto"), ("fluent", "fluent-flat"), ("fluent-flat",) * 2):
         icons = json.loads((cache / folder / "package" / "icons.json").read_text("utf-8"))

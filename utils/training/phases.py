@@ -15,9 +15,9 @@ import numpy as np
 from utils.data.augment import AugmentConfig
 
 CLOSING_SHARE = 0.15  # of a run, without mosaic and mixup: real photos hold neither
-PROGRESSIVE_STAGES = 4
-SMALLEST_SHARE = 0.6  # of the input size, in the first stage
-FIRST_STRENGTH = 0.3  # of augmentation, in the first stage
+# Stages of a progressive run: where each begins, its share of the input size, and its strength of
+# augmentation. The last is the longest: what a detector knows of small objects it learns there.
+PROGRESSIVE = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
 MULTI_SCALE = (0.75, 1.25)  # of the input size: the range of --multi-scale
 STRIDE = 32
 
@@ -52,13 +52,11 @@ def plan_phases(
     """
     calm = replace(augment, mosaic=0.0, mixup=0.0)
     stages = []
-    for i in range(PROGRESSIVE_STAGES if progressive else 1):
-        grown = i / (PROGRESSIVE_STAGES - 1) if progressive else 1.0
-        size = _multiple(input_size * (SMALLEST_SHARE + (1 - SMALLEST_SHARE) * grown))
-        strength = FIRST_STRENGTH + (1 - FIRST_STRENGTH) * grown
+    for begins, share, strength in PROGRESSIVE if progressive else PROGRESSIVE[-1:]:
+        size = _multiple(input_size * share)
         stages.append(
             Phase(
-                begins=i / PROGRESSIVE_STAGES,
+                begins=begins if progressive else 0.0,
                 sizes=_around(size) if multi_scale else (size,),
                 augment=augment.at_strength(strength),
                 drop_strength=strength if progressive else 1.0,
