@@ -126,10 +126,7 @@ class YOLOv3(keras.Model):
         return self.head(self.backbone(images, training=training), training=training)
 
     def call(self, images: Any, training: bool = False) -> dict[str, Any]:
-        predictions = decode(self.raw(images, training=training), self.anchors)
-        objectness = ops.sigmoid(predictions.objectness)[..., None]
-        scores = objectness * ops.sigmoid(predictions.class_logits)
-        return {"boxes": predictions.boxes, "scores": scores}
+        return detections(decode(self.raw(images, training=training), self.anchors))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -257,6 +254,13 @@ def decode(
         pairs = anchors[level * ANCHORS_PER_LEVEL : (level + 1) * ANCHORS_PER_LEVEL]
         levels.append(_decode_level(raw[level], pairs, stride, offset_span))
     return Predictions(*(ops.concatenate(parts, axis=1) for parts in zip(*levels, strict=True)))
+
+
+def detections(predictions: Predictions) -> dict[str, Any]:
+    """``boxes`` (B, N, 4) and ``scores`` (B, N, classes): objectness × class probability."""
+    objectness = ops.sigmoid(predictions.objectness)[..., None]
+    scores = objectness * ops.sigmoid(predictions.class_logits)
+    return {"boxes": predictions.boxes, "scores": scores}
 
 
 def _decode_level(

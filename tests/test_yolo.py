@@ -83,7 +83,7 @@ def test_output_shapes_and_ranges(model, height, width):
     assert scores.dtype == np.float32
     assert ((scores > 0) & (scores < 1)).all()
     # Fresh heads say "nothing here" at the prior's odds, and one class in three, of two.
-    assert np.median(scores) == pytest.approx(OBJECTNESS_PRIOR / 3, rel=0.2)
+    assert np.median(scores) == pytest.approx(OBJECTNESS_PRIOR / 3, rel=0.3)
 
 
 def test_head_is_the_one_of_the_issue():

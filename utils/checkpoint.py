@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nets.folding import folded_detector
 from nets.yolo import YOLOv3
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -48,9 +49,11 @@ def compile_inference(model: YOLOv3) -> Callable[[np.ndarray], tuple[np.ndarray,
     Compiled once for any number of images of one size; reads the weights at each call.
     """
 
+    detect = folded_detector(model)
+
     @tf.function(jit_compile=False, reduce_retracing=True)
     def forward(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return model(tf.cast(images, tf.float32), training=False)
+        return detect(tf.cast(images, tf.float32))
 
     def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         output = forward(tf.convert_to_tensor(images))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from nets.folding import folded_detector
 from nets.yolo import YOLOv3
 from utils.checkpoint import compile_inference
 from utils.data.records import Dataset
@@ -21,11 +22,11 @@ def compile_shared_inference(cluster: Cluster, model: YOLOv3) -> Infer:
     here = cluster.replicas // cluster.hosts
     if here == 1:
         return compile_inference(model)
-    strategy = cluster.strategy
+    strategy, detect = cluster.strategy, folded_detector(model)
 
     @tf.function(jit_compile=False)
     def forward(images):
-        return strategy.run(lambda x: model(tf.cast(x, tf.float32), training=False), args=(images,))
+        return strategy.run(lambda x: detect(tf.cast(x, tf.float32)), args=(images,))
 
     def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = len(images)

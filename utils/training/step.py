@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from nets.folding import folded
 from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
 from nets.randomness import SampleRandomness, sample_randomness
 from nets.targets import AssignConfig, assign
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.ema import MovingAverage
-from utils.training.folding import folded
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
 
