@@ -150,10 +150,11 @@ def train(config: TrainConfig) -> NoReturn:
         leave(OK)
     with cluster.strategy.scope():
         if checkpoint:
-            model, anchors_note = build.resized(checkpoint, input_size), "anchors: the checkpoint's"
+            model, start_note = build.resized(checkpoint, input_size), f"from {config.weights}"
+            anchors_note = "anchors: the checkpoint's"
         else:
             anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
-            model = build.new_detector(config, train.classes, input_size, anchors)
+            model, start_note = build.new_detector(config, train.classes, input_size, anchors)
     pretrained = checkpoint is not None or config.backbone_weights != "none"
     if config.synchronized_norms:
         synchronize_norms(model)
@@ -167,7 +168,7 @@ def train(config: TrainConfig) -> NoReturn:
     )
     epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
     samples, cache_note = training_samples(
-        config, train, input_size, augment, phases, recipe.fitted_canvas
+        config, train, input_size, augment, phases, fitted=recipe.fitted_canvas
     )
     feed = Feed(samples, batch_size, shard=(cluster.host, cluster.hosts))
     plan = Plan(
@@ -212,6 +213,8 @@ def train(config: TrainConfig) -> NoReturn:
         "input size": input_size,
         "batch size": batch_size,
         "epochs": epochs,
+        "recipe": asdict(recipe),
+        "start": start_note,
         "phases": [asdict(phase) for phase in phases],
         "photos": dict(chosen.splits),
     }
@@ -221,7 +224,7 @@ def train(config: TrainConfig) -> NoReturn:
         check_choices(saved["choices"], choices)
         assign_state(directory.state, arrays, trainer.variables(), cluster)
         del arrays  # as large as the model and its optimisers
-        history, plan.spent = History(**saved["history"]), saved["seconds"]
+        history, plan.spent = History.from_saved(saved["history"]), saved["seconds"]
         plan.reached = saved["progress"]
         directory.log(f"going on after step {history.step}, epoch {history.epoch + 1}")
     elif config.resume:
@@ -233,7 +236,7 @@ def train(config: TrainConfig) -> NoReturn:
         f"{len(train.classes)} classes: {', '.join(train.classes)}"
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
-    notes = (size_note, anchors_note, batch_note, epochs_note, cache_note)
+    notes = (start_note, size_note, anchors_note, batch_note, epochs_note, cache_note)
     for note in filter(None, (*notes, build.unused_options(config))):
         directory.log(note)
     split_file = directory.split if cluster.chief else None
@@ -488,7 +491,7 @@ def evaluate(run: Run, val: Dataset) -> None:
     directory.write_event_picture(picture, history.epoch)
     if run.config.histograms:
         directory.write_event_histograms(trainer.model, history.epoch)
-    if history.is_best(coco["AP"], len(val)):
+    if history.is_best(coco["AP"], val.photos_with_objects):
         with_history(run)
         if run.agreed(directory.save("best.keras", trainer.save)):
             history.note_best(coco["AP"])
@@ -579,7 +582,8 @@ def _describe(row: dict, plan: Plan, history: History) -> str:
         text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
     if "AP" in row:
         text += f", AP50 {_score(row['AP50'])}, AP {_score(row['AP'])}"
-        text += " (best so far)" if history.best_epoch == row["epoch"] else ""
+        if history.best_epoch == row["epoch"]:  # a later one that is as good, luck aside, is kept
+            text += " (best so far)" if history.kept_ap >= history.best_ap else " (kept)"
     text += f", {row['photos_per_second']:.1f} photos/s"
     return f"{text}, {time_text(plan.seconds_left(history.step))} left"
 

@@ -27,9 +27,7 @@ def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
     norms = {}
     for layer in network.layers:
         norm = _only_reader(layer)
-        if not isinstance(layer, _CONVOLUTIONS) or layer.use_bias:
-            continue
-        if isinstance(norm, keras.layers.BatchNormalization) and (inference or not norm.trainable):
+        if _is_plain(layer) and _is_whole(norm) and (inference or not norm.trainable):
             norms[layer] = norm
     gone = set(norms.values())
 
@@ -79,6 +77,26 @@ class FoldedConvolution(keras.layers.Layer):
 
     def compute_output_shape(self, shape):
         return self.conv.compute_output_shape(shape)
+
+
+def _is_plain(layer: keras.Layer) -> bool:
+    """Whether it is a convolution and nothing else."""
+    return (
+        isinstance(layer, _CONVOLUTIONS)
+        and not layer.use_bias
+        and layer.activation is keras.activations.linear
+        and getattr(layer, "depth_multiplier", 1) == 1
+    )
+
+
+def _is_whole(layer: keras.Layer | None) -> bool:
+    """Whether it is a batch norm over channels with all of its four parts."""
+    return (
+        isinstance(layer, keras.layers.BatchNormalization)
+        and layer.center
+        and layer.scale
+        and layer.axis == -1
+    )
 
 
 def _only_reader(layer: keras.Layer) -> keras.Layer | None:

@@ -8,12 +8,14 @@ class scores are left to chance.
 
 An output of a head is a factor on an anchor, so weights made with other anchors stay right when the
 logarithm of the anchors' ratio is added to the biases of width and height: the same boxes come
-out.
+out. Up to a factor of two, that is: where all anchors are of another order, as on photos of tiny
+things, the boxes must start near their anchors, or they would take long to find the way back.
 """
 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +29,8 @@ BUNDLED = {
     / "efficientnet_lite0_drawn_heads.npz",
 }
 OUTPUTS = ("head3_out", "head4_out", "head5_out")
+LARGEST_SHIFT = float(np.log(2))
+_DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
 _NOT_CLASSES = 5  # channels of an anchor before those of its classes: x, y, w, h, objectness
 
 
@@ -57,11 +61,16 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
     try:
         with np.load(path) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{path} cannot be read ({error})") from None
     if arrays.keys() != {"anchors", *variables}:
         raise ValueError(f"{path} holds the heads of another network")
-    shifts = np.log(arrays.pop("anchors") / np.asarray(model.anchors, np.float32))  # (9, 2)
+    anchors = arrays.pop("anchors")
+    sound = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values())
+    if not sound or anchors.shape != (9, 2) or not (np.isfinite(anchors) & (anchors > 0)).all():
+        raise ValueError(f"{path} holds values that are no weights or no anchors")
+    shifts = np.log(anchors / np.asarray(model.anchors, np.float32))
+    shifts = np.clip(shifts, -LARGEST_SHIFT, LARGEST_SHIFT)
     values = {}
     for name, variable in variables.items():
         value = arrays[name].astype(np.float32)

@@ -20,6 +20,8 @@ from utils.data.augment.geometry import clip_boxes, move_boxes
 SIZE = 160
 GEOMETRY = AugmentConfig(brightness=0, contrast=0, saturation=0, hue=0, vertical_flip=0.5)
 seeds = st.integers(0, 10_000)
+# A square, and a canvas cut to the shape of photos, of which its frame does not fill all.
+canvases = st.sampled_from([Canvas.square(SIZE), Canvas(SIZE, 96, (SIZE, 90))])
 shares = st.tuples(*[st.floats(0, 1)] * 4)
 # Up to ten times the network input: decoded at every reduction.
 sides = st.integers(60, 500) | st.integers(500, 1600)
@@ -42,21 +44,21 @@ def round_box_in(width, height, where):
     return x, y, x + w, y + h
 
 
-def augmented(photos, seed, config, size=SIZE):
+def augmented(photos, seed, config, canvas):
     draw = draw_sample(seed, 0, 0, len(photos), config)
-    return draw, compose(draw, lambda at, work: work(photos[at]), Canvas.square(size), config)
+    return draw, compose(draw, lambda at, work: work(photos[at]), canvas, config)
 
 
 def check(found, label, tolerance=1.5):
     assert np.abs(found - label).max() <= tolerance, f"found {found}, labelled {label}"
 
 
-@given(width=sides, height=sides, where=shares, seed=seeds)
+@given(width=sides, height=sides, where=shares, seed=seeds, canvas=canvases)
 @settings(max_examples=150, deadline=None)
-def test_scale_aspect_place_and_mirroring(width, height, where, seed):
+def test_scale_aspect_place_and_mirroring(width, height, where, seed, canvas):
     photo = drawn_photo((width, height), box_in(width, height, where))
-    _, (picture, boxes, ids) = augmented([photo], seed, GEOMETRY)
-    assert picture.shape == (SIZE, SIZE, 3)
+    _, (picture, boxes, ids) = augmented([photo], seed, GEOMETRY, canvas)
+    assert picture.shape == (canvas.height, canvas.width, 3)
     assert picture.dtype == np.uint8
     found = find(picture)
     if not len(boxes):
@@ -67,28 +69,35 @@ def test_scale_aspect_place_and_mirroring(width, height, where, seed):
         check(found, boxes[0])
 
 
-@given(width=large, height=large, where=shares, seed=seeds)
+@given(width=large, height=large, where=shares, seed=seeds, canvas=canvases)
 @settings(max_examples=150, deadline=None)
-def test_rotation(width, height, where, seed):
+def test_rotation(width, height, where, seed, canvas):
     """An ellipse, for which the new box is exact, wherever all of it is seen."""
     photo = drawn_photo((width, height), round_box_in(width, height, where), ellipse=True)
     config = replace(GEOMETRY, rotation=45, scale=(0.6, 1.2))
-    _, (picture, boxes, _) = augmented([photo], seed, config)
+    _, (picture, boxes, _) = augmented([photo], seed, config, canvas)
     assume(len(boxes))
-    assume((boxes[0, :2] > 1).all() and (boxes[0, 2:] < SIZE - 1).all())
+    assume(
+        (boxes[0, :2] > 1).all()
+        and (boxes[0, 2:] < np.array([canvas.width, canvas.height]) - 1).all()
+    )
     assume((boxes[0, 2:] - boxes[0, :2]).min() >= 8)
     check(find(picture), boxes[0])
 
 
-@given(shapes=st.lists(st.tuples(sides, sides, shares), min_size=4, max_size=4), seed=seeds)
+@given(
+    shapes=st.lists(st.tuples(sides, sides, shares), min_size=4, max_size=4),
+    seed=seeds,
+    canvas=canvases,
+)
 @settings(max_examples=60, deadline=None)
-def test_mosaic(shapes, seed):
+def test_mosaic(shapes, seed, canvas):
     photos = [
         drawn_photo((width, height), box_in(width, height, where), colour, class_id=i)
         for i, ((width, height, where), colour) in enumerate(zip(shapes, COLOURS, strict=True))
     ]
     config = replace(GEOMETRY, mosaic=1.0, min_visible=0.0)
-    draw, (picture, boxes, ids) = augmented(photos, seed, config)
+    draw, (picture, boxes, ids) = augmented(photos, seed, config, canvas)
     shown = [at for at, _ in draw.layers[0].photos]
     assert len(shown) == 4
     for class_id, colour in enumerate(COLOURS):
@@ -102,15 +111,20 @@ def test_mosaic(shapes, seed):
             assert find(picture, colour) is None
 
 
-@given(first=st.tuples(sides, sides, shares), second=st.tuples(sides, sides, shares), seed=seeds)
+@given(
+    first=st.tuples(sides, sides, shares),
+    second=st.tuples(sides, sides, shares),
+    seed=seeds,
+    canvas=canvases,
+)
 @settings(max_examples=60, deadline=None)
-def test_mixup(first, second, seed):
+def test_mixup(first, second, seed, canvas):
     photos = [
         drawn_photo((width, height), box_in(width, height, where), colour, class_id=i)
         for i, (colour, (width, height, where)) in enumerate([("red", first), ("green", second)])
     ]
     config = replace(GEOMETRY, mixup=1.0, min_visible=0.0)
-    draw, (picture, boxes, ids) = augmented(photos, seed, config)
+    draw, (picture, boxes, ids) = augmented(photos, seed, config, canvas)
     assume([layer.photos[0][0] for layer in draw.layers] == [0, 1])
     image = picture.astype(int)
     for class_id, share in ((0, draw.share), (1, 1 - draw.share)):
@@ -128,7 +142,7 @@ def test_colour_blur_and_jpeg_noise_leave_boxes_alone(side, where, seed):
     config = AugmentConfig(
         scale=(1.0, 1.4), aspect=0, hue=0, saturation=0, blur=1.0, jpeg=1.0, jpeg_quality=(60, 90)
     )
-    _, (picture, boxes, _) = augmented([photo], seed, config)
+    _, (picture, boxes, _) = augmented([photo], seed, config, Canvas.square(SIZE))
     assume(len(boxes))
     assume((boxes[0, 2:] - boxes[0, :2]).min() >= 8)
     assume((boxes[0, 2:] - boxes[0, :2]).max() <= SIZE - 16)
@@ -146,7 +160,7 @@ def test_all_at_once(width, height, where, seed):
     config = replace(
         GEOMETRY, mosaic=0.7, mixup=0.7, rotation=20, scale=(0.6, 1.1), min_visible=0.0
     )
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, size=256)
+    draw, (picture, boxes, ids) = augmented(photos, seed, config, Canvas.square(256))
     assume(sum(at == 0 for layer in draw.layers for at, _ in layer.photos) == 1)
     mine = boxes[ids == 0]
     centre = draw.layers[0].centre
@@ -166,7 +180,7 @@ def test_objects_of_a_faint_picture_are_ignored():
     config = AugmentConfig(scale=(1, 1), mixup=1.0, mixup_alpha=0.3)
     faint = 0
     for seed in range(40):
-        draw, (_, _, ids) = augmented(photos, seed, config)
+        draw, (_, _, ids) = augmented(photos, seed, config, Canvas.square(SIZE))
         expected = [3 if share >= 0.3 else IGNORED for share in (draw.share, 1 - draw.share)]
         assert ids.tolist() == expected
         faint += IGNORED in expected

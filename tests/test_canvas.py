@@ -1,15 +1,17 @@
 """The rectangle that training photos are drawn on, and photos in it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from utils.data.augment import NO_AUGMENTATION
+from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
 from utils.data.augment.compose import Canvas, Photo, compose
 from utils.data.augment.draw import draw_sample
 from utils.data.canvas import canvas_of, canvas_shares
 from utils.data.records import Dataset, Record
+from utils.training.feed import training_shares
 
 
 def dataset(*shapes):
@@ -30,6 +32,7 @@ def dataset(*shapes):
         ([(480, 640)] * 10, 416, (320, 416)),
         ([(640, 480)] * 5 + [(480, 640)] * 5, 416, (416, 416)),  # both ways: the square
         ([(640, 480)] * 19 + [(480, 640)], 416, (416, 320)),  # one in twenty stands: it is smaller
+        ([(800, 200)] * 19 + [(480, 640)], 416, (416, 320)),  # but to three quarters, no less
         ([(500, 500)], 320, (320, 320)),
         ([(5000, 100)], 320, (320, 96)),  # no narrower than three tenths
     ],
@@ -56,3 +59,12 @@ def test_a_photo_lies_whole_and_centred_on_it(shape):
     rows, columns = np.nonzero((picture.image == 7).all(axis=2))
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_array_equal(seen, expected)
+
+
+def test_the_square_stays_where_borders_or_turns_need_it():
+    photos = dataset(*[(640, 480)] * 4)
+    full = AUGMENTATIONS["full"]
+    assert training_shares(photos, full, fitted=True) == (1.0, 0.75)
+    assert training_shares(photos, full, fitted=False) == (1.0, 1.0)
+    assert training_shares(photos, replace(full, rotation=90), fitted=True) == (1.0, 1.0)
+    assert training_shares(photos, NO_AUGMENTATION, fitted=True) == (1.0, 1.0)

@@ -192,6 +192,16 @@ def test_another_configuration_from_some_step_on(tmp_path):
     assert later.reports is samples.reports
 
 
+def test_pictures_have_the_shape_that_is_asked_for_also_in_later_phases(tmp_path):
+    samples = TrainingSamples(make_photos(tmp_path, 4), 96, 5, EVERYTHING, shares=(1.0, 0.6))
+    later = samples.with_config(NO_AUGMENTATION, 128)
+    for one, shape in ((samples, (64, 96, 3)), (later, (96, 128, 3))):
+        images, _, _ = take(one, 2, 0, 1)[0]
+        assert images.shape == (2, *shape)
+    scales = {images.shape[1:3] for images, _, _ in take(samples, 2, 0, 9, sizes=(96, 128))}
+    assert scales == {(64, 96), (96, 128)}
+
+
 @pytest.mark.parametrize("kind", ["memory", "disk", "small memory", "small disk"])
 def test_a_cache_changes_nothing(tmp_path, kind):
     dataset = make_photos(tmp_path, 9)

@@ -71,13 +71,13 @@ def test_the_table_pairs_runs_of_one_fold_and_seed():
     def row(variant, fold, ap):
         return {
             "variant": variant, "data": "bccd", "fold": fold, "seed": 0, "size": 320,
-            "photos": 4000, "minutes": None, "AP": ap, "AP50": 2 * ap,
+            "photos": 4000, "minutes": None, "commit": "1a", "AP": ap, "AP50": 2 * ap,
         }  # fmt: skip
 
     rows = [row("default", f, ap) for f, ap in enumerate((0.30, 0.40, 0.35))]
     rows += [row("other", f, ap) for f, ap in enumerate((0.32, 0.43, 0.36, 0.10))]
     text = table(rows)
-    assert "**bccd**, input size 320, 4,000 photos" in text
+    assert "**bccd**, input size 320, 4,000 photos, code of 1a" in text
     assert "| default | 3 | 0.350 | 0.700 |" in text
     # Fold 3 has no partner: +2, +3 and +1 points.
     assert "| other | 4 | 0.302 | 0.605 | +2.0 | +1.0 to +3.0 |" in text

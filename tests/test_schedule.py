@@ -17,7 +17,7 @@ def make_plan(**options):
     clock = Clock()
     defaults = {
         "steps_per_epoch": 10, "epochs": None, "seconds": None, "freeze_epochs": None,
-        "started": 100.0, "clock": clock,
+        "frozen_share": 0.1, "started": 100.0, "clock": clock,
     }  # fmt: skip
     return Plan(**{**defaults, **options}), clock
 

@@ -247,22 +247,22 @@ def test_folder_of_other_numbers_is_refused(tiny):
 # The command -----------------------------------------------------------------------------------
 
 
-def row(name, score):
+def row(name, score, rare=0.8):
     found = {
         "date": "2026-01-01", "set": name, "photos": {"train": 3, "test": 2}, "minutes": 5.0,
         "input_size": 416, "AP50": score, "AP": score / 2,
     }  # fmt: skip
-    return found | ({"AP50_by_class": {"warning": 0.25}} if name == "rare" else {})
+    return found | ({"AP50_by_class": {"warning": rare}} if name == "rare" else {})
 
 
 @pytest.fixture
 def without_work(monkeypatch, tmp_path):
     """No drawing and no training: ``scores`` by name are what training gives."""
-    scores, asked = dict.fromkeys(SETS, 0.8), []
+    scores, asked = dict.fromkeys([*SETS, "rare class"], 0.8), []
 
     def train(name, small, data, minutes, out):
         asked.append((name, minutes))
-        return row(name, scores[name])
+        return row(name, scores[name], scores["rare class"])
 
     monkeypatch.setattr(command, "write_set", lambda small, out: True)
     monkeypatch.setattr(command, "train_and_score", train)
@@ -278,7 +278,7 @@ def test_all_sets_are_trained_on_and_kept(without_work, capsys):
     assert [one["set"] for one in kept] == list(SETS)
     printed = capsys.readouterr().out
     assert "| wide | 3 | 2 | 416 | 5 | 0.800 | 0.400 |" in printed
-    assert "AP50 in rare: warning 0.250" in printed
+    assert "AP50 in rare: warning 0.800" in printed
 
 
 def test_one_half_is_not_enough(without_work, capsys):
@@ -287,6 +287,12 @@ def test_one_half_is_not_enough(without_work, capsys):
     assert run(command.main, ["--only", "wide", "tiny", "--minutes", "2"]) == MISSED
     assert asked == [("tiny", 2.0), ("wide", 2.0)]
     assert "AP50 is not above 0.5: wide" in capsys.readouterr().out
+
+
+def test_the_rare_class_must_be_found_too(without_work):
+    scores, _ = without_work
+    scores["rare class"] = 0.25
+    assert run(command.main, ["--only", "rare"]) == MISSED
 
 
 def test_a_score_that_is_no_number_is_not_enough(without_work):

@@ -175,3 +175,11 @@ def test_frozen_stages_are_counted_from_the_pixels():
         assert got == expected
     set_backbone_trainable(model.backbone, frozen_stages=0, freeze_norms=True)
     assert not [v for v in model.backbone.trainable_variables if "_bn/" in v.path]
+
+
+def test_depthwise_kernels_stay_and_others_learn():
+    backbone = make_trainer(pretrained=True).model.backbone
+    set_backbone_trainable(backbone, frozen_stages=2, freeze_norms=True, freeze_depthwise=True)
+    learning = [layer for layer in backbone.layers if layer.trainable_weights]
+    assert {stage_of(layer.name) for layer in learning} == {3, 4, 5, 6, 7}
+    assert {type(layer) for layer in learning} == {keras.layers.Conv2D}

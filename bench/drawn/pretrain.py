@@ -22,6 +22,9 @@ from utils.files import atomic_write
 BACKBONE = "efficientnet_lite0"
 SIZE = 320  # of the network input; batches differ by up to a quarter
 ALL_STAGES = 7
+# (epochs, batch) of runs that each start from the last one's weights, with a learning rate that
+# rises and falls anew: a first one that finds its way with steadier steps, and a longer one.
+ROUNDS = ((1, 16), (2, 8))
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,7 @@ class PretrainConfig:
     """The options of the pretraining."""
 
     data: Path = option(Path("runs/drawn"), help="drawn pictures", metavar="DIR")
-    out: Path = option(Path("runs/pretrained"), help="run directory", metavar="DIR")
-    epochs: int = option(3, help="passes over the pictures", low=1)
+    out: Path = option(Path("runs/pretrained"), help="folder for the runs", metavar="DIR")
     target: Path | None = option(
         None, help="file for the weights; by itself the one in model_data", metavar="FILE.npz"
     )
@@ -38,22 +40,25 @@ class PretrainConfig:
 
 def main(argv: list[str]) -> int:
     config = parse(PretrainConfig, argv, __doc__.split("\n\n")[0])
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    anchors = config.out.with_name(config.out.name + "-anchors.txt")
+    anchors = config.out / "anchors.txt"
     pairs = "\n".join(f"{width:.4f},{height:.4f}" for width, height in coco_anchors(SIZE))
     with atomic_write(anchors) as file:
         file.write(pairs + "\n")
-    subprocess.run(
-        [
-            sys.executable, "train.py", "--data", str(config.data), "--backbone", BACKBONE,
-            "--backbone-weights", "imagenet", "--frozen-stages", str(ALL_STAGES),
-            "--input-size", str(SIZE), "--multi-scale", "--anchors", str(anchors),
-            "--batch-size", "16", "--augmentation", "light", "--fast-math",
-            "--epochs", str(config.epochs), "--out", str(config.out), "--resume",
-        ],
-        check=True,
-    )  # fmt: skip
-    write_weights(config.out / "best.keras", config.target)
+    start = ["--anchors", str(anchors), "--head-weights", "none"]
+    for i, (epochs, batch) in enumerate(ROUNDS, 1):
+        out = config.out / f"round{i}"
+        subprocess.run(
+            [
+                sys.executable, "train.py", "--data", str(config.data), "--backbone", BACKBONE,
+                *start, "--frozen-stages", str(ALL_STAGES), "--freeze-epochs", "0",
+                "--input-size", str(SIZE), "--multi-scale", "--batch-size", str(batch),
+                "--augmentation", "light", "--fast-math", "--epochs", str(epochs),
+                "--out", str(out), "--resume",
+            ],
+            check=True,
+        )  # fmt: skip
+        start = ["--weights", str(out / "last.keras")]
+    write_weights(out / "last.keras", config.target)
     return 0
 
 

@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.recipe.datasets import make_fold, make_signs
-from bench.recipe.runs import HELD_OUT_OF_TRAINING, ROOT, Job, done, run_jobs
+from bench.recipe.runs import (
+    HELD_OUT_OF_TRAINING,
+    ROOT,
+    Job,
+    commit_of,
+    done,
+    run_jobs,
+)
 from bench.recipe.table import table
 from bench.recipe.variants import VARIANTS, Variant
 from utils.cli import option, parse, run
@@ -107,6 +114,7 @@ def _job(
         split="test" if signs else "held_out",
         count=len(lines) if signs else round(HELD_OUT_OF_TRAINING * len(lines)),
         pace=variant.pace,
+        commit=commit_of(config.code.resolve()),
     )
 
 

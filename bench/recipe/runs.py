@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 
+CODE = ("nets", "utils", "model_data", "train.py", "get_map.py")
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "recipe" / "results.jsonl"
 HELD_OUT_OF_TRAINING = 0.9  # of a training list is trained on; train.py validates on the rest
@@ -34,6 +36,7 @@ class Job:
         options: of train.py.
         split: list that is scored.
         count: photos in the list that is trained on.
+        commit: the last one that changed what is run; see ``commit_of``.
     """
 
     variant: str
@@ -48,11 +51,13 @@ class Job:
     split: str
     count: int
     pace: float = 1.0
+    commit: str = ""
 
     @property
     def name(self) -> str:
         length = f"{self.minutes:g}min" if self.minutes else f"{self.photos}photos"
-        return f"{self.variant}-{self.data}-{self.size}-{length}-f{self.fold}-s{self.seed}"
+        digest = hashlib.sha256(json.dumps(self.key()).encode()).hexdigest()[:6]
+        return f"{self.variant}-{self.data}-{self.size}-{length}-f{self.fold}-s{self.seed}-{digest}"
 
     def training(self) -> list[str]:
         """Options of train.py but for --out."""
@@ -73,10 +78,30 @@ class Job:
 
 
 def done() -> list[dict]:
-    """All results so far."""
+    """All results so far; a last line that was cut off while it was written is left out."""
     if not RESULTS.exists():
         return []
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    *lines, rest = RESULTS.read_text(encoding="utf-8").split("\n")
+    if rest:
+        RESULTS.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return [json.loads(line) for line in lines]
+
+
+def commit_of(code: Path) -> str:
+    """The last commit that changed training or scoring, with a + where files differ from it.
+
+    Results of other commits are of other code: they are not taken for those of a new run.
+    """
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words, "--", *CODE], cwd=code, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise UserError(f"{code}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    return git("log", "-1", "--format=%h") + ("+" if git("status", "--porcelain") else "")
 
 
 def run_jobs(jobs: Sequence[Job], code: Path, work: Path, workers: int) -> None:
@@ -113,6 +138,7 @@ def _run(job: Job, code: Path, work: Path, workers: int) -> dict:
         environment |= dict.fromkeys(
             ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
         )
+    resumed = out.exists()
     began, before = time.monotonic(), _processor_seconds()
 
     def call(*words: str) -> None:
@@ -132,10 +158,11 @@ def _run(job: Job, code: Path, work: Path, workers: int) -> dict:
     rows = (out / "metrics.csv").read_text().splitlines()
     result = {name: round(coco[name], 4) for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")}
     shutil.rmtree(out / "state", ignore_errors=True)
+    # Of a run that had the machine to itself, and was not cut off before.
+    alone = {"seconds": round(trained), "processor_seconds": round(used)}
     return {
-        **job.key(), **result, "epochs": len(rows) - 1, "seconds": round(trained),
-        # Of all runs that ended meanwhile, where several run at a time.
-        **({"processor_seconds": round(used)} if workers == 1 else {}),
+        **job.key(), **result, "epochs": len(rows) - 1,
+        **(alone if workers == 1 and not resumed else {}),
         "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
 

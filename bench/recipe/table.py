@@ -12,7 +12,7 @@ RESAMPLES = 10_000
 
 
 def table(rows: Sequence[dict]) -> str:
-    """Markdown: one table for each dataset, size and length.
+    """Markdown: one table for each dataset, size, length and state of the code.
 
     Differences are paired: a run against the base recipe's run on the same fold with the same
     seed. Their 95 % interval comes from resampling the pairs, and is left out below three.
@@ -20,12 +20,12 @@ def table(rows: Sequence[dict]) -> str:
     groups: dict[tuple, list[dict]] = defaultdict(list)
     for row in rows:
         length = f"{row['minutes']:g} minutes" if row["minutes"] else f"{row['photos']:,} photos"
-        groups[(row["data"], row["size"], length)].append(row)
+        groups[(row["data"], row["size"], length, row["commit"])].append(row)
     return "\n\n".join(_one(*key, found) for key, found in sorted(groups.items(), key=str))
 
 
-def _one(data: str, size: int | str, length: str, rows: list[dict]) -> str:
-    lines = [f"**{data}**, input size {size}, {length}", ""]
+def _one(data: str, size: int | str, length: str, commit: str, rows: list[dict]) -> str:
+    lines = [f"**{data}**, input size {size}, {length}, code of {commit}", ""]
     lines += ["| recipe | runs | AP | AP50 | gain in AP | |", "|---|--:|--:|--:|--:|---|"]
     by_name: dict[str, dict[tuple, dict]] = defaultdict(dict)
     for row in rows:

@@ -25,5 +25,5 @@ class Variant:
 
 VARIANTS: dict[str, Variant] = {
     "default": Variant(),
-    "plain": Variant(("--recipe", "plain"), pace=0.5),
+    "plain": Variant(("--recipe", "plain")),
 }

@@ -2,7 +2,8 @@
 
 The detector takes squares. Photos of 4:3 letterboxed in a square leave a quarter of it grey, and a
 training step computes that quarter too. In training all photos share a rectangle that nine in ten
-of them fill instead; objects keep the size that they have in the square.
+of them fit into instead. Objects keep the size that they have in the square; the other photos are
+made smaller, to three quarters at the smallest.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from utils.data.augment.compose import Canvas
 from utils.data.records import Dataset
 
 STRIDE = 32
-FITTING = 0.9  # of the photos; the others are made smaller
+FITTING = 0.9  # of the photos
+SMALLEST_SCALE = 0.75  # of the others, relative to the square
 SMALLEST_SHARE = 0.3  # of the square's side, for panoramas
 
 
 def canvas_shares(dataset: Dataset) -> tuple[float, float]:
     """Shares of a square's width and height that nine in ten letterboxed photos fit into."""
     sides = np.array([(r.width, r.height) for r in dataset.records], np.float64)
-    shares = np.quantile(sides / sides.max(axis=1, keepdims=True), FITTING, axis=0)
+    sides /= sides.max(axis=1, keepdims=True)
+    shares = np.quantile(sides, FITTING, axis=0)
+    shares = np.maximum(shares, SMALLEST_SCALE * sides.max(axis=0))
     width, height = np.maximum(shares, SMALLEST_SHARE)
     return float(width), float(height)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,8 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @cached_property
+    def photos_with_objects(self) -> int:
+        """Photos that show something that counts when scoring."""
+        return sum(not record.difficult.all() for record in self.records)

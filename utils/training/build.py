@@ -87,13 +87,15 @@ def recipe_for(config: TrainConfig) -> Recipe:
     if config.augmentation:
         given["augment"] = AUGMENTATIONS[config.augmentation]
     changes = {name: value for name, value in given.items() if value is not None}
+    if config.frozen_stages == 0:
+        changes["frozen_depthwise"] = False
     return replace(RECIPES[config.recipe], **changes)
 
 
 def new_detector(
     config: TrainConfig, classes: Sequence[str], input_size: int, anchors: np.ndarray
-) -> YOLOv3:
-    """A detector that starts as the options say: all of it, its backbone, or nothing pretrained.
+) -> tuple[YOLOv3, str]:
+    """A detector that starts as the options say, and a sentence on where it starts from.
 
     Stochastic depth is off by itself in a backbone that starts from published weights: in the few
     hundred steps of a run on one's own photos it is noise that does not have the time to pay.
@@ -126,7 +128,9 @@ def new_detector(
             load_head_weights(model, heads)
         except ValueError as error:
             raise UserError(f"--head-weights {config.head_weights}: {error}") from error
-    return model
+    start = {"imagenet": "ImageNet weights", "none": "random weights"}
+    note = f"backbone: {start.get(config.backbone_weights, config.backbone_weights)}; "
+    return model, f"{note}heads: {f'weights of {heads.name}' if heads else 'random weights'}"
 
 
 def head_weights_for(config: TrainConfig) -> Path | None:

@@ -101,11 +101,12 @@ class TrainConfig:
     )  # fmt: skip
     freeze_epochs: int | None = option(
         None, help="epochs at the start in which a pretrained backbone does not learn; by itself "
-        "a tenth of the run", low=0, group="training",
+        "a tenth of the run (recipe plain: half)", low=0, group="training",
     )  # fmt: skip
     frozen_stages: int | None = option(
         None, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
-        "stem is one of them; by itself 2", low=0, high=9, group="training",
+        "stem is one of them; by itself 2 (recipe plain: 0), and depthwise kernels of the others "
+        "do not either unless this is 0", low=0, high=9, group="training",
     )  # fmt: skip
     optimizer: str = option(
         "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
@@ -125,7 +126,8 @@ class TrainConfig:
         "itself never: the schedule's end is usually its best", low=1, group="training",
     )  # fmt: skip
     backbone_rate: float | None = option(
-        None, help="a pretrained backbone's share of the learning rate; by itself 0.5", low=0,
+        None, help="a pretrained backbone's share of the learning rate; by itself 0.5 (recipe "
+        "plain: 1)", low=0,
         high=10, group="training",
     )  # fmt: skip
     weight_decay: float = option(
@@ -134,7 +136,8 @@ class TrainConfig:
     )  # fmt: skip
     augmentation: str | None = option(
         None, help="random scale, aspect, place and colour of the training photos, and mirroring "
-        "with full, the default; light suits runs of few epochs and objects with lettering",
+        "with full, the default (recipe plain has its own); light suits runs of few epochs and "
+        "objects with lettering",
         choices=("full", "light", "none"), group="training",
     )  # fmt: skip
     augment: tuple[str, ...] = option(

@@ -57,7 +57,7 @@ class Cluster:
         """This host's share of a batch, divided among its replicas in order.
 
         Args:
-            batch: images uint8 (B, S, S, 3), boxes (B, M, 4), class ids (B, M).
+            batch: images uint8 (B, H, W, 3), boxes (B, M, 4), class ids (B, M).
         """
         if self.replicas == 1:
             return tuple(batch)

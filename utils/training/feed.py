@@ -16,6 +16,8 @@ from utils.data.records import Dataset
 from utils.training.config import TrainConfig
 from utils.training.phases import Phase
 
+FAR_TURN = 20.0  # degrees
+
 
 def training_samples(
     config: TrainConfig,
@@ -23,7 +25,8 @@ def training_samples(
     input_size: int,
     augment: AugmentConfig,
     phases: Sequence[Phase],
-    fitted: bool = True,
+    *,
+    fitted: bool,
 ) -> tuple[TrainingSamples, str]:
     """Training samples as the options ask for them, and a sentence on the cache of photos.
 
@@ -32,13 +35,18 @@ def training_samples(
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
     return TrainingSamples(
-        train, input_size, config.seed, augment, reader, training_shares(train, fitted)
+        train, input_size, config.seed, augment, reader, training_shares(train, augment, fitted)
     ), note
 
 
-def training_shares(train: Dataset, fitted: bool) -> tuple[float, float]:
-    """Shares of the square that training pictures take: what the photos need, or all of it."""
-    return canvas_shares(train) if fitted else (1.0, 1.0)
+def training_shares(train: Dataset, augment: AugmentConfig, fitted: bool) -> tuple[float, float]:
+    """Shares of the square that training pictures take: what the photos need, or all of it.
+
+    All of it where photos are turned far, as their ends would be cut off, and where none is ever
+    made smaller: the network would not see the grey borders that it meets in prediction.
+    """
+    turned, never_smaller = augment.rotation > FAR_TURN, augment.scale[0] >= 1
+    return canvas_shares(train) if fitted and not (turned or never_smaller) else (1.0, 1.0)
 
 
 class Feed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,11 @@ class History:
     waited: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
+    @classmethod
+    def from_saved(cls, fields: Mapping[str, Any]) -> History:
+        """As it was saved, also by a version that did not know ``kept_ap``."""
+        return cls(**{"kept_ap": fields["best_ap"], **fields})
+
     def note_step(self, losses: Sequence[float]) -> bool:
         """Take in a step's losses, in the order of ``PARTS``; whether they are finite."""
         self.losses.append([float(value) for value in losses])
@@ -73,7 +78,7 @@ class History:
         return row
 
     def is_best(self, ap: float, photos: int) -> bool:
-        """Whether an AP on so many validation photos is as good as the highest before, luck aside.
+        """Whether an AP on so many photos with objects is as good as any before, luck aside.
 
         A later epoch wins a tie: it has learnt for longer.
         """

@@ -27,7 +27,7 @@ def write_preview(
     phase = (lively or list(phases))[-1]
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
-    shares = training_shares(train, fitted)
+    shares = training_shares(train, phase.augment, fitted)
     samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, shares=shares)
     draw_preview(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
     return path

@@ -49,6 +49,7 @@ class Plan:
         seconds: wall time of the whole run, None without a limit.
         freeze_epochs: epochs in which the backbone does not learn; None for ``frozen_share`` of
             the run. 0 for a backbone that starts from nothing: it has nothing to keep.
+        frozen_share: of the run, in which a pretrained backbone does not learn.
         started: clock reading when the process started.
         save_every: seconds between saves of what a resume needs, at least.
         closing: seconds to keep for saving and drawing at the end, beside the last evaluation.
@@ -62,7 +63,7 @@ class Plan:
     seconds: float | None
     freeze_epochs: int | None
     started: float
-    frozen_share: float = 0.1
+    frozen_share: float
     save_every: float = 30.0
     closing: float = CLOSING_SECONDS
     spent: float = 0.0

@@ -33,6 +33,11 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     plain = json.loads(json.dumps(dict(now)))
     different = [name for name in plain if saved.get(name) != plain[name]]
     before, options = saved.get("options", {}), plain.get("options", {})
+    if plain.keys() - saved.keys() or before.keys() != options.keys():
+        raise UserError(
+            "--resume: the run was started with another version of train.py; finish it with that, "
+            "or start again in another --out"
+        )
     if "options" in different:
         different.remove("options")
         different += [f"--{n}" for n in options if before.get(n) != options[n]]

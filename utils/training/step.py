@@ -54,7 +54,7 @@ def build_train_step(
     Call within the scope of the strategy that made the variables.
 
     Returns:
-        (images uint8 (B, S, S, 3), boxes (B, M, 4), class ids (B, M), step number from 1, factor
+        (images uint8 (B, H, W, 3), boxes (B, M, 4), class ids (B, M), step number from 1, factor
         on drop rates) → the losses of the global batch, with the model, optimisers and average
         updated. The first three are one value a replica where there are several. A step whose
         loss or gradients are not finite changes nothing; its losses say so, unless lowering the

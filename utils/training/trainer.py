@@ -79,7 +79,7 @@ class Trainer:
             freeze_norms=self.freeze_norms,
             freeze_depthwise=self.freeze_depthwise,
         )
-        if not self.freeze_norms:
+        if not pretrained:
             quicken_norms(model.backbone)
         with cluster.strategy.scope():
             optimizers.build(model)

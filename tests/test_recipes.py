@@ -1,0 +1,68 @@
+"""Recipes, what options change of them, and what a run starts from."""
+
+import numpy as np
+import pytest
+
+from nets import head_weights
+from nets.head_weights import save_head_weights
+from nets.targets import AssignConfig
+from nets.yolo import COCO_ANCHORS_416, YOLOv3
+from utils.data.augment import AUGMENTATIONS
+from utils.errors import UserError
+from utils.training.build import head_weights_for, new_detector, recipe_for
+from utils.training.config import TrainConfig
+from utils.training.recipes import PLAIN, Recipe
+
+ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
+LITE = {"backbone": "efficientnet_lite0"}
+
+
+def config(**options):
+    return TrainConfig(data="photos", **options)
+
+
+def test_options_win_over_the_recipe():
+    assert recipe_for(config()) == Recipe()
+    assert recipe_for(config(recipe="plain")) == PLAIN
+    changed = recipe_for(config(recipe="plain", frozen_stages=3, augmentation="light"))
+    assert (changed.frozen_stages, changed.augment) == (3, AUGMENTATIONS["light"])
+    assert changed.assign == AssignConfig(None, neighbours=False)
+    assert recipe_for(config(backbone_rate=0.0)).backbone_rate == 0  # nothing is not None
+
+
+def test_without_frozen_stages_depthwise_kernels_learn():
+    assert recipe_for(config()).frozen_depthwise
+    assert not recipe_for(config(frozen_stages=0)).frozen_depthwise
+
+
+@pytest.fixture
+def bundled(monkeypatch, tmp_path):
+    path = tmp_path / "heads.npz"
+    save_head_weights(YOLOv3("efficientnet_lite0", ["x"], anchors=ANCHORS), path)
+    monkeypatch.setitem(head_weights.BUNDLED, "efficientnet_lite0", path)
+    return path
+
+
+def test_which_heads_a_run_starts_from(bundled):
+    assert head_weights_for(config(**LITE)) == bundled
+    for options in (
+        {"head_weights": "none"}, {"recipe": "plain"}, {"backbone_weights": "none"},
+        {"backbone_weights": "mine.h5"}, {"width": 1.5}, {"backbone": "efficientnet_b0"},
+    ):  # fmt: skip
+        assert head_weights_for(config(**{**LITE, **options})) is None
+    assert str(head_weights_for(config(head_weights="mine.npz"))) == "mine.npz"
+
+
+def test_a_run_says_what_it_starts_from(bundled):
+    _, note = new_detector(config(**LITE), ["a"], 416, ANCHORS)
+    assert note == "backbone: ImageNet weights; heads: weights of heads.npz"
+    _, note = new_detector(config(**LITE, head_weights="none"), ["a"], 416, ANCHORS)
+    assert note == "backbone: ImageNet weights; heads: random weights"
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x93NUMPY"])
+def test_heads_that_cannot_be_read_are_refused(tmp_path, content):
+    path = tmp_path / "mine.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"--head-weights .*mine\.npz"):
+        new_detector(config(**LITE, head_weights=str(path)), ["a"], 416, ANCHORS)
