@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import nets  # noqa: F401  registers the detector with Keras
+from nets.backbones import build_backbone
 from utils.data.synthetic import write_dataset
 from utils.training.state import read_state
 
@@ -291,3 +292,25 @@ def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
     old = keras.saving.load_model(trained[0] / "best.keras")
     assert model.input_size == 96
     assert np.allclose(model.anchors, np.asarray(old.anchors) * 1.5, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_plain_recipe_trains_everything(data, trained, tmp_path):
+    """Stem and statistics of the backbone move, which the default leaves as ImageNet's are."""
+    out = tmp_path / "run"
+    done = command(
+        "train.py", "--data", data, "--epochs", 2, "--out", out, "--recipe", "plain", *TINY
+    )
+    assert done.returncode == 0, done.stderr
+    assert "heads: random weights" in done.stdout
+    plain, default = (
+        keras.saving.load_model(run / "last.keras").backbone for run in (out, trained[0])
+    )
+    published = build_backbone("efficientnet_lite0", weights="imagenet")
+    for layer in ("stem_conv", "stem_bn"):
+        own, theirs, before = (
+            np.concatenate([w.ravel() for w in net.get_layer(layer).get_weights()])
+            for net in (plain, default, published)
+        )
+        assert (own != before).any()
+        np.testing.assert_array_equal(theirs, before)
