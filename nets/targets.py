@@ -1,7 +1,9 @@
 """Which prediction answers for which object: assignment of ground truth to anchors.
 
-One vectorised pure function on the device. Its result is an index for each prediction, so the
-loss can gather what it needs and nothing dense is built on the host.
+``assign`` goes by the shapes of anchors alone; ``assign_by_cost`` chooses among the same candidates
+those whose predictions come nearest. Both are vectorised pure functions on the device. Their
+result is an index for each prediction, so the loss can gather what it needs and nothing dense is
+built on the host.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from nets.boxes import shape_iou
-from nets.yolo import ANCHORS_PER_LEVEL, STRIDES
+from nets.boxes import iou, shape_iou
+from nets.yolo import ANCHORS_PER_LEVEL, STRIDES, Predictions
 
 BACKGROUND = -1
 PRIMARY_ROUNDS = 3  # objects of one shape in one cell that still find an anchor each
 _NOBODY = tf.int32.max
+IOU_WEIGHT = 3.0  # of −log IoU beside −log score in the cost of a prediction
+BEST = 10  # candidates whose IoUs say how many predictions an object gets
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,14 @@ class AssignConfig:
     """How many predictions answer for an object.
 
     Attributes:
-        max_anchor_ratio: beside the best anchor, those whose sides are within this factor of the
-            object's; None for the best anchor only, the rule of the paper.
+        by_cost: choose among the candidates by what they predict (``assign_by_cost``), instead of
+            taking all of them.
+        max_anchor_ratio: candidates beside the best anchor are those whose sides are within this
+            factor of the object's; None for the best anchor only, the rule of the paper.
         neighbours: with a ratio, also in the nearest cell to the side and above or below.
     """
 
+    by_cost: bool = True
     max_anchor_ratio: float | None = 4.0
     neighbours: bool = True
 
@@ -91,6 +98,103 @@ def assign(
         tf.reshape(rows, [both[0], both[1], 18]),
         tf.repeat(fit, 2, axis=-1),
         tf.reshape(inside & fits[..., None], [both[0], both[1], 18]),
+    )
+
+
+def assign_by_cost(
+    predictions: Predictions,
+    boxes: tf.Tensor,
+    class_ids: tf.Tensor,
+    grids: Sequence[tuple[tf.Tensor | int, tf.Tensor | int]],
+    anchors: Sequence[Sequence[float]],
+    config: AssignConfig | None = None,
+) -> tf.Tensor:
+    """Give each prediction the index of the object it answers for, by what it predicts.
+
+    The candidates of an object are those that ``assign`` would take, and the best anchor in the
+    neighbouring cells, however small or large the object. With p the root of objectness
+    × probability of the object's class, a candidate costs −log p − 3 log IoU. As many of the
+    cheapest answer for the object as the IoUs of its ten best candidates add up to, one at least:
+    many where many fit, few where few do (SimOTA: Ge et al., YOLOX, 2021, section 2.1, with its
+    candidates chosen by anchors instead of a region). Where two objects want the same prediction,
+    the one to which it is cheaper has it.
+
+    Args:
+        predictions: decoded, of this batch; no gradient flows through the choice.
+        boxes, class_ids, grids, anchors, config: as for ``assign``.
+
+    Returns:
+        int32 (B, N) index into M, in the row order of ``nets.yolo.Predictions``.
+    """
+    config = config or AssignConfig()
+    rows, _, possible, total = _candidates(boxes, class_ids, grids, anchors, config)
+    cost, overlap = _costs(predictions, boxes, class_ids, rows, possible)
+    ranks = tf.argsort(tf.argsort(cost, axis=-1, stable=True), axis=-1, stable=True)
+    best = tf.math.top_k(overlap, min(BEST, rows.shape[-1])).values
+    count = tf.maximum(tf.cast(tf.reduce_sum(best, axis=-1), tf.int32), 1)  # (B, M)
+
+    quality = tf.where(possible, 1 / (1 + cost), -1.0)
+    owner = tf.fill([tf.shape(boxes)[0], total], BACKGROUND)
+    owner = _assign_primary(owner, rows, quality, tf.reduce_any(possible, axis=-1))
+    return _claim(owner, rows, quality, possible & (ranks < count[..., None]))
+
+
+def _costs(
+    predictions: Predictions,
+    boxes: tf.Tensor,
+    class_ids: tf.Tensor,
+    rows: tf.Tensor,
+    possible: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cost of each candidate, and its IoU with the object: float32 (B, M, K)."""
+    predicted, objectness, logits = (
+        tf.stop_gradient(tf.gather(part, rows, batch_dims=1)) for part in predictions
+    )
+    overlap = tf.where(possible, iou(predicted, boxes[:, :, None, :]), 0.0)
+    own_class = tf.maximum(class_ids, 0)[:, :, None, None]
+    own_class = tf.broadcast_to(own_class, [*tf.unstack(tf.shape(rows)), 1])
+    logit = tf.gather(logits, own_class, axis=-1, batch_dims=3)[..., 0]
+    # log σ(x) = −softplus(−x), which stays finite.
+    score = -0.5 * (tf.nn.softplus(-logit) + tf.nn.softplus(-objectness))
+    cost = -score - IOU_WEIGHT * tf.math.log(overlap + 1e-6)
+    return tf.where(possible, tf.maximum(cost, 0.0), cost.dtype.max), overlap
+
+
+def _candidates(
+    boxes: tf.Tensor,
+    class_ids: tf.Tensor,
+    grids: Sequence[tuple[tf.Tensor | int, tf.Tensor | int]],
+    anchors: Sequence[Sequence[float]],
+    config: AssignConfig,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What may answer for an object: K = 9 anchors in its cell, and with neighbours 27.
+
+    Returns:
+        int32 (B, M, K) rows, float32 fit of the anchor's shape, bool "may", and N.
+    """
+    sizes = boxes[..., 2:] - boxes[..., :2]  # (B, M, 2)
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    real = (class_ids >= 0) & (sizes[..., 0] > 0) & (sizes[..., 1] > 0)  # (B, M)
+    places, shapes = _Places(grids), tf.constant(anchors, tf.float32)
+    fit = shape_iou(sizes[:, :, None, :], shapes)  # (B, M, 9)
+    cells = places.cells(centres)  # (B, M, 9, 2)
+    home = places.rows(cells)
+    count = len(anchors)
+    near = tf.one_hot(tf.argmax(fit, axis=-1), count, True, False, dtype=tf.bool)
+    if config.max_anchor_ratio is not None:
+        ratios = sizes[:, :, None, :] / shapes
+        largest = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
+        near |= largest < config.max_anchor_ratio
+    near &= real[..., None]
+    if config.max_anchor_ratio is None or not config.neighbours:
+        return home, fit, near, places.total
+    rows, inside = places.neighbours(centres, cells)  # (B, M, 9, 2)
+    flat = [*tf.unstack(tf.shape(home)[:2]), 2 * count]
+    return (
+        tf.concat([home, tf.reshape(rows, flat)], axis=-1),
+        tf.concat([fit, tf.repeat(fit, 2, axis=-1)], axis=-1),
+        tf.concat([near, tf.reshape(inside & near[..., None], flat)], axis=-1),
+        places.total,
     )
 
 

@@ -26,7 +26,7 @@ def test_options_win_over_the_recipe():
     assert recipe_for(config(recipe="plain")) == PLAIN
     changed = recipe_for(config(recipe="plain", frozen_stages=3, augmentation="light"))
     assert (changed.frozen_stages, changed.augment) == (3, AUGMENTATIONS["light"])
-    assert changed.assign == AssignConfig(None, neighbours=False)
+    assert changed.assign == AssignConfig(by_cost=False, max_anchor_ratio=None, neighbours=False)
     assert recipe_for(config(backbone_rate=0.0)).backbone_rate == 0  # nothing is not None
 
 

@@ -58,7 +58,7 @@ PLAIN = Recipe(
     augment=AugmentConfig(
         scale=(0.25, 2.0), aspect=0.3, brightness=0.4, contrast=0, saturation=0.7, hue=18
     ),
-    assign=AssignConfig(max_anchor_ratio=None, neighbours=False),
+    assign=AssignConfig(by_cost=False, max_anchor_ratio=None, neighbours=False),
     loss=LossConfig(objectness_from_iou=0.0),
 )
 RECIPES = {"default": Recipe(), "plain": PLAIN}

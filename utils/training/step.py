@@ -14,12 +14,15 @@ import tensorflow as tf
 from nets.folding import folded
 from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
 from nets.randomness import SampleRandomness, sample_randomness
-from nets.targets import AssignConfig, assign
+from nets.targets import AssignConfig, assign, assign_by_cost
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.ema import MovingAverage
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
 
+# What sums over positives are divided by until all parts of a batch are counted: about as many as
+# there are for each image, so that scaled gradients in float16 stay in their range.
+POSITIVES_AN_IMAGE = 16.0
 CLIP_NORM = 10.0  # of all gradients together; ordinary steps stay below it
 
 
@@ -70,25 +73,28 @@ def build_train_step(
     def summed(values):
         return tf.distribute.get_replica_context().all_reduce("SUM", values) if several else values
 
-    def losses_and_gradients(images, boxes, class_ids, owner, count, randomness):
-        """Of one turn; gradients of the scaled loss."""
+    provisional = tf.constant(config.batch * POSITIVES_AN_IMAGE)
+
+    def losses_and_gradients(images, boxes, class_ids, randomness):
+        """Of one turn, with its tally; gradients of the scaled loss, provisionally divided."""
+        size = tf.shape(images)
+        grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         with tf.GradientTape() as tape, sample_randomness(randomness):
             features = backbone(tf.cast(images, tf.float32), training=True)
             raw = model.head(features, training=True)
             predictions = decode(raw, model.anchors)
-            losses = detection_loss(predictions, boxes, class_ids, owner, config.loss, count)
+            truth = (boxes, class_ids, grids, model.anchors, config.assign)
+            by_cost = config.assign.by_cost
+            owner = assign_by_cost(predictions, *truth) if by_cost else assign(*truth)
+            losses = detection_loss(predictions, boxes, class_ids, owner, config.loss, provisional)
             scaled = losses.total * scale.value
-        return losses, tape.gradient(scaled, trainable)
+        return [*losses, tally(owner)], tape.gradient(scaled, trainable)
 
     def replica(images, boxes, class_ids, number, strength):
         """A replica's share of the batch → losses, gradients and their norm, of the whole batch."""
         context = tf.distribute.get_replica_context()
         first = context.replica_id_in_sync_group * share
         before = [tf.identity(v) for v in statistics]
-        size = tf.shape(images)
-        grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
-        owner = assign(boxes, class_ids, grids, model.anchors, config.assign)
-        count = loss_count(summed(tally(owner)))
 
         def turn(index):
             rows = share // config.turns
@@ -96,24 +102,24 @@ def build_train_step(
             drawn = SampleRandomness(
                 config.seed, number, config.batch, first + index * rows, strength
             )
-            return losses_and_gradients(
-                images[part], boxes[part], class_ids[part], owner[part], count, drawn
-            )
+            return losses_and_gradients(images[part], boxes[part], class_ids[part], drawn)
 
         if config.turns == 1:
-            losses, gradients = turn(0)
+            sums, gradients = turn(0)
         else:
-            losses, gradients = _add_turns(turn, config.turns, trainable)
+            sums, gradients = _add_turns(turn, config.turns, trainable)
         gradients = summed(gradients)
+        *losses, tallied = summed(sums)
+        share_of_batch = provisional / loss_count(tallied)
+        losses = [part * share_of_batch for part in losses]
         if several and statistics:  # each replica has seen its own images; keep the mean
             means = context.all_reduce("MEAN", [tf.identity(v) for v in statistics])
             for variable, mean in zip(statistics, means, strict=True):
                 variable.assign(mean)
-        gradients = (
-            [gradient / scale.value for gradient in gradients] if scale.active else gradients
-        )
+        factor = share_of_batch / scale.value if scale.active else share_of_batch
+        gradients = [gradient * factor for gradient in gradients]
         gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
-        return Losses(*summed(list(losses))), gradients, norm, before
+        return Losses(*losses), gradients, norm, before
 
     def restore(before):
         """The forward pass has already mixed the batch into the running statistics."""
@@ -152,22 +158,25 @@ def build_train_step(
     return step
 
 
-def _add_turns(turn: Callable, turns: int, trainable: list) -> tuple[Losses, list[tf.Tensor]]:
-    """Sum losses and gradients of the turns, in a loop that holds the activations of one."""
+def _add_turns(
+    turn: Callable, turns: int, trainable: list
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Sum losses, tally and gradients of the turns, in a loop that holds one's activations."""
     zeros = [tf.zeros(v.shape, v.dtype) for v in trainable]
+    nothing = [*[tf.constant(0.0)] * len(Losses._fields), tf.zeros(2)]
 
-    def body(index, losses, gradients):
+    def body(index, sums, gradients):
         more, further = turn(index)
         return (
             index + 1,
-            [a + b for a, b in zip(losses, more, strict=True)],
+            [a + b for a, b in zip(sums, more, strict=True)],
             [a + b for a, b in zip(gradients, further, strict=True)],
         )
 
-    _, losses, gradients = tf.while_loop(
+    _, sums, gradients = tf.while_loop(
         lambda index, *_: index < turns,
         body,
-        (tf.constant(0), [tf.constant(0.0)] * len(Losses._fields), zeros),
+        (tf.constant(0), nothing, zeros),
         parallel_iterations=1,
     )
-    return Losses(*losses), gradients
+    return sums, gradients
