@@ -34,7 +34,7 @@ class ExactnessConfig:
     """The options of this measurement."""
 
     kills: int = option(20, help="random moments at which the run is killed", low=1)
-    epochs: int = option(20, help="epochs of the run", low=1)
+    epochs: int = option(50, help="epochs of the run", low=1)
     photos: int = option(40, help="training photos", low=4)
     seed: int = option(0, help="of the moments")
     record: bool = option(True, help="append the result to bench/results")
