@@ -70,24 +70,14 @@ def assign(
         int32 (B, N) index into M, in the row order of ``nets.yolo.Predictions``.
     """
     config = config or AssignConfig()
-    sizes = boxes[..., 2:] - boxes[..., :2]  # (B, M, 2)
-    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    real = (class_ids >= 0) & (sizes[..., 0] > 0) & (sizes[..., 1] > 0)  # (B, M)
-
     places = _Places(grids)
-    shapes = tf.constant(anchors, tf.float32)
-    fit = shape_iou(sizes[:, :, None, :], shapes)  # (B, M, 9)
-    cells = places.cells(centres)  # (B, M, 9, 2)
-    home = places.rows(cells)  # (B, M, 9)
-
+    real, fit, ratio, centres, cells, home = _at_home(boxes, class_ids, places, anchors)
     owner = tf.fill([tf.shape(boxes)[0], places.total], BACKGROUND)
     owner = _assign_primary(owner, home, fit, real)
     if config.max_anchor_ratio is None:
         return owner
 
-    ratios = sizes[:, :, None, :] / shapes
-    largest = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
-    fits = (largest < config.max_anchor_ratio) & real[..., None]  # (B, M, 9)
+    fits = (ratio < config.max_anchor_ratio) & real[..., None]  # (B, M, 9)
     owner = _claim(owner, home, fit, fits)
     if not config.neighbours:
         return owner
@@ -160,6 +150,26 @@ def _costs(
     return tf.where(possible, tf.maximum(cost, 0.0), cost.dtype.max), overlap
 
 
+def _at_home(
+    boxes: tf.Tensor, class_ids: tf.Tensor, places: _Places, anchors: Sequence[Sequence[float]]
+) -> tuple[tf.Tensor, ...]:
+    """How objects lie to the nine anchors in the cells of their centres.
+
+    Returns:
+        bool (B, M) "somebody answers for it"; float32 (B, M, 9) IoU of the shapes and the larger
+        ratio of their sides; (B, M, 2) centres; int32 (B, M, 9, 2) cells and (B, M, 9) rows.
+    """
+    sizes = boxes[..., 2:] - boxes[..., :2]  # (B, M, 2)
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    real = (class_ids >= 0) & (sizes[..., 0] > 0) & (sizes[..., 1] > 0)
+    shapes = tf.constant(anchors, tf.float32)
+    fit = shape_iou(sizes[:, :, None, :], shapes)
+    ratios = sizes[:, :, None, :] / shapes
+    ratio = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
+    cells = places.cells(centres)
+    return real, fit, ratio, centres, cells, places.rows(cells)
+
+
 def _candidates(
     boxes: tf.Tensor,
     class_ids: tf.Tensor,
@@ -172,19 +182,12 @@ def _candidates(
     Returns:
         int32 (B, M, K) rows, float32 fit of the anchor's shape, bool "may", and N.
     """
-    sizes = boxes[..., 2:] - boxes[..., :2]  # (B, M, 2)
-    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    real = (class_ids >= 0) & (sizes[..., 0] > 0) & (sizes[..., 1] > 0)  # (B, M)
-    places, shapes = _Places(grids), tf.constant(anchors, tf.float32)
-    fit = shape_iou(sizes[:, :, None, :], shapes)  # (B, M, 9)
-    cells = places.cells(centres)  # (B, M, 9, 2)
-    home = places.rows(cells)
+    places = _Places(grids)
+    real, fit, ratio, centres, cells, home = _at_home(boxes, class_ids, places, anchors)
     count = len(anchors)
     near = tf.one_hot(tf.argmax(fit, axis=-1), count, True, False, dtype=tf.bool)
     if config.max_anchor_ratio is not None:
-        ratios = sizes[:, :, None, :] / shapes
-        largest = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
-        near |= largest < config.max_anchor_ratio
+        near |= ratio < config.max_anchor_ratio
     near &= real[..., None]
     if config.max_anchor_ratio is None or not config.neighbours:
         return home, fit, near, places.total
