@@ -9,7 +9,7 @@ STARTED = time.monotonic()  # --minutes counts from here
 import argparse  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
-from dataclasses import asdict, dataclass, field  # noqa: E402
+from dataclasses import asdict, dataclass, field, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any, NoReturn  # noqa: E402
 
@@ -17,6 +17,7 @@ from utils.cli import INTERRUPTED, OK, leave, parse, run, to_mapping  # noqa: E4
 from utils.errors import UserError  # noqa: E402
 from utils.quiet import import_tensorflow  # noqa: E402
 from utils.training.config import TrainConfig  # noqa: E402
+from utils.training.processor import has_bfloat16  # noqa: E402
 
 ASK_EVERY = 8  # steps between two questions among hosts whether one was asked to stop
 
@@ -73,8 +74,10 @@ def main(argv: list[str]) -> int | None:
         return OK
 
     # TensorFlow takes seconds to import: not before the options are known to be good.
-    if config.fast_math:
-        os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16"  # read when TensorFlow loads
+    if config.fast_math is None:
+        config = replace(config, fast_math=has_bfloat16())
+    # Read when TensorFlow loads.
+    os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16" if config.fast_math else "STRICT"
     import_tensorflow()
     from utils.training.distribution import host_was_lost
 
@@ -150,7 +153,7 @@ def train(config: TrainConfig) -> NoReturn:
         leave(OK)
     with cluster.strategy.scope():
         if checkpoint:
-            model, start_note = build.resized(checkpoint, input_size), f"from {config.weights}"
+            model, start_note = build.copied(checkpoint, input_size), f"from {config.weights}"
             anchors_note = "anchors: the checkpoint's"
         else:
             anchors, anchors_note = anchors_for(config.anchors, train, input_size, config.seed)
@@ -167,9 +170,7 @@ def train(config: TrainConfig) -> NoReturn:
         )
     )
     epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
-    samples, cache_note = training_samples(
-        config, train, input_size, augment, phases, fitted=recipe.fitted_canvas
-    )
+    samples, cache_note = training_samples(config, train, input_size, augment, phases, recipe)
     feed = Feed(samples, batch_size, shard=(cluster.host, cluster.hosts))
     plan = Plan(
         steps_per_epoch=feed.steps_per_epoch,
@@ -192,7 +193,7 @@ def train(config: TrainConfig) -> NoReturn:
         model,
         optimizers,
         cluster,
-        StepConfig(batch_size, turns, config.seed, recipe.loss, recipe.assign),
+        StepConfig(batch_size, turns, config.seed, recipe.loss, recipe.by_cost),
         precision=config.precision,
         pretrained=pretrained,
         recipe=recipe,

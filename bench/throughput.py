@@ -12,6 +12,7 @@ are random on both sides: time does not depend on them.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -42,10 +43,14 @@ class ThroughputConfig:
     frozen_share: float = option(
         0.1, help="share of the steps with a frozen backbone", low=0, high=1
     )
+    fast_math: bool = option(
+        False, help="bfloat16 convolutions in both, where the processor has them"
+    )
 
 
 def main(argv: list[str]) -> int:
     config = parse(ThroughputConfig, argv, __doc__.split("\n\n")[0])
+    os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16" if config.fast_math else "STRICT"
     import_tensorflow()
     for backbone in config.backbones:
         result = measure(backbone, config)
@@ -82,6 +87,7 @@ def measure(backbone: str, config: ThroughputConfig) -> dict:
         "backbone": backbone,
         "size": config.size,
         "batch": config.batch,
+        "fast_math": config.fast_math,
         "seconds_a_step": {name: round(value, 3) for name, value in median.items()},
         "photos_a_second": {
             "tutorial": round(config.batch / median["tutorial"], 2),
@@ -132,8 +138,9 @@ def our_steps(
     """Our step frozen and thawed, and its parts."""
     import tensorflow as tf
 
+    from nets.folding import folded
     from nets.loss import LossConfig, detection_loss
-    from nets.targets import assign
+    from nets.targets import assign_by_cost
     from nets.yolo import STRIDES, YOLOv3, decode
     from utils.training.distribution import make_cluster
     from utils.training.optimizers import Optimizers
@@ -161,33 +168,38 @@ def our_steps(
     model = thawed.model
     grids = [(config.size // s, config.size // s) for s in STRIDES]
 
+    backbone_of_step = folded(model.backbone)
+
+    def raw():
+        features = backbone_of_step(tf.cast(batch[0], tf.float32), training=True)
+        return model.head(features, training=True)
+
+    def owners(predictions):
+        return assign_by_cost(predictions, batch[1], batch[2], grids, model.anchors)
+
+    def loss(predictions, owner):
+        return detection_loss(predictions, batch[1], batch[2], owner, LossConfig()).total
+
+    predictions = decode(raw(), model.anchors)
+    owner = owners(predictions)
+
     @tf.function(jit_compile=False)
     def forward():
-        return [tf.reduce_sum(x) for x in model.raw(tf.cast(batch[0], tf.float32), training=True)]
+        return [tf.reduce_sum(x) for x in raw()]
 
     @tf.function(jit_compile=False)
     def assignment():
-        return assign(batch[1], batch[2], grids, model.anchors)
-
-    owner = assignment()
-
-    def loss_of(raw):
-        return detection_loss(
-            decode(raw, model.anchors), batch[1], batch[2], owner, LossConfig()
-        ).total
+        return owners(predictions)
 
     @tf.function(jit_compile=False)
     def forward_and_loss():
-        return loss_of(model.raw(tf.cast(batch[0], tf.float32), training=True))
+        return loss(decode(raw(), model.anchors), owner)
 
     @tf.function(jit_compile=False)
     def gradients():
-        made = assign(batch[1], batch[2], grids, model.anchors)
         with tf.GradientTape() as tape:
-            raw = model.raw(tf.cast(batch[0], tf.float32), training=True)
-            total = detection_loss(
-                decode(raw, model.anchors), batch[1], batch[2], made, LossConfig()
-            ).total
+            found = decode(raw(), model.anchors)
+            total = loss(found, owners(found))
         return [tf.reduce_sum(g) for g in tape.gradient(total, model.trainable_variables)]
 
     def step(made: Trainer) -> None:

@@ -7,6 +7,7 @@ their arithmetic are gone: forward, and backward too.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +25,9 @@ def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
     Gradients reach the kernels as before. A batch norm that learns, or that does not follow a
     convolution of its own, stays as it is. For ``inference`` none of them learns.
     """
-    norms = {}
+    norms, readers = {}, _readers(network)
     for layer in network.layers:
-        norm = _only_reader(layer)
+        norm = _only(readers[layer])
         if _is_plain(layer) and _is_whole(norm) and (inference or not norm.trainable):
             norms[layer] = norm
     gone = set(norms.values())
@@ -99,8 +100,15 @@ def _is_whole(layer: keras.Layer | None) -> bool:
     )
 
 
-def _only_reader(layer: keras.Layer) -> keras.Layer | None:
-    """The layer that takes this one's output, where it is the only one."""
-    if len(layer._inbound_nodes) != 1 or len(layer._outbound_nodes) != 1:
-        return None
-    return layer._outbound_nodes[0].operation
+def _readers(network: keras.Model) -> dict[keras.Layer, list[keras.Layer]]:
+    """Who takes each layer's output within this network; layers may be part of others too."""
+    readers = defaultdict(list)
+    for nodes in network._nodes_by_depth.values():
+        for node in nodes:
+            for parent in node.parent_nodes:
+                readers[parent.operation].append(node.operation)
+    return readers
+
+
+def _only(layers: list[keras.Layer]) -> keras.Layer | None:
+    return layers[0] if len(layers) == 1 else None

@@ -1,6 +1,6 @@
 """Which prediction answers for which object: assignment of ground truth to anchors.
 
-``assign`` goes by the shapes of anchors alone; ``assign_by_cost`` chooses among the same candidates
+``assign`` goes by the shapes of anchors alone, one for each object; ``assign_by_cost`` chooses
 those whose predictions come nearest. Both are vectorised pure functions on the device. Their
 result is an index for each prediction, so the loss can gather what it needs and nothing dense is
 built on the host.
@@ -9,7 +9,7 @@ built on the host.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -17,27 +17,12 @@ from nets.boxes import iou, shape_iou
 from nets.yolo import ANCHORS_PER_LEVEL, STRIDES, Predictions
 
 BACKGROUND = -1
-PRIMARY_ROUNDS = 3  # objects of one shape in one cell that still find an anchor each
-_NOBODY = tf.int32.max
+PRIMARY_ROUNDS = 8  # objects that want one prediction and still find one each
+MAX_ANCHOR_RATIO = 4.0  # of the sides of an object and of the anchors that are candidates for it
 IOU_WEIGHT = 3.0  # of −log IoU beside −log score in the cost of a prediction
 BEST = 10  # candidates whose IoUs say how many predictions an object gets
-
-
-@dataclass(frozen=True)
-class AssignConfig:
-    """How many predictions answer for an object.
-
-    Attributes:
-        by_cost: choose among the candidates by what they predict (``assign_by_cost``), instead of
-            taking all of them.
-        max_anchor_ratio: candidates beside the best anchor are those whose sides are within this
-            factor of the object's; None for the best anchor only, the rule of the paper.
-        neighbours: with a ratio, also in the nearest cell to the side and above or below.
-    """
-
-    by_cost: bool = True
-    max_anchor_ratio: float | None = 4.0
-    neighbours: bool = True
+_NOBODY = tf.int32.max
+_LAST_RESORT = 1e-4  # factor on the fit of anchors that are none of the candidates
 
 
 def assign(
@@ -45,18 +30,12 @@ def assign(
     class_ids: tf.Tensor,
     grids: Sequence[tuple[tf.Tensor | int, tf.Tensor | int]],
     anchors: Sequence[Sequence[float]],
-    config: AssignConfig | None = None,
 ) -> tf.Tensor:
     """Give each prediction the index of the object it answers for, or ``BACKGROUND``.
 
-    Every object first takes the anchor whose shape fits it best, of all nine, in the cell that
-    holds its centre (YOLOv3, section 2.1). Where two objects want the same place, the better fit
-    has it and the other takes its next best anchor that is free.
-
-    With ``max_anchor_ratio``, the anchors left over in that cell whose sides are within that
-    factor of the object's answer for it too, and with ``neighbours`` so do the same anchors of
-    the nearest cell to the side and the nearest above or below. More positives an object make
-    training on few photos faster.
+    Every object takes the anchor whose shape fits it best, of all nine, in the cell that holds
+    its centre (YOLOv3, section 2.1). Where two objects want the same place, the better fit has it
+    and the other takes its next best anchor that is free.
 
     Args:
         boxes: float32 (B, M, 4) in pixels of the network input; padding may hold anything.
@@ -64,31 +43,14 @@ def assign(
             (difficult ones).
         grids: (rows, columns) of the three levels, strides 8, 16, 32.
         anchors: nine (width, height) pairs in pixels.
-        config: which of them; the defaults when None.
 
     Returns:
         int32 (B, N) index into M, in the row order of ``nets.yolo.Predictions``.
     """
-    config = config or AssignConfig()
     places = _Places(grids)
-    real, fit, ratio, centres, cells, home = _at_home(boxes, class_ids, places, anchors)
+    at_home = _at_home(boxes, class_ids, places, anchors)
     owner = tf.fill([tf.shape(boxes)[0], places.total], BACKGROUND)
-    owner = _assign_primary(owner, home, fit, real)
-    if config.max_anchor_ratio is None:
-        return owner
-
-    fits = (ratio < config.max_anchor_ratio) & real[..., None]  # (B, M, 9)
-    owner = _claim(owner, home, fit, fits)
-    if not config.neighbours:
-        return owner
-    rows, inside = places.neighbours(centres, cells)  # (B, M, 9, 2)
-    both = tf.shape(rows)
-    return _claim(
-        owner,
-        tf.reshape(rows, [both[0], both[1], 18]),
-        tf.repeat(fit, 2, axis=-1),
-        tf.reshape(inside & fits[..., None], [both[0], both[1], 18]),
-    )
+    return _assign_primary(owner, at_home.rows, at_home.fit, at_home.real)
 
 
 def assign_by_cost(
@@ -97,35 +59,38 @@ def assign_by_cost(
     class_ids: tf.Tensor,
     grids: Sequence[tuple[tf.Tensor | int, tf.Tensor | int]],
     anchors: Sequence[Sequence[float]],
-    config: AssignConfig | None = None,
 ) -> tf.Tensor:
     """Give each prediction the index of the object it answers for, by what it predicts.
 
-    The candidates of an object are those that ``assign`` would take, and the best anchor in the
-    neighbouring cells, however small or large the object. With p the root of objectness
-    × probability of the object's class, a candidate costs −log p − 3 log IoU. As many of the
-    cheapest answer for the object as the IoUs of its ten best candidates add up to, one at least:
-    many where many fit, few where few do (SimOTA: Ge et al., YOLOX, 2021, section 2.1, with its
-    candidates chosen by anchors instead of a region). Where two objects want the same prediction,
-    the one to which it is cheaper has it.
+    The candidates of an object are the anchors whose sides are within ``MAX_ANCHOR_RATIO`` of its
+    own, and the one that fits best: in the cell of its centre, the nearest cell to the side and
+    the nearest above or below. With p the root of objectness × probability of the object's class,
+    a candidate costs −log p − 3 log IoU. As many of the cheapest answer for the object as the IoUs
+    of its ten best candidates add up to, one at least: many where many fit, few where few do
+    (SimOTA: Ge et al., YOLOX, 2021, section 2.1, with its candidates chosen by anchors instead of
+    a region). Where two objects want the same prediction, the one to which it is cheaper has it;
+    an object that loses all takes what else is free in its cell.
 
     Args:
         predictions: decoded, of this batch; no gradient flows through the choice.
-        boxes, class_ids, grids, anchors, config: as for ``assign``.
+        boxes, class_ids, grids, anchors: as for ``assign``.
 
     Returns:
         int32 (B, N) index into M, in the row order of ``nets.yolo.Predictions``.
     """
-    config = config or AssignConfig()
-    rows, _, possible, total = _candidates(boxes, class_ids, grids, anchors, config)
+    places = _Places(grids)
+    at_home = _at_home(boxes, class_ids, places, anchors)
+    rows, possible = _candidates(at_home, places)
     cost, overlap = _costs(predictions, boxes, class_ids, rows, possible)
     ranks = tf.argsort(tf.argsort(cost, axis=-1, stable=True), axis=-1, stable=True)
-    best = tf.math.top_k(overlap, min(BEST, rows.shape[-1])).values
+    best = tf.math.top_k(overlap, BEST).values
     count = tf.maximum(tf.cast(tf.reduce_sum(best, axis=-1), tf.int32), 1)  # (B, M)
 
-    quality = tf.where(possible, 1 / (1 + cost), -1.0)
-    owner = tf.fill([tf.shape(boxes)[0], total], BACKGROUND)
-    owner = _assign_primary(owner, rows, quality, tf.reduce_any(possible, axis=-1))
+    beside = tf.fill(tf.shape(rows[..., len(anchors) :]), -1.0)
+    last_resort = tf.concat([_LAST_RESORT * at_home.fit, beside], axis=-1)
+    quality = tf.where(possible, 1 / (1 + cost), last_resort)
+    owner = tf.fill([tf.shape(boxes)[0], places.total], BACKGROUND)
+    owner = _assign_primary(owner, rows, quality, at_home.real)
     return _claim(owner, rows, quality, possible & (ranks < count[..., None]))
 
 
@@ -150,15 +115,29 @@ def _costs(
     return tf.where(possible, tf.maximum(cost, 0.0), cost.dtype.max), overlap
 
 
-def _at_home(
-    boxes: tf.Tensor, class_ids: tf.Tensor, places: _Places, anchors: Sequence[Sequence[float]]
-) -> tuple[tf.Tensor, ...]:
+class _AtHome(NamedTuple):
     """How objects lie to the nine anchors in the cells of their centres.
 
-    Returns:
-        bool (B, M) "somebody answers for it"; float32 (B, M, 9) IoU of the shapes and the larger
-        ratio of their sides; (B, M, 2) centres; int32 (B, M, 9, 2) cells and (B, M, 9) rows.
+    Attributes:
+        real: bool (B, M), whether somebody answers for the object.
+        fit: float32 (B, M, 9), IoU of the shapes of object and anchor.
+        ratio: float32 (B, M, 9), the larger ratio of their sides, 1 or more.
+        centres: float32 (B, M, 2) in pixels.
+        cells: int32 (B, M, 9, 2), column and row.
+        rows: int32 (B, M, 9), of the predictions.
     """
+
+    real: tf.Tensor
+    fit: tf.Tensor
+    ratio: tf.Tensor
+    centres: tf.Tensor
+    cells: tf.Tensor
+    rows: tf.Tensor
+
+
+def _at_home(
+    boxes: tf.Tensor, class_ids: tf.Tensor, places: _Places, anchors: Sequence[Sequence[float]]
+) -> _AtHome:
     sizes = boxes[..., 2:] - boxes[..., :2]  # (B, M, 2)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     real = (class_ids >= 0) & (sizes[..., 0] > 0) & (sizes[..., 1] > 0)
@@ -167,37 +146,24 @@ def _at_home(
     ratios = sizes[:, :, None, :] / shapes
     ratio = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
     cells = places.cells(centres)
-    return real, fit, ratio, centres, cells, places.rows(cells)
+    return _AtHome(real, fit, ratio, centres, cells, places.rows(cells))
 
 
-def _candidates(
-    boxes: tf.Tensor,
-    class_ids: tf.Tensor,
-    grids: Sequence[tuple[tf.Tensor | int, tf.Tensor | int]],
-    anchors: Sequence[Sequence[float]],
-    config: AssignConfig,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """What may answer for an object: K = 9 anchors in its cell, and with neighbours 27.
+def _candidates(at_home: _AtHome, places: _Places) -> tuple[tf.Tensor, tf.Tensor]:
+    """What may answer for an object: nine anchors in its cell, then twice nine beside it.
 
     Returns:
-        int32 (B, M, K) rows, float32 fit of the anchor's shape, bool "may", and N.
+        int32 (B, M, 27) rows, and bool "may".
     """
-    places = _Places(grids)
-    real, fit, ratio, centres, cells, home = _at_home(boxes, class_ids, places, anchors)
-    count = len(anchors)
-    near = tf.one_hot(tf.argmax(fit, axis=-1), count, True, False, dtype=tf.bool)
-    if config.max_anchor_ratio is not None:
-        near |= ratio < config.max_anchor_ratio
-    near &= real[..., None]
-    if config.max_anchor_ratio is None or not config.neighbours:
-        return home, fit, near, places.total
-    rows, inside = places.neighbours(centres, cells)  # (B, M, 9, 2)
-    flat = [*tf.unstack(tf.shape(home)[:2]), 2 * count]
+    count = at_home.fit.shape[-1]
+    near = at_home.ratio < MAX_ANCHOR_RATIO
+    near |= tf.one_hot(tf.argmax(at_home.fit, axis=-1), count, True, False, dtype=tf.bool)
+    near &= at_home.real[..., None]
+    rows, inside = places.neighbours(at_home.centres, at_home.cells)  # (B, M, 9, 2)
+    flat = [*tf.unstack(tf.shape(at_home.rows)[:2]), 2 * count]
     return (
-        tf.concat([home, tf.reshape(rows, flat)], axis=-1),
-        tf.concat([fit, tf.repeat(fit, 2, axis=-1)], axis=-1),
+        tf.concat([at_home.rows, tf.reshape(rows, flat)], axis=-1),
         tf.concat([near, tf.reshape(inside & near[..., None], flat)], axis=-1),
-        places.total,
     )
 
 
@@ -253,20 +219,25 @@ class _Places:
 
 
 def _assign_primary(
-    owner: tf.Tensor, home: tf.Tensor, fit: tf.Tensor, real: tf.Tensor
+    owner: tf.Tensor, rows: tf.Tensor, quality: tf.Tensor, real: tf.Tensor
 ) -> tf.Tensor:
-    """Each object takes the best-fitting anchor still free in its cell, a round at a time."""
+    """Each object takes the best of its rows that is still free, a round at a time.
+
+    Args:
+        owner: int32 (B, N), who has each row so far.
+        rows: int32 (B, M, K), the rows each object may have.
+        quality: float32 (B, M, K), how well it fits there; negative where it may not.
+        real: bool (B, M), whether it takes part.
+    """
     waiting = real
-    itself = tf.range(tf.shape(fit)[1])[None, :]
+    itself = tf.range(tf.shape(rows)[1])[None, :]
     for _ in range(PRIMARY_ROUNDS):
-        free = tf.gather(owner, home, batch_dims=1) == BACKGROUND
-        wish = tf.where(free & waiting[..., None], fit, -1.0)
+        free = tf.gather(owner, rows, batch_dims=1) == BACKGROUND
+        wish = tf.where(free & waiting[..., None], quality, -1.0)
         best = tf.argmax(wish, axis=-1, output_type=tf.int32)  # (B, M)
-        row = tf.gather(home, best, batch_dims=2)
-        quality = tf.gather(wish, best, batch_dims=2)
-        owner = _claim(
-            owner, row[..., None], quality[..., None], (waiting & (quality >= 0))[..., None]
-        )
+        row = tf.gather(rows, best, batch_dims=2)
+        value = tf.gather(wish, best, batch_dims=2)
+        owner = _claim(owner, row[..., None], value[..., None], (waiting & (value >= 0))[..., None])
         waiting &= tf.gather(owner, row, batch_dims=1) != itself
     return owner
 

@@ -3,7 +3,7 @@
 A process of its own: TensorFlow divides the processor into devices before it computes anything.
 
     python -m tests.replicas OUT.npz [--devices 2] [--turns 1] [--norms live|synchronized|frozen]
-                             [--precision float32] [--steps 3]
+                             [--precision float32] [--steps 3] [--weights FILE.keras]
 """
 
 import argparse
@@ -17,6 +17,8 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from nets.yolo import YOLOv3  # noqa: E402
+from utils.checkpoint import load_checkpoint  # noqa: E402
+from utils.training.build import copied  # noqa: E402
 from utils.training.distribution import make_cluster  # noqa: E402
 from utils.training.freezing import synchronize_norms  # noqa: E402
 from utils.training.optimizers import Optimizers  # noqa: E402
@@ -39,6 +41,13 @@ def make_batch(seed: int = 0) -> list[np.ndarray]:
     return [images, boxes.astype(np.float32), class_ids]
 
 
+def make_detector() -> YOLOv3:
+    return YOLOv3(
+        "efficientnet_lite0", ["a", "b"], input_size=SIZE, backbone_weights="imagenet",
+        backbone_options={"stochastic_depth": 0.5},
+    )  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
@@ -50,6 +59,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--optimizer", default="sgd")
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--weights")
     given = parser.parse_args()
 
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -60,11 +70,10 @@ def main() -> None:
     assert cluster.replicas == given.devices
     keras.utils.set_random_seed(0)
     set_precision(given.precision)
+    checkpoint = load_checkpoint(given.weights) if given.weights else None
     with cluster.strategy.scope():
-        model = YOLOv3(
-            "efficientnet_lite0", ["a", "b"], input_size=SIZE, backbone_weights="imagenet",
-            backbone_options={"stochastic_depth": 0.5},
-        )  # fmt: skip
+        model = copied(checkpoint, SIZE) if checkpoint else make_detector()
+    assert model.compute_dtype == keras.config.dtype_policy().compute_dtype
     if given.norms == "synchronized":
         synchronize_norms(model)
     if given.norms == "frozen":

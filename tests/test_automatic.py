@@ -9,6 +9,7 @@ from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset, Record
 from utils.training import automatic
 from utils.training.automatic import choose_batch_size, choose_epochs
+from utils.training.processor import has_bfloat16
 
 
 def dataset(side, *, photo=(1000, 800), count=40):
@@ -74,3 +75,14 @@ def test_the_estimate_of_memory_grows_with_the_picture():
     model = YOLOv3("efficientnet_lite0", ["a"], input_size=128)
     small, large = (automatic.bytes_per_photo(model, size) for size in (128, 256))
     assert large == pytest.approx(4 * small, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("flags", "there"),
+    [("fpu avx512f avx512_bf16 amx_bf16", True), ("fpu avx2 avx512f", False), (None, False)],
+)
+def test_bfloat16_where_the_processor_says_so(tmp_path, flags, there):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags:
+        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: any\nflags\t\t: {flags}\nbugs\t:\n")
+    assert has_bfloat16(cpuinfo) is there

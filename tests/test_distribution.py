@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from nets.yolo import YOLOv3
 from utils.data.synthetic import write_dataset
 from utils.errors import UserError
 from utils.training import distribution
@@ -61,6 +63,21 @@ def test_steps_on_two_devices_are_those_of_one(tmp_path, norms, count):
     one = steps(tmp_path / "one.npz", *options)
     two = steps(tmp_path / "two.npz", *options, "--devices", 2)
     assert np.allclose(one["losses"][:, 0], two["losses"][:, 0], rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", [("--devices", 2), ("--precision", "mixed_bfloat16")])
+def test_a_checkpoint_learns_on_on_several_devices_and_in_other_precisions(tmp_path, other):
+    keras.utils.set_random_seed(0)
+    path = tmp_path / "start.keras"
+    YOLOv3("efficientnet_lite0", ["a", "b"], input_size=64).save(path)
+    one = steps(tmp_path / "one.npz", "--weights", path)
+    again = steps(tmp_path / "other.npz", "--weights", path, *other)
+    if other[0] == "--devices":
+        assert_same(one, again)
+    else:
+        assert np.allclose(one["losses"], again["losses"], rtol=0.05)
+        assert not np.allclose(one["losses"], again["losses"], rtol=1e-6)
 
 
 @pytest.mark.slow

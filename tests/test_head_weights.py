@@ -64,3 +64,17 @@ def test_a_damaged_file_is_named(teacher, tmp_path):
     damaged.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ValueError, match=r"cut\.npz"):
         load_head_weights(model, damaged)
+
+
+def test_anchors_far_from_the_files_shift_sizes_by_a_factor_of_two_at_most(teacher):
+    """What the bias cannot say without leaving its range is left to training."""
+    model, path = teacher
+    pupil = YOLOv3("efficientnet_lite0", ["x", "y"], input_size=64, anchors=ANCHORS / 5)
+    pupil.backbone.set_weights(model.backbone.get_weights())
+    load_head_weights(pupil, path)
+
+    def sizes(boxes):
+        return np.array(boxes[..., 2:] - boxes[..., :2])
+
+    ratio = sizes(predictions(pupil).boxes) / sizes(predictions(model).boxes)
+    np.testing.assert_allclose(ratio, 2 / 5, rtol=0.02)

@@ -192,6 +192,22 @@ def test_another_configuration_from_some_step_on(tmp_path):
     assert later.reports is samples.reports
 
 
+def test_a_photo_is_changed_more_with_every_sighting_until_it_is_familiar(tmp_path):
+    photos, strong = make_photos(tmp_path, 3), AugmentConfig(scale=(2.0, 2.0), aspect=0)
+    samples = TrainingSamples(photos, 96, 5, strong, familiar=4)
+    widths = []
+    for epoch in range(6):
+        weak = strong.at_strength(min((epoch + 1) / 4, 1.0))
+        expected = TrainingSamples(photos, 96, 5, weak)[3 * epoch]
+        got = samples.with_config(strong)[3 * epoch]
+        np.testing.assert_array_equal(got.image, expected.image)
+        np.testing.assert_array_equal(got.boxes, expected.boxes)
+        widths.append(weak.scale[0])
+    assert widths == sorted(widths)
+    assert widths[0] == pytest.approx(2**0.25)
+    assert widths[3:] == [2.0] * 3
+
+
 def test_pictures_have_the_shape_that_is_asked_for_also_in_later_phases(tmp_path):
     samples = TrainingSamples(make_photos(tmp_path, 4), 96, 5, EVERYTHING, shares=(1.0, 0.6))
     later = samples.with_config(NO_AUGMENTATION, 128)

@@ -163,6 +163,10 @@ def test_history_leaves_bad_steps_out_of_the_means():
     assert not history.is_best(0.495, photos=1000)
     history.note_best(0.495)
     assert (history.best_ap, history.kept_ap) == (0.5, 0.495)
+    early = History()
+    early.note_best(0.02)
+    assert not early.is_best(0.0, photos=12)  # on few photos luck is 0.03, more than all there is
+    assert early.is_best(0.019, photos=12)
     history.note_score(0.6)
     assert history.stale == 0
     history.note_step([float("nan")] * 4)

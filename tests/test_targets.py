@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nets.targets import BACKGROUND, BEST, IOU_WEIGHT, AssignConfig, assign, assign_by_cost
+from nets.targets import BACKGROUND, BEST, IOU_WEIGHT, PRIMARY_ROUNDS, assign, assign_by_cost
 from nets.yolo import COCO_ANCHORS_416, Predictions, decode
 
 ANCHORS = [tuple(float(v) for v in pair) for pair in COCO_ANCHORS_416]
@@ -28,70 +28,52 @@ def row_of(cx, cy, anchor, grids):
     return start + (cy * grids[level][1] + cx) * 3 + anchor % 3
 
 
-def plain_assign(boxes, class_ids, grids, ratio, neighbours):
+def home_of(box, anchor, grids):
+    """Column and row of the cell that holds the centre."""
+    (rows, columns), stride = grids[anchor // 3], STRIDES[anchor // 3]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return min(int(x // stride), columns - 1), min(int(y // stride), rows - 1)
+
+
+def plain_assign(boxes, class_ids, grids):
     """For a single image, with loops. Returns {row: object}."""
     real = [m for m, c in enumerate(class_ids) if c >= 0 and (boxes[m][2:] > boxes[m][:2]).all()]
-    fits, homes, centres = {}, {}, {}
+    fits, homes = {}, {}
     for m in real:
         x0, y0, x1, y1 = boxes[m]
-        w, h, centres[m] = x1 - x0, y1 - y0, ((x0 + x1) / 2, (y0 + y1) / 2)
-        fits[m] = [plain_shape_iou(w, h, anchor) for anchor in ANCHORS]
-        homes[m] = []
-        for a in range(9):
-            rows, columns = grids[a // 3]
-            cx = min(int(centres[m][0] // STRIDES[a // 3]), columns - 1)
-            cy = min(int(centres[m][1] // STRIDES[a // 3]), rows - 1)
-            homes[m].append((cx, cy))
-    owner = {}
-
-    def settle(wishes):
-        """wishes: (row, fit, object); the best fit has the row, then the lower index."""
-        for row, _, m in sorted(wishes, key=lambda w: (-w[1], w[2])):
-            owner.setdefault(row, m)
-
-    waiting = list(real)
-    for _ in range(3):
+        fits[m] = [plain_shape_iou(x1 - x0, y1 - y0, anchor) for anchor in ANCHORS]
+        homes[m] = [home_of(boxes[m], a, grids) for a in range(9)]
+    owner, waiting = {}, list(real)
+    for _ in range(PRIMARY_ROUNDS):
         wishes = []
         for m in waiting:
             free = [a for a in range(9) if row_of(*homes[m][a], a, grids) not in owner]
             if free:
                 best = max(free, key=lambda a: (fits[m][a], -a))
                 wishes.append((row_of(*homes[m][best], best, grids), fits[m][best], m))
-        settle(wishes)
+        for row, _, m in sorted(wishes, key=lambda w: (-w[1], w[2])):  # best fit, lower index
+            owner.setdefault(row, m)
         waiting = [m for m in waiting if m not in owner.values()]
-    if ratio is None:
-        return owner
-
-    def close(m, a):
-        w, h = boxes[m][2] - boxes[m][0], boxes[m][3] - boxes[m][1]
-        pw, ph = ANCHORS[a]
-        return max(w / pw, pw / w, h / ph, ph / h) < ratio
-
-    chosen = [(m, a) for m in real for a in range(9) if close(m, a)]
-    settle([(row_of(*homes[m][a], a, grids), fits[m][a], m) for m, a in chosen])
-    if neighbours:
-        wishes = []
-        for m, a in chosen:
-            (cx, cy), stride = homes[m][a], STRIDES[a // 3]
-            rows, columns = grids[a // 3]
-            dx = -1 if centres[m][0] / stride - cx < 0.5 else 1
-            dy = -1 if centres[m][1] / stride - cy < 0.5 else 1
-            for nx, ny in ((cx + dx, cy), (cx, cy + dy)):
-                if 0 <= nx < columns and 0 <= ny < rows:
-                    wishes.append((row_of(nx, ny, a, grids), fits[m][a], m))
-        settle(wishes)
     return owner
 
 
-def run(boxes, class_ids, grids, **options):
-    owner = assign(
-        tf.constant(boxes, tf.float32),
-        tf.constant(class_ids, tf.int32),
-        grids,
-        ANCHORS,
-        AssignConfig(**options),
-    ).numpy()
-    return [{int(r): int(image[r]) for r in np.flatnonzero(image != BACKGROUND)} for image in owner]
+def run(boxes, class_ids, grids):
+    boxes, class_ids = tf.constant(boxes, tf.float32), tf.constant(class_ids, tf.int32)
+    return [owners(image) for image in assign(boxes, class_ids, grids, ANCHORS).numpy()]
+
+
+def owners(image):
+    """{row: object} of int32 (N,) indices."""
+    return {int(row): int(image[row]) for row in np.flatnonzero(image != BACKGROUND)}
+
+
+def run_by_cost(predictions, boxes, class_ids, grids):
+    """For a single image."""
+    found = assign_by_cost(
+        Predictions(*(tf.constant(np.asarray(part)[None]) for part in predictions)),
+        tf.constant([boxes], tf.float32), tf.constant([class_ids], tf.int32), grids, ANCHORS,
+    )  # fmt: skip
+    return owners(found.numpy()[0])
 
 
 # Quarter pixels and sizes well apart keep float32 and Python's floats on the same side of every
@@ -103,26 +85,25 @@ objects = st.lists(
 )
 
 
-@given(objects, st.sampled_from([(None, False), (4.0, False), (4.0, True)]))
-@settings(max_examples=150, deadline=None)
-def test_agrees_with_the_plain_reading(items, mode):
+@given(objects)
+@settings(max_examples=100, deadline=None)
+def test_agrees_with_the_plain_reading(items):
     height, width = 160, 192
     boxes = np.array(
         [[x, y, min(x + w, width), min(y + h, height)] for x, y, w, h, _ in items], np.float32
     )
     class_ids = np.array([item[4] for item in items])
     grids = grids_of(height, width)
-    ratio, neighbours = mode
-    got = run(boxes[None], class_ids[None], grids, max_anchor_ratio=ratio, neighbours=neighbours)
-    expected = plain_assign(boxes, class_ids, grids, ratio, neighbours)
-    assert got[0].keys() == expected.keys()
-    differing = [row for row in expected if expected[row] != got[0][row]]
-    for row in differing:  # only between objects that fit equally well to float32's precision
-        a, b = expected[row], got[0][row]
-        sides = boxes[:, 2:] - boxes[:, :2]
-        assert np.allclose(
-            plain_shape_iou(*sides[a], ANCHORS[0]), plain_shape_iou(*sides[b], ANCHORS[0]), 1e-5
-        )
+    (got,) = run(boxes[None], class_ids[None], grids)
+    expected = plain_assign(boxes, class_ids, grids)
+    assert got.keys() == expected.keys()
+    sides = boxes[:, 2:] - boxes[:, :2]
+    for row in expected:
+        a, b = expected[row], got[row]
+        if a == b or (sides[a] != sides[b]).any():
+            assert a == b
+        else:  # float32 sees one of two equal objects a little larger than the other
+            assert np.isclose(sides[a], sides[b]).all()
 
 
 def box_at(cx, cy, w, h):
@@ -131,14 +112,14 @@ def box_at(cx, cy, w, h):
 
 def test_paper_mode_gives_each_object_its_best_anchor():
     grids = grids_of(416, 416)
-    got = run([[box_at(100, 200, 59, 119)]], [[0]], grids, max_anchor_ratio=None)
+    got = run([[box_at(100, 200, 59, 119)]], [[0]], grids)
     assert got == [{row_of(100 // 16, 200 // 16, 5, grids): 0}]
 
 
 def test_two_objects_of_one_shape_in_one_cell_both_find_a_place():
     grids = grids_of(416, 416)
     boxes = [[box_at(100, 200, 60, 110), box_at(101, 201, 59, 119), box_at(102, 202, 58, 115)]]
-    got = run(boxes, [[0, 1, 1]], grids, max_anchor_ratio=None)[0]
+    got = run(boxes, [[0, 1, 1]], grids)[0]
     assert sorted(got.values()) == [0, 1, 2]
     assert got[row_of(6, 12, 5, grids)] == 1  # the best fit has the anchor they all want
 
@@ -165,17 +146,21 @@ def test_empty_images_and_padding_have_no_owner():
     assert set(got.values()) == {0}
 
 
-@pytest.mark.parametrize("neighbours", [False, True])
-def test_targets_decode_to_their_box(neighbours):
+@pytest.mark.parametrize("by_cost", [False, True])
+def test_targets_decode_to_their_box(by_cost):
     """The raw outputs that a row would need for its object exist, and decode to that object."""
     grids = grids_of(160, 160)
     rng = np.random.default_rng(3)
     boxes = np.array([box_at(*rng.uniform(20, 140, 2), *rng.uniform(8, 100, 2)) for _ in range(6)])
     boxes = boxes.astype(np.float32)
-    owners = run(boxes[None], [[0] * 6], grids, neighbours=neighbours)[0]
+    if by_cost:
+        found = run_by_cost(made_up_predictions(boxes, grids, 1, 0), boxes, [0] * 6, grids)
+        assert len(found) > 6
+    else:
+        (found,) = run(boxes[None], [[0] * 6], grids)
     raw = [np.zeros((1, h, w, 3, 6), np.float32) for h, w in grids]
     starts = np.cumsum([0] + [3 * h * w for h, w in grids])
-    for row, m in owners.items():
+    for row, m in found.items():
         level = int(np.searchsorted(starts, row, side="right")) - 1
         cell, a = divmod(row - starts[level], 3)
         cy, cx = divmod(cell, grids[level][1])
@@ -188,7 +173,7 @@ def test_targets_decode_to_their_box(neighbours):
         raw[level][0, cy, cx, a, 2:4] = np.log(size / ANCHORS[3 * level + a])
     flat = [r.reshape(1, *r.shape[1:3], 18) for r in raw]
     decoded = np.array(decode(flat, ANCHORS).boxes)[0]
-    for row, m in owners.items():
+    for row, m in found.items():
         assert np.abs(decoded[row] - boxes[m]).max() < 0.02
 
 
@@ -203,12 +188,14 @@ def plain_iou(a, b):
 
 
 def plain_candidates(box, grids):
-    """Rows of anchors within a factor of 4, and of the best one, in the cell and two beside it."""
+    """Rows of anchors within a factor of 4, and of the best one, in the cell and two beside it;
+    and the rows of the other anchors in the cell, with the fit of their shapes."""
     w, h = box[2] - box[0], box[3] - box[1]
     fits = [plain_shape_iou(w, h, anchor) for anchor in ANCHORS]
-    rows = []
+    rows, others = [], {}
     for a, (pw, ph) in enumerate(ANCHORS):
         if a != int(np.argmax(fits)) and not max(w / pw, pw / w, h / ph, ph / h) < 4:
+            others[row_of(*home_of(box, a, grids), a, grids)] = fits[a]
             continue
         (height, width), stride = grids[a // 3], STRIDES[a // 3]
         x, y = (box[0] + box[2]) / 2 / stride, (box[1] + box[3]) / 2 / stride
@@ -217,18 +204,20 @@ def plain_candidates(box, grids):
         for nx, ny in ((cx, cy), *beside):
             if 0 <= nx < width and 0 <= ny < height:
                 rows.append(row_of(nx, ny, a, grids))
-    return sorted(rows)
+    return sorted(rows), others
 
 
 def plain_by_cost(predictions, boxes, class_ids, grids):
     """For a single image, with loops. Returns {row: object}."""
-    candidates, costs, counts = {}, {}, {}
+    candidates, others, costs, counts = {}, {}, {}, {}
     for m, class_id in enumerate(class_ids):
         if class_id < 0 or not (boxes[m][2:] > boxes[m][:2]).all():
             continue
-        alone = candidates[m] = plain_candidates(boxes[m], grids)
-        ious = {row: plain_iou(predictions.boxes[row], boxes[m]) for row in alone}
-        for row in alone:
+        candidates[m], others[m] = plain_candidates(boxes[m], grids)
+        ious = {r: plain_iou(predictions.boxes[r], boxes[m]) for r in candidates[m]}
+        for row, fit in others[m].items():
+            costs[m, row] = 1e9 - fit  # of what is free when all candidates are taken
+        for row in candidates[m]:
             p = 1 / (1 + np.exp(-predictions.class_logits[row][class_id]))
             o = 1 / (1 + np.exp(-predictions.objectness[row]))
             costs[m, row] = -np.log(np.sqrt(p * o)) - IOU_WEIGHT * np.log(ious[row] + 1e-6)
@@ -240,10 +229,10 @@ def plain_by_cost(predictions, boxes, class_ids, grids):
             owner.setdefault(row, m)
 
     waiting = list(candidates)
-    for _ in range(3):
+    for _ in range(PRIMARY_ROUNDS):
         wishes = []
         for m in waiting:
-            free = [row for row in candidates[m] if row not in owner]
+            free = [row for row in [*candidates[m], *others[m]] if row not in owner]
             if free:
                 wishes.append((min(free, key=lambda row: costs[m, row]), m))
         settle(wishes)
@@ -282,11 +271,7 @@ def test_by_cost_agrees_with_a_plain_reading(items, seed):
     class_ids = np.array([item[4] for item in items])
     grids = grids_of(height, width)
     predictions = made_up_predictions(boxes, grids, 3, seed)
-    got = assign_by_cost(
-        Predictions(*(tf.constant(part[None]) for part in predictions)),
-        tf.constant(boxes[None]), tf.constant(class_ids[None], tf.int32), grids, ANCHORS,
-    ).numpy()[0]  # fmt: skip
-    got = {int(row): int(got[row]) for row in np.flatnonzero(got != BACKGROUND)}
+    got = run_by_cost(predictions, boxes, class_ids, grids)
     expected = plain_by_cost(predictions, boxes, class_ids, grids)
     # float32 may order two costs of the last digit, or round a count, the other way.
     differing = {row for row in got.keys() | expected.keys() if got.get(row) != expected.get(row)}
@@ -298,17 +283,44 @@ def test_a_good_prediction_is_chosen_before_a_fitting_anchor():
     """One object, one row that predicts it exactly: it alone answers, whatever anchors fit."""
     grids = grids_of(96, 96)
     box = np.array(box_at(41, 41, 24, 24), np.float32)
-    rows = plain_candidates(box, grids)
+    rows, _ = plain_candidates(box, grids)
     total = 3 * sum(h * w for h, w in grids)
     predicted = np.tile(np.array([0, 0, 2, 2], np.float32), (total, 1))
     predicted[rows[-1]] = box
     flat = np.zeros(total, np.float32)
-    predictions = Predictions(predicted[None], flat[None], np.zeros((1, total, 1), np.float32))
-    got = assign_by_cost(
-        Predictions(*map(tf.constant, predictions)), tf.constant(box[None, None]),
-        tf.constant([[0]]), grids, ANCHORS,
-    ).numpy()[0]  # fmt: skip
-    assert np.flatnonzero(got != BACKGROUND).tolist() == [rows[-1]]
+    predictions = Predictions(predicted, flat, np.zeros((total, 1), np.float32))
+    assert run_by_cost(predictions, [box], [0], grids) == {rows[-1]: 0}
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        pytest.param([[60.0, 60, 90, 100]] * 8, id="eight labels of one object"),
+        pytest.param([[0.0, 0, 2, 2], [1, 1, 3, 3], [0, 0, 2, 3]], id="tiny ones in the corner"),
+        pytest.param([[0.0, 0, 160, 159]] * 3, id="all of the picture"),
+    ],
+)
+def test_by_cost_everybody_finds_somebody(boxes):
+    grids = grids_of(160, 160)
+    predictions = made_up_predictions(np.array(boxes), grids, 8, seed=1)
+    got = run_by_cost(predictions, boxes, range(len(boxes)), grids)
+    assert set(got.values()) == set(range(len(boxes)))
+
+
+def test_by_cost_an_image_gets_the_same_alone_and_in_a_batch():
+    grids = grids_of(96, 128)
+    rng = np.random.default_rng(5)
+    images = []
+    for seed in range(3):
+        corners = rng.uniform(-10, 100, (5, 2))
+        boxes = np.concatenate([corners, corners + rng.uniform(2, 90, (5, 2))], axis=1)
+        images.append((made_up_predictions(boxes, grids, 2, seed), boxes, [0, 1, -1, 1, 0]))
+    batch = assign_by_cost(
+        Predictions(*(tf.constant(np.stack(p)) for p in zip(*(i[0] for i in images), strict=True))),
+        tf.constant([boxes for _, boxes, _ in images], tf.float32),
+        tf.constant([ids for *_, ids in images]), grids, ANCHORS,
+    )  # fmt: skip
+    assert [owners(i) for i in batch.numpy()] == [run_by_cost(*i, grids) for i in images]
 
 
 def test_by_cost_padding_and_ignored_objects_have_no_owner():

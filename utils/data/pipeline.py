@@ -57,6 +57,7 @@ class TrainingSamples:
         config: AugmentConfig,
         reader: PhotoReader = read_image,
         shares: tuple[float, float] = (1.0, 1.0),
+        familiar: int = 1,
     ) -> None:
         """Nothing is read yet.
 
@@ -68,8 +69,10 @@ class TrainingSamples:
             reader: reads photos; see ``utils.data.photo_cache``.
             shares: of the square's width and height that the network input takes; see
                 ``utils.data.canvas``.
+            familiar: the sighting from which on a photo is changed at full strength; before, in
+                proportion to how often it has been seen.
         """
-        self.shares = shares
+        self.shares, self.familiar = shares, familiar
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
         self.reports = Reports()
         self._reader = reader
@@ -96,11 +99,12 @@ class TrainingSamples:
         """
         epoch, place = divmod(index, len(self.dataset))
         order = self._epoch_order(epoch)
-        draw = draw_sample(self.seed, epoch, place, len(order), self.config)
+        config = self.config
+        if epoch + 1 < self.familiar:
+            config = config.at_strength((epoch + 1) / self.familiar)
+        draw = draw_sample(self.seed, epoch, place, len(order), config)
         canvas = canvas_of(size, self.shares)
-        return compose(
-            draw, lambda at, work: self._with_photo(order, at, work), canvas, self.config
-        )
+        return compose(draw, lambda at, work: self._with_photo(order, at, work), canvas, config)
 
     def with_config(self, config: AugmentConfig, size: int | None = None) -> TrainingSamples:
         """The same photos in the same order, changed differently: for a later part of a run.
@@ -108,8 +112,9 @@ class TrainingSamples:
         What goes wrong is reported where it was before.
         """
         other = TrainingSamples(
-            self.dataset, size or self.size, self.seed, config, self._reader, self.shares
-        )
+            self.dataset, size or self.size, self.seed, config, self._reader, self.shares,
+            self.familiar,
+        )  # fmt: skip
         other.reports = self.reports
         return other
 

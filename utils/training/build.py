@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from nets.head_weights import bundled_heads, load_head_weights
@@ -168,12 +169,15 @@ def unused_options(config: TrainConfig) -> str:
     return f"{', '.join(given)}: not used, because {why}"
 
 
-def resized(model: YOLOv3, input_size: int) -> YOLOv3:
-    """The same detector for another input size: its anchors scale with it."""
-    if model.input_size == input_size:
-        return model
+def copied(model: YOLOv3, input_size: int) -> YOLOv3:
+    """The same detector for an input size: its anchors scale with it.
+
+    What is opened from a file computes in float32 on one device. The copy computes under the
+    global dtype policy, on the devices of the scope it is made in.
+    """
     config = model.get_config()
     config["anchors"] = np.asarray(model.anchors) * input_size / model.input_size
+    config["dtype"] = keras.config.dtype_policy().name
     copy = YOLOv3.from_config({**config, "input_size": input_size})
     copy.set_weights(model.get_weights())
     return copy

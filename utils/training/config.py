@@ -105,8 +105,8 @@ class TrainConfig:
     )  # fmt: skip
     frozen_stages: int | None = option(
         None, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
-        "stem is one of them; by itself 2 (recipe plain: 0), and depthwise kernels of the others "
-        "do not either unless this is 0", low=0, high=9, group="training",
+        "stem is one of them; by itself 2 (recipe plain: 0). In the default recipe depthwise "
+        "kernels of the others do not either, unless this is 0", low=0, high=9, group="training",
     )  # fmt: skip
     optimizer: str = option(
         "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
@@ -175,9 +175,10 @@ class TrainConfig:
     synchronized_norms: bool = option(
         False, help="let batch norms see the photos of all devices", group="training"
     )
-    fast_math: bool = option(
-        False, help="let convolutions on a processor with bfloat16 instructions round their inputs "
-        "to it (oneDNN's own switch); others are not changed", group="training",
+    fast_math: bool | None = option(
+        None, help="let convolutions on the processor round their inputs to bfloat16 (oneDNN's own "
+        "switch); by itself where it has instructions for that; --no-fast-math never",
+        group="training",
     )  # fmt: skip
 
     out: Path | None = option(

@@ -15,6 +15,7 @@ from utils.data.pipeline import TrainingSamples, next_batch, training_batches
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
 from utils.training.phases import Phase
+from utils.training.recipes import Recipe
 
 FAR_TURN = 20.0  # degrees
 
@@ -25,17 +26,14 @@ def training_samples(
     input_size: int,
     augment: AugmentConfig,
     phases: Sequence[Phase],
-    *,
-    fitted: bool,
+    recipe: Recipe,
 ) -> tuple[TrainingSamples, str]:
-    """Training samples as the options ask for them, and a sentence on the cache of photos.
-
-    With ``fitted`` their shape follows the photos'; else it is square.
-    """
+    """Training samples as the options ask for them, and a sentence on the cache of photos."""
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
+    shares = training_shares(train, augment, recipe.fitted_canvas)
     return TrainingSamples(
-        train, input_size, config.seed, augment, reader, training_shares(train, augment, fitted)
+        train, input_size, config.seed, augment, reader, shares, recipe.familiar
     ), note
 
 

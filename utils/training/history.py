@@ -80,9 +80,11 @@ class History:
     def is_best(self, ap: float, photos: int) -> bool:
         """Whether an AP on so many photos with objects is as good as any before, luck aside.
 
-        A later epoch wins a tie: it has learnt for longer.
+        A later epoch wins a tie: it has learnt for longer. Luck is never more than a tenth of the
+        AP, so nothing that works gives way to what does not.
         """
-        return ap >= self.best_ap - LUCK / math.sqrt(max(photos, 1))
+        luck = min(LUCK / math.sqrt(max(photos, 1)), 0.1 * max(self.best_ap, 0.0))
+        return ap >= self.best_ap - luck
 
     def note_best(self, ap: float) -> None:
         """The checkpoint with this AP has been saved as the best."""

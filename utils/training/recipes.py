@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nets.loss import LossConfig
-from nets.targets import AssignConfig
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
 
 
@@ -25,7 +24,10 @@ class Recipe:
         average: whether a moving average of the weights is what is scored and saved.
         fitted_canvas: whether the network input is cut to the shape of the photos in training.
         augment: how strongly photos are changed.
-        assign: which predictions answer for an object.
+        familiar: the sighting from which on a photo is changed so strongly; before, in proportion
+            to how often it has been seen. A photo that is new needs no changes to be so.
+        by_cost: whether what is predicted decides which predictions answer for an object, instead
+            of the shapes of anchors alone.
         loss: its weights and thresholds.
     """
 
@@ -38,7 +40,8 @@ class Recipe:
     average: bool = True
     fitted_canvas: bool = True
     augment: AugmentConfig = AUGMENTATIONS["full"]
-    assign: AssignConfig = field(default_factory=AssignConfig)
+    familiar: int = 8
+    by_cost: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
 
 
@@ -58,7 +61,8 @@ PLAIN = Recipe(
     augment=AugmentConfig(
         scale=(0.25, 2.0), aspect=0.3, brightness=0.4, contrast=0, saturation=0.7, hue=18
     ),
-    assign=AssignConfig(by_cost=False, max_anchor_ratio=None, neighbours=False),
+    familiar=1,
+    by_cost=False,
     loss=LossConfig(objectness_from_iou=0.0),
 )
 RECIPES = {"default": Recipe(), "plain": PLAIN}

@@ -14,7 +14,7 @@ import tensorflow as tf
 from nets.folding import folded
 from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
 from nets.randomness import SampleRandomness, sample_randomness
-from nets.targets import AssignConfig, assign, assign_by_cost
+from nets.targets import assign, assign_by_cost
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.ema import MovingAverage
 from utils.training.optimizers import Optimizers
@@ -35,14 +35,14 @@ class StepConfig:
         turns: parts that a replica computes one after the other; more need less memory.
         seed: of the run, for random masks.
         loss: weights and thresholds.
-        assign: which predictions answer for an object.
+        by_cost: whether what is predicted decides which predictions answer for an object.
     """
 
     batch: int
     turns: int = 1
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
-    assign: AssignConfig = field(default_factory=AssignConfig)
+    by_cost: bool = True
 
 
 def build_train_step(
@@ -83,9 +83,8 @@ def build_train_step(
             features = backbone(tf.cast(images, tf.float32), training=True)
             raw = model.head(features, training=True)
             predictions = decode(raw, model.anchors)
-            truth = (boxes, class_ids, grids, model.anchors, config.assign)
-            by_cost = config.assign.by_cost
-            owner = assign_by_cost(predictions, *truth) if by_cost else assign(*truth)
+            truth = (boxes, class_ids, grids, model.anchors)
+            owner = assign_by_cost(predictions, *truth) if config.by_cost else assign(*truth)
             losses = detection_loss(predictions, boxes, class_ids, owner, config.loss, provisional)
             scaled = losses.total * scale.value
         return [*losses, tally(owner)], tape.gradient(scaled, trainable)
