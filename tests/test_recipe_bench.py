@@ -50,13 +50,13 @@ def test_there_are_five_folds(tmp_path):
 
 JOB = Job(
     variant="default", data="bccd", folder="/a", fold=0, seed=0, size=320, photos=4000,
-    minutes=None, options=("--fast-math",), split="held_out", count=200, pace=0.5,
+    minutes=None, options=("--fast-math",), split="held_out", count=200,
 )  # fmt: skip
 
 
-def test_a_slower_recipe_sees_fewer_photos():
+def test_a_run_is_as_long_as_its_photos_or_minutes_say():
     words = JOB.training()
-    assert words[words.index("--epochs") + 1] == "10"
+    assert words[words.index("--epochs") + 1] == "20"
     words = replace(JOB, minutes=8.0).training()
     assert "--epochs" not in words
     assert words[words.index("--minutes") + 1] == "8.0"

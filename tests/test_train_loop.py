@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import train
 from utils.errors import UserError
+from utils.training.epoch import MAX_BAD_STEPS, note_losses, step_within_memory
 from utils.training.history import History
 from utils.training.run_directory import RunDirectory
 
@@ -41,7 +41,7 @@ def make_run(tmp_path, trainer):
 
 def test_out_of_memory_halves_until_it_fits_and_says_so(tmp_path, capsys):
     run = make_run(tmp_path, SmallDevice())
-    assert train.step_within_memory(run, BATCH, 1.0, 1.0)[0] == 1.0
+    assert step_within_memory(run, BATCH, 1.0, 1.0)[0] == 1.0
     assert (run.trainer.turns, run.trainer.calls) == (4, 3)
     assert run.choices["turns"] == 4
     errors = capsys.readouterr().err
@@ -52,12 +52,12 @@ def test_out_of_memory_halves_until_it_fits_and_says_so(tmp_path, capsys):
 def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_path, capsys):
     trainer = SimpleNamespace(optimizers=SimpleNamespace(rates={"head": 0.5}))
     run = make_run(tmp_path, trainer)
-    train.note_losses(run, 1, BATCH, (1.0, 1.0, 1.0, 1.0))
-    for step in range(2, 1 + train.MAX_BAD_STEPS):
-        train.note_losses(run, step, BATCH, NAN)
+    note_losses(run, 1, BATCH, (1.0, 1.0, 1.0, 1.0))
+    for step in range(2, 1 + MAX_BAD_STEPS):
+        note_losses(run, step, BATCH, NAN)
     assert (tmp_path / "run" / "bad_batches" / "step_2.npz").exists()
     assert "the loss of step 2 is not finite" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"below 0\.5"):
-        train.note_losses(run, 1 + train.MAX_BAD_STEPS, BATCH, NAN)
-    train.note_losses(run, 99, BATCH, (1.0, 1.0, 1.0, 1.0))
+        note_losses(run, 1 + MAX_BAD_STEPS, BATCH, NAN)
+    note_losses(run, 99, BATCH, (1.0, 1.0, 1.0, 1.0))
     assert run.history.bad_steps == 0

@@ -44,8 +44,7 @@ class RecipeConfig:
     folds: tuple[str, ...] = option(("0", "1"), help="of the five", metavar="N")
     seeds: tuple[str, ...] = option(("0",), help="of the runs", metavar="N")
     size: str = option("320", help="of the network input in pixels, or auto")
-    photos: int = option(6400, help="length of a run in photos seen by the default recipe")
-    pace: float = option(1.0, help="photos a second of --label relative to the default recipe")
+    photos: int = option(6400, help="length of a run in photos seen")
     minutes: float | None = option(None, help="length of a run in minutes instead")
     workers: int = option(1, help="runs at a time, with one thread each if several", low=1)
     work: Path = option(Path("runs/recipe"), help="folder for folds and runs", metavar="DIR")
@@ -85,7 +84,7 @@ def recipes(config: RecipeConfig) -> dict[str, Variant]:
         UserError: no such variant.
     """
     if config.label:
-        return {config.label: Variant(tuple(config.options.split()), config.pace)}
+        return {config.label: Variant(tuple(config.options.split()))}
     strange = set(config.variants) - set(VARIANTS)
     if strange:
         raise UserError(f"no recipe {', '.join(sorted(strange))}; there are {', '.join(VARIANTS)}")
@@ -113,7 +112,6 @@ def _job(
         options=variant.options,
         split="test" if signs else "held_out",
         count=len(lines) if signs else round(HELD_OUT_OF_TRAINING * len(lines)),
-        pace=variant.pace,
         commit=commit_of(config.code.resolve()),
     )
 

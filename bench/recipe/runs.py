@@ -31,7 +31,7 @@ class Job:
         variant: name of the recipe.
         data: name of the dataset; ``folder`` is where this fold lies.
         fold: of the training list; -1 where there are none.
-        photos: length of the run in photos seen, as the default recipe counts them; or
+        photos: length of the run in photos seen; or
         minutes: in minutes of wall time, on a machine that does nothing else.
         options: of train.py.
         split: list that is scored.
@@ -50,7 +50,6 @@ class Job:
     options: tuple[str, ...]
     split: str
     count: int
-    pace: float = 1.0
     commit: str = ""
 
     @property
@@ -64,7 +63,7 @@ class Job:
         if self.minutes:
             length = ["--minutes", str(self.minutes)]
         else:
-            length = ["--epochs", str(max(round(self.photos * self.pace / self.count), 1))]
+            length = ["--epochs", str(max(round(self.photos / self.count), 1))]
         return [
             "--data", self.folder, "--backbone", "efficientnet_lite0", "--input-size",
             str(self.size), *length, "--seed", str(self.seed), *self.options,

@@ -15,12 +15,9 @@ class Variant:
 
     Attributes:
         options: of train.py, beside data, backbone, size, length and seed.
-        pace: photos a second relative to the default recipe; a fixed number of photos is
-            multiplied by it, so that all variants take the same time.
     """
 
     options: tuple[str, ...] = ()
-    pace: float = 1.0
 
 
 VARIANTS: dict[str, Variant] = {

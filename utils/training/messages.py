@@ -1,0 +1,32 @@
+"""What a run says of itself, in words."""
+
+from __future__ import annotations
+
+from utils.training.history import History
+from utils.training.progress import time_text
+from utils.training.schedule import Plan
+
+
+def epoch_text(row: dict, plan: Plan, history: History) -> str:
+    """The epoch as one line of the log."""
+    of = f"/{plan.epochs}" if plan.epochs else ""
+    loss = "not finite" if row["loss"] is None else f"{row['loss']:.3f}"
+    text = f"epoch {row['epoch']}{of}: loss {loss}"
+    if row["skipped_steps"]:
+        text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
+    if "AP" in row:
+        text += f", AP50 {score_text(row['AP50'])}, AP {score_text(row['AP'])}"
+        if history.best_epoch == row["epoch"]:  # a later one that is as good, luck aside, is kept
+            text += " (best so far)" if history.kept_ap >= history.best_ap else " (kept)"
+    text += f", {row['photos_per_second']:.1f} photos/s"
+    return f"{text}, {time_text(plan.seconds_left(history.step))} left"
+
+
+def score_text(value: float) -> str:
+    return f"{value:.3f}" if value >= 0 else "–"
+
+
+def length_text(plan: Plan) -> str:
+    parts = [f"{plan.epochs} epochs"] if plan.epochs else []
+    parts += [f"{plan.seconds / 60:g} minutes"] if plan.seconds else []
+    return " or ".join(parts)
