@@ -80,7 +80,7 @@ def evaluate(run: Run, val: Dataset) -> None:
     history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
     if coco["AP"] < 0:
         directory.warn("the validation photos show no object; best.keras is simply the newest")
-    history.notescore_text(coco["AP"])
+    history.note_score(coco["AP"])
     picture = val_predictions(val, found) if run.cluster.chief else None
     directory.write_event_picture(picture, history.epoch)
     if run.config.histograms:
