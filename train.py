@@ -128,7 +128,9 @@ def train(config: TrainConfig) -> NoReturn:
     checkpoint = load_checkpoint(config.weights) if config.weights else None
     train, val, chosen = load_training_data(config, checkpoint)
     input_size, size_note = cluster.broadcast_json(
-        build.input_size_for(before.get("input size", config.input_size), checkpoint, train)
+        build.input_size_for(
+            before.get("input size", config.input_size), checkpoint, train, config, cluster.replicas
+        )
     )
     recipe = build.recipe_for(config)
     augment = augmentation(recipe.augment, config.augment)

@@ -9,6 +9,7 @@ from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset, Record
 from utils.training import automatic
 from utils.training.automatic import choose_batch_size, choose_epochs
+from utils.training.pace import photos_seen
 from utils.training.processor import has_bfloat16
 
 
@@ -36,6 +37,30 @@ def test_no_more_pixels_than_the_photos_have():
     assert choose_input_size(dataset(8, photo=(320, 240)))[0] == 320
     assert choose_input_size(dataset(8, photo=(450, 300)))[0] == 416
     assert choose_input_size(dataset(8, photo=(200, 100)))[0] == 256
+
+
+def test_wide_photos_may_have_more_pixels_along_their_side():
+    assert choose_input_size(dataset(8, photo=(1600, 400)))[0] == 1024
+    assert choose_input_size(dataset(8, photo=(1600, 1200)))[0] == 640
+
+
+def test_with_little_time_objects_may_be_smaller_but_not_too_small():
+    photos = dataset(40)  # 24 pixels at 600: 640 is what they ask for
+
+    def machine(photos_at_640):
+        return lambda pixels: photos_at_640 * 640 * 512 / pixels
+
+    sizes = [choose_input_size(photos, machine(n))[0] for n in (9000, 5000, 3000, 1600, 10)]
+    assert sizes == [640, 512, 416, 320, 320]  # at 256 they would be 10 pixels
+    assert "in this time" in choose_input_size(photos, machine(3000))[1]
+    assert choose_input_size(photos, machine(9000)) == choose_input_size(photos)
+    assert choose_input_size(dataset(8), machine(10))[0] == 640  # or they could not be seen
+
+
+def test_photos_seen_in_a_time_follow_from_their_pixels():
+    seen = photos_seen("mobilenet_v3_small", minutes=10)
+    assert seen(320 * 320) == pytest.approx(4 * seen(640 * 640))
+    assert 100 < seen(416 * 416) < 10_000_000
 
 
 def test_a_run_looks_at_enough_photos_and_not_for_ever():

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from utils.data.anchors import object_sizes
+from utils.data.canvas import canvas_of, canvas_shares
 from utils.data.records import Dataset
 
-SIZES = (256, 320, 416, 512, 640)  # of the network input, that are chosen from
+SIZES = (256, 320, 416, 512, 640, 832, 1024)  # of the network input, that are chosen from
+MOST_PIXELS = 640 * 640  # of a training picture: the last two are for photos much wider than high
 SMALL_SHARE = 0.1  # of the objects, which may be smaller than ...
-SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level
+SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level,
+FEWEST_PIXELS = 12  # ... or, where there is little time, this
+ENOUGH_PHOTOS = 6000  # seen in a run: fewer are worth more than larger ones
 
 
-def choose_input_size(dataset: Dataset) -> tuple[int, str]:
+def choose_input_size(
+    dataset: Dataset, seen: Callable[[float], float] | None = None
+) -> tuple[int, str]:
     """The smallest size at which nine objects in ten can be seen well, and a sentence why.
 
-    Never larger than the photos themselves: pixels that are made up show nothing.
+    Never larger than the photos themselves: pixels that are made up show nothing. Smaller where a
+    run would else see too few photos to learn from, as long as nine in ten can be seen at all.
+
+    Args:
+        dataset: the photos.
+        seen: pixels of a training picture → pictures that a run has the time for; None for any
+            number.
     """
     sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
     small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SMALL_PIXELS
-    wanted = SMALL_PIXELS / max(small, 1e-6) * SIZES[-1]
     photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
-    possible = [size for size in SIZES if size <= photo] or list(SIZES[:1])
-    size = next((size for size in possible if size >= wanted - 1), possible[-1])
+    shares = canvas_shares(dataset)
+    pixels = {size: _pixels(size, shares) for size in SIZES}
+    possible = [s for s in SIZES if s <= photo and pixels[s] <= MOST_PIXELS] or list(SIZES[:1])
+
+    def enough(least: float) -> int:
+        wanted = least / max(small, 1e-6) * SIZES[-1]
+        return next((size for size in possible if size >= wanted - 1), possible[-1])
+
+    size, why = enough(SMALL_PIXELS), ""
+    if seen:
+        lower = [s for s in possible if enough(FEWEST_PIXELS) <= s <= size]
+        affordable = [s for s in lower if seen(pixels[s]) >= ENOUGH_PHOTOS] or lower[:1]
+        if affordable[-1] < size:
+            size = affordable[-1]
+            why = f", and in this time a run sees about {seen(pixels[size]):,.0f} photos of it"
     at_size = small * size / SIZES[-1]
     return size, (
         f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "
-        "(root of their area)"
+        f"(root of their area){why}"
     )
+
+
+def _pixels(size: int, shares: tuple[float, float]) -> int:
+    canvas = canvas_of(size, shares)
+    return canvas.width * canvas.height

@@ -18,11 +18,19 @@ from utils.errors import UserError
 from utils.training.automatic import choose_batch_size, choose_epochs
 from utils.training.config import TrainConfig
 from utils.training.distribution import Cluster
+from utils.training.pace import photos_seen
 from utils.training.recipes import RECIPES, Recipe
 
 
-def input_size_for(asked: int | str, checkpoint: YOLOv3 | None, train: Dataset) -> tuple[int, str]:
-    """The size asked for, else the checkpoint's, else by the objects; and a sentence on it.
+def input_size_for(
+    asked: int | str,
+    checkpoint: YOLOv3 | None,
+    train: Dataset,
+    config: TrainConfig,
+    replicas: int,
+) -> tuple[int, str]:
+    """The size asked for, else the checkpoint's, else by the objects and the time; and a sentence
+    on it.
 
     Raises:
         UserError: not a multiple of 32.
@@ -30,7 +38,9 @@ def input_size_for(asked: int | str, checkpoint: YOLOv3 | None, train: Dataset) 
     if asked == "auto":
         if checkpoint:
             return checkpoint.input_size, f"input size {checkpoint.input_size}: the checkpoint's"
-        return choose_input_size(train)
+        limited = config.minutes and not config.epochs
+        seen = photos_seen(config.backbone, config.minutes, replicas) if limited else None
+        return choose_input_size(train, seen)
     try:
         return checked_input_size(asked), f"input size {asked}"
     except ValueError as error:
