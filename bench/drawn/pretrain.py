@@ -20,11 +20,11 @@ from utils.data.anchors import coco_anchors
 from utils.files import atomic_write
 
 BACKBONE = "efficientnet_lite0"
-SIZE = 320  # of the network input; batches differ by up to a quarter
 ALL_STAGES = 7
-# (epochs, batch) of runs that each start from the last one's weights, with a learning rate that
-# rises and falls anew: a first one that finds its way with steadier steps, and a longer one.
-ROUNDS = ((1, 16), (2, 8))
+# (epochs, batch, input size) of runs that each start from the last one's weights, with a learning
+# rate that rises and falls anew: a first one that finds its way with steadier steps, and two longer
+# ones. Batches differ in size by up to a quarter.
+ROUNDS = ((1, 16, 320), (2, 8, 320), (2, 8, 256))
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class PretrainConfig:
 def main(argv: list[str]) -> int:
     config = parse(PretrainConfig, argv, __doc__.split("\n\n")[0])
     anchors = config.out / "anchors.txt"
-    pairs = "\n".join(f"{width:.4f},{height:.4f}" for width, height in coco_anchors(SIZE))
+    pairs = "\n".join(f"{width:.4f},{height:.4f}" for width, height in coco_anchors(ROUNDS[0][2]))
     with atomic_write(anchors) as file:
         file.write(pairs + "\n")
     start = ["--anchors", str(anchors), "--head-weights", "none"]
-    for i, (epochs, batch) in enumerate(ROUNDS, 1):
+    for i, (epochs, batch, size) in enumerate(ROUNDS, 1):
         out = config.out / f"round{i}"
         subprocess.run(
             [
                 sys.executable, "train.py", "--data", str(config.data), "--backbone", BACKBONE,
                 *start, "--frozen-stages", str(ALL_STAGES), "--freeze-epochs", "0",
-                "--input-size", str(SIZE), "--multi-scale", "--batch-size", str(batch),
-                "--augmentation", "light", "--fast-math", "--epochs", str(epochs),
+                "--input-size", str(size), "--multi-scale", "--batch-size", str(batch),
+                "--augmentation", "light", "--epochs", str(epochs),
                 "--out", str(out), "--resume",
             ],
             check=True,
