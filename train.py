@@ -7,7 +7,6 @@ import time
 STARTED = time.monotonic()  # --minutes counts from here
 
 import json  # noqa: E402
-import os  # noqa: E402
 from dataclasses import asdict, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
@@ -21,7 +20,7 @@ from utils.training.options import (  # noqa: E402
     refuse_contradictions,
     with_options_of_run,
 )
-from utils.training.processor import has_bfloat16  # noqa: E402
+from utils.training.processor import has_bfloat16, set_fast_math  # noqa: E402
 
 DESCRIPTION = """\
 Train a detector on labelled photos.
@@ -58,10 +57,8 @@ def main(argv: list[str]) -> int | None:
         run_doctor(config.data, **size, out=config.out, fix=config.fix)
         return OK
 
-    if config.fast_math is None:
-        config = replace(config, fast_math=has_bfloat16())
-    # Read when TensorFlow loads, which takes seconds: not before the options are known to be good.
-    os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16" if config.fast_math else "STRICT"
+    config = replace(config, fast_math=set_fast_math(config.fast_math))
+    # TensorFlow takes seconds to import: not before the options are known to be good.
     import_tensorflow()
     from utils.training.distribution import host_was_lost
 
@@ -93,7 +90,7 @@ def train(config: TrainConfig) -> NoReturn:
     from utils.training.distribution import is_chief, make_cluster
     from utils.training.epoch import train_epoch
     from utils.training.exact import make_exact
-    from utils.training.feed import Feed, training_samples
+    from utils.training.feed import Feed, training_samples, training_shares
     from utils.training.freezing import synchronize_norms
     from utils.training.history import History
     from utils.training.messages import epoch_text, length_text
@@ -127,13 +124,13 @@ def train(config: TrainConfig) -> NoReturn:
     # before anything is written.
     checkpoint = load_checkpoint(config.weights) if config.weights else None
     train, val, chosen = load_training_data(config, checkpoint)
-    input_size, size_note = cluster.broadcast_json(
-        build.input_size_for(
-            before.get("input size", config.input_size), checkpoint, train, config, cluster.replicas
-        )
-    )
     recipe = build.recipe_for(config)
     augment = augmentation(recipe.augment, config.augment)
+    shares = training_shares(train, augment, recipe.fitted_canvas)
+    asked_size = before.get("input size", config.input_size)
+    input_size, size_note = cluster.broadcast_json(
+        build.input_size_for(asked_size, checkpoint, train, shares, config, cluster.replicas)
+    )
     phases = plan_phases(
         input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
     )
@@ -159,7 +156,9 @@ def train(config: TrainConfig) -> NoReturn:
         )
     )
     epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
-    samples, cache_note = training_samples(config, train, input_size, augment, phases, recipe)
+    samples, cache_note = training_samples(
+        config, train, input_size, augment, phases, shares, recipe.familiar
+    )
     feed = Feed(samples, batch_size, shard=(cluster.host, cluster.hosts))
     plan = Plan(
         steps_per_epoch=feed.steps_per_epoch,
@@ -227,8 +226,9 @@ def train(config: TrainConfig) -> NoReturn:
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
     notes = (start_note, size_note, anchors_note, batch_note, epochs_note, cache_note)
-    rounding = "convolutions on the processor in bfloat16" if config.fast_math else ""
-    for note in filter(None, (*notes, rounding, build.unused_options(config))):
+    if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):
+        notes += ("convolutions round their inputs to bfloat16 (--no-fast-math: they do not)",)
+    for note in filter(None, (*notes, build.unused_options(config))):
         directory.log(note)
     split_file = directory.split if cluster.chief else None
     facts = inherited(checkpoint, write_provenance(split_file, config, train, val, chosen))

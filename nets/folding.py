@@ -100,9 +100,14 @@ def _is_whole(layer: keras.Layer | None) -> bool:
     )
 
 
-def _readers(network: keras.Model) -> dict[keras.Layer, list[keras.Layer]]:
-    """Who takes each layer's output within this network; layers may be part of others too."""
-    readers = defaultdict(list)
+def _readers(network: keras.Model) -> dict[keras.Layer, list[keras.Layer | None]]:
+    """Who takes each layer's output within this network; layers may be part of others too.
+
+    Whoever reads the network's own outputs stands there as None.
+    """
+    readers: dict = defaultdict(list)
+    for output in network.outputs:
+        readers[output._keras_history.operation].append(None)
     for nodes in network._nodes_by_depth.values():
         for node in nodes:
             for parent in node.parent_nodes:
@@ -110,5 +115,5 @@ def _readers(network: keras.Model) -> dict[keras.Layer, list[keras.Layer]]:
     return readers
 
 
-def _only(layers: list[keras.Layer]) -> keras.Layer | None:
+def _only(layers: list[keras.Layer | None]) -> keras.Layer | None:
     return layers[0] if len(layers) == 1 else None

@@ -1,5 +1,6 @@
 """What a run chooses by itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from utils.data.records import Dataset, Record
 from utils.training import automatic
 from utils.training.automatic import choose_batch_size, choose_epochs
 from utils.training.pace import photos_seen
-from utils.training.processor import has_bfloat16
+from utils.training.processor import VARIABLE, has_bfloat16, set_fast_math
 
 
 def dataset(side, *, photo=(1000, 800), count=40):
@@ -42,6 +43,19 @@ def test_no_more_pixels_than_the_photos_have():
 def test_wide_photos_may_have_more_pixels_along_their_side():
     assert choose_input_size(dataset(8, photo=(1600, 400)))[0] == 1024
     assert choose_input_size(dataset(8, photo=(1600, 1200)))[0] == 640
+    squares = choose_input_size(dataset(8, photo=(1600, 400)), shares=(1.0, 1.0))
+    assert squares[0] == 640  # where training pictures are squares
+
+
+def test_without_objects_the_smallest_size_and_a_word_on_it():
+    empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
+    records = [
+        replace(record, **dict(zip(("boxes", "class_ids", "difficult"), empty, strict=True)))
+        for record in dataset(50).records
+    ]
+    size, why = choose_input_size(Dataset(tuple(records), ("thing",)))
+    assert size == 256
+    assert "no objects" in why
 
 
 def test_with_little_time_objects_may_be_smaller_but_not_too_small():
@@ -50,11 +64,11 @@ def test_with_little_time_objects_may_be_smaller_but_not_too_small():
     def machine(photos_at_640):
         return lambda pixels: photos_at_640 * 640 * 512 / pixels
 
-    sizes = [choose_input_size(photos, machine(n))[0] for n in (9000, 5000, 3000, 1600, 10)]
+    sizes = [choose_input_size(photos, seen=machine(n))[0] for n in (9000, 5000, 3000, 1600, 10)]
     assert sizes == [640, 512, 416, 320, 320]  # at 256 they would be 10 pixels
-    assert "in this time" in choose_input_size(photos, machine(3000))[1]
-    assert choose_input_size(photos, machine(9000)) == choose_input_size(photos)
-    assert choose_input_size(dataset(8), machine(10))[0] == 640  # or they could not be seen
+    assert "in this time" in choose_input_size(photos, seen=machine(3000))[1]
+    assert choose_input_size(photos, seen=machine(9000)) == choose_input_size(photos)
+    assert choose_input_size(dataset(8), seen=machine(10))[0] == 640  # or they could not be seen
 
 
 def test_photos_seen_in_a_time_follow_from_their_pixels():
@@ -102,12 +116,34 @@ def test_the_estimate_of_memory_grows_with_the_picture():
     assert large == pytest.approx(4 * small, rel=0.05)
 
 
+def cpu(tmp_path, flags):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags:
+        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: any\nflags\t\t: {flags}\nbugs\t:\n")
+    return cpuinfo
+
+
 @pytest.mark.parametrize(
     ("flags", "there"),
     [("fpu avx512f avx512_bf16 amx_bf16", True), ("fpu avx2 avx512f", False), (None, False)],
 )
 def test_bfloat16_where_the_processor_says_so(tmp_path, flags, there):
-    cpuinfo = tmp_path / "cpuinfo"
-    if flags:
-        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: any\nflags\t\t: {flags}\nbugs\t:\n")
-    assert has_bfloat16(cpuinfo) is there
+    assert has_bfloat16(cpu(tmp_path, flags)) is there
+    environment = {}
+    assert set_fast_math(None, environment, cpu(tmp_path, flags)) is there
+    assert environment == {VARIABLE: "BF16" if there else "STRICT"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "fast", "left"),
+    [
+        (None, "STRICT", False, "STRICT"),
+        (None, "bf16", True, "bf16"),
+        (True, "STRICT", True, "BF16"),
+        (False, "BF16", False, "STRICT"),
+    ],
+)
+def test_the_environment_decides_where_nobody_asks(tmp_path, asked, said, fast, left):
+    environment = {VARIABLE: said}
+    assert set_fast_math(asked, environment, cpu(tmp_path, "avx512_bf16")) is fast
+    assert environment == {VARIABLE: left}

@@ -65,3 +65,9 @@ def test_heads_that_cannot_be_read_are_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"--head-weights .*mine\.npz"):
         new_detector(config(**LITE, head_weights=str(path)), ["a"], 416, ANCHORS)
+
+
+def test_strengths_that_are_asked_for_hold_from_the_start():
+    assert recipe_for(config()).familiar > 1
+    assert recipe_for(config(augmentation="full")).familiar == 1
+    assert recipe_for(config(augment=("mosaic=1",))).familiar == 1

@@ -257,6 +257,8 @@ def test_refusals_of_train(data, trained, tmp_path):
     )
     refused(command(*run, "--data", data, "--split", "nonsense"), "nonsense", "train")
     refused(command(*run, "--data", data, "--backbone", "efficientnet_b9"), "efficientnet_b9")
+    timed = ("train.py", "--data", data, "--minutes", 5, "--out", tmp_path / "run")
+    refused(command(*timed, "--backbone", "efficientnet_b9"), "efficientnet_b9")
     refused(command(*run, "--data", data, "--device", "gpu:7"), "gpu:7")
     refused(command(*run, "--data", data, "--weights", data / "classes.txt"), "classes.txt")
     refused(command(*run, "--data", data, "--val-split", "train"), "train")

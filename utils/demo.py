@@ -45,14 +45,9 @@ def main(argv: list[str]) -> int:
     call(*draw, "--out", scenes, "--train", 1, "--val", 1, "--test", 12, "--seed", 2026)
 
     step(2, f"Training a detector for {config.minutes:g} minutes")
-    # Many different scenes, each seen two or three times, need no augmentation and little patience
-    # with a backbone that has never seen a drawing.
     call(
         "python", "train.py", "--data", data, "--backbone", "efficientnet_lite0",
-        "--minutes", config.minutes, "--input-size", 416, "--batch-size", 4,
-        "--augmentation", "none",
-        "--learning-rate", 0.0008, "--backbone-rate", 1.0, "--frozen-stages", 3, "--fast-math",
-        "--out", training,
+        "--minutes", config.minutes, "--out", training,
     )  # fmt: skip
 
     step(3, "Scoring it on 100 scenes whose backgrounds it has never seen")

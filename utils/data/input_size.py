@@ -19,7 +19,9 @@ ENOUGH_PHOTOS = 6000  # seen in a run: fewer are worth more than larger ones
 
 
 def choose_input_size(
-    dataset: Dataset, seen: Callable[[float], float] | None = None
+    dataset: Dataset,
+    shares: tuple[float, float] | None = None,
+    seen: Callable[[float], float] | None = None,
 ) -> tuple[int, str]:
     """The smallest size at which nine objects in ten can be seen well, and a sentence why.
 
@@ -28,14 +30,14 @@ def choose_input_size(
 
     Args:
         dataset: the photos.
+        shares: of a square that training pictures take; None for those that fit the photos.
         seen: pixels of a training picture → pictures that a run has the time for; None for any
             number.
     """
     sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
-    small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SMALL_PIXELS
+    small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SIZES[-1]
     photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
-    shares = canvas_shares(dataset)
-    pixels = {size: _pixels(size, shares) for size in SIZES}
+    pixels = {size: _pixels(size, shares or canvas_shares(dataset)) for size in SIZES}
     possible = [s for s in SIZES if s <= photo and pixels[s] <= MOST_PIXELS] or list(SIZES[:1])
 
     def enough(least: float) -> int:
@@ -49,6 +51,8 @@ def choose_input_size(
         if affordable[-1] < size:
             size = affordable[-1]
             why = f", and in this time a run sees about {seen(pixels[size]):,.0f} photos of it"
+    if not len(sides):
+        return size, f"input size {size}: there are no objects to go by"
     at_size = small * size / SIZES[-1]
     return size, (
         f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "

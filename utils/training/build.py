@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -26,21 +27,33 @@ def input_size_for(
     asked: int | str,
     checkpoint: YOLOv3 | None,
     train: Dataset,
+    shares: tuple[float, float],
     config: TrainConfig,
     replicas: int,
 ) -> tuple[int, str]:
     """The size asked for, else the checkpoint's, else by the objects and the time; and a sentence
     on it.
 
+    Args:
+        asked: ``auto`` or pixels.
+        checkpoint: that the run starts from.
+        train: photos that are trained on.
+        shares: of a square that their pictures take; see ``utils.training.feed``.
+        config: the run's options.
+        replicas: devices that share a batch.
+
     Raises:
-        UserError: not a multiple of 32.
+        UserError: not a multiple of 32, or an unknown backbone.
     """
     if asked == "auto":
         if checkpoint:
             return checkpoint.input_size, f"input size {checkpoint.input_size}: the checkpoint's"
-        limited = config.minutes and not config.epochs
-        seen = photos_seen(config.backbone, config.minutes, replicas) if limited else None
-        return choose_input_size(train, seen)
+        seen = None
+        if config.minutes and not config.epochs:
+            scaling = {"width": config.width, "depth": config.depth}
+            with _explained(config):
+                seen = photos_seen(config.backbone, config.minutes, replicas, **scaling)
+        return choose_input_size(train, shares, seen)
     try:
         return checked_input_size(asked), f"input size {asked}"
     except ValueError as error:
@@ -98,6 +111,8 @@ def recipe_for(config: TrainConfig) -> Recipe:
     if config.augmentation:
         given["augment"] = AUGMENTATIONS[config.augmentation]
     changes = {name: value for name, value in given.items() if value is not None}
+    if config.augmentation or config.augment:
+        changes["familiar"] = 1  # what is asked for holds from the start
     if config.frozen_stages == 0:
         changes["frozen_depthwise"] = False
     return replace(RECIPES[config.recipe], **changes)
@@ -122,7 +137,7 @@ def new_detector(
         "depth": config.depth,
         "stochastic_depth": 0.0 if drop is None and pretrained else drop,
     }
-    try:
+    with _explained(config, " (random ones: --backbone-weights none)" if pretrained else ""):
         model = YOLOv3(
             backbone=config.backbone,
             classes=classes,
@@ -131,9 +146,6 @@ def new_detector(
             backbone_weights=config.backbone_weights if pretrained else None,
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
-    except ValueError as error:
-        hint = "" if not pretrained else " (random ones: --backbone-weights none)"
-        raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
     if heads:
         try:
             load_head_weights(model, heads)
@@ -142,6 +154,15 @@ def new_detector(
     start = {"imagenet": "ImageNet weights", "none": "random weights"}
     note = f"backbone: {start.get(config.backbone_weights, config.backbone_weights)}; "
     return model, f"{note}heads: {f'weights of {heads.name}' if heads else 'random weights'}"
+
+
+@contextmanager
+def _explained(config: TrainConfig, hint: str = "") -> Iterator[None]:
+    """What is wrong with the backbone asked for is the user's to mend."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"--backbone {config.backbone}: {error}{hint}") from error
 
 
 def head_weights_for(config: TrainConfig) -> Path | None:

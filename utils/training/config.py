@@ -74,7 +74,8 @@ class TrainConfig:
     )  # fmt: skip
     input_size: int | str = option(
         "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
-        "by the sizes of the objects, or takes the checkpoint's with --weights",
+        "by the sizes of the objects and the --minutes there are, or takes the checkpoint's with "
+        "--weights",
         metavar="auto|PIXELS", parse=_input_size, group="network",
     )  # fmt: skip
 

@@ -15,7 +15,6 @@ from utils.data.pipeline import TrainingSamples, next_batch, training_batches
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
 from utils.training.phases import Phase
-from utils.training.recipes import Recipe
 
 FAR_TURN = 20.0  # degrees
 
@@ -26,15 +25,16 @@ def training_samples(
     input_size: int,
     augment: AugmentConfig,
     phases: Sequence[Phase],
-    recipe: Recipe,
+    shares: tuple[float, float],
+    familiar: int,
 ) -> tuple[TrainingSamples, str]:
-    """Training samples as the options ask for them, and a sentence on the cache of photos."""
+    """Training samples as the options ask for them, and a sentence on the cache of photos.
+
+    ``shares`` and ``familiar`` are as ``TrainingSamples`` takes them.
+    """
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
-    shares = training_shares(train, augment, recipe.fitted_canvas)
-    return TrainingSamples(
-        train, input_size, config.seed, augment, reader, shares, recipe.familiar
-    ), note
+    return TrainingSamples(train, input_size, config.seed, augment, reader, shares, familiar), note
 
 
 def training_shares(train: Dataset, augment: AugmentConfig, fitted: bool) -> tuple[float, float]:

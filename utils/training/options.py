@@ -10,10 +10,11 @@ from utils.cli import to_mapping
 from utils.errors import UserError
 from utils.training.config import TrainConfig
 
-# Options that may differ when a run goes on: where, how long by the clock, and how often to save.
+# Options that may differ when a run goes on, or among hosts: where and on what, how long by the
+# clock, and how often to save.
 MAY_CHANGE = (
-    "data", "out", "resume", "check", "fix", "preview", "device", "cache", "minutes", "patience",
-    "save-every", "histograms",
+    "data", "out", "resume", "check", "fix", "preview", "device", "fast-math", "cache", "minutes",
+    "patience", "save-every", "histograms",
 )  # fmt: skip
 
 

@@ -17,15 +17,23 @@ STEP_OVER_FORWARD = 2.7
 TRAINING_SHARE = 0.85  # of the time; the rest starts the process, compiles, evaluates and saves
 
 
-def photos_seen(backbone: str, minutes: float, replicas: int = 1) -> Callable[[float], float]:
+def photos_seen(
+    backbone: str, minutes: float, replicas: int = 1, **scaling: float | None
+) -> Callable[[float], float]:
     """Pixels of a training picture → about how many a run of so many minutes sees.
+
+    The estimate is for the default recipe; where all layers learn a run sees fewer.
 
     Args:
         backbone: its name.
         minutes: of the run.
         replicas: devices that share a batch.
+        scaling: ``width`` and ``depth``, as ``nets.backbones.build_backbone`` takes them.
+
+    Raises:
+        ValueError: no such backbone.
     """
-    network = build_backbone(backbone)
+    network = build_backbone(backbone, **{k: v for k, v in scaling.items() if v is not None})
     pictures = tf.zeros([BATCH, SIDE, SIDE, 3])
     forward = tf.function(lambda x: network(x, training=False), jit_compile=False)
     forward(pictures)  # compiles
