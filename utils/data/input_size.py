@@ -15,7 +15,7 @@ MOST_PIXELS = 640 * 640  # of a training picture: the last two are for photos mu
 SMALL_SHARE = 0.1  # of the objects, which may be smaller than ...
 SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level,
 FEWEST_PIXELS = 12  # ... or, where there is little time, this
-ENOUGH_PHOTOS = 6000  # seen in a run: fewer are worth more than larger ones
+ENOUGH_PHOTOS = 4000  # seen in a run: more of them are worth more than larger ones, up to here
 
 
 def choose_input_size(
