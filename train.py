@@ -135,7 +135,7 @@ def train(config: TrainConfig) -> NoReturn:
         input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
     )
     if config.preview:
-        print(f"written to {write_preview(config, train, phases, recipe.fitted_canvas)}")
+        print(f"written to {write_preview(config, train, phases, shares)}")
         leave(OK)
     with cluster.strategy.scope():
         if checkpoint:

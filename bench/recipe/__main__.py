@@ -25,7 +25,7 @@ from bench.recipe.runs import (
     run_jobs,
 )
 from bench.recipe.table import table
-from bench.recipe.variants import VARIANTS, Variant
+from bench.recipe.variants import VARIANTS
 from utils.cli import option, parse, run
 from utils.errors import UserError
 
@@ -73,18 +73,18 @@ def jobs(config: RecipeConfig, work: Path) -> list[Job]:
                 name, _, folder = data.partition("=")
                 if name == "signs" and fold != int(config.folds[0]):
                     continue
-                for label, variant in recipes(config).items():
-                    found.append(_job(config, label, variant, name, folder, fold, seed, work))
+                for label, options in recipes(config).items():
+                    found.append(_job(config, label, options, name, folder, fold, seed, work))
     return found
 
 
-def recipes(config: RecipeConfig) -> dict[str, Variant]:
+def recipes(config: RecipeConfig) -> dict[str, tuple[str, ...]]:
     """
     Raises:
         UserError: no such variant.
     """
     if config.label:
-        return {config.label: Variant(tuple(config.options.split()))}
+        return {config.label: tuple(config.options.split())}
     strange = set(config.variants) - set(VARIANTS)
     if strange:
         raise UserError(f"no recipe {', '.join(sorted(strange))}; there are {', '.join(VARIANTS)}")
@@ -92,7 +92,7 @@ def recipes(config: RecipeConfig) -> dict[str, Variant]:
 
 
 def _job(
-    config: RecipeConfig, label: str, variant: Variant, name: str, folder: str, fold: int,
+    config: RecipeConfig, label: str, options: tuple[str, ...], name: str, folder: str, fold: int,
     seed: int, work: Path,
 ) -> Job:  # fmt: skip
     signs = name == "signs"
@@ -109,7 +109,7 @@ def _job(
         size=config.size if config.size == "auto" else int(config.size),
         photos=None if config.minutes else config.photos,
         minutes=config.minutes,
-        options=variant.options,
+        options=options,
         split="test" if signs else "held_out",
         count=len(lines) if signs else round(HELD_OUT_OF_TRAINING * len(lines)),
         commit=commit_of(config.code.resolve()),

@@ -6,21 +6,8 @@ the table. ``--code DIR`` runs another checkout of the project under a name of o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A recipe.
-
-    Attributes:
-        options: of train.py, beside data, backbone, size, length and seed.
-    """
-
-    options: tuple[str, ...] = ()
-
-
-VARIANTS: dict[str, Variant] = {
-    "default": Variant(),
-    "plain": Variant(("--recipe", "plain")),
+# Options of train.py, beside data, backbone, size, length and seed.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "default": (),
+    "plain": ("--recipe", "plain"),
 }

@@ -9,16 +9,16 @@ from utils.data.pipeline import TrainingSamples
 from utils.data.preview import draw_preview
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
-from utils.training.feed import training_shares
 from utils.training.phases import Phase
 
 
 def write_preview(
-    config: TrainConfig, train: Dataset, phases: Sequence[Phase], fitted: bool
+    config: TrainConfig, train: Dataset, phases: Sequence[Phase], shares: tuple[float, float]
 ) -> Path:
     """A page of augmented training photos with their boxes.
 
     Of the phase in which photos are changed the most: the last that has mosaic and mixup.
+    ``shares`` of a square are what the run's pictures take.
 
     Returns:
         Where it is: ``preview.jpg`` in ``--out``, or in the folder of previews without it.
@@ -27,7 +27,6 @@ def write_preview(
     phase = (lively or list(phases))[-1]
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
-    shares = training_shares(train, phase.augment, fitted)
     samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, shares=shares)
     draw_preview(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
     return path
