@@ -1,7 +1,8 @@
 """From the network's decoded output to the objects on the photo, the same for every runtime.
 
-``nms`` filters by confidence and suppresses duplicates; ``to_detections`` does that and maps the
-boxes back to the photo. NumPy only: it imports neither ``nets`` nor TensorFlow.
+``nms`` filters by confidence and suppresses duplicates; ``to_detections`` does that, lets the
+boxes that agree vote on where each object lies, and maps them back to the photo. NumPy only: it
+imports neither ``nets`` nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.letterbox import Letterbox
 from utils.overlap import iou as box_iou
+from utils.voting import vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
 _BLOCK = 64  # rows of the overlap matrix formed at a time: bounds memory, still vectorised
@@ -39,7 +41,9 @@ def to_detections(
 
     Boxes overlap as the network drew them: they are clipped to the photo after suppression, so
     that an object at the border is judged like any other. Boxes that lie wholly in the padding
-    have no area on the photo; they are dropped, and take no place among the ``max_det``.
+    have no area on the photo; they are dropped, and take no place among the ``max_det``. Those
+    that stay are moved by ``utils.voting.vote``, which changes neither their scores nor their
+    order.
 
     Raises:
         ValueError: the shapes do not fit each other.
@@ -47,15 +51,21 @@ def to_detections(
     if np.ndim(scores) == 2 and np.shape(scores)[1] != len(class_names):
         raise ValueError(f"scores of {np.shape(scores)[1]} classes for {len(class_names)} names")
     kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
-    photo = letterbox.to_photo(kept)
-    visible = np.flatnonzero((photo[:, 2] > photo[:, 0]) & (photo[:, 3] > photo[:, 1]))
-    visible = visible[:max_det]
+    visible = np.flatnonzero(_has_area(letterbox.to_photo(kept)))[:max_det]
+    kept, kept_scores, class_ids = kept[visible], kept_scores[visible], class_ids[visible]
+    photo = letterbox.to_photo(vote(kept, kept_scores, class_ids, boxes, scores))
+    # One that its voters would move into the padding stays where it was.
+    photo = np.where(_has_area(photo)[:, None], photo, letterbox.to_photo(kept))
     return Detections(
-        boxes=photo[visible],
-        scores=kept_scores[visible],
-        class_ids=class_ids[visible],
+        boxes=photo,
+        scores=kept_scores,
+        class_ids=class_ids,
         class_names=tuple(class_names),
     )
+
+
+def _has_area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
 
 
 def nms(

@@ -16,6 +16,7 @@ from utils.images import read_image
 from utils.letterbox import Letterbox
 from utils.media.ahead import map_ahead
 from utils.postprocess import to_detections
+from utils.voting import LOWEST_SHARE
 
 # uint8 (B, S, S, 3) network inputs → boxes (B, N, 4) and scores (B, N, classes)
 Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -97,7 +98,7 @@ def detect_at(
     def suppress(good: list[_Loaded], boxes: np.ndarray, scores: np.ndarray) -> None:
         for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
             # Boxes without a score that counts are most, and no business of any threshold's.
-            rows = np.flatnonzero((score >= conf).any(axis=1))
+            rows = np.flatnonzero((score >= conf * LOWEST_SHARE).any(axis=1))
             box, score = box[rows], score[rows]
             for iou in ious:
                 found[iou][record.stem] = to_detections(

@@ -1,0 +1,117 @@
+"""Box voting against a plain-loop reading of its rule, and what it must leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.letterbox import Letterbox
+from utils.postprocess import nms, to_detections
+from utils.voting import vote
+
+
+def plain_iou(a, b) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def plain_vote(kept, kept_scores, class_ids, boxes, scores):
+    moved = []
+    for own, own_score, class_id in zip(kept, kept_scores, class_ids, strict=True):
+        own = [float(v) for v in own]
+        total, weight = np.zeros(4), 0.0
+        for box, score in zip(boxes, scores[:, class_id], strict=True):
+            box = [float(v) for v in box]
+            if not (np.isfinite(box).all() and np.isfinite(score)):
+                continue
+            if plain_iou(own, box) >= 0.6 and score >= 0.5 * own_score:
+                total, weight = total + float(score) * np.array(box), weight + float(score)
+        moved.append(total / weight if weight else own)
+    return np.array(moved).reshape(-1, 4)
+
+
+@st.composite
+def outputs(draw):
+    """Groups of nearly equal boxes, some of them not finite, with scores of few values."""
+    groups = draw(st.integers(0, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    centres = np.repeat(rng.uniform(20, 80, (groups, 2)), 12, axis=0)
+    sides = rng.uniform(18, 26, (len(centres), 2))
+    centres = centres + rng.uniform(-3, 3, centres.shape)
+    boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(np.float32)
+    scores = rng.choice([0.0, 0.1, 0.25, 0.5, 0.75, 1.0], (len(boxes), draw(st.integers(1, 3))))
+    if draw(st.booleans()) and len(boxes):
+        boxes[rng.integers(len(boxes)), rng.integers(4)] = np.nan
+        scores[rng.integers(len(boxes)), 0] = np.inf
+    return boxes, scores.astype(np.float32)
+
+
+@settings(max_examples=150, deadline=None)
+@given(outputs(), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.3, 0.6, 0.95]))
+def test_equals_the_plain_loop(output, conf, iou):
+    boxes, scores = output
+    kept = nms(boxes, scores, conf=conf, iou=iou, max_det=300)
+    moved = vote(*kept, boxes, scores)
+    assert moved.dtype == np.float32
+    assert moved.shape == kept[0].shape
+    np.testing.assert_allclose(moved, plain_vote(*kept, boxes, scores), rtol=1e-5, atol=1e-4)
+
+
+def test_by_hand():
+    boxes = np.array(
+        [
+            [0, 0, 10, 10],  # kept
+            [0, 0, 10, 8],  # IoU 0.8, half as sure: votes
+            [0, 0, 10, 7],  # IoU 0.7, too unsure
+            [0, 0, 10, 5],  # IoU 0.5: lies elsewhere
+        ],
+        np.float32,
+    )
+    scores = np.array([[0.8], [0.4], [0.39], [0.8]], np.float32)
+    moved = vote(boxes[:1], scores[:1, 0], np.array([0]), boxes, scores)
+    # (0.8 · 10 + 0.4 · 8) / 1.2
+    np.testing.assert_allclose(moved, [[0, 0, 10, 28 / 3]], rtol=1e-6)
+
+
+def test_other_classes_do_not_vote():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9]], np.float32)
+    scores = np.array([[0.8, 0.0], [0.0, 0.8]], np.float32)
+    kept = nms(boxes, scores, conf=0.1, iou=0.5, max_det=9)
+    np.testing.assert_array_equal(vote(*kept, boxes, scores), kept[0])
+
+
+def test_what_votes_for_nothing_stays():
+    """Boxes without area overlap nothing, themselves included; a score of 0 weighs nothing."""
+    boxes = np.array([[5, 5, 5, 9], [20, 20, 30, 30]], np.float32)
+    scores = np.array([[0.9], [0.0]], np.float32)
+    kept = nms(boxes, scores, conf=0.0, iou=0.5, max_det=9)
+    np.testing.assert_array_equal(vote(*kept, boxes, scores), kept[0])
+    assert vote(*nms(boxes[:0], scores[:0], conf=0, iou=0.5, max_det=9), boxes, scores).shape == (
+        0, 4,
+    )  # fmt: skip
+
+
+@settings(max_examples=50, deadline=None)
+@given(outputs(), st.sampled_from([0.25, 0.5]))
+def test_an_object_has_the_same_box_at_every_confidence(output, conf):
+    boxes, scores = output
+    letterbox = Letterbox(100, 100, 100, 100)
+    names = [str(i) for i in range(scores.shape[1])]
+    few, many = (
+        to_detections(boxes, scores, letterbox, names, conf=at, iou=0.45, max_det=300)
+        for at in (conf, 0.05)
+    )
+    np.testing.assert_allclose(few.boxes, many.boxes[: len(few)], atol=1e-4)
+
+
+def test_an_object_at_the_border_is_not_voted_off_the_photo():
+    letterbox = Letterbox(400, 200, 400, 400)  # 100 rows of padding above and below
+    boxes = np.array([[10, 0, 110, 102], [10, 0, 110, 80], [10, 0, 110, 90]], np.float32)
+    scores = np.array([[0.9], [0.8], [0.8]], np.float32)
+    found = to_detections(boxes, scores, letterbox, ["x"], conf=0.1, iou=0.5, max_det=9)
+    np.testing.assert_allclose(found.boxes, [[10, 0, 110, 2]])
