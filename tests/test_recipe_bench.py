@@ -43,6 +43,15 @@ def test_folds_divide_the_training_list_and_never_show_the_test_list(tmp_path, l
     assert sorted(held_out) == sorted(allowed)  # each photo is held out once
 
 
+def test_a_fold_of_other_photos_is_not_taken_for_this_one(tmp_path):
+    for name in ("photos", "others"):
+        fill(tmp_path / name, 10)
+    folder = make_fold("photos", tmp_path / "photos", 0, tmp_path)
+    assert make_fold("photos", tmp_path / "photos", 0, tmp_path) == folder
+    with pytest.raises(UserError, match=r"not made of .*others"):
+        make_fold("photos", tmp_path / "others", 0, tmp_path)
+
+
 def test_there_are_five_folds(tmp_path):
     with pytest.raises(UserError, match="folds 0 to 4"):
         make_fold("photos", tmp_path, 5, tmp_path)

@@ -19,6 +19,7 @@ from utils.data.splits import stratified_split
 from utils.errors import UserError
 
 FOLDS = 5
+ORIGIN = "original.txt"  # in a fold: the folder that it was made of
 SIGNS_SEED = 91  # the demo draws its own with 0
 SIGNS = {"train": 1000, "val": 40, "test": 100}
 
@@ -34,27 +35,32 @@ def make_fold(name: str, original: Path, fold: int, work: Path) -> Path:
         work: where the folds go.
 
     Raises:
-        UserError: no such fold, or no such lists.
+        UserError: no such fold, or the folder holds one of other data.
     """
     if not 0 <= fold < FOLDS:
         raise UserError(f"fold {fold}: there are folds 0 to {FOLDS - 1}")
     target = work / f"{name}-fold{fold}"
+    origin = f"{original.resolve()}\n"
     if target.exists():
+        made_of = target / ORIGIN
+        if not made_of.exists() or made_of.read_text(encoding="utf-8") != origin:
+            raise UserError(f"{target} is not made of {original}: delete it or take another name")
         return target
     source = Source.open(original)
     named = source.splits(0).named
-    lists = ["trainval"] if "trainval" in named else ["train", "val"]
-    stems = {stem for part in lists for stem in named[part].stems}
+    whole = ["trainval"] if "trainval" in named else ["train", "val"]
+    stems = {stem for part in whole for stem in named[part].stems}
     twins, _ = source.twins.for_splits(stems)
     parts = stratified_split(
         source.shown(stems), {str(i): 1 / FOLDS for i in range(FOLDS)}, seed=0, twins=twins
     )
     held_out = parts[str(fold)]
-    _write(target, source, {"train": sorted(stems - set(held_out)), "held_out": list(held_out)})
+    lists = {"train": sorted(stems - set(held_out)), "held_out": list(held_out)}
+    _write(target, source, lists, origin)
     return target
 
 
-def _write(target: Path, source: Source, lists: Mapping[str, list[str]]) -> None:
+def _write(target: Path, source: Source, lists: Mapping[str, list[str]], origin: str) -> None:
     """A VOC folder, whole or not at all."""
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
@@ -67,6 +73,7 @@ def _write(target: Path, source: Source, lists: Mapping[str, list[str]]) -> None
             entry = entries.at(entries.places[stem])
             for folder, path in (("JPEGImages", entry.image), ("Annotations", entry.label)):
                 shutil.copyfile(path, part / folder / f"{stem}{path.suffix}")
+    (part / ORIGIN).write_text(origin, encoding="utf-8")
     part.rename(target)
 
 

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import layout, pose, scenes, signs
-from utils.data.synthetic.dataset import GENERATOR_VERSION, JPEG_QUALITY, stem
-from utils.data.voc_writer import write_voc_annotation, write_voc_list
+from utils.data.synthetic.dataset import GENERATOR_VERSION, save_scene, stem
+from utils.data.voc_writer import write_voc_list
 from utils.errors import UserError
 from utils.files import atomic_write
 
@@ -121,16 +121,8 @@ def write_set(small: SmallSet, out: Path) -> bool:
 
 
 def write_photo(small: SmallSet, out: Path, split: str, index: int) -> None:
-    """One photo, then its annotation: with both there, it is whole."""
-    scene = draw_photo(small, split, index)
-    name = stem(split, index)
-    height, width = scene.image.shape[:2]
-    code = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    with atomic_write(out / "JPEGImages" / f"{name}.jpg", "wb") as file:
-        file.write(code.tobytes())
-    write_voc_annotation(
-        out / "Annotations" / f"{name}.xml", f"{name}.jpg", width, height, scene.boxes, scene.names
-    )
+    """Draw one photo and write it."""
+    save_scene(draw_photo(small, split, index), out, stem(split, index))
 
 
 def draw_photo(small: SmallSet, split: str, index: int) -> scenes.Scene:

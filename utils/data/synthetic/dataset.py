@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from utils.data.synthetic.scenes import SPLIT_IDS, draw_scene
+from utils.data.synthetic.scenes import SPLIT_IDS, Scene, draw_scene
 from utils.data.synthetic.signs import CLASSES
 from utils.data.voc_writer import write_voc_annotation, write_voc_list
 from utils.errors import UserError
@@ -74,10 +74,13 @@ def stem(split: str, index: int) -> str:
 
 
 def write_scene(out: Path, seed: int, job: Job) -> None:
-    """Draw one scene and write its picture, then its annotation: with both there, it is whole."""
+    """Draw one scene and write it."""
     split, index = job
-    scene = draw_scene(seed, split, index)
-    name = stem(split, index)
+    save_scene(draw_scene(seed, split, index), out, stem(split, index))
+
+
+def save_scene(scene: Scene, out: Path, name: str) -> None:
+    """Write a scene's picture, then its annotation: with both there, it is whole."""
     height, width = scene.image.shape[:2]
     code = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     with atomic_write(out / "JPEGImages" / f"{name}.jpg", "wb") as file:
