@@ -17,6 +17,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from utils.cores import available_cores
+
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 
 
@@ -46,7 +48,7 @@ def main() -> int:
         "AP": round(metrics["coco"]["AP"], 4),
         "voc2007": round(metrics["voc2007"]["mAP"], 4),
         "voc2010": round(metrics["voc2010"]["mAP"], 4),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.machine()}, {available_cores()} of {os.cpu_count()} cores",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
     with open(RESULTS, "a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The training loss: CIoU for boxes, binary cross-entropy for objectness and classes."""
+"""The training loss: CIoU for boxes, cross-entropy of two kinds for objectness and classes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class LossConfig:
             neither rewarded nor punished (YOLOv3, section 2.1: 0.5).
         objectness_from_iou: how far the objectness target of a positive is its IoU with the
             object (1) instead of 1 (0), so that scores rank boxes by how well they fit.
+        doubt: of the labels, where a prediction insists on an object and none is labelled: the q of
+            generalised cross-entropy, 0 to 1. At 0 a prediction costs the more, the surer it is,
+            without end, and after many sightings the network knows by heart which objects of its
+            photos were forgotten.
         label_smoothing: classes are trained towards s/2 and 1 − s/2 instead of 0 and 1.
     """
 
@@ -30,6 +34,7 @@ class LossConfig:
     classes: float = 1.0
     ignore_iou: float = 0.5
     objectness_from_iou: float = 1.0
+    doubt: float = 0.7
     label_smoothing: float = 0.0
 
 
@@ -76,7 +81,9 @@ def detection_loss(
     target = 1.0 - config.objectness_from_iou * (1.0 - fit)
     targets = tf.scatter_nd(positives, target, tf.shape(owner, out_type=tf.int64))
     counted = (owner != BACKGROUND) | ~_overlapping(predictions.boxes, boxes, config.ignore_iou)
-    objectness = tf.nn.sigmoid_cross_entropy_with_logits(targets, predictions.objectness)
+    claimed = tf.nn.sigmoid_cross_entropy_with_logits(targets, predictions.objectness)
+    empty = generalised_cross_entropy(predictions.objectness, config.doubt)
+    objectness = tf.where(owner != BACKGROUND, claimed, empty)
     objectness = tf.reduce_sum(tf.where(counted, objectness, 0.0)) / count
 
     logits = tf.gather_nd(predictions.class_logits, positives)  # (P, classes)
@@ -87,6 +94,18 @@ def detection_loss(
 
     parts = (config.box * box, config.objectness * objectness, config.classes * classes)
     return Losses(sum(parts), *parts)
+
+
+def generalised_cross_entropy(logits: tf.Tensor, q: float) -> tf.Tensor:
+    """What logits cost where the label says no: (1 − (1 − p)^q) / q with p = σ(logit).
+
+    Equation 6 of Zhang & Sabuncu, Generalized cross entropy loss for training deep neural networks
+    with noisy labels (2018), whose q of 0.7 is the default here. Its gradient p · (1 − p)^q is that
+    of cross-entropy where p is small, and fades where the network is sure; for q = 0 it is
+    cross-entropy itself.
+    """
+    surprise = tf.nn.softplus(logits)  # −log(1 − p)
+    return -tf.math.expm1(-q * surprise) / q if q else surprise
 
 
 def tally(owner: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from test_boxes import plain_ciou, plain_iou
 
-from nets.loss import LossConfig, detection_loss
+from nets.loss import LossConfig, detection_loss, generalised_cross_entropy
 from nets.targets import assign
 from nets.yolo import COCO_ANCHORS_416, Predictions, decode
 
@@ -16,6 +16,12 @@ ANCHORS = [tuple(map(float, pair)) for pair in COCO_ANCHORS_416]
 def bce(target, logit):
     p = 1 / (1 + np.exp(-logit))
     return -(target * np.log(p) + (1 - target) * np.log(1 - p))
+
+
+def forgiving(logit, q):
+    """Generalised cross-entropy of a logit whose label is 0, as the paper writes it."""
+    kept = 1 - 1 / (1 + np.exp(-logit))
+    return (1 - kept**q) / q if q else -np.log(kept)
 
 
 def plain_loss(predictions, boxes, class_ids, owner, config):
@@ -35,7 +41,7 @@ def plain_loss(predictions, boxes, class_ids, owner, config):
             else:
                 overlaps = [plain_iou(predicted, t) for t in boxes[b] if (t[2:] > t[:2]).all()]
                 if not overlaps or max(overlaps) <= config.ignore_iou:
-                    objectness += bce(0.0, logit)
+                    objectness += forgiving(logit, config.doubt)
     count = max(positives, len(owner))
     parts = (
         config.box * box / count,
@@ -60,7 +66,7 @@ def example(seed=0, classes=3):
 @pytest.mark.parametrize(
     "config",
     [LossConfig(), LossConfig(2.0, 3.0, 0.5, ignore_iou=0.3, objectness_from_iou=0.0),
-     LossConfig(label_smoothing=0.1, objectness_from_iou=0.5)],
+     LossConfig(label_smoothing=0.1, objectness_from_iou=0.5, doubt=0.0)],
 )  # fmt: skip
 def test_agrees_with_plain_numpy(config):
     predictions, boxes, class_ids, owner = example()
@@ -119,3 +125,17 @@ def test_gradients_reach_every_output_and_only_through_predictions():
     positive = owner.numpy() >= 0
     assert (np.abs(flat[positive]).sum(axis=0) > 0).all()  # x, y, w, h, objectness, classes
     assert (flat[~positive][:, [0, 1, 2, 3, 5, 6, 7]] == 0).all()
+
+
+@pytest.mark.parametrize("q", [0.0, 0.3, 0.7, 1.0])
+def test_what_is_sure_where_nothing_is_labelled_pulls_less_with_doubt(q):
+    """The gradient is p (1 − p)^q, at any logit that float32 holds."""
+    logits = tf.constant([-60.0, -4.6, 0.0, 2.0, 6.0, 60.0])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        cost = generalised_cross_entropy(logits, q)
+    p = 1 / (1 + np.exp(-logits.numpy().astype(np.float64)))
+    rest = 1 / (1 + np.exp(logits.numpy().astype(np.float64)))
+    np.testing.assert_allclose(tape.gradient(cost, logits), p * rest**q, rtol=1e-4, atol=1e-12)
+    expected = (1 - rest**q) / q if q else -np.log(rest)
+    np.testing.assert_allclose(cost, expected, rtol=1e-4, atol=1e-7)

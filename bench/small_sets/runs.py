@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from bench.small_sets.sets import SmallSet
+from utils.cores import available_cores
 from utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,7 @@ def train_and_score(name: str, small: SmallSet, data: Path, minutes: float, out:
         "set": name,
         "photos": {"train": small.train, "test": small.test},
         "minutes": minutes,
+        "cores": available_cores(),
         "input_size": input_size((run / "log.txt").read_text(encoding="utf-8")),
         "AP50": round(metrics["coco"]["AP50"], 4),
         "AP": round(metrics["coco"]["AP"], 4),

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from utils.cores import available_cores
 from utils.data import perceptual, scan
 from utils.data.columns import Strings, column
 from utils.data.kept import load_arrays, save_arrays
@@ -141,7 +142,7 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     def batch(begin: int) -> list[Result]:
         return [work(item) for item in items[begin : begin + _BATCH]]
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for results in pool.map(batch, range(0, len(items), _BATCH)):
             yield from results
 

@@ -7,9 +7,9 @@ fixed number of threads, does.
 
 from __future__ import annotations
 
-import os
-
 import tensorflow as tf
+
+from utils.cores import available_cores
 
 
 def make_exact(threads: int | None = None) -> int:
@@ -21,12 +21,8 @@ def make_exact(threads: int | None = None) -> int:
     Returns:
         The number of threads, to be stored with the run: another number adds in another order.
     """
-    threads = threads or _cores()
+    threads = threads or available_cores()
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     return threads
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

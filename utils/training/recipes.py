@@ -63,6 +63,6 @@ PLAIN = Recipe(
     ),
     familiar=1,
     by_cost=False,
-    loss=LossConfig(objectness_from_iou=0.0),
+    loss=LossConfig(objectness_from_iou=0.0, doubt=0.0),
 )
 RECIPES = {"default": Recipe(), "plain": PLAIN}

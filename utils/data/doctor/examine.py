@@ -6,7 +6,6 @@ time where they are huge, and only what the checks need is kept of them.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from utils.cores import available_cores
 from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.duplicates import find_twins
 from utils.data.formats import find_layout, read_annotations
@@ -167,7 +167,7 @@ def _transparent(image: Image.Image) -> bool:
 
 
 def _look_at_all(paths: Mapping[str, Path]) -> dict[str, Pixels]:
-    workers = min(_WORKERS, os.cpu_count() or 1)
+    workers = min(_WORKERS, available_cores())
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(look_at, paths.values())
         try:

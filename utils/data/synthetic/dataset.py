@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +18,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from utils.cores import available_cores
 from utils.data.synthetic.scenes import SPLIT_IDS, Scene, draw_scene
 from utils.data.synthetic.signs import CLASSES
 from utils.data.voc_writer import write_voc_annotation, write_voc_list
@@ -58,7 +58,7 @@ def write_dataset(
         return False
     _write_manifest(out, manifest, finished=False)
     stems = {split: [stem(split, i) for i in range(counts[split])] for split in SPLIT_IDS}
-    _draw_missing(out, counts, seed, _worker_count(workers))
+    _draw_missing(out, counts, seed, workers or available_cores())
     for split, names in stems.items():
         write_voc_list(out, split, names)
     write_voc_list(out, "trainval", sorted(stems["train"] + stems["val"]))
@@ -131,14 +131,6 @@ def _quiet_worker() -> None:
     """One thread a process, and Ctrl-C is the parent's to handle."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _worker_count(workers: int | None) -> int:
-    if workers is not None:
-        return workers
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))  # a container may own fewer cores than the machine has
-    return os.cpu_count() or 1
 
 
 def _check_numbers(counts: dict[str, int], seed: int, workers: int | None) -> None:
