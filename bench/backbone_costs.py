@@ -23,6 +23,7 @@ import tensorflow as tf
 from nets.backbones import BACKBONES, backbone_cost, classifier_cost, compound_scaling
 from nets.backbones.catalogue import catalogue, legend
 from nets.yolo import YOLOv3
+from utils.cores import available_cores
 
 SIDE, CLASSES = 416, 20
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,7 +124,7 @@ def main() -> int:
         detectors[name] = measure(name, args.runs)
         print(name, *detectors[name], f"load {os.getloadavg()[0]:.1f}", flush=True)
         keras.backend.clear_session()
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), fastest of {args.runs} passes"
+    machine = f"{available_cores()} cores ({platform.machine()}), fastest of {args.runs} passes"
     write_measured(machine, detectors)
     print("now: python -m bench.backbone_costs --tables-only")
     return 0

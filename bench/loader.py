@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from utils.cores import available_cores
 from utils.data.augment import AUGMENTATIONS
 from utils.data.datasets import load_datasets
 from utils.data.pipeline import TrainingSamples
@@ -117,7 +118,7 @@ def report(dataset: Dataset, options: argparse.Namespace, seconds: dict) -> None
         "rounds": options.rounds,
         "photos": options.photos,
         "opencv": cv2.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.machine()}, {available_cores()} cores",
         "date": date.today().isoformat(),
     }
     with options.out.open("a", encoding="utf-8") as file:

@@ -25,7 +25,7 @@ class LossConfig:
         doubt: of the labels, where a prediction insists on an object and none is labelled: the q of
             generalised cross-entropy, 0 to 1. At 0 a prediction costs the more, the surer it is,
             without end, and after many sightings the network knows by heart which objects of its
-            photos were forgotten.
+            photos were forgotten. The price: what it is wrongly sure of, it unlearns slowly.
         label_smoothing: classes are trained towards s/2 and 1 − s/2 instead of 0 and 1.
     """
 
@@ -36,6 +36,10 @@ class LossConfig:
     objectness_from_iou: float = 1.0
     doubt: float = 0.7
     label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.doubt <= 1:
+            raise ValueError(f"doubt is 0 to 1, not {self.doubt}")
 
 
 class Losses(NamedTuple):

@@ -48,7 +48,7 @@ def test_a_fold_of_other_photos_is_not_taken_for_this_one(tmp_path):
         fill(tmp_path / name, 10)
     folder = make_fold("photos", tmp_path / "photos", 0, tmp_path)
     assert make_fold("photos", tmp_path / "photos", 0, tmp_path) == folder
-    with pytest.raises(UserError, match=r"not made of .*others"):
+    with pytest.raises(UserError, match=r"not known to be made of .*others"):
         make_fold("photos", tmp_path / "others", 0, tmp_path)
 
 

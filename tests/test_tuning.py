@@ -15,6 +15,8 @@ from utils.errors import UserError
 from utils.evaluation.detect import detect_at, detect_records
 from utils.evaluation.files import ground_truth, to_results
 from utils.evaluation.tuning import NMS_IOUS, rounded_down, tune
+from utils.letterbox import Letterbox
+from utils.postprocess import to_detections
 
 BUNDLED = Path(__file__).parent.parent / "model_data" / "signs_lite0.keras"
 
@@ -66,6 +68,23 @@ def test_each_threshold_is_what_one_run_with_it_gives(photos):
         for stem in alone:
             np.testing.assert_array_equal(alone[stem].boxes, both[iou][stem].boxes)
     assert len(both[0.3]["a"]) < len(both[0.7]["a"])
+
+
+def test_boxes_below_the_confidence_vote(photos):
+    """Scoring leaves out rows that cannot matter; the boxes are those of the whole output."""
+
+    def infer(images):
+        box = [[8, 8, 28, 28], [8, 8, 28, 25], [8, 8, 28, 24]]
+        score = [[0.3], [0.2], [0.14]]
+        return np.array([box] * len(images)), np.array([score] * len(images))
+
+    options = {"conf": 0.25, "iou": 0.45, "max_det": 9}
+    found = detect_records(infer, photos[:1], 64, ["thing"], **options)["a"]
+    boxes, scores = (part[0] for part in infer([0]))
+    whole = to_detections(boxes, scores, Letterbox(64, 64, 64, 64), ["thing"], **options)
+    np.testing.assert_array_equal(found.boxes, whole.boxes)
+    # (0.3 · 28 + 0.2 · 25) / 0.5; the third is less than half as sure as the first
+    np.testing.assert_allclose(found.boxes, [[8, 8, 28, 26.8]], rtol=1e-6)
 
 
 def test_a_precision_that_is_asked_for(photos):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from utils import voting
 from utils.letterbox import Letterbox
 from utils.postprocess import nms, to_detections
 from utils.voting import vote
@@ -20,25 +22,29 @@ def plain_iou(a, b) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def plain_vote(kept, kept_scores, class_ids, boxes, scores):
-    moved = []
-    for own, own_score, class_id in zip(kept, kept_scores, class_ids, strict=True):
-        own = [float(v) for v in own]
-        total, weight = np.zeros(4), 0.0
+def plain_vote(kept, kept_scores, class_ids, boxes, scores, iou):
+    total, weight = np.zeros((len(kept), 4)), np.zeros(len(kept))
+    for class_id in set(class_ids.tolist()):
         for box, score in zip(boxes, scores[:, class_id], strict=True):
             box = [float(v) for v in box]
             if not (np.isfinite(box).all() and np.isfinite(score)):
                 continue
-            if plain_iou(own, box) >= 0.6 and score >= 0.5 * own_score:
-                total, weight = total + float(score) * np.array(box), weight + float(score)
-        moved.append(total / weight if weight else own)
-    return np.array(moved).reshape(-1, 4)
+            for k in range(len(kept)):  # best first
+                if (
+                    class_ids[k] == class_id
+                    and plain_iou([float(v) for v in kept[k]], box) > max(0.6, iou)
+                    and score >= 0.5 * kept_scores[k]
+                ):
+                    total[k] += float(score) * np.array(box)
+                    weight[k] += float(score)
+                    break
+    return np.array([t / w if w else own for t, w, own in zip(total, weight, kept, strict=True)])
 
 
 @st.composite
 def outputs(draw):
     """Groups of nearly equal boxes, some of them not finite, with scores of few values."""
-    groups = draw(st.integers(0, 5))
+    groups = draw(st.integers(0, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     centres = np.repeat(rng.uniform(20, 80, (groups, 2)), 12, axis=0)
     sides = rng.uniform(18, 26, (len(centres), 2))
@@ -52,14 +58,17 @@ def outputs(draw):
 
 
 @settings(max_examples=150, deadline=None)
-@given(outputs(), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.3, 0.6, 0.95]))
+@given(outputs(), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.3, 0.6, 0.8, 1.0]))
 def test_equals_the_plain_loop(output, conf, iou):
     boxes, scores = output
     kept = nms(boxes, scores, conf=conf, iou=iou, max_det=300)
-    moved = vote(*kept, boxes, scores)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voting, "_BLOCK", 7)  # so that there are several
+        moved = vote(*kept, boxes, scores, iou=iou)
     assert moved.dtype == np.float32
     assert moved.shape == kept[0].shape
-    np.testing.assert_allclose(moved, plain_vote(*kept, boxes, scores), rtol=1e-5, atol=1e-4)
+    expected = plain_vote(*kept, boxes, scores, iou).reshape(-1, 4)
+    np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-5)
 
 
 def test_by_hand():
@@ -68,12 +77,12 @@ def test_by_hand():
             [0, 0, 10, 10],  # kept
             [0, 0, 10, 8],  # IoU 0.8, half as sure: votes
             [0, 0, 10, 7],  # IoU 0.7, too unsure
-            [0, 0, 10, 5],  # IoU 0.5: lies elsewhere
+            [0, 0, 10, 6],  # IoU 0.6, and no more
         ],
         np.float32,
     )
     scores = np.array([[0.8], [0.4], [0.39], [0.8]], np.float32)
-    moved = vote(boxes[:1], scores[:1, 0], np.array([0]), boxes, scores)
+    moved = vote(boxes[:1], scores[:1, 0], np.array([0]), boxes, scores, iou=0.45)
     # (0.8 · 10 + 0.4 · 8) / 1.2
     np.testing.assert_allclose(moved, [[0, 0, 10, 28 / 3]], rtol=1e-6)
 
@@ -82,7 +91,7 @@ def test_other_classes_do_not_vote():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9]], np.float32)
     scores = np.array([[0.8, 0.0], [0.0, 0.8]], np.float32)
     kept = nms(boxes, scores, conf=0.1, iou=0.5, max_det=9)
-    np.testing.assert_array_equal(vote(*kept, boxes, scores), kept[0])
+    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5), kept[0])
 
 
 def test_what_votes_for_nothing_stays():
@@ -90,10 +99,35 @@ def test_what_votes_for_nothing_stays():
     boxes = np.array([[5, 5, 5, 9], [20, 20, 30, 30]], np.float32)
     scores = np.array([[0.9], [0.0]], np.float32)
     kept = nms(boxes, scores, conf=0.0, iou=0.5, max_det=9)
-    np.testing.assert_array_equal(vote(*kept, boxes, scores), kept[0])
-    assert vote(*nms(boxes[:0], scores[:0], conf=0, iou=0.5, max_det=9), boxes, scores).shape == (
-        0, 4,
-    )  # fmt: skip
+    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5), kept[0])
+    none = nms(boxes[:0], scores[:0], conf=0, iou=0.5, max_det=9)
+    assert vote(*none, boxes, scores, iou=0.5).shape == (0, 4)
+
+
+def test_equal_boxes_agree_on_themselves():
+    boxes = np.tile(np.array([5, 5, 55, 55], np.float32), (7, 1))
+    scores = np.linspace(0.9, 0.5, 7, dtype=np.float32)[:, None]
+    kept = nms(boxes, scores, conf=0.1, iou=0.5, max_det=9)
+    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5), [[5, 5, 55, 55]])
+
+
+@pytest.mark.parametrize(
+    ("iou", "offsets"),
+    [
+        (0.45, [0, 19.4, 38.9]),  # the one in the middle is suppressed and agrees with both others
+        (0.6, [0, 25]),  # IoU 0.6, and no more
+        (0.7, [0, 20]),  # IoU 0.667: both are kept
+    ],
+)
+def test_neighbours_are_not_drawn_together(iou, offsets):
+    boxes = np.array([[x, 0, x + 100, 40] for x in offsets], np.float32)
+    scores = np.linspace(0.9, 0.8, len(boxes), dtype=np.float32)[:, None]
+    kept = nms(boxes, scores, conf=0.1, iou=iou, max_det=9)
+    assert len(kept[0]) == 2
+    moved = vote(*kept, boxes, scores, iou=iou)
+    before, after = (plain_iou(*pair.astype(float)) for pair in (kept[0], moved))
+    np.testing.assert_array_equal(moved[1], kept[0][1])  # nobody else votes on it
+    assert after <= max(before, 0.6)  # the first moves by the one in the middle alone
 
 
 @settings(max_examples=50, deadline=None)

@@ -6,8 +6,11 @@ import os
 
 
 def available_cores() -> int:
-    """Cores that this process may run on: a container or ``taskset`` may leave it fewer than the
-    machine has."""
+    """Cores that this process may run on.
+
+    ``taskset`` or a container's cpuset may leave it fewer than the machine has. A quota of their
+    time, as ``docker --cpus`` sets, is not seen.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -44,7 +44,9 @@ def make_fold(name: str, original: Path, fold: int, work: Path) -> Path:
     if target.exists():
         made_of = target / ORIGIN
         if not made_of.exists() or made_of.read_text(encoding="utf-8") != origin:
-            raise UserError(f"{target} is not made of {original}: delete it or take another name")
+            raise UserError(
+                f"{target} is not known to be made of {original}: delete it or take another name"
+            )
         return target
     source = Source.open(original)
     named = source.splits(0).named

@@ -97,7 +97,7 @@ def detect_at(
 
     def suppress(good: list[_Loaded], boxes: np.ndarray, scores: np.ndarray) -> None:
         for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
-            # Boxes without a score that counts are most, and no business of any threshold's.
+            # Boxes that can neither be kept nor vote are most, and no business of any threshold's.
             rows = np.flatnonzero((score >= conf * LOWEST_SHARE).any(axis=1))
             box, score = box[rows], score[rows]
             for iou in ious:

@@ -46,9 +46,9 @@ class Recipe:
 
 
 # YOLOv3 as tutorials train it: one anchor for each object and 1 as the target of its objectness
-# (Redmon & Farhadi, 2018, section 2.1), the backbone frozen for the first half and then learning as
-# a whole, batch norms included; photos at a quarter to twice their size. What decodes the boxes,
-# the box loss (CIoU) and the weights of the loss are those of the default.
+# (Redmon & Farhadi, 2018, section 2.1), ordinary cross-entropy, the backbone frozen for the first
+# half and then learning as a whole, batch norms included; photos at a quarter to twice their size.
+# What decodes the boxes, the box loss (CIoU) and the weights of the loss are those of the default.
 PLAIN = Recipe(
     pretrained_heads=False,
     frozen_share=0.5,

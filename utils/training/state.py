@@ -33,8 +33,9 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     plain = json.loads(json.dumps(dict(now)))
     different = [name for name in plain if saved.get(name) != plain[name]]
     before, options = saved.get("options", {}), plain.get("options", {})
-    recipes = [facts.get("recipe", {}).keys() for facts in (saved, plain)]
-    if plain.keys() - saved.keys() or before.keys() != options.keys() or recipes[0] != recipes[1]:
+    # The recipe follows from the options and the version.
+    other_recipe = before == options and saved.get("recipe") != plain.get("recipe")
+    if plain.keys() - saved.keys() or before.keys() != options.keys() or other_recipe:
         raise UserError(
             "--resume: the run was started with another version of train.py; finish it with that, "
             "or start again in another --out"
