@@ -155,7 +155,7 @@ def train(config: TrainConfig) -> NoReturn:
             before.get("batch size", config.batch_size), len(train), model, cluster, largest
         )
     )
-    epochs, epochs_note = build.epochs_for(config, before.get("epochs"), len(train))
+    epochs, epochs_note = build.epochs_for(config, recipe, before.get("epochs"), len(train))
     samples, cache_note = training_samples(
         config, train, input_size, augment, phases, shares, recipe.familiar
     )

@@ -10,6 +10,8 @@ from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset, Record
 from utils.training import automatic
 from utils.training.automatic import choose_batch_size, choose_epochs
+from utils.training.build import epochs_for, recipe_for
+from utils.training.config import TrainConfig
 from utils.training.pace import photos_seen
 from utils.training.processor import VARIABLE, has_bfloat16, set_fast_math
 
@@ -78,9 +80,28 @@ def test_photos_seen_in_a_time_follow_from_their_pixels():
 
 
 def test_a_run_looks_at_enough_photos_and_not_for_ever():
-    assert choose_epochs(100)[0] == 200
-    assert choose_epochs(300)[0] == 100
-    assert choose_epochs(20_000)[0] == 40
+    assert choose_epochs(20, 30)[0] == 200  # at most
+    assert choose_epochs(100, 30)[0] == 60  # 6,000 photos at least
+    assert choose_epochs(263, 30)[0] == 30
+    assert choose_epochs(20_000, 30)[0] == 30
+
+
+def test_what_starts_from_nothing_may_see_its_photos_more_often():
+    def epochs(**options):
+        config = TrainConfig(data=Path("photos"), **options)
+        return epochs_for(config, recipe_for(config), None, 1000)[0]
+
+    assert epochs(backbone="efficientnet_lite0") == 30  # heads come with the project
+    assert epochs(weights=Path("best.keras")) == 30
+    assert epochs(backbone="efficientnet_b0") == 60
+    assert epochs(backbone="efficientnet_lite0", head_weights="none") == 60
+    assert epochs(backbone_weights="none") == 120
+    assert epochs(backbone_weights="none", weights=Path("best.keras")) == 30
+    assert epochs(backbone="efficientnet_lite0", recipe="plain") == 100
+    assert epochs(backbone="efficientnet_lite0", minutes=5) == 30
+    assert epochs(backbone="efficientnet_lite0", minutes=5, epochs=7) == 7
+    config = TrainConfig(data=Path("photos"), minutes=24.0)
+    assert epochs_for(config, recipe_for(config), None, 1000)[1].endswith("24 minutes allow")
 
 
 class FakeModel:

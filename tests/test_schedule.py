@@ -16,7 +16,7 @@ class Clock:
 def make_plan(**options):
     clock = Clock()
     defaults = {
-        "steps_per_epoch": 10, "epochs": None, "seconds": None, "freeze_epochs": None,
+        "steps_per_epoch": 10, "epochs": 10**6, "seconds": None, "freeze_epochs": None,
         "frozen_share": 0.1, "started": 100.0, "clock": clock,
     }  # fmt: skip
     return Plan(**{**defaults, **options}), clock

@@ -11,8 +11,8 @@ import psutil
 from nets.yolo import YOLOv3
 
 FEW_PHOTOS = 250  # below this, batches of 4 instead of 8: few photos need many steps
-SIGHTINGS = 30_000  # photos that a run of its own length looks at
-EPOCHS = (40, 200)  # at least and at most
+FEWEST_SEEN = 6_000  # photos that a run of its own length looks at, at least
+MOST_EPOCHS = 200
 MEMORY_SHARE = 0.6  # of what is free, that a training step may take
 # Bytes kept for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its
 # value for the backward pass, and the gradients and workspaces that live at the same time.
@@ -42,10 +42,16 @@ def choose_batch_size(
     return size, f"batches of {size}: {reason}"
 
 
-def choose_epochs(photos: int) -> tuple[int, str]:
-    """How often a run sees each photo when neither --epochs nor --minutes is given."""
-    epochs = min(max(math.ceil(SIGHTINGS / photos), EPOCHS[0]), EPOCHS[1])
-    return epochs, f"{epochs} epochs: about {epochs * photos:,} photos seen in all"
+def choose_epochs(photos: int, sightings: int) -> tuple[int, str]:
+    """How often a run sees each photo where --epochs does not say, and a sentence why.
+
+    Args:
+        photos: that are trained on.
+        sightings: of a photo, after which more would be learned by heart; more of them where a run
+            would else see fewer than ``FEWEST_SEEN`` photos in all.
+    """
+    epochs = min(max(sightings, math.ceil(FEWEST_SEEN / photos)), MOST_EPOCHS)
+    return epochs, f"{epochs} epochs: {epochs * photos:,} photos seen in all"
 
 
 def bytes_per_photo(model: YOLOv3, size: int) -> float:

@@ -22,6 +22,9 @@ from utils.training.distribution import Cluster
 from utils.training.pace import photos_seen
 from utils.training.recipes import RECIPES, Recipe
 
+# Times as many sightings of each photo where heads start from random weights, or the backbone too.
+NEW_HEADS_TAKE, NEW_BACKBONES_TAKE = 2, 4
+
 
 def input_size_for(
     asked: int | str,
@@ -95,14 +98,20 @@ def turns_for(asked: int | None, batch_size: int, cluster: Cluster) -> int:
     return turns
 
 
-def epochs_for(config: TrainConfig, saved: int | None, photos: int) -> tuple[int | None, str]:
-    """Epochs of the run, None where only time limits it; and a sentence on them."""
+def epochs_for(
+    config: TrainConfig, recipe: Recipe, saved: int | None, photos: int
+) -> tuple[int, str]:
+    """Epochs of the run, if the minutes there are do not end it sooner; and a sentence on them."""
     if config.epochs or saved:
         epochs = saved or config.epochs
         return epochs, f"{epochs} epochs"
-    if config.minutes:
-        return None, f"as many epochs as {config.minutes:g} minutes allow"
-    return choose_epochs(photos)
+    # What starts from random weights has more to learn before it learns by heart.
+    times = 1 if config.weights or head_weights_for(config) else NEW_HEADS_TAKE
+    if not config.weights and config.backbone_weights == "none":
+        times = NEW_BACKBONES_TAKE
+    epochs, note = choose_epochs(photos, times * recipe.sightings)
+    limit = f", or as many as {config.minutes:g} minutes allow" if config.minutes else ""
+    return epochs, note + limit
 
 
 def recipe_for(config: TrainConfig) -> Recipe:

@@ -84,11 +84,14 @@ class TrainConfig:
         choices=("default", "plain"), group="training",
     )  # fmt: skip
     epochs: int | None = option(
-        None, help="passes over the training photos; by itself as many as see 30,000 photos, 40 "
-        "at least and 200 at most, unless --minutes is given", low=1, group="training",
+        None, help="passes over the training photos; by itself 30, after which heads that came "
+        "pretrained begin to learn photos by heart (60 for others, 120 where the backbone is "
+        "random too), and more where that would be fewer than 6,000 photos; --minutes may end "
+        "them sooner",
+        low=1, group="training",
     )  # fmt: skip
     minutes: float | None = option(
-        None, help="stop after this many minutes of wall time, start-up included, with the "
+        None, help="end after this many minutes of wall time at most, start-up included, with the "
         "schedule completed", metavar="M", low=0.1, group="training",
     )  # fmt: skip
     batch_size: int | None = option(

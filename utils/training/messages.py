@@ -9,7 +9,7 @@ from utils.training.schedule import Plan
 
 def epoch_text(row: dict, plan: Plan, history: History) -> str:
     """The epoch as one line of the log."""
-    of = f"/{plan.epochs}" if plan.epochs else ""
+    of = "" if plan.seconds else f"/{plan.epochs}"  # the clock may end it sooner
     loss = "not finite" if row["loss"] is None else f"{row['loss']:.3f}"
     text = f"epoch {row['epoch']}{of}: loss {loss}"
     if row["skipped_steps"]:
@@ -27,6 +27,5 @@ def score_text(value: float) -> str:
 
 
 def length_text(plan: Plan) -> str:
-    parts = [f"{plan.epochs} epochs"] if plan.epochs else []
-    parts += [f"{plan.seconds / 60:g} minutes"] if plan.seconds else []
-    return " or ".join(parts)
+    minutes = f" or {plan.seconds / 60:g} minutes" if plan.seconds else ""
+    return f"{plan.epochs} epochs{minutes}"

@@ -23,6 +23,8 @@ class Recipe:
         backbone_rate: the backbone's share of the learning rate.
         average: whether a moving average of the weights is what is scored and saved.
         fitted_canvas: whether the network input is cut to the shape of the photos in training.
+        sightings: of each photo, after which a run ends by itself if heads and backbone are
+            pretrained: it would go on to learn its photos by heart.
         augment: how strongly photos are changed.
         familiar: the sighting from which on a photo is changed so strongly; before, in proportion
             to how often it has been seen. A photo that is new needs no changes to be so.
@@ -39,6 +41,7 @@ class Recipe:
     backbone_rate: float = 0.5
     average: bool = True
     fitted_canvas: bool = True
+    sightings: int = 30
     augment: AugmentConfig = AUGMENTATIONS["full"]
     familiar: int = 8
     by_cost: bool = True
@@ -58,6 +61,7 @@ PLAIN = Recipe(
     backbone_rate=1.0,
     average=False,
     fitted_canvas=False,
+    sightings=50,
     augment=AugmentConfig(
         scale=(0.25, 2.0), aspect=0.3, brightness=0.4, contrast=0, saturation=0.7, hue=18
     ),

@@ -41,11 +41,11 @@ def learning_rate(progress: float, kind: str = "cosine") -> float:
 
 @dataclass
 class Plan:
-    """The course of a run whose length is given in epochs, in minutes, or both.
+    """The course of a run that ends after so many epochs, or minutes if those are over sooner.
 
     Attributes:
         steps_per_epoch: steps that together see each photo about once.
-        epochs: None without a limit.
+        epochs: after which it ends.
         seconds: wall time of the whole run, None without a limit.
         freeze_epochs: epochs in which the backbone does not learn; None for ``frozen_share`` of
             the run. 0 for a backbone that starts from nothing: it has nothing to keep.
@@ -59,7 +59,7 @@ class Plan:
     """
 
     steps_per_epoch: int
-    epochs: int | None
+    epochs: int
     seconds: float | None
     freeze_epochs: int | None
     started: float
@@ -93,9 +93,7 @@ class Plan:
 
     def progress(self, step: int) -> float:
         """Share of the run that lies behind after ``step`` steps; 1 when it is over."""
-        shares = [0.0]
-        if self.epochs is not None:
-            shares.append(step / (self.epochs * self.steps_per_epoch))
+        shares = [step / (self.epochs * self.steps_per_epoch)]
         if self.seconds is not None:
             available = self.seconds - self.closing - self._evaluation_took - self._first
             past = (self.elapsed() - self._first) / available if available > 0 else 1.0
@@ -107,7 +105,7 @@ class Plan:
         estimates = []
         if self.seconds is not None:
             estimates.append(self.seconds - self.elapsed())
-        if self.epochs is not None and step > self._first_step:
+        if step > self._first_step:
             pace = (self.clock() - self._began) / (step - self._first_step)
             estimates.append(pace * (self.epochs * self.steps_per_epoch - step))
         return max(min(estimates), 0.0) if estimates else None
