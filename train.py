@@ -89,7 +89,7 @@ def train(config: TrainConfig) -> NoReturn:
     )
     from utils.training.distribution import is_chief, make_cluster
     from utils.training.epoch import train_epoch
-    from utils.training.exact import make_exact
+    from utils.training.exact import make_exact, other_cores
     from utils.training.feed import Feed, training_samples, training_shares
     from utils.training.freezing import synchronize_norms
     from utils.training.history import History
@@ -216,6 +216,8 @@ def train(config: TrainConfig) -> NoReturn:
         history, plan.spent = History.from_saved(saved["history"]), saved["seconds"]
         plan.reached = saved["progress"]
         directory.log(f"going on after step {history.step}, epoch {history.epoch + 1}")
+        if config.exact and (change := other_cores(threads)):
+            directory.warn(change)
     elif config.resume:
         directory.log(f"nothing to resume in {directory.path}; starting afresh")
     if not saved:  # with this file and --resume the run goes on

@@ -26,3 +26,17 @@ def make_exact(threads: int | None = None) -> int:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     return threads
+
+
+def other_cores(threads: int) -> str:
+    """A warning that a run goes on with other cores than it was started with; "" if it does not.
+
+    The same number of threads on one core of two has ended in other bits.
+    """
+    now = available_cores()
+    if now == threads:
+        return ""
+    return (
+        f"the run was started with {threads} cores and goes on with {now}: its weights may differ "
+        "in their last bits from those of one that did not change"
+    )

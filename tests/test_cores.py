@@ -1,0 +1,27 @@
+"""How many cores there are, and what an exact run says when they change."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from utils.cores import available_cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be pinned here")
+def test_only_the_cores_that_may_be_used_count():
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+        "from utils.cores import available_cores; print(available_cores())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_a_run_that_goes_on_with_other_cores_is_told():
+    from utils.training.exact import other_cores
+
+    cores = available_cores()
+    assert other_cores(cores) == ""
+    assert f"{cores + 1} cores and goes on with {cores}" in other_cores(cores + 1)
