@@ -115,6 +115,7 @@ def train(config: TrainConfig) -> NoReturn:
     if config.exact and cluster.replicas > 1:
         raise UserError("--exact is promised for one device; choose it with --device")
     saved = cluster.broadcast_json(saved)
+    config = replace(config, minutes=cluster.broadcast_json(config.minutes))  # the chief's clock
     before = saved.get("choices", {})  # what was chosen automatically holds
     cv2.setNumThreads(1)  # photos are read by several threads already
     keras.utils.set_random_seed(config.seed)
@@ -127,9 +128,12 @@ def train(config: TrainConfig) -> NoReturn:
     recipe = build.recipe_for(config)
     augment = augmentation(recipe.augment, config.augment)
     shares = training_shares(train, augment, recipe.fitted_canvas)
+    epochs, epochs_note = build.epochs_for(config, recipe, before.get("epochs"), len(train))
     asked_size = before.get("input size", config.input_size)
     input_size, size_note = cluster.broadcast_json(
-        build.input_size_for(asked_size, checkpoint, train, shares, config, cluster.replicas)
+        build.input_size_for(
+            asked_size, checkpoint, train, shares, config, epochs, cluster.replicas
+        )
     )
     phases = plan_phases(
         input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
@@ -155,7 +159,6 @@ def train(config: TrainConfig) -> NoReturn:
             before.get("batch size", config.batch_size), len(train), model, cluster, largest
         )
     )
-    epochs, epochs_note = build.epochs_for(config, recipe, before.get("epochs"), len(train))
     samples, cache_note = training_samples(
         config, train, input_size, augment, phases, shares, recipe.familiar
     )

@@ -71,6 +71,9 @@ def test_with_little_time_objects_may_be_smaller_but_not_too_small():
     assert "in this time" in choose_input_size(photos, seen=machine(2000))[1]
     assert choose_input_size(photos, seen=machine(9000)) == choose_input_size(photos)
     assert choose_input_size(dataset(8), seen=machine(10))[0] == 640  # or they could not be seen
+    few = machine(1000)
+    assert choose_input_size(photos, seen=few)[0] < choose_input_size(photos)[0]
+    assert choose_input_size(photos, seen=few, planned=1) == choose_input_size(photos)
 
 
 def test_photos_seen_in_a_time_follow_from_their_pixels():
@@ -101,7 +104,9 @@ def test_what_starts_from_nothing_may_see_its_photos_more_often():
     assert epochs(backbone="efficientnet_lite0", minutes=5) == 30
     assert epochs(backbone="efficientnet_lite0", minutes=5, epochs=7) == 7
     config = TrainConfig(data=Path("photos"), minutes=24.0)
-    assert epochs_for(config, recipe_for(config), None, 1000)[1].endswith("24 minutes allow")
+    assert epochs_for(config, recipe_for(config), None, 1000)[1].endswith(
+        "24 minutes allow (--epochs for more)"
+    )
 
 
 class FakeModel:

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from utils.cores import available_cores
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be pinned here")
@@ -15,7 +18,9 @@ def test_only_the_cores_that_may_be_used_count():
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
         "from utils.cores import available_cores; print(available_cores())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "1"
 
 
@@ -24,4 +29,4 @@ def test_a_run_that_goes_on_with_other_cores_is_told():
 
     cores = available_cores()
     assert other_cores(cores) == ""
-    assert f"{cores + 1} cores and goes on with {cores}" in other_cores(cores + 1)
+    assert f"was {cores + 1} when the run was started and is {cores} now" in other_cores(cores + 1)

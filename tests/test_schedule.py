@@ -197,3 +197,24 @@ def test_saves_take_a_bounded_share_of_the_time():
     plan.begin(0)
     plan.note_saving(2.0)
     assert plan.saving_due()
+
+
+def test_a_run_that_goes_on_without_its_minutes_does_not_fall_back():
+    """Ahead of its epochs for lack of minutes: what is left of it is stretched over them."""
+    plan, _ = make_plan(epochs=30, reached=0.5)
+    plan.begin(50)  # of 300 steps
+    values = [plan.progress(step) for step in range(50, 301)]
+    assert values[0] == 0.5
+    assert values == sorted(values)
+    assert values[125] == pytest.approx(0.75)
+    assert values[-1] == 1
+
+
+def test_a_run_that_goes_on_by_epochs_is_where_it_was_to_the_last_bit():
+    whole, _ = make_plan(epochs=7)
+    whole.begin(0)
+    resumed, _ = make_plan(epochs=7, reached=whole.progress(33))
+    resumed.begin(33)
+    assert [resumed.progress(s) for s in range(33, 71)] == [
+        whole.progress(s) for s in range(33, 71)
+    ]

@@ -151,7 +151,18 @@ def test_minutes_are_kept_and_the_schedule_completed(data, tmp_path):
     import time
 
     began = time.monotonic()
-    done = command("train.py", "--data", data, "--minutes", 1.2, "--out", tmp_path / "run", *SMALL)
+    done = command(
+        "train.py",
+        "--data",
+        data,
+        "--minutes",
+        1.2,
+        "--epochs",
+        100_000,
+        "--out",
+        tmp_path / "run",
+        *SMALL,
+    )
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 1.2 * 60 + 10
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))

@@ -6,7 +6,8 @@
 runs what has no result yet in docs/recipe/results.jsonl, in the background if so started, and goes
 on where it was cut off. ``--photos`` makes runs of a fixed number of photos, so that two can share
 the machine (``--workers 2``) and nothing else on it changes the result; ``--minutes`` makes runs of
-fixed wall time, which need the machine to themselves. ``--table`` prints what all results say.
+so much wall time at most, which need the machine to themselves. ``--table`` prints what all results
+say.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class RecipeConfig:
     seeds: tuple[str, ...] = option(("0",), help="of the runs", metavar="N")
     size: str = option("320", help="of the network input in pixels, or auto")
     photos: int = option(6400, help="length of a run in photos seen")
-    minutes: float | None = option(None, help="length of a run in minutes instead")
+    minutes: float | None = option(None, help="longest wall time of a run in minutes instead")
     workers: int = option(1, help="runs at a time, with one thread each if several", low=1)
     work: Path = option(Path("runs/recipe"), help="folder for folds and runs", metavar="DIR")
     table: bool = option(False, help="only print the table of all results")

@@ -32,7 +32,7 @@ class Job:
         data: name of the dataset; ``folder`` is where this fold lies.
         fold: of the training list; -1 where there are none.
         photos: length of the run in photos seen; or
-        minutes: in minutes of wall time, on a machine that does nothing else.
+        minutes: in minutes of wall time at most, on a machine that does nothing else.
         options: of train.py.
         split: list that is scored.
         count: photos in the list that is trained on.

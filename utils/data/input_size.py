@@ -22,6 +22,7 @@ def choose_input_size(
     dataset: Dataset,
     shares: tuple[float, float] | None = None,
     seen: Callable[[float], float] | None = None,
+    planned: int | None = None,
 ) -> tuple[int, str]:
     """The smallest size at which nine objects in ten can be seen well, and a sentence why.
 
@@ -33,6 +34,7 @@ def choose_input_size(
         shares: of a square that training pictures take; None for those that fit the photos.
         seen: pixels of a training picture → pictures that a run has the time for; None for any
             number.
+        planned: pictures that the run looks at, at most.
     """
     sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
     small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SIZES[-1]
@@ -47,7 +49,8 @@ def choose_input_size(
     size, why = enough(SMALL_PIXELS), ""
     if seen:
         lower = [s for s in possible if enough(FEWEST_PIXELS) <= s <= size]
-        affordable = [s for s in lower if seen(pixels[s]) >= ENOUGH_PHOTOS] or lower[:1]
+        enough_photos = min(ENOUGH_PHOTOS, planned or ENOUGH_PHOTOS)
+        affordable = [s for s in lower if seen(pixels[s]) >= enough_photos] or lower[:1]
         if affordable[-1] < size:
             size = affordable[-1]
             why = f", and in this time a run sees about {seen(pixels[size]):,.0f} photos of it"

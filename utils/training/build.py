@@ -32,6 +32,7 @@ def input_size_for(
     train: Dataset,
     shares: tuple[float, float],
     config: TrainConfig,
+    epochs: int,
     replicas: int,
 ) -> tuple[int, str]:
     """The size asked for, else the checkpoint's, else by the objects and the time; and a sentence
@@ -43,6 +44,7 @@ def input_size_for(
         train: photos that are trained on.
         shares: of a square that their pictures take; see ``utils.training.feed``.
         config: the run's options.
+        epochs: of the run, at most.
         replicas: devices that share a batch.
 
     Raises:
@@ -52,11 +54,11 @@ def input_size_for(
         if checkpoint:
             return checkpoint.input_size, f"input size {checkpoint.input_size}: the checkpoint's"
         seen = None
-        if config.minutes and not config.epochs:
+        if config.minutes:
             scaling = {"width": config.width, "depth": config.depth}
             with _explained(config):
                 seen = photos_seen(config.backbone, config.minutes, replicas, **scaling)
-        return choose_input_size(train, shares, seen)
+        return choose_input_size(train, shares, seen, planned=epochs * len(train))
     try:
         return checked_input_size(asked), f"input size {asked}"
     except ValueError as error:
@@ -111,7 +113,7 @@ def epochs_for(
         times = NEW_BACKBONES_TAKE
     epochs, note = choose_epochs(photos, times * recipe.sightings)
     limit = f", or as many as {config.minutes:g} minutes allow" if config.minutes else ""
-    return epochs, note + limit
+    return epochs, f"{note}{limit} (--epochs for more)"
 
 
 def recipe_for(config: TrainConfig) -> Recipe:

@@ -84,11 +84,10 @@ class TrainConfig:
         choices=("default", "plain"), group="training",
     )  # fmt: skip
     epochs: int | None = option(
-        None, help="passes over the training photos; by itself 30, after which heads that came "
-        "pretrained begin to learn photos by heart (60 for others, 120 where the backbone is "
-        "random too), and more where that would be fewer than 6,000 photos; --minutes may end "
-        "them sooner",
-        low=1, group="training",
+        None, help="passes over the training photos; by itself 60 over a pretrained backbone, 30 "
+        "where the heads are pretrained too (efficientnet_lite0, or --weights), 120 from random "
+        "weights (recipe plain: 100, 200), and more where that would be fewer than 6,000 photos, "
+        "but 200 at most; --minutes may end them sooner", low=1, group="training",
     )  # fmt: skip
     minutes: float | None = option(
         None, help="end after this many minutes of wall time at most, start-up included, with the "

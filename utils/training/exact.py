@@ -37,6 +37,6 @@ def other_cores(threads: int) -> str:
     if now == threads:
         return ""
     return (
-        f"the run was started with {threads} cores and goes on with {now}: its weights may differ "
-        "in their last bits from those of one that did not change"
+        f"the number of cores was {threads} when the run was started and is {now} now: its weights "
+        "may differ in their last bits from those of a run where it did not change"
     )

@@ -93,12 +93,19 @@ class Plan:
 
     def progress(self, step: int) -> float:
         """Share of the run that lies behind after ``step`` steps; 1 when it is over."""
-        shares = [step / (self.epochs * self.steps_per_epoch)]
+        shares = [self._epochs_past(step)]
         if self.seconds is not None:
             available = self.seconds - self.closing - self._evaluation_took - self._first
             past = (self.elapsed() - self._first) / available if available > 0 else 1.0
             shares.append(self.reached + (1 - self.reached) * past)
         return min(max(shares), 1.0)
+
+    def _epochs_past(self, step: int) -> float:
+        total, first = self.epochs * self.steps_per_epoch, self._first_step
+        if self.reached <= first / total + 1e-9 or first >= total:
+            return step / total
+        # Earlier processes were ahead of their epochs, for lack of minutes: the rest is stretched.
+        return self.reached + (1 - self.reached) * (step - first) / (total - first)
 
     def seconds_left(self, step: int) -> float | None:
         """Estimate of the seconds to the end; None before there is anything to go by."""
