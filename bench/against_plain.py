@@ -1,0 +1,108 @@
+"""``python -m bench.against_plain``: the default recipe against the plain one, minute for minute.
+
+    python -m bench.against_plain --name bccd --minutes 18 -- --data bccd --split trainval \\
+        --backbone efficientnet_lite0 --input-size 416
+
+Both train at the same time with the same seed, each on a processor core of its own, so that
+whatever else slows the machine slows both; then both are scored on the same photos. The interval of
+a difference is get_map.py's, from resamples of these photos. Everything after ``--`` goes to
+train.py. A command that was cut off goes on where it was when it is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.accuracy import shown
+from utils.cores import available_cores
+
+RESULTS = Path(__file__).parent / "results" / "against_plain.jsonl"
+RECIPES = {"default": [], "plain": ["--recipe", "plain"]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--name", required=True, help="of the data, as results call it")
+    parser.add_argument("--minutes", type=float, required=True, help="of each training, at most")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--split", default="test", help="list to score (default: test)")
+    parser.add_argument("training", nargs="+", help="options of train.py, after --")
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < len(RECIPES):
+        raise SystemExit(f"this needs {len(RECIPES)} processor cores, one for each recipe")
+    data = Path(options.training[options.training.index("--data") + 1])
+    for seed in options.seeds:
+        base = Path("runs/against_plain") / f"{options.name}-{options.minutes:g}min-s{seed}"
+        runs = {recipe: base.with_name(f"{base.name}-{recipe}") for recipe in RECIPES}
+        words = [*options.training, "--minutes", f"{options.minutes:g}", "--seed", str(seed)]
+        train_both(words, runs, cores)
+        scores = base.with_name(f"{base.name}-scores")
+        score = [sys.executable, "get_map.py", "--weights", str(runs["default"] / "best.keras")]
+        score += ["--compare", str(runs["plain"] / "best.keras"), "--data", str(data)]
+        subprocess.run([*score, "--split", options.split, "--out", str(scores)], check=True)
+        row = {
+            "data": options.name,
+            "train": shown(words, data, options.name),
+            "split": options.split,
+            **summary(json.loads((scores / "metrics.json").read_text(encoding="utf-8"))),
+            **{f"{recipe}_epochs": epochs(run) for recipe, run in runs.items()},
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        }
+        with open(RESULTS, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row, indent=1), flush=True)
+    return 0
+
+
+def train_both(words: list[str], runs: dict[str, Path], cores: list[int]) -> None:
+    """Train every recipe, each on one core.
+
+    Raises:
+        SystemExit: a training failed; its last words are in a .log file beside its folder.
+    """
+    processes = {}
+    for (recipe, run), core in zip(runs.items(), cores, strict=False):
+        run.parent.mkdir(parents=True, exist_ok=True)
+        with open(run.with_suffix(".log"), "a", encoding="utf-8") as log:
+            processes[recipe] = subprocess.Popen(
+                [sys.executable, "-c", ON_ONE_CORE, str(core), "train.py", *words,
+                 *RECIPES[recipe], "--out", str(run), "--resume"],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+    failed = [recipe for recipe, process in processes.items() if process.wait()]
+    if failed:
+        logs = ", ".join(str(runs[recipe].with_suffix(".log")) for recipe in failed)
+        raise SystemExit(f"training failed: see {logs}")
+
+
+# The child takes its core itself, before any library counts the cores.
+ON_ONE_CORE = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def summary(metrics: dict) -> dict:
+    """Scores of both and the difference in AP, in AP50 with their 95 % intervals."""
+    compared = metrics["analysis"]["comparison"]
+    row: dict = {"images": metrics["images"], "cores": f"1 of {available_cores()} each"}
+    for name in ("ap", "ap50"):
+        found = compared[name]
+        row[name] = {key: round(found[key], 4) for key in ("this", "other", "value", "low", "high")}
+    return row
+
+
+def epochs(run: Path) -> int:
+    return len((run / "metrics.csv").read_text(encoding="utf-8").splitlines()) - 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
