@@ -24,6 +24,8 @@ from utils.cores import available_cores
 
 RESULTS = Path(__file__).parent / "results" / "against_plain.jsonl"
 RECIPES = {"default": [], "plain": ["--recipe", "plain"]}
+# As results call them: as get_map.py does.
+NAMES = {"default": "this", "plain": "other", "gain": "value", "low": "low", "high": "high"}
 
 
 def main() -> int:
@@ -70,7 +72,7 @@ def train_both(words: list[str], runs: dict[str, Path], cores: list[int]) -> Non
     processes = {}
     for (recipe, run), core in zip(runs.items(), cores, strict=False):
         run.parent.mkdir(parents=True, exist_ok=True)
-        with open(run.with_suffix(".log"), "a", encoding="utf-8") as log:
+        with open(run.with_name(f"{run.name}.log"), "a", encoding="utf-8") as log:
             processes[recipe] = subprocess.Popen(
                 [sys.executable, "-c", ON_ONE_CORE, str(core), "train.py", *words,
                  *RECIPES[recipe], "--out", str(run), "--resume"],
@@ -78,7 +80,7 @@ def train_both(words: list[str], runs: dict[str, Path], cores: list[int]) -> Non
             )  # fmt: skip
     failed = [recipe for recipe, process in processes.items() if process.wait()]
     if failed:
-        logs = ", ".join(str(runs[recipe].with_suffix(".log")) for recipe in failed)
+        logs = ", ".join(f"{runs[recipe]}.log" for recipe in failed)
         raise SystemExit(f"training failed: see {logs}")
 
 
@@ -94,9 +96,8 @@ def summary(metrics: dict) -> dict:
     """Scores of both and the difference in AP, in AP50 with their 95 % intervals."""
     compared = metrics["analysis"]["comparison"]
     row: dict = {"images": metrics["images"], "cores": f"1 of {available_cores()} each"}
-    for name in ("ap", "ap50"):
-        found = compared[name]
-        row[name] = {key: round(found[key], 4) for key in ("this", "other", "value", "low", "high")}
+    for score in ("ap", "ap50"):
+        row[score] = {name: round(compared[score][key], 4) for name, key in NAMES.items()}
     return row
 
 

@@ -1,11 +1,15 @@
 """The recipe bench: folds that leak nothing, jobs that are recognised, tables that add up."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from voc_folders import fill, lists
 
+from bench.against_plain import ON_ONE_CORE, summary
 from bench.recipe.datasets import FOLDS, make_fold
 from bench.recipe.runs import Job
 from bench.recipe.table import table
@@ -90,3 +94,19 @@ def test_the_table_pairs_runs_of_one_fold_and_seed():
     assert "| default | 3 | 0.350 | 0.700 |" in text
     # Fold 3 has no partner: +2, +3 and +1 points.
     assert "| other | 4 | 0.302 | 0.605 | +2.0 | +1.0 to +3.0 |" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin processes")
+def test_each_recipe_has_a_core_of_its_own():
+    core = max(os.sched_getaffinity(0))
+    shown = "import os; print(os.sched_getaffinity(0))"
+    words = [sys.executable, "-c", ON_ONE_CORE, str(core), "-c", shown]
+    assert subprocess.check_output(words, text=True).strip() == f"{{{core}}}"
+
+
+def test_a_comparison_says_whose_score_is_whose():
+    ap = {"this": 0.6, "other": 0.4, "value": 0.2, "low": 0.15, "high": 0.25}
+    metrics = {"images": 7, "analysis": {"comparison": {"ap": ap, "ap50": ap}}}
+    assert summary(metrics)["ap"] == {
+        "default": 0.6, "plain": 0.4, "gain": 0.2, "low": 0.15, "high": 0.25
+    }  # fmt: skip
