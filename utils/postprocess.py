@@ -52,13 +52,13 @@ def to_detections(
         raise ValueError(f"scores of {np.shape(scores)[1]} classes for {len(class_names)} names")
     boxes, scores = np.asarray(boxes), np.asarray(scores)
     kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
-    visible = np.flatnonzero(_has_area(letterbox.to_photo(kept)))[:max_det]
+    drawn = letterbox.to_photo(kept)
+    visible = np.flatnonzero(_has_area(drawn))[:max_det]
     kept, kept_scores, class_ids = kept[visible], kept_scores[visible], class_ids[visible]
-    photo = letterbox.to_photo(vote(kept, kept_scores, class_ids, boxes, scores, iou=iou))
-    # One that its voters would move into the padding stays where it was.
-    photo = np.where(_has_area(photo)[:, None], photo, letterbox.to_photo(kept))
+    agreed = letterbox.to_photo(vote(kept, kept_scores, class_ids, boxes, scores, iou=iou))
+    # One that its voters would move into the padding stays where it was drawn.
     return Detections(
-        boxes=photo,
+        boxes=np.where(_has_area(agreed)[:, None], agreed, drawn[visible]),
         scores=kept_scores,
         class_ids=class_ids,
         class_names=tuple(class_names),
