@@ -66,8 +66,10 @@ def main(argv: list[str]) -> int | None:
         train(config)
     except Exception as error:
         if host_was_lost(error):
+            what = str(error).strip().partition("\n")[0][:200]
             raise UserError(
-                "another host has gone; start the job again on all of them with --resume"
+                "another host has gone; start the job again on all of them with --resume "
+                f"(TensorFlow says: {what})"
             ) from error
         raise
 
@@ -79,6 +81,8 @@ def train(config: TrainConfig) -> NoReturn:
 
     from utils.checkpoint import load_checkpoint
     from utils.data.augment import augmentation
+    from utils.data.canvas import canvas_of
+    from utils.memory import free_memory
     from utils.signals import StopRequest
     from utils.training import build, plots
     from utils.training.data import (
@@ -93,7 +97,7 @@ def train(config: TrainConfig) -> NoReturn:
     from utils.training.feed import Feed, training_samples, training_shares
     from utils.training.freezing import synchronize_norms
     from utils.training.history import History
-    from utils.training.messages import epoch_text, length_text
+    from utils.training.messages import epoch_text, learning_text, length_text
     from utils.training.optimizers import Optimizers
     from utils.training.phases import plan_phases
     from utils.training.precision import set_precision
@@ -154,9 +158,10 @@ def train(config: TrainConfig) -> NoReturn:
 
     # How long, how fast, and what learns.
     largest = max(size for phase in phases for size in phase.sizes)
+    free = cluster.least(free_memory())
     batch_size, batch_note = cluster.broadcast_json(
         build.batch_size_for(
-            before.get("batch size", config.batch_size), len(train), model, cluster, largest
+            before.get("batch size", config.batch_size), len(train), model, cluster, largest, free
         )
     )
     samples, cache_note = training_samples(
@@ -172,13 +177,13 @@ def train(config: TrainConfig) -> NoReturn:
         started=STARTED,
         save_every=config.save_every,
     )
+    # In proportion to the batch (Goyal et al., 2017), as far as that holds.
+    rate = config.learning_rate or RATES_AT_8[config.optimizer] * min(batch_size, 16) / 8
+    backbone_rate = recipe.backbone_rate if pretrained else 1.0
     optimizers = Optimizers(
-        config.optimizer,
-        # In proportion to the batch (Goyal et al., 2017), as far as that holds.
-        rate=config.learning_rate or RATES_AT_8[config.optimizer] * min(batch_size, 16) / 8,
-        backbone_rate=recipe.backbone_rate if pretrained else 1.0,
-        decay=config.weight_decay,
+        config.optimizer, rate=rate, backbone_rate=backbone_rate, decay=config.weight_decay
     )
+    learning_note = learning_text(plan, rate, backbone_rate, pretrained)
     turns = build.turns_for(before.get("turns", config.accumulate), batch_size, cluster)
     trainer = Trainer(
         model,
@@ -205,6 +210,7 @@ def train(config: TrainConfig) -> NoReturn:
         "input size": input_size,
         "batch size": batch_size,
         "epochs": epochs,
+        "learning rate": rate,
         "recipe": asdict(recipe),
         "start": start_note,
         "phases": [asdict(phase) for phase in phases],
@@ -230,7 +236,10 @@ def train(config: TrainConfig) -> NoReturn:
         f"{len(train.classes)} classes: {', '.join(train.classes)}"
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
-    notes = (start_note, size_note, anchors_note, batch_note, epochs_note, cache_note)
+    picture = canvas_of(input_size, shares)
+    shape_note = f"training pictures of {picture.width}×{picture.height}, as the photos need"
+    notes = (start_note, size_note, shape_note if picture.width != picture.height else "")
+    notes += (anchors_note, batch_note, learning_note, epochs_note, cache_note)
     if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):
         notes += ("convolutions round their inputs to bfloat16 (--no-fast-math: they do not)",)
     for note in filter(None, (*notes, build.unused_options(config))):
@@ -245,7 +254,10 @@ def train(config: TrainConfig) -> NoReturn:
     )
 
     # Training.
-    model.metadata = {"training": to_mapping(config), **facts}
+    found = ("input size", "batch size", "epochs", "learning rate")
+    model.metadata = {
+        "training": to_mapping(config), "chosen": {name: choices[name] for name in found}, **facts
+    }  # fmt: skip
     if plan.seconds:
         plan.expect(*trainer.expected_times(val))
     plan.begin(history.step)
@@ -272,10 +284,9 @@ def train(config: TrainConfig) -> NoReturn:
         finally:
             for message in list(feed.unreadable.values()):
                 directory.warn(f"{message}; other photos stood in for it")
+        if status == OK:
+            close(run)
 
-    # What is left behind.
-    if status == OK:
-        close(run)
     # Not by returning: taking this function's network apart takes half a minute that nobody asked
     # for and that --minutes does not allow.
     leave(status)

@@ -26,7 +26,6 @@ class LossConfig:
             generalised cross-entropy, 0 to 1. At 0 a prediction costs the more, the surer it is,
             without end, and after many sightings the network knows by heart which objects of its
             photos were forgotten. The price: what it is wrongly sure of, it unlearns slowly.
-        label_smoothing: classes are trained towards s/2 and 1 − s/2 instead of 0 and 1.
     """
 
     box: float = 5.0
@@ -35,7 +34,6 @@ class LossConfig:
     ignore_iou: float = 0.5
     objectness_from_iou: float = 1.0
     doubt: float = 0.7
-    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.doubt <= 1:
@@ -92,7 +90,6 @@ def detection_loss(
 
     logits = tf.gather_nd(predictions.class_logits, positives)  # (P, classes)
     labels = tf.one_hot(tf.gather_nd(class_ids, truth), tf.shape(logits)[-1])
-    labels = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
     classes = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
     classes = tf.reduce_sum(classes) / count
 

@@ -1,9 +1,11 @@
 """Run by test_distribution.py: a few training steps on some devices, their result in a file.
 
 A process of its own: TensorFlow divides the processor into devices before it computes anything.
+With ``TF_CONFIG`` it is one of several hosts, and takes its rows of each batch.
 
     python -m tests.replicas OUT.npz [--devices 2] [--turns 1] [--norms live|synchronized|frozen]
                              [--precision float32] [--steps 3] [--weights FILE.keras]
+                             [--size 64] [--fixed-owners]
 """
 
 import argparse
@@ -31,19 +33,19 @@ from utils.training.trainer import Trainer  # noqa: E402
 BATCH, SIZE = 4, 64
 
 
-def make_batch(seed: int = 0) -> list[np.ndarray]:
+def make_batch(seed: int = 0, size: int = SIZE) -> list[np.ndarray]:
     """Images with very different numbers of objects, so that shares of a batch differ."""
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3), np.uint8)
+    images = rng.integers(0, 256, (BATCH, size, size, 3), np.uint8)
     corners = rng.uniform(0, 40, (BATCH, 3, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(8, 24, (BATCH, 3, 2))], -1)
     class_ids = np.array([[0, 1, 1], [-1, -1, -1], [0, -1, -1], [1, 0, -1]], np.int32)
     return [images, boxes.astype(np.float32), class_ids]
 
 
-def make_detector() -> YOLOv3:
+def make_detector(size: int) -> YOLOv3:
     return YOLOv3(
-        "efficientnet_lite0", ["a", "b"], input_size=SIZE, backbone_weights="imagenet",
+        "efficientnet_lite0", ["a", "b"], input_size=size, backbone_weights="imagenet",
         backbone_options={"stochastic_depth": 0.5},
     )  # fmt: skip
 
@@ -60,6 +62,8 @@ def main() -> None:
     parser.add_argument("--optimizer", default="sgd")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--weights")
+    parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--fixed-owners", action="store_true", help="not by what is predicted")
     given = parser.parse_args()
 
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -67,12 +71,12 @@ def main() -> None:
         cpu, [tf.config.LogicalDeviceConfiguration()] * given.devices
     )
     cluster = make_cluster("cpu")
-    assert cluster.replicas == given.devices
+    assert cluster.replicas == given.devices * cluster.hosts
     keras.utils.set_random_seed(0)
     set_precision(given.precision)
     checkpoint = load_checkpoint(given.weights) if given.weights else None
     with cluster.strategy.scope():
-        model = copied(checkpoint, SIZE) if checkpoint else make_detector()
+        model = copied(checkpoint, given.size) if checkpoint else make_detector(given.size)
     assert model.compute_dtype == keras.config.dtype_policy().compute_dtype
     if given.norms == "synchronized":
         synchronize_norms(model)
@@ -84,7 +88,7 @@ def main() -> None:
         model,
         Optimizers(given.optimizer, rate=given.rate, backbone_rate=1.0, decay=5e-4),
         cluster,
-        StepConfig(BATCH, given.turns, seed=5),
+        StepConfig(BATCH, given.turns, seed=5, by_cost=not given.fixed_owners),
         precision=given.precision,
         pretrained=True,
         recipe=Recipe(frozen_stages=5),
@@ -96,11 +100,16 @@ def main() -> None:
     def rate(step: int) -> float:
         return learning_rate(step / given.run) if given.run else 1.0
 
+    rows = BATCH // cluster.hosts
+    mine = slice(cluster.host * rows, (cluster.host + 1) * rows)
+
+    def share(i: int) -> list[tf.Tensor]:
+        return [tf.constant(part[mine]) for part in make_batch(i, given.size)]
+
     losses = [
-        [float(x) for x in trainer.step(list(map(tf.constant, make_batch(i))), i + 1, rate(i))]
-        for i in range(given.steps)
+        [float(x) for x in trainer.step(share(i), i + 1, rate(i))] for i in range(given.steps)
     ]
-    found = trainer._infer(make_batch()[0][:3])
+    found = trainer._infer(make_batch(size=given.size)[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
     averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}
     np.savez(

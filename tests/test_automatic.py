@@ -115,22 +115,21 @@ class FakeModel:
 
 def test_few_photos_small_batches_and_never_more_than_fits(monkeypatch):
     monkeypatch.setattr(automatic, "bytes_per_photo", lambda model, size: 100e6)
-    monkeypatch.setattr(automatic, "free_memory", lambda: 8e9)
-    assert choose_batch_size(100, FakeModel, 1, "CPU", 416)[0] == 4
-    assert choose_batch_size(1000, FakeModel, 1, "CPU", 416)[0] == 8
-    assert choose_batch_size(1000, FakeModel, 2, "GPU 0, GPU 1", 416)[0] == 16
-    monkeypatch.setattr(automatic, "free_memory", lambda: 0.5e9)
-    size, why = choose_batch_size(1000, FakeModel, 1, "CPU", 416)
+
+    def chosen(photos, replicas, hosts, free):
+        return choose_batch_size(photos, FakeModel, 416, replicas, hosts, free)
+
+    assert chosen(100, 1, 1, 8e9)[0] == 4
+    assert chosen(1000, 1, 1, 8e9)[0] == 8
+    assert chosen(1000, 2, 1, None)[0] == 16
+    size, why = chosen(1000, 1, 1, 0.5e9)
     assert size == 3
     assert "fits" in why
-    assert choose_batch_size(1000, FakeModel, 2, "CPU, host 1 of 2", 416)[0] == 2
-
-
-def test_free_memory_is_positive_and_within_the_machine():
-    import psutil
-
-    assert 0 < automatic.free_memory() <= psutil.virtual_memory().total
-    assert automatic.memory_used() > 1e6
+    assert chosen(1000, 2, 1, 0.5e9)[0] == 2  # two devices share one memory
+    assert chosen(1000, 2, 2, 0.5e9)[0] == 6  # each host has its own
+    size, why = chosen(1000, 1, 1, 0.1e9)
+    assert size == 1
+    assert "more than the memory" in why
 
 
 @pytest.mark.slow

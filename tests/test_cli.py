@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -175,6 +176,35 @@ def test_run_gives_the_statuses(capsys):
     assert "file.mp4" in capsys.readouterr().err
     with pytest.raises(ZeroDivisionError):
         stop(ZeroDivisionError())
+
+
+def test_sigterm_is_an_interruption_from_the_first_moment():
+    code = """
+import sys, time
+from utils.cli import run
+def main(argv):
+    print("ready", flush=True)
+    time.sleep(60)
+sys.exit(run(main, []))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "interrupted\n")
+
+
+def test_whoever_handles_sigterm_keeps_it():
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
+    try:
+        assert run(lambda argv: os.kill(os.getpid(), signal.SIGTERM), []) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [1]
 
 
 def test_nothing_heavy_is_imported():

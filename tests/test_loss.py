@@ -36,8 +36,7 @@ def plain_loss(predictions, boxes, class_ids, owner, config):
                 r = config.objectness_from_iou
                 objectness += bce(1 - r + r * fit, logit)
                 for c, class_logit in enumerate(predictions.class_logits[b, n].astype(float)):
-                    s = config.label_smoothing
-                    classes += bce((c == class_ids[b, m]) * (1 - s) + s / 2, class_logit)
+                    classes += bce(float(c == class_ids[b, m]), class_logit)
             else:
                 overlaps = [plain_iou(predicted, t) for t in boxes[b] if (t[2:] > t[:2]).all()]
                 if not overlaps or max(overlaps) <= config.ignore_iou:
@@ -66,7 +65,7 @@ def example(seed=0, classes=3):
 @pytest.mark.parametrize(
     "config",
     [LossConfig(), LossConfig(2.0, 3.0, 0.5, ignore_iou=0.3, objectness_from_iou=0.0),
-     LossConfig(label_smoothing=0.1, objectness_from_iou=0.5, doubt=0.0)],
+     LossConfig(objectness_from_iou=0.5, doubt=0.0)],
 )  # fmt: skip
 def test_agrees_with_plain_numpy(config):
     predictions, boxes, class_ids, owner = example()

@@ -12,7 +12,6 @@ from utils.data.photo_cache import (
     DiskCache,
     MemoryCache,
     cache_folder,
-    free_memory,
     needed_bytes,
     photo_reader,
 )
@@ -126,7 +125,7 @@ def test_the_estimate_counts_every_reduction_that_will_be_read(photo):
     assert needed_bytes(dataset, [150, 416], still) == 2000 * sum(one.values())
 
 
-def test_places_and_free_memory(monkeypatch, tmp_path):
+def test_the_place_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "efficient-yolo3" / "photos"
@@ -134,7 +133,6 @@ def test_places_and_free_memory(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "mine" / "photos"
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
     assert cache_folder() is None
-    assert 10**7 < free_memory() < 10**14
 
 
 @pytest.mark.parametrize("what", ["time", "length"])

@@ -2,10 +2,12 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
 from utils.errors import UserError
+from utils.training import rendezvous
 from utils.training.rendezvous import meet
 
 
@@ -44,6 +46,43 @@ def test_the_missing_host_is_named_on_every_other():
     outcome = meet_in_threads(addresses, (0, 1), 1.5)
     for place in (0, 1):
         assert f"no answer from {addresses[2]}" in outcome[place]
+
+
+def test_lists_of_different_lengths_are_refused_on_both_sides():
+    addresses = free_addresses(3)
+    outcome = {}
+
+    def run(place, known):
+        try:
+            meet(known, place, 3)
+        except UserError as error:
+            outcome[place] = str(error)
+
+    threads = [
+        threading.Thread(target=run, args=arguments)
+        for arguments in ((0, addresses[:2]), (1, addresses))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "different lengths (2, 3)" in outcome[0]
+    assert "different lengths (2, 3)" in outcome[1] or "no answer" in outcome[1]
+
+
+def test_hosts_that_swallow_everything_do_not_add_up(monkeypatch):
+    """Each takes a whole timeout; one after the other they would take six."""
+    monkeypatch.setattr(rendezvous, "_ANSWER", 0.5)
+    silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(6)]  # nobody accepts
+    try:
+        addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in silent]
+        began = time.monotonic()
+        with pytest.raises(UserError, match="no answer"):
+            meet([*free_addresses(1), *addresses], 0, 0.5)
+        assert time.monotonic() - began < 2.5
+    finally:
+        for s in silent:
+            s.close()
 
 
 def test_a_stranger_at_the_port_is_no_host():

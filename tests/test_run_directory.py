@@ -71,6 +71,22 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [".lock", "best.keras"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_what_is_printed_may_go_to_the_full_disk_too(tmp_path):
+    """As in ``nohup python train.py > run.log 2>&1``."""
+    code = (
+        "from pathlib import Path; from utils.cli import leave\n"
+        "from utils.training.run_directory import RunDirectory\n"
+        f"d = RunDirectory.open(Path({str(tmp_path / 'run')!r}), resume=False)\n"
+        "d.log('epoch 1'); d.warn('nothing could be saved'); leave(7)"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=full, cwd=ROOT)
+    assert done.returncode == 7
+    written = (tmp_path / "run" / "log.txt").read_text()
+    assert written == "epoch 1\nwarning: nothing could be saved\n"
+
+
 def test_a_full_disk_does_not_stop_the_log(tmp_path, capsys, monkeypatch):
     directory = RunDirectory.open(tmp_path, resume=False)
     if not Path("/dev/full").exists():

@@ -31,10 +31,12 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.errors import UserError
+from utils.signals import terminable
 
 ConfigClass = TypeVar("ConfigClass")
 
@@ -44,16 +46,21 @@ OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of ever
 def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
     """Call ``main`` with the arguments and return the exit status of the command.
 
-    A :class:`UserError` becomes one message on stderr and status 2; Ctrl-C becomes 130. A full
-    disk or a missing permission is the user's to mend too. Anything else is a bug and keeps its
-    traceback.
+    A :class:`UserError` becomes one message on stderr and status 2; Ctrl-C and SIGTERM become
+    130. A full disk or a missing permission is the user's to mend too. Anything else is a bug and
+    keeps its traceback.
     """
     quiet_tensorflow()
+    with terminable():
+        return _run(main, list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):  # file names need not be text
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return main(list(sys.argv[1:] if argv is None else argv)) or OK
+        return main(argv) or OK
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -74,8 +81,9 @@ def leave(status: int) -> typing.NoReturn:
     Taking TensorFlow's graphs apart at the end of a training run takes 5 to 30 seconds and does
     nothing for anybody.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a file on a full disk, or a reader who has gone
+            stream.flush()
     os._exit(status)
 
 

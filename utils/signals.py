@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM at moments of one's own choice: ``StopRequest`` and ``held_back``."""
+"""Ctrl-C and SIGTERM: as one interruption (``terminable``), or at moments of one's own choice
+(``StopRequest`` and ``held_back``)."""
 
 from __future__ import annotations
 
@@ -35,6 +36,23 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM inside is a KeyboardInterrupt, as Ctrl-C is; not outside of the main thread, nor
+    where somebody else has taken charge of it."""
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if mine:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import read_image, reduction
 from utils.letterbox import Letterbox
+from utils.memory import free_memory
 
 CACHES = ("auto", "memory", "disk", "off")
 _SHARE = 0.25  # of the memory that is free may be taken; of the disk, with what is kept there
@@ -205,12 +206,6 @@ def _kept_files(folder: Path) -> list[tuple[int, int, str]]:
     return sorted(found, reverse=True)
 
 
-def free_memory() -> int:
-    """Bytes of memory that this process may still take; 0 where the system does not tell."""
-    limits = [limit for limit in (_system_memory(), _container_memory()) if limit is not None]
-    return max(0, min(limits, default=0))
-
-
 def _photo_bytes(record: Record, sizes: Sequence[int], config: AugmentConfig) -> int:
     low, high = config.scale
     if config.mosaic:
@@ -226,25 +221,6 @@ def _photo_bytes(record: Record, sizes: Sequence[int], config: AugmentConfig) ->
         total += 3 * -(-record.width // reduce) * -(-record.height // reduce)
         reduce *= 2
     return total
-
-
-def _system_memory() -> int | None:
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    with suppress(AttributeError, OSError, ValueError):  # no such call, or not these names
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return None
-
-
-def _container_memory() -> int | None:
-    """What the control group (version 2) of this process leaves."""
-    group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):  # no control group; "max"
-        limit = int((group / "memory.max").read_text())
-        return limit - int((group / "memory.current").read_text())
-    return None
 
 
 def _free_space(folder: Path) -> int:

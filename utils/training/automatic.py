@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import keras
-import psutil
 
 from nets.yolo import YOLOv3
 
@@ -20,26 +18,30 @@ BYTES_PER_OUTPUT = 6.0
 
 
 def choose_batch_size(
-    photos: int, model: YOLOv3, replicas: int, devices: str, largest: int
+    photos: int, model: YOLOv3, largest: int, replicas: int, hosts: int, free: float | None
 ) -> tuple[int, str]:
     """Photos in a step, in all replicas together, and a sentence why.
 
     Args:
         photos: that are trained on.
         model: the detector.
-        replicas: copies of it that share a batch.
-        devices: in words; a GPU says itself when its memory runs out, the CPU's process is killed.
         largest: side of the largest network input of the run in pixels.
+        replicas: copies of it that share a batch, over all hosts.
+        hosts: that they are spread over evenly.
+        free: bytes of memory that each host has for its share of a batch; None for any number.
     """
-    wanted = 4 if photos < FEW_PHOTOS else 8
+    each = 4 if photos < FEW_PHOTOS else 8
     reason = f"{photos} training photos"
-    size = wanted * replicas
-    if devices.startswith("CPU"):
-        fits = int(free_memory() * MEMORY_SHARE // bytes_per_photo(model, largest))
-        if fits < size:
-            size = max(fits // replicas, 1) * replicas
-            reason = "what fits into the memory"
-    return size, f"batches of {size}: {reason}"
+    if free is not None:
+        here = replicas // hosts
+        fits = int(free * MEMORY_SHARE / bytes_per_photo(model, largest) / here)
+        if fits < each:
+            each, reason = max(fits, 1), "what fits into the memory"
+        if fits < 1:
+            reason = (
+                "even one photo may be more than the memory holds; a smaller --input-size is less"
+            )
+    return each * replicas, f"batches of {each * replicas}: {reason}"
 
 
 def choose_epochs(photos: int, sightings: int) -> tuple[int, str]:
@@ -66,23 +68,3 @@ def bytes_per_photo(model: YOLOv3, size: int) -> float:
         found = traced.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
         outputs += sum(math.prod(shape[1:]) for shape in found)
     return outputs * BYTES_PER_OUTPUT
-
-
-def free_memory() -> int:
-    """Bytes that this process may still take: what the system or its container has free."""
-    free = psutil.virtual_memory().available
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes",
-         "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):  # fmt: skip
-        try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-        except (OSError, ValueError):  # no such group, or "max": no limit
-            continue
-    return max(free, 0)
-
-
-def memory_used() -> int:
-    """Bytes of memory that this process holds."""
-    return psutil.Process().memory_info().rss

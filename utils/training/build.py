@@ -66,17 +66,20 @@ def input_size_for(
 
 
 def batch_size_for(
-    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster, largest: int
+    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster, largest: int, free: float
 ) -> tuple[int, str]:
     """Photos in a step on all devices together, and a sentence on it.
 
-    ``largest`` is the side of the run's largest network input in pixels.
+    ``largest`` is the side of the run's largest network input in pixels, ``free`` the bytes of
+    memory that every host has.
 
     Raises:
         UserError: it cannot be divided among the devices.
     """
     if asked is None:
-        return choose_batch_size(photos, model, cluster.replicas, cluster.devices, largest)
+        # A GPU says itself when its memory runs out; the CPU's process is killed.
+        limit = free if cluster.devices.startswith("CPU") else None
+        return choose_batch_size(photos, model, largest, cluster.replicas, cluster.hosts, limit)
     if asked % cluster.replicas:
         raise UserError(
             f"--batch-size {asked}: cannot be divided among {cluster.replicas} devices; take a "

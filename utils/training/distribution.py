@@ -89,6 +89,13 @@ class Cluster:
         """Whether the flag is set on any host."""
         return flag if self.hosts == 1 else bool(self._sum(np.float64(flag)) > 0)
 
+    def least(self, value: float) -> float:
+        """The smallest of the hosts' values, on every host."""
+        if self.hosts == 1:
+            return value
+        values = np.array([value], np.float64)
+        return float(self.gather_rows(values, np.array([self.host]), self.hosts).min())
+
     def broadcast(self, value: np.ndarray) -> np.ndarray:
         """The chief's array on every host; its shape and dtype are the same everywhere."""
         if self.hosts == 1:

@@ -54,7 +54,7 @@ def train_epoch(run: Run) -> dict | None:
             pending.append((history.step, batch, losses))
             if len(pending) > 1:
                 note_losses(run, *pending.pop(0))
-            show(bar, plan, history, feed)
+            show(bar, plan, history, feed, began)
         close_steps()
     photos = len(history.losses) * feed.batch_size
     return history.close_epoch(

@@ -26,6 +26,17 @@ def score_text(value: float) -> str:
     return f"{value:.3f}" if value >= 0 else "–"
 
 
+def learning_text(plan: Plan, rate: float, backbone_rate: float, pretrained: bool) -> str:
+    """What learns, and how fast at most."""
+    text = f"learning rate up to {rate:g}"
+    if not pretrained:
+        return text
+    text += f", {backbone_rate:g} times that for the backbone"
+    if plan.freeze_epochs is None:
+        return f"{text}, which is frozen for the first {plan.frozen_share:.0%} of the run"
+    return f"{text}, which is frozen for {plan.freeze_epochs} epochs" if plan.freeze_epochs else text
+
+
 def length_text(plan: Plan) -> str:
     minutes = f" or {plan.seconds / 60:g} minutes" if plan.seconds else ""
     return f"{plan.epochs} epochs{minutes}"

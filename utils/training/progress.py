@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from tqdm import tqdm
 
-from utils.training.automatic import memory_used
+from utils.memory import memory_used
 from utils.training.feed import Feed
 from utils.training.history import History
 from utils.training.schedule import Plan
@@ -25,18 +27,22 @@ def epoch_bar(plan: Plan, history: History) -> tqdm:
     )
 
 
-def show(bar: tqdm, plan: Plan, history: History, feed: Feed) -> None:
-    """Another step is done: losses, AP, photos a second, waiting for data, memory, time left."""
+def show(bar: tqdm, plan: Plan, history: History, feed: Feed, began: float) -> None:
+    """Another step is done: losses, AP, photos a second, waiting for data, memory, time left.
+
+    ``history`` knows the epoch's seconds until ``began``, on the monotonic clock.
+    """
     bar.update()
     if bar.disable or bar.n % EVERY or not history.losses:
         return
     total, box, objectness, classes = history.losses[-1]
     rate = bar.format_dict["rate"] or 0.0
-    elapsed = max(bar.format_dict["elapsed"], 1e-9)
+    seconds = max(history.seconds + time.monotonic() - began, 1e-9)
+    waiting = (history.waited + feed.waited) / seconds
     score = f", AP {history.best_ap:.3f}" if history.best_ap >= 0 else ""
     bar.set_postfix_str(
         f"loss {total:.2f} = box {box:.2f} + obj {objectness:.2f} + cls {classes:.2f}{score}, "
-        f"{rate * feed.batch_size:.1f} photos/s, data {feed.waited / elapsed:.0%}, "
+        f"{rate * feed.batch_size:.1f} photos/s, data {waiting:.0%}, "
         f"{memory_used() / 2**30:.1f} GiB, {time_text(plan.seconds_left(history.step))} left",
         refresh=False,
     )

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from utils.errors import UserError
 
@@ -23,24 +24,37 @@ def meet(hosts: Sequence[str], place: int, patience: float = PATIENCE) -> None:
         patience: seconds to wait.
 
     Raises:
-        UserError: an address is none, this host cannot listen at its own, or another was not
-            found in time; the message names it.
+        UserError: an address is none, this host cannot listen at its own, another has a list of
+            another length, or was not found in time; the message names it.
     """
     addresses = [_address(host) for host in hosts]
     others = set(range(len(hosts))) - {place}
     reached: set[int] = set()
     deadline = time.monotonic() + patience
-    with _Listener(hosts[place], addresses[place][1]) as listener:
-        while reached != others or not listener.heard >= others:
-            for other in sorted(others - reached):
-                if _greet(addresses[other], place):
-                    reached.add(other)
+    greeting = b"%d/%d\n" % (place, len(hosts))
+    with (
+        _Listener(hosts[place], addresses[place][1], len(hosts)) as listener,
+        ThreadPoolExecutor(max(len(others), 1)) as pool,  # the silent keep nobody else waiting
+    ):
+        while True:
+            patient = max(_PAUSE, min(_ANSWER, deadline - time.monotonic()))
+            calls = {i: pool.submit(_greet, addresses[i], greeting, patient)
+                     for i in others - reached}  # fmt: skip
+            reached |= {i for i, call in calls.items() if call.result()}
+            found = reached & listener.heard
+            if listener.counts:
+                counts = sorted({len(hosts), *listener.counts})
+                raise UserError(
+                    "TF_CONFIG: the hosts' lists have different lengths "
+                    f"({', '.join(map(str, counts))}); give all of them the same list"
+                )
+            if found == others:
+                return
             if time.monotonic() > deadline:
-                lost = others - (reached & listener.heard)
                 raise UserError(
                     f"TF_CONFIG: after {patience:.0f} seconds there is no answer from "
-                    f"{', '.join(hosts[i] for i in sorted(lost))}; is the same command running "
-                    "there, with its own index, and is the port open?"
+                    f"{', '.join(hosts[i] for i in sorted(others - found))}; is the same command "
+                    "running there, with its own index, and is the port open?"
                 )
             time.sleep(_PAUSE)
 
@@ -55,8 +69,10 @@ def _address(host: str) -> tuple[str, int]:
 class _Listener:
     """Hears greetings in a thread of its own: two hosts may greet each other at one moment."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, count: int) -> None:
         self.heard: set[int] = set()
+        self.counts: set[int] = set()  # of hosts in the lists of others, where it is not ours
+        self._count = count
         try:
             self._socket = socket.create_server(("", port), backlog=64)
         except OSError as error:
@@ -86,19 +102,21 @@ class _Listener:
             with connection:
                 connection.settimeout(_ANSWER)
                 try:
-                    place = int(connection.recv(16))
+                    place, count = map(int, connection.recv(32).split(b"/"))
                     connection.sendall(b"+")
                     if connection.recv(1) == b"!":  # it knows that it was heard
+                        if count != self._count:
+                            self.counts.add(count)
                         self.heard.add(place)
                 except (OSError, ValueError):  # a stranger, or one who has gone again
                     continue
 
 
-def _greet(address: tuple[str, int], place: int) -> bool:
+def _greet(address: tuple[str, int], greeting: bytes, patience: float) -> bool:
     """Tell a host who is here; whether it heard."""
     try:
-        with socket.create_connection(address, timeout=_ANSWER) as connection:
-            connection.sendall(b"%d\n" % place)
+        with socket.create_connection(address, timeout=patience) as connection:
+            connection.sendall(greeting)
             answered = connection.recv(1) == b"+"
             connection.sendall(b"!")
             return answered

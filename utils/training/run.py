@@ -143,6 +143,11 @@ def close(run: Run) -> None:
             f"room, then --out {directory.path} --resume"
         )
     run.cluster.any(False)  # no host leaves while the chief writes
+    if history.step < run.plan.steps_per_epoch:
+        directory.warn(
+            f"the time was over after {history.step} of the {run.plan.steps_per_epoch} steps that "
+            "it takes to see each photo once: give it more --minutes"
+        )
     if run.out_of_patience():
         directory.log(f"stopped early: no better AP in {history.stale} evaluations")
     directory.log(

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import yaml
@@ -93,7 +93,7 @@ class RunDirectory:
 
     def log(self, message: str) -> None:
         if self.writes:
-            print(message, flush=True)
+            _say(message, sys.stdout)
             self.note(message)
 
     def note(self, message: str) -> None:
@@ -107,10 +107,10 @@ class RunDirectory:
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            print(f"warning: {log}: {os.strerror(error.errno)}", file=sys.stderr, flush=True)
+            _say(f"warning: {log}: {os.strerror(error.errno)}", sys.stderr)
 
     def warn(self, message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        _say(f"warning: {message}", sys.stderr)
         self.note(f"warning: {message}")
 
     def log_remarks(self, remarks: Sequence[str], shown: int = 5) -> None:
@@ -187,6 +187,15 @@ class RunDirectory:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
         with atomic_write(self.path / "metrics.csv") as file:
             file.write(text.getvalue())
+
+
+def _say(message: str, stream: TextIO) -> None:
+    """Print; what is printed may go to a file on the very disk that is full."""
+    try:
+        print(message, file=stream, flush=True)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
 
 
 def next_free(folder: Path, name: str) -> Path:

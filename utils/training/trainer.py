@@ -140,7 +140,8 @@ class Trainer:
         turns = next((t for t in range(2 * self.config.turns, share + 1) if share % t == 0), None)
         if turns is None or self.cluster.hosts > 1 or self.synchronized_norms:
             raise UserError(
-                "out of memory; take a smaller --input-size, a smaller --batch-size or backbone"
+                "out of memory; take a smaller --input-size, --batch-size or backbone, or let each "
+                "device compute its share in parts (--accumulate)"
             )
         self.set_turns(turns)
         return turns
