@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -138,6 +139,63 @@ def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
 
 
 @pytest.mark.slow
+def test_growing_pictures_in_parts_and_the_other_optimizer_survive_a_kill_between_stages(
+    data, tmp_path
+):
+    """Six epochs in three stages; killed in the second stage, resumed in the third."""
+    options = (
+        "--data", data, "--epochs", 6, "--exact", "--progressive", "--optimizer", "sgd",
+        "--schedule", "step", "--accumulate", 2, "--histograms", "--stochastic-depth", 0.2,
+        "--augment", "mixup=0.5", "--save-every", 0, *SMALL,
+    )  # fmt: skip
+    whole = command("train.py", *options, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert list((tmp_path / "whole" / "events").iterdir())
+    rates = [
+        float(row["learning_rate"])
+        for row in csv.DictReader((tmp_path / "whole" / "metrics.csv").open())
+    ]
+    assert rates[-1] == pytest.approx(0.01 * rates[1], rel=0.01)  # two falls to a tenth
+
+    words = [sys.executable, str(ROOT / "train.py"), *map(str, options)]
+    words += ["--out", str(tmp_path / "killed")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    for line in process.stdout:
+        if line.startswith("epoch 3/6"):
+            break
+    process.kill()
+    process.communicate()
+    resumed = command("train.py", *options, "--out", tmp_path / "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after step" in resumed.stdout
+    (_, one), (_, other) = (read_state(tmp_path / name) for name in ("whole", "killed"))
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_what_was_chosen_is_said_and_kept(trained):
+    out, done = trained
+    assert "learning rate up to 0.0005, 0.5 times that for the backbone" in done.stdout
+    chosen = keras.saving.load_model(out / "best.keras", safe_mode=True).metadata["chosen"]
+    assert chosen == {"input size": 64, "batch size": 4, "epochs": 2, "learning rate": 0.0005}
+
+
+@pytest.mark.slow
+def test_sigterm_before_training_has_begun_is_an_interruption(data, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--epochs", "2",
+         "--out", str(tmp_path / "run"), *SMALL],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    time.sleep(2)  # TensorFlow is being imported
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
 def test_resume_without_a_state_starts_afresh_and_says_so(data, tmp_path):
     done = command(
         "train.py", "--data", data, "--epochs", 1, "--out", tmp_path / "new", "--resume", *SMALL
@@ -148,8 +206,6 @@ def test_resume_without_a_state_starts_afresh_and_says_so(data, tmp_path):
 
 @pytest.mark.slow
 def test_minutes_are_kept_and_the_schedule_completed(data, tmp_path):
-    import time
-
     began = time.monotonic()
     done = command(
         "train.py",

@@ -34,7 +34,9 @@ def learning_text(plan: Plan, rate: float, backbone_rate: float, pretrained: boo
     text += f", {backbone_rate:g} times that for the backbone"
     if plan.freeze_epochs is None:
         return f"{text}, which is frozen for the first {plan.frozen_share:.0%} of the run"
-    return f"{text}, which is frozen for {plan.freeze_epochs} epochs" if plan.freeze_epochs else text
+    return (
+        f"{text}, which is frozen for {plan.freeze_epochs} epochs" if plan.freeze_epochs else text
+    )
 
 
 def length_text(plan: Plan) -> str:
