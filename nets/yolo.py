@@ -233,23 +233,26 @@ class HeadBias(keras.initializers.Initializer):
         return {"classes": self.classes}
 
 
-def decode(raw: Sequence[Any], anchors: Sequence[Sequence[float]]) -> Predictions:
+def decode(
+    raw: Sequence[Any], anchors: Sequence[Sequence[float]], offset_span: float = OFFSET_SPAN
+) -> Predictions:
     """Raw maps of the three levels → boxes in pixels of the network input, and logits.
 
     With (cx, cy) the cell, s the stride and (pw, ph) the anchor,
 
         x = s · (cx + ½ + span · (σ(tx) − ½)),   w = pw · exp(tw),   and so for y and h,
 
-    which for a span of 1 is section 2.1 of the YOLOv3 paper; it is ``OFFSET_SPAN`` cells wide.
+    which for a span of 1 is section 2.1 of the YOLOv3 paper.
 
     Args:
         raw: three maps (B, H/s, W/s, 3·(5 + classes)), strides 8, 16, 32.
         anchors: nine (width, height) pairs in pixels, three a level.
+        offset_span: width of the range of a centre's offset, in cells.
     """
     levels = []
     for level, stride in enumerate(STRIDES):
         pairs = anchors[level * ANCHORS_PER_LEVEL : (level + 1) * ANCHORS_PER_LEVEL]
-        levels.append(_decode_level(raw[level], pairs, stride))
+        levels.append(_decode_level(raw[level], pairs, stride, offset_span))
     return Predictions(*(ops.concatenate(parts, axis=1) for parts in zip(*levels, strict=True)))
 
 
@@ -260,14 +263,16 @@ def detections(predictions: Predictions) -> dict[str, Any]:
     return {"boxes": predictions.boxes, "scores": scores}
 
 
-def _decode_level(raw: Any, anchors: Sequence[Sequence[float]], stride: int) -> Predictions:
+def _decode_level(
+    raw: Any, anchors: Sequence[Sequence[float]], stride: int, offset_span: float
+) -> Predictions:
     _, height, width, channels = ops.shape(raw)
     outputs = channels // ANCHORS_PER_LEVEL
     cells = ops.reshape(raw, (-1, height, width, ANCHORS_PER_LEVEL, outputs))
 
     x = ops.cast(ops.arange(width), "float32")[None, :, None, None]
     y = ops.cast(ops.arange(height), "float32")[:, None, None, None]
-    offsets = 0.5 + OFFSET_SPAN * (ops.sigmoid(cells[..., 0:2]) - 0.5)
+    offsets = 0.5 + offset_span * (ops.sigmoid(cells[..., 0:2]) - 0.5)
     centre_x = (offsets[..., 0:1] + x) * stride
     centre_y = (offsets[..., 1:2] + y) * stride
 
