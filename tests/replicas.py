@@ -5,7 +5,7 @@ With ``TF_CONFIG`` it is one of several hosts, and takes its rows of each batch.
 
     python -m tests.replicas OUT.npz [--devices 2] [--turns 1] [--norms live|synchronized|frozen]
                              [--precision float32] [--steps 3] [--weights FILE.keras]
-                             [--size 64] [--fixed-owners]
+                             [--size 64] [--smooth]
 """
 
 import argparse
@@ -18,6 +18,7 @@ import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from nets.loss import LossConfig  # noqa: E402
 from nets.yolo import YOLOv3  # noqa: E402
 from utils.checkpoint import load_checkpoint  # noqa: E402
 from utils.training.build import copied  # noqa: E402
@@ -63,7 +64,11 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--weights")
     parser.add_argument("--size", type=int, default=SIZE)
-    parser.add_argument("--fixed-owners", action="store_true", help="not by what is predicted")
+    parser.add_argument(
+        "--smooth", action="store_true",
+        help="a loss without jumps: neither who answers for an object nor who is ignored depends "
+        "on what is predicted",
+    )  # fmt: skip
     given = parser.parse_args()
 
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -84,11 +89,12 @@ def main() -> None:
         for layer in model.head.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
+    loss = LossConfig(ignore_iou=1.0) if given.smooth else LossConfig()
     trainer = Trainer(
         model,
         Optimizers(given.optimizer, rate=given.rate, backbone_rate=1.0, decay=5e-4),
         cluster,
-        StepConfig(BATCH, given.turns, seed=5, by_cost=not given.fixed_owners),
+        StepConfig(BATCH, given.turns, seed=5, loss=loss, by_cost=not given.smooth),
         precision=given.precision,
         pretrained=True,
         recipe=Recipe(frozen_stages=5),
