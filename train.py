@@ -140,7 +140,11 @@ def train(config: TrainConfig) -> NoReturn:
         )
     )
     phases = plan_phases(
-        input_size, augment, multi_scale=config.multi_scale, progressive=config.progressive
+        input_size,
+        augment,
+        multi_scale=config.multi_scale,
+        progressive=config.progressive,
+        closing_strength=recipe.closing_strength,
     )
     if config.preview:
         print(f"written to {write_preview(config, train, phases, shares)}")

@@ -16,10 +16,24 @@ def test_mosaic_and_mixup_are_off_at_the_end():
     augment = AugmentConfig(mosaic=0.5, mixup=0.2)
     phases = plan_phases(416, augment, multi_scale=False, progressive=False)
     assert phase_at(phases, 0.0).augment == augment
-    assert phase_at(phases, 0.84).augment == augment
+    assert phase_at(phases, 0.79).augment == augment
     calm = phase_at(phases, 1 - CLOSING_SHARE).augment
     assert (calm.mosaic, calm.mixup) == (0, 0)
     assert (calm.scale, calm.hue) == (augment.scale, augment.hue)
+
+
+def test_photos_are_changed_less_at_the_end():
+    full = AUGMENTATIONS["full"]
+    options = {"multi_scale": False, "progressive": False, "closing_strength": 0.5}
+    whole, closing = plan_phases(416, full, **options)
+    assert (whole.begins, whole.augment) == (0.0, full)
+    assert closing.begins == pytest.approx(1 - CLOSING_SHARE)
+    assert closing.sizes == whole.sizes
+    assert closing.augment.hue == full.hue / 2
+    assert closing.augment.horizontal_flip == full.horizontal_flip / 2
+    assert closing.augment.scale == pytest.approx((0.6**0.5, 1.5**0.5))
+    (only,) = plan_phases(416, AUGMENTATIONS["none"], **options)  # nothing to do less of
+    assert only.augment == AUGMENTATIONS["none"]
 
 
 def test_multi_scale_spans_three_to_five_quarters():
@@ -30,7 +44,7 @@ def test_multi_scale_spans_three_to_five_quarters():
 def test_a_progressive_run_grows_in_size_strength_and_dropping():
     augment = AugmentConfig(mosaic=0.4)
     phases = plan_phases(416, augment, multi_scale=False, progressive=True)
-    assert [p.begins for p in phases] == pytest.approx([0, 0.3, 0.6, 0.85])
+    assert [p.begins for p in phases] == pytest.approx([0, 0.3, 0.6, 0.8])
     assert [p.sizes for p in phases] == [(288,), (352,), (416,), (416,)]
     strengths = [p.drop_strength for p in phases]
     assert strengths == sorted(strengths)

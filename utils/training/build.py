@@ -126,7 +126,8 @@ def recipe_for(config: TrainConfig) -> Recipe:
         given["augment"] = AUGMENTATIONS[config.augmentation]
     changes = {name: value for name, value in given.items() if value is not None}
     if config.augmentation or config.augment:
-        changes["familiar"] = 1  # what is asked for holds from the start
+        # What is asked for holds from the start to the end.
+        changes |= {"familiar": 1, "closing_strength": 1.0}
     if config.frozen_stages == 0:
         changes["frozen_depthwise"] = False
     return replace(RECIPES[config.recipe], **changes)

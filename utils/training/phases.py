@@ -1,6 +1,6 @@
 """What changes while a run goes on: image size, augmentation, dropped blocks.
 
-An ordinary run is one phase, with a last one without mosaic and mixup where those are on. A
+An ordinary run is one phase, and a closing one in which photos are changed little. A
 progressive run grows from small, hardly changed pictures to large and strongly changed ones, as
 EfficientNetV2 does (Tan & Le, 2021, section 4.2), so that its early steps are cheap.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from utils.data.augment import AugmentConfig
 
-CLOSING_SHARE = 0.15  # of a run, without mosaic and mixup: real photos hold neither
+CLOSING_SHARE = 0.2  # of a run, in which photos come near to what they are in prediction
 # Stages of a progressive run: where each begins, its share of the input size, and its strength of
 # augmentation. The last is the longest: what a detector knows of small objects it learns there.
 PROGRESSIVE = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
@@ -40,7 +40,12 @@ class Phase:
 
 
 def plan_phases(
-    input_size: int, augment: AugmentConfig, *, multi_scale: bool, progressive: bool
+    input_size: int,
+    augment: AugmentConfig,
+    *,
+    multi_scale: bool,
+    progressive: bool,
+    closing_strength: float = 1.0,
 ) -> tuple[Phase, ...]:
     """The phases of a run, in order; the first begins at 0.
 
@@ -49,8 +54,10 @@ def plan_phases(
         augment: how strongly photos are changed, at its strongest.
         multi_scale: whether batches differ in size, from three to five quarters of the input size.
         progressive: whether size and strength grow over the run.
+        closing_strength: factor on how strongly photos are changed in the last ``CLOSING_SHARE``
+            of the run, which has neither mosaic nor mixup: real photos hold neither.
     """
-    calm = replace(augment, mosaic=0.0, mixup=0.0)
+    calm = replace(augment, mosaic=0.0, mixup=0.0).at_strength(closing_strength)
     stages = []
     for begins, share, strength in PROGRESSIVE if progressive else PROGRESSIVE[-1:]:
         size = _multiple(input_size * share)

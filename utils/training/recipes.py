@@ -28,6 +28,8 @@ class Recipe:
         augment: how strongly photos are changed.
         familiar: the sighting from which on a photo is changed so strongly; before, in proportion
             to how often it has been seen. A photo that is new needs no changes to be so.
+        closing_strength: factor on how strongly photos are changed in the last part of a run; see
+            ``utils.training.phases``.
         by_cost: whether what is predicted decides which predictions answer for an object, instead
             of the shapes of anchors alone.
         loss: its weights and thresholds.
@@ -44,6 +46,7 @@ class Recipe:
     sightings: int = 30
     augment: AugmentConfig = AUGMENTATIONS["full"]
     familiar: int = 8
+    closing_strength: float = 0.3
     by_cost: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
 
@@ -66,6 +69,7 @@ PLAIN = Recipe(
         scale=(0.25, 2.0), aspect=0.3, brightness=0.4, contrast=0, saturation=0.7, hue=18
     ),
     familiar=1,
+    closing_strength=1.0,
     by_cost=False,
     loss=LossConfig(objectness_from_iou=0.0, doubt=0.0),
 )
