@@ -3,18 +3,20 @@
 import pytest
 
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
-from utils.training.phases import CLOSING_SHARE, phase_at, plan_phases
+from utils.training.phases import CLOSING_SHARE, liveliest, phase_at, plan_phases
+
+STEADY = {"multi_scale": False, "progressive": False, "closing_strength": 1.0}
 
 
 def test_an_ordinary_run_is_one_phase():
     full = AUGMENTATIONS["full"]
-    (only,) = plan_phases(416, full, multi_scale=False, progressive=False)
+    (only,) = plan_phases(416, full, **STEADY)
     assert (only.begins, only.sizes, only.augment, only.drop_strength) == (0.0, (416,), full, 1.0)
 
 
 def test_mosaic_and_mixup_are_off_at_the_end():
     augment = AugmentConfig(mosaic=0.5, mixup=0.2)
-    phases = plan_phases(416, augment, multi_scale=False, progressive=False)
+    phases = plan_phases(416, augment, **STEADY)
     assert phase_at(phases, 0.0).augment == augment
     assert phase_at(phases, 0.79).augment == augment
     calm = phase_at(phases, 1 - CLOSING_SHARE).augment
@@ -24,7 +26,7 @@ def test_mosaic_and_mixup_are_off_at_the_end():
 
 def test_photos_are_changed_less_at_the_end():
     full = AUGMENTATIONS["full"]
-    options = {"multi_scale": False, "progressive": False, "closing_strength": 0.5}
+    options = STEADY | {"closing_strength": 0.5}
     whole, closing = plan_phases(416, full, **options)
     assert (whole.begins, whole.augment) == (0.0, full)
     assert closing.begins == pytest.approx(1 - CLOSING_SHARE)
@@ -37,13 +39,13 @@ def test_photos_are_changed_less_at_the_end():
 
 
 def test_multi_scale_spans_three_to_five_quarters():
-    (only,) = plan_phases(416, AugmentConfig(), multi_scale=True, progressive=False)
+    (only,) = plan_phases(416, AugmentConfig(), **STEADY | {"multi_scale": True})
     assert only.sizes == (320, 352, 384, 416, 448, 480, 512)
 
 
 def test_a_progressive_run_grows_in_size_strength_and_dropping():
     augment = AugmentConfig(mosaic=0.4)
-    phases = plan_phases(416, augment, multi_scale=False, progressive=True)
+    phases = plan_phases(416, augment, **STEADY | {"progressive": True})
     assert [p.begins for p in phases] == pytest.approx([0, 0.3, 0.6, 0.8])
     assert [p.sizes for p in phases] == [(288,), (352,), (416,), (416,)]
     strengths = [p.drop_strength for p in phases]
@@ -56,7 +58,25 @@ def test_a_progressive_run_grows_in_size_strength_and_dropping():
 
 
 def test_each_moment_has_the_latest_phase_that_has_begun():
-    phases = plan_phases(64, AugmentConfig(), multi_scale=False, progressive=True)
+    phases = plan_phases(64, AugmentConfig(), **STEADY | {"progressive": True})
     assert [phases.index(phase_at(phases, p)) for p in (0, 0.29, 0.3, 0.59, 0.6, 1)] == [
         0, 0, 1, 1, 2, 2,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("augment", [AugmentConfig(), AugmentConfig(mosaic=0.5, mixup=0.1)])
+def test_the_liveliest_phase_is_the_last_before_the_closing_one(progressive, augment):
+    for closing in (0.3, 1.0):
+        options = {"progressive": progressive, "closing_strength": closing}
+        phases = plan_phases(416, augment, **STEADY | options)
+        assert liveliest(phases).augment == augment
+        assert liveliest(phases).sizes == (416,)
+
+
+def test_a_progressive_run_ends_calmly_too():
+    options = {"progressive": True, "closing_strength": 0.5}
+    *_, last, closing = plan_phases(416, AugmentConfig(), **STEADY | options)
+    assert (last.begins, closing.begins) == pytest.approx((0.6, 0.8))
+    assert closing.augment == AugmentConfig().at_strength(0.5)
+    assert (closing.sizes, closing.drop_strength) == (last.sizes, last.drop_strength)

@@ -70,6 +70,7 @@ def test_heads_that_cannot_be_read_are_refused(tmp_path, content):
 def test_strengths_that_are_asked_for_hold_from_start_to_end():
     assert recipe_for(config()).familiar > 1
     assert recipe_for(config()).closing_strength < 1
+    assert (PLAIN.familiar, PLAIN.closing_strength) == (1, 1.0)
     for asked in ({"augmentation": "full"}, {"augment": ("mosaic=1",)}):
         recipe = recipe_for(config(**asked))
         assert (recipe.familiar, recipe.closing_strength) == (1, 1.0)

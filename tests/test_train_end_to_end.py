@@ -142,7 +142,7 @@ def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
 def test_growing_pictures_in_parts_and_the_other_optimizer_survive_a_kill_between_stages(
     data, tmp_path
 ):
-    """Six epochs in three stages; killed in the second stage, resumed in the third."""
+    """Six epochs in four phases; killed in the second, resumed in the third."""
     options = (
         "--data", data, "--epochs", 6, "--exact", "--progressive", "--optimizer", "sgd",
         "--schedule", "step", "--accumulate", 2, "--histograms", "--stochastic-depth", 0.2,
@@ -179,6 +179,17 @@ def test_what_was_chosen_is_said_and_kept(trained):
     assert "learning rate up to 0.0005, 0.5 times that for the backbone" in done.stdout
     chosen = keras.saving.load_model(out / "best.keras", safe_mode=True).metadata["chosen"]
     assert chosen == {"input size": 64, "batch size": 4, "epochs": 2, "learning rate": 0.0005}
+    whole, closing = read_state(out)[0]["choices"]["phases"]
+    assert (whole["begins"], closing["begins"]) == (0.0, 0.8)
+    assert closing["augment"]["hue"] == pytest.approx(0.3 * whole["augment"]["hue"])
+
+
+@pytest.mark.slow
+def test_a_preview_is_drawn_instead_of_training(data, tmp_path):
+    done = command("train.py", "--data", data, "--preview", "--out", tmp_path / "run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "run" / "preview.jpg") in done.stdout
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["preview.jpg"]
 
 
 @pytest.mark.slow

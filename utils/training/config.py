@@ -139,8 +139,8 @@ class TrainConfig:
     )  # fmt: skip
     augmentation: str | None = option(
         None, help="random scale, aspect, place and colour of the training photos, and mirroring "
-        "with full, the default (recipe plain has its own); light suits runs of few epochs and "
-        "objects with lettering",
+        "with full; light suits runs of few epochs and objects with lettering; by itself full, "
+        "but little of it at the start and end (recipe plain has its own)",
         choices=("full", "light", "none"), group="training",
     )  # fmt: skip
     augment: tuple[str, ...] = option(
@@ -152,8 +152,8 @@ class TrainConfig:
         "quarter", group="training",
     )  # fmt: skip
     progressive: bool = option(
-        False, help="let size and strength of augmentation grow over the run, so that its early "
-        "steps are cheap", group="training",
+        False, help="let size and strength of augmentation grow over the run, all but its last "
+        "fifth, so that its early steps are cheap", group="training",
     )  # fmt: skip
     cache: str = option(
         "auto", help="keep decoded photos in memory, on disk (below $EFFICIENT_YOLO3_CACHE or "

@@ -1,6 +1,6 @@
 """What changes while a run goes on: image size, augmentation, dropped blocks.
 
-An ordinary run is one phase, and a closing one in which photos are changed little. A
+An ordinary run is one phase, and a closing one in which photos are changed little. Before that, a
 progressive run grows from small, hardly changed pictures to large and strongly changed ones, as
 EfficientNetV2 does (Tan & Le, 2021, section 4.2), so that its early steps are cheap.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from utils.data.augment import AugmentConfig
 
-CLOSING_SHARE = 0.2  # of a run, in which photos come near to what they are in prediction
+CLOSING_SHARE = 0.2  # of a run, in which photos come nearer to what they are in prediction
 # Stages of a progressive run: where each begins, its share of the input size, and its strength of
 # augmentation. The last is the longest: what a detector knows of small objects it learns there.
 PROGRESSIVE = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
@@ -45,7 +45,7 @@ def plan_phases(
     *,
     multi_scale: bool,
     progressive: bool,
-    closing_strength: float = 1.0,
+    closing_strength: float,
 ) -> tuple[Phase, ...]:
     """The phases of a run, in order; the first begins at 0.
 
@@ -77,6 +77,11 @@ def plan_phases(
 def phase_at(phases: Sequence[Phase], progress: float) -> Phase:
     """The phase that a run with this progress is in."""
     return next(phase for phase in reversed(phases) if phase.begins <= progress)
+
+
+def liveliest(phases: Sequence[Phase]) -> Phase:
+    """The phase in which photos are changed the most: the last before the closing one."""
+    return [phase for phase in phases if phase.begins < 1 - CLOSING_SHARE][-1]
 
 
 def _around(size: int) -> tuple[int, ...]:

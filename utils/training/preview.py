@@ -9,7 +9,7 @@ from utils.data.pipeline import TrainingSamples
 from utils.data.preview import draw_preview
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
-from utils.training.phases import Phase
+from utils.training.phases import Phase, liveliest
 
 
 def write_preview(
@@ -17,14 +17,13 @@ def write_preview(
 ) -> Path:
     """A page of augmented training photos with their boxes.
 
-    Of the phase in which photos are changed the most: the last that has mosaic and mixup.
-    ``shares`` of a square are what the run's pictures take.
+    Of the phase in which photos are changed the most, at its full strength. ``shares`` of a square
+    are what the run's pictures take.
 
     Returns:
         Where it is: ``preview.jpg`` in ``--out``, or in the folder of previews without it.
     """
-    lively = [p for p in phases if p.augment.mosaic or p.augment.mixup]
-    phase = (lively or list(phases))[-1]
+    phase = liveliest(phases)
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
     samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, shares=shares)
