@@ -41,8 +41,6 @@ then:
   python get_map.py --weights runs/mine/best.keras --data photos --split test
   python predict.py --weights runs/mine/best.keras new_photos/"""
 
-RATES_AT_8 = {"adamw": 1e-3, "sgd": 1e-2}  # highest learning rate for batches of 8
-
 
 def main(argv: list[str]) -> int | None:
     if "--backbone help" in " ".join(argv).replace("=", " "):
@@ -181,9 +179,7 @@ def train(config: TrainConfig) -> NoReturn:
         started=STARTED,
         save_every=config.save_every,
     )
-    # In proportion to the batch (Goyal et al., 2017), as far as that holds.
-    rate = config.learning_rate or RATES_AT_8[config.optimizer] * min(batch_size, 16) / 8
-    backbone_rate = recipe.backbone_rate if pretrained else 1.0
+    rate, backbone_rate = build.learning_rates_for(config, recipe, pretrained, batch_size)
     optimizers = Optimizers(
         config.optimizer, rate=rate, backbone_rate=backbone_rate, decay=config.weight_decay
     )

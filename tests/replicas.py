@@ -113,7 +113,8 @@ def main() -> None:
         return [tf.constant(part[mine]) for part in make_batch(i, given.size)]
 
     losses = [
-        [float(x) for x in trainer.step(share(i), i + 1, rate(i))] for i in range(given.steps)
+        [float(x) for x in trainer.step(share(i), i + 1, rate(i), settled=i > 1)]
+        for i in range(given.steps)
     ]
     found = trainer._infer(make_batch(size=given.size)[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}

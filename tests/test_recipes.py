@@ -8,7 +8,12 @@ from nets.head_weights import save_head_weights
 from nets.yolo import COCO_ANCHORS_416, YOLOv3
 from utils.data.augment import AUGMENTATIONS
 from utils.errors import UserError
-from utils.training.build import head_weights_for, new_detector, recipe_for
+from utils.training.build import (
+    head_weights_for,
+    learning_rates_for,
+    new_detector,
+    recipe_for,
+)
 from utils.training.config import TrainConfig
 from utils.training.recipes import PLAIN, Recipe
 
@@ -26,7 +31,24 @@ def test_options_win_over_the_recipe():
     changed = recipe_for(config(recipe="plain", frozen_stages=3, augmentation="light"))
     assert (changed.frozen_stages, changed.augment) == (3, AUGMENTATIONS["light"])
     assert not changed.by_cost
-    assert recipe_for(config(backbone_rate=0.0)).backbone_rate == 0  # nothing is not None
+
+
+def rates(batch_size=8, pretrained=True, **options):
+    chosen = config(**options)
+    return learning_rates_for(chosen, recipe_for(chosen), pretrained, batch_size)
+
+
+def test_learning_rates_of_heads_and_the_share_of_the_backbone():
+    assert rates() == (0.004, 0.125)
+    assert rates(4) == (0.002, 0.125)
+    assert rates(64) == (0.004, 0.125)  # no higher for large batches
+    assert rates(optimizer="sgd") == (0.01, 0.5)
+    assert rates(recipe="plain") == (0.001, 1)
+    assert rates(recipe="plain", optimizer="sgd") == (0.01, 1)
+    assert rates(pretrained=False) == (0.001, 1)
+    # What is asked for holds, whatever the batch; nothing is not None.
+    assert rates(4, learning_rate=0.03, backbone_rate=0.0) == (0.03, 0)
+    assert rates(pretrained=False, backbone_rate=0.3) == (0.001, 1)
 
 
 def test_without_frozen_stages_depthwise_kernels_learn():

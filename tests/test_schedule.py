@@ -103,6 +103,15 @@ def test_freezing_by_share_or_by_epochs():
     assert not plan.backbone_frozen(0, 0.0)
 
 
+def test_a_run_has_settled_after_ten_epochs_and_a_third():
+    plan, _ = make_plan(epochs=60)
+    assert not plan.settled(199, 199 / 600)
+    assert plan.settled(200, 200 / 600)
+    short, _ = make_plan(epochs=12)
+    assert not short.settled(99, 99 / 120)
+    assert short.settled(100, 100 / 120)
+
+
 def test_evaluations_of_a_run_of_known_length():
     plan, _ = make_plan(epochs=200)
     plan.begin(0)

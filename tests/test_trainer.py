@@ -155,7 +155,7 @@ def test_moving_average_follows_its_rule_and_steps_aside():
     expected = np.array([1.0, 2.0])
     for step, value in enumerate(([3.0, 0.0], [5.0, 1.0], [-1.0, 7.0]), start=1):
         variable.assign(np.array(value, np.float32))
-        average.update(tf.constant(step, tf.int64))
+        average.update(tf.constant(step, tf.int64), tf.constant(False))
         decay = (1 + step) / (10 + step)
         expected = decay * expected + (1 - decay) * np.array(value)
     assert average.averages[0].numpy() == pytest.approx(expected, rel=1e-5)
@@ -165,6 +165,34 @@ def test_moving_average_follows_its_rule_and_steps_aside():
     with pytest.raises(RuntimeError), average.applied():
         raise RuntimeError
     assert np.array(variable).tolist() == [-1.0, 7.0]
+
+
+def test_steps_of_a_settled_run_count_alike():
+    variable = keras.Variable(np.zeros(1, np.float32), name="v")
+    average = MovingAverage([variable], longest=9)
+    values = np.random.default_rng(0).normal(size=60)
+    for step, value in enumerate(values, start=1):
+        variable.assign(np.float32([value]))
+        average.update(tf.constant(step, tf.int64), tf.constant(step > 20))
+        if step == 20:  # spans (10 + 20) / 9 steps by now
+            early = float(average.averages[0][0])
+        if step == 24:
+            expected = (30 / 9 * early + values[20:24].sum()) / (30 / 9 + 4)
+            assert float(average.averages[0][0]) == pytest.approx(expected, rel=1e-5)
+    assert float(average.span) == 9  # and no further
+    kept = float(average.averages[0][0])
+    variable.assign(np.float32([kept + 9]))
+    average.update(tf.constant(61, tf.int64), tf.constant(True))
+    assert float(average.averages[0][0]) == pytest.approx(kept + 1, rel=1e-5)
+
+
+def test_an_average_of_one_step_follows_the_variables():
+    variable = keras.Variable(np.zeros(1, np.float32), name="v")
+    average = MovingAverage([variable], longest=1)
+    for step in range(1, 30):
+        variable.assign(np.float32([step]))
+        average.update(tf.constant(step, tf.int64), tf.constant(step > 20))
+        assert float(average.averages[0][0]) == step
 
 
 def test_frozen_stages_are_counted_from_the_pixels():

@@ -25,6 +25,7 @@ ALL_STAGES = 7
 # rate that rises and falls anew: a first one that finds its way with steadier steps, and two longer
 # ones. Batches differ in size by up to a quarter.
 ROUNDS = ((1, 16, 320), (2, 8, 320), (2, 8, 256))
+RATE_AT_8 = 1e-3  # highest learning rate for batches of 8, in proportion for others
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def main(argv: list[str]) -> int:
                 sys.executable, "train.py", "--data", str(config.data), "--backbone", BACKBONE,
                 *start, "--frozen-stages", str(ALL_STAGES), "--freeze-epochs", "0",
                 "--input-size", str(size), "--multi-scale", "--batch-size", str(batch),
+                "--learning-rate", f"{RATE_AT_8 * batch / 8:g}",
                 "--augmentation", "light", "--epochs", str(epochs),
                 "--out", str(out), "--resume",
             ],

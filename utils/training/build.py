@@ -121,16 +121,36 @@ def epochs_for(
 
 def recipe_for(config: TrainConfig) -> Recipe:
     """The recipe asked for, with what other options say about its parts."""
-    given = {name: getattr(config, name) for name in ("frozen_stages", "backbone_rate")}
+    changes = {}
+    if config.frozen_stages is not None:
+        changes["frozen_stages"] = config.frozen_stages
     if config.augmentation:
-        given["augment"] = AUGMENTATIONS[config.augmentation]
-    changes = {name: value for name, value in given.items() if value is not None}
+        changes["augment"] = AUGMENTATIONS[config.augmentation]
     if config.augmentation or config.augment:
         # What is asked for holds from the start to the end.
         changes |= {"familiar": 1, "closing_strength": 1.0}
     if config.frozen_stages == 0:
         changes["frozen_depthwise"] = False
     return replace(RECIPES[config.recipe], **changes)
+
+
+def learning_rates_for(
+    config: TrainConfig, recipe: Recipe, pretrained: bool, batch_size: int
+) -> tuple[float, float]:
+    """The highest learning rate, that of pyramid and heads, and the backbone's share of it.
+
+    Args:
+        config: the run's options.
+        recipe: that has rates for a pretrained backbone. One from random weights learns as the
+            plain recipe has it: there is nothing that the heads could run ahead of.
+        pretrained: whether the backbone is.
+        batch_size: photos in a step, on all devices together.
+    """
+    heads, backbone = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
+    # In proportion less with small batches (Goyal et al., 2017); for large ones it is high enough.
+    rate = config.learning_rate or heads * min(batch_size, 8) / 8
+    asked = config.backbone_rate if pretrained else None
+    return rate, backbone / heads if asked is None else asked
 
 
 def new_detector(

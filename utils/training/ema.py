@@ -8,38 +8,48 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-LONGEST = 0.9995  # an average over about the last 2,000 steps at most
+LONGEST = 2000  # steps that an average spans at most
 
 
 class MovingAverage:
-    """Exponential moving average of the variables that training changes.
+    """Moving average of the variables that training changes.
 
-    The decay after t steps is min((1 + t) / (10 + t), ``LONGEST``), so a short run averages
-    over about its last tenth and the random start is soon forgotten (the rule of TensorFlow's
-    ``ExponentialMovingAverage``; averaging as Polyak & Juditsky, 1992). Make it within the scope
-    of the strategy that the variables belong to.
+    While a run is young it is exponential: after t steps it spans n = (10 + t) / 9 of them, a decay
+    1 − 1/n of (1 + t) / (10 + t), so that the random start is soon forgotten (the rule of
+    TensorFlow's ``ExponentialMovingAverage``). Once the run has settled n grows by one a step: all
+    steps from then on count alike, with what there was before as n of them (averaging as Polyak &
+    Juditsky, 1992; Izmailov et al., Averaging weights leads to wider optima, 2018). It never spans
+    more than ``LONGEST`` steps. Make it within the scope of the strategy that the variables belong
+    to.
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], longest: float = LONGEST) -> None:
-        """``longest`` is the highest decay; 0 follows the variables without averaging."""
-        self.variables, self._longest = list(variables), longest
+    def __init__(self, variables: Sequence[keras.Variable], longest: int = LONGEST) -> None:
+        """``longest`` is the widest span in steps; 1 follows the variables without averaging."""
+        self.variables, self._longest = list(variables), float(longest)
         self._strategy = tf.distribute.get_strategy()
         self.averages = [tf.Variable(v.value, trainable=False) for v in self.variables]
+        self.span = tf.Variable(1.0, trainable=False, name="span")
 
-    def update(self, step: tf.Tensor) -> None:
-        """Take in the current values; ``step`` counts from 1.
+    def update(self, step: tf.Tensor, settled: tf.Tensor) -> None:
+        """Take in the current values.
 
         Runs inside a ``tf.function``, across replicas: each device updates its own copy.
-        """
-        t = tf.cast(step, tf.float32)
-        decay = tf.minimum((1 + t) / (10 + t), self._longest)
 
-        def blend(average: tf.Variable, value: tf.Tensor, decay: tf.Tensor) -> None:
-            average.assign_sub((1 - decay) * (average - value))
+        Args:
+            step: its number, from 1.
+            settled: bool, whether all steps count alike from here on.
+        """
+        young = (10 + tf.cast(step, tf.float32)) / 9
+        span = tf.where(settled, self.span + 1, young)
+        self.span.assign(tf.clip_by_value(span, 1.0, self._longest))
+        share = 1 / self.span
+
+        def blend(average: tf.Variable, value: tf.Tensor, share: tf.Tensor) -> None:
+            average.assign_sub(share * (average - value))
 
         for average, variable in zip(self.averages, self.variables, strict=True):
             self._strategy.extended.update(
-                average, blend, args=(variable.value, decay), group=False
+                average, blend, args=(variable.value, share), group=False
             )
 
     @contextmanager

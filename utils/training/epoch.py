@@ -49,7 +49,8 @@ def train_epoch(run: Run) -> dict | None:
             trainer.set_backbone_frozen(plan.backbone_frozen(history.step, progress))
             batch = feed.next(history.step, phase)
             rate = learning_rate(progress, run.config.schedule)
-            losses = step_within_memory(run, batch, rate, phase.drop_strength)
+            settled = plan.settled(history.step, progress)
+            losses = step_within_memory(run, batch, rate, phase.drop_strength, settled)
             history.step += 1
             pending.append((history.step, batch, losses))
             if len(pending) > 1:
@@ -65,7 +66,9 @@ def train_epoch(run: Run) -> dict | None:
     )
 
 
-def step_within_memory(run: Run, batch: tuple, rate: float, drop_strength: float) -> tuple:
+def step_within_memory(
+    run: Run, batch: tuple, rate: float, drop_strength: float, settled: bool
+) -> tuple:
     """One update; when memory runs out, again in more and smaller turns.
 
     Raises:
@@ -73,7 +76,9 @@ def step_within_memory(run: Run, batch: tuple, rate: float, drop_strength: float
     """
     while True:
         try:
-            return run.trainer.step(batch, run.history.step + 1, rate, drop_strength)
+            return run.trainer.step(
+                batch, run.history.step + 1, rate, drop_strength, settled=settled
+            )
         except tf.errors.ResourceExhaustedError:
             turns = run.trainer.halve_memory()
             run.choices["turns"] = turns

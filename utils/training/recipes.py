@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nets.loss import LossConfig
@@ -20,7 +21,8 @@ class Recipe:
         frozen_depthwise: whether the backbone's depthwise kernels stay as they are; their gradient
             costs a fifth of a step, and they look at shapes that all pictures have.
         frozen_norms: whether the backbone's batch norms keep the statistics they came with.
-        backbone_rate: the backbone's share of the learning rate.
+        rates: highest learning rates for batches of 8 by optimiser: of pyramid and heads, and of a
+            pretrained backbone.
         average: whether a moving average of the weights is what is scored and saved.
         fitted_canvas: whether the network input is cut to the shape of the photos in training.
         sightings: of each photo, after which a run ends by itself if heads and backbone are
@@ -40,7 +42,9 @@ class Recipe:
     frozen_stages: int = 2
     frozen_depthwise: bool = True
     frozen_norms: bool = True
-    backbone_rate: float = 0.5
+    rates: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: {"adamw": (4e-3, 5e-4), "sgd": (1e-2, 5e-3)}
+    )
     average: bool = True
     fitted_canvas: bool = True
     sightings: int = 30
@@ -61,7 +65,7 @@ PLAIN = Recipe(
     frozen_stages=0,
     frozen_depthwise=False,
     frozen_norms=False,
-    backbone_rate=1.0,
+    rates={"adamw": (1e-3, 1e-3), "sgd": (1e-2, 1e-2)},
     average=False,
     fitted_canvas=False,
     sightings=50,

@@ -17,6 +17,9 @@ WARM_UP = 0.03  # share of the run over which the learning rate rises
 FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
 STEPS = (0.7, 0.9)  # of the run: where the schedule "step" falls
 SCHEDULES = ("cosine", "step", "constant")
+# Where the moving average begins to take all steps alike: after these epochs and this share of the
+# run. Before, what was learnt is rough; and a set that is seen less often has none to spare.
+SETTLED_EPOCHS, SETTLED_SHARE = 10, 1 / 3
 EVALUATIONS = 50  # at most, in a run of known length
 EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
 SAVING_SHARE = 0.01  # of the time, that saves may take
@@ -122,6 +125,10 @@ class Plan:
         if self.freeze_epochs is None:
             return progress < self.frozen_share
         return step < self.freeze_epochs * self.steps_per_epoch
+
+    def settled(self, step: int, progress: float) -> bool:
+        """Whether the moving average takes all steps from here on alike."""
+        return progress >= SETTLED_SHARE and step >= SETTLED_EPOCHS * self.steps_per_epoch
 
     def evaluation_due(self, history: History) -> bool:
         """Whether to evaluate after this epoch.

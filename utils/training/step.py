@@ -58,10 +58,10 @@ def build_train_step(
 
     Returns:
         (images uint8 (B, H, W, 3), boxes (B, M, 4), class ids (B, M), step number from 1, factor
-        on drop rates) → the losses of the global batch, with the model, optimisers and average
-        updated. The first three are one value a replica where there are several. A step whose
-        loss or gradients are not finite changes nothing; its losses say so, unless lowering the
-        loss scale was all that it took.
+        on drop rates, whether the run has settled) → the losses of the global batch, with the
+        model, optimisers and average updated. The first three are one value a replica where there
+        are several. A step whose loss or gradients are not finite changes nothing; its losses say
+        so, unless lowering the loss scale was all that it took.
     """
     strategy = tf.distribute.get_strategy()
     trainable = model.trainable_variables
@@ -134,19 +134,20 @@ def build_train_step(
         tf.TensorSpec([None, None], tf.int32),
         tf.TensorSpec([], tf.int64),
         tf.TensorSpec([], tf.float32),
+        tf.TensorSpec([], tf.bool),
     ]
 
     # XLA loses on CPUs and recompiles for every count of boxes. A value for each replica has no
     # signature; ``distribution.Cluster.split`` sees to it that its shapes are few.
     @tf.function(jit_compile=False, input_signature=None if several else signature)
-    def step(images, boxes, class_ids, number, strength):
+    def step(images, boxes, class_ids, number, strength, settled):
         losses, gradients, norm, before = strategy.run(
             replica, args=(images, boxes, class_ids, number, strength)
         )
         losses = Losses(*map(the_first, losses))
         if tf.math.is_finite(the_first(norm)) & tf.math.is_finite(losses.total):
             strategy.run(lambda g: optimizers.apply(model, g), args=(gradients,))
-            average.update(number)
+            average.update(number, settled)
             scale.note_good()
             return losses
         strategy.run(restore, args=(before,))

@@ -85,7 +85,7 @@ class Trainer:
             optimizers.build(model)
             statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
             self.average = MovingAverage(
-                model.trainable_variables + statistics, LONGEST if recipe.average else 0.0
+                model.trainable_variables + statistics, LONGEST if recipe.average else 1
             )
             self.scale = LossScale(precision)
         self._infer = compile_shared_inference(cluster, model)
@@ -109,7 +109,13 @@ class Trainer:
         return True
 
     def step(
-        self, batch: Sequence[tf.Tensor], number: int, rate: float, drop_strength: float = 1.0
+        self,
+        batch: Sequence[tf.Tensor],
+        number: int,
+        rate: float,
+        drop_strength: float = 1.0,
+        *,
+        settled: bool = False,
     ) -> Losses:
         """One update.
 
@@ -118,6 +124,7 @@ class Trainer:
             number: of the step, from 1.
             rate: the schedule's factor on the learning rate.
             drop_strength: factor on the rates at which blocks are dropped.
+            settled: whether all steps from here on count alike in the moving average.
 
         Raises:
             tensorflow.errors.ResourceExhaustedError: it does not fit into memory; see
@@ -128,6 +135,7 @@ class Trainer:
             *self.cluster.split(batch),
             tf.constant(number, tf.int64),
             tf.constant(drop_strength, tf.float32),
+            tf.constant(settled),
         )
 
     def halve_memory(self) -> int:
@@ -247,7 +255,7 @@ class Trainer:
         parts = {
             "model": [v.value for v in self.model.variables],
             "optimizer": [v.value for v in self.optimizers.variables],
-            "average": self.average.averages,
+            "average": [*self.average.averages, self.average.span],
             "precision": self.scale.variables,
         }
         return {f"{part}/{i}": v for part, found in parts.items() for i, v in enumerate(found)}
