@@ -176,6 +176,8 @@ def train(config: TrainConfig) -> NoReturn:
         seconds=config.minutes * 60 if config.minutes else None,
         freeze_epochs=config.freeze_epochs if pretrained else 0,
         frozen_share=recipe.frozen_share,
+        settled_epochs=recipe.settled_epochs,
+        settled_share=recipe.settled_share,
         started=STARTED,
         save_every=config.save_every,
     )
@@ -211,6 +213,7 @@ def train(config: TrainConfig) -> NoReturn:
         "batch size": batch_size,
         "epochs": epochs,
         "learning rate": rate,
+        "backbone rate": backbone_rate,
         "recipe": asdict(recipe),
         "start": start_note,
         "phases": [asdict(phase) for phase in phases],
@@ -254,7 +257,7 @@ def train(config: TrainConfig) -> NoReturn:
     )
 
     # Training.
-    found = ("input size", "batch size", "epochs", "learning rate")
+    found = ("input size", "batch size", "epochs", "learning rate", "backbone rate")
     model.metadata = {
         "training": to_mapping(config), "chosen": {name: choices[name] for name in found}, **facts
     }  # fmt: skip

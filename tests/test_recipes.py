@@ -33,22 +33,37 @@ def test_options_win_over_the_recipe():
     assert not changed.by_cost
 
 
+THIRD = pytest.approx(1 / 3)
+
+
 def rates(batch_size=8, pretrained=True, **options):
     chosen = config(**options)
     return learning_rates_for(chosen, recipe_for(chosen), pretrained, batch_size)
 
 
 def test_learning_rates_of_heads_and_the_share_of_the_backbone():
-    assert rates() == (0.004, 0.125)
-    assert rates(4) == (0.002, 0.125)
-    assert rates(64) == (0.004, 0.125)  # no higher for large batches
+    assert rates() == (0.003, THIRD)
+    assert rates(4) == (0.0015, THIRD)
+    assert rates(16) == rates(64) == (0.006, THIRD)
     assert rates(optimizer="sgd") == (0.01, 0.5)
     assert rates(recipe="plain") == (0.001, 1)
+    assert rates(16, recipe="plain") == (0.002, 1)
     assert rates(recipe="plain", optimizer="sgd") == (0.01, 1)
     assert rates(pretrained=False) == (0.001, 1)
     # What is asked for holds, whatever the batch; nothing is not None.
     assert rates(4, learning_rate=0.03, backbone_rate=0.0) == (0.03, 0)
     assert rates(pretrained=False, backbone_rate=0.3) == (0.001, 1)
+
+
+def test_weights_are_averaged_alike_only_after_the_last_jump():
+    def share(**options):
+        return recipe_for(config(**options)).settled_share
+
+    assert share() == share(schedule="constant") == pytest.approx(1 / 3)
+    assert share(progressive=True) == 0.6
+    assert share(schedule="step") == share(schedule="step", progressive=True) == 0.9
+    assert share(backbone_weights="none") == 1
+    assert share(backbone_weights="none", weights="some.keras") == pytest.approx(1 / 3)
 
 
 def test_without_frozen_stages_depthwise_kernels_learn():

@@ -17,7 +17,8 @@ def make_plan(**options):
     clock = Clock()
     defaults = {
         "steps_per_epoch": 10, "epochs": 10**6, "seconds": None, "freeze_epochs": None,
-        "frozen_share": 0.1, "started": 100.0, "clock": clock,
+        "frozen_share": 0.1, "settled_epochs": 10, "settled_share": 1 / 3, "started": 100.0,
+        "clock": clock,
     }  # fmt: skip
     return Plan(**{**defaults, **options}), clock
 
@@ -110,6 +111,11 @@ def test_a_run_has_settled_after_ten_epochs_and_a_third():
     short, _ = make_plan(epochs=12)
     assert not short.settled(99, 99 / 120)
     assert short.settled(100, 100 / 120)
+    frozen, _ = make_plan(epochs=60, freeze_epochs=30)
+    assert not frozen.settled(299, 299 / 600)
+    assert frozen.settled(300, 300 / 600)
+    never, _ = make_plan(epochs=60, settled_share=1.0)
+    assert not never.settled(599, 599 / 600)
 
 
 def test_evaluations_of_a_run_of_known_length():

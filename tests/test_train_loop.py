@@ -21,8 +21,9 @@ class SmallDevice:
     def __init__(self):
         self.turns, self.calls = 1, 0
 
-    def step(self, batch, number, rate, drop_strength):
+    def step(self, batch, number, rate, drop_strength, *, settled):
         self.calls += 1
+        assert settled
         if 8 // self.turns > 2:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
         return (1.0, 0.5, 0.25, 0.25)
@@ -41,7 +42,7 @@ def make_run(tmp_path, trainer):
 
 def test_out_of_memory_halves_until_it_fits_and_says_so(tmp_path, capsys):
     run = make_run(tmp_path, SmallDevice())
-    assert step_within_memory(run, BATCH, 1.0, 1.0)[0] == 1.0
+    assert step_within_memory(run, BATCH, 1.0, 1.0, True)[0] == 1.0
     assert (run.trainer.turns, run.trainer.calls) == (4, 3)
     assert run.choices["turns"] == 4
     errors = capsys.readouterr().err

@@ -167,6 +167,23 @@ def test_moving_average_follows_its_rule_and_steps_aside():
     assert np.array(variable).tolist() == [-1.0, 7.0]
 
 
+@pytest.mark.slow
+def test_a_settled_run_goes_on_from_its_variables_to_the_last_bit():
+    whole, resumed = (make_trainer(pretrained=True) for _ in range(2))
+    for trainer in (whole, resumed):
+        trainer.set_backbone_frozen(True)
+    for number, settled in ((1, False), (2, True), (3, True)):
+        whole.step(batch(), number, 1.0, settled=settled)
+    assert float(whole.average.span) == pytest.approx(11 / 9 + 2)
+    for name, variable in resumed.variables().items():
+        variable.assign(whole.variables()[name])
+    for trainer in (whole, resumed):
+        trainer.step(batch(), 4, 1.0, settled=True)
+    assert float(resumed.average.span) == pytest.approx(11 / 9 + 3)
+    for a, b in zip(whole.average.averages, resumed.average.averages, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_steps_of_a_settled_run_count_alike():
     variable = keras.Variable(np.zeros(1, np.float32), name="v")
     average = MovingAverage([variable], longest=9)

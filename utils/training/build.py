@@ -20,7 +20,9 @@ from utils.training.automatic import choose_batch_size, choose_epochs
 from utils.training.config import TrainConfig
 from utils.training.distribution import Cluster
 from utils.training.pace import photos_seen
+from utils.training.phases import PROGRESSIVE
 from utils.training.recipes import RECIPES, Recipe
+from utils.training.schedule import STEPS
 
 # Times as many sightings of each photo where heads start from random weights, or the backbone too.
 NEW_HEADS_TAKE, NEW_BACKBONES_TAKE = 2, 4
@@ -131,6 +133,11 @@ def recipe_for(config: TrainConfig) -> Recipe:
         changes |= {"familiar": 1, "closing_strength": 1.0}
     if config.frozen_stages == 0:
         changes["frozen_depthwise"] = False
+    if config.progressive or config.schedule == "step":
+        # Not before the last jump: weights for smaller pictures or of a higher rate are others.
+        changes["settled_share"] = PROGRESSIVE[-1][0] if config.schedule != "step" else STEPS[-1]
+    if config.backbone_weights == "none" and not config.weights:
+        changes["settled_share"] = 1.0  # it rises for as long as it learns
     return replace(RECIPES[config.recipe], **changes)
 
 
@@ -147,8 +154,8 @@ def learning_rates_for(
         batch_size: photos in a step, on all devices together.
     """
     heads, backbone = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
-    # In proportion less with small batches (Goyal et al., 2017); for large ones it is high enough.
-    rate = config.learning_rate or heads * min(batch_size, 8) / 8
+    # In proportion to the batch (Goyal et al., 2017), as far as that holds.
+    rate = config.learning_rate or heads * min(batch_size, 16) / 8
     asked = config.backbone_rate if pretrained else None
     return rate, backbone / heads if asked is None else asked
 

@@ -95,7 +95,7 @@ class TrainConfig:
     )  # fmt: skip
     batch_size: int | None = option(
         None, help="photos in a training step, on all devices together; by itself 8 on each, or 4 "
-        "with fewer than 250 training photos, which need steps more than smooth ones, or what "
+        "with fewer than 400 training photos, which need steps more than smooth ones, or what "
         "fits into the memory", low=1, group="training",
     )  # fmt: skip
     accumulate: int | None = option(
@@ -115,9 +115,10 @@ class TrainConfig:
         "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
     )
     learning_rate: float | None = option(
-        None, help="highest learning rate, that of pyramid and heads; by itself 0.004 for adamw "
-        "and 0.01 for sgd (recipe plain and backbones from random weights: 0.001 and 0.01), and in "
-        "proportion less with batches of fewer than 8", metavar="X", low=1e-8, group="training",
+        None, help="highest learning rate, that of pyramid and heads; the backbone has its share "
+        "of it; by itself 0.003 for adamw and 0.01 for sgd (recipe plain and backbones from random "
+        "weights: 0.001 and 0.01) with batches of 8, and in proportion for others up to 16",
+        metavar="X", low=1e-8, group="training",
     )  # fmt: skip
     schedule: str = option(
         "cosine", help="how the learning rate falls over the run, after warming up; step: to a "
@@ -129,7 +130,7 @@ class TrainConfig:
         "itself never: the schedule's end is usually its best", low=1, group="training",
     )  # fmt: skip
     backbone_rate: float | None = option(
-        None, help="a pretrained backbone's share of the learning rate; by itself an eighth for "
+        None, help="a pretrained backbone's share of the learning rate; by itself a third for "
         "adamw and a half for sgd (recipe plain: 1)", low=0, high=10, group="training",
     )  # fmt: skip
     weight_decay: float = option(

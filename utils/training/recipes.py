@@ -24,6 +24,9 @@ class Recipe:
         rates: highest learning rates for batches of 8 by optimiser: of pyramid and heads, and of a
             pretrained backbone.
         average: whether a moving average of the weights is what is scored and saved.
+        settled_epochs, settled_share: epochs and share of the run after which that average takes
+            all steps alike. Before, what was learnt is rough; and a set that is seen less often
+            has none to spare.
         fitted_canvas: whether the network input is cut to the shape of the photos in training.
         sightings: of each photo, after which a run ends by itself if heads and backbone are
             pretrained: it would go on to learn its photos by heart.
@@ -43,9 +46,11 @@ class Recipe:
     frozen_depthwise: bool = True
     frozen_norms: bool = True
     rates: Mapping[str, tuple[float, float]] = field(
-        default_factory=lambda: {"adamw": (4e-3, 5e-4), "sgd": (1e-2, 5e-3)}
+        default_factory=lambda: {"adamw": (3e-3, 1e-3), "sgd": (1e-2, 5e-3)}
     )
     average: bool = True
+    settled_epochs: int = 10
+    settled_share: float = 1 / 3
     fitted_canvas: bool = True
     sightings: int = 30
     augment: AugmentConfig = AUGMENTATIONS["full"]

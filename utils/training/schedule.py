@@ -17,9 +17,6 @@ WARM_UP = 0.03  # share of the run over which the learning rate rises
 FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
 STEPS = (0.7, 0.9)  # of the run: where the schedule "step" falls
 SCHEDULES = ("cosine", "step", "constant")
-# Where the moving average begins to take all steps alike: after these epochs and this share of the
-# run. Before, what was learnt is rough; and a set that is seen less often has none to spare.
-SETTLED_EPOCHS, SETTLED_SHARE = 10, 1 / 3
 EVALUATIONS = 50  # at most, in a run of known length
 EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
 SAVING_SHARE = 0.01  # of the time, that saves may take
@@ -53,6 +50,8 @@ class Plan:
         freeze_epochs: epochs in which the backbone does not learn; None for ``frozen_share`` of
             the run. 0 for a backbone that starts from nothing: it has nothing to keep.
         frozen_share: of the run, in which a pretrained backbone does not learn.
+        settled_epochs, settled_share: epochs and share of the run after which it has settled; see
+            ``settled``.
         started: clock reading when the process started.
         save_every: seconds between saves of what a resume needs, at least.
         closing: seconds to keep for saving and drawing at the end, beside the last evaluation.
@@ -67,6 +66,8 @@ class Plan:
     freeze_epochs: int | None
     started: float
     frozen_share: float
+    settled_epochs: int
+    settled_share: float
     save_every: float = 30.0
     closing: float = CLOSING_SECONDS
     spent: float = 0.0
@@ -128,7 +129,11 @@ class Plan:
 
     def settled(self, step: int, progress: float) -> bool:
         """Whether the moving average takes all steps from here on alike."""
-        return progress >= SETTLED_SHARE and step >= SETTLED_EPOCHS * self.steps_per_epoch
+        return (
+            progress >= self.settled_share
+            and step >= self.settled_epochs * self.steps_per_epoch
+            and not self.backbone_frozen(step, progress)
+        )
 
     def evaluation_due(self, history: History) -> bool:
         """Whether to evaluate after this epoch.
