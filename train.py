@@ -181,7 +181,9 @@ def train(config: TrainConfig) -> NoReturn:
         started=STARTED,
         save_every=config.save_every,
     )
-    rate, backbone_rate = build.learning_rates_for(config, recipe, pretrained, batch_size)
+    rate, backbone_rate = build.learning_rates_for(
+        config, recipe, pretrained, batch_size, len(train)
+    )
     optimizers = Optimizers(
         config.optimizer, rate=rate, backbone_rate=backbone_rate, decay=config.weight_decay
     )

@@ -33,20 +33,19 @@ def test_options_win_over_the_recipe():
     assert not changed.by_cost
 
 
-THIRD = pytest.approx(1 / 3)
-
-
-def rates(batch_size=8, pretrained=True, **options):
+def rates(batch_size=8, pretrained=True, photos=400, **options):
     chosen = config(**options)
-    return learning_rates_for(chosen, recipe_for(chosen), pretrained, batch_size)
+    return learning_rates_for(chosen, recipe_for(chosen), pretrained, batch_size, photos)
 
 
 def test_learning_rates_of_heads_and_the_share_of_the_backbone():
-    assert rates() == (0.003, THIRD)
-    assert rates(4) == (0.0015, THIRD)
-    assert rates(16) == rates(64) == (0.006, THIRD)
+    assert rates() == (0.004, 0.25)
+    assert rates(4) == (0.002, 0.25)
+    assert rates(photos=399) == (0.002, 0.5)  # the backbone's own rate is the same
+    assert rates(4, photos=100) == (0.001, 0.5)
+    assert rates(16) == rates(64) == (0.008, 0.25)
     assert rates(optimizer="sgd") == (0.01, 0.5)
-    assert rates(recipe="plain") == (0.001, 1)
+    assert rates(recipe="plain") == rates(recipe="plain", photos=20) == (0.001, 1)
     assert rates(16, recipe="plain") == (0.002, 1)
     assert rates(recipe="plain", optimizer="sgd") == (0.01, 1)
     assert rates(pretrained=False) == (0.001, 1)

@@ -9,7 +9,7 @@ import keras
 from nets.yolo import YOLOv3
 
 FEW_PHOTOS = 400  # below this, batches of 4 instead of 8: few photos need many steps
-FEWEST_SEEN = 6_000  # photos that a run of its own length looks at, at least
+FEWEST_SEEN = 4_000  # photos that a run of its own length looks at, at least
 MOST_EPOCHS = 200
 MEMORY_SHARE = 0.6  # of what is free, that a training step may take
 # Bytes kept for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its

@@ -16,7 +16,7 @@ from utils.data.augment import AUGMENTATIONS
 from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset
 from utils.errors import UserError
-from utils.training.automatic import choose_batch_size, choose_epochs
+from utils.training.automatic import FEW_PHOTOS, choose_batch_size, choose_epochs
 from utils.training.config import TrainConfig
 from utils.training.distribution import Cluster
 from utils.training.pace import photos_seen
@@ -25,7 +25,7 @@ from utils.training.recipes import RECIPES, Recipe
 from utils.training.schedule import STEPS
 
 # Times as many sightings of each photo where heads start from random weights, or the backbone too.
-NEW_HEADS_TAKE, NEW_BACKBONES_TAKE = 2, 4
+NEW_HEADS_TAKE, NEW_BACKBONES_TAKE = 2, 6
 
 
 def input_size_for(
@@ -142,7 +142,7 @@ def recipe_for(config: TrainConfig) -> Recipe:
 
 
 def learning_rates_for(
-    config: TrainConfig, recipe: Recipe, pretrained: bool, batch_size: int
+    config: TrainConfig, recipe: Recipe, pretrained: bool, batch_size: int, photos: int
 ) -> tuple[float, float]:
     """The highest learning rate, that of pyramid and heads, and the backbone's share of it.
 
@@ -152,12 +152,14 @@ def learning_rates_for(
             plain recipe has it: there is nothing that the heads could run ahead of.
         pretrained: whether the backbone is.
         batch_size: photos in a step, on all devices together.
+        photos: that are trained on.
     """
-    heads, backbone = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
+    rates = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
+    heads = rates.few if photos < FEW_PHOTOS else rates.many
     # In proportion to the batch (Goyal et al., 2017), as far as that holds.
     rate = config.learning_rate or heads * min(batch_size, 16) / 8
     asked = config.backbone_rate if pretrained else None
-    return rate, backbone / heads if asked is None else asked
+    return rate, rates.backbone / heads if asked is None else asked
 
 
 def new_detector(

@@ -84,9 +84,9 @@ class TrainConfig:
         choices=("default", "plain"), group="training",
     )  # fmt: skip
     epochs: int | None = option(
-        None, help="passes over the training photos; by itself 60 over a pretrained backbone, 30 "
+        None, help="passes over the training photos; by itself 40 over a pretrained backbone, 20 "
         "where the heads are pretrained too (efficientnet_lite0, or --weights), 120 from random "
-        "weights (recipe plain: 100, 200), and more where that would be fewer than 6,000 photos, "
+        "weights (recipe plain: 100, 200), and more where that would be fewer than 4,000 photos, "
         "but 200 at most; --minutes may end them sooner", low=1, group="training",
     )  # fmt: skip
     minutes: float | None = option(
@@ -116,8 +116,9 @@ class TrainConfig:
     )
     learning_rate: float | None = option(
         None, help="highest learning rate, that of pyramid and heads; the backbone has its share "
-        "of it; by itself 0.003 for adamw and 0.01 for sgd (recipe plain and backbones from random "
-        "weights: 0.001 and 0.01) with batches of 8, and in proportion for others up to 16",
+        "of it; by itself 0.004 for adamw, 0.002 with fewer than 400 photos, and 0.01 for sgd "
+        "(recipe plain and backbones from random weights: 0.001 and 0.01) with batches of 8, and "
+        "in proportion for others up to 16",
         metavar="X", low=1e-8, group="training",
     )  # fmt: skip
     schedule: str = option(
@@ -130,8 +131,9 @@ class TrainConfig:
         "itself never: the schedule's end is usually its best", low=1, group="training",
     )  # fmt: skip
     backbone_rate: float | None = option(
-        None, help="a pretrained backbone's share of the learning rate; by itself a third for "
-        "adamw and a half for sgd (recipe plain: 1)", low=0, high=10, group="training",
+        None, help="a pretrained backbone's share of the learning rate; by itself a quarter "
+        "for adamw, a half with fewer than 400 photos and for sgd (recipe plain: 1)", low=0,
+        high=10, group="training",
     )  # fmt: skip
     weight_decay: float = option(
         0.0005, help="decoupled decay of convolution kernels, a share of each weight times the "

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nets.loss import LossConfig
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
+
+
+class Rates(NamedTuple):
+    """Highest learning rates for batches of 8.
+
+    Attributes:
+        few, many: of pyramid and heads, where there are fewer than ``automatic.FEW_PHOTOS``, which
+            are seen often and soon known by heart, and where there are more.
+        backbone: of a pretrained one.
+    """
+
+    few: float
+    many: float
+    backbone: float
 
 
 @dataclass(frozen=True)
@@ -21,8 +36,7 @@ class Recipe:
         frozen_depthwise: whether the backbone's depthwise kernels stay as they are; their gradient
             costs a fifth of a step, and they look at shapes that all pictures have.
         frozen_norms: whether the backbone's batch norms keep the statistics they came with.
-        rates: highest learning rates for batches of 8 by optimiser: of pyramid and heads, and of a
-            pretrained backbone.
+        rates: highest learning rates for batches of 8, by optimiser.
         average: whether a moving average of the weights is what is scored and saved.
         settled_epochs, settled_share: epochs and share of the run after which that average takes
             all steps alike. Before, what was learnt is rough; and a set that is seen less often
@@ -45,14 +59,17 @@ class Recipe:
     frozen_stages: int = 2
     frozen_depthwise: bool = True
     frozen_norms: bool = True
-    rates: Mapping[str, tuple[float, float]] = field(
-        default_factory=lambda: {"adamw": (3e-3, 1e-3), "sgd": (1e-2, 5e-3)}
+    rates: Mapping[str, Rates] = field(
+        default_factory=lambda: {
+            "adamw": Rates(few=2e-3, many=4e-3, backbone=1e-3),
+            "sgd": Rates(few=1e-2, many=1e-2, backbone=5e-3),
+        }
     )
     average: bool = True
     settled_epochs: int = 10
     settled_share: float = 1 / 3
     fitted_canvas: bool = True
-    sightings: int = 30
+    sightings: int = 20
     augment: AugmentConfig = AUGMENTATIONS["full"]
     familiar: int = 8
     closing_strength: float = 0.3
@@ -70,7 +87,7 @@ PLAIN = Recipe(
     frozen_stages=0,
     frozen_depthwise=False,
     frozen_norms=False,
-    rates={"adamw": (1e-3, 1e-3), "sgd": (1e-2, 1e-2)},
+    rates={"adamw": Rates(1e-3, 1e-3, 1e-3), "sgd": Rates(1e-2, 1e-2, 1e-2)},
     average=False,
     fitted_canvas=False,
     sightings=50,
