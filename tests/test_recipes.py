@@ -59,8 +59,8 @@ def test_weights_are_averaged_alike_only_after_the_last_jump():
         return recipe_for(config(**options)).settled_share
 
     assert share() == share(schedule="constant") == pytest.approx(1 / 3)
-    assert share(progressive=True) == 0.6
-    assert share(schedule="step") == share(schedule="step", progressive=True) == 0.9
+    assert share(progressive=True) == 0.75
+    assert share(schedule="step") == share(schedule="step", progressive=True) == 1
     assert share(backbone_weights="none") == 1
     assert share(backbone_weights="none", weights="some.keras") == pytest.approx(1 / 3)
 

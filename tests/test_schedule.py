@@ -111,7 +111,7 @@ def test_a_run_has_settled_after_ten_epochs_and_a_third():
     short, _ = make_plan(epochs=12)
     assert not short.settled(99, 99 / 120)
     assert short.settled(100, 100 / 120)
-    frozen, _ = make_plan(epochs=60, freeze_epochs=30)
+    frozen, _ = make_plan(epochs=60, freeze_epochs=15)
     assert not frozen.settled(299, 299 / 600)
     assert frozen.settled(300, 300 / 600)
     never, _ = make_plan(epochs=60, settled_share=1.0)

@@ -168,7 +168,7 @@ def test_moving_average_follows_its_rule_and_steps_aside():
 
 
 @pytest.mark.slow
-def test_a_settled_run_goes_on_from_its_variables_to_the_last_bit():
+def test_a_settled_run_goes_on_from_its_variables():
     whole, resumed = (make_trainer(pretrained=True) for _ in range(2))
     for trainer in (whole, resumed):
         trainer.set_backbone_frozen(True)

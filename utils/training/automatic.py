@@ -8,7 +8,9 @@ import keras
 
 from nets.yolo import YOLOv3
 
-FEW_PHOTOS = 400  # below this, batches of 4 instead of 8: few photos need many steps
+# Below this, batches of 4 instead of 8, as few photos need many steps, and a lower learning rate
+# (``recipes.Rates``).
+FEW_PHOTOS = 400
 FEWEST_SEEN = 4_000  # photos that a run of its own length looks at, at least
 MOST_EPOCHS = 200
 MEMORY_SHARE = 0.6  # of what is free, that a training step may take

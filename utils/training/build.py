@@ -22,9 +22,10 @@ from utils.training.distribution import Cluster
 from utils.training.pace import photos_seen
 from utils.training.phases import PROGRESSIVE
 from utils.training.recipes import RECIPES, Recipe
-from utils.training.schedule import STEPS
 
-# Times as many sightings of each photo where heads start from random weights, or the backbone too.
+PROGRESSIVE_SETTLES_AFTER = 0.15  # of the run, in the last stage of a progressive one
+# Times as many sightings of each photo where heads start from random weights, or the backbone too
+# (of the plain recipe's 50 that is more than ``MOST_EPOCHS``).
 NEW_HEADS_TAKE, NEW_BACKBONES_TAKE = 2, 6
 
 
@@ -133,11 +134,14 @@ def recipe_for(config: TrainConfig) -> Recipe:
         changes |= {"familiar": 1, "closing_strength": 1.0}
     if config.frozen_stages == 0:
         changes["frozen_depthwise"] = False
-    if config.progressive or config.schedule == "step":
-        # Not before the last jump: weights for smaller pictures or of a higher rate are others.
-        changes["settled_share"] = PROGRESSIVE[-1][0] if config.schedule != "step" else STEPS[-1]
-    if config.backbone_weights == "none" and not config.weights:
-        changes["settled_share"] = 1.0  # it rises for as long as it learns
+    from_nothing = config.backbone_weights == "none" and not config.weights
+    if from_nothing or config.schedule == "step":
+        # Never: what rises for as long as it learns, and what falls at the last moment, are better
+        # late than on average.
+        changes["settled_share"] = 1.0
+    elif config.progressive:
+        # When nearly all of the average is of the last stage, with its larger pictures.
+        changes["settled_share"] = PROGRESSIVE[-1][0] + PROGRESSIVE_SETTLES_AFTER
     return replace(RECIPES[config.recipe], **changes)
 
 

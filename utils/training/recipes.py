@@ -14,8 +14,8 @@ class Rates(NamedTuple):
     """Highest learning rates for batches of 8.
 
     Attributes:
-        few, many: of pyramid and heads, where there are fewer than ``automatic.FEW_PHOTOS``, which
-            are seen often and soon known by heart, and where there are more.
+        few, many: of pyramid and heads, where there are fewer photos than
+            ``automatic.FEW_PHOTOS``, which are seen often and soon known by heart, or more.
         backbone: of a pretrained one.
     """
 
@@ -40,7 +40,7 @@ class Recipe:
         average: whether a moving average of the weights is what is scored and saved.
         settled_epochs, settled_share: epochs and share of the run after which that average takes
             all steps alike. Before, what was learnt is rough; and a set that is seen less often
-            has none to spare.
+            has no steps to spare.
         fitted_canvas: whether the network input is cut to the shape of the photos in training.
         sightings: of each photo, after which a run ends by itself if heads and backbone are
             pretrained: it would go on to learn its photos by heart.

@@ -128,12 +128,13 @@ class Plan:
         return step < self.freeze_epochs * self.steps_per_epoch
 
     def settled(self, step: int, progress: float) -> bool:
-        """Whether the moving average takes all steps from here on alike."""
-        return (
-            progress >= self.settled_share
-            and step >= self.settled_epochs * self.steps_per_epoch
-            and not self.backbone_frozen(step, progress)
-        )
+        """Whether the moving average takes all steps from here on alike.
+
+        Not before the backbone has learnt for as long as it was frozen: by then the average has
+        forgotten the time before.
+        """
+        epochs = max(self.settled_epochs, 2 * (self.freeze_epochs or 0))
+        return progress >= self.settled_share and step >= epochs * self.steps_per_epoch
 
     def evaluation_due(self, history: History) -> bool:
         """Whether to evaluate after this epoch.
