@@ -8,7 +8,7 @@ import pytest
 
 from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset, Record
-from utils.training import automatic
+from utils.training import automatic, pace
 from utils.training.automatic import choose_batch_size, choose_epochs
 from utils.training.build import epochs_for, recipe_for
 from utils.training.config import TrainConfig
@@ -80,6 +80,12 @@ def test_photos_seen_in_a_time_follow_from_their_pixels():
     seen = photos_seen("mobilenet_v3_small", minutes=10)
     assert seen(320 * 320) == pytest.approx(4 * seen(640 * 640))
     assert 100 < seen(416 * 416) < 10_000_000
+
+
+def test_a_fast_forward_pass_promises_less(monkeypatch):
+    monkeypatch.setattr(pace, "_seconds", lambda work: 0.1)
+    seen = [photos_seen("mobilenet_v3_small", 10, fast_math=fast)(1e5) for fast in (False, True)]
+    assert seen[1] == pytest.approx(seen[0] * pace.STEP_OVER_FORWARD / 5.0)
 
 
 def test_a_run_looks_at_enough_photos_and_not_for_ever():

@@ -21,6 +21,7 @@ from utils.training.config import TrainConfig
 from utils.training.distribution import Cluster
 from utils.training.pace import photos_seen
 from utils.training.phases import PROGRESSIVE
+from utils.training.processor import has_bfloat16
 from utils.training.recipes import RECIPES, Recipe
 
 PROGRESSIVE_SETTLES_AFTER = 0.15  # of the run, in the last stage of a progressive one
@@ -60,7 +61,10 @@ def input_size_for(
         if config.minutes:
             scaling = {"width": config.width, "depth": config.depth}
             with _explained(config):
-                seen = photos_seen(config.backbone, config.minutes, replicas, **scaling)
+                fast_math = bool(config.fast_math) and has_bfloat16()
+                seen = photos_seen(
+                    config.backbone, config.minutes, replicas, fast_math=fast_math, **scaling
+                )
         return choose_input_size(train, shares, seen, planned=epochs * len(train))
     try:
         return checked_input_size(asked), f"input size {asked}"
