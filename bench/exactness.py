@@ -54,13 +54,10 @@ def main(argv: list[str]) -> int:
         ]  # fmt: skip
         whole = uninterrupted(command, work / "whole")
         again = uninterrupted(command, work / "again")
-        killed, times, within, last = killed_run(
-            command, work / "killed", config.kills, config.seed
-        )
+        killed, times, within = killed_run(command, work / "killed", config.kills, config.seed)
         result = {
             "kills": times,
             "kills_within_an_epoch": within,
-            "last_kill_after_step": last,
             "resumed_equals_whole": same(whole, killed),
             "second_run_equals_first": same(whole, again),
         }
@@ -90,18 +87,17 @@ def uninterrupted(command: list[str], out: Path) -> dict[str, np.ndarray]:
 
 def killed_run(
     command: list[str], out: Path, kills: int, seed: int
-) -> tuple[dict[str, np.ndarray], int, int, int]:
+) -> tuple[dict[str, np.ndarray], int, int]:
     """Train with SIGKILL at random moments.
 
     A moment is a random number of steps after a start and a random time after the last of them,
     so that every life of the process gets somewhere; the last life runs to the end.
 
     Returns:
-        The final arrays, how often the run was killed, how many kills fell inside an epoch, and the
-        step that was saved when the last one came.
+        The final arrays, how often the run was killed, and how many kills fell inside an epoch.
     """
     rng = random.Random(seed)
-    state, within, done, step = out / "state" / "state.npz", 0, 0, 0
+    state, within, done = out / "state" / "state.npz", 0, 0
     while done < kills:
         goal = (progress(state)[0] if state.exists() else 0) + rng.randint(1, 6)
         process = subprocess.Popen(
@@ -117,14 +113,13 @@ def killed_run(
             process.kill()
             process.wait()
         done += 1
-        step, inside = progress(state)
-        within += inside
+        within += progress(state)[1]
     if done < kills:
         raise UserError(f"the run ended after {done} kills; give it more --epochs or --photos")
     subprocess.run(
         [*command, "--out", str(out), "--resume"], check=True, cwd=ROOT, capture_output=True
     )
-    return final_arrays(out), done, within, step
+    return final_arrays(out), done, within
 
 
 def progress(state: Path) -> tuple[int, bool]:

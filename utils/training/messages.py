@@ -31,7 +31,7 @@ def learning_text(plan: Plan, rate: float, backbone_rate: float, pretrained: boo
     text = f"learning rate up to {rate:g}"
     if not pretrained:
         return text
-    text += f", {backbone_rate:.3g} times that for the backbone"
+    text += f", {backbone_rate:g} times that for the backbone"
     if plan.freeze_epochs is None:
         return f"{text}, which is frozen for the first {plan.frozen_share:.0%} of the run"
     return (
