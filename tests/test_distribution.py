@@ -93,7 +93,7 @@ def test_two_hosts_make_the_step_of_one(single, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("norms", "rate"), [("frozen", 1e-4), ("synchronized", 1e-3)])
+@pytest.mark.parametrize(("norms", "rate"), [("frozen", 1e-4), ("synchronized", 3e-4)])
 def test_twenty_steps_on_two_devices_and_on_two_hosts_are_those_of_one(tmp_path, norms, rate):
     """Sums of floats depend on their order, and training multiplies the difference: with the rates
     of a short run tenfold a step once AdamW moves these four pictures of noise, whatever is

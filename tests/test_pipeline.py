@@ -81,6 +81,12 @@ def test_a_stream_started_later_is_the_same_stream(tmp_path):
     assert not np.array_equal(whole[0][0], other[0][0])
 
 
+def test_a_stream_can_be_dropped_at_once(tmp_path):
+    """A thread that tunes it would first have to wake, up to a minute later."""
+    samples = TrainingSamples(make_dataset(tmp_path, 5), 64, 0, NO_AUGMENTATION)
+    assert training_batches(samples, 2, 0).options().autotune.enabled is False
+
+
 def test_padding_and_photos_without_objects(tmp_path):
     samples = TrainingSamples(make_dataset(tmp_path, 4, boxes=3), 64, 0, NO_AUGMENTATION)
     images, boxes, class_ids = take(samples, 4, 0, 1)[0]

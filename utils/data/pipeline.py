@@ -231,6 +231,10 @@ def training_batches(
         class_ids.set_shape([None])
         return image, boxes, class_ids
 
+    # There is nothing to tune here, and the thread that tunes sleeps for up to a minute, which
+    # whoever drops the stream has to wait for: a run would stand still where a phase begins.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     return (
         tf.data.Dataset.range(first_step * rows, np.iinfo(np.int64).max)
         .map(sample, num_parallel_calls=workers, deterministic=True)
@@ -240,4 +244,5 @@ def training_batches(
             drop_remainder=True,
         )
         .prefetch(2)
+        .with_options(options)
     )
