@@ -100,7 +100,14 @@ def train(config: TrainConfig) -> NoReturn:
     from utils.training.phases import plan_phases
     from utils.training.precision import set_precision
     from utils.training.preview import write_preview
-    from utils.training.run import Run, close, evaluate, record_progress, stop_early
+    from utils.training.run import (
+        Run,
+        close,
+        evaluate,
+        record_progress,
+        renew_statistics,
+        stop_early,
+    )
     from utils.training.run_directory import RunDirectory, next_free
     from utils.training.schedule import Plan
     from utils.training.state import assign_state, check_choices, read_state
@@ -279,6 +286,8 @@ def train(config: TrainConfig) -> NoReturn:
                     status = stop_early(run)
                     break
                 over = run.progress() >= 1
+                if over and recipe.average:
+                    renew_statistics(run)
                 if over or run.agreed(plan.evaluation_due(history)):
                     evaluate(run, val)
                     over = run.finished()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,11 +16,12 @@ from utils.training.distribution import Cluster
 from utils.training.feed import Feed
 from utils.training.history import History
 from utils.training.messages import score_text
-from utils.training.phases import Phase
+from utils.training.phases import Phase, phase_at
 from utils.training.plots import draw_curves, val_predictions
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Plan
 from utils.training.state import save_state
+from utils.training.statistics import PHOTOS
 from utils.training.trainer import Trainer
 
 ASK_EVERY = 8  # steps between two questions among hosts whether one was asked to stop
@@ -68,6 +70,13 @@ class Run:
     def agreed(self, decision: bool) -> bool:
         """The chief's decision, on all hosts."""
         return bool(self.cluster.agree(decision)[0])
+
+
+def renew_statistics(run: Run) -> None:
+    """Give the averaged weights, once they are final, batch-norm statistics of their own."""
+    count = math.ceil(PHOTOS / run.feed.batch_size)
+    last = phase_at(run.phases, 1.0)
+    run.trainer.renew_statistics(run.feed.next(run.history.step + i, last) for i in range(count))
 
 
 def evaluate(run: Run, val: Dataset) -> None:

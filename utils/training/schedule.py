@@ -149,13 +149,15 @@ class Plan:
         since = self.elapsed() - self._evaluated
         return since * EVALUATION_SHARE >= max(self._evaluation_took, 1.0)
 
-    def expect(self, evaluation: float, compiling: float) -> None:
-        """About how many seconds an evaluation and compiling the network take; before ``begin``.
+    def expect(self, evaluation: float, compiling: float, looking: float) -> None:
+        """About how many seconds an evaluation takes, compiling the network, and looking at the
+        photos of new statistics; before ``begin``.
 
-        At the end the best checkpoint is opened, and compiled, once more for its pictures.
+        At the end the network is compiled for those statistics, and the best checkpoint is opened,
+        and compiled, once more for its pictures.
         """
         self._evaluation_took = evaluation
-        self.closing += 2 * compiling
+        self.closing += 3 * compiling + looking
 
     def saving_due(self) -> bool:
         """Whether it is time to save: every ``save_every`` seconds, or less often where that

@@ -19,6 +19,7 @@ from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.ema import MovingAverage
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
+from utils.training.statistics import is_statistic
 
 # What sums over positives are divided by until all parts of a batch are counted: about as many as
 # there are for each image, so that scaled gradients in float16 stay in their range.
@@ -66,7 +67,7 @@ def build_train_step(
     strategy = tf.distribute.get_strategy()
     trainable = model.trainable_variables
     backbone = folded(model.backbone)
-    statistics = [v.value for v in model.non_trainable_variables if v.name.startswith("moving_")]
+    statistics = [v.value for v in model.non_trainable_variables if is_statistic(v)]
     several = strategy.num_replicas_in_sync > 1
     share = config.batch // strategy.num_replicas_in_sync
 

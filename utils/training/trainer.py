@@ -32,6 +32,7 @@ from utils.training.infer import compile_shared_inference, gather_detections
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
 from utils.training.recipes import Recipe
+from utils.training.statistics import PHOTOS, batch_statistics, is_statistic
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
@@ -83,9 +84,9 @@ class Trainer:
             quicken_norms(model.backbone)
         with cluster.strategy.scope():
             optimizers.build(model)
-            statistics = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+            self.statistics = [v for v in model.non_trainable_variables if is_statistic(v)]
             self.average = MovingAverage(
-                model.trainable_variables + statistics, LONGEST if recipe.average else 1
+                model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
             )
             self.scale = LossScale(precision)
         self._infer = compile_shared_inference(cluster, model)
@@ -167,6 +168,19 @@ class Trainer:
                 self.model, self.optimizers, self.average, self.scale, self.config
             )
 
+    def renew_statistics(self, batches: Iterable[Sequence[tf.Tensor]]) -> None:
+        """Give the averaged weights batch-norm statistics of their own.
+
+        Args:
+            batches: this host's shares of training batches, with ``statistics.PHOTOS`` photos or
+                more in all.
+        """
+        with self.average.applied():
+            found = batch_statistics(self.model, self.statistics, self.cluster, batches)
+        averages = self.average.averages[-len(found) :]
+        for average, value in zip(averages, found, strict=True):
+            average.assign(value)
+
     def evaluate(
         self,
         dataset: Dataset,
@@ -211,8 +225,9 @@ class Trainer:
                     ) from None
                 self.evaluation_batch //= 2
 
-    def expected_times(self, dataset: Dataset) -> tuple[float, float]:
-        """Seconds that an evaluation and that compiling the network take, from a batch of grey."""
+    def expected_times(self, dataset: Dataset) -> tuple[float, float, float]:
+        """Seconds that an evaluation takes, compiling the network, and looking at the photos of
+        new statistics, from a batch of grey."""
         size, replicas = self.model.input_size, self.cluster.replicas
         images = np.full((EVALUATION_BATCH, size, size, 3), 128, np.uint8)
         began = time.monotonic()
@@ -220,8 +235,10 @@ class Trainer:
         compiled = time.monotonic()
         self._infer(images)
         batch = time.monotonic() - compiled
-        batches = math.ceil(len(dataset) / (EVALUATION_BATCH * replicas))
-        return 1.3 * batch * batches, compiled - began - batch
+        here = EVALUATION_BATCH * replicas
+        batches = math.ceil(len(dataset) / here)
+        looking = 2.0 * batch * PHOTOS / here
+        return 1.3 * batch * batches, compiled - began - batch, looking
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a float32 checkpoint, whole or not at all."""
