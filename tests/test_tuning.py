@@ -75,7 +75,7 @@ def test_boxes_below_the_confidence_vote(photos):
 
     def infer(images):
         box = [[8, 8, 28, 28], [8, 8, 28, 25], [8, 8, 28, 24]]
-        score = [[0.3], [0.2], [0.14]]
+        score = [[0.48], [0.32], [0.23]]
         return np.array([box] * len(images)), np.array([score] * len(images))
 
     options = {"conf": 0.25, "iou": 0.45, "max_det": 9}
@@ -83,7 +83,7 @@ def test_boxes_below_the_confidence_vote(photos):
     boxes, scores = (part[0] for part in infer([0]))
     whole = to_detections(boxes, scores, Letterbox(64, 64, 64, 64), ["thing"], **options)
     np.testing.assert_array_equal(found.boxes, whole.boxes)
-    # (0.3 · 28 + 0.2 · 25) / 0.5; the third is less than half as sure as the first
+    # (0.48 · 28 + 0.32 · 25) / 0.8; the third is less than half as sure as the first
     np.testing.assert_allclose(found.boxes, [[8, 8, 28, 26.8]], rtol=1e-6)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from utils import voting
 from utils.letterbox import Letterbox
 from utils.postprocess import nms, to_detections
-from utils.voting import vote
+from utils.voting import trusted, vote
 
 
 def plain_iou(a, b) -> float:
@@ -20,6 +20,18 @@ def plain_iou(a, b) -> float:
         return 0.0
     shared = width * height
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def plain_support(kept, kept_scores, class_ids, boxes, scores):
+    support = np.zeros(len(kept))
+    for k, (own, best, class_id) in enumerate(zip(kept, kept_scores, class_ids, strict=True)):
+        for box, score in zip(boxes, scores[:, class_id], strict=True):
+            box = [float(v) for v in box]
+            if np.isfinite(box).all() and np.isfinite(score) and score > 0:
+                near = max(0.0, (plain_iou([float(v) for v in own], box) - 0.6) / 0.4)
+                sure = min(max(0.0, 2 * float(score) / float(best) - 1), 1.0) if best else 1.0
+                support[k] += near**2 * sure
+    return support
 
 
 def plain_vote(kept, kept_scores, class_ids, boxes, scores, iou):
@@ -64,11 +76,12 @@ def test_equals_the_plain_loop(output, conf, iou):
     kept = nms(boxes, scores, conf=conf, iou=iou, max_det=300)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(voting, "_BLOCK", 7)  # so that there are several
-        moved = vote(*kept, boxes, scores, iou=iou)
+        moved, support = vote(*kept, boxes, scores, iou=iou)
     assert moved.dtype == np.float32
     assert moved.shape == kept[0].shape
     expected = plain_vote(*kept, boxes, scores, iou).reshape(-1, 4)
     np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(support, plain_support(*kept, boxes, scores), rtol=1e-6, atol=1e-6)
 
 
 def test_by_hand():
@@ -82,16 +95,42 @@ def test_by_hand():
         np.float32,
     )
     scores = np.array([[0.8], [0.4], [0.39], [0.8]], np.float32)
-    moved = vote(boxes[:1], scores[:1, 0], np.array([0]), boxes, scores, iou=0.45)
+    moved, support = vote(boxes[:1], scores[:1, 0], np.array([0]), boxes, scores, iou=0.45)
     # (0.8 · 10 + 0.4 · 8) / 1.2
     np.testing.assert_allclose(moved, [[0, 0, 10, 28 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(support, [1], rtol=1e-6)  # itself: half as sure is at the limit
+
+
+def test_support_by_hand():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 7]], np.float32)
+    scores = np.array([[0.8], [0.6], [0.8]], np.float32)
+    _, support = vote(boxes[:1], scores[:1, 0], np.array([0]), boxes, scores, iou=0.45)
+    # IoU 0.8 is half of the way from 0.6 to 1, a score of 0.6 half of that from 0.4 to 0.8; IoU 0.7
+    np.testing.assert_allclose(support, [1 + 0.5**2 * 0.5 + 0.25**2], rtol=1e-5)
+
+
+def test_the_more_agree_the_higher_the_score_and_never_above_its_own():
+    scores = np.full(5, 0.8, np.float32)
+    found = trusted(scores, np.array([0, 1, 5, 10, 40.0]))
+    np.testing.assert_allclose(found / 0.8, [0.1**0.25, 0.1**0.25, 0.5**0.25, 1, 1], rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_detections_are_sorted_by_trust_and_none_is_below_the_confidence():
+    agreed = np.tile(np.array([5, 5, 25, 25], np.float32), (10, 1))
+    boxes = np.concatenate([[[50, 50, 70, 70], [50, 5, 70, 25]], agreed]).astype(np.float32)
+    scores = np.array([0.9, 0.5] + [0.8] * 10, np.float32)[:, None]
+    letterbox = Letterbox(100, 100, 100, 100)
+    found = to_detections(boxes, scores, letterbox, ["x"], conf=0.4, iou=0.5, max_det=9)
+    np.testing.assert_allclose(found.boxes, [[5, 5, 25, 25], [50, 50, 70, 70]])
+    np.testing.assert_allclose(found.scores, [0.8, 0.9 * 0.1**0.25], rtol=1e-6)
 
 
 def test_other_classes_do_not_vote():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9]], np.float32)
     scores = np.array([[0.8, 0.0], [0.0, 0.8]], np.float32)
     kept = nms(boxes, scores, conf=0.1, iou=0.5, max_det=9)
-    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5), kept[0])
+    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5)[0], kept[0])
 
 
 def test_what_votes_for_nothing_stays():
@@ -99,16 +138,17 @@ def test_what_votes_for_nothing_stays():
     boxes = np.array([[5, 5, 5, 9], [20, 20, 30, 30]], np.float32)
     scores = np.array([[0.9], [0.0]], np.float32)
     kept = nms(boxes, scores, conf=0.0, iou=0.5, max_det=9)
-    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5), kept[0])
+    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5)[0], kept[0])
     none = nms(boxes[:0], scores[:0], conf=0, iou=0.5, max_det=9)
-    assert vote(*none, boxes, scores, iou=0.5).shape == (0, 4)
+    moved, support = vote(*none, boxes, scores, iou=0.5)
+    assert (moved.shape, support.shape) == ((0, 4), (0,))
 
 
 def test_equal_boxes_agree_on_themselves():
     boxes = np.tile(np.array([5, 5, 55, 55], np.float32), (7, 1))
     scores = np.linspace(0.9, 0.5, 7, dtype=np.float32)[:, None]
     kept = nms(boxes, scores, conf=0.1, iou=0.5, max_det=9)
-    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5), [[5, 5, 55, 55]])
+    np.testing.assert_array_equal(vote(*kept, boxes, scores, iou=0.5)[0], [[5, 5, 55, 55]])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +164,7 @@ def test_neighbours_are_not_drawn_together(iou, offsets):
     scores = np.linspace(0.9, 0.8, len(boxes), dtype=np.float32)[:, None]
     kept = nms(boxes, scores, conf=0.1, iou=iou, max_det=9)
     assert len(kept[0]) == 2
-    moved = vote(*kept, boxes, scores, iou=iou)
+    moved, _ = vote(*kept, boxes, scores, iou=iou)
     before, after = (plain_iou(*pair.astype(float)) for pair in (kept[0], moved))
     np.testing.assert_array_equal(moved[1], kept[0][1])  # nobody else votes on it
     assert after <= max(before, 0.6)  # the first moves by the one in the middle alone
@@ -140,7 +180,9 @@ def test_an_object_has_the_same_box_at_every_confidence(output, conf):
         to_detections(boxes, scores, letterbox, names, conf=at, iou=0.45, max_det=300)
         for at in (conf, 0.05)
     )
-    np.testing.assert_allclose(few.boxes, many.boxes[: len(few)], atol=1e-4)
+    count = int((many.scores >= conf).sum())
+    np.testing.assert_allclose(few.boxes, many.boxes[:count], atol=1e-4)
+    np.testing.assert_array_equal(few.scores, many.scores[:count])
 
 
 def test_an_object_at_the_border_is_not_voted_off_the_photo():

@@ -1,7 +1,8 @@
 """From the network's decoded output to the objects on the photo, the same for every runtime.
 
 ``nms`` filters by confidence and suppresses duplicates; ``to_detections`` does that, lets the
-boxes that agree vote on where each object lies, and maps them back to the photo. NumPy only: it
+boxes that agree vote on where each object lies and how sure that is, and maps them back to the
+photo. NumPy only: it
 imports neither ``nets`` nor TensorFlow.
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.letterbox import Letterbox
 from utils.overlap import iou as box_iou
-from utils.voting import vote
+from utils.voting import trusted, vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
 _BLOCK = 64  # rows of the overlap matrix formed at a time: bounds memory, still vectorised
@@ -42,8 +43,8 @@ def to_detections(
     Boxes overlap as the network drew them: they are clipped to the photo after suppression, so
     that an object at the border is judged like any other. Boxes that lie wholly in the padding
     have no area on the photo; they are dropped, and take no place among the ``max_det``. Those
-    that stay are moved by ``utils.voting.vote``, which changes neither their scores nor their
-    order.
+    that stay are moved by ``utils.voting.vote``, and their scores lowered where few others agree
+    with them (``utils.voting.trusted``); what falls below ``conf`` by that is dropped.
 
     Raises:
         ValueError: the shapes do not fit each other.
@@ -55,12 +56,17 @@ def to_detections(
     drawn = letterbox.to_photo(kept)
     visible = np.flatnonzero(_has_area(drawn))[:max_det]
     kept, kept_scores, class_ids = kept[visible], kept_scores[visible], class_ids[visible]
-    agreed = letterbox.to_photo(vote(kept, kept_scores, class_ids, boxes, scores, iou=iou))
+    voted, support = vote(kept, kept_scores, class_ids, boxes, scores, iou=iou)
+    agreed = letterbox.to_photo(voted)
     # One that its voters would move into the padding stays where it was drawn.
+    agreed = np.where(_has_area(agreed)[:, None], agreed, drawn[visible])
+    kept_scores = trusted(kept_scores, support)
+    order = np.argsort(-kept_scores, kind="stable")
+    order = order[kept_scores[order] >= conf]
     return Detections(
-        boxes=np.where(_has_area(agreed)[:, None], agreed, drawn[visible]),
-        scores=kept_scores,
-        class_ids=class_ids,
+        boxes=agreed[order],
+        scores=kept_scores[order],
+        class_ids=class_ids[order],
         class_names=tuple(class_names),
     )
 
