@@ -119,9 +119,12 @@ def main() -> None:
     found = trainer._infer(make_batch(size=given.size)[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
     averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}
+    trainer.renew_statistics(share(i) for i in range(2))
+    renewed = [v.numpy() for v in trainer.average.averages[-len(trainer.statistics) :]]
     np.savez(
-        given.out, first=first, losses=losses, boxes=found[0], scores=found[1], **arrays, **averages
-    )
+        given.out, first=first, losses=losses, boxes=found[0], scores=found[1],
+        renewed=np.concatenate(renewed), **arrays, **averages,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
