@@ -104,8 +104,8 @@ def train(config: TrainConfig) -> NoReturn:
         Run,
         close,
         evaluate,
+        finish,
         record_progress,
-        renew_statistics,
         stop_early,
     )
     from utils.training.run_directory import RunDirectory, next_free
@@ -277,8 +277,12 @@ def train(config: TrainConfig) -> NoReturn:
         run = Run(config, trainer, feed, phases, plan, history, directory, cluster, stop)
         run.choices, run.threads = {**choices, "turns": turns}, threads
         status, over = OK, history.epoch > 0 and not history.losses and run.finished()
-        if over:
-            record_progress(run, drawn=True)  # it may have been killed before it had drawn all
+        if over:  # it may have been killed before it had scored and drawn all
+            if not history.finished:
+                finish(run, val)
+            record_progress(run, drawn=True)
+        else:
+            history.finished = False  # more --minutes may have been given to one that was
         try:
             while not over:
                 row = train_epoch(run)
@@ -286,11 +290,11 @@ def train(config: TrainConfig) -> NoReturn:
                     status = stop_early(run)
                     break
                 over = run.progress() >= 1
-                if over and recipe.average:
-                    renew_statistics(run)
-                if over or run.agreed(plan.evaluation_due(history)):
+                if not over and run.agreed(plan.evaluation_due(history)):
                     evaluate(run, val)
                     over = run.finished()
+                if over:
+                    finish(run, val)
                 directory.log(epoch_text(row, plan, history))
                 directory.write_events(row)
                 if over or plan.saving_due():

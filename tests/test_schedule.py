@@ -79,7 +79,7 @@ def test_a_resumed_run_goes_on_where_it_was_and_ends_in_time():
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():
     plan, clock = make_plan(seconds=100)
-    plan.expect(40, compiling=1, looking=1)
+    plan.expect(40, compiling=0.5, looking=2.5)
     plan.begin(0)
     clock.now += 25
     assert plan.progress(5) == pytest.approx(0.5)

@@ -144,6 +144,17 @@ def test_what_votes_for_nothing_stays():
     assert (moved.shape, support.shape) == ((0, 4), (0,))
 
 
+@pytest.mark.parametrize("max_det", [0, 1, 2, 9])
+def test_the_best_by_trust_have_the_places(max_det):
+    """The one that stands alone is the best before the others are counted, and out after."""
+    agreed = np.tile(np.array([5, 5, 25, 25], np.float32), (10, 1))
+    boxes = np.concatenate([[[50, 50, 70, 70]], agreed, agreed + 60]).astype(np.float32)
+    scores = np.array([0.6] + [0.5] * 10 + [0.45] * 10, np.float32)[:, None]
+    letterbox = Letterbox(100, 100, 100, 100)
+    found = to_detections(boxes, scores, letterbox, ["x"], conf=0.4, iou=0.5, max_det=max_det)
+    np.testing.assert_allclose(found.scores, [0.5, 0.45][:max_det])
+
+
 def test_equal_boxes_agree_on_themselves():
     boxes = np.tile(np.array([5, 5, 55, 55], np.float32), (7, 1))
     scores = np.linspace(0.9, 0.5, 7, dtype=np.float32)[:, None]

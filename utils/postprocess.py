@@ -2,8 +2,7 @@
 
 ``nms`` filters by confidence and suppresses duplicates; ``to_detections`` does that, lets the
 boxes that agree vote on where each object lies and how sure that is, and maps them back to the
-photo. NumPy only: it
-imports neither ``nets`` nor TensorFlow.
+photo. NumPy only: it imports neither ``nets`` nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.letterbox import Letterbox
 from utils.overlap import iou as box_iou
-from utils.voting import trusted, vote
+from utils.voting import LEAST_TRUST, trusted, vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
 _BLOCK = 64  # rows of the overlap matrix formed at a time: bounds memory, still vectorised
@@ -38,7 +37,9 @@ def to_detections(
         scores: (N, C), one column a class.
         letterbox: how the photo was placed in the network input.
         class_names: C names.
-        conf, iou, max_det: as for ``nms``.
+        conf: lowest score, before boxes that agree are counted and after.
+        iou: as for ``nms``.
+        max_det: how many to return at most.
 
     Boxes overlap as the network drew them: they are clipped to the photo after suppression, so
     that an object at the border is judged like any other. Boxes that lie wholly in the padding
@@ -54,7 +55,10 @@ def to_detections(
     boxes, scores = np.asarray(boxes), np.asarray(scores)
     kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
     drawn = letterbox.to_photo(kept)
-    visible = np.flatnonzero(_has_area(drawn))[:max_det]
+    visible = np.flatnonzero(_has_area(drawn))
+    if len(visible) > max_det:  # none below this can come to be among the best
+        enough = LEAST_TRUST * kept_scores[visible[max_det - 1]] if max_det else np.inf
+        visible = visible[kept_scores[visible] >= enough]
     kept, kept_scores, class_ids = kept[visible], kept_scores[visible], class_ids[visible]
     voted, support = vote(kept, kept_scores, class_ids, boxes, scores, iou=iou)
     agreed = letterbox.to_photo(voted)
@@ -62,7 +66,7 @@ def to_detections(
     agreed = np.where(_has_area(agreed)[:, None], agreed, drawn[visible])
     kept_scores = trusted(kept_scores, support)
     order = np.argsort(-kept_scores, kind="stable")
-    order = order[kept_scores[order] >= conf]
+    order = order[kept_scores[order] >= conf][:max_det]
     return Detections(
         boxes=agreed[order],
         scores=kept_scores[order],

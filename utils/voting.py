@@ -11,6 +11,7 @@ AGREEMENT = 0.6  # IoU above which two boxes mean the same object
 LOWEST_SHARE = 0.5  # of a voter's score in the score of the one that it votes on
 MOST_SUPPORT = 10.0  # boxes; as many as one object has in training at most (nets.targets.BEST)
 TRUST = 0.25  # power of the support in a score
+LEAST_TRUST = MOST_SUPPORT**-TRUST  # what is left of the score of a box that stands alone: 0.56
 _BLOCK = 256  # voters at a time: bounds the memory of their overlaps
 
 
@@ -30,9 +31,8 @@ def vote(
     of those, and weighs as much as that score; so each kept box votes on itself. This is the
     "bounding box voting" of Gidaris & Komodakis (Object detection via a multi-region & semantic
     segmentation-aware CNN model, ICCV 2015), with limits of our own and with one vote for each
-    box, so that neighbours are not drawn together. What suppression kept does not change, and
-    neither does a box that is alone. No confidence threshold takes part: an
-    object has the same box whichever it was found with.
+    box, so that neighbours are not drawn together. A box that is alone stays where it is. No
+    confidence threshold takes part: an object has the same box whichever it was found with.
 
     The support of a kept box is the number of boxes that agree with it, itself included, each
     counted by how nearly it does: ((IoU − ``AGREEMENT``) / (1 − ``AGREEMENT``))² times how far its
@@ -82,8 +82,8 @@ def trusted(scores: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Scores by which boxes that many others agree with come before those that stand alone.
 
     score × (support / ``MOST_SUPPORT``) ^ ``TRUST``, with a support of 1 to ``MOST_SUPPORT``: a box
-    alone keeps 0.56 of its score. Limits and power were chosen on folds of three datasets; see
-    docs/recipe.md.
+    alone keeps ``LEAST_TRUST`` of its score. Limits and power were chosen on folds of three
+    datasets; see docs/recipe.md.
 
     Args:
         scores: (M,) of kept boxes.

@@ -31,6 +31,7 @@ class History:
         losses: total, box, objectness and class loss of each step of the unfinished epoch.
         seconds, waited: that its steps took, and that they waited for data.
         rows: one for each finished epoch, as in ``metrics.csv``.
+        finished: whether the final weights have been scored.
     """
 
     step: int = 0
@@ -44,6 +45,7 @@ class History:
     seconds: float = 0.0
     waited: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
 
     @classmethod
     def from_saved(cls, fields: Mapping[str, Any]) -> History:

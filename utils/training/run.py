@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from utils.cli import INTERRUPTED
@@ -21,7 +21,7 @@ from utils.training.plots import draw_curves, val_predictions
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Plan
 from utils.training.state import save_state
-from utils.training.statistics import PHOTOS
+from utils.training.statistics import photos_to_look_at
 from utils.training.trainer import Trainer
 
 ASK_EVERY = 8  # steps between two questions among hosts whether one was asked to stop
@@ -72,11 +72,21 @@ class Run:
         return bool(self.cluster.agree(decision)[0])
 
 
-def renew_statistics(run: Run) -> None:
-    """Give the averaged weights, once they are final, batch-norm statistics of their own."""
-    count = math.ceil(PHOTOS / run.feed.batch_size)
-    last = phase_at(run.phases, 1.0)
-    run.trainer.renew_statistics(run.feed.next(run.history.step + i, last) for i in range(count))
+def finish(run: Run, val: Dataset) -> None:
+    """Score the averaged weights once they are final, with batch-norm statistics of their own."""
+    trainer, feed, history = run.trainer, run.feed, run.history
+    if trainer.averages:
+        count = photos_to_look_at(history.step * feed.batch_size)
+        run.directory.log(f"batch norms: the averaged network looks at {count} training photos")
+        last = replace(phase_at(run.phases, 1.0), sizes=(trainer.model.input_size,))
+        batches = range(math.ceil(count / feed.batch_size))
+        if not trainer.renew_statistics(feed.next(history.step + i, last) for i in batches):
+            run.directory.warn(
+                "the averaged network keeps the batch-norm statistics of training: for those of "
+                "its own there was no memory, or they were not finite"
+            )
+    evaluate(run, val)
+    history.finished = True
 
 
 def evaluate(run: Run, val: Dataset) -> None:

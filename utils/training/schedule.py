@@ -20,6 +20,7 @@ SCHEDULES = ("cosine", "step", "constant")
 EVALUATIONS = 50  # at most, in a run of known length
 EVALUATION_SHARE = 0.06  # of the time, in a run limited by minutes
 SAVING_SHARE = 0.01  # of the time, that saves may take
+LOOKING_SHARE = 0.05  # of the time, for the photos of new statistics at the end
 CLOSING_SECONDS = 6.0  # kept for saving and drawing at the end, beside the last evaluation
 
 
@@ -149,15 +150,17 @@ class Plan:
         since = self.elapsed() - self._evaluated
         return since * EVALUATION_SHARE >= max(self._evaluation_took, 1.0)
 
-    def expect(self, evaluation: float, compiling: float, looking: float) -> None:
+    def expect(self, evaluation: float, compiling: float, looking: float = 0.0) -> None:
         """About how many seconds an evaluation takes, compiling the network, and looking at the
         photos of new statistics; before ``begin``.
 
-        At the end the network is compiled for those statistics, and the best checkpoint is opened,
-        and compiled, once more for its pictures.
+        At the end the best checkpoint is opened, and compiled, once more for its pictures; and
+        once more the network, where it looks at photos.
         """
         self._evaluation_took = evaluation
-        self.closing += 3 * compiling + looking
+        self.closing += 2 * compiling
+        if looking and self.seconds is not None:  # fewer photos in a run that sees few
+            self.closing += compiling + min(looking, LOOKING_SHARE * self.seconds)
 
     def saving_due(self) -> bool:
         """Whether it is time to save: every ``save_every`` seconds, or less often where that

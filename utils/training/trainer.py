@@ -32,7 +32,7 @@ from utils.training.infer import compile_shared_inference, gather_detections
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
 from utils.training.recipes import Recipe
-from utils.training.statistics import PHOTOS, batch_statistics, is_statistic
+from utils.training.statistics import MOST_PHOTOS, batch_statistics, is_statistic
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
@@ -85,6 +85,7 @@ class Trainer:
         with cluster.strategy.scope():
             optimizers.build(model)
             self.statistics = [v for v in model.non_trainable_variables if is_statistic(v)]
+            self.averages = recipe.average
             self.average = MovingAverage(
                 model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
             )
@@ -168,18 +169,26 @@ class Trainer:
                 self.model, self.optimizers, self.average, self.scale, self.config
             )
 
-    def renew_statistics(self, batches: Iterable[Sequence[tf.Tensor]]) -> None:
+    def renew_statistics(self, batches: Iterable[Sequence[tf.Tensor]]) -> bool:
         """Give the averaged weights batch-norm statistics of their own.
 
         Args:
-            batches: this host's shares of training batches, with ``statistics.PHOTOS`` photos or
-                more in all.
+            batches: this host's shares of training batches.
+
+        Returns:
+            Whether they have them: not if a value is not finite, or memory ran out.
         """
-        with self.average.applied():
-            found = batch_statistics(self.model, self.statistics, self.cluster, batches)
-        averages = self.average.averages[-len(found) :]
+        try:
+            with self.average.applied():
+                found = batch_statistics(self.model, self.statistics, self.cluster, batches)
+        except tf.errors.ResourceExhaustedError:
+            return False
+        if not all(np.isfinite(value).all() for value in found):
+            return False
+        averages = self.average.averages[len(self.average.averages) - len(found) :]
         for average, value in zip(averages, found, strict=True):
             average.assign(value)
+        return True
 
     def evaluate(
         self,
@@ -227,7 +236,7 @@ class Trainer:
 
     def expected_times(self, dataset: Dataset) -> tuple[float, float, float]:
         """Seconds that an evaluation takes, compiling the network, and looking at the photos of
-        new statistics, from a batch of grey."""
+        new statistics (0 where weights are not averaged), from a batch of grey."""
         size, replicas = self.model.input_size, self.cluster.replicas
         images = np.full((EVALUATION_BATCH, size, size, 3), 128, np.uint8)
         began = time.monotonic()
@@ -237,7 +246,7 @@ class Trainer:
         batch = time.monotonic() - compiled
         here = EVALUATION_BATCH * replicas
         batches = math.ceil(len(dataset) / here)
-        looking = 2.0 * batch * PHOTOS / here
+        looking = 1.3 * batch * MOST_PHOTOS / here if self.averages else 0.0
         return 1.3 * batch * batches, compiled - began - batch, looking
 
     def save(self, path: Path) -> None:
