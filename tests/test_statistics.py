@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from nets.yolo import YOLOv3
+from utils.training import trainer as module
 from utils.training.distribution import Cluster
 from utils.training.freezing import set_backbone_trainable
 from utils.training.optimizers import Optimizers
@@ -111,3 +112,27 @@ def test_the_average_gets_them_and_the_network_in_training_keeps_its_own():
         not np.array_equal(one, other)
         for one, other in zip(averages[weights:], after[weights:], strict=True)
     )
+
+
+def test_values_that_are_not_finite_change_nothing(monkeypatch):
+    model = make_model()
+    trainer = Trainer(
+        model,
+        Optimizers("adamw", rate=1e-3, backbone_rate=0.5, decay=5e-4),
+        ONE_DEVICE,
+        StepConfig(4),
+        pretrained=False,
+        recipe=Recipe(),
+    )
+    before = [v.numpy() for v in trainer.average.averages]
+    broken = [np.full(v.shape, np.nan) for v in trainer.statistics]
+    monkeypatch.setattr(module, "batch_statistics", lambda *_: broken)
+    assert not trainer.renew_statistics([])
+
+    def no_memory(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(module, "batch_statistics", no_memory)
+    assert not trainer.renew_statistics([])
+    for one, other in zip(before, trainer.average.averages, strict=True):
+        np.testing.assert_array_equal(one, other.numpy())

@@ -22,6 +22,7 @@ from utils.training.state import read_state
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--backbone", "efficientnet_lite0", "--input-size", "64", "--batch-size", "4"]
+LAST_LOOK = "batch norms: the averaged network looks at"
 SMALL = [*TINY, "--freeze-epochs", "0"]  # one compilation instead of two
 
 
@@ -73,6 +74,7 @@ def test_a_run_leaves_what_it_promises(trained):
     assert [row["step"] for row in rows] == ["3", "6"]
     assert yaml.safe_load((out / "config.yaml").read_text())["epochs"] == 2
     assert "done in" in done.stdout
+    assert done.stdout.count(LAST_LOOK) == 1
     # TensorFlow's own chatter stays off the terminal.
     assert done.stderr == ""
 
@@ -319,11 +321,13 @@ def test_patience_ends_a_run_and_a_resume_knows(data, tmp_path):
     options = ["--data", data, "--epochs", 40, "--patience", 1, "--learning-rate", 1e-8]
     done = command("train.py", *options, "--out", tmp_path / "run", *SMALL)
     assert done.returncode == 0, done.stderr
-    assert "stopped early" in done.stdout
+    assert "stopped early: no better AP in 1 evaluations" in done.stdout
+    assert done.stdout.count(LAST_LOOK) == 1
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
     assert len(rows) < 40
     again = command("train.py", "--out", tmp_path / "run", "--resume")
     assert again.returncode == 0, again.stderr
+    assert LAST_LOOK not in again.stdout
     assert list(csv.DictReader((tmp_path / "run" / "metrics.csv").open())) == rows
 
 
@@ -389,6 +393,7 @@ def test_the_plain_recipe_trains_everything(data, trained, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "heads: random weights" in done.stdout
+    assert LAST_LOOK not in done.stdout
     plain, default = (
         keras.saving.load_model(run / "last.keras").backbone for run in (out, trained[0])
     )

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from utils.data.augment import NO_AUGMENTATION
 from utils.errors import UserError
 from utils.training.epoch import MAX_BAD_STEPS, note_losses, step_within_memory
 from utils.training.history import History
+from utils.training.phases import Phase
+from utils.training.run import finish
 from utils.training.run_directory import RunDirectory
 
 BATCH = (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1, 4)), np.zeros((2, 1)))
@@ -62,3 +65,48 @@ def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_p
         note_losses(run, 1 + MAX_BAD_STEPS, BATCH, NAN)
     note_losses(run, 99, BATCH, (1.0, 1.0, 1.0, 1.0))
     assert run.history.bad_steps == 0
+
+
+class LastLook:
+    """A trainer that notes what it is asked for, in order."""
+
+    def __init__(self, *, averages=True, renewed=True):
+        self.averages, self.renewed, self.asked = averages, renewed, []
+        self.model = SimpleNamespace(input_size=64)
+
+    def renew_statistics(self, batches):
+        self.asked += ["renew", *batches]
+        return self.renewed
+
+    def evaluate(self, val, **_):
+        self.asked.append("evaluate")
+        raise StopIteration
+
+
+def finish_run(tmp_path, trainer, steps):
+    run = make_run(tmp_path, trainer)
+    run.history.step = steps
+    run.feed = SimpleNamespace(batch_size=8, next=lambda step, phase: (step, phase.sizes))
+    run.phases = tuple(Phase(begins, (96,), NO_AUGMENTATION) for begins in (0.0, 0.8))
+    with pytest.raises(StopIteration):
+        finish(run, val=None)
+
+
+@pytest.mark.parametrize(("steps", "batches"), [(3, 8), (100, 13), (9000, 32)])
+def test_new_statistics_come_from_the_batches_after_the_run_before_it_is_scored(
+    tmp_path, steps, batches
+):
+    trainer = LastLook()
+    finish_run(tmp_path, trainer, steps)
+    assert trainer.asked == ["renew", *((steps + i, (64,)) for i in range(batches)), "evaluate"]
+
+
+def test_what_is_not_averaged_needs_no_new_statistics(tmp_path):
+    trainer = LastLook(averages=False)
+    finish_run(tmp_path, trainer, 100)
+    assert trainer.asked == ["evaluate"]
+
+
+def test_statistics_that_could_not_be_had_are_no_failure_and_are_said(tmp_path, capsys):
+    finish_run(tmp_path, LastLook(renewed=False), 100)
+    assert "keeps the batch-norm statistics of training" in capsys.readouterr().err

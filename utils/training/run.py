@@ -85,12 +85,15 @@ def finish(run: Run, val: Dataset) -> None:
                 "the averaged network keeps the batch-norm statistics of training: for those of "
                 "its own there was no memory, or they were not finite"
             )
-    evaluate(run, val)
+    evaluate(run, val, last=True)
     history.finished = True
 
 
-def evaluate(run: Run, val: Dataset) -> None:
-    """Score the averaged weights on the validation photos; keep them if they are the best."""
+def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
+    """Score the averaged weights on the validation photos; keep them if they are the best.
+
+    The ``last`` time says nothing of how long to go on: a run that is out of patience stays so.
+    """
     trainer, history, directory = run.trainer, run.history, run.directory
     began = time.monotonic()
     metrics, found = trainer.evaluate(val, on_unreadable=directory.warn)
@@ -99,7 +102,8 @@ def evaluate(run: Run, val: Dataset) -> None:
     history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
     if coco["AP"] < 0:
         directory.warn("the validation photos show no object; best.keras is simply the newest")
-    history.note_score(coco["AP"])
+    if not last:
+        history.note_score(coco["AP"])
     picture = val_predictions(val, found) if run.cluster.chief else None
     directory.write_event_picture(picture, history.epoch)
     if run.config.histograms:
