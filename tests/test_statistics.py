@@ -23,6 +23,13 @@ def make_model(**options):
     return YOLOv3("efficientnet_lite0", ["a", "b"], input_size=64, **options)
 
 
+def make_trainer(model):
+    optimizers = Optimizers("adamw", rate=1e-3, backbone_rate=0.5, decay=5e-4)
+    return Trainer(
+        model, optimizers, ONE_DEVICE, StepConfig(4), pretrained=True, recipe=Recipe()
+    )  # fmt: skip
+
+
 def make_batches(count):
     rng = np.random.default_rng(1)
     for i in range(count):
@@ -83,14 +90,7 @@ def test_frozen_norms_keep_theirs_and_momentum_comes_back():
 @pytest.mark.slow
 def test_the_average_gets_them_and_the_network_in_training_keeps_its_own():
     model = make_model(backbone_weights="imagenet")
-    trainer = Trainer(
-        model,
-        Optimizers("adamw", rate=1e-3, backbone_rate=0.5, decay=5e-4),
-        ONE_DEVICE,
-        StepConfig(4),
-        pretrained=True,
-        recipe=Recipe(),
-    )
+    trainer = make_trainer(model)
     trainer.set_backbone_frozen(True)
     batches = list(make_batches(2))
     for number in (1, 2):
@@ -116,14 +116,7 @@ def test_the_average_gets_them_and_the_network_in_training_keeps_its_own():
 
 def test_values_that_are_not_finite_change_nothing(monkeypatch):
     model = make_model()
-    trainer = Trainer(
-        model,
-        Optimizers("adamw", rate=1e-3, backbone_rate=0.5, decay=5e-4),
-        ONE_DEVICE,
-        StepConfig(4),
-        pretrained=False,
-        recipe=Recipe(),
-    )
+    trainer = make_trainer(model)
     before = [v.numpy() for v in trainer.average.averages]
     broken = [np.full(v.shape, np.nan) for v in trainer.statistics]
     monkeypatch.setattr(module, "batch_statistics", lambda *_: broken)

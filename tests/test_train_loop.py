@@ -71,7 +71,7 @@ class LastLook:
     """A trainer that notes what it is asked for, in order."""
 
     def __init__(self, *, averages=True, renewed=True):
-        self.averages, self.renewed, self.asked = averages, renewed, []
+        self.averaging, self.renewed, self.asked = averages, renewed, []
         self.model = SimpleNamespace(input_size=64)
 
     def renew_statistics(self, batches):

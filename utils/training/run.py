@@ -75,7 +75,7 @@ class Run:
 def finish(run: Run, val: Dataset) -> None:
     """Score the averaged weights once they are final, with batch-norm statistics of their own."""
     trainer, feed, history = run.trainer, run.feed, run.history
-    if trainer.averages:
+    if trainer.averaging:
         count = photos_to_look_at(history.step * feed.batch_size)
         run.directory.log(f"batch norms: the averaged network looks at {count} training photos")
         last = replace(phase_at(run.phases, 1.0), sizes=(trainer.model.input_size,))

@@ -85,7 +85,7 @@ class Trainer:
         with cluster.strategy.scope():
             optimizers.build(model)
             self.statistics = [v for v in model.non_trainable_variables if is_statistic(v)]
-            self.averages = recipe.average
+            self.averaging = recipe.average
             self.average = MovingAverage(
                 model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
             )
@@ -246,7 +246,7 @@ class Trainer:
         batch = time.monotonic() - compiled
         here = EVALUATION_BATCH * replicas
         batches = math.ceil(len(dataset) / here)
-        looking = 1.3 * batch * MOST_PHOTOS / here if self.averages else 0.0
+        looking = 1.3 * batch * MOST_PHOTOS / here if self.averaging else 0.0
         return 1.3 * batch * batches, compiled - began - batch, looking
 
     def save(self, path: Path) -> None:
