@@ -152,6 +152,20 @@ def test_voters_that_are_far_off_give_way():
     assert 59 < moved[0, 3] < 60.5
 
 
+def test_a_mean_that_no_voter_agrees_with_stands():
+    """Drawings that each reach out by half on another side: their mean reaches out on all."""
+    box, out = np.array([100, 100, 200, 200]), 65
+    reach = np.diag([-out, -out, out, out])
+    boxes = np.array([box, *(box + side for side in reach for _ in range(3))], np.float32)
+    scores = np.array([[0.9]] + [[0.8]] * 12, np.float32)
+    kept = boxes[:1], scores[:1, 0], np.array([0])
+    moved, support = vote(*kept, boxes, scores, iou=0.45)
+    np.testing.assert_allclose(moved, [np.average(boxes, axis=0, weights=scores[:, 0])], rtol=1e-6)
+    assert all(plain_iou(moved[0], one) < 0.6 for one in boxes)
+    np.testing.assert_array_equal(support, [0])
+    assert trusted(kept[1], support) == pytest.approx(0.9 * 0.1**0.25)
+
+
 def test_the_more_agree_the_higher_the_score_and_never_above_its_own():
     scores = np.full(5, 0.8, np.float32)
     found = trusted(scores, np.array([0, 1, 5, 10, 40.0]))

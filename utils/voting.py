@@ -13,7 +13,7 @@ MOST_SUPPORT = 10.0  # boxes; as many as one object has in training at most (net
 ROUNDS = 3  # of voting; with a fourth AP on cells was the same within 0.0002
 TRUST = 0.25  # power of the support in a score
 LEAST_TRUST = MOST_SUPPORT**-TRUST  # what is left of the score of a box that stands alone: 0.56
-_BLOCK = 256  # voters at a time: bounds the memory of their overlaps
+_BLOCK = 64  # voters at a time: their overlaps stay in the cache, and memory is bounded
 
 
 def vote(
@@ -32,7 +32,7 @@ def vote(
     of those, and weighs as much as that score; so each kept box votes on itself. This is the
     "bounding box voting" of Gidaris & Komodakis (Object detection via a multi-region & semantic
     segmentation-aware CNN model, ICCV 2015), with limits of our own and with one vote for each
-    box, so that neighbours are not drawn together. A box that is alone stays where it is. No
+    box, so that neighbours share no voters. A box that is alone stays where it is. No
     confidence threshold takes part: an object has the same box whichever it was found with.
 
     The mean of the voters gives way to those that are far off. So it is taken again, ``ROUNDS``
@@ -116,7 +116,9 @@ def _agreed(
         total, weight = np.zeros_like(kept), np.zeros(len(kept))
         np.add.at(weight, choice, weights)
         np.add.at(total, choice, weights[:, None] * boxes)
-        heard = weight > 0  # no boxes without area, which overlap nothing
+        # Boxes without area overlap nothing; and of voters on all sides none may agree with their
+        # mean, which then stands.
+        heard = weight > 0
         kept = np.where(heard[:, None], total / np.where(heard, weight, 1.0)[:, None], kept)
         weights = scores * _nearness(box_iou(boxes, kept[choice]))
     return kept
