@@ -70,8 +70,8 @@ def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_p
 class LastLook:
     """A trainer that notes what it is asked for, in order."""
 
-    def __init__(self, *, averages=True, renewed=True):
-        self.averaging, self.renewed, self.asked = averages, renewed, []
+    def __init__(self, *, averaging=True, renewed=True):
+        self.averaging, self.renewed, self.asked = averaging, renewed, []
         self.model = SimpleNamespace(input_size=64)
 
     def renew_statistics(self, batches):
@@ -102,7 +102,7 @@ def test_new_statistics_come_from_the_batches_after_the_run_before_it_is_scored(
 
 
 def test_what_is_not_averaged_needs_no_new_statistics(tmp_path):
-    trainer = LastLook(averages=False)
+    trainer = LastLook(averaging=False)
     finish_run(tmp_path, trainer, 100)
     assert trainer.asked == ["evaluate"]
 

@@ -83,10 +83,13 @@ def test_boxes_below_the_confidence_vote(photos):
     boxes, scores = (part[0] for part in infer([0]))
     whole = to_detections(boxes, scores, Letterbox(64, 64, 64, 64), ["thing"], **options)
     np.testing.assert_array_equal(found.boxes, whole.boxes)
-    # The second, below the confidence, has moved the first; the third is less than half as sure.
-    pair = to_detections(boxes[:2], scores[:2], Letterbox(64, 64, 64, 64), ["thing"], **options)
-    np.testing.assert_array_equal(found.boxes, pair.boxes)
-    np.testing.assert_allclose(found.boxes, [[8, 8, 28, 27]], atol=0.3)
+    # (0.48 · 20 + 0.32 · 17) / 0.8 tall, then twice more by how nearly each agrees with that; the
+    # third is less than half as sure as the first
+    tall = (0.48 * 20 + 0.32 * 17) / 0.8
+    for _ in range(2):
+        first, second = 0.48 * (tall / 20 - 0.6) ** 2, 0.32 * (17 / tall - 0.6) ** 2
+        tall = (first * 20 + second * 17) / (first + second)
+    np.testing.assert_allclose(found.boxes, [[8, 8, 28, 8 + tall]], rtol=1e-6)
 
 
 def test_a_precision_that_is_asked_for(photos):

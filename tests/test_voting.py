@@ -133,7 +133,7 @@ def test_support_by_hand():
     pair = boxes[:1], scores[:1, 0], np.array([0])
     _, support = vote(*pair, boxes, scores, iou=0.45)
     np.testing.assert_allclose(support, [1], rtol=1e-6)  # an unsure one and a far one: not counted
-    # IoU 0.75 is above 0.6, but not above that of nms: they do not vote, and yet agree.
+    # Above 0.6, but not above the threshold of nms: they do not vote, and yet agree.
     boxes[1:] = [[0, 0, 10, 8], [0, 0, 10, 7]]
     scores[1] = 0.6
     _, support = vote(*pair, boxes, scores, iou=0.8)

@@ -111,17 +111,26 @@ def _agreed(
     kept: np.ndarray, boxes: np.ndarray, scores: np.ndarray, choice: np.ndarray
 ) -> np.ndarray:
     """(M, 4) kept boxes, moved by the (V,) votes on them."""
-    weights = scores
-    for _ in range(ROUNDS):
-        total, weight = np.zeros_like(kept), np.zeros(len(kept))
-        np.add.at(weight, choice, weights)
-        np.add.at(total, choice, weights[:, None] * boxes)
-        # Boxes without area overlap nothing; and of voters on all sides none may agree with their
-        # mean, which then stands.
-        heard = weight > 0
-        kept = np.where(heard[:, None], total / np.where(heard, weight, 1.0)[:, None], kept)
-        weights = scores * _nearness(box_iou(boxes, kept[choice]))
+    kept = _means(kept, boxes, scores, choice)
+    for _ in range(ROUNDS - 1):
+        near = _nearness(box_iou(boxes, kept[choice]))
+        kept = _means(kept, boxes, scores * near, choice)
     return kept
+
+
+def _means(
+    kept: np.ndarray, boxes: np.ndarray, weights: np.ndarray, choice: np.ndarray
+) -> np.ndarray:
+    """(M, 4) weighted means of the (V,) votes; a kept box that none weighs on stays.
+
+    Those are boxes without area, which overlap nothing; and, rarely, a mean of voters on all sides
+    that none of them agrees with.
+    """
+    total, weight = np.zeros_like(kept), np.zeros(len(kept))
+    np.add.at(weight, choice, weights)
+    np.add.at(total, choice, weights[:, None] * boxes)
+    heard = weight > 0
+    return np.where(heard[:, None], total / np.where(heard, weight, 1.0)[:, None], kept)
 
 
 def _support(
