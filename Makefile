@@ -29,7 +29,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python -m utils.demo
+	$(BIN)/python -m utils.commands.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest

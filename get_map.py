@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # what is heavy is imported once the options are known to be 
     from utils.detections import Detections
     from utils.evaluation.analyse import Stopwatch
     from utils.evaluation.analysis import Analysis, Tuning
-    from utils.evaluation.detect import Infer
-    from utils.training.distribution import Cluster
+    from utils.evaluation.run_detector import Infer
+    from utils.runtime.distribution import Cluster
 
 DESCRIPTION = """\
 Score a detector, or a file of detections, on labelled photos: VOC 2007, VOC 2010 and COCO mAP with
@@ -114,10 +114,10 @@ def main(argv: list[str]) -> int:
     refuse_contradictions(config)
     from utils.data.classes import read_classes
     from utils.evaluation.analyse import Stopwatch, analyse
-    from utils.evaluation.case import open_case
-    from utils.evaluation.files import ground_truth, to_results
+    from utils.evaluation.coco_files import ground_truth, to_results
+    from utils.evaluation.matched_results import open_case
     from utils.evaluation.metrics import evaluate_case, format_table
-    from utils.evaluation.outputs import sentences
+    from utils.evaluation.summaries import sentences
 
     watch = Stopwatch()
     warnings: list[str] = []
@@ -173,7 +173,7 @@ def main(argv: list[str]) -> int:
             **evaluate_case(case),
             "weights": str(source),
             "split": config.split,
-            "leaks": {name: len(stems) for name, stems in leaks.items()},
+            "leaks": {name: len(image_ids) for name, image_ids in leaks.items()},
             "warnings": warnings,
             **limits(config),
         }
@@ -191,7 +191,7 @@ def main(argv: list[str]) -> int:
         print(line)
 
     # The files.
-    from utils.training.run_directory import next_free
+    from utils.files import next_free
 
     out = config.out or next_free(Path("runs/map"), source.resolve().parent.name)
     names = write_results(out, config, metrics, analysis, truth, results, dataset, warnings, watch)
@@ -244,7 +244,7 @@ def open_networks(config: MapConfig, watch: Stopwatch) -> list[Network | None]:
                 networks.append(open_exported(path, config, watch))
                 continue
             import_tensorflow()
-            from utils.training.distribution import make_cluster
+            from utils.runtime.distribution import make_cluster
 
             cluster = cluster or make_cluster(config.device)
             networks.append(open_checkpoint(path, config, watch, cluster))
@@ -259,7 +259,7 @@ def open_checkpoint(
 ) -> Network:
     """A ``.keras`` file, with a copy of the network on each device."""
     from utils.checkpoint import load_checkpoint
-    from utils.training.infer import compile_shared_inference
+    from utils.runtime.inference import compile_shared_inference
 
     with cluster.strategy.scope():
         model = load_checkpoint(weights)
@@ -310,7 +310,7 @@ def read_split(config: MapConfig, split: str, classes, facts: dict) -> Dataset:
     Otherwise photos that it was trained on would be taken for new ones.
     """
     from utils.data.datasets import load_split, load_stems
-    from utils.data.index import open_index
+    from utils.data.folder.index import open_index
     from utils.evaluation.leaks import is_folder_of_run
 
     options = {"classes": classes, "only_listed": config.only_listed}
@@ -320,7 +320,7 @@ def read_split(config: MapConfig, split: str, classes, facts: dict) -> Dataset:
     if made and (chosen.get("generated") or held_out):
         layout = open_index(config.data).layout
         if held_out or not layout.lists:
-            photos = {stem: entry.image for stem, entry in layout.entries.items()}
+            photos = {image_id: entry.image for image_id, entry in layout.entries.items()}
             if is_folder_of_run(photos, made, facts.get("hashes", {})):
                 print(f"{split!r} is the split that the training run made")
                 return load_stems(config.data, made, **options)
@@ -391,8 +391,8 @@ def read_tuning_split(
     return tuned, {"tune_train": trained, "tune_reported": shared}, warnings
 
 
-def some(stems: Sequence[str]) -> str:
-    return ", ".join(stems[:3]) + (", …" if len(stems) > 3 else "")
+def some(image_ids: Sequence[str]) -> str:
+    return ", ".join(image_ids[:3]) + (", …" if len(image_ids) > 3 else "")
 
 
 def refuse_unlisted(path: Path, network: Network | None, dataset: Dataset) -> None:
@@ -413,13 +413,13 @@ def read_results(
     warnings: list[str],
 ) -> list[dict]:
     """Somebody's COCO results."""
-    from utils.data.index import open_index
-    from utils.evaluation.files import read_detections
+    from utils.data.folder.index import open_index
+    from utils.evaluation.coco_files import read_detections
 
     with watch.phase("labels"):
         entries, labels = open_index(config.data).layout.entries, set()
         for record in dataset.records:
-            label = entries[record.stem].label if record.stem in entries else None
+            label = entries[record.image_id].label if record.image_id in entries else None
             if label is not None and is_json(label):
                 labels.add(label)
         return read_detections(
@@ -431,7 +431,7 @@ def tune_on(
     network: Network, tuned: Dataset, config: MapConfig, watch: Stopwatch, warnings: list[str]
 ) -> Tuning:
     """The operating point with the best results on the photos to tune on."""
-    from utils.evaluation.files import ground_truth, to_results
+    from utils.evaluation.coco_files import ground_truth, to_results
     from utils.evaluation.tuning import LOWEST_CONFIDENCE, NMS_IOUS, tune
 
     truth = ground_truth(tuned.records, tuned.classes)
@@ -455,7 +455,7 @@ def detect(
     """Detections by NMS threshold and file stem; photos that cannot be read become warnings."""
     from tqdm import tqdm
 
-    from utils.evaluation.detect import detect_at
+    from utils.evaluation.run_detector import detect_at
 
     def progress(batches):
         return tqdm(batches, "looking", unit="batch", leave=False, disable=None)
@@ -503,7 +503,7 @@ def write_results(
     watch: Stopwatch,
 ) -> list[str]:
     """Write every file, and return their names, the one to open first in front."""
-    from utils.evaluation.outputs import write_csv, write_summary
+    from utils.evaluation.summaries import write_csv, write_summary
 
     with watch.phase("files"):
         for name, content in (("ground_truth.json", truth), ("detections.json", results)):
@@ -522,7 +522,7 @@ def write_results(
                 analysis=analysis,
                 ground_truth=truth,
                 results=results,
-                photos={record.stem: record.image for record in dataset.records},
+                photos={record.image_id: record.image for record in dataset.records},
                 warnings=warnings,
             )
         names.insert(0, "report.html")

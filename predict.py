@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # for types only: what is heavy is imported once the options 
     from utils.detector import Detector
     from utils.media.outputs import Output
     from utils.media.sources import Source
-    from utils.media.tally import Tally
+    from utils.media.summary import Tally
 
 DESCRIPTION = """\
 Find objects in pictures, videos and camera streams.
@@ -126,12 +126,12 @@ def main(argv: list[str]) -> int:
         print_benchmark(detector, sources, config.benchmark, limits)
 
     # Three things go on at a time: reading ahead, the network, and (here) drawing and writing.
-    from utils.media.ahead import iterate_ahead
+    from utils.drawing.boxes import draw_detections
     from utils.media.detecting import detect_frames
-    from utils.media.drawing import draw_detections
     from utils.media.outputs import Outputs
     from utils.media.sources import read_frames
-    from utils.media.tally import Tally
+    from utils.media.summary import Tally
+    from utils.prefetch import iterate_ahead
     from utils.signals import held_back
 
     tally = Tally()
@@ -213,7 +213,7 @@ def limits_for(config: PredictConfig, detector: Detector) -> dict[str, float]:
 
 def folder_for(config: PredictConfig, weights: Path, sources: list[Source]) -> Path:
     """The folder for results: never one whose pictures would be overwritten by drawn ones."""
-    from utils.training.run_directory import next_free
+    from utils.files import next_free
 
     for name, path in (("--json", config.json), ("--csv", config.csv)):
         if path and path.is_dir():

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int | None:
     config = replace(config, fast_math=set_fast_math(config.fast_math))
     # TensorFlow takes seconds to import: not before the options are known to be good.
     import_tensorflow()
-    from utils.training.distribution import host_was_lost
+    from utils.runtime.distribution import host_was_lost
 
     try:
         train(config)
@@ -79,22 +79,23 @@ def train(config: TrainConfig) -> NoReturn:
 
     from utils.checkpoint import load_checkpoint
     from utils.data.augment import augmentation
-    from utils.data.canvas import canvas_of
+    from utils.data.batches.input_shape import canvas_of
+    from utils.files import next_free
     from utils.memory import free_memory
+    from utils.runtime.distribution import is_chief, make_cluster
     from utils.signals import StopRequest
-    from utils.training import build, plots
+    from utils.training import build, curves
     from utils.training.data import (
         anchors_for,
         inherited,
         load_training_data,
         write_provenance,
     )
-    from utils.training.distribution import is_chief, make_cluster
     from utils.training.epoch import train_epoch
     from utils.training.exact import make_exact, other_cores
-    from utils.training.feed import Feed, training_samples, training_shares
     from utils.training.freezing import synchronize_norms
     from utils.training.history import History
+    from utils.training.loader import Feed, training_samples, training_shares
     from utils.training.messages import epoch_text, learning_text, length_text
     from utils.training.optimizers import Optimizers
     from utils.training.phases import plan_phases
@@ -108,7 +109,7 @@ def train(config: TrainConfig) -> NoReturn:
         record_progress,
         stop_early,
     )
-    from utils.training.run_directory import RunDirectory, next_free
+    from utils.training.run_directory import RunDirectory
     from utils.training.schedule import Plan
     from utils.training.state import assign_state, check_choices, read_state
     from utils.training.step import StepConfig
@@ -259,7 +260,7 @@ def train(config: TrainConfig) -> NoReturn:
     split_file = directory.split if cluster.chief else None
     facts = inherited(checkpoint, write_provenance(split_file, config, train, val, chosen))
     if cluster.chief:
-        plots.draw_labels(directory.labels, train, model.anchors, input_size)
+        curves.draw_labels(directory.labels, train, model.anchors, input_size)
     directory.log(
         f"training {model.backbone_name} at {input_size}×{input_size} on {cluster.devices} for "
         f"{length_text(plan)}; files go to {directory.path}"

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bench.accuracy import shown
 from bench.recipe.runs import ROOT, commit_of
-from utils.data.index import open_index
+from utils.data.folder.index import open_index
 
 RESULTS = Path(__file__).parent / "results" / "against_plain.jsonl"
 RECIPES = {"default": [], "plain": ["--recipe", "plain"]}
@@ -48,7 +48,7 @@ def main() -> int:
     if len(options.seeds) > 1 and not open_index(data).layout.lists:
         raise SystemExit(
             f"{data} has no lists of photos, and each seed would test on others: write some with "
-            "python -m utils.data.write_lists"
+            "python -m utils.commands.write_lists"
         )
     commit = commit_of(ROOT)
     for seed in options.seeds:

@@ -18,13 +18,13 @@ from pycocotools.cocoeval import COCOeval
 from bench.simulated import simulate
 from utils.evaluation.analyse import analyse
 from utils.evaluation.analysis import Comparison, Estimate
+from utils.evaluation.average_precision import average_precisions
 from utils.evaluation.bootstrap import Samples, compare, draw, estimate_mean, sample
-from utils.evaluation.case import open_case
 from utils.evaluation.coco import NAMES
+from utils.evaluation.matched_results import open_case
 from utils.evaluation.matching import match
 from utils.evaluation.metrics import evaluate_case
 from utils.evaluation.overlaps import overlaps
-from utils.evaluation.precision import average_precisions
 from utils.evaluation.tables import FoundTable, TruthTable
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.jsonl"

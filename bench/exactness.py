@@ -73,8 +73,8 @@ def main(argv: list[str]) -> int:
 def draw_data(folder: Path, photos: int) -> None:
     """A small set of generated scenes."""
     subprocess.run(
-        [sys.executable, "-m", "utils.data.synthetic", "--out", str(folder), "--train", str(photos),
-         "--val", "4", "--test", "2", "--seed", "11"],
+        [sys.executable, "-m", "utils.commands.synthetic", "--out", str(folder),
+         "--train", str(photos), "--val", "4", "--test", "2", "--seed", "11"],
         check=True, cwd=ROOT, capture_output=True,
     )  # fmt: skip
 

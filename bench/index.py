@@ -71,11 +71,11 @@ def draw(folder: Path, count: int, lists: bool) -> None:
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (folder / name).mkdir(parents=True)
     rng, numbers = random.Random(0), np.random.default_rng(0)
-    stems = [f"{i:06}" for i in range(count)]
-    for stem in stems:
+    image_ids = [f"{i:06}" for i in range(count)]
+    for image_id in image_ids:
         blocks = numbers.integers(0, 256, (6, 8, 3), np.uint8)
         pixels = cv2.resize(blocks, (48, 36), interpolation=cv2.INTER_NEAREST)
-        cv2.imwrite(str(folder / f"JPEGImages/{stem}.jpg"), pixels)
+        cv2.imwrite(str(folder / f"JPEGImages/{image_id}.jpg"), pixels)
         objects = "".join(
             f"<object><name>{rng.choice(['cat', 'dog', 'bird'])}</name><pose>Unspecified</pose>"
             "<truncated>0</truncated><difficult>0</difficult><bndbox>"
@@ -84,19 +84,19 @@ def draw(folder: Path, count: int, lists: bool) -> None:
             "</bndbox></object>"
             for _ in range(rng.randint(1, 3))
         )
-        (folder / f"Annotations/{stem}.xml").write_text(
-            f"<annotation><filename>{stem}.jpg</filename><size><width>48</width>"
+        (folder / f"Annotations/{image_id}.xml").write_text(
+            f"<annotation><filename>{image_id}.jpg</filename><size><width>48</width>"
             f"<height>36</height><depth>3</depth></size>{objects}</annotation>"
         )
     if lists:
-        parts = {"train": stems[: count * 7 // 10], "val": stems[count * 7 // 10 :]}
+        parts = {"train": image_ids[: count * 7 // 10], "val": image_ids[count * 7 // 10 :]}
         for name, part in parts.items():
             (folder / f"ImageSets/Main/{name}.txt").write_text("\n".join(part) + "\n")
 
 
 def measure_index(data: Path) -> dict:
     """Open the index: cold when it is the first time, warm after that."""
-    from utils.data.index import open_index
+    from utils.data.folder.index import open_index
 
     before, began = _resident(), time.perf_counter()
     index = open_index(data)
@@ -134,8 +134,8 @@ def measure_batch(data: Path) -> dict:
     import tensorflow as tf
 
     from utils.data.augment import AUGMENTATIONS
+    from utils.data.batches.pipeline import TrainingSamples, training_batches
     from utils.data.datasets import load_datasets
-    from utils.data.pipeline import TrainingSamples, training_batches
 
     next(iter(tf.data.Dataset.range(3).batch(2)))  # TensorFlow's first use of a pipeline
     began = time.perf_counter()

@@ -31,8 +31,8 @@ from PIL import Image
 
 from utils.cores import available_cores
 from utils.data.augment import AUGMENTATIONS
+from utils.data.batches.pipeline import TrainingSamples
 from utils.data.datasets import load_datasets
-from utils.data.pipeline import TrainingSamples
 from utils.data.records import Dataset, Record
 
 RESULTS = Path(__file__).parent / "results" / "loader.jsonl"

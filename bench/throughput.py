@@ -142,7 +142,7 @@ def our_steps(
     from nets.loss import LossConfig, detection_loss
     from nets.targets import assign_by_cost
     from nets.yolo import STRIDES, YOLOv3, decode
-    from utils.training.distribution import make_cluster
+    from utils.runtime.distribution import make_cluster
     from utils.training.optimizers import Optimizers
     from utils.training.recipes import Recipe
     from utils.training.step import StepConfig

@@ -88,35 +88,35 @@ class Writer:
         if split:
             self.lists.setdefault(split, []).append(name.rsplit(".", 1)[0])
 
-    def labels(self, stem: str, *objects, text: str | bytes | None = None, **options) -> str:
+    def labels(self, image_id: str, *objects, text: str | bytes | None = None, **options) -> str:
         """The XML of a photo; its name relative to the folder."""
         text = xml(*objects, **options) if text is None else text
-        path = self.root / "Annotations" / f"{stem}.xml"
+        path = self.root / "Annotations" / f"{image_id}.xml"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return f"Annotations/{stem}.xml"
+        return f"Annotations/{image_id}.xml"
 
-    def pair(self, stem: str, *objects, split: str | None = "train", **options) -> str:
-        self.photo(f"{stem}.jpg", split=split)
-        return self.labels(stem, *objects, **options)
+    def pair(self, image_id: str, *objects, split: str | None = "train", **options) -> str:
+        self.photo(f"{image_id}.jpg", split=split)
+        return self.labels(image_id, *objects, **options)
 
     def write_lists(self) -> None:
         folder = self.root / "ImageSets" / "Main"
         folder.mkdir(parents=True, exist_ok=True)
-        for name, stems in self.lists.items():
-            (folder / f"{name}.txt").write_text("".join(f"{stem}\n" for stem in stems))
+        for name, image_ids in self.lists.items():
+            (folder / f"{name}.txt").write_text("".join(f"{image_id}\n" for image_id in image_ids))
 
 
 def clean(writer: Writer) -> None:
     """Two classes, each with examples enough in each list."""
     for split, count in (("train", 26), ("val", 4), ("test", 6)):
         for i in range(count):
-            stem = f"{split} {i:02}"
-            writer.pair(stem, near(stem, CAT), near(stem, DOG), split=split)
+            image_id = f"{split} {i:02}"
+            writer.pair(image_id, near(image_id, CAT), near(image_id, DOG), split=split)
 
 
-def near(stem: str, item: tuple) -> tuple:
+def near(image_id: str, item: tuple) -> tuple:
     """The object moved by some pixels that depend on the name: no two photos have the same box."""
-    rng = np.random.default_rng(zlib.crc32(stem.encode()))
+    rng = np.random.default_rng(zlib.crc32(image_id.encode()))
     shift = np.tile(rng.integers(-15, 16, 2), 2)
     return (item[0], *(int(side) for side in np.array(item[1:]) + shift))
 
@@ -154,8 +154,8 @@ def _bad_photos(writer: Writer) -> list[Planted]:
         path = writer.photo(name, split=None)
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
         writer.labels(name.rsplit(".", 1)[0], CAT)
-    for stem in ("empty", "no photo at all", "cut off", "cut off too"):
-        writer.listed(f"{stem}.jpg", "train")
+    for image_id in ("empty", "no photo at all", "cut off", "cut off too"):
+        writer.listed(f"{image_id}.jpg", "train")
     writer.photo("without labels.jpg", split=None)
     writer.labels("without photo", CAT)
     return [
@@ -181,13 +181,13 @@ def _odd_photos(writer: Writer) -> list[Planted]:
     writer.photo("cmyk.jpg", Image.fromarray(pixels("cmyk")).convert("CMYK"))
     see_through = np.dstack([pixels("alpha"), np.full(SIZE[::-1], 90, np.uint8)])
     writer.photo("alpha.png", see_through)
-    for stem in ("sixteen bits", "cmyk", "alpha"):
-        writer.labels(stem, near(stem, CAT))
+    for image_id in ("sixteen bits", "cmyk", "alpha"):
+        writer.labels(image_id, near(image_id, CAT))
 
-    for stem, size in (("small", (60, 45)), ("large", (8000, 5100)), ("long", (1000, 120))):
-        writer.photo(f"{stem}.jpg", pixels(stem, size))
+    for image_id, size in (("small", (60, 45)), ("large", (8000, 5100)), ("long", (1000, 120))):
+        writer.photo(f"{image_id}.jpg", pixels(image_id, size))
         box = ("cat", 20, 11, 20 + size[0] // 4, 11 + size[1] // 2)
-        writer.labels(stem, box, size=size)
+        writer.labels(image_id, box, size=size)
 
     turned = Image.Exif()
     turned[0x0112] = 3
@@ -238,8 +238,8 @@ def _bad_objects(writer: Writer) -> list[Planted]:
         "box-empty": ("inside out", ("cat", 60, 60, 10, 10)),
     }
     return [
-        Planted(kind, writer.pair(stem, near(stem, DOG), item), 2)
-        for kind, (stem, item) in objects.items()
+        Planted(kind, writer.pair(image_id, near(image_id, DOG), item), 2)
+        for kind, (image_id, item) in objects.items()
     ]
 
 
@@ -255,8 +255,8 @@ def _bad_boxes(writer: Writer) -> list[Planted]:
         "box-shape": ("thin", ("cat", 10, 50, 190, 54)),
     }
     planted = [
-        Planted(kind, writer.pair(stem, near(stem, DOG), item), 2)
-        for kind, (stem, item) in boxes.items()
+        Planted(kind, writer.pair(image_id, near(image_id, DOG), item), 2)
+        for kind, (image_id, item) in boxes.items()
     ]
     swapped = ("cat", 20, 110, 110, 190)  # x and y of a box that ends at 190, 110
     planted.append(Planted("box-swapped", writer.pair("swapped", swapped), 1))
@@ -296,13 +296,13 @@ def _bad_lists(writer: Writer) -> list[Planted]:
 
 def _copies(writer: Writer) -> list[Planted]:
     """Copies and near copies, across lists and inside one."""
-    for stem in ("across", "inside", "labels", "near across", "near inside"):
-        writer.pair(f"copy {stem} 1", near(stem, CAT))
-        split = "test" if "across" in stem else "train"
-        first, second = (writer.image(f"copy {stem} {i}.jpg") for i in (1, 2))
+    for image_id in ("across", "inside", "labels", "near across", "near inside"):
+        writer.pair(f"copy {image_id} 1", near(image_id, CAT))
+        split = "test" if "across" in image_id else "train"
+        first, second = (writer.image(f"copy {image_id} {i}.jpg") for i in (1, 2))
         writer.listed(second.name, split)
-        writer.labels(f"copy {stem} 2", near(stem, DOG if stem == "labels" else CAT))
-        if "near" in stem:
+        writer.labels(f"copy {image_id} 2", near(image_id, DOG if image_id == "labels" else CAT))
+        if "near" in image_id:
             with Image.open(first) as picture:
                 picture.resize((190, 142)).resize(SIZE).save(second, quality=70)
         else:

@@ -21,8 +21,8 @@ import tensorflow as tf  # noqa: E402
 from nets.loss import LossConfig  # noqa: E402
 from nets.yolo import YOLOv3  # noqa: E402
 from utils.checkpoint import load_checkpoint  # noqa: E402
+from utils.runtime.distribution import make_cluster  # noqa: E402
 from utils.training.build import copied  # noqa: E402
-from utils.training.distribution import make_cluster  # noqa: E402
 from utils.training.freezing import synchronize_norms  # noqa: E402
 from utils.training.optimizers import Optimizers  # noqa: E402
 from utils.training.precision import set_precision  # noqa: E402

@@ -20,7 +20,7 @@ def dataset(side, *, photo=(1000, 800), count=40):
     """Photos with one square object of this many pixels each."""
     records = tuple(
         Record(
-            stem=str(i), image=Path(f"{i}.jpg"), width=photo[0], height=photo[1],
+            image_id=str(i), image=Path(f"{i}.jpg"), width=photo[0], height=photo[1],
             boxes=np.array([[10, 10, 10 + side, 10 + side]], np.float32),
             class_ids=np.zeros(1, np.int32), difficult=np.zeros(1, bool),
         )

@@ -9,9 +9,9 @@ import pytest
 from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
 from utils.data.augment.compose import Canvas, Photo, compose
 from utils.data.augment.draw import draw_sample
-from utils.data.canvas import canvas_of, canvas_shares
+from utils.data.batches.input_shape import canvas_of, canvas_shares
 from utils.data.records import Dataset, Record
-from utils.training.feed import training_shares
+from utils.training.loader import training_shares
 
 
 def dataset(*shapes):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from utils.data.annotations import Annotation
 from utils.data.formats import coco
 from utils.data.formats.coco_json import read_coco
-from utils.data.labels import Annotation
 from utils.errors import UserError
 
 CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 17, "name": "dog"}]
@@ -45,7 +45,7 @@ def write(path, images, annotations, categories=CATEGORIES):
 
 
 def read(folder):
-    """Layout, and labels by stem."""
+    """Layout, and labels by image id."""
     layout = coco.find_layout(folder)
     found = dict(coco.read_annotations(layout))
     assert list(found) == list(layout.entries)
@@ -205,7 +205,7 @@ def same_names(folder, splits=("train", "val")):
 
 
 def lefts(layout, found, name):
-    return [found[stem].boxes[:, 0].tolist() for stem in layout.lists[name].stems]
+    return [found[image_id].boxes[:, 0].tolist() for image_id in layout.lists[name].image_ids]
 
 
 def test_cocos_own_shape(tmp_path):
@@ -220,7 +220,7 @@ def test_cocos_own_shape(tmp_path):
     assert list(layout.lists) == ["train", "val"]
     assert lefts(layout, found, "train") == [[0], []]
     assert lefts(layout, found, "val") == [[1], []]
-    assert [layout.entries[s].image.parent.name for s in layout.lists["val"].stems] == [
+    assert [layout.entries[s].image.parent.name for s in layout.lists["val"].image_ids] == [
         "val2017",
         "val2017",
     ]
@@ -253,7 +253,7 @@ def test_one_json_and_photos_below(tmp_path):
         [thing(key, [key, 0, 1, 1]) for key in range(3)],
     )
     layout, found = read(tmp_path)
-    assert {stem: labels.boxes[0, 0] for stem, labels in found.items()} == {
+    assert {image_id: labels.boxes[0, 0] for image_id, labels in found.items()} == {
         "night/7": 0,
         "day/7": 1,
         "8": 2,
@@ -264,7 +264,7 @@ def test_one_json_and_photos_below(tmp_path):
 
 def test_ground_truth_of_an_evaluation(tmp_path):
     from utils.data.records import Record
-    from utils.evaluation.files import ground_truth
+    from utils.evaluation.coco_files import ground_truth
 
     photo(tmp_path / "images" / "a.jpg")
     boxes = np.array([[1, 2, 3.5, 4], [0, 0, 9, 9]], np.float32)
@@ -314,7 +314,7 @@ def test_a_photo_in_two_lists(tmp_path):
     write(tmp_path / "val.json", images[1:], [thing(2, [5, 5, 1, 1])])
     write(tmp_path / "trainval.json", images, [thing(1), thing(2)])
     layout, found = read(tmp_path)
-    assert layout.lists["trainval"].stems == ("1", "2")
+    assert layout.lists["trainval"].image_ids == ("1", "2")
     assert found["2"].boxes[0, 0] == 5
     (note,) = layout.notes
     assert note.startswith("2.jpg: val.json and trainval.json label it differently")
@@ -495,8 +495,10 @@ def test_a_name_that_several_folders_have_starts_where_the_others_do(tmp_path):
     )
     layout, found = read(tmp_path)
     images = {
-        layout.entries[stem].image.relative_to(tmp_path.resolve()).as_posix(): labels.boxes[0, 0]
-        for stem, labels in found.items()
+        layout.entries[image_id].image.relative_to(tmp_path.resolve()).as_posix(): labels.boxes[
+            0, 0
+        ]
+        for image_id, labels in found.items()
     }
     assert images == {
         "images/1.jpg": 0, "images/2.jpg": 1, "images/3.jpg": 2, "images/train/2.jpg": 3,
@@ -510,7 +512,7 @@ def test_a_missing_photo_is_not_taken_from_another_split(tmp_path):
         images = [image(int(key), f"{key}.jpg") for key in names]
         write(tmp_path / f"{split}.json", images, [thing(3)])
     layout, found = read(tmp_path)
-    assert layout.lists["val"].stems == ("val/1", "val/2")
+    assert layout.lists["val"].image_ids == ("val/1", "val/2")
     assert layout.orphans == ("val.json, image 3 (3.jpg)",)
     assert found["3"].names == ("cat",)
 

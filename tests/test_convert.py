@@ -17,16 +17,16 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from utils.cli import run
-from utils.data import convert as command
-from utils.data.coco_writer import short_xywh
-from utils.data.convert import convert
-from utils.data.dataset_writer import output_names, write_dataset
+from utils.commands import convert as command
+from utils.commands.convert import convert
 from utils.data.datasets import load_split
 from utils.data.formats import find_layout
 from utils.data.formats.voc_layout import IMAGE_FOLDERS
 from utils.data.records import Record
-from utils.data.voc_writer import write_voc_annotation, write_voc_list
+from utils.data.writers.coco import short_xywh
+from utils.data.writers.dataset import output_names, write_dataset
 from utils.errors import UserError
+from utils.label_files.voc import write_voc_annotation, write_voc_list
 
 FORMATS = ("voc", "coco", "yolo")
 PAIRS = list(itertools.product(FORMATS, FORMATS))
@@ -44,10 +44,10 @@ def photo(path, size=(40, 30), orientation=None):
     return path
 
 
-def record(stem, image, boxes=(), ids=None, difficult=None, size=(40, 30)):
+def record(image_id, image, boxes=(), ids=None, difficult=None, size=(40, 30)):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     return Record(
-        stem=stem,
+        image_id=image_id,
         image=Path(image),
         width=size[0],
         height=size[1],
@@ -69,15 +69,15 @@ def rows(found, classes, *, difficult=True):
 def everything(folder):
     """stem → record, and the class names."""
     dataset = load_split(folder, "all")
-    return {found.stem: found for found in dataset.records}, dataset.classes
+    return {found.image_id: found for found in dataset.records}, dataset.classes
 
 
 def same(before, after, *, exact=True, difficult=True):
     """Both folders have the same photos and labels."""
     (old, old_classes), (new, new_classes) = everything(before), everything(after)
     assert list(old) == list(new)
-    for stem, was in old.items():
-        now = new[stem]
+    for image_id, was in old.items():
+        now = new[image_id]
         assert (was.width, was.height) == (now.width, now.height)
         assert was.image.read_bytes() == now.image.read_bytes()
         assert was.image.suffix == now.image.suffix
@@ -143,12 +143,12 @@ def test_there_and_back(tmp_path, photos, first, second, data):
     for name in ("a", "b", "c", "d"):
         shutil.rmtree(tmp_path / name, ignore_errors=True)
     # Here with the given labels as the truth; from then on with what was read.
-    write_dataset(tmp_path / "a", first, records, CLASSES, {"train": [r.stem for r in records]})
+    write_dataset(tmp_path / "a", first, records, CLASSES, {"train": [r.image_id for r in records]})
     new, classes = everything(tmp_path / "a")
-    assert [found.stem for found in records] == list(new)
+    assert [found.image_id for found in records] == list(new)
     for was in records:
         ours = rows(was, CLASSES, difficult=first != "yolo")
-        theirs = rows(new[was.stem], classes)
+        theirs = rows(new[was.image_id], classes)
         assert [o[::2] for o in ours] == [o[::2] for o in theirs]
         step = np.spacing(np.float32(max(was.width, was.height)))
         np.testing.assert_allclose(
@@ -208,7 +208,7 @@ def test_lists_names_and_letters_survive(tmp_path, to):
     assert new.format == to
     assert new.lists.keys() == old.lists.keys()
     for name, found in old.lists.items():
-        assert set(new.lists[name].stems) == set(found.stems)
+        assert set(new.lists[name].image_ids) == set(found.image_ids)
     assert report.lists == {"train": 3, "val": 1, "dark": 2, "trainval": 4}
     assert report.photos == 6
     assert report.objects == (9 if to == "yolo" else 10)
@@ -216,8 +216,8 @@ def test_lists_names_and_letters_survive(tmp_path, to):
     convert(tmp_path / "out put", tmp_path / "back", to="voc")
     same(tmp_path / "out put", tmp_path / "back")
     back = find_layout(tmp_path / "back")
-    assert {n: set(f.stems) for n, f in back.lists.items()} == {
-        n: set(f.stems) for n, f in old.lists.items()
+    assert {n: set(f.image_ids) for n, f in back.lists.items()} == {
+        n: set(f.image_ids) for n, f in old.lists.items()
     }
 
 
@@ -273,8 +273,8 @@ def test_coco_files_as_pycocotools_reads_them(tmp_path):
         for key, image in truth.imgs.items():
             assert (tmp_path / "out/images" / image["file_name"]).is_file()
             assert ids.setdefault(image["file_name"], key) == key
-            stem = image["file_name"].rsplit(".", 1)[0]
-            was = old.get(stem) or old[stem.rsplit("/", 1)[-1]]
+            image_id = image["file_name"].rsplit(".", 1)[0]
+            was = old.get(image_id) or old[image_id.rsplit("/", 1)[-1]]
             things = truth.loadAnns(truth.getAnnIds(imgIds=[key]))
             assert [truth.cats[t["category_id"]]["name"] for t in things] == [
                 classes[i] for i in was.class_ids
@@ -293,8 +293,8 @@ def test_photos_of_no_list_stay(tmp_path, to):
     convert(data, tmp_path / "out", to=to)
     same(data, tmp_path / "out", exact=to != "yolo", difficult=to != "yolo")
     lists = find_layout(tmp_path / "out").lists
-    assert len(lists["train"].stems) == 3
-    assert len(lists["val"].stems) == 1
+    assert len(lists["train"].image_ids) == 3
+    assert len(lists["val"].image_ids) == 1
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -311,9 +311,9 @@ def test_a_devkit_keeps_its_years(tmp_path, to):
     convert(tmp_path / "devkit", tmp_path / "out", to=to)
     same(tmp_path / "devkit", tmp_path / "out", exact=to != "yolo")
     lists = find_layout(tmp_path / "out").lists
-    assert set(lists["val"].stems) == {"2007/same", "2012/same"}
-    assert set(lists["train"].stems) == {"2007_1", "2012_1"}
-    assert lists["2012_val"].stems == ("2012/same",)
+    assert set(lists["val"].image_ids) == {"2007/same", "2012/same"}
+    assert set(lists["train"].image_ids) == {"2007_1", "2012_1"}
+    assert lists["2012_val"].image_ids == ("2012/same",)
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -331,12 +331,12 @@ def test_divide(tmp_path, to):
     for name in ("x", "y"):
         convert(data, tmp_path / name, to=to, divide=True, seed=3)
     parts = {
-        name: {found.stem for found in load_split(data, name, seed=3).records}
+        name: {found.image_id for found in load_split(data, name, seed=3).records}
         for name in ("train", "val", "test")
     }
     for out in ("x", "y"):
         lists = find_layout(tmp_path / out).lists
-        assert {name: set(found.stems) for name, found in lists.items()} == parts
+        assert {name: set(found.image_ids) for name, found in lists.items()} == parts
     with pytest.raises(UserError, match="has split lists"):
         convert(tmp_path / "x", tmp_path / "z", to=to, divide=True)
 
@@ -473,10 +473,10 @@ FOLDER = STEM | st.sampled_from(["images", "labels", "train", "val", "__MACOSX",
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(FOLDER, min_size=1, max_size=3).map("/".join), unique=True, max_size=8))
-def test_output_names_are_distinct_and_plain(stems):
-    names = output_names(stems)
-    assert set(names) == set(stems)
-    assert len(set(names.values())) == len(stems)
+def test_output_names_are_distinct_and_plain(image_ids):
+    names = output_names(image_ids)
+    assert set(names) == set(image_ids)
+    assert len(set(names.values())) == len(image_ids)
     for name in names.values():
         assert name.encode("utf-8")
         assert "\n" not in name
@@ -488,36 +488,46 @@ def test_output_names_are_distinct_and_plain(stems):
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_odd_names_can_be_read_again(tmp_path, to):
-    stems = ["classes", "train", "1.jpg", "1", "x/1", "images/y/1", ".hidden/z", "t/train/1", "a#b"]
+    image_ids = [
+        "classes",
+        "train",
+        "1.jpg",
+        "1",
+        "x/1",
+        "images/y/1",
+        ".hidden/z",
+        "t/train/1",
+        "a#b",
+    ]
     records = []
-    for i, stem in enumerate(stems):
+    for i, image_id in enumerate(image_ids):
         image = photo(tmp_path / "p" / f"{i}.png", (40 + i, 30))
-        records.append(record(stem, image, [[i, 0, i + 1, 5]], size=(40 + i, 30)))
-    lists = {"train": stems[:5], "val": stems[5:]}
+        records.append(record(image_id, image, [[i, 0, i + 1, 5]], size=(40 + i, 30)))
+    lists = {"train": image_ids[:5], "val": image_ids[5:]}
     written = write_dataset(tmp_path / "out", to, records, ("cat",), lists)
     found = everything(tmp_path / "out")[0].values()
     assert sorted((r.width, *r.boxes.round(5).tolist()) for r in found) == [
-        (40 + i, [i, 0, i + 1, 5]) for i in range(len(stems))
+        (40 + i, [i, 0, i + 1, 5]) for i in range(len(image_ids))
     ]
     lists = find_layout(tmp_path / "out").lists
-    assert len(lists["train"].stems) == 5
-    assert len(lists["val"].stems) == 4
+    assert len(lists["train"].image_ids) == 5
+    assert len(lists["val"].image_ids) == 4
     assert set(written.renamed) == {"classes", "1.jpg", "images/y/1", ".hidden/z"}
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_folders_of_splits_in_names(tmp_path, to):
-    stems = ["1", "train/1", "val/1", "train/2", "3"]
+    image_ids = ["1", "train/1", "val/1", "train/2", "3"]
     records = []
-    for i, stem in enumerate(stems):
+    for i, image_id in enumerate(image_ids):
         image = photo(tmp_path / "p" / f"{i}.png", (40 + i, 30))
-        records.append(record(stem, image, [[i, 0, i + 1, 5]], size=(40 + i, 30)))
+        records.append(record(image_id, image, [[i, 0, i + 1, 5]], size=(40 + i, 30)))
     lists = {"train": ["1", "train/1", "train/2"], "val": ["val/1", "3"]}
     write_dataset(tmp_path / "out", to, records, ("cat",), lists)
     for name, wanted in lists.items():
         found = load_split(tmp_path / "out", name).records
         assert sorted((r.width, *r.boxes.round(5).tolist()) for r in found) == sorted(
-            (40 + i, [i, 0, i + 1, 5]) for i in map(stems.index, wanted)
+            (40 + i, [i, 0, i + 1, 5]) for i in map(image_ids.index, wanted)
         )
 
 

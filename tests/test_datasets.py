@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.voc_folders import CAT, devkit, fill, lists, pair, photo, stems, xml
+from tests.voc_folders import CAT, devkit, fill, image_ids, lists, pair, photo, xml
 from utils.data.datasets import load_datasets, load_split, load_stems
 from utils.data.formats import find_layout
 from utils.errors import UserError
@@ -12,11 +12,11 @@ def test_lists(tmp_path):
     names = fill(tmp_path)
     lists(tmp_path, train=names[:6], val=names[6:8], test=names[8:], cat_train=["photo 00  1"])
     train, val, info = load_datasets(tmp_path)
-    assert stems(train) == names[:6]
-    assert stems(val) == names[6:8]
+    assert image_ids(train) == names[:6]
+    assert image_ids(val) == names[6:8]
     assert info.splits == {"train": tuple(names[:6]), "val": tuple(names[6:8])}
     assert (info.generated, info.held_out, info.notes) == (False, False, ())
-    assert stems(load_split(tmp_path, "test")) == names[8:]
+    assert image_ids(load_split(tmp_path, "test")) == names[8:]
     with pytest.raises(UserError, match=r"'dev'; there are all, test, train, trainval, val$"):
         load_split(tmp_path, "dev")
 
@@ -26,7 +26,7 @@ def test_lines_of_a_list_may_be_names_or_paths(tmp_path):
     lines = [names[0], names[1] + ".jpg", f"./JPEGImages/{names[2]}.jpg", "gone", names[0]]
     lists(tmp_path, train=lines)
     dataset = load_split(tmp_path, "train")
-    assert stems(dataset) == names[:3]
+    assert image_ids(dataset) == names[:3]
     assert dataset.notes == ("ImageSets/Main/train.txt names gone, which lacks a photo; left out",)
 
 
@@ -35,11 +35,11 @@ def test_trainval_holds_out_a_tenth(tmp_path):
     lists(tmp_path, train=names[:15], val=names[15:20], trainval=names[:20], test=names[20:])
     train, val, info = load_datasets(tmp_path, split="trainval")
     assert (len(train), len(val)) == (18, 2)
-    assert sorted(stems(train) + stems(val)) == names[:20]
+    assert sorted(image_ids(train) + image_ids(val)) == names[:20]
     assert info.held_out
     assert "'val' shares photos with 'trainval'" in info.notes[0]
     again = load_datasets(tmp_path, split="trainval")[1]
-    assert stems(again) == stems(val)
+    assert image_ids(again) == image_ids(val)
 
 
 def test_without_a_val_list_a_tenth_is_held_out(tmp_path):
@@ -65,7 +65,7 @@ def test_splits_are_made_where_there_are_no_lists(tmp_path):
     assert sorted(sum(info.splits.values(), ())) == names
     assert info.generated
     assert "seed 1" in info.notes[0]
-    assert tuple(stems(load_split(tmp_path, "test", seed=1))) == info.splits["test"]
+    assert tuple(image_ids(load_split(tmp_path, "test", seed=1))) == info.splits["test"]
     assert len(load_split(tmp_path, "trainval")) == 16
     assert len(load_split(tmp_path, "all")) == 20
 
@@ -81,7 +81,7 @@ def test_splits_are_made_where_there_are_no_lists(tmp_path):
 def test_stored_stems(tmp_path):
     names = fill(tmp_path, 5)
     dataset = load_stems(tmp_path, [names[3], names[1], "gone"], classes=["cat", "dog"])
-    assert stems(dataset) == [names[1], names[3]]
+    assert image_ids(dataset) == [names[1], names[3]]
     assert dataset.notes == ("gone: not in this folder; left out",)
     with pytest.raises(UserError, match="none of the 1 photos"):
         load_stems(tmp_path, ["gone"])
@@ -108,8 +108,8 @@ def test_years_are_joined(tmp_path, inner):
     train, val, info = load_datasets(tmp_path, split="VOC2007:trainval", val_split="2012:val")
     assert (len(train), len(val), info.held_out) == (8, 3, False)
     assert len(load_datasets(tmp_path, split="train")[0]) == 10
-    assert stems(load_split(tmp_path, "2007:test")) == [f"{i:06}" for i in range(8, 12)]
-    assert stems(load_split(tmp_path, "test")) == [f"{i:06}" for i in range(8, 12)]
+    assert image_ids(load_split(tmp_path, "2007:test")) == [f"{i:06}" for i in range(8, 12)]
+    assert image_ids(load_split(tmp_path, "test")) == [f"{i:06}" for i in range(8, 12)]
     with pytest.raises(UserError, match=r"'2012:test'.*2007:test, 2007:train"):
         load_split(tmp_path, "2012:test")
 
@@ -119,7 +119,7 @@ def test_same_names_in_two_years(tmp_path):
         pair(tmp_path / f"VOC{year}", "1", CAT)
         lists(tmp_path / f"VOC{year}", train=["1"])
     assert list(find_layout(tmp_path).entries) == ["2007/1", "2012/1"]
-    assert stems(load_split(tmp_path, "2012:train")) == ["2012/1"]
+    assert image_ids(load_split(tmp_path, "2012:train")) == ["2012/1"]
 
 
 def test_what_is_no_dataset(tmp_path):
@@ -202,7 +202,7 @@ def test_copies_of_validation_photos_are_not_trained_on(tmp_path):
     for name, listed in (("train", "0123"), ("val", "45")):
         (tmp_path / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(listed))
     train, _, info = load_datasets(tmp_path)
-    assert [record.stem for record in train.records] == ["1", "2", "3"]
+    assert [record.image_id for record in train.records] == ["1", "2", "3"]
     assert "copies of validation photos" in info.notes[-1]
 
 

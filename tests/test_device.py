@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from utils.errors import UserError
-from utils.training.device import gpu_numbers
+from utils.runtime.device import gpu_numbers
 from utils.training.precision import FIRST_SCALE, GROW_EVERY, LARGEST_SCALE, LossScale
 
 

@@ -16,7 +16,7 @@ import pytest
 from nets.yolo import YOLOv3
 from utils.data.synthetic import write_dataset
 from utils.errors import UserError
-from utils.training import distribution
+from utils.runtime import distribution
 
 ROOT = Path(__file__).resolve().parent.parent
 

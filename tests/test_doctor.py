@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from utils.cli import USAGE_ERROR, run
-from utils.data.convert import convert
+from utils.commands.convert import convert
+from utils.commands.doctor import main
+from utils.data.annotations import Annotation
 from utils.data.doctor import check_dataset, fix_dataset
-from utils.data.doctor.__main__ import main
 from utils.data.doctor.checks.boxes import SAME, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import _edits, check_classes, check_names, renames, twins
 from utils.data.doctor.checks.sizes import check_anchors, check_sizes, measure_sizes
@@ -31,10 +32,9 @@ from utils.data.doctor.mend import mended
 from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.doctor.report import SHOWN
 from utils.data.formats.voc_xml import parse_annotation
-from utils.data.labels import Annotation
-from utils.data.voc_writer import write_voc_annotation
 from utils.errors import UserError
 from utils.images import ImageSize, image_size, read_image
+from utils.label_files.voc import write_voc_annotation
 from utils.overlap import iou
 
 
@@ -46,16 +46,16 @@ def bad(tmp_path_factory):
     return root, planted, check_dataset(root)
 
 
-def a_photo(stem="photo", *objects, size=(200, 150)) -> Photo:
+def a_photo(image_id="photo", *objects, size=(200, 150)) -> Photo:
     """A photo with (name, x0, y0, x1, y1) objects, as the checks see it."""
     boxes = np.array([item[1:] for item in objects], np.float32).reshape(-1, 4)
     labels = Annotation(
-        where=f"{stem}.xml", filename="", size=size, names=tuple(item[0] for item in objects),
+        where=f"{image_id}.xml", filename="", size=size, names=tuple(item[0] for item in objects),
         boxes=boxes, difficult=np.zeros(len(objects), bool), upright=False,
         numbers=tuple(range(1, len(objects) + 1)), faults=(),
     )  # fmt: skip
     return Photo(
-        stem, Path(f"{stem}.jpg"), f"{stem}.jpg", None, f"{stem}.xml", labels, "",
+        image_id, Path(f"{image_id}.jpg"), f"{image_id}.jpg", None, f"{image_id}.xml", labels, "",
         Pixels(ImageSize(*size, 1)), boxes,
     )  # fmt: skip
 
@@ -184,13 +184,15 @@ def test_boxes_of_turned_photos_are_those_that_training_uses(tmp_path):
         for size in ((200, 150), (150, 200)):
             exif = Image.Exif()
             exif[0x0112] = orientation
-            stem = f"{orientation} {size[0]}"
-            writer.photo(f"{stem}.jpg", exif=exif)
-            writer.labels(stem, ("cat", 11, 21, 60, 90), size=size)
+            image_id = f"{orientation} {size[0]}"
+            writer.photo(f"{image_id}.jpg", exif=exif)
+            writer.labels(image_id, ("cat", 11, 21, 60, 90), size=size)
     report = check_dataset(tmp_path)
-    records = {record.stem: record for record in load_split(tmp_path, "all").records}
+    records = {record.image_id: record for record in load_split(tmp_path, "all").records}
     for photo in report.folder.photos:
-        np.testing.assert_array_equal(photo.clipped(), records[photo.stem].boxes, photo.stem)
+        np.testing.assert_array_equal(
+            photo.clipped(), records[photo.image_id].boxes, photo.image_id
+        )
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -444,7 +446,7 @@ def test_what_was_sound_stays_as_it_was(tmp_path):
     assert again.findings == ()
     assert again.folder.lists == report.folder.lists
     for one, other in zip(report.folder.photos, again.folder.photos, strict=True):
-        assert one.stem == other.stem
+        assert one.image_id == other.image_id
         assert one.annotation.names == other.annotation.names
         np.testing.assert_array_equal(one.boxes, other.boxes)
 
@@ -453,7 +455,7 @@ def test_boxes_of_turned_photos_stay_where_they_were(bad, tmp_path):
     fix_dataset(bad[2], tmp_path / "clean")
     again = check_dataset(tmp_path / "clean")
     before, after = (
-        next(photo for photo in report.folder.photos if photo.stem == "upside down")
+        next(photo for photo in report.folder.photos if photo.image_id == "upside down")
         for report in (bad[2], again)
     )
     assert before.unsure
@@ -473,9 +475,9 @@ def test_lists_of_the_copy_share_no_photo(bad, tmp_path):
 def a_copied_photo(root: Path, **labels: str | bytes) -> Path:
     """A folder of copies of one photo under several names, with those labels."""
     writer = Writer(root)
-    for stem, text in labels.items():
-        writer.photo(f"{stem}.jpg", pixels("the same"), split=None)
-        writer.labels(stem, text=text)
+    for image_id, text in labels.items():
+        writer.photo(f"{image_id}.jpg", pixels("the same"), split=None)
+        writer.labels(image_id, text=text)
     return root
 
 
@@ -483,7 +485,7 @@ def test_of_two_copies_the_one_with_more_objects_stays(tmp_path):
     a_copied_photo(tmp_path / "data", a=xml(), b=xml(CAT, DOG), c=xml(CAT))
     fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
     (photo,) = check_dataset(tmp_path / "copy").folder.photos
-    assert (photo.stem, photo.annotation.names) == ("b", ("cat", "dog"))
+    assert (photo.image_id, photo.annotation.names) == ("b", ("cat", "dog"))
     assert f"{KINDS['copy-labels'].title}: 2" in fixed.left  # a person may know better
 
 
@@ -498,10 +500,10 @@ def test_of_two_copies_the_one_with_more_objects_stays(tmp_path):
 def test_of_two_copies_that_of_the_better_list_stays(tmp_path, lists, kept):
     root = a_copied_photo(tmp_path / "data", a=xml(CAT), b=xml(CAT, DOG), c=xml(CAT))
     writer = Writer(root)
-    writer.lists = {name: [stem] for name, stem in lists.items()}
+    writer.lists = {name: [image_id] for name, image_id in lists.items()}
     writer.write_lists()
     fix_dataset(check_dataset(root), tmp_path / "copy")
-    assert [photo.stem for photo in check_dataset(tmp_path / "copy").folder.photos] == [kept]
+    assert [photo.image_id for photo in check_dataset(tmp_path / "copy").folder.photos] == [kept]
 
 
 def test_a_copy_whose_labels_cannot_be_read_does_not_replace_one_that_has_some(tmp_path):
@@ -519,14 +521,16 @@ def test_a_copy_whose_labels_are_mended_counts_like_others(tmp_path):
 
 def test_swapped_boxes_are_copied_as_they_are(bad, tmp_path):
     fix_dataset(bad[2], tmp_path / "clean")
-    (photo,) = (p for p in check_dataset(tmp_path / "clean").folder.photos if p.stem == "swapped")
+    (photo,) = (
+        p for p in check_dataset(tmp_path / "clean").folder.photos if p.image_id == "swapped"
+    )
     np.testing.assert_array_equal(photo.boxes, [[19, 109, 110, 190]])  # beyond a height of 150
 
 
 def test_trainval_of_the_copy_shares_no_photo_with_test(tmp_path):
     writer = Writer(tmp_path / "data")
-    for stem in "abc":
-        writer.pair(stem, near(stem, CAT), split=None)
+    for image_id in "abc":
+        writer.pair(image_id, near(image_id, CAT), split=None)
     writer.lists = {"trainval": ["a", "b"], "test": ["b", "c"]}
     writer.write_lists()
     fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
@@ -537,10 +541,10 @@ def test_trainval_of_the_copy_shares_no_photo_with_test(tmp_path):
 @pytest.mark.parametrize("upright", [True, False])
 def test_labels_that_do_not_say_are_taken_as_in_the_rest_of_the_folder(tmp_path, upright):
     writer = Writer(tmp_path / "data")
-    for stem, orientation in (("on its side", 6), ("upside down", 3), ("mended", 3)):
+    for image_id, orientation in (("on its side", 6), ("upside down", 3), ("mended", 3)):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        writer.photo(f"{stem}.jpg", exif=exif)
+        writer.photo(f"{image_id}.jpg", exif=exif)
     writer.labels("on its side", CAT, size=(150, 200) if upright else (200, 150))
     writer.labels("upside down", CAT)
     writer.labels("mended", CAT, filename="a & b.jpg")
@@ -548,9 +552,11 @@ def test_labels_that_do_not_say_are_taken_as_in_the_rest_of_the_folder(tmp_path,
     fix_dataset(report, tmp_path / "copy")
     as_drawn, turned = [[20, 30, 90, 100]], [[110, 50, 180, 120]]  # 200 − x, 150 − y
     for found in (report, check_dataset(tmp_path / "copy")):
-        boxes = {photo.stem: photo.boxes for photo in found.folder.usable()}
-        for stem in boxes.keys() - {"on its side"}:
-            np.testing.assert_array_equal(boxes[stem], as_drawn if upright else turned, stem)
+        boxes = {photo.image_id: photo.boxes for photo in found.folder.usable()}
+        for image_id in boxes.keys() - {"on its side"}:
+            np.testing.assert_array_equal(
+                boxes[image_id], as_drawn if upright else turned, image_id
+            )
     assert boxes.keys() == {"on its side", "upside down", "mended"}
 
 
@@ -578,8 +584,8 @@ def test_the_order_of_the_classes_is_kept_and_said(tmp_path):
 def test_photos_whose_names_lists_cannot_hold_stay_in_their_list(tmp_path):
     folder = tmp_path / "data"
     writer = Writer(folder)
-    for stem in ("a", "v1.png", "v1_png"):
-        writer.pair(stem, near(stem, CAT), split=None)
+    for image_id in ("a", "v1.png", "v1_png"):
+        writer.pair(image_id, near(image_id, CAT), split=None)
     writer.lists = {"train": ["a", "v1.png.jpg", "v1_png"]}
     writer.write_lists()
     report = check_dataset(folder)
@@ -618,11 +624,11 @@ def test_the_copy_goes_to_a_new_folder_outside(bad, tmp_path):
 
 def test_photos_of_one_name_in_two_folders_both_stay(tmp_path):
     for part in ("train", "val"):
-        for stem in ("a", "b"):
+        for image_id in ("a", "b"):
             folder = tmp_path / "data" / part
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels(part + stem)).save(folder / f"{stem}.jpg")
-            (folder / f"{stem}.xml").write_text(xml(near(part + stem, CAT)))
+            Image.fromarray(pixels(part + image_id)).save(folder / f"{image_id}.jpg")
+            (folder / f"{image_id}.xml").write_text(xml(near(part + image_id, CAT)))
     fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
     assert fixed.photos == 4
     lists = check_dataset(tmp_path / "copy").folder.lists
@@ -645,7 +651,7 @@ def test_a_devkit_becomes_one_folder_with_joined_lists(tmp_path):
     assert lists["trainval"] == ("2007_0", "2007_1", "2012_0", "2012_1")
     assert lists["test"] == ("2007_2", "2012_2")
     some = check_dataset(tmp_path / "devkit", split="2007:trainval,2012:test")
-    assert [photo.stem for photo in some.folder.photos] == ["2007/0", "2007/1", "2012/2"]
+    assert [photo.image_id for photo in some.folder.photos] == ["2007/0", "2007/1", "2012/2"]
 
 
 @pytest.mark.parametrize(
@@ -761,9 +767,9 @@ def test_unusable_input_is_an_error_in_a_sentence(tmp_path, capsys):
 
 def test_a_folder_of_which_nothing_can_be_read_fails_after_the_report(tmp_path, capsys):
     writer = Writer(tmp_path / "photos")
-    for stem in "ab":
-        writer.pair(stem, CAT)
-        writer.image(f"{stem}.jpg").write_bytes(b"")
+    for image_id in "ab":
+        writer.pair(image_id, CAT)
+        writer.image(f"{image_id}.jpg").write_bytes(b"")
     assert run(main, [str(tmp_path / "photos"), "--out", str(tmp_path / "out")]) == USAGE_ERROR
     out, err = capsys.readouterr()
     assert "Empty photo files (2)" in out
@@ -775,8 +781,8 @@ def test_a_folder_of_which_nothing_can_be_read_fails_after_the_report(tmp_path, 
 
 def test_labels_of_which_none_can_be_read_fail_unless_they_are_mended(tmp_path, capsys):
     writer = Writer(tmp_path / "data")
-    for stem in "ab":
-        writer.pair(stem, CAT, filename="cats & dogs.jpg")
+    for image_id in "ab":
+        writer.pair(image_id, CAT, filename="cats & dogs.jpg")
     arguments = [str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert run(main, arguments) == USAGE_ERROR
     assert "the labels of none of 2 photos can be read" in capsys.readouterr().err

@@ -174,7 +174,7 @@ def test_the_box_is_where_the_picture_says(tmp_path):
     writer.photo("a.png", photo)
     writer.labels("a", ("dot", 81, 51, 81, 51), ("dot", 230, 1, 260, 40))
     report = check_dataset(tmp_path)
-    photos = {p.stem: p for p in report.folder.photos}
+    photos = {p.image_id: p for p in report.folder.photos}
     tiny, outside = (
         next(f for f in report.findings if f.kind == kind) for kind in ("box-tiny", "box-outside")
     )

@@ -7,19 +7,29 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from bench.drawn import light, shapes
-from bench.drawn.classes import (
+from bench.pretraining import light, shapes
+from bench.pretraining.classes import (
     CLASSES,
     SHAPE_CLASSES,
     class_of_clip_art,
     class_of_pictogram,
 )
-from bench.drawn.drawings import Drawing, Pool, of_split, tidy
-from bench.drawn.place import Patch, Pose, clip, matrix, render, tight_box
-from bench.drawn.preview import contact_sheet
-from bench.drawn.scenes import GONE, HARD, SMALLEST, Stage, Thing, World, draw_scene, lay, visible
-from bench.drawn.textures import Textures, palette
-from bench.drawn.write import encode, write_set
+from bench.pretraining.drawings import Drawing, Pool, of_split, tidy
+from bench.pretraining.place import Patch, Pose, clip, matrix, render, tight_box
+from bench.pretraining.preview import contact_sheet
+from bench.pretraining.scenes import (
+    GONE,
+    HARD,
+    SMALLEST,
+    Stage,
+    Thing,
+    World,
+    draw_scene,
+    lay,
+    visible,
+)
+from bench.pretraining.textures import Textures, palette
+from bench.pretraining.write import encode, write_set
 from utils.errors import UserError
 
 PLAIN_LOOK = light.Look(colours=np.eye(3, 4))

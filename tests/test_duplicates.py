@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-import utils.data.photo_facts
-import utils.data.scan
+import utils.data.duplicates.hashes
+import utils.data.folder.scan
 from tests.voc_folders import CAT, fill, lists, pair, xml
+from utils.commands.write_lists import main as write_lists
 from utils.data.datasets import load_datasets
-from utils.data.duplicates import Twins, find_twins, identical_photos, near_duplicates
-from utils.data.hash_search import near_pairs
-from utils.data.splits import stratified_split
-from utils.data.write_lists import main as write_lists
+from utils.data.duplicates.groups import Twins, find_twins, identical_photos, near_duplicates
+from utils.data.duplicates.hash_search import near_pairs
+from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 
 
@@ -63,15 +63,15 @@ def test_photos_without_contrast_and_damaged_ones_have_no_twins(tmp_path):
 
 
 def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr(utils.data.scan, "TICK", 0)
+    monkeypatch.setattr(utils.data.folder.scan, "TICK", 0)
     for seed in range(3):
         scene(seed).save(tmp_path / f"{seed}.png")
     paths = {path.stem: path for path in tmp_path.iterdir()}
     assert near_duplicates(paths) == {}
     looked_at = []
-    thumbnail = utils.data.photo_facts.perceptual.thumbnail
+    thumbnail = utils.data.duplicates.hashes.fingerprint.thumbnail
     monkeypatch.setattr(
-        utils.data.photo_facts.perceptual,
+        utils.data.duplicates.hashes.fingerprint,
         "thumbnail",
         lambda path: looked_at.append(path.stem) or thumbnail(path),
     )
@@ -121,9 +121,9 @@ def test_twins_of_a_part_are_named_within_it():
 
 
 def test_a_camera_that_does_not_move_is_divided_all_the_same():
-    stems = [f"{i:03}" for i in range(100)]
-    twins = Twins({"001": "000"}, dict.fromkeys(stems[1:80], "000"))
-    families, note = twins.for_splits(stems)
+    image_ids = [f"{i:03}" for i in range(100)]
+    twins = Twins({"001": "000"}, dict.fromkeys(image_ids[1:80], "000"))
+    families, note = twins.for_splits(image_ids)
     assert families == {"001": "000"}
     assert "80 of 100 photos look nearly the same" in note
 
@@ -131,7 +131,7 @@ def test_a_camera_that_does_not_move_is_divided_all_the_same():
 def test_large_families_do_not_bend_the_sizes():
     labels = {f"{i:03}": ["cat"] for i in range(200)}
     twins = {f"{i:03}": f"{i - i % 10:03}" for i in range(100) if i % 10}
-    sizes = [len(stems) for stems in stratified_split(labels, twins=twins).values()]
+    sizes = [len(image_ids) for image_ids in stratified_split(labels, twins=twins).values()]
     assert sum(sizes) == 200
     assert all(abs(size - share) <= 10 for size, share in zip(sizes, (140, 20, 40), strict=True))
 
@@ -139,19 +139,21 @@ def test_large_families_do_not_bend_the_sizes():
 def with_near_copies(folder):
     """20 scenes, the first five a second time and smaller."""
     for i in range(25):
-        stem = f"{i:02}"
-        pair(folder, stem, CAT)
+        image_id = f"{i:02}"
+        pair(folder, image_id, CAT)
         scene(i % 20, (320, 240) if i < 20 else (200, 150)).save(
-            folder / "JPEGImages" / f"{stem}.jpg"
+            folder / "JPEGImages" / f"{image_id}.jpg"
         )
-        (folder / "Annotations" / f"{stem}.xml").write_text(xml(CAT, size=None))
+        (folder / "Annotations" / f"{image_id}.xml").write_text(xml(CAT, size=None))
 
 
 def test_splits_made_here_keep_near_copies_together(tmp_path):
     with_near_copies(tmp_path)
     for seed in range(3):
         info = load_datasets(tmp_path, seed=seed)[2]
-        place = {stem: name for name, stems in info.splits.items() for stem in stems}
+        place = {
+            image_id: name for name, image_ids in info.splits.items() for image_id in image_ids
+        }
         assert len(place) == 25
         assert all(place[f"{i:02}"] == place[f"{i + 20:02}"] for i in range(5))
     assert "5 photos are copies of others or look nearly like them" in info.notes[-1]
@@ -197,31 +199,31 @@ def test_photos_of_the_same_hash_may_be_different_pictures(tmp_path):
 
 
 def test_a_family_is_no_more_than_half():
-    stems = [f"{i:02}" for i in range(30)]
-    small = Twins({}, dict.fromkeys(stems[1:15], "00"))
-    assert len(small.for_splits(stems)[0]) == 14
-    families, note = Twins({}, dict.fromkeys(stems[1:18], "00")).for_splits(stems)
+    image_ids = [f"{i:02}" for i in range(30)]
+    small = Twins({}, dict.fromkeys(image_ids[1:15], "00"))
+    assert len(small.for_splits(image_ids)[0]) == 14
+    families, note = Twins({}, dict.fromkeys(image_ids[1:18], "00")).for_splits(image_ids)
     assert families == {}
     assert "18 of 30 photos look nearly the same" in note
 
 
 def test_pairs_across_families_stay_together_and_are_told():
-    stems = [f"{i}" for i in range(10)]
+    image_ids = [f"{i}" for i in range(10)]
     twins = Twins({"4": "3"}, {"1": "0", "4": "3"}, (("0", "1"), ("1", "3"), ("6", "7")))
-    families, note = twins.for_splits(stems)
+    families, note = twins.for_splits(image_ids)
     assert families == {"1": "0", "3": "0", "4": "0", "7": "6"}
     assert "4 photos" in note
     assert twins.alike(["0", "1"], ["4", "7"]) == [("1", "4")]
     assert twins.alike(["4"], ["1"]) == [("4", "1")]
-    places = {stem: row for row, stem in enumerate(stems)}
-    assert Twins.from_arrays(twins.arrays(places), stems) == twins
+    places = {image_id: row for row, image_id in enumerate(image_ids)}
+    assert Twins.from_arrays(twins.arrays(places), image_ids) == twins
 
 
 def test_a_long_chain_falls_back_to_its_pieces():
-    stems = [f"{i:03}" for i in range(60)]
-    chain = tuple(pairwise(stems[:40]))
-    pieces = {stems[i]: stems[i - i % 4] for i in range(40) if i % 4}
-    assert Twins({}, pieces, chain).for_splits(stems)[0] == pieces
+    image_ids = [f"{i:03}" for i in range(60)]
+    chain = tuple(pairwise(image_ids[:40]))
+    pieces = {image_ids[i]: image_ids[i - i % 4] for i in range(40) if i % 4}
+    assert Twins({}, pieces, chain).for_splits(image_ids)[0] == pieces
 
 
 def test_every_pair_that_looks_the_same_is_on_one_side(tmp_path):
@@ -237,5 +239,7 @@ def test_every_pair_that_looks_the_same_is_on_one_side(tmp_path):
     assert any(firsts.get(a, a) != firsts.get(b, b) for a, b in pairs)  # families do not hold them
     for seed in range(6):
         info = load_datasets(tmp_path, seed=seed)[2]
-        place = {stem: name for name, stems in info.splits.items() for stem in stems}
+        place = {
+            image_id: name for name, image_ids in info.splits.items() for image_id in image_ids
+        }
         assert all(place[a] == place[b] for a, b in pairs)

@@ -230,7 +230,7 @@ def test_suspicions_are_the_sure_ones_that_labels_lack():
 
 
 def test_order_of_the_kinds_is_that_of_the_constants():
-    from utils.evaluation import errors
+    from utils.evaluation import tide as errors
 
     for i, kind in enumerate(ERROR_KINDS):
         assert getattr(errors, kind.upper()) == i

@@ -11,13 +11,13 @@ import pytest
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.errors import UserError
-from utils.evaluation.files import ground_truth, read_detections, to_results
+from utils.evaluation.coco_files import ground_truth, read_detections, to_results
 from utils.evaluation.metrics import evaluate
 
 
 def record(stem, boxes=(), class_ids=(), difficult=(), size=(100, 80)):
     return Record(
-        stem=stem,
+        image_id=stem,
         image=Path("photos") / f"{stem}.png",
         width=size[0],
         height=size[1],
@@ -112,7 +112,7 @@ def test_results_of_strangers(truth):
 
 def test_perfect_detections_score_one(truth):
     found = {
-        r.stem: detections(r.boxes, np.linspace(0.9, 0.8, len(r.boxes)), r.class_ids)
+        r.image_id: detections(r.boxes, np.linspace(0.9, 0.8, len(r.boxes)), r.class_ids)
         for r in RECORDS
     }
     metrics = evaluate(truth, to_results(found, truth))

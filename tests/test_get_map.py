@@ -21,7 +21,7 @@ from utils.data.synthetic.dataset import write_dataset
 from utils.evaluation.analyse import analyse
 from utils.evaluation.leaks import find_leaks, find_shared, is_folder_of_run
 from utils.evaluation.metrics import evaluate, format_table
-from utils.evaluation.outputs import sentences, write_csv, write_summary
+from utils.evaluation.summaries import sentences, write_csv, write_summary
 from utils.files import content_hash
 
 
@@ -181,23 +181,23 @@ def test_the_analysis_agrees_with_the_scores(name):
     assert counts[:-1].sum() == metrics["boxes"]
 
 
-def record_of(path, stem):
+def record_of(path, image_id):
     empty = np.zeros((0, 4), np.float32)
-    return Record(stem, path, 4, 4, empty, np.zeros(0, np.int32), np.zeros(0, bool))
+    return Record(image_id, path, 4, 4, empty, np.zeros(0, np.int32), np.zeros(0, bool))
 
 
 def photos_in(folder, **colours):
     from PIL import Image
 
     folder.mkdir()
-    for stem, colour in colours.items():
-        Image.new("RGB", (4, 4), (colour, 0, 0)).save(folder / f"{stem}.png")
-    return {stem: folder / f"{stem}.png" for stem in colours}
+    for image_id, colour in colours.items():
+        Image.new("RGB", (4, 4), (colour, 0, 0)).save(folder / f"{image_id}.png")
+    return {image_id: folder / f"{image_id}.png" for image_id in colours}
 
 
 def test_leaks_are_found_by_content(tmp_path):
     photos = photos_in(tmp_path / "here", a=1, b=2, c=3, d=4)
-    records = [record_of(path, stem) for stem, path in photos.items()]
+    records = [record_of(path, image_id) for image_id, path in photos.items()]
     hashes = {
         "train": {"renamed": content_hash(photos["a"]), "d": "0" * 16},
         "val": {"b": content_hash(photos["b"]), "earlier": content_hash(photos["a"])},
@@ -205,7 +205,7 @@ def test_leaks_are_found_by_content(tmp_path):
     assert find_leaks(records, hashes) == {"train": ["a"], "val": ["a", "b"]}
     assert find_leaks(records, {}) == {"train": [], "val": []}
     copies = photos_in(tmp_path / "there", x=3, a=9)
-    others = [record_of(path, stem) for stem, path in copies.items()]
+    others = [record_of(path, image_id) for image_id, path in copies.items()]
     assert find_shared(records, others) == ["c"]
 
 
@@ -297,7 +297,7 @@ def test_validation_photos_that_a_run_held_out_are_taken(lists, tmp_path, monkey
     metrics, _ = scored(monkeypatch, tmp_path, lists, facts, "--tune", "val")
     assert metrics["leaks"]["tune_train"] == 0
     held_out = get_map.read_split(get_map.MapConfig(data=lists), "val", ("cat", "dog"), facts)
-    assert held_out.records.stems() == ["p1"]
+    assert held_out.records.image_ids() == ["p1"]
 
 
 def test_the_split_of_a_run_is_not_taken_from_other_photos(data, tmp_path):
@@ -309,11 +309,11 @@ def test_the_split_of_a_run_is_not_taken_from_other_photos(data, tmp_path):
         "hashes": {"train": {s: content_hash(data / f"{s}.png") for s in ("p3", "p4")}},
     }
     own = get_map.read_split(config, "test", ("cat", "dog"), facts)
-    assert list(own.records.stems()) == ["p0", "p1", "p2"]
+    assert list(own.records.image_ids()) == ["p0", "p1", "p2"]
     for path in data.glob("*.png"):  # another folder: the same names, other photos
         path.write_bytes(path.read_bytes() + b"other")
     others = get_map.read_split(config, "test", ("cat", "dog"), facts)
-    assert list(others.records.stems()) != ["p0", "p1", "p2"]
+    assert list(others.records.image_ids()) != ["p0", "p1", "p2"]
 
 
 @pytest.mark.parametrize("argv", [("--compare", "gone.json"), ("--tune", "nowhere")])

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import utils.data.index
-import utils.data.kept
-import utils.data.photo_cache
-import utils.data.scan
+import utils.data.batches.image_cache
+import utils.data.folder.cache
+import utils.data.folder.index
+import utils.data.folder.scan
 from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
-from utils.data.columns import EntryTable, LabelTable, Strings
+from utils.data.annotations import Annotation, Fault
 from utils.data.datasets import load_datasets, load_split
+from utils.data.folder.data_folder import Source
+from utils.data.folder.index import open_index
+from utils.data.folder.tables import EntryTable, LabelTable, Strings
 from utils.data.formats import open_folder
-from utils.data.index import open_index
-from utils.data.labels import Annotation, Fault
-from utils.data.source import Source
 from utils.images import image_size
 
 
@@ -42,15 +42,15 @@ def work(monkeypatch):
         done.append(path.name)
         return image_size(path)
 
-    read = utils.data.index.read_annotations
+    read = utils.data.folder.index.read_annotations
 
     def reading(layout):
-        for stem, found in read(layout):
-            done.append(f"{stem}.xml")
-            yield stem, found
+        for image_id, found in read(layout):
+            done.append(f"{image_id}.xml")
+            yield image_id, found
 
-    monkeypatch.setattr(utils.data.index, "image_size", measured)
-    monkeypatch.setattr(utils.data.index, "read_annotations", reading)
+    monkeypatch.setattr(utils.data.folder.index, "image_size", measured)
+    monkeypatch.setattr(utils.data.folder.index, "read_annotations", reading)
 
     def look():
         names = sorted(done)
@@ -67,7 +67,7 @@ def settle():
 @pytest.fixture(autouse=True)
 def fine_times(monkeypatch):
     """The file systems of today have fine times; waiting for the coarse takes too long."""
-    monkeypatch.setattr(utils.data.scan, "TICK", 100_000_000)
+    monkeypatch.setattr(utils.data.folder.scan, "TICK", 100_000_000)
 
 
 def same(a, b):
@@ -106,8 +106,8 @@ def test_what_is_kept_is_what_was_read(tmp_path, work):
             assert getattr(index.layout, name) == getattr(layout, name)
         assert index.photos[0] == (40, 30, 1)
         assert "photo 01.jpg" in index.photos[1]
-    for row, (stem, found) in enumerate(annotations):
-        assert first.entries.at(row).stem == again.entries.at(row).stem == stem
+    for row, (image_id, found) in enumerate(annotations):
+        assert first.entries.at(row).image_id == again.entries.at(row).image_id == image_id
         assert same(first.labels[row], found)
         assert same(again.labels[row], found)
     cold, warm = (load_datasets(tmp_path) for _ in range(2))
@@ -223,9 +223,9 @@ def test_no_pickle_is_ever_read(tmp_path, kept):
 def test_records_are_made_when_asked_for(tmp_path):
     fill(tmp_path, 5)
     records = load_split(tmp_path, "all").records
-    assert [record.stem for record in records[1:3]] == ["photo 01", "photo 02"]
-    assert records[-1].stem == "photo 04"
-    assert records.stems() == [record.stem for record in records]
+    assert [record.image_id for record in records[1:3]] == ["photo 01", "photo 02"]
+    assert records[-1].image_id == "photo 04"
+    assert records.image_ids() == [record.image_id for record in records]
     with pytest.raises(IndexError):
         records[5]
 
@@ -295,11 +295,11 @@ def test_twins_and_splits_are_made_anew_when_the_folder_changes(tmp_path):
 
 
 def test_what_another_version_kept_is_not_read(tmp_path, monkeypatch):
-    utils.data.kept.save_arrays(tmp_path, "index", "s", {"a": np.arange(3)})
-    assert utils.data.kept.load_arrays(tmp_path, "index", "s")["a"].tolist() == [0, 1, 2]
-    assert utils.data.kept.load_arrays(tmp_path, "index", "t") is None
-    monkeypatch.setattr(utils.data.kept, "VERSION", utils.data.kept.VERSION + 1)
-    assert utils.data.kept.load_arrays(tmp_path, "index", "s") is None
+    utils.data.folder.cache.save_arrays(tmp_path, "index", "s", {"a": np.arange(3)})
+    assert utils.data.folder.cache.load_arrays(tmp_path, "index", "s")["a"].tolist() == [0, 1, 2]
+    assert utils.data.folder.cache.load_arrays(tmp_path, "index", "t") is None
+    monkeypatch.setattr(utils.data.folder.cache, "VERSION", utils.data.folder.cache.VERSION + 1)
+    assert utils.data.folder.cache.load_arrays(tmp_path, "index", "s") is None
 
 
 def test_a_row_with_another_path_is_read_again(tmp_path):
@@ -308,20 +308,20 @@ def test_a_row_with_another_path_is_read_again(tmp_path):
         for image, label in (("a.jpg", "a.xml"), ("a.png", "a.xml"))
     )
     stamps = np.full((1, 2, 3), 7, np.int64)
-    before = utils.data.index._Kept(SimpleNamespace(entries=old), stamps)
-    assert utils.data.index._unchanged(new, stamps, before).tolist() == [[-1, 0]]
+    before = utils.data.folder.index._Kept(SimpleNamespace(entries=old), stamps)
+    assert utils.data.folder.index._unchanged(new, stamps, before).tolist() == [[-1, 0]]
     later = stamps.copy()
     later[0, 1, 2] = 8  # only the time of change, as after a tool that sets the other back
-    assert utils.data.index._unchanged(old, later, before).tolist() == [[0, -1]]
+    assert utils.data.folder.index._unchanged(old, later, before).tolist() == [[0, -1]]
 
 
 def test_a_file_dated_in_the_future_hides_no_change(tmp_path):
     fill(tmp_path, 2)
     future = time.time_ns() + 10**15
     os.utime(tmp_path / "Annotations" / "photo 00.xml", ns=(future, future))
-    assert not utils.data.scan.snapshot(tmp_path).settled
+    assert not utils.data.folder.scan.snapshot(tmp_path).settled
     settle()
-    assert utils.data.scan.snapshot(tmp_path).settled
+    assert utils.data.folder.scan.snapshot(tmp_path).settled
 
 
 def test_a_time_that_was_set_back_shows(tmp_path):
@@ -372,21 +372,23 @@ def test_bytes_turned_over_in_an_archive_raise_nothing(places):
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
         patch.setenv("EFFICIENT_YOLO3_CACHE", name)
-        utils.data.kept.save_arrays(folder, "index", "s", {"a": np.arange(9), "b": np.zeros(3)})
+        utils.data.folder.cache.save_arrays(
+            folder, "index", "s", {"a": np.arange(9), "b": np.zeros(3)}
+        )
         (path,) = folder.glob("*.npz")
         content = bytearray(path.read_bytes())
         for place, turn in places:
             content[int(place * len(content))] ^= turn
         path.write_bytes(content)
-        utils.data.kept.load_arrays(folder, "index", "s")
+        utils.data.folder.cache.load_arrays(folder, "index", "s")
 
 
 def test_a_cache_that_cannot_be_opened_is_no_error(tmp_path, monkeypatch):
     def refused(*_args, **_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(utils.data.kept.np, "load", refused)
-    assert utils.data.kept.load_arrays(tmp_path, "index", "s") is None
+    monkeypatch.setattr(utils.data.folder.cache.np, "load", refused)
+    assert utils.data.folder.cache.load_arrays(tmp_path, "index", "s") is None
     monkeypatch.delenv("EFFICIENT_YOLO3_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
 
@@ -394,8 +396,8 @@ def test_a_cache_that_cannot_be_opened_is_no_error(tmp_path, monkeypatch):
         raise RuntimeError("no home")
 
     monkeypatch.setattr(Path, "home", no_home)
-    assert utils.data.kept.keeping_folder() is None
-    assert utils.data.photo_cache.cache_folder() is None
+    assert utils.data.folder.cache.keeping_folder() is None
+    assert utils.data.batches.image_cache.cache_folder() is None
 
 
 def test_a_kept_split_is_not_used_for_other_labels(tmp_path, monkeypatch):

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.voc_folders import CAT, fill, lists, pair, photo, stems, xml
+from tests.voc_folders import CAT, fill, image_ids, lists, pair, photo, xml
+from utils.data.annotations import SplitList
 from utils.data.datasets import load_datasets, load_split
 from utils.data.formats import find_layout
-from utils.data.labels import SplitList
-from utils.data.split_names import usable_lists
+from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 
 
@@ -29,7 +29,7 @@ def test_two_years_of_coco_are_joined_and_stay_apart_by_split(tmp_path):
     train, val, info = load_datasets(tmp_path)
     assert not info.generated
     assert (len(train), len(val), info.val) == (8, 8, "val")
-    assert {stem.partition("20")[0] for stem in stems(train)} == {"train"}
+    assert {image_id.partition("20")[0] for image_id in image_ids(train)} == {"train"}
     train, val, info = load_datasets(tmp_path, split="train2017")
     assert (len(train), len(val), info.val) == (4, 4, "val2017")
     assert len(load_split(tmp_path, "trainval")) == 16
@@ -38,8 +38,8 @@ def test_two_years_of_coco_are_joined_and_stay_apart_by_split(tmp_path):
 def test_lists_with_other_usual_names_count():
     given = {"valid": SplitList(("b",)), "train2014": SplitList(("a",)), "cat": SplitList(("c",))}
     found = usable_lists(given)
-    assert found["val"].stems == ("b",)
-    assert found["train"].stems == ("a",)
+    assert found["val"].image_ids == ("b",)
+    assert found["train"].image_ids == ("a",)
     assert found.items() >= given.items()
     assert usable_lists({"default": SplitList(("a",))}) == {}
     assert list(usable_lists({"2007:train": SplitList(())})) == ["2007:train"]
@@ -76,7 +76,7 @@ def folders(root):
 def test_a_missing_photo_is_not_taken_from_the_test_list(tmp_path):
     folders(tmp_path).write_text("train/0\ntrain/1\ntrain/3\n")
     train = load_split(tmp_path, "train")
-    assert stems(train) == ["train/0", "train/1"]
+    assert image_ids(train) == ["train/0", "train/1"]
     assert any("train.txt names train/3, which lacks a photo" in note for note in train.notes)
 
 
@@ -95,19 +95,19 @@ def test_a_list_of_another_machine_is_understood_and_told(tmp_path, line):
     names = fill(tmp_path, 6)
     lists(tmp_path, train=[line], val=names[2:])
     train = load_split(tmp_path, "train")
-    assert stems(train) == ["photo 01"]
+    assert image_ids(train) == ["photo 01"]
     assert any("taken for JPEGImages/photo 01.jpg" in note for note in train.notes)
 
 
 def test_a_longer_path_finds_the_folder_that_it_ends_in(tmp_path):
     folders(tmp_path).write_text("/data/mine/train/1.jpg\n")
-    assert stems(load_split(tmp_path, "train")) == ["train/1"]
+    assert image_ids(load_split(tmp_path, "train")) == ["train/1"]
 
 
 def test_a_bare_name_in_another_splits_folder_is_told(tmp_path):
     folders(tmp_path).write_text("3\n")
     train = load_split(tmp_path, "train")
-    assert stems(train) == ["3"]
+    assert image_ids(train) == ["3"]
     assert any("3 (taken for images/test/3.jpg)" in note for note in train.notes)
 
 
@@ -120,7 +120,7 @@ def test_a_yolo_list_does_not_take_a_namesake(tmp_path):
     (tmp_path / "classes.txt").write_text("cat\n")
     (tmp_path / "train.txt").write_text("images/train/1.jpg\nimages/train/2.jpg\n")
     layout = find_layout(tmp_path)
-    assert layout.lists["train"].stems == ("1",)
+    assert layout.lists["train"].image_ids == ("1",)
     assert any("names images/train/2.jpg, which is not there" in note for note in layout.notes)
 
 
@@ -148,7 +148,7 @@ def test_lists_that_windows_writes(tmp_path, encoding):
     path = tmp_path / "ImageSets" / "Main" / "test.txt"
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
     path.write_bytes(mark + "\r\n".join(names[2:]).encode(encoding))
-    assert stems(load_split(tmp_path, "test")) == names[2:]
+    assert image_ids(load_split(tmp_path, "test")) == names[2:]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\xe9\xe8", b"a\0b"])
@@ -177,7 +177,9 @@ def test_split_folders_one_level_down(tmp_path):
             (tmp_path / "yolo" / "my" / split / f"{split}{i}.txt").write_text("0 .5 .5 .5 .5\n")
     (tmp_path / "yolo" / "classes.txt").write_text("cat\n")
     for kind in ("voc", "yolo"):
-        found = {name: len(part.stems) for name, part in find_layout(tmp_path / kind).lists.items()}
+        found = {
+            name: len(part.image_ids) for name, part in find_layout(tmp_path / kind).lists.items()
+        }
         assert found == {"train": 3, "val": 3}
 
 
@@ -202,15 +204,15 @@ def test_copies_of_test_photos_are_not_trained_on(tmp_path):
     copied = (tmp_path / "VOC2007" / "JPEGImages" / "c.jpg").read_bytes()
     (tmp_path / "VOC2012" / "JPEGImages" / "e.jpg").write_bytes(copied)
     train, _, info = load_datasets(tmp_path, split="2007:train,2012:train")
-    assert stems(train) == ["a", "f"]
+    assert image_ids(train) == ["a", "f"]
     assert "1 training photos are copies of test photos and are left out (e)" in info.notes
     train, _, info = load_datasets(tmp_path, split="2007:test,2012:train")
-    assert stems(train) == ["c", "d", "e", "f"]
+    assert image_ids(train) == ["c", "d", "e", "f"]
 
 
 def test_a_photo_in_the_training_and_the_test_list_is_told(tmp_path):
     names = fill(tmp_path, 8)
     lists(tmp_path, train=names[:4], val=names[4:6], test=names[3:4] + names[6:])
     train, _, info = load_datasets(tmp_path)
-    assert stems(train) == names[:4]
+    assert image_ids(train) == names[:4]
     assert any("1 photos of 'train' are in the test list, too (photo 03)" in n for n in info.notes)

@@ -14,9 +14,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from utils.evaluation import coco
+from utils.evaluation.average_precision import average_precisions
 from utils.evaluation.matching import match
 from utils.evaluation.overlaps import overlaps
-from utils.evaluation.precision import average_precisions
 from utils.evaluation.tables import (
     FoundTable,
     TruthTable,

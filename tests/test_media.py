@@ -17,9 +17,8 @@ from media_files import coded, number_of, write_picture, write_video
 from PIL import Image
 
 from utils.detections import Detections
+from utils.drawing.boxes import colour, draw_detections, sizes
 from utils.errors import UserError
-from utils.media.ahead import iterate_ahead, map_ahead
-from utils.media.drawing import colour, draw_detections, sizes
 from utils.media.outputs import (
     Crops,
     CsvFile,
@@ -34,7 +33,8 @@ from utils.media.outputs import (
     folder_names,
 )
 from utils.media.sources import Frame, Source, find_sources, natural_key, read_frames
-from utils.media.tally import Tally
+from utils.media.summary import Tally
+from utils.prefetch import iterate_ahead, map_ahead
 
 
 def some(boxes, ids, names=("cat", "dog"), scores=None) -> Detections:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from utils.data.voc_writer import write_voc_annotation, write_voc_list
+from utils.label_files.voc import write_voc_annotation, write_voc_list
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,15 +32,20 @@ def draw_pictures(folder: Path, count: int) -> None:
                 cv2.rectangle(image, (int(x), int(y)), (int(x + w - 1), int(y + h - 1)), shade, -1)
             boxes.append([x, y, x + w, y + h])
             names.append(name)
-        stem = f"picture{i}"
+        image_id = f"picture{i}"
         (folder / "JPEGImages").mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / "JPEGImages" / f"{stem}.png"), image)
+        cv2.imwrite(str(folder / "JPEGImages" / f"{image_id}.png"), image)
         write_voc_annotation(
-            folder / "Annotations" / f"{stem}.xml", f"{stem}.png", 160, 128, np.array(boxes), names
+            folder / "Annotations" / f"{image_id}.xml",
+            f"{image_id}.png",
+            160,
+            128,
+            np.array(boxes),
+            names,
         )
-    stems = [f"picture{i}" for i in range(count)]
-    write_voc_list(folder, "train", stems[:8])
-    write_voc_list(folder, "val", stems[8:])
+    image_ids = [f"picture{i}" for i in range(count)]
+    write_voc_list(folder, "train", image_ids[:8])
+    write_voc_list(folder, "val", image_ids[8:])
 
 
 @pytest.mark.slow

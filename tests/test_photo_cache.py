@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import utils.data.photo_cache
+import utils.data.batches.image_cache
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
-from utils.data.photo_cache import (
+from utils.data.batches.image_cache import (
     DiskCache,
     MemoryCache,
     cache_folder,
@@ -170,12 +170,12 @@ def test_what_earlier_runs_kept_counts_and_the_oldest_makes_room(tmp_path):
 
 
 def test_a_cache_of_one_run_does_not_grow_with_the_next(tmp_path, photo, monkeypatch):
-    monkeypatch.setattr("utils.data.photo_cache._free_space", lambda _: 4_000_000)
+    monkeypatch.setattr("utils.data.batches.image_cache._free_space", lambda _: 4_000_000)
     dataset, full = dataset_of(photo, 3), AUGMENTATIONS["full"]
     reader, _ = photo_reader("disk", dataset, [416], full, folder=tmp_path / "cache")
     assert reader.budget == 1_000_000
     reader(photo, reduce=1)
-    monkeypatch.setattr("utils.data.photo_cache._free_space", lambda _: 4_000_000 - 720_128)
+    monkeypatch.setattr("utils.data.batches.image_cache._free_space", lambda _: 4_000_000 - 720_128)
     reader, _ = photo_reader("disk", dataset, [416], full, folder=tmp_path / "cache")
     assert (reader.budget, reader.used) == (1_000_000, 720_128)
 
@@ -192,5 +192,5 @@ def test_space_in_a_folder_that_cannot_be_looked_into(tmp_path, monkeypatch):
     def refused(_path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(utils.data.photo_cache.shutil, "disk_usage", refused)
-    assert utils.data.photo_cache._free_space(tmp_path / "a" / "b") == 0
+    monkeypatch.setattr(utils.data.batches.image_cache.shutil, "disk_usage", refused)
+    assert utils.data.batches.image_cache._free_space(tmp_path / "a" / "b") == 0

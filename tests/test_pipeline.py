@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig
-from utils.data.photo_cache import DiskCache, MemoryCache
-from utils.data.pipeline import (
+from utils.data.batches.image_cache import DiskCache, MemoryCache
+from utils.data.batches.pipeline import (
     TrainingSamples,
     input_size_at,
     next_batch,

@@ -5,11 +5,11 @@ import numpy as np
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION
 from utils.data.augment.compose import Picture
-from utils.data.pipeline import TrainingSamples
-from utils.data.preview import CELL, COLUMNS, draw_preview, with_boxes
+from utils.data.batches.pipeline import TrainingSamples
+from utils.data.batches.sample_sheet import CELL, COLUMNS, draw_preview, with_boxes
 from utils.data.records import Dataset, Record
+from utils.drawing.boxes import colour
 from utils.images import read_image
-from utils.media.drawing import colour
 
 
 def test_boxes_have_the_colours_of_their_classes_and_ignored_ones_are_grey():

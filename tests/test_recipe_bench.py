@@ -13,7 +13,7 @@ from bench.against_plain import ON_ONE_CORE, summary
 from bench.recipe.datasets import FOLDS, make_fold
 from bench.recipe.runs import Job
 from bench.recipe.table import table
-from utils.data.source import Source
+from utils.data.folder.data_folder import Source
 from utils.errors import UserError
 
 
@@ -23,19 +23,19 @@ def lists_of(folder: Path) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_folds_divide_the_training_list_and_never_show_the_test_list(tmp_path, listed):
-    stems = fill(tmp_path / "photos", 40)
+    image_ids = fill(tmp_path / "photos", 40)
     if listed:
         parts = {
-            "train": stems[:20],
-            "val": stems[20:30],
-            "trainval": stems[:30],
-            "test": stems[30:],
+            "train": image_ids[:20],
+            "val": image_ids[20:30],
+            "trainval": image_ids[:30],
+            "test": image_ids[30:],
         }
         lists(tmp_path / "photos", **parts)
-        allowed = set(stems[:30])
+        allowed = set(image_ids[:30])
     else:
         named = Source.open(tmp_path / "photos").splits(0).named
-        allowed = {*named["train"].stems, *named["val"].stems}
+        allowed = {*named["train"].image_ids, *named["val"].image_ids}
     held_out = []
     for fold in range(FOLDS):
         folder = make_fold("photos", tmp_path / "photos", fold, tmp_path)

@@ -6,8 +6,8 @@ import pytest
 from tests.voc_folders import CAT, fill, only, pair, photo, xml
 from utils.data.classes import read_classes
 from utils.data.datasets import load_datasets, load_split
-from utils.data.voc_writer import write_voc_annotation
 from utils.errors import UserError
+from utils.label_files.voc import write_voc_annotation
 
 
 def test_boxes_are_clipped_and_those_outside_skipped(tmp_path):
@@ -47,7 +47,7 @@ def test_an_xml_without_objects_is_a_photo_of_nothing(tmp_path):
     fill(tmp_path, 2)
     pair(tmp_path, "nothing")
     record = load_split(tmp_path, "all").records[0]
-    assert record.stem == "nothing"
+    assert record.image_id == "nothing"
     assert record.boxes.shape == (0, 4)
     assert record.class_ids.shape == record.difficult.shape == (0,)
 
@@ -88,10 +88,10 @@ def test_labels_of_the_upright_photo_stay(tmp_path, orientation):
 @pytest.mark.parametrize("orientation", [2, 3, 4])
 def test_other_photos_tell_which_way_the_labels_are(tmp_path, orientation):
     """A photo turned by 180° has the same size either way; one on its side shows the habit."""
-    for stem, turn in (("half", orientation), ("side", 6)):
+    for image_id, turn in (("half", orientation), ("side", 6)):
         size = (30, 40) if turn == 6 else (40, 30)
-        pair(tmp_path, stem, ("cat", 2, 3, 11, 17), size=size)
-        photo(tmp_path / "JPEGImages" / f"{stem}.jpg", (40, 30), turn)
+        pair(tmp_path, image_id, ("cat", 2, 3, 11, 17), size=size)
+        photo(tmp_path / "JPEGImages" / f"{image_id}.jpg", (40, 30), turn)
     half = load_split(tmp_path, "all").records[0]
     assert half.boxes.tolist() == [[1, 2, 11, 17]]
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from utils.errors import UserError
-from utils.training import rendezvous
-from utils.training.rendezvous import meet
+from utils.runtime import rendezvous
+from utils.runtime.rendezvous import meet
 
 
 def free_addresses(count):

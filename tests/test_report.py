@@ -8,8 +8,8 @@ from pycocotools import mask as coco_mask
 from report_cases import written
 
 from utils.evaluation.analyse import analyse
-from utils.evaluation.report import page, words
-from utils.evaluation.report.kept import mistakes_kept
+from utils.evaluation.report import formatting, page
+from utils.evaluation.report.remaining_errors import mistakes_kept
 
 
 class Tags(HTMLParser):
@@ -93,5 +93,5 @@ def test_an_unreadable_photo_costs_its_crops_only(tmp_path):
 
 
 def test_names_break_between_their_parts_and_stay_text():
-    assert words.breakable("blood_00-1.jpg") == "blood_<wbr>00-<wbr>1.<wbr>jpg"
-    assert words.breakable("a<b>_") == "a&lt;b&gt;_"
+    assert formatting.breakable("blood_00-1.jpg") == "blood_<wbr>00-<wbr>1.<wbr>jpg"
+    assert formatting.breakable("a<b>_") == "a&lt;b&gt;_"

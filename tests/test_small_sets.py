@@ -210,7 +210,7 @@ def test_places_of_the_test_list_are_the_generators_own(monkeypatch):
 def test_folder_is_voc_with_two_lists(tiny):
     out = tiny[1]
     lists = {p.stem: p.read_text().split() for p in (out / "ImageSets" / "Main").iterdir()}
-    assert {name: len(stems) for name, stems in lists.items()} == {"train": 5, "test": 3}
+    assert {name: len(image_ids) for name, image_ids in lists.items()} == {"train": 5, "test": 3}
     assert not set(lists["train"]) & set(lists["test"])
     photos = {p.stem: p.read_bytes() for p in (out / "JPEGImages").iterdir()}
     assert set(photos) == set(lists["train"] + lists["test"])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from utils.data.duplicates import identical_photos
-from utils.data.splits import hold_out, read_split, stratified_split, write_split
+from utils.data.duplicates.groups import identical_photos
+from utils.data.splits.stratified import hold_out, read_split, stratified_split, write_split
 from utils.errors import UserError
 
 LABELS = st.dictionaries(
@@ -21,12 +21,14 @@ LABELS = st.dictionaries(
 def test_every_photo_is_in_one_part(labels, seed):
     parts = stratified_split(labels, seed=seed)
     assert list(parts) == ["train", "val", "test"]
-    assert sorted(stem for stems in parts.values() for stem in stems) == sorted(labels)
-    assert all(list(stems) == sorted(stems) for stems in parts.values())
+    assert sorted(image_id for image_ids in parts.values() for image_id in image_ids) == sorted(
+        labels
+    )
+    assert all(list(image_ids) == sorted(image_ids) for image_ids in parts.values())
     if len(labels) >= 3:
         assert all(parts.values())
-    for stems, share in zip(parts.values(), (0.7, 0.1, 0.2), strict=True):
-        assert abs(len(stems) - share * len(labels)) <= 1.7
+    for image_ids, share in zip(parts.values(), (0.7, 0.1, 0.2), strict=True):
+        assert abs(len(image_ids) - share * len(labels)) <= 1.7
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,7 +36,7 @@ def test_every_photo_is_in_one_part(labels, seed):
 def test_the_order_of_files_and_labels_does_not_matter(labels, shuffle):
     mixed = list(labels.items())
     shuffle.shuffle(mixed)
-    mixed = {stem: shuffle.sample(names, len(names)) for stem, names in mixed}
+    mixed = {image_id: shuffle.sample(names, len(names)) for image_id, names in mixed}
     assert stratified_split(mixed) == stratified_split(labels)
 
 
@@ -49,21 +51,23 @@ def test_classes_are_spread_by_their_shares():
     often = {"common": 0.9, "half": 0.5, "rare": 0.05, "rarest": 0.01}
     labels = {str(i): [n for n, p in often.items() if rng.random() < p] for i in range(2000)}
     total = Counter(name for names in labels.values() for name in names)
-    for stems, share in zip(stratified_split(labels).values(), (0.7, 0.1, 0.2), strict=True):
-        count = Counter(name for stem in stems for name in labels[stem])
+    for image_ids, share in zip(stratified_split(labels).values(), (0.7, 0.1, 0.2), strict=True):
+        count = Counter(name for image_id in image_ids for name in labels[image_id])
         for name in often:
             assert abs(count[name] - share * total[name]) <= 2 + 0.01 * total[name]
 
 
 def test_photos_without_objects_are_spread_too():
     labels = {str(i): [] if i < 50 else ["cat"] for i in range(100)}
-    empty = [sum(not labels[s] for s in stems) for stems in stratified_split(labels).values()]
+    empty = [
+        sum(not labels[s] for s in image_ids) for image_ids in stratified_split(labels).values()
+    ]
     assert empty == [35, 5, 10]
 
 
 def test_twenty_photos():
     parts = stratified_split({str(i): ["cat"] for i in range(20)})
-    assert [len(stems) for stems in parts.values()] == [14, 2, 4]
+    assert [len(image_ids) for image_ids in parts.values()] == [14, 2, 4]
 
 
 def test_another_seed_another_split():
@@ -95,7 +99,7 @@ def test_hold_out_is_a_tenth_and_never_nothing(labels):
 def test_split_files_round_trip(tmp_path_factory, splits):
     path = tmp_path_factory.mktemp("split") / "split.json"
     write_split(path, splits)
-    assert read_split(path) == {name: tuple(stems) for name, stems in splits.items()}
+    assert read_split(path) == {name: tuple(image_ids) for name, image_ids in splits.items()}
 
 
 def test_numbers_and_undecodable_names_stay_text(tmp_path):
@@ -121,12 +125,12 @@ def test_twins_stay_together():
     labels = {f"p{i:02}": {"a"} if i % 3 else {"b"} for i in range(40)}
     twins = {f"p{i:02}": f"p{i - 20:02}" for i in range(20, 30)}
     parts = stratified_split(labels, seed=4, twins=twins)
-    place = {stem: part for part, stems in parts.items() for stem in stems}
+    place = {image_id: part for part, image_ids in parts.items() for image_id in image_ids}
     assert sorted(place) == sorted(labels)
-    assert all(place[stem] == place[other] for stem, other in twins.items())
+    assert all(place[image_id] == place[other] for image_id, other in twins.items())
     kept, held = hold_out(labels, seed=1, twins=twins)
     assert not set(kept) & set(held)
-    assert all((stem in held) == (other in held) for stem, other in twins.items())
+    assert all((image_id in held) == (other in held) for image_id, other in twins.items())
 
 
 def test_identical_photos_are_found_by_content(tmp_path):
@@ -141,7 +145,10 @@ def test_a_family_counts_as_many_as_it_has():
     labels = {f"{i:02}": ["cat"] for i in range(40)}
     twins = {f"{i:02}": "00" for i in range(1, 12)}
     for seed in range(10):
-        sizes = [len(stems) for stems in stratified_split(labels, seed=seed, twins=twins).values()]
+        sizes = [
+            len(image_ids)
+            for image_ids in stratified_split(labels, seed=seed, twins=twins).values()
+        ]
         assert sizes == [28, 4, 8]
 
 
@@ -156,6 +163,8 @@ def test_no_part_is_empty_while_there_are_families_enough(sizes, seed):
                 twins[f"{family}-{i}"] = f"{family}-0"
     parts = stratified_split(labels, seed=seed, twins=twins)
     assert all(parts.values())
-    assert sorted(stem for stems in parts.values() for stem in stems) == sorted(labels)
-    place = {stem: part for part, stems in parts.items() for stem in stems}
-    assert all(place[stem] == place[first] for stem, first in twins.items())
+    assert sorted(image_id for image_ids in parts.values() for image_id in image_ids) == sorted(
+        labels
+    )
+    place = {image_id: part for part, image_ids in parts.items() for image_id in image_ids}
+    assert all(place[image_id] == place[first] for image_id, first in twins.items())

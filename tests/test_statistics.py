@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 from nets.yolo import YOLOv3
+from utils.runtime.distribution import Cluster
 from utils.training import trainer as module
-from utils.training.distribution import Cluster
+from utils.training.batch_norm import batch_statistics, is_statistic
 from utils.training.freezing import set_backbone_trainable
 from utils.training.optimizers import Optimizers
 from utils.training.recipes import Recipe
-from utils.training.statistics import batch_statistics, is_statistic
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from utils.commands.synthetic import main
 from utils.data.synthetic import (
     CLASSES,
     backgrounds_test,
@@ -21,7 +22,6 @@ from utils.data.synthetic import (
     write_dataset,
     write_video,
 )
-from utils.data.synthetic.__main__ import main
 from utils.data.synthetic.dataset import write_scene
 from utils.errors import UserError
 
@@ -195,16 +195,16 @@ def test_dataset_is_voc(dataset):
     lists = {
         path.stem: path.read_text().split() for path in (dataset / "ImageSets" / "Main").iterdir()
     }
-    assert {name: len(stems) for name, stems in lists.items()} == {
+    assert {name: len(image_ids) for name, image_ids in lists.items()} == {
         "train": 14,
         "val": 3,
         "trainval": 17,
         "test": 3,
     }
     assert set(lists["trainval"]) == set(lists["train"] + lists["val"])
-    stems = set(lists["trainval"] + lists["test"])
-    assert {path.stem for path in (dataset / "JPEGImages").iterdir()} == stems
-    assert {path.stem for path in (dataset / "Annotations").iterdir()} == stems
+    image_ids = set(lists["trainval"] + lists["test"])
+    assert {path.stem for path in (dataset / "JPEGImages").iterdir()} == image_ids
+    assert {path.stem for path in (dataset / "Annotations").iterdir()} == image_ids
     assert (dataset / "classes.txt").read_text().split() == sorted(CLASSES)
     assert len(CLASSES) == 8
 

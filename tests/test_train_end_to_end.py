@@ -291,8 +291,8 @@ def test_a_full_disk_is_said_and_is_no_success(data, tmp_path):
 def test_a_photo_that_turns_out_damaged_is_stood_in_for_and_named(data, tmp_path):
     broken = tmp_path / "data"
     shutil.copytree(data, broken)
-    stem = (broken / "ImageSets" / "Main" / "train.txt").read_text().split()[4]
-    photo = next((broken / "JPEGImages").glob(f"{stem}.*"))
+    image_id = (broken / "ImageSets" / "Main" / "train.txt").read_text().split()[4]
+    photo = next((broken / "JPEGImages").glob(f"{image_id}.*"))
     photo.write_bytes(photo.read_bytes()[:3000])  # its header is whole
     done = command("train.py", "--data", broken, "--epochs", 2, "--out", tmp_path / "run", *SMALL)
     assert done.returncode == 0, done.stderr
@@ -386,7 +386,7 @@ def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
 
 @pytest.mark.slow
 def test_the_plain_recipe_trains_everything(data, trained, tmp_path):
-    """Stem and statistics of the backbone move, which the default leaves as ImageNet's are."""
+    """Image id and statistics of the backbone move, which the default leaves as ImageNet's are."""
     out = tmp_path / "run"
     done = command(
         "train.py", "--data", data, "--epochs", 2, "--out", out, "--recipe", "plain", *TINY

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from nets.yolo import YOLOv3
 from utils.errors import UserError
-from utils.training.distribution import Cluster
+from utils.runtime.distribution import Cluster
 from utils.training.ema import MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_of
 from utils.training.optimizers import Optimizers

@@ -12,8 +12,8 @@ import pytest
 
 from utils.data.records import Record
 from utils.errors import UserError
-from utils.evaluation.detect import detect_at, detect_records
-from utils.evaluation.files import ground_truth, to_results
+from utils.evaluation.coco_files import ground_truth, to_results
+from utils.evaluation.run_detector import detect_at, detect_records
 from utils.evaluation.tuning import NMS_IOUS, rounded_down, tune
 from utils.letterbox import Letterbox
 from utils.postprocess import to_detections
@@ -27,11 +27,13 @@ def photos(tmp_path):
     from PIL import Image
 
     records = []
-    for stem in ("a", "b", "c"):
-        path = tmp_path / f"{stem}.png"
+    for image_id in ("a", "b", "c"):
+        path = tmp_path / f"{image_id}.png"
         Image.new("RGB", (64, 64)).save(path)
         boxes = np.array([[8, 8, 28, 28], [13, 8, 33, 28]], np.float32)
-        records.append(Record(stem, path, 64, 64, boxes, np.zeros(2, np.int32), np.zeros(2, bool)))
+        records.append(
+            Record(image_id, path, 64, 64, boxes, np.zeros(2, np.int32), np.zeros(2, bool))
+        )
     return records
 
 
@@ -65,8 +67,8 @@ def test_each_threshold_is_what_one_run_with_it_gives(photos):
     for iou in both:
         alone = detect_records(infer, photos, 64, ["thing"], iou=iou, **options)
         assert list(alone) == list(both[iou]) == ["a", "b", "c"]
-        for stem in alone:
-            np.testing.assert_array_equal(alone[stem].boxes, both[iou][stem].boxes)
+        for image_id in alone:
+            np.testing.assert_array_equal(alone[image_id].boxes, both[iou][image_id].boxes)
     assert len(both[0.3]["a"]) < len(both[0.7]["a"])
 
 

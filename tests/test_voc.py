@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.voc_folders import CAT, DOG, fill, only, pair, photo, stems, xml
+from tests.voc_folders import CAT, DOG, fill, image_ids, only, pair, photo, xml
 from utils.data.datasets import load_datasets, load_split
 from utils.data.formats import find_layout
-from utils.data.voc_writer import write_voc_list
+from utils.label_files.voc import write_voc_list
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_usual_folders(tmp_path, images, xmls):
     assert list(layout.entries) == names
     assert layout.notes == ()
     train, val, info = load_datasets(tmp_path)
-    assert sorted(stems(train) + stems(val) + list(info.splits["test"])) == names
+    assert sorted(image_ids(train) + image_ids(val) + list(info.splits["test"])) == names
     assert train.classes == ("cat", "dog")
 
 
@@ -40,7 +40,7 @@ def test_usual_suffixes_and_letters(tmp_path, suffix):
     folder = tmp_path / "мои данные 数据"
     pair(folder, "naïve 照片.v2", CAT, suffix=suffix)
     record, notes = only(folder)
-    assert record.stem == "naïve 照片.v2"
+    assert record.image_id == "naïve 照片.v2"
     assert record.image.suffix == suffix
     assert (record.width, record.height) == (40, 30)
     assert notes == ()
@@ -107,10 +107,10 @@ def test_the_filename_serves_where_there_is_no_photo_of_its_own_name(tmp_path):
     for named in ("IMG.1.jpg", "C:\\photos\\IMG.1.jpg", "/far/away/IMG.1.png"):
         (tmp_path / "Annotations" / "7.xml").write_text(xml(CAT, filename=named))
         record, notes = only(tmp_path)
-        assert record.stem == "IMG.1"
+        assert record.image_id == "IMG.1"
         assert notes == ()
     write_voc_list(tmp_path, "train", ["7"])
-    assert stems(load_split(tmp_path, "train")) == ["IMG.1"]
+    assert image_ids(load_split(tmp_path, "train")) == ["IMG.1"]
 
 
 def test_a_photo_counts_once(tmp_path):
@@ -131,7 +131,7 @@ def test_names_in_either_unicode_spelling_meet(tmp_path):
     (tmp_path / "Annotations").mkdir()
     (tmp_path / "Annotations" / f"{short}.xml").write_text(xml(CAT))
     write_voc_list(tmp_path, "train", [long])
-    assert stems(load_split(tmp_path, "train")) == [short]
+    assert image_ids(load_split(tmp_path, "train")) == [short]
 
 
 def test_photos_and_xml_alone_are_noted(tmp_path):
@@ -191,7 +191,7 @@ def test_entities_are_skipped_and_named(tmp_path):
     evil = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><annotation>&b;</annotation>'
     (tmp_path / "Annotations" / "photo 01.xml").write_text(evil)
     dataset = load_split(tmp_path, "all")
-    assert stems(dataset) == ["photo 00", "photo 02"]
+    assert image_ids(dataset) == ["photo 00", "photo 02"]
     assert "Annotations/photo 01.xml" in dataset.notes[0]
 
 
@@ -213,7 +213,7 @@ def test_files_come_in_any_order(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", Reversed)
     second = load_datasets(tmp_path)
-    assert stems(first[0]) == stems(second[0])
+    assert image_ids(first[0]) == image_ids(second[0])
     assert first[2] == second[2]
 
 
@@ -232,9 +232,9 @@ def test_a_namesake_elsewhere_does_not_take_a_photo(tmp_path):
 
 
 def test_photos_beside_a_usual_folder_count_too(tmp_path):
-    for stem in "abc":
-        photo(tmp_path / f"{stem}.jpg")
-        (tmp_path / f"{stem}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
+    for image_id in "abc":
+        photo(tmp_path / f"{image_id}.jpg")
+        (tmp_path / f"{image_id}.xml").write_text(xml(("cat", 2, 2, 9, 9)))
     photo(tmp_path / "images" / "d.jpg")
     (tmp_path / "images" / "d.xml").write_text(xml(("cat", 2, 2, 9, 9)))
     assert len(load_split(tmp_path, "all")) == 4

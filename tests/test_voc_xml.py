@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.voc_folders import CAT, DOG, xml
 from utils.data.formats.voc_xml import parse_annotation, read_annotation
-from utils.data.voc_writer import write_voc_annotation
+from utils.label_files.voc import write_voc_annotation
 
 
 def test_pixels_are_counted_from_one_and_inclusive():

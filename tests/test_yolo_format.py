@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from utils.data.annotations import Annotation, Fault
 from utils.data.formats import yolo
 from utils.data.formats.yolo_txt import parse_labels
 from utils.data.formats.yolo_yaml import read_names, read_yaml
-from utils.data.labels import Annotation, Fault
 from utils.errors import UserError
 
 CLASSES = {0: "cat", 1: "dog"}
@@ -39,7 +39,7 @@ def pair(folder, image, label, text="0 0.5 0.5 0.5 0.5\n"):
 
 
 def read(folder):
-    """Layout, and labels by stem."""
+    """Layout, and labels by image id."""
     layout = yolo.find_layout(folder)
     found = dict(yolo.read_annotations(layout))
     assert list(found) == list(layout.entries)
@@ -182,9 +182,9 @@ def check(folder, splits=("train", "val")):
     layout, found = read(folder)
     usual = {"valid": "val"}
     for split in splits:
-        stems = layout.lists[usual.get(split, split)].stems
-        assert stems == tuple(f"{split}{number}" for number in (1, 2, 3))
-        assert [len(found[stem].boxes) for stem in stems] == [1, 1, 0]
+        image_ids = layout.lists[usual.get(split, split)].image_ids
+        assert image_ids == tuple(f"{split}{number}" for number in (1, 2, 3))
+        assert [len(found[image_id].boxes) for image_id in image_ids] == [1, 1, 0]
         assert layout.entries[f"{split}3"].label is None
     assert len(layout.lists) == len(splits)
     assert layout.orphans == layout.unlabelled == ()
@@ -246,8 +246,8 @@ def test_lists_of_folders_and_other_lists(tmp_path):
     text = YAML.format("[images/a, images/b, images/gone]", "images/val")
     put(tmp_path / "x.yaml", text + "both: [images/a, images/val]\nlicense: images/val\nurl: x\n")
     layout, _ = read(tmp_path)
-    assert layout.lists["train"].stems == ("a1", "a2", "a3", "b1", "b2", "b3")
-    assert layout.lists["both"].stems == ("a1", "a2", "a3", "val1", "val2", "val3")
+    assert layout.lists["train"].image_ids == ("a1", "a2", "a3", "b1", "b2", "b3")
+    assert layout.lists["both"].image_ids == ("a1", "a2", "a3", "val1", "val2", "val3")
     assert set(layout.lists) == {"train", "val", "both"}
     assert "x.yaml: train: images/gone is not there" in layout.notes
 
@@ -282,7 +282,7 @@ def test_the_same_name_in_two_splits(tmp_path):
     layout, found = read(tmp_path)
     assert found["train/1"].names == ("cat",)
     assert found["valid/1"].names == ("dog",)
-    assert layout.lists["val"].stems == ("valid/1",)
+    assert layout.lists["val"].image_ids == ("valid/1",)
 
 
 def test_one_label_file_for_two_photos(tmp_path):

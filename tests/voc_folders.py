@@ -5,7 +5,7 @@ import zlib
 from PIL import Image
 
 from utils.data.datasets import load_split
-from utils.data.voc_writer import write_voc_list
+from utils.label_files.voc import write_voc_list
 
 
 def photo(path, size=(40, 30), orientation=None):
@@ -36,22 +36,24 @@ CAT = ("cat", 1, 1, 20, 20)
 DOG = ("dog", 11, 6, 30, 25)
 
 
-def pair(folder, stem, *objects, images="JPEGImages", xmls="Annotations", suffix=".jpg", **options):
-    photo(folder / images / (stem + suffix), options.get("size") or (40, 30))
-    path = folder / xmls / (stem + ".xml")
+def pair(
+    folder, image_id, *objects, images="JPEGImages", xmls="Annotations", suffix=".jpg", **options
+):
+    photo(folder / images / (image_id + suffix), options.get("size") or (40, 30))
+    path = folder / xmls / (image_id + ".xml")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(xml(*objects, **options), encoding="utf-8")
 
 
 def fill(folder, count=10, **options):
-    stems = [f"photo {i:02}" for i in range(count)]
-    for i, stem in enumerate(stems):
-        pair(folder, stem, *([CAT, DOG] if i % 3 == 0 else [CAT]), **options)
-    return stems
+    image_ids = [f"photo {i:02}" for i in range(count)]
+    for i, image_id in enumerate(image_ids):
+        pair(folder, image_id, *([CAT, DOG] if i % 3 == 0 else [CAT]), **options)
+    return image_ids
 
 
-def stems(dataset):
-    return [record.stem for record in dataset.records]
+def image_ids(dataset):
+    return [record.image_id for record in dataset.records]
 
 
 def only(folder, **options):
@@ -70,8 +72,8 @@ def devkit(folder):
     for year, first in (("2007", 0), ("2012", 100)):
         voc = folder / f"VOC{year}"
         names = [f"{i:06}" for i in range(first, first + 12)]
-        for i, stem in enumerate(names):
-            pair(voc, stem, CAT, *([DOG] if i % 2 else []))
+        for i, image_id in enumerate(names):
+            pair(voc, image_id, CAT, *([DOG] if i % 2 else []))
         lists(voc, train=names[:5], val=names[5:8], trainval=names[:8])
         if year == "2007":
             lists(voc, test=names[8:])

@@ -57,7 +57,7 @@ class TensorFlowRuntime:
         import tensorflow as tf
 
         from utils.checkpoint import compile_inference, load_checkpoint, operating_point
-        from utils.training.device import use_device
+        from utils.runtime.device import use_device
 
         where = use_device(device) if device else _visible_device(tf)
         model = load_checkpoint(weights)

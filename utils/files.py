@@ -1,4 +1,5 @@
-"""Files: written whole or not at all (``atomic_write``), known by content (``content_hash``)."""
+"""Files: written whole or not at all (``atomic_write``), known by content (``content_hash``), and
+folders that do not exist yet (``next_free``)."""
 
 from __future__ import annotations
 
@@ -77,3 +78,12 @@ def content_hash(path: str | Path) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def next_free(folder: Path, name: str) -> Path:
+    """``folder/name``, or with -2, -3 … the first that does not exist."""
+    path, number = folder / name, 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}"
+    return path

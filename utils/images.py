@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
+from utils.files import atomic_write
 from utils.image_header import parse_header, read_header
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # in lower case
@@ -35,6 +36,7 @@ MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # 179 million: where Pi
 HUGE = 25_000_000  # pixels; larger photos are decoded one at a time
 _HUGE_LOCK = RLock()
 _STRIP = 1 << 20  # pixels converted at once
+JPEG_QUALITY = 92  # of written pictures
 MAX_BYTES = 1 << 30  # a file beyond this is no photo; it is refused before it fills the memory
 
 REDUCTIONS = (1, 2, 4, 8)  # how much smaller a JPEG can be decoded, and any photo be read
@@ -184,6 +186,17 @@ def orient_boxes(boxes: np.ndarray, size: ImageSize) -> np.ndarray:
     if size.orientation in (3, 4, 7, 8):
         y0, y1 = size.height - y1, size.height - y0
     return np.stack([x0, y0, x1, y1], axis=1)
+
+
+def save_image(path: Path, image: np.ndarray) -> None:
+    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
+    pixels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    good, data = cv2.imencode(path.suffix, pixels, options)
+    if not good:
+        raise UserError(f"{path}: a picture of this size cannot be written")
+    with atomic_write(path, "wb") as file:
+        file.write(data)
 
 
 def _check_file(path: Path) -> None:

@@ -117,7 +117,7 @@ def measure_here(backbone: str, config: AllReduceConfig) -> dict:
     import tensorflow as tf
 
     from nets.yolo import YOLOv3
-    from utils.training.distribution import make_cluster
+    from utils.runtime.distribution import make_cluster
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     cluster = make_cluster("cpu")

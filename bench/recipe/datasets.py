@@ -14,8 +14,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from utils.data.source import Source
-from utils.data.splits import stratified_split
+from utils.data.folder.data_folder import Source
+from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 
 FOLDS = 5
@@ -51,13 +51,13 @@ def make_fold(name: str, original: Path, fold: int, work: Path) -> Path:
     source = Source.open(original)
     named = source.splits(0).named
     whole = ["trainval"] if "trainval" in named else ["train", "val"]
-    stems = {stem for part in whole for stem in named[part].stems}
-    twins, _ = source.twins.for_splits(stems)
+    image_ids = {image_id for part in whole for image_id in named[part].image_ids}
+    twins, _ = source.twins.for_splits(image_ids)
     parts = stratified_split(
-        source.shown(stems), {str(i): 1 / FOLDS for i in range(FOLDS)}, seed=0, twins=twins
+        source.shown(image_ids), {str(i): 1 / FOLDS for i in range(FOLDS)}, seed=0, twins=twins
     )
     held_out = parts[str(fold)]
-    lists = {"train": sorted(stems - set(held_out)), "held_out": list(held_out)}
+    lists = {"train": sorted(image_ids - set(held_out)), "held_out": list(held_out)}
     _write(target, source, lists, origin)
     return target
 
@@ -69,12 +69,12 @@ def _write(target: Path, source: Source, lists: Mapping[str, list[str]], origin:
     entries = source.index.entries
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (part / folder).mkdir(parents=True)
-    for name, stems in lists.items():
-        (part / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(stems) + "\n")
-        for stem in stems:
-            entry = entries.at(entries.places[stem])
+    for name, image_ids in lists.items():
+        (part / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(image_ids) + "\n")
+        for image_id in image_ids:
+            entry = entries.at(entries.places[image_id])
             for folder, path in (("JPEGImages", entry.image), ("Annotations", entry.label)):
-                shutil.copyfile(path, part / folder / f"{stem}{path.suffix}")
+                shutil.copyfile(path, part / folder / f"{image_id}{path.suffix}")
     (part / ORIGIN).write_text(origin, encoding="utf-8")
     part.rename(target)
 
@@ -85,7 +85,7 @@ def make_signs(work: Path, seed: int = SIGNS_SEED) -> Path:
     if not (target / "ImageSets" / "Main" / "test.txt").exists():
         counts = [word for part, n in SIGNS.items() for word in (f"--{part}", str(n))]
         subprocess.run(
-            [sys.executable, "-m", "utils.data.synthetic", "--out", str(target), *counts,
+            [sys.executable, "-m", "utils.commands.synthetic", "--out", str(target), *counts,
              "--seed", str(seed)],
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import layout, pose, scenes, signs
-from utils.data.synthetic.dataset import GENERATOR_VERSION, save_scene, stem
-from utils.data.voc_writer import write_voc_list
+from utils.data.synthetic.dataset import GENERATOR_VERSION, image_id, save_scene
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.label_files.voc import write_voc_list
 
 VERSION = 1  # raised when the same numbers no longer give the same photos
 MANIFEST = "small_set.json"
@@ -116,13 +116,13 @@ def write_set(small: SmallSet, out: Path) -> bool:
     if not missing and all(path.exists() for path in lists):
         return False
     for split in LISTS:
-        write_voc_list(out, split, [stem(split, i) for i in range(small.photos(split))])
+        write_voc_list(out, split, [image_id(split, i) for i in range(small.photos(split))])
     return True
 
 
 def write_photo(small: SmallSet, out: Path, split: str, index: int) -> None:
     """Draw one photo and write it."""
-    save_scene(draw_photo(small, split, index), out, stem(split, index))
+    save_scene(draw_photo(small, split, index), out, image_id(split, index))
 
 
 def draw_photo(small: SmallSet, split: str, index: int) -> scenes.Scene:
@@ -217,7 +217,7 @@ def _jobs(small: SmallSet) -> list[tuple[str, int]]:
 
 
 def _is_whole(out: Path, split: str, index: int) -> bool:
-    name = stem(split, index)
+    name = image_id(split, index)
     return (out / "Annotations" / f"{name}.xml").exists() and (
         out / "JPEGImages" / f"{name}.jpg"
     ).exists()

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.data.folder.data_folder import Source
 from utils.data.records import Dataset
-from utils.data.source import Source
-from utils.data.split_names import Splits
-from utils.data.splits import hold_out
-from utils.data.wording import listing
+from utils.data.splits.names import Splits
+from utils.data.splits.stratified import hold_out
 from utils.errors import UserError
 from utils.memory import give_back_memory
+from utils.text import listing
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SplitInfo:
 
     Attributes:
         train, val: what was read, in words: a list's name, or how the photos were set aside.
-        splits: stems to be stored with the run: ``train`` and ``val`` as they are used, and
+        splits: image ids to be stored with the run: ``train`` and ``val`` as they are used, and
             ``test`` where the split was made here and no photo of it is in the two.
         generated: the folder has no lists, and the split was made from the seed.
         held_out: the validation photos were set aside from the training split.
@@ -70,7 +70,7 @@ def load_datasets(
     source = Source.open(data)
     names = source.classes(classes, only_listed)
     lists = source.splits(seed)
-    train_stems = lists.stems(split)
+    train_stems = lists.image_ids(split)
     val_stems, val_words, held_notes = _validation(source, lists, split, val_split, seed)
     train_stems -= val_stems
     copies = source.twins.copies(train_stems, val_stems)
@@ -83,9 +83,9 @@ def load_datasets(
     for dataset, words in ((train, split), (val, val_words)):
         if not len(dataset):
             raise UserError(f"{data}: no photo of {words!r} can be used ({_first(dataset.notes)})")
-    splits = {"train": tuple(train.records.stems()), "val": tuple(val.records.stems())}
+    splits = {"train": tuple(train.records.image_ids()), "val": tuple(val.records.image_ids())}
     if lists.generated:
-        test = lists.stems("test")
+        test = lists.image_ids("test")
         if test and test.isdisjoint(train_stems | val_stems):
             splits["test"] = tuple(sorted(test))
     remarks = (*held_notes, *tested, *_copied(copies, "validation"), *_alike(alike, "validation"))
@@ -112,13 +112,13 @@ def load_split(
     """One split, for evaluation; arguments and errors as ``load_datasets``."""
     source = Source.open(data)
     if split.strip() == "all":  # needs no split to be made
-        lists = Splits(source.index.layout.root, {}, source.stems)
+        lists = Splits(source.index.layout.root, {}, source.image_ids)
     else:
         lists = source.splits(seed)
-    stems = lists.stems(split)
-    names = source.classes(classes, only_listed, stems)
+    image_ids = lists.image_ids(split)
+    names = source.classes(classes, only_listed, image_ids)
     dataset = source.dataset(
-        stems, names, (*source.notes, *lists.about(split), *lists.notes(split))
+        image_ids, names, (*source.notes, *lists.about(split), *lists.notes(split))
     )
     if not len(dataset):
         raise UserError(f"{data}: no photo of {split!r} can be used ({_first(dataset.notes)})")
@@ -127,21 +127,23 @@ def load_split(
 
 def load_stems(
     data: str | Path,
-    stems: Iterable[str],
+    image_ids: Iterable[str],
     *,
     classes: Sequence[str] | None = None,
     only_listed: bool = False,
 ) -> Dataset:
-    """The photos of the given stems, as a run stored them; those that are gone become notes.
+    """The photos of the given image ids, as a run stored them; those that are gone become notes.
 
     Raises:
         UserError: as ``load_datasets``, and when none of the photos is there.
     """
     source = Source.open(data)
-    wanted = dict.fromkeys(stems)
-    present = source.stems & wanted.keys()
+    wanted = dict.fromkeys(image_ids)
+    present = source.image_ids & wanted.keys()
     names = source.classes(classes, only_listed, present)
-    missing = tuple(f"{stem}: not in this folder; left out" for stem in wanted.keys() - present)
+    missing = tuple(
+        f"{image_id}: not in this folder; left out" for image_id in wanted.keys() - present
+    )
     dataset = source.dataset(present, names, (*source.notes, *sorted(missing)))
     if not len(dataset):
         raise UserError(
@@ -155,9 +157,9 @@ def _validation(
     source: Source, lists: Splits, split: str, val_split: str | None, seed: int
 ) -> tuple[set[str], str, tuple[str, ...]]:
     """Stems of the validation photos, what they are in words, and why they were held out, if so."""
-    train = lists.stems(split)
+    train = lists.image_ids(split)
     if val_split is not None:
-        val = lists.stems(val_split)
+        val = lists.image_ids(val_split)
         if shared := sorted(train & val):
             raise UserError(
                 f"{len(shared)} photos are in both --split {split} and --val-split {val_split} "
@@ -165,7 +167,7 @@ def _validation(
             )
         return val, val_split, ()
     usual = lists.usual_val(split)
-    val = lists.stems(usual) if usual else set()
+    val = lists.image_ids(usual) if usual else set()
     if val and not (train & val):
         return val, usual, ()
     twins, twins_note = source.twins.for_splits(train)
@@ -199,11 +201,11 @@ def _apart_from_tests(
     return train - copies, tuple(notes)
 
 
-def _copied(stems: set[str], of: str) -> Iterable[str]:
-    if stems:
+def _copied(image_ids: set[str], of: str) -> Iterable[str]:
+    if image_ids:
         yield (
-            f"{len(stems)} training photos are copies of {of} photos and are left out "
-            f"({listing(sorted(stems))})"
+            f"{len(image_ids)} training photos are copies of {of} photos and are left out "
+            f"({listing(sorted(image_ids))})"
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from utils.data.anchors import object_sizes
-from utils.data.canvas import canvas_of, canvas_shares
+from utils.data.batches.input_shape import canvas_of, canvas_shares
 from utils.data.records import Dataset
 
 SIZES = (256, 320, 416, 512, 640, 832, 1024)  # of the network input, that are chosen from

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from utils.data.index import Index
+from utils.data.folder.index import Index
 from utils.data.records import Dataset, RecordTable
-from utils.data.wording import listing
 from utils.images import ImageSize, orient_boxes
+from utils.text import listing
 
 CLIP_NOTE = 1.0  # pixels; counting from 0 instead of 1 is too common to be worth a note
 
@@ -178,7 +178,7 @@ class _Maker:
 
     def _stems(self, mask: np.ndarray) -> str:
         rows: Sequence[int] = self.rows[mask][:9].tolist()
-        return listing([self.index.entries.stems[row] for row in rows])
+        return listing([self.index.entries.image_ids[row] for row in rows])
 
 
 def labels_as_stored(index: Index) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.columns import EntryTable
+from utils.data.folder.tables import EntryTable
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Record:
     """One photo and its objects.
 
     Attributes:
-        stem: the name that identifies the photo in split lists and reports; unique in a dataset.
+        image_id: what identifies the photo in split lists and reports; unique in a dataset.
         image: path of the photo.
         width, height: size in pixels of the upright photo (EXIF orientation applied).
         boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels of the upright photo, continuous.
@@ -25,7 +25,7 @@ class Record:
         difficult: bool (N,), objects that are neither trained on nor counted when scoring.
     """
 
-    stem: str
+    image_id: str
     image: Path
     width: int
     height: int
@@ -39,7 +39,7 @@ class RecordTable(Sequence[Record]):
     """P records with N objects, stored by column; a ``Record`` is made when it is asked for.
 
     Attributes:
-        entries: stems and paths.
+        entries: image ids and paths.
         rows: int64 (P,), the row of ``entries`` of each record.
         sizes: int32 (P, 2), width and height.
         first: int64 (P + 1,); the objects of record i are ``first[i]:first[i + 1]``.
@@ -68,7 +68,7 @@ class RecordTable(Sequence[Record]):
         begin, end = self.first[index : index + 2].tolist()
         width, height = self.sizes[index].tolist()
         return Record(
-            stem=self.entries.stems[row],
+            image_id=self.entries.image_ids[row],
             image=self.entries.image(row),
             width=width,
             height=height,
@@ -77,8 +77,8 @@ class RecordTable(Sequence[Record]):
             difficult=self.difficult[begin:end],
         )
 
-    def stems(self) -> list[str]:
-        """The stems of all records."""
+    def image_ids(self) -> list[str]:
+        """The image ids of all records."""
         names = self.entries.names
         return [names[row] for row in self.rows.tolist()]
 
@@ -88,7 +88,7 @@ class Dataset:
     """The records of one split and what the reader noticed on the way.
 
     Attributes:
-        records: in sorted order of ``stem``.
+        records: in sorted order of ``image_id``.
         classes: class names; a class id is an index into this tuple.
         notes: one sentence for each thing skipped or mended, naming file and object.
     """

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.evaluation import bootstrap, voc
-from utils.evaluation import errors as tide
+from utils.evaluation import bootstrap, tide, voc
 from utils.evaluation.analysis import (
     ASPECTS,
     ERROR_KINDS,
@@ -25,10 +24,10 @@ from utils.evaluation.analysis import (
     Errors,
     Tuning,
 )
-from utils.evaluation.case import Case, open_case
+from utils.evaluation.average_precision import average_precisions
 from utils.evaluation.confusion import confusion_matrix
+from utils.evaluation.matched_results import Case, open_case
 from utils.evaluation.operating import Sweep, reliability, sweep_class
-from utils.evaluation.precision import average_precisions
 from utils.evaluation.tables import class_names
 from utils.evaluation.worst import Photos, ledger, suspicions, worst_errors, worst_images
 
@@ -65,7 +64,7 @@ def analyse(
     """Analyse COCO results against a COCO ground truth; neither is changed.
 
     Args:
-        ground_truth: as ``utils.evaluation.files`` makes it.
+        ground_truth: as ``utils.evaluation.coco_files`` makes it.
         results: COCO results.
         case: the two, where they have been matched already.
         resamples: of the bootstrap; 0 leaves the intervals out.

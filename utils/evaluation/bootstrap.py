@@ -35,8 +35,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.evaluation.analysis import Comparison, Difference, Estimate
+from utils.evaluation.average_precision import RECALLS, average_precisions
 from utils.evaluation.matching import Matching
-from utils.evaluation.precision import RECALLS, average_precisions
 from utils.evaluation.tables import FoundTable, TruthTable
 
 RESAMPLES = 1000

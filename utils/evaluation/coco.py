@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.evaluation.average_precision import average_precisions
 from utils.evaluation.matching import Matching
-from utils.evaluation.precision import average_precisions
 from utils.evaluation.tables import FoundTable, TruthTable
 from utils.evaluation.voc import TRUE_POSITIVE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from utils.data.photo_facts import content_hashes
+from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Record
 
 _LOOKED_AT = 50  # photos
@@ -25,20 +25,20 @@ def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]
     found: dict[str, list[str]] = {name: [] for name in ("train", "val")}
     if not any(used.values()):
         return found
-    digests = content_hashes({record.stem: record.image for record in records})
+    digests = content_hashes({record.image_id: record.image for record in records})
     for record in records:
-        digest = digests.get(record.stem)
+        digest = digests.get(record.image_id)
         for name in found:
             if digest in used.get(name, ()):
-                found[name].append(record.stem)
+                found[name].append(record.image_id)
     return found
 
 
 def find_shared(records: Sequence[Record], others: Sequence[Record]) -> list[str]:
     """Stems of ``records`` whose very file is among ``others`` too, whatever its name there."""
-    theirs = set(content_hashes({record.stem: record.image for record in others}).values())
-    own = content_hashes({record.stem: record.image for record in records})
-    return [record.stem for record in records if own.get(record.stem) in theirs]
+    theirs = set(content_hashes({record.image_id: record.image for record in others}).values())
+    own = content_hashes({record.image_id: record.image for record in records})
+    return [record.image_id for record in records if own.get(record.image_id) in theirs]
 
 
 def is_folder_of_run(

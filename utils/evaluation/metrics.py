@@ -9,11 +9,11 @@ from rich.cells import cell_len, set_cell_size
 
 from utils.evaluation import coco, voc
 from utils.evaluation.analysis import Analysis, Estimate
-from utils.evaluation.case import Case, open_case
+from utils.evaluation.matched_results import Case, open_case
 
 
 def evaluate(ground_truth: dict, results: list[dict]) -> dict:
-    """Score COCO results against a COCO ground truth (``utils.evaluation.files`` makes both).
+    """Score COCO results against a COCO ground truth (``utils.evaluation.coco_files`` makes both).
 
     Returns:
         What ``metrics.json`` holds, but for ``weights`` and ``split``, in plain Python values:

@@ -1,8 +1,8 @@
 """The numbers that labels in COCO format give their photos and classes themselves.
 
-An evaluation numbers photos and classes afresh (``utils.evaluation.files.ground_truth``). Results
-that somebody made for the JSON of the data go by its own ids instead: read with the wrong numbers
-they would score next to nothing, and nobody would know why.
+An evaluation numbers photos and classes afresh (``utils.evaluation.coco_files.ground_truth``).
+Results that somebody made for the JSON of the data go by its own ids instead: read with the wrong
+numbers they would score next to nothing, and nobody would know why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def own_ids_differ(labels: Iterable[Path], ground_truth: dict) -> tuple[bool, bo
 
     Args:
         labels: the JSON files that the labels came from; files that are no COCO JSON say nothing.
-        ground_truth: as ``utils.evaluation.files.ground_truth`` makes it.
+        ground_truth: as ``utils.evaluation.coco_files.ground_truth`` makes it.
     """
     images = {image["file_name"]: image["id"] for image in ground_truth["images"]}
     classes = {name: i for i, name in enumerate(class_names(ground_truth))}

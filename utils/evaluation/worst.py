@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.evaluation import errors as tide
+from utils.evaluation import tide
 from utils.evaluation.analysis import (
     ERROR_KINDS,
     SUSPICIONS,

@@ -20,14 +20,14 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from utils.data.voc_writer import write_voc_annotation
 from utils.detections import Detections
+from utils.drawing.boxes import draw_detections
 from utils.errors import UserError
 from utils.files import atomic_write
-from utils.media.drawing import draw_detections
+from utils.images import save_image
+from utils.label_files.voc import write_voc_annotation
 from utils.media.sources import Frame, Source
 
-JPEG_QUALITY = 92
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 
 
@@ -329,17 +329,6 @@ def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     x0, y0 = np.floor(box[:2]).astype(int).clip(0, (width, height))
     x1, y1 = np.ceil(box[2:]).astype(int).clip(0, (width, height))
     return image[y0:y1, x0:x1]
-
-
-def save_image(path: Path, image: np.ndarray) -> None:
-    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
-    pixels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    good, data = cv2.imencode(path.suffix, pixels, options)
-    if not good:
-        raise UserError(f"{path}: a picture of this size cannot be written")
-    with atomic_write(path, "wb") as file:
-        file.write(data)
 
 
 def folder_names(class_names: Sequence[str]) -> list[str]:

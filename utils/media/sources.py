@@ -23,7 +23,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES, image_size, read_image
-from utils.media.ahead import iterate_ahead, map_ahead
+from utils.prefetch import iterate_ahead, map_ahead
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv",

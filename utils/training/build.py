@@ -16,9 +16,9 @@ from utils.data.augment import AUGMENTATIONS
 from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.runtime.distribution import Cluster
 from utils.training.automatic import FEW_PHOTOS, choose_batch_size, choose_epochs
 from utils.training.config import TrainConfig
-from utils.training.distribution import Cluster
 from utils.training.pace import photos_seen
 from utils.training.phases import PROGRESSIVE
 from utils.training.processor import has_bfloat16
@@ -46,7 +46,7 @@ def input_size_for(
         asked: ``auto`` or pixels.
         checkpoint: that the run starts from.
         train: photos that are trained on.
-        shares: of a square that their pictures take; see ``utils.training.feed``.
+        shares: of a square that their pictures take; see ``utils.training.loader``.
         config: the run's options.
         epochs: of the run, at most.
         replicas: devices that share a batch.

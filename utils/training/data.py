@@ -11,9 +11,9 @@ from nets.yolo import YOLOv3
 from utils.data.anchors import choose_anchors, object_sizes, read_anchors
 from utils.data.classes import read_classes
 from utils.data.datasets import SplitInfo, load_datasets
-from utils.data.photo_facts import content_hashes
+from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
-from utils.data.splits import write_split
+from utils.data.splits.stratified import write_split
 from utils.training.build import check_classes
 from utils.training.config import TrainConfig
 
@@ -68,17 +68,17 @@ def write_provenance(
     if path is not None:
         write_split(path, info.splits)
     photos = {
-        name: {record.stem: record.image for record in dataset.records}
+        name: {record.image_id: record.image for record in dataset.records}
         for name, dataset in (("train", train), ("val", val))
     }
     hashes = content_hashes(photos["train"] | photos["val"])
     return {
         "data": str(config.data),
         "split": {"train": info.train, "val": info.val, "generated": info.generated},
-        "splits": {name: list(stems) for name, stems in info.splits.items()},
+        "splits": {name: list(image_ids) for name, image_ids in info.splits.items()},
         "hashes": {
-            name: {stem: hashes[stem] for stem in stems if stem in hashes}
-            for name, stems in photos.items()
+            name: {image_id: hashes[image_id] for image_id in image_ids if image_id in hashes}
+            for name, image_ids in photos.items()
         },
     }
 
@@ -86,9 +86,9 @@ def write_provenance(
 def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any]:
     """Add the photos that a checkpoint was trained on before to what the new one tells.
 
-    Their stems are prefixed: other photos may have the same names.
+    Their image ids are prefixed: other photos may have the same names.
     """
     before = checkpoint.metadata.get("hashes", {}).get("train", {}) if checkpoint else {}
-    earlier = {f"earlier/{stem}": digest for stem, digest in before.items()}
+    earlier = {f"earlier/{image_id}": digest for image_id, digest in before.items()}
     facts["hashes"]["train"] = {**earlier, **facts["hashes"]["train"]}
     return facts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.data.pipeline import TrainingSamples
-from utils.data.preview import draw_preview
+from utils.data.batches.pipeline import TrainingSamples
+from utils.data.batches.sample_sheet import draw_preview
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
 from utils.training.phases import Phase, liveliest

@@ -7,8 +7,8 @@ import time
 from tqdm import tqdm
 
 from utils.memory import memory_used
-from utils.training.feed import Feed
 from utils.training.history import History
+from utils.training.loader import Feed
 from utils.training.schedule import Plan
 
 EVERY = 5  # steps between two looks at the numbers

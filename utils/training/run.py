@@ -10,18 +10,18 @@ from typing import Any
 from utils.cli import INTERRUPTED
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.runtime.distribution import Cluster
 from utils.signals import StopRequest
+from utils.training.batch_norm import photos_to_look_at
 from utils.training.config import TrainConfig
-from utils.training.distribution import Cluster
-from utils.training.feed import Feed
+from utils.training.curves import draw_curves, val_predictions
 from utils.training.history import History
+from utils.training.loader import Feed
 from utils.training.messages import score_text
 from utils.training.phases import Phase, phase_at
-from utils.training.plots import draw_curves, val_predictions
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Plan
 from utils.training.state import save_state
-from utils.training.statistics import photos_to_look_at
 from utils.training.trainer import Trainer
 
 ASK_EVERY = 8  # steps between two questions among hosts whether one was asked to stop

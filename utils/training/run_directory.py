@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from utils.errors import UserError
 from utils.files import atomic_write
-from utils.media.outputs import save_image
+from utils.images import save_image
 
 MAX_BAD_BATCHES = 5
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -196,12 +196,3 @@ def _say(message: str, stream: TextIO) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-
-
-def next_free(folder: Path, name: str) -> Path:
-    """``folder/name``, or with -2, -3 … the first that does not exist."""
-    path, number = folder / name, 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}"
-    return path

@@ -13,7 +13,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.files import atomic_write
-from utils.training.distribution import Cluster
+from utils.runtime.distribution import Cluster
 
 
 def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

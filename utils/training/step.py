@@ -16,10 +16,10 @@ from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
 from nets.randomness import SampleRandomness, sample_randomness
 from nets.targets import assign, assign_by_cost
 from nets.yolo import STRIDES, YOLOv3, decode
+from utils.training.batch_norm import is_statistic
 from utils.training.ema import MovingAverage
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
-from utils.training.statistics import is_statistic
 
 # What sums over positives are divided by until all parts of a batch are counted: about as many as
 # there are for each image, so that scaled gradients in float16 stay in their range.

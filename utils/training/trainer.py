@@ -22,17 +22,17 @@ from nets.yolo import YOLOv3
 from utils.data.records import Dataset
 from utils.detections import Detections
 from utils.errors import UserError
-from utils.evaluation.detect import detect_records
-from utils.evaluation.files import ground_truth, to_results
+from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.metrics import evaluate
-from utils.training.distribution import Cluster
+from utils.evaluation.run_detector import detect_records
+from utils.runtime.distribution import Cluster
+from utils.runtime.inference import compile_shared_inference, gather_detections
+from utils.training.batch_norm import MOST_PHOTOS, batch_statistics, is_statistic
 from utils.training.ema import LONGEST, MovingAverage
 from utils.training.freezing import quicken_norms, set_backbone_trainable, stage_count
-from utils.training.infer import compile_shared_inference, gather_detections
 from utils.training.optimizers import Optimizers
 from utils.training.precision import LossScale
 from utils.training.recipes import Recipe
-from utils.training.statistics import MOST_PHOTOS, batch_statistics, is_statistic
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
@@ -198,7 +198,7 @@ class Trainer:
         on_unreadable: Callable[[str], None] = print,
     ) -> tuple[dict, dict[str, Detections]]:
         """Metrics (``utils.evaluation.metrics.evaluate``) of the averaged weights, and what they
-        found, by stem.
+        found, by image id.
 
         Several hosts share the photos out and all get the whole result.
         """
@@ -212,7 +212,7 @@ class Trainer:
         return evaluate(truth, to_results(found, truth)), found
 
     def _detect(self, records: list, progress: Callable, on_unreadable: Callable) -> dict:
-        """Detections by stem, in smaller batches where memory runs out."""
+        """Detections by image id, in smaller batches where memory runs out."""
         while True:
             try:
                 return detect_records(

@@ -17,13 +17,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from utils.cores import available_cores
+from utils.data.annotations import Annotation, Fault, Layout, SplitList
 from utils.data.doctor.photos import Folder, Photo, Pixels
-from utils.data.duplicates import find_twins
+from utils.data.duplicates.groups import find_twins
 from utils.data.formats import find_layout, read_annotations
 from utils.data.input_size import choose_input_size
-from utils.data.labels import Annotation, Fault, Layout, SplitList
 from utils.data.records import Dataset, Record
-from utils.data.split_names import Splits, usable_lists
+from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
 from utils.images import HUGE, ImageSize, image_size, orient_boxes, read_image
 
@@ -48,15 +48,17 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
     layout = find_layout(data)
     chosen = _chosen(layout, split)
     labels = {
-        stem: found
-        for stem, found in progress(read_annotations(layout), len(layout.entries), "reading labels")
-        if stem in chosen
+        image_id: found
+        for image_id, found in progress(
+            read_annotations(layout), len(layout.entries), "reading labels"
+        )
+        if image_id in chosen
     }
-    paths = {stem: layout.entries[stem].image for stem in labels}
+    paths = {image_id: layout.entries[image_id].image for image_id in labels}
     pixels = _look_at_all(paths)
     as_stored = _labels_as_stored(labels, pixels)
     photos = _photos(layout, labels, pixels, as_stored)
-    readable = {photo.stem: photo.path for photo in photos if not photo.pixels.error}
+    readable = {photo.image_id: photo.path for photo in photos if not photo.pixels.error}
     twins = find_twins(readable)
     lists = {} if split else usable_lists(layout.lists)
     folder = Folder(
@@ -66,10 +68,10 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
         photos=photos,
         unlabelled=() if split else tuple(layout.name(path) for path in layout.unlabelled),
         orphans=() if split else layout.orphans,
-        lists={name: found.stems for name, found in lists.items()},
+        lists={name: found.image_ids for name, found in lists.items()},
         missing=_missing(lists),
         copies=twins.exact,
-        alike={stem: f for stem, f in twins.near.items() if stem not in twins.exact},
+        alike={image_id: f for image_id, f in twins.near.items() if image_id not in twins.exact},
         pairs=twins.pairs,
         split=split or "",
         notes=() if split else layout.notes,
@@ -82,14 +84,14 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
 def _with_chosen_size(folder: Folder) -> Folder:
     """The folder, judged at the input size that training would choose for it."""
     train = folder.parts().get("train")
-    photos = [p for p in folder.usable() if train is None or p.stem in train]
+    photos = [p for p in folder.usable() if train is None or p.image_id in train]
     records = []
     for photo in photos:
         boxes = photo.clipped()
         area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # training leaves out the others
         records.append(
             Record(
-                stem=photo.stem,
+                image_id=photo.image_id,
                 image=photo.path,
                 width=photo.size.width,
                 height=photo.size.height,
@@ -184,23 +186,23 @@ def _photos(
     as_stored: bool,
 ) -> tuple[Photo, ...]:
     photos = []
-    for stem, found in sorted(labels.items()):
-        entry = layout.entries[stem]
+    for image_id, found in sorted(labels.items()):
+        entry = layout.entries[image_id]
         known = isinstance(found, Annotation)
         boxes, unsure = np.zeros((0, 4), np.float32), False
         if known:
-            boxes, unsure = upright(found, pixels[stem].size, as_stored)
+            boxes, unsure = upright(found, pixels[image_id].size, as_stored)
         label = layout.name(entry.label) if entry.label else ""
         photos.append(
             Photo(
-                stem=stem,
+                image_id=image_id,
                 path=entry.image,
                 name=layout.name(entry.image),
                 label=entry.label,
                 where=found.where if known else label,
                 annotation=found if known else None,
                 label_error="" if known else found.message,
-                pixels=pixels[stem],
+                pixels=pixels[image_id],
                 boxes=boxes,
                 unsure=unsure,
             )
@@ -213,15 +215,15 @@ def _labels_as_stored(
 ) -> bool:
     """Whether labels belong to photos as stored, by those that lie on their side."""
     votes = 0
-    for stem, found in labels.items():
-        size = pixels[stem].size
+    for image_id, found in labels.items():
+        size = pixels[image_id].size
         if isinstance(found, Annotation) and size and size.stored != size[:2]:
             votes += (found.size == size.stored) - (found.size == size[:2])
     return votes >= 0
 
 
 def _chosen(layout: Layout, split: str | None) -> set[str]:
-    """The stems of the lists that a split names; of all photos when None.
+    """The image ids of the lists that a split names; of all photos when None.
 
     Without lists the split that training makes depends on its seed, so there is none here.
     """
@@ -231,7 +233,7 @@ def _chosen(layout: Layout, split: str | None) -> set[str]:
         return set(everything)
     if not lists:
         raise UserError(f"{layout.root}: there are no split lists; leave --split out")
-    return Splits(layout.root, lists, everything).stems(split)
+    return Splits(layout.root, lists, everything).image_ids(split)
 
 
 def _missing(lists: Mapping[str, SplitList]) -> tuple[str, ...]:

@@ -40,11 +40,11 @@ class Finding:
     Attributes:
         kind: a key of ``KINDS``.
         message: what is wrong there, in words, without file and object.
-        photo: stem of the photo; "" where it is about the dataset.
+        photo: image id of the photo; "" where it is about the dataset.
         where: the file to look into (labels or photo), relative to the data folder.
         number: place of the object among those of its photo, from 1.
         boxes: what to draw on the photo, each ``x0, y0, x1, y1`` in its pixels.
-        others: stems of further photos that belong to it, such as a copy.
+        others: image ids of further photos that belong to it, such as a copy.
     """
 
     kind: str

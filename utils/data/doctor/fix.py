@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.classes import class_line
-from utils.data.dataset_writer import output_names
 from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import renames, twins
 from utils.data.doctor.checks.photos import right_suffix
@@ -25,10 +24,11 @@ from utils.data.doctor.findings import KINDS, NOTE, Finding
 from utils.data.doctor.mend import mended
 from utils.data.doctor.photos import Folder, Photo
 from utils.data.doctor.report import Report, plural
-from utils.data.voc_writer import write_voc_annotation, write_voc_list
-from utils.data.wording import listing
+from utils.data.writers.dataset import output_names
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.label_files.voc import write_voc_annotation, write_voc_list
+from utils.text import listing
 
 _DROPPED = {  # kinds whose objects are left out → why, in words
     "box-outside": "outside the photo",
@@ -144,8 +144,8 @@ def _kept(folder: Folder, result: Fixed) -> list[Photo]:
             photo = replace(photo, annotation=found.labels, boxes=boxes, unsure=unsure)
         photos.append(photo)
     dropped = _copies(folder, photos)
-    twice = sum(photo.stem in dropped for photo in photos)
-    photos = [photo for photo in photos if photo.stem not in dropped]
+    twice = sum(photo.image_id in dropped for photo in photos)
+    photos = [photo for photo in photos if photo.image_id not in dropped]
     _say(result, pixels, "{} left out: cannot be read", "photo")
     _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
     _say(result, len(folder.unlabelled), "{} left out: no labels", "photo")
@@ -167,13 +167,15 @@ def _copies(folder: Folder, photos: Iterable[Photo]) -> set[str]:
     parts = folder.parts()
     families: dict[str, list[Photo]] = {}
     for photo in photos:
-        families.setdefault(folder.copies.get(photo.stem, photo.stem), []).append(photo)
+        families.setdefault(folder.copies.get(photo.image_id, photo.image_id), []).append(photo)
 
     def rank(photo: Photo) -> tuple:
-        part = next((name for name in _RANKS if photo.stem in parts.get(name, ())), "")
-        return _RANKS.index(part), -len(photo.annotation.names), photo.stem
+        part = next((name for name in _RANKS if photo.image_id in parts.get(name, ())), "")
+        return _RANKS.index(part), -len(photo.annotation.names), photo.image_id
 
-    return {photo.stem for family in families.values() for photo in sorted(family, key=rank)[1:]}
+    return {
+        photo.image_id for family in families.values() for photo in sorted(family, key=rank)[1:]
+    }
 
 
 def _write(out: Path, folder: Folder, result: Fixed) -> None:
@@ -192,11 +194,11 @@ def _write(out: Path, folder: Folder, result: Fixed) -> None:
         classes = [new_name.get(name, name) for name in classes]
         written.update(classes)
         clipped += int((np.abs(boxes - photo.boxes)[keep] > BEYOND).any(axis=1).sum())
-        image = names[photo.stem] + right_suffix(photo)
+        image = names[photo.image_id] + right_suffix(photo)
         shutil.copyfile(photo.path, out / "JPEGImages" / image)
         try:
             write_voc_annotation(
-                out / "Annotations" / f"{names[photo.stem]}.xml", image, *photo.size[:2],
+                out / "Annotations" / f"{names[photo.image_id]}.xml", image, *photo.size[:2],
                 boxes[keep], classes, photo.annotation.difficult[keep],
             )  # fmt: skip
         except ValueError as error:  # a class name that XML cannot hold
@@ -231,14 +233,16 @@ def _cleaned(photo: Photo, dropped: set, as_they_are: set) -> tuple[np.ndarray, 
     """The (N, 4) boxes of a photo, clipped where that is right, and which of them stay."""
     numbers = photo.annotation.numbers
     boxes = photo.clipped()
-    raw = np.array([(photo.stem, number) in as_they_are for number in numbers], bool)
+    raw = np.array([(photo.image_id, number) in as_they_are for number in numbers], bool)
     boxes[raw] = photo.boxes[raw]
     area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return boxes, [i for i, n in enumerate(numbers) if area[i] and (photo.stem, n) not in dropped]
+    return boxes, [
+        i for i, n in enumerate(numbers) if area[i] and (photo.image_id, n) not in dropped
+    ]
 
 
 def _objects(folder: Folder, result: Fixed) -> tuple[set, set]:
-    """(stem, number) of the objects to leave out, and of those whose boxes stay as they are."""
+    """(image id, number) of the objects to leave out, and of those whose boxes stay as they are."""
     findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
     for kind, why in _DROPPED.items():
         count = sum(found.kind == kind for found in findings)
@@ -259,14 +263,20 @@ def _write_lists(out: Path, folder: Folder, names: Mapping[str, str], result: Fi
         if part in parts:
             own[part] = set(parts[part]) - taken
             taken |= own[part]
-    moved = sum(len(stems) for stems in parts.values()) - sum(len(stems) for stems in own.values())
-    for name, stems in folder.lists.items():
+    moved = sum(len(image_ids) for image_ids in parts.values()) - sum(
+        len(image_ids) for image_ids in own.values()
+    )
+    for name, image_ids in folder.lists.items():
         if ":" in name:  # a year of a devkit; the joined list follows without its year
             continue
         allowed = own.get(name, names.keys())
         if name == "trainval":
             allowed = names.keys() - own.get("test", set())
-        kept = [names[stem] for stem in dict.fromkeys(stems) if stem in names and stem in allowed]
+        kept = [
+            names[image_id]
+            for image_id in dict.fromkeys(image_ids)
+            if image_id in names and image_id in allowed
+        ]
         write_voc_list(out, name, kept)
     _say(result, moved, "{} taken out of the worse of two lists", "photo")
 
@@ -275,20 +285,20 @@ def _flat_names(photos: Iterable[Photo], result: Fixed) -> dict[str, str]:
     """A file stem for each photo that lists can name, unique even where case does not count."""
     bases = {}
     for photo in photos:
-        flat = photo.stem.replace("/", "_")
-        bases[photo.stem] = (output_names([flat])[flat], flat)
+        flat = photo.image_id.replace("/", "_")
+        bases[photo.image_id] = (output_names([flat])[flat], flat)
     names: dict[str, str] = {}
     renamed: list[str] = []
     taken: set[str] = set()
     # Those that may stay as they are first: another must not take their name.
-    for stem, (base, flat) in sorted(bases.items(), key=lambda item: item[1][0] != item[1][1]):
+    for image_id, (base, flat) in sorted(bases.items(), key=lambda item: item[1][0] != item[1][1]):
         name, number = base, 2
         while name.casefold() in taken:
             name, number = f"{base}_{number}", number + 1
         taken.add(name.casefold())
-        names[stem] = name
+        names[image_id] = name
         if name != flat:
-            renamed.append(f"{stem!r} to {name!r}")
+            renamed.append(f"{image_id!r} to {name!r}")
     if renamed:
         count = plural(len(renamed), "photo")
         result.done.append(f"{count} renamed, so that lists can name them: {listing(renamed)}")

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.data.annotations import Annotation
 from utils.data.formats.voc_xml import MAX_BYTES, parse_annotation
-from utils.data.labels import Annotation
 
 _BARE_AMPERSAND = re.compile(rb"&(?!#?\w{1,10};)")
 _DECLARATION = re.compile(rb"^<\?xml[^>]*\?>\s*")

@@ -12,10 +12,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from utils.data.doctor.charts import shape_plot, size_plot
 from utils.data.doctor.checks.sizes import CELL
 from utils.data.doctor.findings import KINDS, SEVERITIES, Finding, Kind, counts
 from utils.data.doctor.pictures import HEIGHT, WIDTH, forget_photos, picture
-from utils.data.doctor.plots import shape_plot, size_plot
 from utils.data.doctor.report import Report, plural, size_range
 from utils.files import atomic_write
 
@@ -78,7 +78,7 @@ def page(report: Report) -> str:
 
 
 def _sections(report: Report) -> list[_Section]:
-    photos = {photo.stem: photo for photo in report.folder.photos}
+    photos = {photo.image_id: photo for photo in report.folder.photos}
     left = PICTURES
     sections = []
     for name, findings in report.by_kind().items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.labels import Annotation
+from utils.data.annotations import Annotation
 from utils.images import ImageSize
 
 
@@ -38,7 +38,7 @@ class Photo:
     """One photo that has labels.
 
     Attributes:
-        stem: the name that identifies it in split lists; unique in the folder.
+        image_id: the name that identifies it in split lists; unique in the folder.
         path: its file.
         name: its file relative to the folder, for messages.
         label: the file of its labels, None where there is none of its own.
@@ -51,7 +51,7 @@ class Photo:
         unsure: whether the photo is turned by EXIF and the labels do not tell whether they are.
     """
 
-    stem: str
+    image_id: str
     path: Path
     name: str
     label: Path | None
@@ -91,14 +91,14 @@ class Folder:
         name: the data folder, as the user wrote it.
         format: ``voc``, ``coco`` or ``yolo``.
         input_size: side of the network input in pixels.
-        photos: the labelled photos, sorted by stem.
+        photos: the labelled photos, sorted by image id.
         unlabelled: photos without labels, relative to the folder.
         orphans: labels without a photo, likewise.
         lists: the folder's split lists by name; empty where it has none that divide it.
         missing: sentences about what the lists name in vain.
-        copies: stem → the first stem whose file has the same content.
-        alike: stem → the first stem that looks nearly the same; copies are not in it.
-        pairs: all two stems that look nearly the same, those of different families too.
+        copies: image id → the first image id whose file has the same content.
+        alike: image id → the first image id that looks nearly the same; copies are not in it.
+        pairs: all two image ids that look nearly the same, those of different families too.
         split: the lists that were asked for, in words; "" for the whole folder.
         notes: what the reader of the format says about the folder.
         class_order: class names in the order in which the folder declares them; empty where it
@@ -129,14 +129,14 @@ class Folder:
         """The photos that training would take."""
         return (photo for photo in self.photos if photo.readable)
 
-    def class_counts(self, stems: frozenset[str] | None = None) -> Counter[str]:
-        """Objects by class in the usable photos; only those of ``stems`` where given.
+    def class_counts(self, image_ids: frozenset[str] | None = None) -> Counter[str]:
+        """Objects by class in the usable photos; only those of ``image_ids`` where given.
 
         Difficult objects make their class known but do not count.
         """
         found: Counter[str] = Counter()
         for photo in self.usable():
-            if stems is None or photo.stem in stems:
+            if image_ids is None or photo.image_id in image_ids:
                 for name, hard in zip(
                     photo.annotation.names, photo.annotation.difficult, strict=True
                 ):

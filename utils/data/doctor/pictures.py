@@ -12,10 +12,10 @@ import numpy as np
 
 from utils.data.doctor.findings import Finding
 from utils.data.doctor.photos import Photo
+from utils.drawing.boxes import draw_box
 from utils.errors import UserError
 from utils.images import read_image
 from utils.letterbox import resize
-from utils.media.drawing import draw_box
 
 WIDTH, HEIGHT = 320, 240  # pixels, at most; two photos lie side by side
 _AROUND = 4.0  # times the box that is shown of the photo

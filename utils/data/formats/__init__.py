@@ -8,7 +8,7 @@ A format is a module with
 - ``find_layout(root) -> Layout | None``: None where the folder holds nothing of the format;
   ``UserError`` where it does but none of it can be used;
 - ``read_annotations(layout) -> Iterator[tuple[str, Annotation | Fault]]``: for each entry, in
-  order, its stem and its labels, or what is wrong with the whole of them.
+  order, its image id and its labels, or what is wrong with the whole of them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from utils.data.annotations import Annotation, Fault, Layout
+from utils.data.folder.scan import Scan, real_folder
 from utils.data.formats import coco, voc, yolo
-from utils.data.labels import Annotation, Fault, Layout
-from utils.data.scan import Scan, real_folder
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.data.annotations import Annotation, Entry, Fault, Layout, SplitList
+from utils.data.folder.scan import Scan, real_folder
 from utils.data.formats.coco_json import CocoFile, Notes, read_coco
-from utils.data.formats.photos import (
+from utils.data.formats.naming import (
     Naming,
     Photos,
     name_parts,
@@ -24,8 +26,6 @@ from utils.data.formats.photos import (
     split_name,
     unique_stems,
 )
-from utils.data.labels import Annotation, Entry, Fault, Layout, SplitList
-from utils.data.scan import Scan, real_folder
 from utils.errors import UserError
 
 NAME = "coco"
@@ -53,7 +53,7 @@ class CocoLayout(Layout):
 
     Attributes:
         files: the JSON files by path.
-        places: stem → the file that has the photo's labels, and its places among the images.
+        places: image id → the file that has the photo's labels, and its places among the images.
     """
 
     files: dict[Path, CocoFile] = field(default_factory=dict)
@@ -73,9 +73,9 @@ def find_layout(root: Path) -> CocoLayout | None:
 
 def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | Fault]]:
     """The labels of every entry, in order."""
-    for stem in layout.entries:
-        path, indices = layout.places[stem]
-        yield stem, layout.files[path].annotation(indices, layout.name(path))
+    for image_id in layout.entries:
+        path, indices = layout.places[image_id]
+        yield image_id, layout.files[path].annotation(indices, layout.name(path))
 
 
 def _candidates(scan: Scan) -> list[Path]:
@@ -114,24 +114,26 @@ class _Finder:
     def layout(self) -> CocoLayout:
         if not self.found:
             raise UserError(self._nothing_found())
-        stems = unique_stems(self.scan.root, self.found)
+        image_ids = unique_stems(self.scan.root, self.found)
         owners = {photo: self._owner(photo) for photo in self.found}
         self.notes += self.differing.sentences()
         classes = self._classes()
-        by_stem = sorted((stem, photo) for photo, stem in stems.items())
+        by_stem = sorted((image_id, photo) for photo, image_id in image_ids.items())
         return CocoLayout(
             format=NAME,
             root=self.scan.root,
-            entries={stem: Entry(stem, photo, owners[photo]) for stem, photo in by_stem},
-            lists=self._lists(stems),
+            entries={
+                image_id: Entry(image_id, photo, owners[photo]) for image_id, photo in by_stem
+            },
+            lists=self._lists(image_ids),
             class_order=classes,
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in self.found),
             orphans=tuple(self.orphans),
             notes=(*self.scan.notes, *self.notes),
             files=self.files,
             places={
-                stem: (owners[photo], tuple(self.found[photo][owners[photo]]))
-                for stem, photo in by_stem
+                image_id: (owners[photo], tuple(self.found[photo][owners[photo]]))
+                for image_id, photo in by_stem
             },
         )
 
@@ -217,12 +219,12 @@ class _Finder:
                 )
         return first
 
-    def _lists(self, stems: dict[Path, str]) -> dict[str, SplitList]:
+    def _lists(self, image_ids: dict[Path, str]) -> dict[str, SplitList]:
         lists: dict[str, dict[str, None]] = {}
         for path, photos in self.listed.items():
             if self.names[path]:
                 found = lists.setdefault(self.names[path], {})
-                found.update((stems[photo], None) for photo in photos)
+                found.update((image_ids[photo], None) for photo in photos)
         return {name: SplitList(tuple(found)) for name, found in sorted(lists.items())}
 
     def _classes(self) -> tuple[str, ...]:
@@ -254,9 +256,9 @@ def _objects(annotation: Annotation) -> list[tuple]:
     return sorted((name, *box, difficult) for name, box, difficult in rows)
 
 
-def _words(stem: str) -> list[str]:
+def _words(image_id: str) -> list[str]:
     """The words of a file's name without those at its ends that only say that it is COCO."""
-    words = [word for word in re.split(r"[_.\-\s]+", stem) if word]
+    words = [word for word in re.split(r"[_.\-\s]+", image_id) if word]
     while words and words[0].lower() in _GENERIC:
         del words[0]
     while words and words[-1].lower() in _GENERIC:

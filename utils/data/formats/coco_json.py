@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.formats.photos import class_name, shown
-from utils.data.labels import Annotation, Fault
+from utils.data.annotations import Annotation, Fault
+from utils.data.formats.naming import class_name, shown
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB; a larger file is better cut into parts
 _FARTHEST = 1e9  # pixels

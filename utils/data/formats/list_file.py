@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from utils.data.split_names import is_usual
+from utils.data.splits.names import is_usual
 from utils.errors import UserError
 
 MAX_BYTES = 64 << 20  # a list of a million photos is smaller

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from utils.data.annotations import Annotation, Fault, Layout
 from utils.data.formats.voc_layout import find_layout
 from utils.data.formats.voc_xml import read_annotation
-from utils.data.labels import Annotation, Fault, Layout
 
 __all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "find_layout", "read_annotations"]
 
@@ -20,8 +20,8 @@ LOOKS_FOR = (
 
 def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | Fault]]:
     """Read the XML of every entry, in order."""
-    for stem, entry in layout.entries.items():
+    for image_id, entry in layout.entries.items():
         try:
-            yield stem, read_annotation(entry.label, layout.name(entry.label))
+            yield image_id, read_annotation(entry.label, layout.name(entry.label))
         except ValueError as error:
-            yield stem, Fault("unreadable", str(error))
+            yield image_id, Fault("unreadable", str(error))

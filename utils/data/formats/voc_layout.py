@@ -17,11 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from utils.data.annotations import Entry, Layout, SplitList
+from utils.data.folder.scan import Scan
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.voc_xml import read_annotation
-from utils.data.labels import Entry, Layout, SplitList
-from utils.data.scan import Scan
-from utils.data.split_names import split_name
+from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 
@@ -49,11 +49,11 @@ def find_layout(root: Path) -> Layout | None:
     entries: dict[str, Entry] = {}
     for part in parts:
         for key, (image, xml) in part.pairs.items():
-            stem = key.rsplit("/", 1)[-1]
-            if bare[stem] > 1:
-                stem = f"{part.year}/{key}" if part.year else key
-            part.stems[key] = stem
-            entries[stem] = Entry(stem, image, xml)
+            image_id = key.rsplit("/", 1)[-1]
+            if bare[image_id] > 1:
+                image_id = f"{part.year}/{key}" if part.year else key
+            part.image_ids[key] = image_id
+            entries[image_id] = Entry(image_id, image, xml)
 
     lists: dict[str, SplitList] = {}
     for part in parts:
@@ -61,7 +61,7 @@ def find_layout(root: Path) -> Layout | None:
             if part.year:
                 lists[f"{part.year}:{name}"] = found
             before = lists.get(name, SplitList(()))
-            lists[name] = SplitList(before.stems + found.stems, before.notes + found.notes)
+            lists[name] = SplitList(before.image_ids + found.image_ids, before.notes + found.notes)
     return Layout(
         format="voc",
         root=root,
@@ -121,7 +121,7 @@ class _Part:
         self.unlabelled: list[Path] = []  # photos without an XML
         self.orphans: list[Path] = []  # XML files without a photo
         self.pairs: dict[str, tuple[Path, Path]] = {}  # key → photo, XML
-        self.stems: dict[str, str] = {}  # key → stem in the layout, filled by find_layout
+        self.image_ids: dict[str, str] = {}  # key → image id in the layout, filled by find_layout
         self.aliases: dict[str, str] = {}  # key of an XML → key of its photo, where they differ
         self.images = self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS)
         self.xmls = self._find((".xml",), XML_FOLDERS)
@@ -172,12 +172,12 @@ class _Part:
         unless a folder of this key has photos: then its own is missing, and another's must not
         take its place.
         """
-        *folders, stem = parts = key.split("/")
+        *folders, image_id = parts = key.split("/")
         for start in range(1, len(parts) - 1):
             end = self._by_end.get("/".join(parts[start:]))
             if end:
                 return self._by_key[end]
-        images = self._by_bare.get(stem, [])
+        images = self._by_bare.get(image_id, [])
         return images if len(images) == 1 and self._folders.isdisjoint(folders) else []
 
     def _best(self, candidates: list[Path], xml: Path) -> Path:
@@ -243,18 +243,18 @@ class _Part:
     def _for_one_class(self, lines: list[str]) -> bool:
         """Whether a list has VOC's second column, the presence of one class: no split."""
         flagged = bool(lines) and all(_FLAGGED.fullmatch(line) for line in lines)
-        return flagged and not any(self._lookup(line) in self.stems for line in lines)
+        return flagged and not any(self._lookup(line) in self.image_ids for line in lines)
 
     def _resolved(self, path: Path, lines: list[str]) -> SplitList:
-        stems: dict[str, None] = {}
+        image_ids: dict[str, None] = {}
         lacking: dict[str, list[str]] = {"an XML": [], "a photo": []}
         guessed: list[str] = []
         for line in lines:
             key = self._lookup(line)
-            if key in self.stems and self._is_guess(line, key, path.stem):
+            if key in self.image_ids and self._is_guess(line, key, path.stem):
                 guessed.append(f"{line[:80]} (taken for {self._name(self.pairs[key][0])})")
-            if key in self.stems:
-                stems[self.stems[key]] = None
+            if key in self.image_ids:
+                image_ids[self.image_ids[key]] = None
             else:
                 lacking["an XML" if key in self._by_key else "a photo"].append(line[:80])
         notes = []
@@ -265,10 +265,10 @@ class _Part:
         if guessed:
             lie = "lies" if len(guessed) == 1 else "lie"
             notes.append(f"{self._name(path)} names {_some(guessed)}, which {lie} elsewhere")
-        return SplitList(tuple(stems), tuple(notes))
+        return SplitList(tuple(image_ids), tuple(notes))
 
     def _lookup(self, line: str) -> str:
-        """The key of the photo that a line of a list means: a stem, a file name or a path."""
+        """The key of the photo that a line of a list means: an image id, a file name or a path."""
         key = _line_key(line)
         if key in self._by_key:
             return key
@@ -291,13 +291,13 @@ class _Part:
 
     def _split_folders(self) -> dict[str, SplitList]:
         lists: dict[str, list[str]] = {}
-        keys = [tuple(key.split("/")) for key in self.stems]
+        keys = [tuple(key.split("/")) for key in self.image_ids]
         top = common_top(keys)
-        for key, stem in zip(keys, self.stems.values(), strict=True):
+        for key, image_id in zip(keys, self.image_ids.values(), strict=True):
             name = split_name(key[top])
             if len(key) > top + 1 and name:
-                lists.setdefault(name, []).append(stem)
-        return {name: SplitList(tuple(stems)) for name, stems in lists.items()}
+                lists.setdefault(name, []).append(image_id)
+        return {name: SplitList(tuple(image_ids)) for name, image_ids in lists.items()}
 
     def _name(self, path: Path) -> str:
         return self.scan.name(path)
@@ -321,18 +321,18 @@ def _line_key(line: str) -> str:
     line = _nfc(line.replace("\\", "/").removeprefix("./"))
     if line.lower().endswith(IMAGE_SUFFIXES):
         line = line.rsplit(".", 1)[0]
-    *folders, stem = (part for part in line.split("/") if part) if line.strip("/") else [line]
-    return _key(folders, stem)
+    *folders, image_id = (part for part in line.split("/") if part) if line.strip("/") else [line]
+    return _key(folders, image_id)
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" * (len(names) > 3))
 
 
-def _key(folders: Iterable[str], stem: str) -> str:
+def _key(folders: Iterable[str], image_id: str) -> str:
     """A relative path without suffix and without the folders that only say what is in them."""
     usual = IMAGE_FOLDERS + XML_FOLDERS
-    return _nfc("/".join([*(name for name in folders if name.lower() not in usual), stem]))
+    return _nfc("/".join([*(name for name in folders if name.lower() not in usual), image_id]))
 
 
 def _nfc(text: str) -> str:

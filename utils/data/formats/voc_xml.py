@@ -18,7 +18,7 @@ import defusedxml.ElementTree
 import numpy as np
 from defusedxml.common import DefusedXmlException
 
-from utils.data.labels import Annotation, Fault
+from utils.data.annotations import Annotation, Fault
 
 MAX_BYTES = 8 << 20  # thousands of objects
 _SHIFTS = (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))

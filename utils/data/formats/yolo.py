@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from utils.data.annotations import Annotation, Entry, Fault
 from utils.data.formats.yolo_layout import YoloLayout, find_layout
 from utils.data.formats.yolo_txt import YoloLabels, read_labels
-from utils.data.labels import Annotation, Entry, Fault
 from utils.errors import UserError
 from utils.images import image_size
 
@@ -30,13 +30,13 @@ _NOTHING = YoloLabels((), np.zeros((0, 4)), (), ())
 
 def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | Fault]]:
     """The labels of every entry, in order."""
-    for stem, entry in layout.entries.items():
+    for image_id, entry in layout.entries.items():
         try:
-            yield stem, _annotation(layout, entry)
+            yield image_id, _annotation(layout, entry)
         except ValueError as error:
-            yield stem, Fault("unreadable", str(error))
+            yield image_id, Fault("unreadable", str(error))
         except UserError as error:
-            yield stem, Fault("unreadable", f"the size of its photo is not known: {error}")
+            yield image_id, Fault("unreadable", f"the size of its photo is not known: {error}")
 
 
 def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:

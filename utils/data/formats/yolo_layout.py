@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.data.annotations import Entry, Layout, SplitList
+from utils.data.folder.scan import Scan, real_folder
 from utils.data.formats.list_file import list_lines
-from utils.data.formats.photos import (
+from utils.data.formats.naming import (
     Naming,
     Photos,
     name_parts,
@@ -27,8 +29,6 @@ from utils.data.formats.photos import (
 from utils.data.formats.voc_layout import common_top
 from utils.data.formats.yolo_pairs import NAME_FILES, LabelFiles
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
-from utils.data.labels import Entry, Layout, SplitList
-from utils.data.scan import Scan, real_folder
 from utils.errors import UserError
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
@@ -76,14 +76,14 @@ class _Finder:
         splits = self._declared() or self._listed() or self._in_split_folders()
         splits = self._labelled_only(splits)
         chosen = self._chosen(splits)
-        stems = unique_stems(self.scan.root, sorted(chosen))
+        image_ids = unique_stems(self.scan.root, sorted(chosen))
         silent = len(chosen - self.labels.of.keys())
         if silent:
             have = "photo has" if silent == 1 else "photos have"
             self.notes.append(f"{silent} {have} no label file, and count as showing nothing")
-        by_stem = sorted((stem, photo) for photo, stem in stems.items())
+        by_stem = sorted((image_id, photo) for photo, image_id in image_ids.items())
         lists = {
-            name: SplitList(tuple(stems[photo] for photo in photos if photo in stems))
+            name: SplitList(tuple(image_ids[photo] for photo in photos if photo in image_ids))
             for name, photos in sorted(splits.items())
         }
         left = chosen | self.labels.namesakes
@@ -91,7 +91,8 @@ class _Finder:
             format="yolo",
             root=self.scan.root,
             entries={
-                stem: Entry(stem, photo, self.labels.of.get(photo)) for stem, photo in by_stem
+                image_id: Entry(image_id, photo, self.labels.of.get(photo))
+                for image_id, photo in by_stem
             },
             lists=lists,
             class_order=tuple(dict.fromkeys(classes.values())),

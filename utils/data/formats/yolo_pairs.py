@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from utils.data.formats.photos import Photos, nfc
+from utils.data.folder.scan import Scan
+from utils.data.formats.naming import Photos, nfc
 from utils.data.formats.voc_layout import IMAGE_FOLDERS
-from utils.data.scan import Scan
 from utils.images import IMAGE_SUFFIXES
 
 LABEL_FOLDERS = ("labels", "label", "annotations", "annotation", "annots", "anns", "txt", "txts")
@@ -63,9 +63,9 @@ class LabelFiles:
 
     def key(self, path: Path) -> tuple[str, ...]:
         """The path without suffix and without the folders that only say what is in them."""
-        *folders, stem = self._parts(path)
+        *folders, image_id = self._parts(path)
         usual = IMAGE_FOLDERS + LABEL_FOLDERS
-        return (*(name for name in folders if name.lower() not in usual), stem)
+        return (*(name for name in folders if name.lower() not in usual), image_id)
 
     def _parts(self, path: Path) -> tuple[str, ...]:
         *folders, name = (nfc(part) for part in path.relative_to(self._scan.root).parts)
@@ -100,7 +100,7 @@ class LabelFiles:
 
 
 def _by_kind(photo: Path) -> tuple[Path, int]:
-    """Photos of one stem together, the likeliest kind of file first."""
+    """Photos of one image id together, the likeliest kind of file first."""
     return photo.with_suffix(""), IMAGE_SUFFIXES.index(photo.suffix.lower())
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.formats.photos import shown
-from utils.data.labels import Fault
+from utils.data.annotations import Fault
+from utils.data.formats.naming import shown
 
 MAX_BYTES = 8 << 20  # a hundred thousand objects
 _FARTHEST = 10.0  # shares beyond this are no labels that reach over the edge but pixels

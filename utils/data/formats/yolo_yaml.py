@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from utils.data.formats.photos import class_name, split_name
+from utils.data.formats.naming import class_name, split_name
 
 MAX_BYTES = 1 << 20
 _NO_SPLITS = frozenset(

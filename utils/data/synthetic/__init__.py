@@ -7,7 +7,7 @@
     scene = draw_scene(seed=0, split="test", index=7)   # .image .boxes .names .difficult
     write_dataset(Path("data/signs"), train=400, val=50, test=100)
 
-or ``python -m utils.data.synthetic --out data/signs``. The parts, in the order in which a scene
+or ``python -m utils.commands.synthetic --out data/signs``. The parts, in the order in which a scene
 comes about: ``layout`` decides what stands where; ``backgrounds_*`` and ``clutter_*`` paint the
 place, one pair of modules for training and validation, another for the test split; ``signs``
 prints the signs, ``wear`` ages and lights them, ``pose`` puts them into perspective; ``scenes``

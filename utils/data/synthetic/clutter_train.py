@@ -187,9 +187,9 @@ def shrub(rng: np.random.Generator, size: int) -> Patch:
     tone = canvas.jitter(rng, canvas.pick(rng, ((70, 112, 46), (104, 122, 50), (150, 104, 44))), 12)
     tall = round(3.6 * size)
     picture, mask = canvas.flat(tall, size, tone), np.zeros((tall, size), np.uint8)
-    stem = np.array([[0.5, 0.4], [0.46, 1.2], [0.52, 3.6]]) * size
-    canvas.polyline(picture, stem, (84, 66, 48), 0.07 * size)
-    canvas.polyline(mask, stem, 255, 0.05 * size)
+    image_id = np.array([[0.5, 0.4], [0.46, 1.2], [0.52, 3.6]]) * size
+    canvas.polyline(picture, image_id, (84, 66, 48), 0.07 * size)
+    canvas.polyline(mask, image_id, 255, 0.05 * size)
     for _ in range(90):
         x, y = np.clip(rng.normal(0.5, 0.2, 2), 0.1, 0.9) * size
         axes = (max(1, round(rng.uniform(0.05, 0.1) * size)), max(1, round(0.035 * size)))

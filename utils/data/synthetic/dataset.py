@@ -21,9 +21,9 @@ from tqdm import tqdm
 from utils.cores import available_cores
 from utils.data.synthetic.scenes import SPLIT_IDS, Scene, draw_scene
 from utils.data.synthetic.signs import CLASSES
-from utils.data.voc_writer import write_voc_annotation, write_voc_list
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.label_files.voc import write_voc_annotation, write_voc_list
 
 GENERATOR_VERSION = 1  # raised when the same numbers no longer give the same scenes
 MANIFEST = "synthetic.json"
@@ -57,18 +57,18 @@ def write_dataset(
     if _is_finished(out, manifest):
         return False
     _write_manifest(out, manifest, finished=False)
-    stems = {split: [stem(split, i) for i in range(counts[split])] for split in SPLIT_IDS}
+    image_ids = {split: [image_id(split, i) for i in range(counts[split])] for split in SPLIT_IDS}
     _draw_missing(out, counts, seed, workers or available_cores())
-    for split, names in stems.items():
+    for split, names in image_ids.items():
         write_voc_list(out, split, names)
-    write_voc_list(out, "trainval", sorted(stems["train"] + stems["val"]))
+    write_voc_list(out, "trainval", sorted(image_ids["train"] + image_ids["val"]))
     with atomic_write(out / "classes.txt") as file:
         file.writelines(f"{name}\n" for name in CLASSES)
     _write_manifest(out, manifest, finished=True)
     return True
 
 
-def stem(split: str, index: int) -> str:
+def image_id(split: str, index: int) -> str:
     """Name of a scene's files without ending."""
     return f"{split}_{index:05d}"
 
@@ -76,7 +76,7 @@ def stem(split: str, index: int) -> str:
 def write_scene(out: Path, seed: int, job: Job) -> None:
     """Draw one scene and write it."""
     split, index = job
-    save_scene(draw_scene(seed, split, index), out, stem(split, index))
+    save_scene(draw_scene(seed, split, index), out, image_id(split, index))
 
 
 def save_scene(scene: Scene, out: Path, name: str) -> None:
@@ -101,8 +101,8 @@ def _draw_missing(out: Path, counts: dict[str, int], seed: int, workers: int) ->
     missing = [
         job
         for job in jobs
-        if not (out / "Annotations" / f"{stem(*job)}.xml").exists()
-        or not (out / "JPEGImages" / f"{stem(*job)}.jpg").exists()
+        if not (out / "Annotations" / f"{image_id(*job)}.xml").exists()
+        or not (out / "JPEGImages" / f"{image_id(*job)}.jpg").exists()
     ]
     done = _run(partial(write_scene, out, seed), missing, workers)
     for _ in tqdm(

@@ -19,7 +19,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.evaluation.analysis import Analysis, ErrorItem, Suspicion
-from utils.evaluation.report.words import SUSPICIOUS, percent, score
+from utils.evaluation.report.formatting import SUSPICIOUS, percent, score
 from utils.images import read_image
 from utils.letterbox import resize
 

@@ -13,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from utils.evaluation.analysis import Analysis
-from utils.evaluation.report import plots, sections, words
+from utils.evaluation.report import figures, formatting, sections
 from utils.evaluation.report.gallery import Card, Crops, choose
-from utils.evaluation.report.kept import Kept, mistakes_kept
+from utils.evaluation.report.remaining_errors import Kept, mistakes_kept
 from utils.files import atomic_write
+from utils.text import one_line
 
 MAX_BYTES = 15_000_000
 _MARGIN = 200_000  # bytes kept for what is written after the crops are counted
@@ -64,13 +65,13 @@ def write_report(
 def _drawings(analysis: Analysis) -> dict[str, Markup | None]:
     overall, classes = analysis.overall, analysis.classes
     return {
-        "pr": plots.precision_recall(overall, classes),
-        "confidence": plots.by_confidence(overall),
-        "intervals": plots.intervals(overall, classes),
-        "calibration": plots.calibration(analysis.reliability),
-        "size": plots.by_group("size", overall.ap_by_size, overall.objects_by_size),
-        "shape": plots.by_group("shape", overall.ap_by_aspect, overall.objects_by_aspect),
-        "overlap": plots.by_overlap(overall),
+        "pr": figures.precision_recall(overall, classes),
+        "confidence": figures.by_confidence(overall),
+        "intervals": figures.intervals(overall, classes),
+        "calibration": figures.calibration(analysis.reliability),
+        "size": figures.by_group("size", overall.ap_by_size, overall.objects_by_size),
+        "shape": figures.by_group("shape", overall.ap_by_aspect, overall.objects_by_aspect),
+        "overlap": figures.by_overlap(overall),
     }
 
 
@@ -86,7 +87,7 @@ def _context(
     wrong = sum(map(sum, analysis.confusion.counts)) > 0
     comparison = analysis.comparison
     return {
-        "title": f"How good is {words.one_line(metrics['weights'])}?",
+        "title": f"How good is {one_line(metrics['weights'])}?",
         "metrics": metrics,
         "analysis": analysis,
         "overall": analysis.overall,
@@ -108,18 +109,18 @@ def _context(
         "most_gain": max([kind.gain or 0 for kind in kinds], default=0) or 1,
         "matrix": sections.matrix(analysis.confusion) if wrong else None,
         "kept": kept,
-        "kind_names": words.KINDS,
-        "most_bars": plots.MOST_BARS,
+        "kind_names": formatting.KINDS,
+        "most_bars": figures.MOST_BARS,
     }  # fmt: skip
 
 
 def _render(context: Mapping[str, Any], cards: Sequence[Card], crops: Crops) -> str:
     kinds = {
         kind: sum(kind in card.kinds for card in cards)
-        for kind in words.KINDS
+        for kind in formatting.KINDS
         if any(kind in card.kinds for card in cards)
     }
-    suspicious = len(context["analysis"].errors.suspicions) if words.SUSPICIOUS in kinds else 0
+    suspicious = len(context["analysis"].errors.suspicions) if formatting.SUSPICIOUS in kinds else 0
     unread = sections.unread(crops.unreadable)
     script = Markup(_source("page.js"))
     return (
@@ -150,12 +151,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "breakable": words.breakable,
-        "interval": words.interval,
-        "line": words.one_line,
-        "percent": words.percent,
-        "score": words.score,
-        "signed": words.signed,
+        "breakable": formatting.breakable,
+        "interval": formatting.interval,
+        "line": one_line,
+        "percent": formatting.percent,
+        "score": formatting.score,
+        "signed": formatting.signed,
         "verdict": sections.verdict,
     }
     return environment

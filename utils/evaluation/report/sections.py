@@ -6,17 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from utils.evaluation.analysis import Analysis, Comparison, Confusion, Difference, ErrorKind
-from utils.evaluation.report.words import (
-    KINDS,
-    counted,
-    interval,
-    listed,
-    one_line,
-    percent,
-    score,
-    signed,
-)
+from utils.evaluation.report.formatting import KINDS, interval, percent, score, signed
 from utils.evaluation.worst import LABELS
+from utils.text import counted, listed, one_line
 
 MOST_CONFUSED = 20  # classes in the confusion matrix
 _WIDE = 0.1  # an interval of AP50 this wide deserves a warning

@@ -57,18 +57,18 @@ def check_repeated(folder: Folder) -> Iterator[Finding]:
     """The very same coordinates in photo after photo; copies of a photo are no news."""
     places: dict[tuple, list[tuple[Photo, int]]] = defaultdict(list)
     for photo in folder.usable():
-        if photo.stem in folder.copies or photo.stem in folder.alike:
+        if photo.image_id in folder.copies or photo.image_id in folder.alike:
             continue
         for index in range(len(photo.boxes)):
             box = photo.boxes[index]
             if not _is_whole(box, np.array(photo.size[:2] * 2, np.float32)):
                 places[photo.annotation.names[index], *box.tolist()].append((photo, index))
     for (name, *_), found in places.items():
-        photos = {photo.stem: (photo, index) for photo, index in reversed(found)}
+        photos = {photo.image_id: (photo, index) for photo, index in reversed(found)}
         if len(photos) >= max(REPEATED, REPEATED_SHARE * len(folder.photos)):
             photo, index = found[0]
             message = f"{name} has exactly this box in {len(photos)} photos"
-            others = tuple(sorted(photos.keys() - {photo.stem}))
+            others = tuple(sorted(photos.keys() - {photo.image_id}))
             number, box = photo.annotation.numbers[index], photo.boxes[index]
             yield _finding("box-repeated", message, photo, number, box, others=others)
 
@@ -89,7 +89,7 @@ def _finding(
     kind: str, message: str, photo: Photo, number: int, *boxes: np.ndarray, others=()
 ) -> Finding:
     drawn = tuple(tuple(float(side) for side in box) for box in boxes)
-    return Finding(kind, message, photo.stem, photo.where, number, drawn, others)
+    return Finding(kind, message, photo.image_id, photo.where, number, drawn, others)
 
 
 def _placed(box: np.ndarray, limits: np.ndarray, swapped: bool) -> tuple[str, str] | None:

@@ -29,8 +29,8 @@ def check_names(folder: Folder) -> Iterator[Finding]:
         photo = shown[0]
         index = photo.annotation.names.index(rare)
         yield Finding(
-            "class-twins", message, photo.stem, photo.where, photo.annotation.numbers[index],
-            (tuple(photo.boxes[index].tolist()),), tuple(other.stem for other in shown[1:]),
+            "class-twins", message, photo.image_id, photo.where, photo.annotation.numbers[index],
+            (tuple(photo.boxes[index].tolist()),), tuple(other.image_id for other in shown[1:]),
         )  # fmt: skip
 
 

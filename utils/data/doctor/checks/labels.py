@@ -20,11 +20,11 @@ def check_labels(folder: Folder) -> Iterator[Finding]:
     """Unreadable files, labels without a photo, and those that speak of another photo."""
     for photo in folder.photos:
         if photo.annotation is None:
-            yield Finding("labels-unreadable", photo.label_error, photo.stem, photo.where)
+            yield Finding("labels-unreadable", photo.label_error, photo.image_id, photo.where)
             continue
         for kind, message in (*_size(photo, folder.format), *_filename(photo)):
             boxes = tuple(map(tuple, photo.boxes.tolist())) if kind in _WITH_BOXES else ()
-            yield Finding(kind, message, photo.stem, photo.where, boxes=boxes)
+            yield Finding(kind, message, photo.image_id, photo.where, boxes=boxes)
     for name in folder.orphans:
         yield Finding("labels-no-photo", "there is no photo for it", where=name)
     for note in folder.notes:
@@ -39,7 +39,7 @@ def check_faults(folder: Folder) -> Iterator[Finding]:
     for photo in folder.photos:
         for fault in photo.annotation.faults if photo.annotation else ():
             kind = _KINDS.get(fault.kind, "object-no-box")
-            yield Finding(kind, fault.message, photo.stem, photo.where, fault.number)
+            yield Finding(kind, fault.message, photo.image_id, photo.where, fault.number)
 
 
 def _size(photo: Photo, form: str) -> Iterator[tuple[str, str]]:

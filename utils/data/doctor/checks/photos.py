@@ -28,14 +28,14 @@ def check_photos(folder: Folder) -> Iterator[Finding]:
     for photo in folder.photos:
         if problem := _unreadable(photo):
             kind, message = problem
-            yield Finding(kind, message, photo.stem, photo.name)
+            yield Finding(kind, message, photo.image_id, photo.name)
         else:
             for kind, message in _odd(photo, folder.input_size):
-                yield Finding(kind, message, photo.stem, photo.name)
+                yield Finding(kind, message, photo.image_id, photo.name)
     nothing = [photo for photo in folder.photos if shows_nothing(photo)]
     if len(nothing) < MEANT * len(folder.photos):
         for photo in nothing:
-            yield Finding("photo-no-objects", "no object is labelled", photo.stem, photo.where)
+            yield Finding("photo-no-objects", "no object is labelled", photo.image_id, photo.where)
     for name in folder.unlabelled:
         yield Finding("photo-no-labels", "has no labels", where=name)
 

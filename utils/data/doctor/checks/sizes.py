@@ -58,7 +58,7 @@ def object_sizes(folder: Folder, input_size: int) -> np.ndarray:
     train = folder.parts().get("train")
     found = [np.zeros((0, 2), np.float32)]
     for photo in folder.usable():
-        if train is None or photo.stem in train:
+        if train is None or photo.image_id in train:
             letterbox = Letterbox(*photo.size[:2], input_size, input_size)
             boxes = letterbox.to_input(photo.clipped()[~photo.annotation.difficult])
             sizes = boxes[:, 2:] - boxes[:, :2]

@@ -22,19 +22,19 @@ def check_lists(folder: Folder) -> Iterator[Finding]:
         return
     for note in folder.missing:
         yield Finding("split-missing-photo", note)
-    by_stem = {photo.stem: photo for photo in folder.photos}
+    by_stem = {photo.image_id: photo for photo in folder.photos}
     for (one, first), (other, second) in combinations(parts.items(), 2):
-        for stem in sorted(first & second & by_stem.keys()):
+        for image_id in sorted(first & second & by_stem.keys()):
             message = f"is in {one} and in {other}"
-            yield Finding("split-two-lists", message, stem, by_stem[stem].name)
-    listed = {stem for stems in folder.lists.values() for stem in stems}
-    for stem in sorted(by_stem.keys() - listed):
-        yield Finding("split-unlisted-photo", "is in no list", stem, by_stem[stem].name)
+            yield Finding("split-two-lists", message, image_id, by_stem[image_id].name)
+    listed = {image_id for image_ids in folder.lists.values() for image_id in image_ids}
+    for image_id in sorted(by_stem.keys() - listed):
+        yield Finding("split-unlisted-photo", "is in no list", image_id, by_stem[image_id].name)
 
 
 def check_copies(folder: Folder) -> Iterator[Finding]:
     """Copies and near copies of a photo, across lists and within one."""
-    by_stem = {photo.stem: photo for photo in folder.photos}
+    by_stem = {photo.image_id: photo for photo in folder.photos}
     parts = folder.parts()
     for twins, near in ((folder.copies, False), (folder.alike, True)):
         for first, second in _pairs(twins, parts):
@@ -79,18 +79,21 @@ def _pairs(
 ) -> Iterator[tuple[str, str]]:
     """Each photo that has a twin, second, with one of its family, first: one in another list."""
     families: dict[str, list[str]] = defaultdict(list)
-    for stem, first in sorted(twins.items()):
-        families[first].append(stem)
-    for first, stems in families.items():
-        family = [first, *stems]
+    for image_id, first in sorted(twins.items()):
+        families[first].append(image_id)
+    for first, image_ids in families.items():
+        family = [first, *image_ids]
         home = _part(first, parts)
-        for stem in stems:
-            elsewhere = (s for s in family if _differ(_part(s, parts), _part(stem, parts)))
-            yield (first if _differ(home, _part(stem, parts)) else next(elsewhere, first)), stem
+        for image_id in image_ids:
+            elsewhere = (s for s in family if _differ(_part(s, parts), _part(image_id, parts)))
+            yield (
+                (first if _differ(home, _part(image_id, parts)) else next(elsewhere, first)),
+                image_id,
+            )
 
 
-def _part(stem: str, parts: Mapping[str, frozenset[str]]) -> str:
-    return next((name for name, stems in parts.items() if stem in stems), "")
+def _part(image_id: str, parts: Mapping[str, frozenset[str]]) -> str:
+    return next((name for name, image_ids in parts.items() if image_id in image_ids), "")
 
 
 def _differ(one: str, other: str) -> bool:

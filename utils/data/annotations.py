@@ -1,0 +1,118 @@
+"""What label files say, whatever their format.
+
+A format (``utils.data.formats``) finds the photos and labels of a folder and reads them as they
+stand: ``Annotation`` is one photo's labels, ``Layout`` what the folder holds. Nothing is clipped,
+turned or dropped here but what cannot be understood, and that becomes a ``Fault``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a label file that cannot be used as it is.
+
+    Attributes:
+        kind: its short name: ``unreadable`` (the whole file), ``no-class``, ``no-box``,
+            ``not-a-number``, ``empty-box``.
+        message: what is wrong, without the file's name, such as
+            ``xmax 119 lies before xmin 119``.
+        number: place of the object among those of its photo, from 1; None for the whole file.
+    """
+
+    kind: str
+    message: str
+    number: int | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.number is None else f"object {self.number}: "
+        return f"{where}{self.message}; skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The labels of one photo.
+
+    Attributes:
+        where: what to call the place in messages: ``Annotations/0042.xml``, ``labels/0042.txt``,
+            ``instances.json, image 42``.
+        filename: the photo that the file itself names, "" where it names none.
+        size: (width, height) in pixels that the labels were made for, None where not said.
+        names: N class names.
+        boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels, continuous, not clipped; each has an
+            area.
+        difficult: bool (N,): neither trained on nor counted when scoring; a crowd in COCO.
+        upright: whether it says that its boxes are of the photo turned upright by EXIF.
+        numbers: N places among the photo's objects, from 1, for messages.
+        faults: what was left out.
+    """
+
+    where: str
+    filename: str
+    size: tuple[int, int] | None
+    names: tuple[str, ...]
+    boxes: np.ndarray
+    difficult: np.ndarray
+    upright: bool
+    numbers: tuple[int, ...]
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photo with its labels; ``image_id`` is unique in the folder.
+
+    ``label`` is the file that holds the labels (shared by all photos in COCO); None for a photo
+    that a format knows to show nothing though no file says so.
+    """
+
+    image_id: str
+    image: Path
+    label: Path | None
+
+
+@dataclass(frozen=True)
+class SplitList:
+    """The image ids of one split, in the list's order, and what it names in vain."""
+
+    image_ids: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a data folder holds.
+
+    Attributes:
+        format: ``voc``, ``coco`` or ``yolo``.
+        root: the folder, without links.
+        entries: the labelled photos by image id, in sorted order.
+        lists: split lists by name; in a devkit with their year (``2007:train``) and, joined over
+            the years, without (``train``). Empty where the folder has none.
+        class_order: the class names in the order in which the folder itself declares them (COCO's
+            categories by id, YOLO's names); None where it declares none (VOC).
+        years: the folders of a devkit, without their "VOC"; empty elsewhere.
+        unlabelled: photos without labels, which are left out.
+        orphans: label files (or entries of a joint one, in words) without a photo.
+        notes: one sentence for each further thing left out.
+    """
+
+    format: str
+    root: Path
+    entries: Mapping[str, Entry]
+    lists: Mapping[str, SplitList]
+    class_order: tuple[str, ...] | None = None
+    years: tuple[str, ...] = ()
+    unlabelled: tuple[Path, ...] = ()
+    orphans: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def name(self, path: Path) -> str:
+        """A path for messages, relative to the data folder."""
+        return path.relative_to(self.root).as_posix()

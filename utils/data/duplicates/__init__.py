@@ -1,0 +1,1 @@
+"""The same picture under two names: fingerprints, and groups of photos that share one."""

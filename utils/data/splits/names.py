@@ -1,0 +1,163 @@
+"""Split expressions: which photos ``train``, ``trainval`` or ``2007:trainval,2012:trainval`` mean.
+
+A split is the name of a list in the folder, or several joined by commas. Beside the lists there is
+always ``all``, and ``trainval`` where there are ``train`` and ``val``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.data.annotations import SplitList
+from utils.errors import UserError
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+_WITH_YEAR = re.compile(r"([a-z]+)[-_ ]?((?:19|20)\d\d)")  # train2017
+
+
+def split_name(text: str) -> str | None:
+    """``train``, ``val`` or ``test`` where the text is one of their usual names, with or without
+    a year (``valid``, ``train2017``); None else."""
+    text = text.lower()
+    if match := _WITH_YEAR.fullmatch(text):
+        text = match[1]
+    return SPLIT_FOLDERS.get(text)
+
+
+def is_usual(name: str) -> bool:
+    """Whether a list is called as a split is; its year, as in ``2007:train``, does not count."""
+    name = name.rpartition(":")[2]
+    return name.lower() == "trainval" or split_name(name) is not None
+
+
+def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
+    """The lists of a folder, and joined as ``train``, ``val`` and ``test`` those that have these
+    names under others (``train2014`` and ``train2017``, ``valid``); none where no list has a
+    usual name.
+
+    CVAT writes a ``default.txt``, for instance, which names every photo.
+    """
+    if not any(map(is_usual, lists)):
+        return {}
+    usable = dict(lists)
+    for plain in dict.fromkeys(SPLIT_FOLDERS.values()):
+        own = [found for name, found in lists.items() if split_name(name) == plain]
+        if own and plain not in lists:
+            image_ids = dict.fromkeys(image_id for found in own for image_id in found.image_ids)
+            notes = tuple(note for found in own for note in found.notes)
+            usable[plain] = SplitList(tuple(image_ids), notes)
+    return dict(sorted(usable.items()))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of a folder by name, given or made.
+
+    Attributes:
+        root: the folder, for messages.
+        named: the lists.
+        everything: the image ids of all photos that can be used.
+        generated: the folder has no lists, and the splits were made from a seed.
+        making: how, in sentences.
+    """
+
+    root: Path
+    named: Mapping[str, SplitList]
+    everything: frozenset[str]
+    generated: bool = False
+    making: tuple[str, ...] = field(default=())
+
+    def about(self, split: str) -> tuple[str, ...]:
+        """How the splits were made, where that matters for this one."""
+        return () if split.strip() == "all" else self.making
+
+    def image_ids(self, split: str) -> set[str]:
+        """The photos of a split expression.
+
+        Raises:
+            UserError: there is no split of that name.
+        """
+        return {
+            image_id for part in self._parts(split) for image_id in part.image_ids
+        } & self.everything
+
+    def notes(self, split: str) -> tuple[str, ...]:
+        """What the lists of a split expression name in vain."""
+        return tuple(note for part in self._parts(split) for note in part.notes)
+
+    def usual_val(self, split: str) -> str | None:
+        """The val lists of the years that a split expression is made of, None without any."""
+        names = dict.fromkeys(self._val_beside(token.strip()) for token in split.split(","))
+        known = [name for name in names if self._part(name) is not None]
+        return ",".join(known) or None
+
+    def tests(self, split: str) -> set[str]:
+        """The photos of the test list; none where the split expression asks for them itself."""
+        tokens = {token.strip().rpartition(":")[2].strip().lower() for token in split.split(",")}
+        if "all" in tokens or "test" in map(split_name, tokens) or "test" not in self.named:
+            return set()
+        return self.image_ids("test")
+
+    def _val_beside(self, token: str) -> str:
+        year, name = _year(token), token.rpartition(":")[2].strip()
+        if year:
+            return f"{year}:val"
+        match = _WITH_YEAR.fullmatch(name.lower())
+        same_year = [
+            other
+            for other in self.named
+            if match
+            and split_name(other) == "val"
+            and (found := _WITH_YEAR.fullmatch(other.lower()))
+            and found[2] == match[2]
+        ]
+        return same_year[0] if same_year else "val"
+
+    def _parts(self, split: str) -> list[SplitList]:
+        tokens = [token.strip() for token in split.split(",") if token.strip()]
+        if not tokens:
+            raise UserError("a split has a name, such as train")
+        parts = []
+        for token in tokens:
+            part = self._part(token)
+            if part is None:
+                known = sorted({*self.named, *(n for n in ("all", "trainval") if self._part(n))})
+                raise UserError(
+                    f"{self.root}: there is no split {token!r}; there are {', '.join(known)}"
+                )
+            parts.append(part)
+        return parts
+
+    def _part(self, token: str) -> SplitList | None:
+        year, name = _year(token), token.rpartition(":")[2].strip()
+        prefix = f"{year}:" if year else ""
+        if prefix + name in self.named:
+            return self.named[prefix + name]
+        if name.lower() in SPLIT_FOLDERS and SPLIT_FOLDERS[name.lower()] != name:
+            return self._part(prefix + SPLIT_FOLDERS[name.lower()])
+        if name == "trainval":
+            both = [self.named.get(f"{prefix}{part}") for part in ("train", "val")]
+            if all(both):
+                return SplitList(
+                    both[0].image_ids + both[1].image_ids, both[0].notes + both[1].notes
+                )
+        if name == "all" and not year:
+            return SplitList(tuple(sorted(self.everything)))
+        return None
+
+
+def _year(token: str) -> str:
+    """``2007`` of ``2007:trainval`` or ``VOC2007:trainval``; "" without a year."""
+    year = token.rpartition(":")[0].strip()
+    return year[3:] if year.lower().startswith("voc") else year

@@ -1,0 +1,1 @@
+"""Writing labelled folders as VOC, COCO or YOLO."""

@@ -1,0 +1,1 @@
+"""Boxes on photos, and several pictures on one sheet."""

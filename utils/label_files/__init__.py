@@ -1,0 +1,1 @@
+"""Writing label files: the formats of people's other tools."""

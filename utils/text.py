@@ -1,0 +1,36 @@
+"""Names and numbers in sentences: counted, listed, shortened. One way for every message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def listing(names: Sequence[str], most: int = 8) -> str:
+    """The first few names, and a sign that there are more."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """``1 photo``, ``72 photos``, ``1,234 photos``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listed(items: Sequence[str], most: int = 3) -> str:
+    """``a, b and c``, or ``a, b, c and 4 more``."""
+    if len(items) > most + 1:
+        items = [*items[:most], f"{len(items) - most} more"]
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
+
+
+def one_line(name: str) -> str:
+    """A class or file name with what is not printable replaced by a blank; never empty."""
+    return "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
+
+
+def short(name: str, length: int = 22) -> str:
+    """A name for a drawing, cut in the middle: the end of a name often tells it from others."""
+    name = one_line(name)
+    if len(name) <= length:
+        return name
+    tail = length // 3
+    return f"{name[: length - tail - 1]}…{name[-tail:]}"

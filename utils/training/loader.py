@@ -1,0 +1,92 @@
+"""Batches for the training loop, from any step on and through the phases of the run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from utils.data.augment import AugmentConfig
+from utils.data.batches.image_cache import photo_reader
+from utils.data.batches.input_shape import canvas_shares
+from utils.data.batches.pipeline import TrainingSamples, next_batch, training_batches
+from utils.data.records import Dataset
+from utils.training.config import TrainConfig
+from utils.training.phases import Phase
+
+FAR_TURN = 20.0  # degrees
+
+
+def training_samples(
+    config: TrainConfig,
+    train: Dataset,
+    input_size: int,
+    augment: AugmentConfig,
+    phases: Sequence[Phase],
+    shares: tuple[float, float],
+    familiar: int,
+) -> tuple[TrainingSamples, str]:
+    """Training samples as the options ask for them, and a sentence on the cache of photos.
+
+    ``shares`` and ``familiar`` are as ``TrainingSamples`` takes them.
+    """
+    sizes = {size for phase in phases for size in phase.sizes}
+    reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
+    return TrainingSamples(train, input_size, config.seed, augment, reader, shares, familiar), note
+
+
+def training_shares(train: Dataset, augment: AugmentConfig, fitted: bool) -> tuple[float, float]:
+    """Shares of the square that training pictures take: what the photos need, or all of it.
+
+    All of it where photos are turned far, as their ends would be cut off, and where none is ever
+    made smaller: the network would not see the grey borders that it meets in prediction.
+    """
+    turned, never_smaller = augment.rotation > FAR_TURN, augment.scale[0] >= 1
+    return canvas_shares(train) if fitted and not (turned or never_smaller) else (1.0, 1.0)
+
+
+class Feed:
+    """This host's share of the batches, in an order that depends on the seed alone.
+
+    Attributes:
+        waited: seconds spent waiting for data since it was last set to 0.
+    """
+
+    def __init__(
+        self, samples: TrainingSamples, batch_size: int, shard: tuple[int, int] = (0, 1)
+    ) -> None:
+        self.samples, self.batch_size, self.shard = samples, batch_size, shard
+        self.waited = 0.0
+        self._phase: Phase | None = None
+        self._batches: Iterator[tuple[tf.Tensor, ...]] = iter(())
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that together see each photo about once."""
+        return math.ceil(len(self.samples.dataset) / self.batch_size)
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Message by image id, for the photos that could not be read so far."""
+        return self.samples.unreadable
+
+    def next(self, step: int, phase: Phase) -> tuple[tf.Tensor, ...]:
+        """The batch of a step, counted from 0; steps are asked for in order.
+
+        Raises:
+            UserError: no photo of the dataset can be read.
+        """
+        began = time.monotonic()
+        if phase != self._phase:
+            self._phase = phase
+            largest = max(phase.sizes)
+            changed = self.samples.with_config(phase.augment, largest)
+            several = phase.sizes if len(phase.sizes) > 1 else ()
+            self._batches = iter(
+                training_batches(changed, self.batch_size, step, shard=self.shard, sizes=several)
+            )
+        batch = next_batch(self._batches, self.samples)
+        self.waited += time.monotonic() - began
+        return batch
