@@ -1,7 +1,5 @@
 """IoU family against plain Python on numbers."""
 
-import math
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,30 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nets.boxes import ciou, iou, pairwise_iou, shape_iou
+from tests.reference import plain_ciou, plain_iou
 
 sides = st.floats(1, 400)
 corner = st.floats(-200, 400)
 boxes = st.tuples(corner, corner, sides, sides).map(
     lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
 )
-
-
-def plain_iou(a, b):
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    inter = max(w, 0) * max(h, 0)
-    return inter / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter)
-
-
-def plain_ciou(p, t):
-    """The paper's definition, term by term."""
-    value = plain_iou(p, t)
-    cw, ch = max(p[2], t[2]) - min(p[0], t[0]), max(p[3], t[3]) - min(p[1], t[1])
-    dx, dy = (p[0] + p[2] - t[0] - t[2]) / 2, (p[1] + p[3] - t[1] - t[3]) / 2
-    angle = lambda b: math.atan((b[2] - b[0]) / (b[3] - b[1]))  # noqa: E731
-    v = 4 / math.pi**2 * (angle(t) - angle(p)) ** 2
-    alpha = v / (1 - value + v) if v else 0.0
-    return value - (dx * dx + dy * dy) / (cw * cw + ch * ch) - alpha * v
 
 
 @given(boxes, boxes)

@@ -13,6 +13,7 @@ from nets.layers import (
     squeeze_excite,
     stochastic_depth,
 )
+from tests.reference import plain_conv, sigmoid
 
 RNG = np.random.default_rng(0)
 
@@ -41,23 +42,6 @@ def model_of(function, channels: int = 8) -> keras.Model:
     return keras.Model(image, function(image))
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def reference_conv(x, kernel, stride):
-    """TensorFlow's "same" convolution of (H, W, C) in a loop: what is odd is padded at the end."""
-    size, out = kernel.shape[0], [-(-n // stride) for n in x.shape[:2]]
-    pads = [max((o - 1) * stride + size - n, 0) for o, n in zip(out, x.shape[:2], strict=True)]
-    x = np.pad(x, [(pad // 2, pad - pad // 2) for pad in pads] + [(0, 0)])
-    result = np.zeros((*out, kernel.shape[-1]))
-    for i in range(out[0]):
-        for j in range(out[1]):
-            patch = x[i * stride : i * stride + size, j * stride : j * stride + size]
-            result[i, j] = np.einsum("ijc,ijcf->f", patch, kernel)
-    return result
-
-
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 2), (3, 1), (1, 1)])
 def test_conv_norm_act_is_the_formula(size, kernel, stride):
@@ -71,7 +55,7 @@ def test_conv_norm_act_is_the_formula(size, kernel, stride):
     model.get_layer("a_bn").set_weights([gamma, beta, mean, variance])
     x = RNG.normal(size=(*size, 3))
 
-    y = (reference_conv(x, weights, stride) - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    y = (plain_conv(x, weights, stride) - mean) / np.sqrt(variance + 1e-3) * gamma + beta
 
     np.testing.assert_allclose(model(x[None])[0], y * sigmoid(y), rtol=1e-3, atol=1e-3)
 
@@ -147,7 +131,7 @@ def test_fused_block_without_expansion_is_one_activated_convolution():
     kernel = RNG.normal(size=(3, 3, 8, 8))
     model.get_layer("stage1_block1_project_conv").set_weights([kernel])
     x = RNG.normal(size=(6, 6, 8))
-    y = reference_conv(x, kernel, 2) / np.sqrt(1 + 1e-3)
+    y = plain_conv(x, kernel, 2) / np.sqrt(1 + 1e-3)
     np.testing.assert_allclose(model(x[None])[0], y * sigmoid(y), rtol=1e-4, atol=1e-4)
 
 

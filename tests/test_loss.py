@@ -3,51 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_boxes import plain_ciou, plain_iou
 
 from nets.loss import LossConfig, detection_loss, generalised_cross_entropy
 from nets.targets import assign
-from nets.yolo import COCO_ANCHORS_416, Predictions, decode
+from nets.yolo import Predictions, decode
+from tests.reference import ANCHORS, plain_loss
 
 GRIDS = [(8, 8), (4, 4), (2, 2)]
-ANCHORS = [tuple(map(float, pair)) for pair in COCO_ANCHORS_416]
-
-
-def bce(target, logit):
-    p = 1 / (1 + np.exp(-logit))
-    return -(target * np.log(p) + (1 - target) * np.log(1 - p))
-
-
-def forgiving(logit, q):
-    """Generalised cross-entropy of a logit whose label is 0, as the paper writes it."""
-    kept = 1 - 1 / (1 + np.exp(-logit))
-    return (1 - kept**q) / q if q else -np.log(kept)
-
-
-def plain_loss(predictions, boxes, class_ids, owner, config):
-    positives, box, objectness, classes = 0, 0.0, 0.0, 0.0
-    for b in range(len(owner)):
-        for n, m in enumerate(owner[b]):
-            predicted, logit = predictions.boxes[b, n], float(predictions.objectness[b, n])
-            if m >= 0:
-                positives += 1
-                box += 1 - plain_ciou(predicted, boxes[b, m])
-                fit = plain_iou(predicted, boxes[b, m])
-                r = config.objectness_from_iou
-                objectness += bce(1 - r + r * fit, logit)
-                for c, class_logit in enumerate(predictions.class_logits[b, n].astype(float)):
-                    classes += bce(float(c == class_ids[b, m]), class_logit)
-            else:
-                overlaps = [plain_iou(predicted, t) for t in boxes[b] if (t[2:] > t[:2]).all()]
-                if not overlaps or max(overlaps) <= config.ignore_iou:
-                    objectness += forgiving(logit, config.doubt)
-    count = max(positives, len(owner))
-    parts = (
-        config.box * box / count,
-        config.objectness * objectness / count,
-        config.classes * classes / count,
-    )
-    return (sum(parts), *parts)
 
 
 def example(seed=0, classes=3):

@@ -11,35 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.reference import plain_nms
 from utils.letterbox import Letterbox
 from utils.postprocess import MAX_CANDIDATES, nms, to_detections
-
-
-def plain_iou(a, b) -> float:
-    ax0, ay0, ax1, ay1 = (float(v) for v in a)
-    bx0, by0, bx1, by1 = (float(v) for v in b)
-    width = min(ax1, bx1) - max(ax0, bx0)
-    height = min(ay1, by1) - max(ay0, by0)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / ((ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - shared)
-
-
-def plain_nms(boxes, scores, *, conf, iou, max_det, limit=MAX_CANDIDATES):
-    """The rules one after another: a list of (box index, class)."""
-    candidates = []
-    for box in range(len(boxes)):
-        for class_id in range(scores.shape[1]):
-            score = scores[box, class_id]
-            if np.isfinite(boxes[box]).all() and np.isfinite(score) and score >= conf:
-                candidates.append((-float(score), box, class_id))
-    kept = []
-    for _, box, class_id in sorted(candidates)[:limit]:
-        rivals = [b for b, c in kept if c == class_id]
-        if not any(plain_iou(boxes[b], boxes[box]) > iou for b in rivals):
-            kept.append((box, class_id))
-    return kept[:max_det]
 
 
 def assert_same(boxes, scores, **options):

@@ -6,55 +6,17 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nets.targets import BACKGROUND, BEST, IOU_WEIGHT, PRIMARY_ROUNDS, assign, assign_by_cost
-from nets.yolo import COCO_ANCHORS_416, Predictions, decode
-
-ANCHORS = [tuple(float(v) for v in pair) for pair in COCO_ANCHORS_416]
-STRIDES = (8, 16, 32)
-
-
-def grids_of(height, width):
-    return [(height // s, width // s) for s in STRIDES]
-
-
-def plain_shape_iou(w, h, anchor):
-    inter = min(w, anchor[0]) * min(h, anchor[1])
-    return inter / (w * h + anchor[0] * anchor[1] - inter)
-
-
-def row_of(cx, cy, anchor, grids):
-    level = anchor // 3
-    start = 3 * sum(h * w for h, w in grids[:level])
-    return start + (cy * grids[level][1] + cx) * 3 + anchor % 3
-
-
-def home_of(box, anchor, grids):
-    """Column and row of the cell that holds the centre."""
-    (rows, columns), stride = grids[anchor // 3], STRIDES[anchor // 3]
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return min(int(x // stride), columns - 1), min(int(y // stride), rows - 1)
-
-
-def plain_assign(boxes, class_ids, grids):
-    """For a single image, with loops. Returns {row: object}."""
-    real = [m for m, c in enumerate(class_ids) if c >= 0 and (boxes[m][2:] > boxes[m][:2]).all()]
-    fits, homes = {}, {}
-    for m in real:
-        x0, y0, x1, y1 = boxes[m]
-        fits[m] = [plain_shape_iou(x1 - x0, y1 - y0, anchor) for anchor in ANCHORS]
-        homes[m] = [home_of(boxes[m], a, grids) for a in range(9)]
-    owner, waiting = {}, list(real)
-    for _ in range(PRIMARY_ROUNDS):
-        wishes = []
-        for m in waiting:
-            free = [a for a in range(9) if row_of(*homes[m][a], a, grids) not in owner]
-            if free:
-                best = max(free, key=lambda a: (fits[m][a], -a))
-                wishes.append((row_of(*homes[m][best], best, grids), fits[m][best], m))
-        for row, _, m in sorted(wishes, key=lambda w: (-w[1], w[2])):  # best fit, lower index
-            owner.setdefault(row, m)
-        waiting = [m for m in waiting if m not in owner.values()]
-    return owner
+from nets.targets import BACKGROUND, assign, assign_by_cost
+from nets.yolo import Predictions, decode
+from tests.reference import (
+    ANCHORS,
+    STRIDES,
+    grids_of,
+    plain_assign,
+    plain_by_cost,
+    plain_candidates,
+    row_of,
+)
 
 
 def run(boxes, class_ids, grids):
@@ -178,73 +140,6 @@ def test_targets_decode_to_their_box(by_cost):
 
 
 # By cost ---------------------------------------------------------------------------------------
-
-
-def plain_iou(a, b):
-    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    inter = max(w, 0) * max(h, 0)
-    areas = [max(c[2] - c[0], 0) * max(c[3] - c[1], 0) for c in (a, b)]
-    return inter / (sum(areas) - inter) if inter else 0.0
-
-
-def plain_candidates(box, grids):
-    """Rows of anchors within a factor of 4, and of the best one, in the cell and two beside it;
-    and the rows of the other anchors in the cell, with the fit of their shapes."""
-    w, h = box[2] - box[0], box[3] - box[1]
-    fits = [plain_shape_iou(w, h, anchor) for anchor in ANCHORS]
-    rows, others = [], {}
-    for a, (pw, ph) in enumerate(ANCHORS):
-        if a != int(np.argmax(fits)) and not max(w / pw, pw / w, h / ph, ph / h) < 4:
-            others[row_of(*home_of(box, a, grids), a, grids)] = fits[a]
-            continue
-        (height, width), stride = grids[a // 3], STRIDES[a // 3]
-        x, y = (box[0] + box[2]) / 2 / stride, (box[1] + box[3]) / 2 / stride
-        cx, cy = min(int(x), width - 1), min(int(y), height - 1)
-        beside = [(cx + (1 if x - cx >= 0.5 else -1), cy), (cx, cy + (1 if y - cy >= 0.5 else -1))]
-        for nx, ny in ((cx, cy), *beside):
-            if 0 <= nx < width and 0 <= ny < height:
-                rows.append(row_of(nx, ny, a, grids))
-    return sorted(rows), others
-
-
-def plain_by_cost(predictions, boxes, class_ids, grids):
-    """For a single image, with loops. Returns {row: object}."""
-    candidates, others, costs, counts = {}, {}, {}, {}
-    for m, class_id in enumerate(class_ids):
-        if class_id < 0 or not (boxes[m][2:] > boxes[m][:2]).all():
-            continue
-        candidates[m], others[m] = plain_candidates(boxes[m], grids)
-        ious = {r: plain_iou(predictions.boxes[r], boxes[m]) for r in candidates[m]}
-        for row, fit in others[m].items():
-            costs[m, row] = 1e9 - fit  # of what is free when all candidates are taken
-        for row in candidates[m]:
-            p = 1 / (1 + np.exp(-predictions.class_logits[row][class_id]))
-            o = 1 / (1 + np.exp(-predictions.objectness[row]))
-            costs[m, row] = -np.log(np.sqrt(p * o)) - IOU_WEIGHT * np.log(ious[row] + 1e-6)
-        counts[m] = max(1, int(np.float32(sum(sorted(ious.values())[-BEST:]))))
-    owner = {}
-
-    def settle(wishes):
-        for _, row, m in sorted((costs[m, row], row, m) for row, m in wishes):
-            owner.setdefault(row, m)
-
-    waiting = list(candidates)
-    for _ in range(PRIMARY_ROUNDS):
-        wishes = []
-        for m in waiting:
-            free = [row for row in [*candidates[m], *others[m]] if row not in owner]
-            if free:
-                wishes.append((min(free, key=lambda row: costs[m, row]), m))
-        settle(wishes)
-        waiting = [m for m in waiting if m not in owner.values()]
-    settle(
-        [
-            (row, m)
-            for m, rows in candidates.items()
-            for row in sorted(rows, key=lambda row: costs[m, row])[: counts[m]]
-        ]
-    )
-    return owner
 
 
 def made_up_predictions(boxes, grids, classes, seed):

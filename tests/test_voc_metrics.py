@@ -8,91 +8,9 @@ import numpy as np
 import pytest
 from evaluation_cases import CASES, generated
 
+from tests.reference import kit_scores
 from utils.evaluation import voc
 from utils.evaluation.tables import FoundTable, TruthTable, class_names, found_table, truth_table
-
-
-def kit_scores(ground_truth: dict, results: list[dict], class_id: int):
-    """``VOCevaldet`` for one class: (AP of 2007, AP of 2010), or None without objects.
-
-    As the kit does it: pixels counted inclusively, boxes written 1-based, widths with + 1.
-    """
-
-    def inclusive(bbox):
-        x, y, w, h = bbox
-        return [x + 1, y + 1, x + w, y + h]
-
-    objects: dict[int, list[dict]] = {}
-    positives = 0
-    for a in ground_truth["annotations"]:
-        if a["category_id"] == class_id:
-            entry = {"box": inclusive(a["bbox"]), "difficult": a["iscrowd"] == 1, "found": False}
-            objects.setdefault(a["image_id"], []).append(entry)
-            positives += not entry["difficult"]
-    if positives == 0:
-        return None
-    mine = [
-        (-r["score"], r["image_id"], i)
-        for i, r in enumerate(results)
-        if r["category_id"] == class_id
-    ]
-    true, false = [], []
-    for _, image_id, i in sorted(mine):
-        box = inclusive(results[i]["bbox"])
-        best, best_object = -np.inf, None
-        for candidate in objects.get(image_id, []):
-            other = candidate["box"]
-            iw = min(box[2], other[2]) - max(box[0], other[0]) + 1
-            ih = min(box[3], other[3]) - max(box[1], other[1]) + 1
-            if iw > 0 and ih > 0:
-                union = (
-                    (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
-                    + (other[2] - other[0] + 1) * (other[3] - other[1] + 1)
-                    - iw * ih
-                )
-                overlap = iw * ih / union
-                if overlap > best:
-                    best, best_object = overlap, candidate
-        hit = miss = 0
-        if best >= 0.5:
-            if not best_object["difficult"]:
-                if not best_object["found"]:
-                    hit = 1
-                    best_object["found"] = True
-                else:
-                    miss = 1
-        else:
-            miss = 1
-        true.append(hit)
-        false.append(miss)
-    return kit_2007(true, false, positives), kit_2010(true, false, positives)
-
-
-def kit_2007(true, false, positives):
-    total = 0.0
-    for k in range(11):
-        best = 0.0
-        tp = fp = 0
-        for t, f in zip(true, false, strict=True):
-            tp, fp = tp + t, fp + f
-            if tp + fp and 10 * tp >= k * positives:
-                best = max(best, tp / (tp + fp))
-        total += best / 11
-    return total
-
-
-def kit_2010(true, false, positives):
-    recall, precision = [0.0], [0.0]
-    tp = fp = 0
-    for t, f in zip(true, false, strict=True):
-        tp, fp = tp + t, fp + f
-        recall.append(tp / positives)
-        precision.append(tp / (tp + fp) if tp + fp else 0.0)
-    recall.append(1.0)
-    precision.append(0.0)
-    for i in range(len(precision) - 2, -1, -1):
-        precision[i] = max(precision[i], precision[i + 1])
-    return sum((recall[i] - recall[i - 1]) * precision[i] for i in range(1, len(recall)))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,68 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.reference import plain_iou, plain_support, plain_vote
 from utils import voting
 from utils.letterbox import Letterbox
 from utils.postprocess import nms, to_detections
 from utils.voting import trusted, vote
-
-
-def plain_iou(a, b) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
-def plain_near(a, b) -> float:
-    return max(0.0, (plain_iou(a, b) - 0.6) / 0.4) ** 2
-
-
-def plain_support(moved, kept_scores, class_ids, boxes, scores):
-    support = np.zeros(len(moved))
-    for k, (own, best, class_id) in enumerate(zip(moved, kept_scores, class_ids, strict=True)):
-        for box, score in zip(boxes, scores[:, class_id], strict=True):
-            box = [float(v) for v in box]
-            if np.isfinite(box).all() and np.isfinite(score) and score > 0:
-                sure = min(max(0.0, 2 * float(score) / float(best) - 1), 1.0) if best else 1.0
-                support[k] += plain_near(own, box) * sure
-    return support
-
-
-def plain_votes(kept, kept_scores, class_ids, boxes, scores, iou):
-    """For each kept box those that vote on it, with their scores."""
-    votes = [[] for _ in kept]
-    for class_id in set(class_ids.tolist()):
-        for box, score in zip(boxes, scores[:, class_id], strict=True):
-            box = [float(v) for v in box]
-            if not (np.isfinite(box).all() and np.isfinite(score)):
-                continue
-            for k in range(len(kept)):  # best first
-                if (
-                    class_ids[k] == class_id
-                    and plain_iou([float(v) for v in kept[k]], box) > max(0.6, iou)
-                    and score >= 0.5 * kept_scores[k]
-                ):
-                    votes[k].append((np.array(box), float(score)))
-                    break
-    return votes
-
-
-def plain_vote(kept, kept_scores, class_ids, boxes, scores, iou):
-    moved = []
-    for own, votes in zip(
-        kept.astype(float), plain_votes(kept, kept_scores, class_ids, boxes, scores, iou),
-        strict=True,
-    ):  # fmt: skip
-        weights = [score for _, score in votes]
-        for _ in range(3):
-            if sum(weights) > 0:
-                own = np.average([box for box, _ in votes], axis=0, weights=weights)
-            weights = [score * plain_near(own, box) for box, score in votes]
-        moved.append(own)
-    return np.array(moved).reshape(-1, 4)
 
 
 @st.composite

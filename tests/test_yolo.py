@@ -8,30 +8,9 @@ import numpy as np
 import pytest
 
 from nets.yolo import COCO_ANCHORS_416, OBJECTNESS_PRIOR, YOLOv3, build_head, decode
+from tests.reference import plain_decode, sigmoid
 
 ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-np.asarray(x, np.float64)))
-
-
-def plain_decode(raw, anchors, span):
-    """Section 2.1 of the YOLOv3 paper, one prediction at a time."""
-    rows = []
-    for level, stride in enumerate((8, 16, 32)):
-        height, width, _ = raw[level].shape
-        cells = raw[level].reshape(height, width, 3, -1)
-        for cy in range(height):
-            for cx in range(width):
-                for a in range(3):
-                    tx, ty, tw, th = cells[cy, cx, a, :4].astype(np.float64)
-                    pw, ph = anchors[3 * level + a]
-                    x = (cx + 0.5 + span * (sigmoid(tx) - 0.5)) * stride
-                    y = (cy + 0.5 + span * (sigmoid(ty) - 0.5)) * stride
-                    w, h = pw * np.exp(tw), ph * np.exp(th)
-                    rows.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
-    return np.array(rows)
 
 
 @pytest.mark.parametrize("span", [1.0, 2.0])
