@@ -99,7 +99,7 @@ def test_reads_what_pycocotools_reads(tmp_path_factory, data, image_ids, categor
         assert labels.names == tuple(category["name"] for category in categories)
         assert labels.difficult.tolist() == [bool(item["iscrowd"]) for item in expected]
         assert labels.numbers == tuple(range(1, len(expected) + 1))
-        assert labels.faults == ()
+        assert labels.errors == ()
         assert labels.size == (40, 30)
 
 
@@ -131,9 +131,9 @@ def test_a_bad_object_is_named(tmp_path, bad, kind, reason):
     labels, _ = only(tmp_path, [thing(7), {**thing(7), **bad}, thing(7, category=17)])
     assert labels.names == ("cat", "dog")
     assert labels.numbers == (1, 3)
-    (fault,) = labels.faults
-    assert (fault.kind, fault.number) == (kind, 2)
-    assert reason in fault.message
+    (error,) = labels.errors
+    assert (error.kind, error.number) == (kind, 2)
+    assert reason in error.message
     assert labels.where == "labels.json, image 7"
 
 
@@ -177,7 +177,7 @@ def test_categories_of_one_id(tmp_path):
     categories = [*CATEGORIES, {"id": 3, "name": "cow"}, {"id": 5}]
     labels, notes = only(tmp_path, [thing(7), thing(7, category=17)], categories)
     assert labels.names == ("dog",)
-    assert labels.faults[0].kind == "no-class"
+    assert labels.errors[0].kind == "no-class"
     assert "'cat' and 'cow' have the same id 3" in notes[0]
     assert "entry 4 of its categories has no name" in notes[1]
 
@@ -224,7 +224,7 @@ def test_cocos_own_shape(tmp_path):
         "val2017",
         "val2017",
     ]
-    assert layout.orphans == layout.unlabelled == ()
+    assert layout.unmatched_labels == layout.unlabelled == ()
     assert layout.class_order == ("cat", "dog")
     assert all("keypoints" in note for note in layout.notes)
 
@@ -360,7 +360,7 @@ def test_a_namesake_is_not_taken_for_a_missing_photo(tmp_path):
     layout, found = read(tmp_path)
     assert list(found) == ["7"]
     assert found["7"].names == ("cat",)
-    assert layout.orphans == ("x.json, image 2 (cam2/7.jpg)", "x.json, image 3 (8.jpg)")
+    assert layout.unmatched_labels == ("x.json, image 2 (cam2/7.jpg)", "x.json, image 3 (8.jpg)")
 
 
 def test_two_names_that_may_mean_one_photo(tmp_path):
@@ -371,7 +371,7 @@ def test_two_names_that_may_mean_one_photo(tmp_path):
     write(tmp_path / "x.json", images, [thing(0), thing(1), thing(2)])
     layout, _ = read(tmp_path)
     assert list(layout.entries) == ["8"]
-    assert len(layout.orphans) == 2
+    assert len(layout.unmatched_labels) == 2
 
 
 def test_two_photos_that_a_name_may_mean(tmp_path):
@@ -381,7 +381,7 @@ def test_two_photos_that_a_name_may_mean(tmp_path):
     write(tmp_path / "x.json", [image(1, "7.jpg"), image(2, "8.jpg")], [thing(1)])
     layout, _ = read(tmp_path)
     assert list(layout.entries) == ["8"]
-    assert layout.orphans == ("x.json, image 1 (7.jpg)",)
+    assert layout.unmatched_labels == ("x.json, image 1 (7.jpg)",)
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "{outside}/secret.jpg", "link/secret.jpg"])
@@ -394,7 +394,7 @@ def test_nothing_outside_is_opened(tmp_path, name):
     write(data / "x.json", [image(1, name.format(outside=outside)), image(2, "a.jpg")], [])
     layout, _ = read(data)
     assert list(layout.entries) == ["a"]
-    assert len(layout.orphans) == 1
+    assert len(layout.unmatched_labels) == 1
 
 
 def test_a_json_without_objects_is_named(tmp_path):
@@ -513,7 +513,7 @@ def test_a_missing_photo_is_not_taken_from_another_split(tmp_path):
         write(tmp_path / f"{split}.json", images, [thing(3)])
     layout, found = read(tmp_path)
     assert layout.lists["val"].image_ids == ("val/1", "val/2")
-    assert layout.orphans == ("val.json, image 3 (3.jpg)",)
+    assert layout.unmatched_labels == ("val.json, image 3 (3.jpg)",)
     assert found["3"].names == ("cat",)
 
 

@@ -52,7 +52,7 @@ def a_photo(image_id="photo", *objects, size=(200, 150)) -> Photo:
     labels = Annotation(
         where=f"{image_id}.xml", filename="", size=size, names=tuple(item[0] for item in objects),
         boxes=boxes, difficult=np.zeros(len(objects), bool), upright=False,
-        numbers=tuple(range(1, len(objects) + 1)), faults=(),
+        numbers=tuple(range(1, len(objects) + 1)), errors=(),
     )  # fmt: skip
     return Photo(
         image_id, Path(f"{image_id}.jpg"), f"{image_id}.jpg", None, f"{image_id}.xml", labels, "",

@@ -16,7 +16,7 @@ import utils.data.folder.cache
 import utils.data.folder.index
 import utils.data.folder.scan
 from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
-from utils.data.annotations import Annotation, Fault
+from utils.data.annotations import Annotation, AnnotationError
 from utils.data.datasets import load_datasets, load_split
 from utils.data.folder.data_folder import Source
 from utils.data.folder.index import open_index
@@ -72,9 +72,9 @@ def fine_times(monkeypatch):
 
 def same(a, b):
     """Whether two annotations say the same."""
-    if isinstance(a, Fault) or isinstance(b, Fault):
+    if isinstance(a, AnnotationError) or isinstance(b, AnnotationError):
         return a == b
-    plain = ("where", "filename", "size", "names", "upright", "numbers", "faults")
+    plain = ("where", "filename", "size", "names", "upright", "numbers", "errors")
     return all(getattr(a, name) == getattr(b, name) for name in plain) and all(
         np.array_equal(getattr(a, name), getattr(b, name)) for name in ("boxes", "difficult")
     )
@@ -102,7 +102,15 @@ def test_what_is_kept_is_what_was_read(tmp_path, work):
     assert work() == []
     for index in (first, again):
         assert dict(index.layout.entries) == dict(layout.entries)
-        for name in ("format", "lists", "years", "unlabelled", "orphans", "notes", "class_order"):
+        for name in (
+            "format",
+            "lists",
+            "years",
+            "unlabelled",
+            "unmatched_labels",
+            "notes",
+            "class_order",
+        ):
             assert getattr(index.layout, name) == getattr(layout, name)
         assert index.photos[0] == (40, 30, 1)
         assert "photo 01.jpg" in index.photos[1]
@@ -243,7 +251,7 @@ def test_texts_come_back(texts):
 
 
 ANNOTATION = st.builds(
-    lambda where, size, upright, objects, faults: Annotation(
+    lambda where, size, upright, objects, errors: Annotation(
         where=where,
         filename=where[::-1],
         size=size,
@@ -252,7 +260,7 @@ ANNOTATION = st.builds(
         difficult=np.array([flag for _, _, flag in objects], bool),
         upright=upright,
         numbers=tuple(range(1, len(objects) + 1)),
-        faults=tuple(faults),
+        errors=tuple(errors),
     ),
     TEXT,
     st.none() | st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
@@ -263,12 +271,12 @@ ANNOTATION = st.builds(
         ),
         max_size=4,
     ),
-    st.lists(st.builds(Fault, TEXT, TEXT, st.none() | st.integers(1, 9)), max_size=2),
+    st.lists(st.builds(AnnotationError, TEXT, TEXT, st.none() | st.integers(1, 9)), max_size=2),
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(ANNOTATION | st.builds(Fault, TEXT, TEXT), max_size=8))
+@given(st.lists(ANNOTATION | st.builds(AnnotationError, TEXT, TEXT), max_size=8))
 def test_annotations_come_back(annotations):
     table = LabelTable.of(annotations)
     kept = LabelTable.read(table.arrays())

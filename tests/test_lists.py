@@ -87,7 +87,7 @@ def test_an_xml_without_its_photo_does_not_take_another_splits(tmp_path):
     (tmp_path / "annotations" / "train" / "9.xml").write_text(xml(CAT))
     layout = find_layout(tmp_path)
     assert len(layout.entries) == 3
-    assert layout.orphans == ("annotations/train/9.xml",)
+    assert layout.unmatched_labels == ("annotations/train/9.xml",)
 
 
 @pytest.mark.parametrize("line", ["/home/me/data/JPEGImages/photo 01.jpg", "old/photo 01.jpg"])

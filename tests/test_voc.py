@@ -139,7 +139,7 @@ def test_photos_and_xml_alone_are_noted(tmp_path):
     photo(tmp_path / "JPEGImages" / "alone.jpg")
     (tmp_path / "Annotations" / "lost.xml").write_text(xml(CAT, filename="lost.jpg"))
     layout = find_layout(tmp_path)
-    assert layout.orphans == ("Annotations/lost.xml",)
+    assert layout.unmatched_labels == ("Annotations/lost.xml",)
     assert layout.unlabelled == (tmp_path / "JPEGImages" / "alone.jpg",)
     assert load_split(tmp_path, "all").notes == (
         "Annotations/lost.xml: its photo is missing or labelled elsewhere; left out",
@@ -159,7 +159,7 @@ def test_a_filename_does_not_lead_out(tmp_path, named):
     (data / "Annotations" / "lost.xml").write_text(lost)
     layout = find_layout(data)
     assert len(layout.entries) == 2
-    assert "lost.xml" in layout.orphans[0]
+    assert "lost.xml" in layout.unmatched_labels[0]
 
 
 def test_links_do_not_lead_out(tmp_path):

@@ -19,7 +19,7 @@ def test_pixels_are_counted_from_one_and_inclusive():
     assert found.boxes.dtype == np.float32
     assert found.boxes.tolist() == [[0, 0, 40, 30], [1.5, 2, 3.25, 3]]
     assert found.size == (40, 30)
-    assert found.faults == ()
+    assert found.errors == ()
 
 
 def test_parts_are_no_objects():
@@ -52,15 +52,15 @@ def test_a_bad_object_is_skipped_and_named(bad, reason):
     found = parse_annotation(xml(CAT, bad, DOG).encode())
     assert found.names == ("cat", "dog")
     assert found.numbers == (1, 3)
-    (fault,) = found.faults
-    assert fault.number == 2
-    assert reason in fault.message
+    (error,) = found.errors
+    assert error.number == 2
+    assert reason in error.message
 
 
 def test_an_object_without_box():
     found = parse_annotation(b"<annotation><object><name>a</name></object></annotation>")
     assert found.names == ()
-    assert [str(fault) for fault in found.faults] == ["object 1: no bndbox; skipped"]
+    assert [str(error) for error in found.errors] == ["object 1: no bndbox; skipped"]
     assert found.size is None
 
 
@@ -115,7 +115,7 @@ def test_written_boxes_read_back_exactly(tmp_path_factory, objects):
     assert found.difficult.tolist() == difficult
     assert found.size == (5000, 4000)
     assert found.filename == "a & b.jpg"
-    assert found.faults == ()
+    assert found.errors == ()
 
 
 def test_whole_pixels_are_written_as_integers(tmp_path):
@@ -192,7 +192,7 @@ def test_events_say_what_a_tree_says(trees):
     assert found.boxes.tolist() == boxes
     assert found.difficult.tolist() == difficult
     assert found.numbers == tuple(numbers)
-    assert len(found.faults) == len(root.findall("object")) - len(names)
+    assert len(found.errors) == len(root.findall("object")) - len(names)
     assert found.filename == root.findtext("filename", "").strip()
     assert found.upright == (root.findtext("upright", "").strip() in ("1", "true"))
 

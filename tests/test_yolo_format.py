@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from utils.data.annotations import Annotation, Fault
+from utils.data.annotations import Annotation, AnnotationError
 from utils.data.formats import yolo
 from utils.data.formats.yolo_txt import parse_labels
 from utils.data.formats.yolo_yaml import read_names, read_yaml
@@ -56,7 +56,7 @@ def test_boxes_are_shares_around_a_centre():
         found.boxes, [[0.4, 0.0, 0.6, 0.5], [0.05, 0.15, 0.15, 0.25]], atol=1e-15
     )
     assert found.numbers == (1, 2)
-    assert found.faults == ()
+    assert found.errors == ()
 
 
 def test_an_outline_becomes_its_box():
@@ -101,9 +101,9 @@ def test_a_bad_line_is_skipped_and_named(line, kind, reason):
     found = parse_labels(f"0 .5 .5 .1 .1\n{line}\n1 .5 .5 .1 .1\n".encode(), CLASSES)
     assert found.names == ("cat", "dog")
     assert found.numbers == (1, 3)
-    (fault,) = found.faults
-    assert (fault.kind, fault.number) == (kind, 2)
-    assert reason in fault.message
+    (error,) = found.errors
+    assert (error.kind, error.number) == (kind, 2)
+    assert reason in error.message
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe0\0", b"0 \0 1", b"\x89PNG\r\n\x1a\n\xff"])
@@ -121,7 +121,7 @@ def test_noise_gives_faults_and_usable_boxes(lines):
     assert (found.boxes[:, 2:] >= found.boxes[:, :2]).all()
     assert len(found.names) == len(found.boxes) == len(found.numbers)
     spoken = sum(bool(line.strip()) for line in "\n".join(lines).splitlines())
-    assert len(found.names) + len(found.faults) == spoken
+    assert len(found.names) + len(found.errors) == spoken
 
 
 # From shares to pixels
@@ -135,7 +135,7 @@ def test_pixels_of_the_photo(tmp_path):
     assert labels.boxes.dtype == np.float32
     assert labels.boxes.tolist() == [[10, 0, 30, 30]]
     assert labels.where == "labels/a.txt"
-    assert [fault.number for fault in labels.faults] == [2]
+    assert [error.number for error in labels.errors] == [2]
     assert labels.difficult.tolist() == [False]
 
 
@@ -159,7 +159,7 @@ def test_a_label_or_a_photo_that_cannot_be_read(tmp_path):
     put(tmp_path / "classes.txt", "cat")
     _, found = read(tmp_path)
     assert isinstance(found["a"], Annotation)
-    assert found["b"] == Fault("unreadable", "not a text file")
+    assert found["b"] == AnnotationError("unreadable", "not a text file")
     assert found["c"].kind == "unreadable"
     assert "c.jpg" in found["c"].message
 
@@ -187,7 +187,7 @@ def check(folder, splits=("train", "val")):
         assert [len(found[image_id].boxes) for image_id in image_ids] == [1, 1, 0]
         assert layout.entries[f"{split}3"].label is None
     assert len(layout.lists) == len(splits)
-    assert layout.orphans == layout.unlabelled == ()
+    assert layout.unmatched_labels == layout.unlabelled == ()
     assert layout.class_order == ("cat", "dog")
     return layout
 
@@ -270,7 +270,7 @@ def test_photos_and_labels_side_by_side(tmp_path):
     assert list(layout.entries) == sorted(["写真 1", "é", "nothing"])
     assert len(found["写真 1"].boxes) == 1
     assert len(found["é"].boxes) == len(found["nothing"].boxes) == 0
-    assert layout.orphans == ("lost.txt",)
+    assert layout.unmatched_labels == ("lost.txt",)
     assert [path.name for path in layout.unlabelled] == ["plot.png"]
     assert layout.lists == {}
 

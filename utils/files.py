@@ -1,15 +1,18 @@
-"""Files: written whole or not at all (``atomic_write``), known by content (``content_hash``), and
-folders that do not exist yet (``next_free``)."""
+"""Files and folders: written whole or not at all (``atomic_write``, ``atomic_folder``), known by
+content (``content_hash``), and names that are still free (``next_free``)."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from utils.errors import UserError
 
 
 @contextmanager
@@ -72,6 +75,40 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a new folder that appears under its name only once it is complete.
+
+    The block gets a temporary folder beside ``path``, which is renamed to ``path`` when the block
+    ends and removed if it raises.
+
+    Raises:
+        UserError: ``path`` is there already and is not an empty folder.
+    """
+    path = Path(path)
+    check_empty(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".part-"))
+    try:
+        folder = beside / "data"  # has the usual permissions, unlike ``beside``
+        folder.mkdir()
+        yield folder
+        check_empty(path)
+        if path.is_dir():
+            path.rmdir()
+        os.rename(folder, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_empty(path: Path) -> None:
+    """Raises UserError: there is a file of that name, or a folder that is not empty."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise UserError(f"{path}: is there already, and is no folder")
+    if path.is_dir() and any(path.iterdir()):
+        raise UserError(f"{path}: is not empty; name a folder that does not exist yet")
 
 
 def content_hash(path: str | Path) -> str:

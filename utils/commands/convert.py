@@ -14,6 +14,7 @@ from pathlib import Path
 
 from utils.cli import option, parse, run
 from utils.errors import UserError
+from utils.files import check_empty
 from utils.text import listing
 
 TARGETS = ("voc", "coco", "yolo")
@@ -102,7 +103,7 @@ def convert(
             to be made are there already, or the disk has no hard links.
     """
     from utils.data.folder.data_folder import Source
-    from utils.data.writers.dataset import check_empty, write_dataset
+    from utils.data.writers.dataset import write_dataset
 
     data, out = Path(data), Path(out)
     check_empty(out)

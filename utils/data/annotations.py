@@ -2,7 +2,7 @@
 
 A format (``utils.data.formats``) finds the photos and labels of a folder and reads them as they
 stand: ``Annotation`` is one photo's labels, ``Layout`` what the folder holds. Nothing is clipped,
-turned or dropped here but what cannot be understood, and that becomes a ``Fault``.
+turned or dropped here but what cannot be understood, and that becomes an ``AnnotationError``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class AnnotationError:
     """Something in a label file that cannot be used as it is.
 
     Attributes:
@@ -50,7 +50,7 @@ class Annotation:
         difficult: bool (N,): neither trained on nor counted when scoring; a crowd in COCO.
         upright: whether it says that its boxes are of the photo turned upright by EXIF.
         numbers: N places among the photo's objects, from 1, for messages.
-        faults: what was left out.
+        errors: what was left out.
     """
 
     where: str
@@ -61,7 +61,7 @@ class Annotation:
     difficult: np.ndarray
     upright: bool
     numbers: tuple[int, ...]
-    faults: tuple[Fault, ...]
+    errors: tuple[AnnotationError, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Layout:
             categories by id, YOLO's names); None where it declares none (VOC).
         years: the folders of a devkit, without their "VOC"; empty elsewhere.
         unlabelled: photos without labels, which are left out.
-        orphans: label files (or entries of a joint one, in words) without a photo.
+        unmatched_labels: label files (or entries of a joint one, in words) without a photo.
         notes: one sentence for each further thing left out.
     """
 
@@ -110,7 +110,7 @@ class Layout:
     class_order: tuple[str, ...] | None = None
     years: tuple[str, ...] = ()
     unlabelled: tuple[Path, ...] = ()
-    orphans: tuple[str, ...] = ()
+    unmatched_labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def name(self, path: Path) -> str:

@@ -119,17 +119,17 @@ class _Maker:
         listed = self.class_ids >= 0
         odd = listed & (~self.inside | self.beyond)
         talked_of[self.rows[self.photo[odd]]] = True
-        if labels.faults:
+        if labels.errors:
             wanted = np.zeros(len(labels), bool)
             wanted[self.rows] = True
-            faulty = np.fromiter(labels.faults, np.int64, len(labels.faults))
+            faulty = np.fromiter(labels.errors, np.int64, len(labels.errors))
             talked_of[faulty[wanted[faulty]]] = True
         for row in np.flatnonzero(talked_of).tolist():
             if row in errors:
                 yield f"{errors[row]}; skipped"
                 continue
             where = labels.where[row]
-            yield from (f"{where}, {fault}" for fault in labels.faults.get(row, ()))
+            yield from (f"{where}, {error}" for error in labels.errors.get(row, ()))
             place = int(np.searchsorted(self.rows, row))
             yield from self._size_notes(where, row, place)
             for i in range(*self.first[place : place + 2].tolist()):

@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from utils.cores import available_cores
-from utils.data.annotations import Annotation, Fault, Layout, SplitList
+from utils.data.annotations import Annotation, AnnotationError, Layout, SplitList
 from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.duplicates.groups import find_twins
 from utils.data.formats import find_layout, read_annotations
@@ -67,7 +67,7 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
         input_size=input_size or _USUAL_SIZE,
         photos=photos,
         unlabelled=() if split else tuple(layout.name(path) for path in layout.unlabelled),
-        orphans=() if split else layout.orphans,
+        unmatched_labels=() if split else layout.unmatched_labels,
         lists={name: found.image_ids for name, found in lists.items()},
         missing=_missing(lists),
         copies=twins.exact,
@@ -181,7 +181,7 @@ def _look_at_all(paths: Mapping[str, Path]) -> dict[str, Pixels]:
 
 def _photos(
     layout: Layout,
-    labels: Mapping[str, Annotation | Fault],
+    labels: Mapping[str, Annotation | AnnotationError],
     pixels: Mapping[str, Pixels],
     as_stored: bool,
 ) -> tuple[Photo, ...]:
@@ -211,7 +211,7 @@ def _photos(
 
 
 def _labels_as_stored(
-    labels: Mapping[str, Annotation | Fault], pixels: Mapping[str, Pixels]
+    labels: Mapping[str, Annotation | AnnotationError], pixels: Mapping[str, Pixels]
 ) -> bool:
     """Whether labels belong to photos as stored, by those that lie on their side."""
     votes = 0

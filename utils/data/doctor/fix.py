@@ -7,7 +7,6 @@ to look at. The copy appears whole or not at all.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,7 @@ from utils.data.doctor.photos import Folder, Photo
 from utils.data.doctor.report import Report, plural
 from utils.data.writers.dataset import output_names
 from utils.errors import UserError
-from utils.files import atomic_write
+from utils.files import atomic_folder, atomic_write
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.text import listing
 
@@ -83,17 +82,8 @@ def fix_dataset(report: Report, out: str | Path) -> Fixed:
     photos = _kept(folder, result)
     if not photos:
         raise UserError(f"{folder.name}: no photo is left to be copied")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=".part-"))
-    try:
+    with atomic_folder(out) as work:
         _write(work, replace(folder, photos=tuple(photos)), result)
-        work.chmod(0o777 & ~_umask())
-        if out.exists():
-            out.rmdir()  # empty, as was made sure
-        work.rename(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     result.left += _left(report)
     return result
 
@@ -149,7 +139,7 @@ def _kept(folder: Folder, result: Fixed) -> list[Photo]:
     _say(result, pixels, "{} left out: cannot be read", "photo")
     _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
     _say(result, len(folder.unlabelled), "{} left out: no labels", "photo")
-    _say(result, len(folder.orphans), "labels of {} left out: not there", "photo")
+    _say(result, len(folder.unmatched_labels), "labels of {} left out: not there", "photo")
     _say(result, twice, "{} left out: copies of others", "photo")
     _say(result, repaired, "{} mended", "label file")
     for name, count in sorted(guessed.items()):
@@ -205,8 +195,8 @@ def _write(out: Path, folder: Folder, result: Fixed) -> None:
             raise UserError(f"{photo.where}: {error}") from error
         result.objects += len(keep)
     result.photos = len(folder.photos)
-    faults = sum(len(photo.annotation.faults) for photo in folder.photos)
-    _say(result, faults, "{} without a class or a proper box left out", "object")
+    errors = sum(len(photo.annotation.errors) for photo in folder.photos)
+    _say(result, errors, "{} without a class or a proper box left out", "object")
     _say(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
         result.done.append(f"class {old!r} renamed {new_name[old]!r} ({plural(count, 'object')})")
@@ -308,11 +298,3 @@ def _flat_names(photos: Iterable[Photo], result: Fixed) -> dict[str, str]:
 def _say(result: Fixed, count: int, words: str, one: str, many: str | None = None) -> None:
     if count:
         result.done.append(words.format(plural(count, one, many)))
-
-
-def _umask() -> int:
-    """What an ordinary folder's permissions lack, asked for by making one."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "folder"
-        made.mkdir()
-        return 0o777 & ~made.stat().st_mode

@@ -93,7 +93,7 @@ class Folder:
         input_size: side of the network input in pixels.
         photos: the labelled photos, sorted by image id.
         unlabelled: photos without labels, relative to the folder.
-        orphans: labels without a photo, likewise.
+        unmatched_labels: labels without a photo, likewise.
         lists: the folder's split lists by name; empty where it has none that divide it.
         missing: sentences about what the lists name in vain.
         copies: image id → the first image id whose file has the same content.
@@ -113,7 +113,7 @@ class Folder:
     input_size: int
     photos: tuple[Photo, ...]
     unlabelled: tuple[str, ...] = ()
-    orphans: tuple[str, ...] = ()
+    unmatched_labels: tuple[str, ...] = ()
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     copies: Mapping[str, str] = field(default_factory=dict)

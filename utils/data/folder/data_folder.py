@@ -42,9 +42,9 @@ class Source:
         index = open_index(data)
         labels, layout = index.labels, index.layout
         notes = [*layout.notes, *_left_out(index)]
-        for row, fault in labels.unreadable.items():
+        for row, error in labels.unreadable.items():
             entry = index.entries.at(row)
-            notes.append(f"{layout.name(entry.label or entry.image)}: {fault}")
+            notes.append(f"{layout.name(entry.label or entry.image)}: {error}")
         if len(labels.unreadable) == len(labels):
             raise UserError(f"{data}: none of {len(labels)} label files can be read ({notes[-1]})")
         return cls(index, (*notes, *_other_filenames(index)))
@@ -206,11 +206,11 @@ def _read_split(
 def _left_out(index: Index) -> list[str]:
     """Notes on photos without labels and labels without photo."""
     layout, notes = index.layout, []
-    if layout.orphans:
-        count = len(layout.orphans)
+    if layout.unmatched_labels:
+        count = len(layout.unmatched_labels)
         whose = "its photo is" if count == 1 else "their photos are"
         notes.append(
-            f"{listing(layout.orphans)}: {whose} missing or labelled elsewhere; left out"
+            f"{listing(layout.unmatched_labels)}: {whose} missing or labelled elsewhere; left out"
             + (f" ({count} in all)" if count > 8 else "")
         )
     if layout.unlabelled:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.data.annotations import Annotation, Fault, Layout, SplitList
+from utils.data.annotations import Annotation, AnnotationError, Layout, SplitList
 from utils.data.folder.cache import load_arrays, save_arrays
 from utils.data.folder.scan import real_folder, snapshot
 from utils.data.folder.tables import (
@@ -149,7 +149,7 @@ def _labels(layout: Layout, old_rows: np.ndarray, before: _Kept | None) -> Label
     changed = {entries.image_ids[row]: entries.at(row) for row in np.flatnonzero(old_rows < 0)}
     fresh = read_annotations(replace(layout, entries=changed))
 
-    def merged() -> Iterator[Annotation | Fault]:
+    def merged() -> Iterator[Annotation | AnnotationError]:
         for row in old_rows.tolist():
             yield old.labels[row] if row >= 0 else next(fresh)[1]
 
@@ -221,7 +221,7 @@ def _arrays(index: Index, stamps: np.ndarray) -> Arrays:
         "lists": {name: list(found.notes) for name, found in layout.lists.items()},
         "class_order": layout.class_order,
         "years": layout.years,
-        "orphans": layout.orphans,
+        "unmatched_labels": layout.unmatched_labels,
         "notes": layout.notes,
         "misnamed": index.misnamed,
         "photo_errors": list(index.photos.errors.items()),
@@ -268,7 +268,7 @@ def _read(root: Path, archive: Arrays | None, state: str, settled: bool) -> _Kep
             class_order=None if facts["class_order"] is None else tuple(facts["class_order"]),
             years=tuple(facts["years"]),
             unlabelled=tuple(root / path for path in Strings.read(archive, "unlabelled")),
-            orphans=tuple(facts["orphans"]),
+            unmatched_labels=tuple(facts["unmatched_labels"]),
             notes=tuple(facts["notes"]),
         )
         photos = PhotoTable(sizes, orientation, dict(facts["photo_errors"]))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import Annotation, Entry, Fault
+from utils.data.annotations import Annotation, AnnotationError, Entry
 
 Arrays = dict[str, np.ndarray]
 
@@ -145,7 +145,7 @@ class LabelTable:
         boxes: float32 (N, 4).
         difficult: bool (N,).
         numbers: int32 (N,), places among the photo's objects.
-        faults: what was left out, by photo.
+        errors: what was left out, by photo.
         unreadable: why the labels of a photo could not be read at all, by photo.
     """
 
@@ -159,17 +159,17 @@ class LabelTable:
     boxes: np.ndarray
     difficult: np.ndarray
     numbers: np.ndarray
-    faults: Mapping[int, tuple[Fault, ...]] = field(default_factory=dict)
-    unreadable: Mapping[int, Fault] = field(default_factory=dict)
+    errors: Mapping[int, tuple[AnnotationError, ...]] = field(default_factory=dict)
+    unreadable: Mapping[int, AnnotationError] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, annotations: Iterable[Annotation | Fault]) -> LabelTable:
+    def of(cls, annotations: Iterable[Annotation | AnnotationError]) -> LabelTable:
         return _Collector().collect(annotations)
 
     def __len__(self) -> int:
         return len(self.upright)
 
-    def __getitem__(self, row: int) -> Annotation | Fault:
+    def __getitem__(self, row: int) -> Annotation | AnnotationError:
         """The annotation of one photo as it was read."""
         if row in self.unreadable:
             return self.unreadable[row]
@@ -184,7 +184,7 @@ class LabelTable:
             difficult=self.difficult[own],
             upright=bool(self.upright[row]),
             numbers=tuple(self.numbers[own].tolist()),
-            faults=self.faults.get(row, ()),
+            errors=self.errors.get(row, ()),
         )
 
     def names_of(self, row: int) -> tuple[str, ...]:
@@ -206,8 +206,8 @@ class LabelTable:
         """For an archive; ``read`` makes them a table again."""
         odd = {
             "names": self.names,
-            "faults": [[row, [_plain(f) for f in found]] for row, found in self.faults.items()],
-            "unreadable": [[row, _plain(fault)] for row, fault in self.unreadable.items()],
+            "errors": [[row, [_plain(f) for f in found]] for row, found in self.errors.items()],
+            "unreadable": [[row, _plain(error)] for row, error in self.unreadable.items()],
         }
         return {
             **self.where.arrays("where"),
@@ -236,14 +236,14 @@ class LabelTable:
         where, filenames = (Strings.read(archive, name) for name in ("where", "filenames"))
         if not len(where) == len(filenames) == photos:
             raise ValueError("columns of different lengths")
-        faults = {row: tuple(Fault(*f) for f in found) for row, found in odd["faults"]}
-        unreadable = {row: Fault(*fault) for row, fault in odd["unreadable"]}
-        check_rows([*faults, *unreadable], photos)
+        errors = {row: tuple(AnnotationError(*f) for f in found) for row, found in odd["errors"]}
+        unreadable = {row: AnnotationError(*error) for row, error in odd["unreadable"]}
+        check_rows([*errors, *unreadable], photos)
         return cls(
             where=where,
             filenames=filenames,
             names=names,
-            faults=faults,
+            errors=errors,
             unreadable=unreadable,
             first=first,
             **columns,
@@ -273,17 +273,17 @@ class _Collector:
         self.ids: dict[str, int] = {}
         self.name_ids, self.numbers = _Pile(np.int32), _Pile(np.int32)
         self.boxes, self.difficult = _Pile(np.float32), _Pile(bool)
-        self.faults: dict[int, tuple[Fault, ...]] = {}
-        self.unreadable: dict[int, Fault] = {}
+        self.errors: dict[int, tuple[AnnotationError, ...]] = {}
+        self.unreadable: dict[int, AnnotationError] = {}
 
-    def collect(self, annotations: Iterable[Annotation | Fault]) -> LabelTable:
+    def collect(self, annotations: Iterable[Annotation | AnnotationError]) -> LabelTable:
         for row, found in enumerate(annotations):
-            if isinstance(found, Fault):
+            if isinstance(found, AnnotationError):
                 self.unreadable[row] = found
                 self._photo("", "", None, False, 0)
                 continue
-            if found.faults:
-                self.faults[row] = found.faults
+            if found.errors:
+                self.errors[row] = found.errors
             self._photo(found.where, found.filename, found.size, found.upright, len(found.names))
             self.name_ids.add([self.ids.setdefault(n, len(self.ids)) for n in found.names])
             self.numbers.add(found.numbers)
@@ -300,7 +300,7 @@ class _Collector:
             boxes=self.boxes.array().reshape(-1, 4),
             difficult=self.difficult.array(),
             numbers=self.numbers.array(),
-            faults=self.faults,
+            errors=self.errors,
             unreadable=self.unreadable,
         )
 
@@ -374,5 +374,5 @@ def from_json(block: np.ndarray) -> object:
     return json.loads(block.tobytes())
 
 
-def _plain(fault: Fault) -> list:
-    return [fault.kind, fault.message, fault.number]
+def _plain(error: AnnotationError) -> list:
+    return [error.kind, error.message, error.number]

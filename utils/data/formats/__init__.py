@@ -7,8 +7,8 @@ A format is a module with
 - ``OWN_FILES``: whether the labels of a photo depend on nothing but its own label file;
 - ``find_layout(root) -> Layout | None``: None where the folder holds nothing of the format;
   ``UserError`` where it does but none of it can be used;
-- ``read_annotations(layout) -> Iterator[tuple[str, Annotation | Fault]]``: for each entry, in
-  order, its image id and its labels, or what is wrong with the whole of them.
+- ``read_annotations(layout)``: for each entry, in order, its image id and its ``Annotation``, or
+  an ``AnnotationError`` where none of its labels can be read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from utils.data.annotations import Annotation, Fault, Layout
+from utils.data.annotations import Annotation, AnnotationError, Layout
 from utils.data.folder.scan import Scan, real_folder
 from utils.data.formats import coco, voc, yolo
 from utils.errors import UserError
@@ -29,7 +29,9 @@ from utils.images import IMAGE_SUFFIXES
 FORMATS = (voc, yolo, coco)
 
 
-def open_folder(data: str | Path) -> tuple[Layout, Iterator[tuple[str, Annotation | Fault]]]:
+def open_folder(
+    data: str | Path,
+) -> tuple[Layout, Iterator[tuple[str, Annotation | AnnotationError]]]:
     """What a folder holds, and its labels one photo after the other; errors as ``find_layout``."""
     layout = find_layout(data)
     return layout, read_annotations(layout)
@@ -58,7 +60,7 @@ def find_layout(data: str | Path) -> Layout:
     raise UserError(_nothing_found(data, root))
 
 
-def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | Fault]]:
+def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """The labels of every entry of a layout, in order."""
     return _format(layout).read_annotations(layout)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utils.data.annotations import Annotation, Entry, Fault, Layout, SplitList
+from utils.data.annotations import Annotation, AnnotationError, Entry, Layout, SplitList
 from utils.data.folder.scan import Scan, real_folder
 from utils.data.formats.coco_json import CocoFile, Notes, read_coco
 from utils.data.formats.naming import (
@@ -71,7 +71,7 @@ def find_layout(root: Path) -> CocoLayout | None:
     return _Finder(scan, candidates).layout() if candidates else None
 
 
-def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | Fault]]:
+def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """The labels of every entry, in order."""
     for image_id in layout.entries:
         path, indices = layout.places[image_id]
@@ -101,7 +101,7 @@ class _Finder:
     def __init__(self, scan: Scan, candidates: list[Path]) -> None:
         self.scan = scan
         self.notes: list[str] = []
-        self.orphans: list[str] = []
+        self.unmatched_labels: list[str] = []
         self.differing = Notes()
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
@@ -128,7 +128,7 @@ class _Finder:
             lists=self._lists(image_ids),
             class_order=classes,
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in self.found),
-            orphans=tuple(self.orphans),
+            unmatched_labels=tuple(self.unmatched_labels),
             notes=(*self.scan.notes, *self.notes),
             files=self.files,
             places={
@@ -203,7 +203,7 @@ class _Finder:
     def _orphan(self, path: Path, index: int) -> None:
         image = self.files[path].images[index]
         name = f"{self.scan.name(path)}, image {shown(image.id)} ({shown(image.file_name)})"
-        self.orphans.append(name)
+        self.unmatched_labels.append(name)
 
     def _owner(self, photo: Path) -> Path:
         """The file whose labels of the photo count; a note where another's differ."""
@@ -241,8 +241,16 @@ class _Finder:
 
     def _nothing_found(self) -> str:
         paths = ", ".join(self.scan.name(path) for path in list(self.files)[:3])
-        reason = f"{len(self.orphans)} images are listed" if self.orphans else "no image is listed"
-        first = f", and none of them is there (first: {self.orphans[0]})" if self.orphans else ""
+        reason = (
+            f"{len(self.unmatched_labels)} images are listed"
+            if self.unmatched_labels
+            else "no image is listed"
+        )
+        first = (
+            f", and none of them is there (first: {self.unmatched_labels[0]})"
+            if self.unmatched_labels
+            else ""
+        )
         return (
             f"{self.scan.root}: in {paths} {reason}{first}; the photos must lie in the same folder "
             f"as the JSON or anywhere below {self.scan.root.name}"

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import Annotation, Fault
+from utils.data.annotations import Annotation, AnnotationError
 from utils.data.formats.naming import class_name, shown
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB; a larger file is better cut into parts
@@ -61,7 +61,7 @@ class CocoFile:
     placeholders: frozenset[str]
     notes: tuple[str, ...]
     _objects: _Objects
-    _faults: dict[int, tuple[Fault, ...]]
+    _errors: dict[int, tuple[AnnotationError, ...]]
 
     @property
     def objects(self) -> int:
@@ -86,7 +86,7 @@ class CocoFile:
             difficult=objects.crowd[rows],
             upright=first.upright,
             numbers=tuple(objects.numbers[rows].tolist()),
-            faults=tuple(fault for index in indices for fault in self._faults.get(index, ())),
+            errors=tuple(error for index in indices for error in self._errors.get(index, ())),
         )
 
 
@@ -122,7 +122,7 @@ def read_coco(path: str | Path) -> CocoFile:
     collector = _Collector(len(images), index, class_ids)
     for position, item in enumerate(parts["annotations"]):
         collector.add(position, item)
-    objects, faults = collector.finish()
+    objects, errors = collector.finish()
     used = np.unique(objects.class_ids).tolist()
     return CocoFile(
         images=tuple(images),
@@ -130,7 +130,7 @@ def read_coco(path: str | Path) -> CocoFile:
         placeholders=frozenset(groups - {classes[i] for i in used}),
         notes=(*notes, *collector.notes()),
         _objects=objects,
-        _faults=faults,
+        _errors=errors,
     )
 
 
@@ -273,7 +273,7 @@ class _Collector:
         self._count = [0] * images
         self._image, self._class, self._number = array("i"), array("i"), array("i")
         self._xywh, self._crowd = array("d"), array("b")
-        self._faults: dict[int, list[Fault]] = {}
+        self._errors: dict[int, list[AnnotationError]] = {}
         self._strays: dict[str, int] = {}  # unknown image, in words → its objects
 
     def add(self, position: int, item: Any) -> None:
@@ -299,8 +299,8 @@ class _Collector:
         self._crowd.append(_flag(item.get("iscrowd")))
         return None
 
-    def finish(self) -> tuple[_Objects, dict[int, tuple[Fault, ...]]]:
-        """The objects by image, and the faults of each image."""
+    def finish(self) -> tuple[_Objects, dict[int, tuple[AnnotationError, ...]]]:
+        """The objects by image, and the errors of each image."""
         image = np.array(self._image, np.int32)
         number = np.array(self._number, np.int32)
         corners = np.array(self._xywh, np.float64).reshape(-1, 4)
@@ -320,11 +320,11 @@ class _Collector:
             crowd=np.array(self._crowd, bool)[kept],
             numbers=number[kept],
         )
-        faults = {
-            index: tuple(sorted(found, key=lambda fault: fault.number or 0))
-            for index, found in self._faults.items()
+        errors = {
+            index: tuple(sorted(found, key=lambda error: error.number or 0))
+            for index, found in self._errors.items()
         }
-        return objects, faults
+        return objects, errors
 
     def notes(self) -> list[str]:
         """One sentence on all objects of images that the file does not list."""
@@ -341,11 +341,11 @@ class _Collector:
         self._strays[name] = self._strays.get(name, 0) + 1
 
     def _fault(self, image: int, kind: str, message: str, number: int) -> None:
-        self._faults.setdefault(image, []).append(Fault(kind, message, number))
+        self._errors.setdefault(image, []).append(AnnotationError(kind, message, number))
 
 
 class _BoxError(Exception):
-    """Why an object has no usable bbox; ``kind`` as in ``Fault``."""
+    """Why an object has no usable bbox; ``kind`` as in ``AnnotationError``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

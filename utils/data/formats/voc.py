@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from utils.data.annotations import Annotation, Fault, Layout
+from utils.data.annotations import Annotation, AnnotationError, Layout
 from utils.data.formats.voc_layout import find_layout
 from utils.data.formats.voc_xml import read_annotation
 
@@ -18,10 +18,10 @@ LOOKS_FOR = (
 )
 
 
-def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | Fault]]:
+def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """Read the XML of every entry, in order."""
     for image_id, entry in layout.entries.items():
         try:
             yield image_id, read_annotation(entry.label, layout.name(entry.label))
         except ValueError as error:
-            yield image_id, Fault("unreadable", str(error))
+            yield image_id, AnnotationError("unreadable", str(error))

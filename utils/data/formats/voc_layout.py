@@ -69,7 +69,7 @@ def find_layout(root: Path) -> Layout | None:
         lists=dict(sorted(lists.items())),
         years=tuple(part.year for part in parts if part.year),
         unlabelled=tuple(image for part in parts for image in part.unlabelled),
-        orphans=tuple(scan.name(xml) for part in parts for xml in part.orphans),
+        unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.unmatched_labels),
         notes=(*scan.notes, *_passed_over(scan, beside), *(n for p in parts for n in p.notes)),
     )
 
@@ -119,7 +119,7 @@ class _Part:
         self.scan = scan
         self.notes: list[str] = []
         self.unlabelled: list[Path] = []  # photos without an XML
-        self.orphans: list[Path] = []  # XML files without a photo
+        self.unmatched_labels: list[Path] = []  # XML files without a photo
         self.pairs: dict[str, tuple[Path, Path]] = {}  # key → photo, XML
         self.image_ids: dict[str, str] = {}  # key → image id in the layout, filled by find_layout
         self.aliases: dict[str, str] = {}  # key of an XML → key of its photo, where they differ
@@ -148,18 +148,18 @@ class _Part:
         return _key(path.relative_to(self.folder).parts[:-1], path.stem)
 
     def _pair(self) -> None:
-        orphans = []
+        unmatched_labels = []
         # A photo's own XML first: a namesake in another folder must not take its place.
         own = [xml for xml in self.xmls if self._key(xml) in self._by_key]
         others = [xml for xml in self.xmls if self._key(xml) not in self._by_key]
         for xml in own + others:
             candidates = self._by_key.get(self._key(xml)) or self._elsewhere(self._key(xml))
             if not candidates:
-                orphans.append(xml)
+                unmatched_labels.append(xml)
             elif not self._claim(image := self._best(candidates, xml), xml):
                 other = self._name(self.pairs[self._key(image)][1])
                 self.notes.append(f"{self._name(xml)}: {other} describes the same photo; left out")
-        for xml in orphans:
+        for xml in unmatched_labels:
             self._pair_by_filename(xml)
         for key, images in sorted(self._by_key.items()):
             if key not in self.pairs:
@@ -209,7 +209,7 @@ class _Part:
         candidates = self._by_bare.get(PurePosixPath(name).stem, []) if name else []
         exact = [image for image in candidates if _nfc(image.name) == name]
         if not any(self._claim(image, xml) for image in exact or candidates):
-            self.orphans.append(xml)
+            self.unmatched_labels.append(xml)
 
     def _claim(self, image: Path, xml: Path) -> bool:
         """Pair the two unless the photo has its XML already: no photo counts twice."""
@@ -350,9 +350,9 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
 def _no_pair(root: Path, scan: Scan, parts: list[_Part]) -> str:
     images = sum(len(part.images) for part in parts)
     xmls = sum(len(part.xmls) for part in parts)
-    orphans = [scan.name(xml) for part in parts for xml in part.orphans]
+    unmatched_labels = [scan.name(xml) for part in parts for xml in part.unmatched_labels]
     notes = [*scan.notes, *(note for part in parts for note in part.notes)]
-    notes += [f"{orphans[0]}: no photo of this name"] if orphans else []
+    notes += [f"{unmatched_labels[0]}: no photo of this name"] if unmatched_labels else []
     return (
         f"{root}: none of its {images} photos belongs to one of its {xmls} XML files. They belong "
         "together when their names are the same but for the suffix, or when the XML names the "

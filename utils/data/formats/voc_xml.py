@@ -18,7 +18,7 @@ import defusedxml.ElementTree
 import numpy as np
 from defusedxml.common import DefusedXmlException
 
-from utils.data.annotations import Annotation, Fault
+from utils.data.annotations import Annotation, AnnotationError
 
 MAX_BYTES = 8 << 20  # thousands of objects
 _SHIFTS = (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))
@@ -68,16 +68,16 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
     if root.tag != "annotation":
         raise ValueError(f"no VOC annotation: the outermost element is <{root.tag}>")
 
-    names, boxes, difficult, numbers, faults = [], [], [], [], []
+    names, boxes, difficult, numbers, errors = [], [], [], [], []
     # Direct children only: the <part> elements within a person have names and boxes of their own.
     for number, item in enumerate(root.findall("object"), start=1):
         name = " ".join((item.findtext("name") or "").split())
         try:
             if not name:
-                raise _FaultError("no-class", "no class name")
+                raise _ObjectError("no-class", "no class name")
             box = _box(item)
-        except _FaultError as error:
-            faults.append(Fault(*error.args, number))
+        except _ObjectError as error:
+            errors.append(AnnotationError(*error.args, number))
             continue
         names.append(name)
         boxes.append(box)
@@ -92,7 +92,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         difficult=np.array(difficult, bool),
         upright=(root.findtext("upright") or "").strip().lower() in _YES,
         numbers=tuple(numbers),
-        faults=tuple(faults),
+        errors=tuple(errors),
     )
 
 
@@ -109,7 +109,7 @@ def _decoded(data: bytes) -> bytes | str:
     return data if codec is None else data[declared.end() :].decode(codec)
 
 
-class _FaultError(Exception):
+class _ObjectError(Exception):
     """(kind, message) of what is wrong with an object."""
 
 
@@ -117,12 +117,12 @@ def _box(item: Element) -> tuple[float, ...]:
     """Continuous ``x0, y0, x1, y1`` of one object."""
     bndbox = item.find("bndbox")
     if bndbox is None:
-        raise _FaultError("no-box", "no bndbox")
+        raise _ObjectError("no-box", "no bndbox")
     text = {tag: (bndbox.findtext(tag) or "").strip() for tag, _ in _SHIFTS}
     x0, y0, x1, y1 = (_number(tag, text[tag]) - shift for tag, shift in _SHIFTS)
     for low, high, first, last in (("xmin", "xmax", x0, x1), ("ymin", "ymax", y0, y1)):
         if np.float32(last) <= np.float32(first):
-            raise _FaultError("empty-box", f"{high} {text[high]} lies before {low} {text[low]}")
+            raise _ObjectError("empty-box", f"{high} {text[high]} lies before {low} {text[low]}")
     return x0, y0, x1, y1
 
 
@@ -131,10 +131,10 @@ def _number(tag: str, text: str) -> float:
         value = float(text)
     except ValueError:
         if not text:
-            raise _FaultError("no-box", f"no {tag}") from None
-        raise _FaultError("not-a-number", f"{tag} is {text[:40]!r}, not a number") from None
+            raise _ObjectError("no-box", f"no {tag}") from None
+        raise _ObjectError("not-a-number", f"{tag} is {text[:40]!r}, not a number") from None
     if not math.isfinite(value) or abs(value) > 1e9:
-        raise _FaultError("not-a-number", f"{tag} is {text[:40]}, not a place in a photo")
+        raise _ObjectError("not-a-number", f"{tag} is {text[:40]}, not a place in a photo")
     return value
 
 

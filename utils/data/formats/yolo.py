@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from utils.data.annotations import Annotation, Entry, Fault
+from utils.data.annotations import Annotation, AnnotationError, Entry
 from utils.data.formats.yolo_layout import YoloLayout, find_layout
 from utils.data.formats.yolo_txt import YoloLabels, read_labels
 from utils.errors import UserError
@@ -28,15 +28,18 @@ LOOKS_FOR = (
 _NOTHING = YoloLabels((), np.zeros((0, 4)), (), ())
 
 
-def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | Fault]]:
+def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """The labels of every entry, in order."""
     for image_id, entry in layout.entries.items():
         try:
             yield image_id, _annotation(layout, entry)
         except ValueError as error:
-            yield image_id, Fault("unreadable", str(error))
+            yield image_id, AnnotationError("unreadable", str(error))
         except UserError as error:
-            yield image_id, Fault("unreadable", f"the size of its photo is not known: {error}")
+            yield (
+                image_id,
+                AnnotationError("unreadable", f"the size of its photo is not known: {error}"),
+            )
 
 
 def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
@@ -60,5 +63,8 @@ def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
         difficult=np.zeros(len(kept), bool),
         upright=True,
         numbers=tuple(labels.numbers[row] for row in kept),
-        faults=(*labels.faults, *(Fault("empty-box", "the box has no area", n) for n in lost)),
+        errors=(
+            *labels.errors,
+            *(AnnotationError("empty-box", "the box has no area", n) for n in lost),
+        ),
     )

@@ -97,7 +97,7 @@ class _Finder:
             lists=lists,
             class_order=tuple(dict.fromkeys(classes.values())),
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in left),
-            orphans=self.labels.orphans(),
+            unmatched_labels=self.labels.unmatched_labels(),
             notes=(*self.scan.notes, *self.notes),
             classes=classes,
             pose=bool(self.yaml and self.yaml.pose),

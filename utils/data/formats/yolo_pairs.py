@@ -49,7 +49,7 @@ class LabelFiles:
         spoken = [line for line, _ in zip((c for c in contents if c), range(_SPOKEN), strict=False)]
         return any(_LABEL_LINE.fullmatch(line) for line in spoken)
 
-    def orphans(self) -> tuple[str, ...]:
+    def unmatched_labels(self) -> tuple[str, ...]:
         """Label files without photo: beside label files, and with a line of this format."""
         used = set(self.of.values())
         folders = {path.parent for path in used}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import Fault
+from utils.data.annotations import AnnotationError
 from utils.data.formats.naming import shown
 
 MAX_BYTES = 8 << 20  # a hundred thousand objects
@@ -31,13 +31,13 @@ class YoloLabels:
         boxes: float64 (N, 4), ``x0, y0, x1, y1`` as shares of the photo's width and height, not
             clipped.
         numbers: N places among the file's lines with content, from 1.
-        faults: the lines left out.
+        errors: the lines left out.
     """
 
     names: tuple[str, ...]
     boxes: np.ndarray
     numbers: tuple[int, ...]
-    faults: tuple[Fault, ...]
+    errors: tuple[AnnotationError, ...]
 
 
 def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
@@ -69,7 +69,7 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
         raise ValueError("not a text file") from error
     if "\0" in text:
         raise ValueError("not a text file")
-    names, boxes, numbers, faults = [], [], [], []
+    names, boxes, numbers, errors = [], [], [], []
     lines = (line for line in text.splitlines() if line.strip())
     for number, line in enumerate(lines, start=1):
         try:
@@ -77,7 +77,7 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
             name = _class(columns[0], classes)
             boxes.append(_box(columns[1:], pose))
         except _LineError as error:
-            faults.append(Fault(error.kind, str(error), number))
+            errors.append(AnnotationError(error.kind, str(error), number))
             continue
         names.append(name)
         numbers.append(number)
@@ -85,12 +85,12 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
         names=tuple(names),
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
         numbers=tuple(numbers),
-        faults=tuple(faults),
+        errors=tuple(errors),
     )
 
 
 class _LineError(Exception):
-    """What is wrong with one line; ``kind`` as in ``Fault``."""
+    """What is wrong with one line; ``kind`` as in ``AnnotationError``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

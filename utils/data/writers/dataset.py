@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +20,7 @@ from utils.data.splits.names import SPLIT_FOLDERS
 from utils.data.writers.coco import write_coco
 from utils.data.writers.yolo import write_yolo_labels, write_yolo_yaml
 from utils.errors import UserError
-from utils.files import atomic_write
+from utils.files import atomic_folder, atomic_write
 from utils.images import IMAGE_SUFFIXES
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 
@@ -72,12 +70,10 @@ def write_dataset(
     Raises:
         UserError: ``out`` is not empty, or the disk has no hard links.
     """
-    out = Path(out)
-    check_empty(out)
     records = tuple(records)
     names = output_names([record.image_id for record in records])
     kept = _tame_lists(lists, names)
-    with _appearing(out) as folder:
+    with atomic_folder(out) as folder:
         job = _Job(
             folder=folder,
             photos={names[record.image_id]: record for record in records},
@@ -92,14 +88,6 @@ def write_dataset(
         lost=lost,
         renamed={image_id: name for image_id, name in names.items() if image_id != name},
     )
-
-
-def check_empty(out: Path) -> None:
-    """Raises UserError: something is there already."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UserError(f"{out}: is there already, and is no folder")
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"{out}: is not empty; name a folder that does not exist yet")
 
 
 def output_names(image_ids: Iterable[str]) -> dict[str, str]:
@@ -144,23 +132,6 @@ def _tame_lists(
         if found[name] and not (colon and found.get(plain) == found[name]):
             kept[_tame(f"{year}_{plain}" if colon else name).replace("/", "_")] = found[name]
     return kept
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder to fill, which is renamed to ``out`` when the block ends; removed if it raises."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=".part-"))
-    try:
-        folder = beside / "data"  # with the usual permissions, which ``beside`` has not
-        folder.mkdir()
-        yield folder
-        check_empty(out)
-        if out.is_dir():
-            out.rmdir()
-        os.rename(folder, out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _link(source: Path, target: Path) -> None:

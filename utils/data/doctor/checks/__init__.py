@@ -2,7 +2,7 @@
 
 from utils.data.doctor.checks.boxes import check_boxes, check_pairs, check_repeated
 from utils.data.doctor.checks.classes import check_classes, check_names
-from utils.data.doctor.checks.labels import check_faults, check_labels
+from utils.data.doctor.checks.labels import check_errors, check_labels
 from utils.data.doctor.checks.photos import check_photos
 from utils.data.doctor.checks.sizes import check_sizes
 from utils.data.doctor.checks.splits import check_copies, check_lists
@@ -10,7 +10,7 @@ from utils.data.doctor.checks.splits import check_copies, check_lists
 CHECKS = (
     check_photos,
     check_labels,
-    check_faults,
+    check_errors,
     check_boxes,
     check_pairs,
     check_repeated,

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from utils.data.doctor.findings import Finding
 from utils.data.doctor.photos import Folder, Photo
 
-_KINDS = {  # of the readers' faults
+_KINDS = {  # of the readers' errors
     "no-class": "object-no-class",
     "no-box": "object-no-box",
     "not-a-number": "box-not-a-number",
@@ -25,7 +25,7 @@ def check_labels(folder: Folder) -> Iterator[Finding]:
         for kind, message in (*_size(photo, folder.format), *_filename(photo)):
             boxes = tuple(map(tuple, photo.boxes.tolist())) if kind in _WITH_BOXES else ()
             yield Finding(kind, message, photo.image_id, photo.where, boxes=boxes)
-    for name in folder.orphans:
+    for name in folder.unmatched_labels:
         yield Finding("labels-no-photo", "there is no photo for it", where=name)
     for note in folder.notes:
         yield Finding("folder", note)
@@ -34,12 +34,12 @@ def check_labels(folder: Folder) -> Iterator[Finding]:
 _WITH_BOXES = ("labels-size", "photo-turned")
 
 
-def check_faults(folder: Folder) -> Iterator[Finding]:
+def check_errors(folder: Folder) -> Iterator[Finding]:
     """Objects that the reader had to leave out."""
     for photo in folder.photos:
-        for fault in photo.annotation.faults if photo.annotation else ():
-            kind = _KINDS.get(fault.kind, "object-no-box")
-            yield Finding(kind, fault.message, photo.image_id, photo.where, fault.number)
+        for error in photo.annotation.errors if photo.annotation else ():
+            kind = _KINDS.get(error.kind, "object-no-box")
+            yield Finding(kind, error.message, photo.image_id, photo.where, error.number)
 
 
 def _size(photo: Photo, form: str) -> Iterator[tuple[str, str]]:

@@ -42,7 +42,7 @@ def check_photos(folder: Folder) -> Iterator[Finding]:
 
 def shows_nothing(photo: Photo) -> bool:
     """Whether its labels say that no object is on it."""
-    return photo.annotation is not None and not (photo.annotation.names or photo.annotation.faults)
+    return photo.annotation is not None and not (photo.annotation.names or photo.annotation.errors)
 
 
 def right_suffix(photo: Photo) -> str:
