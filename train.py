@@ -201,7 +201,7 @@ def train(config: TrainConfig) -> NoReturn:
         model,
         optimizers,
         cluster,
-        StepConfig(batch_size, turns, config.seed, recipe.loss, recipe.by_cost),
+        StepConfig(batch_size, turns, config.seed, recipe.loss, recipe.simota),
         precision=config.precision,
         pretrained=pretrained,
         recipe=recipe,

@@ -140,7 +140,7 @@ def our_steps(
 
     from nets.folding import folded
     from nets.loss import LossConfig, detection_loss
-    from nets.targets import assign_by_cost
+    from nets.targets import assign_simota
     from nets.yolo import STRIDES, YOLOv3, decode
     from utils.runtime.distribution import make_cluster
     from utils.training.optimizers import Optimizers
@@ -174,14 +174,14 @@ def our_steps(
         features = backbone_of_step(tf.cast(batch[0], tf.float32), training=True)
         return model.head(features, training=True)
 
-    def owners(predictions):
-        return assign_by_cost(predictions, batch[1], batch[2], grids, model.anchors)
+    def assigned(predictions):
+        return assign_simota(predictions, batch[1], batch[2], grids, model.anchors)
 
-    def loss(predictions, owner):
-        return detection_loss(predictions, batch[1], batch[2], owner, LossConfig()).total
+    def loss(predictions, matched_gt):
+        return detection_loss(predictions, batch[1], batch[2], matched_gt, LossConfig()).total
 
     predictions = decode(raw(), model.anchors)
-    owner = owners(predictions)
+    matched_gt = assigned(predictions)
 
     @tf.function(jit_compile=False)
     def forward():
@@ -189,17 +189,17 @@ def our_steps(
 
     @tf.function(jit_compile=False)
     def assignment():
-        return owners(predictions)
+        return assigned(predictions)
 
     @tf.function(jit_compile=False)
     def forward_and_loss():
-        return loss(decode(raw(), model.anchors), owner)
+        return loss(decode(raw(), model.anchors), matched_gt)
 
     @tf.function(jit_compile=False)
     def gradients():
         with tf.GradientTape() as tape:
             found = decode(raw(), model.anchors)
-            total = loss(found, owners(found))
+            total = loss(found, assigned(found))
         return [tf.reduce_sum(g) for g in tape.gradient(total, model.trainable_variables)]
 
     def step(made: Trainer) -> None:

@@ -40,11 +40,11 @@ def _check_gradients(model: YOLOv3, images: np.ndarray) -> None:
     boxes = tf.constant([[[8, 8, 40, 40], [50, 20, 90, 60]]] * 2, tf.float32)
     class_ids = tf.constant([[0, 1]] * 2)
     grids = [(height // stride, width // stride) for stride in (8, 16, 32)]
-    owner = assign(boxes, class_ids, grids, model.anchors)
+    matched_gt = assign(boxes, class_ids, grids, model.anchors)
     before = [weight.numpy() for weight in model.non_trainable_weights]
     with tf.GradientTape() as tape:
         predictions = decode(model.raw(images, training=True), model.anchors)
-        losses = detection_loss(predictions, boxes, class_ids, owner, LossConfig())
+        losses = detection_loss(predictions, boxes, class_ids, matched_gt, LossConfig())
     variables = model.trainable_variables
     gradients = tape.gradient(losses.total, [variable.value for variable in variables])
     for variable, gradient in zip(variables, gradients, strict=True):

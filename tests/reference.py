@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from nets.targets import BEST, IOU_WEIGHT, PRIMARY_ROUNDS
+from nets.targets import IOU_WEIGHT, PRIMARY_ROUNDS, SIMOTA_CANDIDATES
 from nets.yolo import COCO_ANCHORS_416
 from utils.postprocess import MAX_CANDIDATES
 
@@ -99,7 +99,7 @@ def row_of(cx, cy, anchor, grids):
     return start + (cy * grids[level][1] + cx) * 3 + anchor % 3
 
 
-def home_of(box, anchor, grids):
+def centre_cell(box, anchor, grids):
     """Column and row of the cell that holds the centre."""
     (rows, columns), stride = grids[anchor // 3], STRIDES[anchor // 3]
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -109,23 +109,23 @@ def home_of(box, anchor, grids):
 def plain_assign(boxes, class_ids, grids):
     """For a single image, with loops. Returns {row: object}."""
     real = [m for m, c in enumerate(class_ids) if c >= 0 and (boxes[m][2:] > boxes[m][:2]).all()]
-    fits, homes = {}, {}
+    fits, cells = {}, {}
     for m in real:
         x0, y0, x1, y1 = boxes[m]
         fits[m] = [plain_shape_iou(x1 - x0, y1 - y0, anchor) for anchor in ANCHORS]
-        homes[m] = [home_of(boxes[m], a, grids) for a in range(9)]
-    owner, waiting = {}, list(real)
+        cells[m] = [centre_cell(boxes[m], a, grids) for a in range(9)]
+    matched_gt, waiting = {}, list(real)
     for _ in range(PRIMARY_ROUNDS):
-        wishes = []
+        wanted = []
         for m in waiting:
-            free = [a for a in range(9) if row_of(*homes[m][a], a, grids) not in owner]
+            free = [a for a in range(9) if row_of(*cells[m][a], a, grids) not in matched_gt]
             if free:
                 best = max(free, key=lambda a: (fits[m][a], -a))
-                wishes.append((row_of(*homes[m][best], best, grids), fits[m][best], m))
-        for row, _, m in sorted(wishes, key=lambda w: (-w[1], w[2])):  # best fit, lower index
-            owner.setdefault(row, m)
-        waiting = [m for m in waiting if m not in owner.values()]
-    return owner
+                wanted.append((row_of(*cells[m][best], best, grids), fits[m][best], m))
+        for row, _, m in sorted(wanted, key=lambda w: (-w[1], w[2])):  # best fit, lower index
+            matched_gt.setdefault(row, m)
+        waiting = [m for m in waiting if m not in matched_gt.values()]
+    return matched_gt
 
 
 def plain_candidates(box, grids):
@@ -136,7 +136,7 @@ def plain_candidates(box, grids):
     rows, others = [], {}
     for a, (pw, ph) in enumerate(ANCHORS):
         if a != int(np.argmax(fits)) and not max(w / pw, pw / w, h / ph, ph / h) < 4:
-            others[row_of(*home_of(box, a, grids), a, grids)] = fits[a]
+            others[row_of(*centre_cell(box, a, grids), a, grids)] = fits[a]
             continue
         (height, width), stride = grids[a // 3], STRIDES[a // 3]
         x, y = (box[0] + box[2]) / 2 / stride, (box[1] + box[3]) / 2 / stride
@@ -148,7 +148,7 @@ def plain_candidates(box, grids):
     return sorted(rows), others
 
 
-def plain_by_cost(predictions, boxes, class_ids, grids):
+def plain_simota(predictions, boxes, class_ids, grids):
     """For a single image, with loops. Returns {row: object}."""
     candidates, others, costs, counts = {}, {}, {}, {}
     for m, class_id in enumerate(class_ids):
@@ -162,22 +162,22 @@ def plain_by_cost(predictions, boxes, class_ids, grids):
             p = 1 / (1 + np.exp(-predictions.class_logits[row][class_id]))
             o = 1 / (1 + np.exp(-predictions.objectness[row]))
             costs[m, row] = -np.log(np.sqrt(p * o)) - IOU_WEIGHT * np.log(ious[row] + 1e-6)
-        counts[m] = max(1, int(np.float32(sum(sorted(ious.values())[-BEST:]))))
-    owner = {}
+        counts[m] = max(1, int(np.float32(sum(sorted(ious.values())[-SIMOTA_CANDIDATES:]))))
+    matched_gt = {}
 
-    def settle(wishes):
-        for _, row, m in sorted((costs[m, row], row, m) for row, m in wishes):
-            owner.setdefault(row, m)
+    def settle(wanted):
+        for _, row, m in sorted((costs[m, row], row, m) for row, m in wanted):
+            matched_gt.setdefault(row, m)
 
     waiting = list(candidates)
     for _ in range(PRIMARY_ROUNDS):
-        wishes = []
+        wanted = []
         for m in waiting:
-            free = [row for row in [*candidates[m], *others[m]] if row not in owner]
+            free = [row for row in [*candidates[m], *others[m]] if row not in matched_gt]
             if free:
-                wishes.append((min(free, key=lambda row: costs[m, row]), m))
-        settle(wishes)
-        waiting = [m for m in waiting if m not in owner.values()]
+                wanted.append((min(free, key=lambda row: costs[m, row]), m))
+        settle(wanted)
+        waiting = [m for m in waiting if m not in matched_gt.values()]
     settle(
         [
             (row, m)
@@ -185,7 +185,7 @@ def plain_by_cost(predictions, boxes, class_ids, grids):
             for row in sorted(rows, key=lambda row: costs[m, row])[: counts[m]]
         ]
     )
-    return owner
+    return matched_gt
 
 
 # Loss ------------------------------------------------------------------------------------------
@@ -202,10 +202,10 @@ def forgiving(logit, q):
     return (1 - kept**q) / q if q else -np.log(kept)
 
 
-def plain_loss(predictions, boxes, class_ids, owner, config):
+def plain_loss(predictions, boxes, class_ids, matched_gt, config):
     positives, box, objectness, classes = 0, 0.0, 0.0, 0.0
-    for b in range(len(owner)):
-        for n, m in enumerate(owner[b]):
+    for b in range(len(matched_gt)):
+        for n, m in enumerate(matched_gt[b]):
             predicted, logit = predictions.boxes[b, n], float(predictions.objectness[b, n])
             if m >= 0:
                 positives += 1
@@ -218,8 +218,8 @@ def plain_loss(predictions, boxes, class_ids, owner, config):
             else:
                 overlaps = [plain_iou(predicted, t) for t in boxes[b] if (t[2:] > t[:2]).all()]
                 if not overlaps or max(overlaps) <= config.ignore_iou:
-                    objectness += forgiving(logit, config.doubt)
-    count = max(positives, len(owner))
+                    objectness += forgiving(logit, config.gce_q)
+    count = max(positives, len(matched_gt))
     parts = (
         config.box * box / count,
         config.objectness * objectness / count,

@@ -66,8 +66,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument(
         "--smooth", action="store_true",
-        help="a loss without jumps: neither who answers for an object nor who is ignored depends "
-        "on what is predicted",
+        help="a loss without jumps: which predictions are positive, and which ignored, does not "
+        "depend on what is predicted",
     )  # fmt: skip
     given = parser.parse_args()
 
@@ -94,7 +94,7 @@ def main() -> None:
         model,
         Optimizers(given.optimizer, rate=given.rate, backbone_rate=1.0, decay=5e-4),
         cluster,
-        StepConfig(BATCH, given.turns, seed=5, loss=loss, by_cost=not given.smooth),
+        StepConfig(BATCH, given.turns, seed=5, loss=loss, simota=not given.smooth),
         precision=given.precision,
         pretrained=True,
         recipe=Recipe(frozen_stages=5),

@@ -20,20 +20,22 @@ def example(seed=0, classes=3):
     boxes[1, 0] = [30, 30, 48, 44]
     class_ids = np.array([[0, 2, -1, -1], [1, -1, -1, -1]], np.int32)  # the third is to ignore
     predictions = decode(raw, ANCHORS)
-    owner = assign(tf.constant(boxes), tf.constant(class_ids), GRIDS, ANCHORS)
-    return predictions, boxes, class_ids, owner
+    matched_gt = assign(tf.constant(boxes), tf.constant(class_ids), GRIDS, ANCHORS)
+    return predictions, boxes, class_ids, matched_gt
 
 
 @pytest.mark.parametrize(
     "config",
     [LossConfig(), LossConfig(2.0, 3.0, 0.5, ignore_iou=0.3, objectness_from_iou=0.0),
-     LossConfig(objectness_from_iou=0.5, doubt=0.0)],
+     LossConfig(objectness_from_iou=0.5, gce_q=0.0)],
 )  # fmt: skip
 def test_agrees_with_plain_numpy(config):
-    predictions, boxes, class_ids, owner = example()
-    got = detection_loss(predictions, tf.constant(boxes), tf.constant(class_ids), owner, config)
+    predictions, boxes, class_ids, matched_gt = example()
+    got = detection_loss(
+        predictions, tf.constant(boxes), tf.constant(class_ids), matched_gt, config
+    )
     arrays = Predictions(*(np.array(p) for p in predictions))
-    expected = plain_loss(arrays, boxes, class_ids, owner.numpy(), config)
+    expected = plain_loss(arrays, boxes, class_ids, matched_gt.numpy(), config)
     assert [float(v) for v in got] == pytest.approx(expected, rel=1e-3)
 
 
@@ -42,8 +44,8 @@ def test_an_ignored_object_protects_what_overlaps_it():
     predictions, boxes, class_ids, _ = example()
     boxes[:] = 0
     class_ids[:] = -1
-    nobody = tf.fill([2, predictions.boxes.shape[1]], -1)
-    args = (tf.constant(class_ids), nobody, LossConfig())
+    background = tf.fill([2, predictions.boxes.shape[1]], -1)
+    args = (tf.constant(class_ids), background, LossConfig())
     empty = detection_loss(predictions, tf.constant(boxes), *args)
     boxes[0, 0] = np.array(predictions.boxes)[0, 100]
     protected = detection_loss(predictions, tf.constant(boxes), *args)
@@ -53,43 +55,49 @@ def test_an_ignored_object_protects_what_overlaps_it():
 
 def test_a_batch_without_objects_is_finite_and_moderate():
     predictions, boxes, class_ids, _ = example()
-    nobody = tf.fill([2, predictions.boxes.shape[1]], -1)
+    background = tf.fill([2, predictions.boxes.shape[1]], -1)
     losses = detection_loss(
-        predictions, tf.zeros_like(boxes), tf.fill(class_ids.shape, -1), nobody, LossConfig()
+        predictions, tf.zeros_like(boxes), tf.fill(class_ids.shape, -1), background, LossConfig()
     )
     per_image = predictions.boxes.shape[1] * 0.9
     assert 0 < float(losses.total) < per_image
 
 
 def test_padding_changes_nothing():
-    predictions, boxes, class_ids, owner = example()
+    predictions, boxes, class_ids, matched_gt = example()
     wide = np.pad(boxes, ((0, 0), (0, 5), (0, 0)))
     ids = np.pad(class_ids, ((0, 0), (0, 5)), constant_values=-1)
-    a = detection_loss(predictions, tf.constant(boxes), tf.constant(class_ids), owner, LossConfig())
+    a = detection_loss(
+        predictions, tf.constant(boxes), tf.constant(class_ids), matched_gt, LossConfig()
+    )
     again = assign(tf.constant(wide), tf.constant(ids), GRIDS, ANCHORS)
     b = detection_loss(predictions, tf.constant(wide), tf.constant(ids), again, LossConfig())
-    assert np.array_equal(owner, again)
+    assert np.array_equal(matched_gt, again)
     assert [float(v) for v in a] == [float(v) for v in b]
 
 
 def test_gradients_reach_every_output_and_only_through_predictions():
     rng = np.random.default_rng(0)
     raw = [tf.Variable(rng.normal(0, 0.5, (2, h, w, 24)).astype("f4")) for h, w in GRIDS]
-    _, boxes, class_ids, owner = example()
+    _, boxes, class_ids, matched_gt = example()
     with tf.GradientTape() as tape:
         losses = detection_loss(
-            decode(raw, ANCHORS), tf.constant(boxes), tf.constant(class_ids), owner, LossConfig()
+            decode(raw, ANCHORS),
+            tf.constant(boxes),
+            tf.constant(class_ids),
+            matched_gt,
+            LossConfig(),
         )
     gradients = tape.gradient(losses.total, raw)
     flat = np.concatenate([np.array(g).reshape(2, -1, 8) for g in gradients], axis=1)
     assert np.isfinite(flat).all()
-    positive = owner.numpy() >= 0
+    positive = matched_gt.numpy() >= 0
     assert (np.abs(flat[positive]).sum(axis=0) > 0).all()  # x, y, w, h, objectness, classes
     assert (flat[~positive][:, [0, 1, 2, 3, 5, 6, 7]] == 0).all()
 
 
 @pytest.mark.parametrize("q", [0.0, 0.3, 0.7, 1.0])
-def test_what_is_sure_where_nothing_is_labelled_pulls_less_with_doubt(q):
+def test_what_is_sure_where_nothing_is_labelled_pulls_less_with_larger_q(q):
     """The gradient is p (1 − p)^q, at any logit that float32 holds."""
     logits = tf.constant([-60.0, -4.6, 0.0, 2.0, 6.0, 60.0])
     with tf.GradientTape() as tape:

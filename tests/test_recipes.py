@@ -30,7 +30,7 @@ def test_options_win_over_the_recipe():
     assert recipe_for(config(recipe="plain")) == PLAIN
     changed = recipe_for(config(recipe="plain", frozen_stages=3, augmentation="light"))
     assert (changed.frozen_stages, changed.augment) == (3, AUGMENTATIONS["light"])
-    assert not changed.by_cost
+    assert not changed.simota
 
 
 def rates(batch_size=8, pretrained=True, photos=400, **options):

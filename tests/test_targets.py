@@ -6,36 +6,36 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nets.targets import BACKGROUND, assign, assign_by_cost
+from nets.targets import BACKGROUND, assign, assign_simota
 from nets.yolo import Predictions, decode
 from tests.reference import (
     ANCHORS,
     STRIDES,
     grids_of,
     plain_assign,
-    plain_by_cost,
     plain_candidates,
+    plain_simota,
     row_of,
 )
 
 
 def run(boxes, class_ids, grids):
     boxes, class_ids = tf.constant(boxes, tf.float32), tf.constant(class_ids, tf.int32)
-    return [owners(image) for image in assign(boxes, class_ids, grids, ANCHORS).numpy()]
+    return [assigned(image) for image in assign(boxes, class_ids, grids, ANCHORS).numpy()]
 
 
-def owners(image):
+def assigned(image):
     """{row: object} of int32 (N,) indices."""
     return {int(row): int(image[row]) for row in np.flatnonzero(image != BACKGROUND)}
 
 
-def run_by_cost(predictions, boxes, class_ids, grids):
+def run_simota(predictions, boxes, class_ids, grids):
     """For a single image."""
-    found = assign_by_cost(
+    found = assign_simota(
         Predictions(*(tf.constant(np.asarray(part)[None]) for part in predictions)),
         tf.constant([boxes], tf.float32), tf.constant([class_ids], tf.int32), grids, ANCHORS,
     )  # fmt: skip
-    return owners(found.numpy()[0])
+    return assigned(found.numpy()[0])
 
 
 # Quarter pixels and sizes well apart keep float32 and Python's floats on the same side of every
@@ -98,7 +98,7 @@ def test_objects_on_every_border_stay_in_the_grid():
     assert all(0 <= row < total for row in got)
 
 
-def test_empty_images_and_padding_have_no_owner():
+def test_empty_images_and_padding_have_no_positives():
     grids = grids_of(64, 64)
     boxes = np.zeros((2, 3, 4), np.float32)
     boxes[1, 0] = [10, 10, 40, 40]
@@ -108,15 +108,15 @@ def test_empty_images_and_padding_have_no_owner():
     assert set(got.values()) == {0}
 
 
-@pytest.mark.parametrize("by_cost", [False, True])
-def test_targets_decode_to_their_box(by_cost):
+@pytest.mark.parametrize("simota", [False, True])
+def test_targets_decode_to_their_box(simota):
     """The raw outputs that a row would need for its object exist, and decode to that object."""
     grids = grids_of(160, 160)
     rng = np.random.default_rng(3)
     boxes = np.array([box_at(*rng.uniform(20, 140, 2), *rng.uniform(8, 100, 2)) for _ in range(6)])
     boxes = boxes.astype(np.float32)
-    if by_cost:
-        found = run_by_cost(made_up_predictions(boxes, grids, 1, 0), boxes, [0] * 6, grids)
+    if simota:
+        found = run_simota(made_up_predictions(boxes, grids, 1, 0), boxes, [0] * 6, grids)
         assert len(found) > 6
     else:
         (found,) = run(boxes[None], [[0] * 6], grids)
@@ -139,7 +139,7 @@ def test_targets_decode_to_their_box(by_cost):
         assert np.abs(decoded[row] - boxes[m]).max() < 0.02
 
 
-# By cost ---------------------------------------------------------------------------------------
+# SimOTA ---------------------------------------------------------------------------------------
 
 
 def made_up_predictions(boxes, grids, classes, seed):
@@ -158,7 +158,7 @@ def made_up_predictions(boxes, grids, classes, seed):
 
 @given(objects, st.integers(0, 1000))
 @settings(max_examples=100, deadline=None)
-def test_by_cost_agrees_with_a_plain_reading(items, seed):
+def test_simota_agrees_with_a_plain_reading(items, seed):
     height, width = 160, 192
     boxes = np.array(
         [[x, y, min(x + w, width), min(y + h, height)] for x, y, w, h, _ in items], np.float32
@@ -166,8 +166,8 @@ def test_by_cost_agrees_with_a_plain_reading(items, seed):
     class_ids = np.array([item[4] for item in items])
     grids = grids_of(height, width)
     predictions = made_up_predictions(boxes, grids, 3, seed)
-    got = run_by_cost(predictions, boxes, class_ids, grids)
-    expected = plain_by_cost(predictions, boxes, class_ids, grids)
+    got = run_simota(predictions, boxes, class_ids, grids)
+    expected = plain_simota(predictions, boxes, class_ids, grids)
     # float32 may order two costs of the last digit, or round a count, the other way.
     differing = {row for row in got.keys() | expected.keys() if got.get(row) != expected.get(row)}
     assert len(differing) <= 0.02 * len(expected)
@@ -184,7 +184,7 @@ def test_a_good_prediction_is_chosen_before_a_fitting_anchor():
     predicted[rows[-1]] = box
     flat = np.zeros(total, np.float32)
     predictions = Predictions(predicted, flat, np.zeros((total, 1), np.float32))
-    assert run_by_cost(predictions, [box], [0], grids) == {rows[-1]: 0}
+    assert run_simota(predictions, [box], [0], grids) == {rows[-1]: 0}
 
 
 @pytest.mark.parametrize(
@@ -195,14 +195,14 @@ def test_a_good_prediction_is_chosen_before_a_fitting_anchor():
         pytest.param([[0.0, 0, 160, 159]] * 3, id="all of the picture"),
     ],
 )
-def test_by_cost_everybody_finds_somebody(boxes):
+def test_simota_every_object_gets_a_positive(boxes):
     grids = grids_of(160, 160)
     predictions = made_up_predictions(np.array(boxes), grids, 8, seed=1)
-    got = run_by_cost(predictions, boxes, range(len(boxes)), grids)
+    got = run_simota(predictions, boxes, range(len(boxes)), grids)
     assert set(got.values()) == set(range(len(boxes)))
 
 
-def test_by_cost_an_image_gets_the_same_alone_and_in_a_batch():
+def test_simota_an_image_gets_the_same_alone_and_in_a_batch():
     grids = grids_of(96, 128)
     rng = np.random.default_rng(5)
     images = []
@@ -210,15 +210,15 @@ def test_by_cost_an_image_gets_the_same_alone_and_in_a_batch():
         corners = rng.uniform(-10, 100, (5, 2))
         boxes = np.concatenate([corners, corners + rng.uniform(2, 90, (5, 2))], axis=1)
         images.append((made_up_predictions(boxes, grids, 2, seed), boxes, [0, 1, -1, 1, 0]))
-    batch = assign_by_cost(
+    batch = assign_simota(
         Predictions(*(tf.constant(np.stack(p)) for p in zip(*(i[0] for i in images), strict=True))),
         tf.constant([boxes for _, boxes, _ in images], tf.float32),
         tf.constant([ids for *_, ids in images]), grids, ANCHORS,
     )  # fmt: skip
-    assert [owners(i) for i in batch.numpy()] == [run_by_cost(*i, grids) for i in images]
+    assert [assigned(i) for i in batch.numpy()] == [run_simota(*i, grids) for i in images]
 
 
-def test_by_cost_padding_and_ignored_objects_have_no_owner():
+def test_simota_padding_and_ignored_objects_have_no_positives():
     grids = grids_of(64, 64)
     boxes = np.zeros((1, 3, 4), np.float32)
     boxes[0, 1] = [5, 5, 60, 60]  # an object to ignore
@@ -226,5 +226,5 @@ def test_by_cost_padding_and_ignored_objects_have_no_owner():
     predictions = Predictions(
         tf.zeros([1, total, 4]), tf.zeros([1, total]), tf.zeros([1, total, 2])
     )
-    got = assign_by_cost(predictions, tf.constant(boxes), tf.constant([[-1] * 3]), grids, ANCHORS)
+    got = assign_simota(predictions, tf.constant(boxes), tf.constant([[-1] * 3]), grids, ANCHORS)
     assert (got.numpy() == BACKGROUND).all()

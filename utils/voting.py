@@ -9,7 +9,7 @@ from utils.overlap import iou as box_iou
 
 AGREEMENT = 0.6  # IoU above which two boxes mean the same object
 LOWEST_SHARE = 0.5  # of a voter's score in the score of the one that it votes on
-MOST_SUPPORT = 10.0  # boxes; as many as one object has in training at most (nets.targets.BEST)
+MOST_SUPPORT = 10.0  # boxes; an object has at most as many positives in training (nets.targets)
 ROUNDS = 3  # of voting; with a fourth AP on cells was the same within 0.0002
 TRUST = 0.25  # power of the support in a score
 LEAST_TRUST = MOST_SUPPORT**-TRUST  # what is left of the score of a box that stands alone: 0.56

@@ -49,8 +49,7 @@ class Recipe:
             to how often it has been seen. A photo that is new needs no changes to be so.
         closing_strength: factor on how strongly photos are changed in the last part of a run; see
             ``utils.training.phases``.
-        by_cost: whether what is predicted decides which predictions answer for an object, instead
-            of the shapes of anchors alone.
+        simota: whether labels are assigned by SimOTA, instead of by the shapes of anchors.
         loss: its weights and thresholds.
     """
 
@@ -73,7 +72,7 @@ class Recipe:
     augment: AugmentConfig = AUGMENTATIONS["full"]
     familiar: int = 8
     closing_strength: float = 0.3
-    by_cost: bool = True
+    simota: bool = True
     loss: LossConfig = field(default_factory=LossConfig)
 
 
@@ -96,7 +95,7 @@ PLAIN = Recipe(
     ),
     familiar=1,
     closing_strength=1.0,
-    by_cost=False,
-    loss=LossConfig(objectness_from_iou=0.0, doubt=0.0),
+    simota=False,
+    loss=LossConfig(objectness_from_iou=0.0, gce_q=0.0),
 )
 RECIPES = {"default": Recipe(), "plain": PLAIN}

@@ -15,6 +15,9 @@ from utils.errors import UserError
 from utils.files import atomic_write
 from utils.runtime.distribution import Cluster
 
+# Fields of a saved recipe that had other names when the run was started: old → new.
+RENAMED = {"by_cost": "simota", "doubt": "gce_q"}
+
 
 def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Write the values of ``variables`` (anything with ``numpy()``) and the JSON ``facts``."""
@@ -65,7 +68,16 @@ def read_state(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         facts = json.loads(arrays.pop("facts").tobytes())
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); start again in another --out") from None
+    if recipe := facts.get("choices", {}).get("recipe"):
+        facts["choices"]["recipe"] = _renamed(recipe)
     return facts, arrays
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        RENAMED.get(name, name): _renamed(value) if isinstance(value, Mapping) else value
+        for name, value in fields.items()
+    }
 
 
 def assign_state(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from nets.folding import folded
-from nets.loss import LossConfig, Losses, detection_loss, loss_count, tally
+from nets.loss import LossConfig, Losses, count_positives, detection_loss, loss_normalizer
 from nets.randomness import SampleRandomness, sample_randomness
-from nets.targets import assign, assign_by_cost
+from nets.targets import assign, assign_simota
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.batch_norm import is_statistic
 from utils.training.ema import MovingAverage
@@ -36,14 +36,14 @@ class StepConfig:
         turns: parts that a replica computes one after the other; more need less memory.
         seed: of the run, for random masks.
         loss: weights and thresholds.
-        by_cost: whether what is predicted decides which predictions answer for an object.
+        simota: whether labels are assigned by SimOTA, instead of by the shapes of anchors.
     """
 
     batch: int
     turns: int = 1
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
-    by_cost: bool = True
+    simota: bool = True
 
 
 def build_train_step(
@@ -77,7 +77,7 @@ def build_train_step(
     provisional = tf.constant(config.batch * POSITIVES_AN_IMAGE)
 
     def losses_and_gradients(images, boxes, class_ids, randomness):
-        """Of one turn, with its tally; gradients of the scaled loss, provisionally divided."""
+        """Losses and count of positives of one turn; gradients of the scaled loss."""
         size = tf.shape(images)
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         with tf.GradientTape() as tape, sample_randomness(randomness):
@@ -85,10 +85,12 @@ def build_train_step(
             raw = model.head(features, training=True)
             predictions = decode(raw, model.anchors)
             truth = (boxes, class_ids, grids, model.anchors)
-            owner = assign_by_cost(predictions, *truth) if config.by_cost else assign(*truth)
-            losses = detection_loss(predictions, boxes, class_ids, owner, config.loss, provisional)
+            matched_gt = assign_simota(predictions, *truth) if config.simota else assign(*truth)
+            losses = detection_loss(
+                predictions, boxes, class_ids, matched_gt, config.loss, provisional
+            )
             scaled = losses.total * scale.value
-        return [*losses, tally(owner)], tape.gradient(scaled, trainable)
+        return [*losses, count_positives(matched_gt)], tape.gradient(scaled, trainable)
 
     def replica(images, boxes, class_ids, number, strength):
         """A replica's share of the batch → losses, gradients and their norm, of the whole batch."""
@@ -109,8 +111,8 @@ def build_train_step(
         else:
             sums, gradients = _add_turns(turn, config.turns, trainable)
         gradients = summed(gradients)
-        *losses, tallied = summed(sums)
-        share_of_batch = provisional / loss_count(tallied)
+        *losses, counts = summed(sums)
+        share_of_batch = provisional / loss_normalizer(counts)
         losses = [part * share_of_batch for part in losses]
         if several and statistics:  # each replica has seen its own images; keep the mean
             means = context.all_reduce("MEAN", [tf.identity(v) for v in statistics])
@@ -162,7 +164,7 @@ def build_train_step(
 def _add_turns(
     turn: Callable, turns: int, trainable: list
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Sum losses, tally and gradients of the turns, in a loop that holds one's activations."""
+    """Sum losses, counts and gradients of the turns, in a loop that holds one's activations."""
     zeros = [tf.zeros(v.shape, v.dtype) for v in trainable]
     nothing = [*[tf.constant(0.0)] * len(Losses._fields), tf.zeros(2)]
 
