@@ -79,7 +79,7 @@ def train(config: TrainConfig) -> NoReturn:
 
     from utils.checkpoint import load_checkpoint
     from utils.data.augment import augmentation
-    from utils.data.batches.input_shape import canvas_of
+    from utils.data.batches.input_shape import training_shape
     from utils.files import next_free
     from utils.memory import free_memory
     from utils.runtime.distribution import is_chief, make_cluster
@@ -249,7 +249,7 @@ def train(config: TrainConfig) -> NoReturn:
         f"{len(train.classes)} classes: {', '.join(train.classes)}"
     )
     directory.log_remarks([*chosen.notes, *train.notes, *val.notes])
-    picture = canvas_of(input_size, shares)
+    picture = training_shape(input_size, shares)
     shape_note = f"training pictures of {picture.width}×{picture.height}, as the photos need"
     notes = (start_note, size_note, shape_note if picture.width != picture.height else "")
     notes += (anchors_note, batch_note, learning_note, epochs_note, cache_note)

@@ -134,7 +134,8 @@ def measure_batch(data: Path) -> dict:
     import tensorflow as tf
 
     from utils.data.augment import AUGMENTATIONS
-    from utils.data.batches.pipeline import TrainingSamples, training_batches
+    from utils.data.batches.pipeline import training_batches
+    from utils.data.batches.samples import TrainingSamples
     from utils.data.datasets import load_datasets
 
     next(iter(tf.data.Dataset.range(3).batch(2)))  # TensorFlow's first use of a pipeline

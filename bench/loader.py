@@ -31,7 +31,7 @@ from PIL import Image
 
 from utils.cores import available_cores
 from utils.data.augment import AUGMENTATIONS
-from utils.data.batches.pipeline import TrainingSamples
+from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import load_datasets
 from utils.data.records import Dataset, Record
 

@@ -1,17 +1,55 @@
-"""Photos with one brightly coloured object on black, and finding it again in a picture."""
+"""Labelled photos in memory: samples made of them, and objects of a bright colour found again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from utils.data.augment.compose import Photo
+from utils.data.augment import AugmentConfig
+from utils.data.augment.draw import SampleDraw
+from utils.data.batches.input_shape import TrainingShape
+from utils.data.batches.samples import Sample, TrainingSamples
+from utils.data.records import Dataset, Record
 from utils.images import decode_image
 
 # Channels that the object of each colour lights up. The padding is grey and lights up all.
 COLOURS = {"red": (0,), "green": (1,), "blue": (2,), "yellow": (0, 1)}
 
 
-def drawn_photo(size, box, colour="red", *, ellipse=False, class_id=0) -> Photo:
-    """A photo of (width, height) whose object fills ``box``; its pixels come from a JPEG."""
+class LabelledPhoto(NamedTuple):
+    """The bytes of an image file, the size of the photo, its boxes and class ids."""
+
+    data: bytes
+    width: int
+    height: int
+    boxes: np.ndarray
+    class_ids: np.ndarray
+
+
+def compose(
+    photos: Sequence[LabelledPhoto], draw: SampleDraw, shape: TrainingShape, config: AugmentConfig
+) -> Sample:
+    """The sample that a draw makes of photos in this order."""
+    records = [
+        Record(
+            str(i), Path(str(i)), photo.width, photo.height, photo.boxes, photo.class_ids,
+            np.zeros(len(photo.boxes), bool),
+        )
+        for i, photo in enumerate(photos)
+    ]  # fmt: skip
+
+    def read(path: Path, *, reduce: int) -> np.ndarray:
+        return decode_image(photos[int(path.name)].data, reduce=reduce)
+
+    dataset = Dataset(tuple(records), ("thing",))
+    samples = TrainingSamples(dataset, shape.width, 0, config, read)
+    return samples.compose(draw, range(len(photos)), shape, config)
+
+
+def drawn_photo(size, box, colour="red", *, ellipse=False, class_id=0) -> LabelledPhoto:
+    """A JPEG of (width, height), black, whose only object fills ``box`` with a bright colour."""
     width, height = size
     image = np.zeros((height, width, 3), np.uint8)
     x0, y0, x1, y1 = box
@@ -24,11 +62,8 @@ def drawn_photo(size, box, colour="red", *, ellipse=False, class_id=0) -> Photo:
         shape[y0:y1, x0:x1] = True
     for channel in COLOURS[colour]:
         image[..., channel][shape] = 255
-    data = as_jpeg(image)
-    return Photo(
-        width, height, np.array([box], np.float32), np.array([class_id], np.int32),
-        lambda reduce: (decode_image(data, reduce=reduce), reduce),
-    )  # fmt: skip
+    boxes, class_ids = np.array([box], np.float32), np.array([class_id], np.int32)
+    return LabelledPhoto(as_jpeg(image), width, height, boxes, class_ids)
 
 
 def as_jpeg(image) -> bytes:
@@ -38,6 +73,12 @@ def as_jpeg(image) -> bytes:
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]  # fmt: skip
     done, data = cv2.imencode(".jpg", image[..., ::-1], options)
+    assert done
+    return data.tobytes()
+
+
+def as_png(image) -> bytes:
+    done, data = cv2.imencode(".png", image[..., ::-1])
     assert done
     return data.tobytes()
 

@@ -1,28 +1,51 @@
 """Augmentation of one photo: the letterbox without it, colours, strengths from files."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
+from tests.drawn_photos import LabelledPhoto, as_png, compose
 from utils.data.augment import (
     AUGMENTATIONS,
     IGNORED,
     NO_AUGMENTATION,
     AugmentConfig,
-    augment,
     augmentation,
 )
-from utils.data.augment.config import strengths
-from utils.data.augment.draw import PhotoDraw
+from utils.data.augment.draw import Layer, PhotoDraw, SampleDraw
+from utils.data.augment.geometry import move_boxes, place, render
+from utils.data.batches.input_shape import TrainingShape
 from utils.errors import UserError
-from utils.letterbox import Letterbox
+from utils.letterbox import PAD_VALUE, Letterbox
 
 
-def test_without_augmentation_it_is_the_letterbox():
+def augment(image, boxes, class_ids, size, rng, config):
+    """One photo → one square network input, without mosaic and mixup."""
+    photo = LabelledPhoto(as_png(image), image.shape[1], image.shape[0], boxes, class_ids)
+    draw = SampleDraw((Layer(((0, PhotoDraw(rng, config)),)),))
+    return compose([photo], draw, TrainingShape.square(size), config)
+
+
+def drawn_alone(image, boxes, size, config):
+    """A photo of full resolution in a square, and its boxes: only placed, without colour."""
+    picture = np.full((size, size, 3), PAD_VALUE, np.uint8)
+    draw = PhotoDraw(np.random.default_rng(0), config)
+    placement = place(image.shape[1::-1], (size, size), (size, size), draw)
+    return picture, move_boxes(boxes, render(image, 1, placement, picture))
+
+
+@pytest.mark.parametrize("config", [NO_AUGMENTATION, AugmentConfig(mosaic=0.5).at_strength(0)])
+def test_without_augmentation_it_is_the_letterbox(config):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (120, 200, 3), np.uint8)
     boxes = np.array([[10, 20, 60, 90]], np.float32)
-    picture, moved, ids = augment(image, boxes, np.array([1]), 96, rng, NO_AUGMENTATION)
     letterbox = Letterbox(200, 120, 96, 96)
+    picture, moved = drawn_alone(image, boxes, 96, config)
+    assert np.array_equal(picture, letterbox.apply(image))
+    assert moved == pytest.approx(letterbox.to_input(boxes), abs=1e-4)
+    letterbox = Letterbox(200, 120, 256, 256)
+    picture, moved, ids = augment(image, boxes, np.array([1]), 256, rng, config)
     assert np.array_equal(picture, letterbox.apply(image))
     assert moved == pytest.approx(letterbox.to_input(boxes), abs=1e-4)
     assert ids.tolist() == [1]
@@ -129,7 +152,7 @@ def test_strengths_come_from_a_file_or_a_command_line():
     assert augmentation("full", changes) == expected
     assert augmentation("full", ["mosaic=0.5", "scale=0.5,2", "jpeg_quality=20,80"]) == expected
     assert augmentation("light") == AUGMENTATIONS["light"]
-    assert augmentation("none", strengths(expected)) == expected
+    assert augmentation("none", asdict(expected)) == expected
 
 
 @pytest.mark.parametrize(
@@ -160,10 +183,5 @@ def test_strength_grows_from_nothing_to_the_configuration():
     assert half.scale == pytest.approx((0.6**0.5, 1.5**0.5))
     assert half.min_visible == config.min_visible
     assert config.at_strength(3).mosaic == 1
-    still = config.at_strength(0)
-    image = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
-    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
-    picture, _, _ = augment(image, *nothing, 96, np.random.default_rng(2), still)
-    assert np.array_equal(picture, Letterbox(200, 120, 96, 96).apply(image))
     with pytest.raises(ValueError, match="not positive"):
         config.at_strength(-1)

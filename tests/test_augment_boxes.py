@@ -11,18 +11,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.drawn_photos import COLOURS, drawn_photo, extent, find
+from tests.drawn_photos import COLOURS, compose, drawn_photo, extent, find
 from utils.data.augment import IGNORED, AugmentConfig
-from utils.data.augment.compose import Canvas, compose
 from utils.data.augment.draw import draw_sample
 from utils.data.augment.geometry import clip_boxes, move_boxes
+from utils.data.batches.input_shape import TrainingShape
 
 SIZE = 160
 GEOMETRY = AugmentConfig(brightness=0, contrast=0, saturation=0, hue=0, vertical_flip=0.5)
 seeds = st.integers(0, 10_000)
-# A square, and a canvas cut to the shape of photos, of which its frame does not fill all.
-canvases = st.sampled_from([Canvas.square(SIZE), Canvas(SIZE, 96, (SIZE, 90))])
-shares = st.tuples(*[st.floats(0, 1)] * 4)
+# A square, and a rectangle whose height is rounded up.
+training_shapes = st.sampled_from([TrainingShape.square(SIZE), TrainingShape(SIZE, 96, (SIZE, 90))])
+positions = st.tuples(*[st.floats(0, 1)] * 4)
 # Up to ten times the network input: decoded at every reduction.
 sides = st.integers(60, 500) | st.integers(500, 1600)
 large = st.integers(300, 1600)  # a drawn ellipse is right to half a pixel of the photo
@@ -44,21 +44,21 @@ def round_box_in(width, height, where):
     return x, y, x + w, y + h
 
 
-def augmented(photos, seed, config, canvas):
+def augmented(photos, seed, config, shape):
     draw = draw_sample(seed, 0, 0, len(photos), config)
-    return draw, compose(draw, lambda at, work: work(photos[at]), canvas, config)
+    return draw, compose(photos, draw, shape, config)
 
 
 def check(found, label, tolerance=1.5):
     assert np.abs(found - label).max() <= tolerance, f"found {found}, labelled {label}"
 
 
-@given(width=sides, height=sides, where=shares, seed=seeds, canvas=canvases)
+@given(width=sides, height=sides, where=positions, seed=seeds, shape=training_shapes)
 @settings(max_examples=150, deadline=None)
-def test_scale_aspect_place_and_mirroring(width, height, where, seed, canvas):
+def test_scale_aspect_position_and_mirroring(width, height, where, seed, shape):
     photo = drawn_photo((width, height), box_in(width, height, where))
-    _, (picture, boxes, ids) = augmented([photo], seed, GEOMETRY, canvas)
-    assert picture.shape == (canvas.height, canvas.width, 3)
+    _, (picture, boxes, ids) = augmented([photo], seed, GEOMETRY, shape)
+    assert picture.shape == (shape.height, shape.width, 3)
     assert picture.dtype == np.uint8
     found = find(picture)
     if not len(boxes):
@@ -69,35 +69,37 @@ def test_scale_aspect_place_and_mirroring(width, height, where, seed, canvas):
         check(found, boxes[0])
 
 
-@given(width=large, height=large, where=shares, seed=seeds, canvas=canvases)
+@given(width=large, height=large, where=positions, seed=seeds, shape=training_shapes)
 @settings(max_examples=150, deadline=None)
-def test_rotation(width, height, where, seed, canvas):
+def test_rotation(width, height, where, seed, shape):
     """An ellipse, for which the new box is exact, wherever all of it is seen."""
     photo = drawn_photo((width, height), round_box_in(width, height, where), ellipse=True)
     config = replace(GEOMETRY, rotation=45, scale=(0.6, 1.2))
-    _, (picture, boxes, _) = augmented([photo], seed, config, canvas)
+    _, (picture, boxes, _) = augmented([photo], seed, config, shape)
     assume(len(boxes))
     assume(
         (boxes[0, :2] > 1).all()
-        and (boxes[0, 2:] < np.array([canvas.width, canvas.height]) - 1).all()
+        and (boxes[0, 2:] < np.array([shape.width, shape.height]) - 1).all()
     )
     assume((boxes[0, 2:] - boxes[0, :2]).min() >= 8)
     check(find(picture), boxes[0])
 
 
 @given(
-    shapes=st.lists(st.tuples(sides, sides, shares), min_size=4, max_size=4),
+    photo_shapes=st.lists(st.tuples(sides, sides, positions), min_size=4, max_size=4),
     seed=seeds,
-    canvas=canvases,
+    shape=training_shapes,
 )
 @settings(max_examples=60, deadline=None)
-def test_mosaic(shapes, seed, canvas):
+def test_mosaic(photo_shapes, seed, shape):
     photos = [
         drawn_photo((width, height), box_in(width, height, where), colour, class_id=i)
-        for i, ((width, height, where), colour) in enumerate(zip(shapes, COLOURS, strict=True))
+        for i, ((width, height, where), colour) in enumerate(
+            zip(photo_shapes, COLOURS, strict=True)
+        )
     ]
     config = replace(GEOMETRY, mosaic=1.0, min_visible=0.0)
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, canvas)
+    draw, (picture, boxes, ids) = augmented(photos, seed, config, shape)
     shown = [at for at, _ in draw.layers[0].photos]
     assert len(shown) == 4
     for class_id, colour in enumerate(COLOURS):
@@ -112,19 +114,19 @@ def test_mosaic(shapes, seed, canvas):
 
 
 @given(
-    first=st.tuples(sides, sides, shares),
-    second=st.tuples(sides, sides, shares),
+    first=st.tuples(sides, sides, positions),
+    second=st.tuples(sides, sides, positions),
     seed=seeds,
-    canvas=canvases,
+    shape=training_shapes,
 )
 @settings(max_examples=60, deadline=None)
-def test_mixup(first, second, seed, canvas):
+def test_mixup(first, second, seed, shape):
     photos = [
         drawn_photo((width, height), box_in(width, height, where), colour, class_id=i)
         for i, (colour, (width, height, where)) in enumerate([("red", first), ("green", second)])
     ]
     config = replace(GEOMETRY, mixup=1.0, min_visible=0.0)
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, canvas)
+    draw, (picture, boxes, ids) = augmented(photos, seed, config, shape)
     assume([layer.photos[0][0] for layer in draw.layers] == [0, 1])
     image = picture.astype(int)
     for class_id, share in ((0, draw.share), (1, 1 - draw.share)):
@@ -134,7 +136,7 @@ def test_mixup(first, second, seed, canvas):
             check(extent(image[..., class_id] - image[..., 2] > 127.5 * share), mine[0])
 
 
-@given(side=st.integers(100, 900), where=shares, seed=seeds)
+@given(side=st.integers(100, 900), where=positions, seed=seeds)
 @settings(max_examples=60, deadline=None)
 def test_colour_blur_and_jpeg_noise_leave_boxes_alone(side, where, seed):
     """Square photos that fill the picture: the object is what is brighter than the middle."""
@@ -142,7 +144,7 @@ def test_colour_blur_and_jpeg_noise_leave_boxes_alone(side, where, seed):
     config = AugmentConfig(
         scale=(1.0, 1.4), aspect=0, hue=0, saturation=0, blur=1.0, jpeg=1.0, jpeg_quality=(60, 90)
     )
-    _, (picture, boxes, _) = augmented([photo], seed, config, Canvas.square(SIZE))
+    _, (picture, boxes, _) = augmented([photo], seed, config, TrainingShape.square(SIZE))
     assume(len(boxes))
     assume((boxes[0, 2:] - boxes[0, :2]).min() >= 8)
     assume((boxes[0, 2:] - boxes[0, :2]).max() <= SIZE - 16)
@@ -150,7 +152,7 @@ def test_colour_blur_and_jpeg_noise_leave_boxes_alone(side, where, seed):
     check(extent(red > (red.min() + red.max()) / 2), boxes[0])
 
 
-@given(width=large, height=large, where=shares, seed=seeds)
+@given(width=large, height=large, where=positions, seed=seeds)
 @settings(max_examples=60, deadline=None)
 def test_all_at_once(width, height, where, seed):
     """Mosaic, rotation, scale, mirroring and mixup together, colours as they are."""
@@ -160,11 +162,11 @@ def test_all_at_once(width, height, where, seed):
     config = replace(
         GEOMETRY, mosaic=0.7, mixup=0.7, rotation=20, scale=(0.6, 1.1), min_visible=0.0
     )
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, Canvas.square(256))
+    draw, (picture, boxes, ids) = augmented(photos, seed, config, TrainingShape.square(256))
     assume(sum(at == 0 for layer in draw.layers for at, _ in layer.photos) == 1)
     mine = boxes[ids == 0]
     centre = draw.layers[0].centre
-    x1, y1 = (1, 1) if centre is None else centre  # the first photo's room
+    x1, y1 = (1, 1) if centre is None else centre  # the first photo's tile
     assume(len(mine) == 1)
     label = mine[0]
     assume(
@@ -180,7 +182,7 @@ def test_objects_of_a_faint_picture_are_ignored():
     config = AugmentConfig(scale=(1, 1), mixup=1.0, mixup_alpha=0.3)
     faint = 0
     for seed in range(40):
-        draw, (_, _, ids) = augmented(photos, seed, config, Canvas.square(SIZE))
+        draw, (_, _, ids) = augmented(photos, seed, config, TrainingShape.square(SIZE))
         expected = [3 if share >= 0.3 else IGNORED for share in (draw.share, 1 - draw.share)]
         assert ids.tolist() == expected
         faint += IGNORED in expected

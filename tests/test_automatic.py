@@ -45,7 +45,7 @@ def test_no_more_pixels_than_the_photos_have():
 def test_wide_photos_may_have_more_pixels_along_their_side():
     assert choose_input_size(dataset(8, photo=(1600, 400)))[0] == 1024
     assert choose_input_size(dataset(8, photo=(1600, 1200)))[0] == 640
-    squares = choose_input_size(dataset(8, photo=(1600, 400)), shares=(1.0, 1.0))
+    squares = choose_input_size(dataset(8, photo=(1600, 400)), aspect=(1.0, 1.0))
     assert squares[0] == 640  # where training pictures are squares
 
 

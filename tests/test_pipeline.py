@@ -1,4 +1,4 @@
-"""The stream of batches: complete, reproducible from any step, sturdy."""
+"""The stream of batches: complete, reproducible from any step, robust to unreadable photos."""
 
 import dataclasses
 from pathlib import Path
@@ -9,12 +9,8 @@ import pytest
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig
 from utils.data.batches.image_cache import DiskCache, MemoryCache
-from utils.data.batches.pipeline import (
-    TrainingSamples,
-    input_size_at,
-    next_batch,
-    training_batches,
-)
+from utils.data.batches.pipeline import input_size_at, next_batch, training_batches
+from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 
@@ -145,7 +141,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
     assert_equal(two, one)
 
 
-def test_a_run_resumed_inside_an_epoch_goes_on_with_the_same_batches(tmp_path):
+def test_a_run_resumed_inside_an_epoch_continues_with_the_same_batches(tmp_path):
     dataset = make_photos(tmp_path, 9)
     whole = take(TrainingSamples(dataset, 96, 5, EVERYTHING), 4, 0, 8, workers=8)
     for step in (1, 3, 6):  # 9 photos in batches of 4: none of them begins an epoch
@@ -191,16 +187,16 @@ def test_sizes_differ_by_batch_and_follow_from_seed_and_step(tmp_path):
 def test_another_configuration_from_some_step_on(tmp_path):
     """Photos and order stay; what is drawn for a photo does not depend on what is switched off."""
     samples = TrainingSamples(make_photos(tmp_path, 7), 96, 5, EVERYTHING)
-    calm = dataclasses.replace(EVERYTHING, mosaic=0.0, mixup=0.0)
-    later = samples.with_config(calm, 64)
-    fresh = TrainingSamples(samples.dataset, 64, 5, calm)
+    weaker = dataclasses.replace(EVERYTHING, mosaic=0.0, mixup=0.0)
+    later = samples.with_config(weaker, 64)
+    fresh = TrainingSamples(samples.dataset, 64, 5, weaker)
     assert_equal(take(later, 2, 3, 3), take(fresh, 2, 3, 3))
-    assert later.reports is samples.reports
+    assert later.errors is samples.errors
 
 
-def test_a_photo_is_changed_more_with_every_sighting_until_it_is_familiar(tmp_path):
+def test_augmentation_grows_with_every_epoch_of_its_warmup(tmp_path):
     photos, strong = make_photos(tmp_path, 3), AugmentConfig(scale=(2.0, 2.0), aspect=0)
-    samples = TrainingSamples(photos, 96, 5, strong, familiar=4)
+    samples = TrainingSamples(photos, 96, 5, strong, warmup_epochs=4)
     widths = []
     for epoch in range(6):
         weak = strong.at_strength(min((epoch + 1) / 4, 1.0))
@@ -215,7 +211,7 @@ def test_a_photo_is_changed_more_with_every_sighting_until_it_is_familiar(tmp_pa
 
 
 def test_pictures_have_the_shape_that_is_asked_for_also_in_later_phases(tmp_path):
-    samples = TrainingSamples(make_photos(tmp_path, 4), 96, 5, EVERYTHING, shares=(1.0, 0.6))
+    samples = TrainingSamples(make_photos(tmp_path, 4), 96, 5, EVERYTHING, aspect=(1.0, 0.6))
     later = samples.with_config(NO_AUGMENTATION, 128)
     for one, shape in ((samples, (64, 96, 3)), (later, (96, 128, 3))):
         images, _, _ = take(one, 2, 0, 1)[0]
@@ -240,7 +236,7 @@ def test_a_cache_changes_nothing(tmp_path, kind):
     assert 0 < reader.used <= reader.budget
 
 
-def test_a_mosaic_does_without_a_partner_that_cannot_be_read(tmp_path):
+def test_an_unreadable_photo_in_a_mosaic_is_replaced(tmp_path):
     dataset = make_photos(tmp_path, 5)
     dataset.records[2].image.write_bytes(b"no picture")
     samples = TrainingSamples(dataset, 96, 0, AugmentConfig(mosaic=1.0))
@@ -249,7 +245,7 @@ def test_a_mosaic_does_without_a_partner_that_cannot_be_read(tmp_path):
     assert list(samples.unreadable) == ["2"]
 
 
-def test_a_photo_that_was_exchanged_for_one_of_another_size_is_not_shown(tmp_path):
+def test_a_photo_whose_size_is_not_that_of_its_record_is_skipped(tmp_path):
     dataset = make_dataset(tmp_path, 3)
     cv2.imwrite(str(dataset.records[1].image), np.full((64, 80, 3), 20, np.uint8))
     samples = TrainingSamples(dataset, 64, 0, NO_AUGMENTATION)
@@ -258,7 +254,7 @@ def test_a_photo_that_was_exchanged_for_one_of_another_size_is_not_shown(tmp_pat
     assert "is not the picture of 64×64 pixels" in samples.unreadable["1"]
 
 
-def test_an_error_in_a_worker_is_raised_as_what_it_was(tmp_path):
+def test_an_error_in_a_worker_is_raised_as_it_was(tmp_path):
     dataset = make_dataset(tmp_path, 2)
     for record in dataset.records:
         record.image.write_bytes(b"no picture")

@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION
-from utils.data.augment.compose import Picture
-from utils.data.batches.pipeline import TrainingSamples
 from utils.data.batches.sample_sheet import CELL, COLUMNS, draw_preview, with_boxes
+from utils.data.batches.samples import Sample, TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.drawing.boxes import colour
 from utils.images import read_image
@@ -15,7 +14,7 @@ from utils.images import read_image
 def test_boxes_have_the_colours_of_their_classes_and_ignored_ones_are_grey():
     boxes = np.float32([[10, 10, 50, 50], [60, 60, 100, 100], [10, 60, 50, 100]])
     image = np.zeros((120, 120, 3), np.uint8)
-    shown = with_boxes(Picture(image, boxes, np.array([0, 5, IGNORED])))
+    shown = with_boxes(Sample(image, boxes, np.array([0, 5, IGNORED])))
     assert tuple(shown[30, 10]) == colour(0)
     assert tuple(shown[80, 60]) == colour(5)
     assert len(set(shown[80, 10].tolist())) == 1

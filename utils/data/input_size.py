@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from utils.data.anchors import object_sizes
-from utils.data.batches.input_shape import canvas_of, canvas_shares
+from utils.data.batches.input_shape import rectangular_aspect, training_shape
 from utils.data.records import Dataset
 
 SIZES = (256, 320, 416, 512, 640, 832, 1024)  # of the network input, that are chosen from
@@ -20,7 +20,7 @@ ENOUGH_PHOTOS = 4000  # seen in a run: more of them are worth more than larger o
 
 def choose_input_size(
     dataset: Dataset,
-    shares: tuple[float, float] | None = None,
+    aspect: tuple[float, float] | None = None,
     seen: Callable[[float], float] | None = None,
     planned: int | None = None,
 ) -> tuple[int, str]:
@@ -31,7 +31,8 @@ def choose_input_size(
 
     Args:
         dataset: the photos.
-        shares: of a square that training pictures take; None for those that fit the photos.
+        aspect: width and height of the network input in training, relative to the square; None
+            for those that fit the photos.
         seen: pixels of a training picture → pictures that a run has the time for; None for any
             number.
         planned: pictures that the run looks at, at most.
@@ -39,7 +40,7 @@ def choose_input_size(
     sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
     small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SIZES[-1]
     photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
-    pixels = {size: _pixels(size, shares or canvas_shares(dataset)) for size in SIZES}
+    pixels = {size: _pixels(size, aspect or rectangular_aspect(dataset)) for size in SIZES}
     possible = [s for s in SIZES if s <= photo and pixels[s] <= MOST_PIXELS] or list(SIZES[:1])
 
     def enough(least: float) -> int:
@@ -63,6 +64,6 @@ def choose_input_size(
     )
 
 
-def _pixels(size: int, shares: tuple[float, float]) -> int:
-    canvas = canvas_of(size, shares)
-    return canvas.width * canvas.height
+def _pixels(size: int, aspect: tuple[float, float]) -> int:
+    shape = training_shape(size, aspect)
+    return shape.width * shape.height

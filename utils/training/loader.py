@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from utils.data.augment import AugmentConfig
 from utils.data.batches.image_cache import photo_reader
-from utils.data.batches.input_shape import canvas_shares
-from utils.data.batches.pipeline import TrainingSamples, next_batch, training_batches
+from utils.data.batches.input_shape import rectangular_aspect
+from utils.data.batches.pipeline import next_batch, training_batches
+from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
 from utils.training.phases import Phase
@@ -44,7 +45,7 @@ def training_shares(train: Dataset, augment: AugmentConfig, fitted: bool) -> tup
     made smaller: the network would not see the grey borders that it meets in prediction.
     """
     turned, never_smaller = augment.rotation > FAR_TURN, augment.scale[0] >= 1
-    return canvas_shares(train) if fitted and not (turned or never_smaller) else (1.0, 1.0)
+    return rectangular_aspect(train) if fitted and not (turned or never_smaller) else (1.0, 1.0)
 
 
 class Feed:

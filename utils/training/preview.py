@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.data.batches.pipeline import TrainingSamples
 from utils.data.batches.sample_sheet import draw_preview
+from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
 from utils.training.config import TrainConfig
 from utils.training.phases import Phase, liveliest
@@ -26,6 +26,6 @@ def write_preview(
     phase = liveliest(phases)
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
-    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, shares=shares)
+    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, aspect=shares)
     draw_preview(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
     return path

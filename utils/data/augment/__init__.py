@@ -1,11 +1,10 @@
 """Random changes to training photos and their boxes.
 
-``config`` says how strongly, ``draw`` draws all the random numbers of a sample from a seed,
-``geometry`` places a photo in a network input and moves its boxes with it, ``colour`` changes its
-light, ``compose`` makes a sample of one photo, of four (mosaic), or of two blended (mixup).
+``config`` holds the strengths. ``draw`` draws all random numbers of a sample from a seed.
+``geometry`` places a photo in a network input and moves its boxes with it. ``colour`` changes
+colours, blurs, and adds JPEG noise. ``utils.data.batches.samples`` puts samples together.
 """
 
-from utils.data.augment.compose import augment
 from utils.data.augment.config import (
     AUGMENTATIONS,
     LIGHT,
@@ -21,6 +20,5 @@ __all__ = [
     "LIGHT",
     "NO_AUGMENTATION",
     "AugmentConfig",
-    "augment",
     "augmentation",
 ]

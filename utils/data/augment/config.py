@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from utils.errors import UserError
@@ -151,11 +151,6 @@ def augmentation(
         return replace(base, **given)
     except ValueError as error:
         raise UserError(f"augmentation, {error}") from None
-
-
-def strengths(config: AugmentConfig) -> dict[str, Any]:
-    """The configuration as plain numbers and lists, which ``augmentation`` takes as changes."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
 
 
 def _pairs(changes: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Any]]:

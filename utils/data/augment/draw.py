@@ -1,7 +1,7 @@
 """The random numbers of a sample, all drawn up front and in a fixed order.
 
-A sample is known by the seed of the run, its epoch, and its place in the epoch. Nothing else
-enters, so that the same sample is changed in the same way by any worker, and after a resume.
+They follow from the seed of the run, the epoch, and the position in the epoch alone. So every
+worker changes a sample in the same way, also after a resume.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class PhotoDraw:
     Attributes:
         scale: factor on the letterboxed size.
         aspect: factor on width over height.
-        place_x, place_y: where the photo lies in its room, 0 at the left or top, 1 at the right or
-            bottom; a photo larger than its room shows its right or bottom at 1.
-        mirror, flip: left and right, top and bottom change places.
-        angle: in degrees, clockwise as seen.
+        place_x, place_y: where the photo lies in its tile: 0 at the left or top, 1 at the right or
+            bottom. A photo larger than its tile shows its right or bottom part at 1.
+        mirror, flip: mirrored left to right, top to bottom.
+        angle: in degrees, clockwise.
         brightness, contrast, saturation: factors.
         hue: turn in radians.
         blur: standard deviation in pixels, 0 for none.
@@ -53,24 +53,31 @@ class PhotoDraw:
 
 @dataclass(frozen=True)
 class Layer:
-    """One picture: of a single photo, or a mosaic of four.
+    """One picture: a single photo, or a mosaic of four.
 
     Attributes:
-        photos: (place in the epoch's order, what happens to that photo), one or four.
-        centre: where the four meet, as shares of width and height; None for a single photo.
+        photos: (position in the epoch's order, what happens to that photo), one or four.
+        centre: the point where the four meet, relative to width and height; None for one photo.
     """
 
     photos: tuple[tuple[int, PhotoDraw], ...]
     centre: tuple[float, float] | None = None
 
+    def tiles(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
+        """The rectangle of each photo, ``x0, y0, x1, y1``, in a network input of that size."""
+        if self.centre is None:
+            return [(0, 0, width, height)]
+        x, y = round(self.centre[0] * width), round(self.centre[1] * height)
+        return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
+
 
 @dataclass(frozen=True)
 class SampleDraw:
-    """One sample: a picture, and perhaps a second one blended into it.
+    """One sample: a single picture, or two that are blended (mixup).
 
     Attributes:
         layers: one picture, or two.
-        share: of the first picture in a blend.
+        share: weight of the first picture in the blend.
     """
 
     layers: tuple[Layer, ...]
@@ -78,31 +85,31 @@ class SampleDraw:
 
 
 def draw_sample(
-    seed: int, epoch: int, place: int, photos: int, config: AugmentConfig
+    seed: int, epoch: int, position: int, photos: int, config: AugmentConfig
 ) -> SampleDraw:
-    """All that is random about a sample.
+    """All random numbers of a sample.
 
     Args:
         seed: of the run.
-        epoch, place: which sample: the ``place``-th photo of the epoch's order.
-        photos: how many the dataset has; partners are any of them.
+        epoch, position: of the sample; ``position`` counts in the epoch's order.
+        photos: number of photos in the dataset. The others in a mosaic or mixup are any of them.
         config: strengths.
     """
 
     def photo(at: int, number: int) -> tuple[int, PhotoDraw]:
-        own = [seed, _PHOTO, epoch, place]
+        own = [seed, _PHOTO, epoch, position]
         return at, PhotoDraw(np.random.default_rng([*own, number] if number else own), config)
 
     if not config.mosaic and not config.mixup:
-        return SampleDraw((Layer((photo(place, 0),)),))
+        return SampleDraw((Layer((photo(position, 0),)),))
 
-    rng = np.random.default_rng([seed, _COMPOSITION, epoch, place])
+    rng = np.random.default_rng([seed, _COMPOSITION, epoch, position])
     u = rng.random((2, 3))  # two layers: mosaic or not, and where its photos meet
     partners = rng.integers(0, photos, 7)
     blended = rng.random() < config.mixup
     share = float(rng.beta(config.mixup_alpha, config.mixup_alpha)) if blended else 1.0
 
-    chosen = [place, *(int(partner) for partner in partners)]
+    chosen = [position, *(int(partner) for partner in partners)]
     layers = []
     for i in range(1 + blended):
         tiled = u[i, 0] < config.mosaic

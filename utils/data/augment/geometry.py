@@ -1,8 +1,8 @@
 """Where a photo lies in a network input, its pixels brought there, and its boxes with them.
 
-``Placement`` is an affine map from pixels of the photo to pixels of its room, a rectangle of the
-network input. ``render`` fills the room and returns the map as it came out: unturned photos are
-laid on whole pixels, which moves the map by less than one, and boxes must follow what was drawn.
+``Placement`` is an affine map from pixels of the photo to pixels of its tile, a rectangle of the
+network input. ``render`` fills the tile and returns the map that it drew. Photos without rotation
+are laid on whole pixels, which moves the map by less than one pixel, and boxes must follow that.
 
 Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``, as in the project's boxes.
 """
@@ -19,21 +19,21 @@ from utils.letterbox import PAD_VALUE, Letterbox
 
 IGNORED = -1  # class id of an object that is neither trained on nor punished
 
-# Bilinear interpolation looks at two pixels a side. Down to 1/1.6 it keeps out most of what would
-# alias; below that, down to 1/2, the finest detail is smoothed away first, which comes as near to
-# the mean over the area at a third of the time. Photos are decoded at no more than twice the size
-# that is needed, so larger steps are rare.
+# Bilinear interpolation reads two pixels a side. Down to 1/1.6 it hardly aliases. From there to
+# 1/2 the finest detail is smoothed away first. That is as close to the mean over the area as
+# INTER_AREA, in a third of the time. Photos are decoded at no more than twice the size needed, so
+# larger steps are rare.
 _LINEAR_TO, _SMOOTHED_TO = 1.6, 2.0
 _SMOOTHING = 0.5  # standard deviation in pixels of the photo
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A photo's place in its room.
+    """Where a photo lies in its tile.
 
     Attributes:
-        matrix: float64 (2, 3): ``x, y, 1`` in the photo → ``x, y`` in the room.
-        width, height: of the whole photo in pixels of the room, before it is turned.
+        matrix: float64 (2, 3): ``x, y, 1`` in the photo → ``x, y`` in the tile.
+        width, height: of the whole photo in pixels of the tile, before rotation.
     """
 
     matrix: np.ndarray
@@ -41,88 +41,88 @@ class Placement:
     height: int
 
     @property
-    def turned(self) -> bool:
+    def rotated(self) -> bool:
         return bool(self.matrix[0, 1] or self.matrix[1, 0])
 
 
 def place(
     photo: tuple[int, int],
-    room: tuple[int, int],
-    frame: tuple[int, int],
+    tile: tuple[int, int],
+    inner: tuple[int, int],
     draw: PhotoDraw,
-    zoom: float = 1.0,
+    scale: float = 1.0,
 ) -> Placement:
     """Place a photo as the draw says.
 
     Args:
         photo: its (width, height).
-        room: (width, height) of the rectangle that it is drawn into.
-        frame: (width, height) in pixels of the network input; a scale of 1 is the letterbox in it.
+        tile: (width, height) of the rectangle that it is drawn into.
+        inner: (width, height) in pixels of the network input; a scale of 1 is the letterbox in it.
         draw: scale, aspect, place, mirroring, angle.
-        zoom: a further factor on the scale.
+        scale: a further factor on the draw's scale.
     """
-    fitted = Letterbox(*photo, *frame)
-    scale = draw.scale * zoom
+    fitted = Letterbox(*photo, *inner)
+    scale = draw.scale * scale
     width = max(1, round(fitted.inner_width * scale * draw.aspect**0.5))
     height = max(1, round(fitted.inner_height * scale / draw.aspect**0.5))
-    left = round(draw.place_x * (room[0] - width))
-    top = round(draw.place_y * (room[1] - height))
+    left = round(draw.place_x * (tile[0] - width))
+    top = round(draw.place_y * (tile[1] - height))
     matrix = np.array([[width / photo[0], 0, left], [0, height / photo[1], top]], np.float64)
     if draw.mirror:
-        matrix[0] = [-matrix[0, 0], 0, room[0] - left]
+        matrix[0] = [-matrix[0, 0], 0, tile[0] - left]
     if draw.flip:
-        matrix[1] = [0, -matrix[1, 1], room[1] - top]
-    if draw.angle:  # about the middle of the room, so that what was seen stays in sight
+        matrix[1] = [0, -matrix[1, 1], tile[1] - top]
+    if draw.angle:  # about the middle of the tile, so that visible parts stay visible
         cos, sin = np.cos(np.deg2rad(draw.angle)), np.sin(np.deg2rad(draw.angle))
-        middle = np.array(room) / 2
+        middle = np.array(tile) / 2
         matrix[:, 2] -= middle
         matrix = np.array([[cos, -sin], [sin, cos]]) @ matrix
         matrix[:, 2] += middle
     return Placement(matrix, width, height)
 
 
-def render(pixels: np.ndarray, reduce: int, placement: Placement, room: np.ndarray) -> np.ndarray:
-    """Draw a photo into its room.
+def render(pixels: np.ndarray, reduce: int, placement: Placement, tile: np.ndarray) -> np.ndarray:
+    """Draw a photo into its tile.
 
     Args:
         pixels: uint8 (h, w, 3), the photo as ``utils.images.read_image`` gives it with ``reduce``.
-        reduce: how many pixels of the photo, a side, one of these covers.
+        reduce: one of these pixels covers ``reduce`` × ``reduce`` pixels of the photo.
         placement: where it goes.
-        room: uint8 (H, W, 3), a grey part of the network input; written to.
+        tile: uint8 (H, W, 3), a grey part of the network input; written to.
 
     Returns:
-        float64 (2, 3), the map from the photo to the room that was drawn.
+        float64 (2, 3), the map from the photo to the tile that was drawn.
     """
-    if placement.turned:
-        return _warp(pixels, reduce, placement, room)
+    if placement.rotated:
+        return _warp(pixels, reduce, placement, tile)
     matrix = placement.matrix
-    across = _Axis.fit(matrix[0, 0] * reduce, matrix[0, 2], pixels.shape[1], room.shape[1])
-    down = _Axis.fit(matrix[1, 1] * reduce, matrix[1, 2], pixels.shape[0], room.shape[0])
-    if across.seen and down.seen:
+    across = _Axis.fit(matrix[0, 0] * reduce, matrix[0, 2], pixels.shape[1], tile.shape[1])
+    down = _Axis.fit(matrix[1, 1] * reduce, matrix[1, 2], pixels.shape[0], tile.shape[0])
+    if across.visible and down.visible:
         part = pixels[down.first : down.last, across.first : across.last]
         part = _resample(part, across.end - across.start, down.end - down.start)
         part = part[
-            max(0, -down.start) : room.shape[0] - down.start,
-            max(0, -across.start) : room.shape[1] - across.start,
+            max(0, -down.start) : tile.shape[0] - down.start,
+            max(0, -across.start) : tile.shape[1] - across.start,
         ]
         if across.mirrored or down.mirrored:
             part = cv2.flip(part, -1 if across.mirrored and down.mirrored else int(across.mirrored))
         (x, y), (height, width) = (across.corner, down.corner), part.shape[:2]
-        room[y : y + height, x : x + width] = part
+        tile[y : y + height, x : x + width] = part
     return np.array(
         [[across.scale / reduce, 0, across.offset], [0, down.scale / reduce, down.offset]]
     )
 
 
 def move_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(N, 4) boxes in the photo → float64 (N, 4) in the room.
+    """(N, 4) boxes in the photo → float64 (N, 4) in the tile.
 
-    An unturned box is moved exactly. Of a turned object only its box is known; the box around the
-    turned corners would grow by up to two fifths, though few objects reach into the corners of
-    their boxes. Here the object is taken for the ellipse that touches the four sides of its box,
-    and the result is the box around the turned ellipse: a circle keeps its size. With semi-axes a,
-    b and the linear part ((p, q), (r, s)) of the map, that box reaches √(p²a² + q²b²) to each side
-    of its centre and √(r²a² + s²b²) up and down.
+    Without rotation the result is exact. Of a rotated object only its old box is known. The box
+    around that box's rotated corners would grow by up to two fifths, but few objects reach into
+    the corners of their boxes. So the object is taken for the ellipse that touches the four sides
+    of its box, and the result is the box around the rotated ellipse: a circle keeps its size. With
+    semi-axes a, b and the linear part ((p, q), (r, s)) of the map, that box reaches √(p²a² + q²b²)
+    to each side of its centre and √(r²a² + s²b²) up and down.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     linear = matrix[:, :2].T
@@ -132,34 +132,34 @@ def move_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def clip_boxes(
-    boxes: np.ndarray, class_ids: np.ndarray, room: tuple[int, int], min_visible: float
+    boxes: np.ndarray, class_ids: np.ndarray, tile: tuple[int, int], min_visible: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut boxes at the border of their room.
+    """Cut boxes at the border of their tile.
 
     Returns:
-        float32 (M, 4) boxes that are still in sight, and int32 (M,) class ids, ``IGNORED`` where
+        float32 (M, 4) boxes that are still visible, and int32 (M,) class ids, ``IGNORED`` where
         less than ``min_visible`` of the area is left or a side is shorter than a pixel.
     """
-    clipped = np.minimum(np.maximum(boxes, 0), [*room, *room]).astype(np.float32)
+    clipped = np.minimum(np.maximum(boxes, 0), [*tile, *tile]).astype(np.float32)
     full, sides = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
     shorter = sides.min(axis=1, initial=np.inf)
     too_little = sides[:, 0] * sides[:, 1] < min_visible * full[:, 0] * full[:, 1]
-    # An object smaller than a pixel cannot be learnt and would only pull sizes towards zero.
+    # An object smaller than a pixel cannot be learnt. It would only pull sizes towards zero.
     class_ids = np.where(too_little | (shorter < 1), np.int32(IGNORED), class_ids)
-    in_sight = shorter > 0
-    return clipped[in_sight], class_ids.astype(np.int32, copy=False)[in_sight]
+    visible = shorter > 0
+    return clipped[visible], class_ids.astype(np.int32, copy=False)[visible]
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of an unturned photo, cut to what is seen and laid on whole pixels.
+    """One axis of a photo without rotation, cut to its visible part and laid on whole pixels.
 
-    Pixels ``first`` to ``last`` of the photo are resized to ``start`` to ``end`` of the room,
+    Pixels ``first`` to ``last`` of the photo are resized to ``start`` to ``end`` of the tile,
     counted from its right or bottom if the photo is mirrored.
 
     Attributes:
-        scale, offset: the map from pixels of the photo to pixels of the room.
-        corner: where the part that is seen begins in the room.
+        scale, offset: the map from pixels of the photo to pixels of the tile.
+        corner: where the visible part begins in the tile.
     """
 
     first: int
@@ -172,7 +172,7 @@ class _Axis:
     mirrored: bool
 
     @property
-    def seen(self) -> bool:
+    def visible(self) -> bool:
         return self.last > self.first
 
     @classmethod
@@ -194,8 +194,8 @@ class _Axis:
         return cls(first, last, start, end, scale, offset, corner, mirrored)
 
 
-def _warp(pixels: np.ndarray, reduce: int, placement: Placement, room: np.ndarray) -> np.ndarray:
-    """``render`` for a turned photo."""
+def _warp(pixels: np.ndarray, reduce: int, placement: Placement, tile: np.ndarray) -> np.ndarray:
+    """``render`` for a rotated photo."""
     height, width = pixels.shape[:2]
     matrix = placement.matrix * [reduce, reduce, 1]
     across, down = np.linalg.norm(matrix[:, :2], axis=0)
@@ -208,8 +208,8 @@ def _warp(pixels: np.ndarray, reduce: int, placement: Placement, room: np.ndarra
     cv2.warpAffine(
         pixels,
         np.column_stack([matrix[:, :2], matrix[:, 2] + shift]),
-        (room.shape[1], room.shape[0]),
-        dst=room,
+        (tile.shape[1], tile.shape[0]),
+        dst=tile,
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(PAD_VALUE,) * 3,

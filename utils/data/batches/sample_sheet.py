@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from utils.data.augment import IGNORED
-from utils.data.augment.compose import Picture
-from utils.data.batches.pipeline import TrainingSamples, input_size_at
+from utils.data.batches.pipeline import input_size_at
+from utils.data.batches.samples import Sample, TrainingSamples
 from utils.drawing.boxes import colour, draw_box, sizes
 from utils.drawing.contact_sheet import contact_sheet
 from utils.images import save_image
@@ -57,7 +57,7 @@ def draw_preview(
     save_image(path, np.vstack([sheet, _legend(samples.dataset.classes, sheet.shape[1])]))
 
 
-def with_boxes(picture: Picture) -> np.ndarray:
+def with_boxes(picture: Sample) -> np.ndarray:
     """A copy of the picture with each object outlined in the colour of its class."""
     image = picture.image.copy()
     thickness = 1 + sizes(image.shape[1], image.shape[0])[0]

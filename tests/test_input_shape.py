@@ -1,4 +1,4 @@
-"""The rectangle that training photos are drawn on, and photos in it."""
+"""Rectangular training: the shape that nine photos in ten fit into, and photos in it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.drawn_photos import LabelledPhoto, as_png, compose
 from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
-from utils.data.augment.compose import Canvas, Photo, compose
 from utils.data.augment.draw import draw_sample
-from utils.data.batches.input_shape import canvas_of, canvas_shares
+from utils.data.batches.input_shape import TrainingShape, rectangular_aspect, training_shape
 from utils.data.records import Dataset, Record
 from utils.training.loader import training_shares
 
@@ -31,28 +31,27 @@ def dataset(*shapes):
         ([(640, 480)] * 10, 416, (416, 320)),  # 312 pixels high, on to the next multiple of 32
         ([(480, 640)] * 10, 416, (320, 416)),
         ([(640, 480)] * 5 + [(480, 640)] * 5, 416, (416, 416)),  # both ways: the square
-        ([(640, 480)] * 19 + [(480, 640)], 416, (416, 320)),  # one in twenty stands: it is smaller
+        ([(640, 480)] * 19 + [(480, 640)], 416, (416, 320)),  # one in twenty is made smaller
         ([(800, 200)] * 19 + [(480, 640)], 416, (416, 320)),  # but to three quarters, no less
         ([(500, 500)], 320, (320, 320)),
         ([(5000, 100)], 320, (320, 96)),  # no narrower than three tenths
     ],
 )
 def test_nine_photos_in_ten_fill_it(shapes, size, expected):
-    canvas = canvas_of(size, canvas_shares(dataset(*shapes)))
-    assert (canvas.width, canvas.height) == expected
+    shape = training_shape(size, rectangular_aspect(dataset(*shapes)))
+    assert (shape.width, shape.height) == expected
 
 
-@pytest.mark.parametrize("shape", [(64, 48), (48, 64)])
-def test_a_photo_lies_whole_and_centred_on_it(shape):
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (48, 64)])
+def test_a_photo_lies_whole_and_centred_in_it(width, height):
     """As large as in the square if it fits, smaller otherwise; its box with it."""
-    width, height = shape
     pixels = np.full((height, width, 3), 7, np.uint8)
     box = np.array([[0, 0, width, height]], np.float32)
-    photo = Photo(width, height, box, np.zeros(1, np.int32), lambda _: (pixels, 1))
+    photo = LabelledPhoto(as_png(pixels), width, height, box, np.zeros(1, np.int32))
     draw = draw_sample(0, 0, 0, 1, NO_AUGMENTATION)
-    canvas = canvas_of(128, (1.0, 0.75))
-    assert canvas == Canvas(128, 96, (128, 96))
-    picture = compose(draw, lambda _, work: work(photo), canvas, NO_AUGMENTATION)
+    shape = training_shape(128, (1.0, 0.75))
+    assert shape == TrainingShape(128, 96, (128, 96))
+    picture = compose([photo], draw, shape, NO_AUGMENTATION)
     assert picture.image.shape == (96, 128, 3)
     expected = [0, 0, 128, 96] if width > height else [28, 0, 100, 96]
     np.testing.assert_array_equal(picture.boxes, [expected])

@@ -1,0 +1,215 @@
+"""``TrainingSamples``: augmented training samples by index, from records.
+
+The position in the data is one number, the index of a sample since the start of the run. Epoch,
+order and every random number follow from (seed, index). So a run can start anywhere and see what
+it would have seen, whatever the number of workers or of hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from utils.data.augment import IGNORED, AugmentConfig
+from utils.data.augment.colour import degrade, recolour
+from utils.data.augment.draw import Layer, SampleDraw, draw_sample
+from utils.data.augment.geometry import clip_boxes, move_boxes, place, render
+from utils.data.batches.image_cache import PhotoReader
+from utils.data.batches.input_shape import TrainingShape, training_shape
+from utils.data.records import Dataset, Record
+from utils.errors import UserError
+from utils.images import read_image, reduction
+from utils.letterbox import PAD_VALUE
+
+
+class Sample(NamedTuple):
+    """uint8 (H, W, 3) network input, float32 (N, 4) boxes in it, int32 (N,) class ids."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    class_ids: np.ndarray
+
+
+@dataclass
+class ReadErrors:
+    """What went wrong in the threads that read photos.
+
+    Attributes:
+        failure: what ended the stream, if anything did; TensorFlow hides the exception itself.
+        unreadable: message by record image id, for photos that failed to load. The next photo of
+            the same epoch replaced each of them.
+    """
+
+    failure: Exception | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+class TrainingSamples:
+    """Augmented training samples by index; any index from 0 on is valid.
+
+    Attributes:
+        dataset, size, seed, config, aspect, warmup_epochs: what the samples are made of; not to be
+            changed.
+        errors: what went wrong so far.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        size: int,
+        seed: int,
+        config: AugmentConfig,
+        reader: PhotoReader = read_image,
+        aspect: tuple[float, float] = (1.0, 1.0),
+        warmup_epochs: int = 1,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            dataset: the labelled photos.
+            size: side in pixels of the square that the network input lies in.
+            seed: of every random number.
+            config: strengths of the augmentation.
+            reader: reads photos; see ``utils.data.batches.image_cache``.
+            aspect: width and height of the network input, relative to that square; see
+                ``utils.data.batches.input_shape``.
+            warmup_epochs: augmentation reaches full strength in this epoch. Before, it grows in
+                proportion to the epochs.
+        """
+        self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
+        self.aspect, self.warmup_epochs = aspect, warmup_epochs
+        self.errors = ReadErrors()
+        self._reader = reader
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Message by record image id, for photos that failed to load."""
+        return self.errors.unreadable
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample at an index, at the size of ``self``.
+
+        Raises:
+            UserError: no photo of the dataset can be read.
+        """
+        return self.sample(index, self.size)
+
+    def sample(self, index: int, size: int) -> Sample:
+        """As ``self[index]``, at another size of the network input.
+
+        Raises:
+            UserError: no photo of the dataset can be read.
+        """
+        epoch, position = divmod(index, len(self.dataset))
+        config = self.config
+        if epoch + 1 < self.warmup_epochs:
+            config = config.at_strength((epoch + 1) / self.warmup_epochs)
+        draw = draw_sample(self.seed, epoch, position, len(self.dataset), config)
+        shape = training_shape(size, self.aspect)
+        return self.compose(draw, self._epoch_order(epoch), shape, config)
+
+    def with_config(self, config: AugmentConfig, size: int | None = None) -> TrainingSamples:
+        """The same photos in the same order, augmented differently: for a later part of a run.
+
+        Both report errors in the same place.
+        """
+        other = TrainingSamples(
+            self.dataset, size or self.size, self.seed, config, self._reader, self.aspect,
+            self.warmup_epochs,
+        )  # fmt: skip
+        other.errors = self.errors
+        return other
+
+    def compose(
+        self, draw: SampleDraw, order: Sequence[int], shape: TrainingShape, config: AugmentConfig
+    ) -> Sample:
+        """The sample that a draw describes.
+
+        Args:
+            draw: all its random numbers.
+            order: of the records in the epoch.
+            shape: of the network input.
+            config: the strengths that the draw was made with.
+
+        Returns:
+            Without the objects outside the picture. Those of which too little is left are
+            ``IGNORED``.
+
+        Raises:
+            UserError: no photo of the dataset can be read.
+        """
+        layers = [self._compose_layer(layer, order, shape, config) for layer in draw.layers]
+        sample = layers[0]
+        if len(layers) > 1:
+            sample = mixup(*layers, draw.share, config.min_visible)
+        return sample._replace(image=degrade(sample.image, draw.layers[0].photos[0][1]))
+
+    def _compose_layer(
+        self, layer: Layer, order: Sequence[int], shape: TrainingShape, config: AugmentConfig
+    ) -> Sample:
+        """One photo over the whole input, or four in a mosaic (Bochkovskiy et al., 2020).
+
+        A photo that cannot be read is replaced by the next one in the epoch's order.
+        """
+        image = np.full((shape.height, shape.width, 3), PAD_VALUE, np.uint8)
+        scale = config.mosaic_scale if layer.centre else 1.0
+        boxes, class_ids = [], []
+        tiles = layer.tiles(shape.width, shape.height)
+        for (position, draw), (x0, y0, x1, y1) in zip(layer.photos, tiles, strict=True):
+            tile, tile_size = image[y0:y1, x0:x1], (x1 - x0, y1 - y0)
+            for step in range(len(order)):
+                record = self.dataset.records[order[(position + step) % len(order)]]
+                photo = (record.width, record.height)
+                placement = place(photo, tile_size, shape.inner, draw, scale)
+                reduce = reduction(photo, (placement.width, placement.height))
+                try:
+                    pixels = self._read(record, reduce)
+                    break
+                except UserError as error:
+                    self.unreadable[record.image_id] = str(error)
+            else:
+                raise UserError(f"none of the {len(order)} training photos can be read")
+            matrix = render(pixels, reduce, placement, tile)
+            recolour(tile, draw)
+            ids = np.where(record.difficult, IGNORED, record.class_ids).astype(np.int32)
+            moved = move_boxes(record.boxes, matrix)
+            moved, ids = clip_boxes(moved, ids, tile_size, config.min_visible)
+            boxes.append(moved + np.float32([x0, y0, x0, y0]))
+            class_ids.append(ids)
+        return Sample(image, np.concatenate(boxes), np.concatenate(class_ids))
+
+    def _read(self, record: Record, reduce: int) -> np.ndarray:
+        image = self._reader(record.image, reduce=reduce)
+        if image.shape[:2] != (-(-record.height // reduce), -(-record.width // reduce)):
+            raise UserError(
+                f"{record.image}: is not the picture of {record.width}×{record.height} pixels "
+                "that its labels are for; was it replaced?"
+            )
+        return image
+
+    def _epoch_order(self, epoch: int) -> np.ndarray:
+        cached_epoch, order = self._order
+        if cached_epoch != epoch:
+            rng = np.random.default_rng([self.seed, 0, epoch])
+            order = rng.permutation(len(self.dataset))
+            self._order = (epoch, order)
+        return order
+
+
+def mixup(first: Sample, second: Sample, share: float, min_visible: float) -> Sample:
+    """Mixup (Zhang et al., 2018) for detection: pixels are blended, the objects of both kept.
+
+    ``share`` is the weight of the first sample. Objects of a sample whose weight is less than
+    ``min_visible`` are ``IGNORED``.
+    """
+    image = cv2.addWeighted(first.image, share, second.image, 1 - share, 0)
+    class_ids = [
+        sample.class_ids if weight >= min_visible else np.full_like(sample.class_ids, IGNORED)
+        for sample, weight in ((first, share), (second, 1 - share))
+    ]
+    return Sample(image, np.concatenate([first.boxes, second.boxes]), np.concatenate(class_ids))
