@@ -309,7 +309,7 @@ def read_split(config: MapConfig, split: str, classes, facts: dict) -> Dataset:
     validation photos that it held out, and all splits where the folder has no lists of its own.
     Otherwise photos that it was trained on would be taken for new ones.
     """
-    from utils.data.datasets import load_split, load_stems
+    from utils.data.datasets import load_photos, load_split
     from utils.data.folder.index import open_index
     from utils.evaluation.leaks import is_folder_of_run
 
@@ -323,7 +323,7 @@ def read_split(config: MapConfig, split: str, classes, facts: dict) -> Dataset:
             photos = {image_id: entry.image for image_id, entry in layout.entries.items()}
             if is_folder_of_run(photos, made, facts.get("hashes", {})):
                 print(f"{split!r} is the split that the training run made")
-                return load_stems(config.data, made, **options)
+                return load_photos(config.data, made, **options)
     return load_split(config.data, split, **options, seed=seed)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.voc_folders import CAT, devkit, fill, image_ids, lists, pair, photo, xml
-from utils.data.datasets import load_datasets, load_split, load_stems
+from utils.data.datasets import load_datasets, load_photos, load_split
 from utils.data.formats import find_layout
 from utils.errors import UserError
 
@@ -54,7 +54,7 @@ def test_without_a_val_list_a_tenth_is_held_out(tmp_path):
 def test_a_chosen_val_split_that_overlaps_is_refused(tmp_path):
     names = fill(tmp_path)
     lists(tmp_path, train=names[:6], val=names[6:8], trainval=names[:8])
-    with pytest.raises(UserError, match="2 photos are in both --split trainval and --val-split"):
+    with pytest.raises(UserError, match="--split trainval and --val-split val share 2 photos"):
         load_datasets(tmp_path, split="trainval", val_split="val")
 
 
@@ -78,13 +78,13 @@ def test_splits_are_made_where_there_are_no_lists(tmp_path):
     assert "test" not in info.splits
 
 
-def test_stored_stems(tmp_path):
+def test_photos_of_a_stored_split(tmp_path):
     names = fill(tmp_path, 5)
-    dataset = load_stems(tmp_path, [names[3], names[1], "gone"], classes=["cat", "dog"])
+    dataset = load_photos(tmp_path, [names[3], names[1], "gone"], classes=["cat", "dog"])
     assert image_ids(dataset) == [names[1], names[3]]
     assert dataset.notes == ("gone: not in this folder; left out",)
     with pytest.raises(UserError, match="none of the 1 photos"):
-        load_stems(tmp_path, ["gone"])
+        load_photos(tmp_path, ["gone"])
 
 
 def test_too_few_photos(tmp_path):

@@ -13,7 +13,7 @@ import utils.data.folder.scan
 from tests.voc_folders import CAT, fill, lists, pair, xml
 from utils.commands.write_lists import main as write_lists
 from utils.data.datasets import load_datasets
-from utils.data.duplicates.groups import Twins, find_twins, identical_photos, near_duplicates
+from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.duplicates.hash_search import near_pairs
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
@@ -49,17 +49,17 @@ def test_a_changed_copy_is_found(tmp_path, change):
         scene(seed).save(tmp_path / f"{seed}.jpg", quality=92)
     CHANGES[change](tmp_path)
     paths = {path.stem: path for path in tmp_path.iterdir()}
-    assert near_duplicates(paths) == {"z": "0"}
-    assert identical_photos(paths) == {}
+    assert find_duplicates(paths).near == {"z": "0"}
+    assert find_duplicates(paths).exact == {}
 
 
-def test_photos_without_contrast_and_damaged_ones_have_no_twins(tmp_path):
+def test_photos_without_contrast_and_damaged_ones_have_no_duplicates(tmp_path):
     for name, grey in (("a", 20), ("b", 20), ("c", 21)):
         Image.new("L", (64, 64), grey).save(tmp_path / f"{name}.png")
     (tmp_path / "d.png").write_bytes(b"no photo")
     (tmp_path / "e.png").write_bytes(b"no image")
     paths = {name: tmp_path / f"{name}.png" for name in "abcdef"}
-    assert near_duplicates(paths) == {"b": "a"}
+    assert find_duplicates(paths).near == {"b": "a"}
 
 
 def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
@@ -67,7 +67,7 @@ def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
     for seed in range(3):
         scene(seed).save(tmp_path / f"{seed}.png")
     paths = {path.stem: path for path in tmp_path.iterdir()}
-    assert near_duplicates(paths) == {}
+    assert find_duplicates(paths).near == {}
     looked_at = []
     thumbnail = utils.data.duplicates.hashes.fingerprint.thumbnail
     monkeypatch.setattr(
@@ -75,10 +75,10 @@ def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
         "thumbnail",
         lambda path: looked_at.append(path.stem) or thumbnail(path),
     )
-    assert near_duplicates(paths) == {}
+    assert find_duplicates(paths).near == {}
     assert looked_at == []
     scene(0, (200, 150)).save(tmp_path / "2.png")
-    assert near_duplicates(paths) == {"2": "0"}
+    assert find_duplicates(paths).near == {"2": "0"}
     assert looked_at[0] == "2"
 
 
@@ -114,24 +114,24 @@ def test_many_equal_hashes_do_not_make_all_pairs():
     assert set(range(1, 5000)) == set(pairs[:, 1].tolist())
 
 
-def test_twins_of_a_part_are_named_within_it():
-    twins = Twins({}, {"b": "a", "c": "a", "e": "d"})
-    assert twins.for_splits(["b", "c", "d", "f"])[0] == {"c": "b"}
-    assert twins.alike(["b", "e"], ["c", "f"]) == [("b", "c")]
+def test_groups_of_a_part_are_named_by_its_first_photo():
+    duplicates = Duplicates({}, {"b": "a", "c": "a", "e": "d"})
+    assert duplicates.split_groups(["b", "c", "d", "f"])[0] == {"c": "b"}
+    assert duplicates.near_duplicates(["b", "e"], ["c", "f"]) == [("b", "c")]
 
 
 def test_a_camera_that_does_not_move_is_divided_all_the_same():
     image_ids = [f"{i:03}" for i in range(100)]
-    twins = Twins({"001": "000"}, dict.fromkeys(image_ids[1:80], "000"))
-    families, note = twins.for_splits(image_ids)
-    assert families == {"001": "000"}
+    duplicates = Duplicates({"001": "000"}, dict.fromkeys(image_ids[1:80], "000"))
+    groups, note = duplicates.split_groups(image_ids)
+    assert groups == {"001": "000"}
     assert "80 of 100 photos look nearly the same" in note
 
 
-def test_large_families_do_not_bend_the_sizes():
+def test_large_groups_do_not_bend_the_sizes():
     labels = {f"{i:03}": ["cat"] for i in range(200)}
-    twins = {f"{i:03}": f"{i - i % 10:03}" for i in range(100) if i % 10}
-    sizes = [len(image_ids) for image_ids in stratified_split(labels, twins=twins).values()]
+    groups = {f"{i:03}": f"{i - i % 10:03}" for i in range(100) if i % 10}
+    sizes = [len(image_ids) for image_ids in stratified_split(labels, groups=groups).values()]
     assert sum(sizes) == 200
     assert all(abs(size - share) <= 10 for size, share in zip(sizes, (140, 20, 40), strict=True))
 
@@ -156,7 +156,7 @@ def test_splits_made_here_keep_near_copies_together(tmp_path):
         }
         assert len(place) == 25
         assert all(place[f"{i:02}"] == place[f"{i + 20:02}"] for i in range(5))
-    assert "5 photos are copies of others or look nearly like them" in info.notes[-1]
+    assert "5 copies and near-duplicates stay" in info.notes[-1]
 
 
 def test_given_lists_stay_and_near_copies_are_told(tmp_path):
@@ -164,7 +164,8 @@ def test_given_lists_stay_and_near_copies_are_told(tmp_path):
     lists(tmp_path, train=[f"{i:02}" for i in range(20)], val=[f"{i:02}" for i in range(20, 25)])
     train, val, info = load_datasets(tmp_path)
     assert (len(train), len(val)) == (20, 5)
-    assert "5 training photos look nearly like validation photos (00 and 20, " in info.notes[-1]
+    assert "5 near-duplicates of validation photos" in info.notes[-1]
+    assert "(00 and 20, " in info.notes[-1]
 
 
 def test_lists_are_written_once(tmp_path, capsys):
@@ -195,35 +196,35 @@ def test_photos_of_the_same_hash_may_be_different_pictures(tmp_path):
     ramps(tmp_path / "b.png", 100, 110)
     ramps(tmp_path / "c.png", 118, 4)
     paths = {path.stem: path for path in tmp_path.iterdir()}
-    assert near_duplicates(paths) == {"c": "a"}
+    assert find_duplicates(paths).near == {"c": "a"}
 
 
-def test_a_family_is_no_more_than_half():
+def test_a_group_is_no_more_than_half():
     image_ids = [f"{i:02}" for i in range(30)]
-    small = Twins({}, dict.fromkeys(image_ids[1:15], "00"))
-    assert len(small.for_splits(image_ids)[0]) == 14
-    families, note = Twins({}, dict.fromkeys(image_ids[1:18], "00")).for_splits(image_ids)
-    assert families == {}
+    small = Duplicates({}, dict.fromkeys(image_ids[1:15], "00"))
+    assert len(small.split_groups(image_ids)[0]) == 14
+    groups, note = Duplicates({}, dict.fromkeys(image_ids[1:18], "00")).split_groups(image_ids)
+    assert groups == {}
     assert "18 of 30 photos look nearly the same" in note
 
 
-def test_pairs_across_families_stay_together_and_are_told():
+def test_pairs_across_groups_stay_together_and_are_told():
     image_ids = [f"{i}" for i in range(10)]
-    twins = Twins({"4": "3"}, {"1": "0", "4": "3"}, (("0", "1"), ("1", "3"), ("6", "7")))
-    families, note = twins.for_splits(image_ids)
-    assert families == {"1": "0", "3": "0", "4": "0", "7": "6"}
-    assert "4 photos" in note
-    assert twins.alike(["0", "1"], ["4", "7"]) == [("1", "4")]
-    assert twins.alike(["4"], ["1"]) == [("4", "1")]
+    duplicates = Duplicates({"4": "3"}, {"1": "0", "4": "3"}, (("0", "1"), ("1", "3"), ("6", "7")))
+    groups, note = duplicates.split_groups(image_ids)
+    assert groups == {"1": "0", "3": "0", "4": "0", "7": "6"}
+    assert "4 copies and near-duplicates" in note
+    assert duplicates.near_duplicates(["0", "1"], ["4", "7"]) == [("1", "4")]
+    assert duplicates.near_duplicates(["4"], ["1"]) == [("4", "1")]
     places = {image_id: row for row, image_id in enumerate(image_ids)}
-    assert Twins.from_arrays(twins.arrays(places), image_ids) == twins
+    assert Duplicates.from_arrays(duplicates.arrays(places), image_ids) == duplicates
 
 
 def test_a_long_chain_falls_back_to_its_pieces():
     image_ids = [f"{i:03}" for i in range(60)]
     chain = tuple(pairwise(image_ids[:40]))
     pieces = {image_ids[i]: image_ids[i - i % 4] for i in range(40) if i % 4}
-    assert Twins({}, pieces, chain).for_splits(image_ids)[0] == pieces
+    assert Duplicates({}, pieces, chain).split_groups(image_ids)[0] == pieces
 
 
 def test_every_pair_that_looks_the_same_is_on_one_side(tmp_path):
@@ -234,12 +235,20 @@ def test_every_pair_that_looks_the_same_is_on_one_side(tmp_path):
         pair(tmp_path, f"{i:02}", CAT, size=(320, 240))
         shot.save(tmp_path / "JPEGImages" / f"{i:02}.jpg", quality=95)
     paths = {path.stem: path for path in (tmp_path / "JPEGImages").iterdir()}
-    pairs = find_twins(paths).pairs
-    firsts = find_twins(paths).near
-    assert any(firsts.get(a, a) != firsts.get(b, b) for a, b in pairs)  # families do not hold them
+    pairs = find_duplicates(paths).pairs
+    firsts = find_duplicates(paths).near
+    assert any(firsts.get(a, a) != firsts.get(b, b) for a, b in pairs)  # groups do not hold them
     for seed in range(6):
         info = load_datasets(tmp_path, seed=seed)[2]
         place = {
             image_id: name for name, image_ids in info.splits.items() for image_id in image_ids
         }
         assert all(place[a] == place[b] for a, b in pairs)
+
+
+def test_copies_of_a_file_are_found_by_content(tmp_path):
+    contents = {"a": b"one", "b": b"two", "c": b"one", "d": b"three", "e": b"one"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    paths = {name: tmp_path / name for name in [*contents, "gone"]}
+    assert find_duplicates(paths).exact == {"c": "a", "e": "a"}

@@ -18,7 +18,7 @@ import utils.data.folder.scan
 from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
 from utils.data.annotations import Annotation, AnnotationError
 from utils.data.datasets import load_datasets, load_split
-from utils.data.folder.data_folder import Source
+from utils.data.folder.data_folder import DataFolder
 from utils.data.folder.index import open_index
 from utils.data.folder.tables import EntryTable, LabelTable, Strings
 from utils.data.formats import open_folder
@@ -286,17 +286,17 @@ def test_annotations_come_back(annotations):
         assert same(kept[row], found)
 
 
-def test_twins_and_splits_are_made_anew_when_the_folder_changes(tmp_path):
+def test_duplicates_and_splits_are_made_anew_when_the_folder_changes(tmp_path):
     fill(tmp_path, 10)
     settle()
-    assert Source.open(tmp_path).twins.exact == {}
+    assert DataFolder.open(tmp_path).duplicates.exact == {}
     first = load_datasets(tmp_path)[2]
     copied = tmp_path / "JPEGImages" / "photo 01.jpg"
     copied.write_bytes((tmp_path / "JPEGImages" / "photo 00.jpg").read_bytes())
     for i in range(10):
         pair(tmp_path, f"new {i}", CAT)
     settle()
-    assert Source.open(tmp_path).twins.exact == {"photo 01": "photo 00"}
+    assert DataFolder.open(tmp_path).duplicates.exact == {"photo 01": "photo 00"}
     second = load_datasets(tmp_path)[2]
     assert sum(map(len, first.splits.values())) == 10
     assert sum(map(len, second.splits.values())) == 20
@@ -344,7 +344,7 @@ def test_a_time_that_was_set_back_shows(tmp_path):
     assert load_split(tmp_path, "all").records[0].boxes.tolist() == [[0, 0, 21, 21]]
 
 
-@pytest.mark.parametrize("kind", ["index", "twins", "split-0", "photos"])
+@pytest.mark.parametrize("kind", ["index", "duplicates", "split-0", "photos"])
 @pytest.mark.parametrize("how", ["dropped", "empty", "large", "negative", "other kind"])
 def test_any_damaged_array_is_made_anew(tmp_path, kept, kind, how):
     fill(tmp_path, 12)

@@ -205,7 +205,7 @@ def test_copies_of_test_photos_are_not_trained_on(tmp_path):
     (tmp_path / "VOC2012" / "JPEGImages" / "e.jpg").write_bytes(copied)
     train, _, info = load_datasets(tmp_path, split="2007:train,2012:train")
     assert image_ids(train) == ["a", "f"]
-    assert "1 training photos are copies of test photos and are left out (e)" in info.notes
+    assert "1 training photo left out: copies of test photos (e)" in info.notes
     train, _, info = load_datasets(tmp_path, split="2007:test,2012:train")
     assert image_ids(train) == ["c", "d", "e", "f"]
 
@@ -215,4 +215,4 @@ def test_a_photo_in_the_training_and_the_test_list_is_told(tmp_path):
     lists(tmp_path, train=names[:4], val=names[4:6], test=names[3:4] + names[6:])
     train, _, info = load_datasets(tmp_path)
     assert image_ids(train) == names[:4]
-    assert any("1 photos of 'train' are in the test list, too (photo 03)" in n for n in info.notes)
+    assert any("the test list also has 1 photo of 'train' (photo 03)" in n for n in info.notes)

@@ -13,7 +13,7 @@ from bench.against_plain import ON_ONE_CORE, summary
 from bench.recipe.datasets import FOLDS, make_fold
 from bench.recipe.runs import Job
 from bench.recipe.table import table
-from utils.data.folder.data_folder import Source
+from utils.data.folder.data_folder import DataFolder
 from utils.errors import UserError
 
 
@@ -34,7 +34,7 @@ def test_folds_divide_the_training_list_and_never_show_the_test_list(tmp_path, l
         lists(tmp_path / "photos", **parts)
         allowed = set(image_ids[:30])
     else:
-        named = Source.open(tmp_path / "photos").splits(0).named
+        named = DataFolder.open(tmp_path / "photos").splits(0).named
         allowed = {*named["train"].image_ids, *named["val"].image_ids}
     held_out = []
     for fold in range(FOLDS):

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from utils.data.folder.data_folder import Source
+from utils.data.folder.data_folder import DataFolder
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 
@@ -48,25 +48,28 @@ def make_fold(name: str, original: Path, fold: int, work: Path) -> Path:
                 f"{target} is not known to be made of {original}: delete it or take another name"
             )
         return target
-    source = Source.open(original)
-    named = source.splits(0).named
+    opened = DataFolder.open(original)
+    named = opened.splits(0).named
     whole = ["trainval"] if "trainval" in named else ["train", "val"]
     image_ids = {image_id for part in whole for image_id in named[part].image_ids}
-    twins, _ = source.twins.for_splits(image_ids)
+    groups, _ = opened.duplicates.split_groups(image_ids)
     parts = stratified_split(
-        source.shown(image_ids), {str(i): 1 / FOLDS for i in range(FOLDS)}, seed=0, twins=twins
+        opened.class_names(image_ids),
+        {str(i): 1 / FOLDS for i in range(FOLDS)},
+        seed=0,
+        groups=groups,
     )
     held_out = parts[str(fold)]
     lists = {"train": sorted(image_ids - set(held_out)), "held_out": list(held_out)}
-    _write(target, source, lists, origin)
+    _write(target, opened, lists, origin)
     return target
 
 
-def _write(target: Path, source: Source, lists: Mapping[str, list[str]], origin: str) -> None:
+def _write(target: Path, opened: DataFolder, lists: Mapping[str, list[str]], origin: str) -> None:
     """A VOC folder, whole or not at all."""
     part = target.with_name(f".part-{target.name}")
     shutil.rmtree(part, ignore_errors=True)
-    entries = source.index.entries
+    entries = opened.index.entries
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (part / folder).mkdir(parents=True)
     for name, image_ids in lists.items():

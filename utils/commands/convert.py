@@ -102,28 +102,28 @@ def convert(
         UserError: nothing to read in ``data``, ``out`` is not empty or lies inside ``data``, lists
             to be made are there already, or the disk has no hard links.
     """
-    from utils.data.folder.data_folder import Source
+    from utils.data.folder.data_folder import DataFolder
     from utils.data.writers.dataset import write_dataset
 
     data, out = Path(data), Path(out)
     check_empty(out)
-    source = Source.open(data)
-    if source.index.layout.root in out.resolve().parents:
+    folder = DataFolder.open(data)
+    if folder.index.layout.root in out.resolve().parents:
         raise UserError(f"{out}: lies inside {data}, where it would be read as a part of it")
-    classes = source.classes(None, False)
-    dataset = source.dataset(source.image_ids, classes, source.notes)
+    classes = folder.classes(None, False)
+    dataset = folder.dataset(folder.image_ids, classes, folder.notes)
     if not len(dataset):
         raise UserError(f"{data}: no photo can be used ({dataset.notes[-1]})")
-    lists, notes = source.index.layout.lists, list(dataset.notes)
+    lists, notes = folder.index.layout.lists, list(dataset.notes)
     notes += [note for found in lists.values() for note in found.notes]
     if divide:
-        splits = source.splits(seed)
+        splits = folder.splits(seed)
         if not splits.generated:
             raise UserError(
                 f"{data}: has split lists ({', '.join(sorted(lists))}), which are kept; leave "
                 "--divide out"
             )
-        lists, notes = splits.named, [*notes, *splits.making]
+        lists, notes = splits.named, [*notes, *splits.provenance]
     image_ids = {name: found.image_ids for name, found in lists.items()}
     written = write_dataset(out, to, dataset.records, classes, image_ids, link=link)
     notes += [

@@ -1,7 +1,8 @@
 """Write a split down as VOC lists: ``python -m utils.commands.write_lists DATA``. See ``--help``.
 
-Makes the split that training would make by itself (seeded, by class, near-duplicates on one side)
-and writes ``ImageSets/Main/train.txt``, ``val.txt`` and ``test.txt``, which every VOC tool reads.
+Makes the split that training makes for a folder without lists (seeded, stratified by class,
+near-duplicates on one side) and writes ``ImageSets/Main/train.txt``, ``val.txt`` and ``test.txt``,
+which every VOC tool reads.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli import OK, option, parse, run
-from utils.data.folder.data_folder import Source
+from utils.data.folder.data_folder import DataFolder
 from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_list
@@ -19,8 +20,8 @@ from utils.label_files.voc import write_voc_list
 DESCRIPTION = """\
 Divide a folder of labelled photos into train, val and test (70 : 10 : 20) and write the lists.
 
-By class, from a seed, and with near-duplicates on one side: the split that train.py would make by
-itself. Lists that are there are never overwritten."""
+The split is stratified by class, made from a seed, and keeps near-duplicates on one side: the same
+as train.py makes for a folder without lists. Existing lists are never overwritten."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,15 @@ class ListsConfig:
 
     data: Path = option(help="folder with the labelled photos", metavar="DATA", positional=True)
     out: Path | None = option(
-        None, help="folder to write ImageSets/Main into; by itself DATA", metavar="DIR"
+        None, help="folder to write ImageSets/Main into; default: DATA", metavar="DIR"
     )
     seed: int = option(0, help="another seed, another split", low=0)
 
 
 def main(argv: list[str]) -> int:
     config = parse(ListsConfig, argv, DESCRIPTION)
-    source = Source.open(config.data)
-    layout = source.index.layout
+    folder = DataFolder.open(config.data)
+    layout = folder.index.layout
     if config.out is None:
         if usable_lists(layout.lists):
             raise UserError(
@@ -47,15 +48,15 @@ def main(argv: list[str]) -> int:
         if layout.format != "voc" or layout.years:
             raise UserError(f"{config.data}: is no single VOC folder; give --out for the lists")
     out = config.out or config.data
-    splits = source.made_splits(config.seed)
+    splits = folder.made_splits(config.seed)
     paths = {name: out / "ImageSets" / "Main" / f"{name}.txt" for name in splits.named}
     for path in paths.values():
         if path.exists():
-            raise UserError(f"{path}: is there already; it is not overwritten")
+            raise UserError(f"{path}: exists already; it is not overwritten")
     for name, path in paths.items():
         write_voc_list(out, name, splits.named[name].image_ids)
         print(f"{path}: {len(splits.named[name].image_ids)} photos")
-    for note in splits.making:
+    for note in splits.provenance:
         print(note)
     return OK
 

@@ -1,10 +1,10 @@
-"""Data in, whatever its format: ``load_datasets`` for training, ``load_split`` and ``load_stems``
-for evaluation.
+"""Datasets from a folder of any format: ``load_datasets`` for training, ``load_split`` and
+``load_photos`` for evaluation.
 
 A split is the name of a list in the folder, or several joined by commas; in a devkit
-``2007:trainval,2012:trainval``. Where a folder has no lists, a seeded and stratified split gives
-``train``, ``val`` and ``test``. Beside the lists there is always ``all``, and ``trainval`` where
-there are ``train`` and ``val``. What is skipped or mended on the way becomes a note.
+``2007:trainval,2012:trainval``. For a folder without lists, a seeded and stratified split gives
+``train``, ``val`` and ``test``. ``all`` always exists, and ``trainval`` exists where ``train`` and
+``val`` do. Whatever is skipped or corrected becomes a note.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utils.data.folder.data_folder import Source
+from utils.data.folder.data_folder import DataFolder
 from utils.data.records import Dataset
 from utils.data.splits.names import Splits
 from utils.data.splits.stratified import hold_out
 from utils.errors import UserError
 from utils.memory import give_back_memory
-from utils.text import listing
+from utils.text import counted, listing
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class SplitInfo:
     """How training and validation photos were chosen.
 
     Attributes:
-        train, val: what was read, in words: a list's name, or how the photos were set aside.
-        splits: image ids to be stored with the run: ``train`` and ``val`` as they are used, and
-            ``test`` where the split was made here and no photo of it is in the two.
-        generated: the folder has no lists, and the split was made from the seed.
+        train, val: the name of the list, or in words how the photos were set aside.
+        splits: image ids to be stored with the run: ``train`` and ``val`` as used. ``test`` is
+            there where the split was made here and shares no photo with the two.
+        generated: the folder has no lists; the split was made from the seed.
         held_out: the validation photos were set aside from the training split.
-        notes: sentences about the choice and about the folder as a whole.
+        notes: sentences on the choice and on the folder as a whole.
     """
 
     train: str
@@ -54,48 +54,48 @@ def load_datasets(
 ) -> tuple[Dataset, Dataset, SplitInfo]:
     """The training and the validation photos; no photo is in both.
 
-    Without ``val_split`` the list ``val`` is taken; where there is none, or it shares photos with
-    the training split, a stratified tenth of the training split is held out instead.
+    Without ``val_split`` the list ``val`` is used. If there is none, or it shares photos with the
+    training split, a stratified tenth of the training split is held out instead.
 
     Args:
-        classes: class names in the order of their ids; the folder's own order when None, and
-            where it has none (VOC), all that are found, alphabetically.
-        only_listed: leave objects of other classes out; without it they are an error. A photo
-            that loses all its objects so stays, as one that shows nothing.
+        classes: class names in the order of their ids. When None, the folder's own order, or
+            all names found, alphabetically, if it has none (VOC).
+        only_listed: leave out objects of other classes; without it they are an error. A photo
+            that loses all its objects stays, as a background image.
 
     Raises:
         UserError: nothing to read, an unknown split, an unlisted class, or a ``val_split`` that
             shares photos with ``split``.
     """
-    source = Source.open(data)
-    names = source.classes(classes, only_listed)
-    lists = source.splits(seed)
-    train_stems = lists.image_ids(split)
-    val_stems, val_words, held_notes = _validation(source, lists, split, val_split, seed)
-    train_stems -= val_stems
-    copies = source.twins.copies(train_stems, val_stems)
-    train_stems -= copies
-    alike = source.twins.alike(train_stems, val_stems)
-    train_stems, tested = _apart_from_tests(source, lists, split, train_stems)
+    folder = DataFolder.open(data)
+    names = folder.classes(classes, only_listed)
+    lists = folder.splits(seed)
+    train_ids = lists.image_ids(split)
+    val_ids, val_words, held_notes = _validation(folder, lists, split, val_split, seed)
+    train_ids -= val_ids
+    copies = folder.duplicates.copies(train_ids, val_ids)
+    train_ids -= copies
+    near = folder.duplicates.near_duplicates(train_ids, val_ids)
+    train_ids, tested = _apart_from_tests(folder, lists, split, train_ids)
 
-    train = source.dataset(train_stems, names, lists.notes(split))
-    val = source.dataset(val_stems, names, () if held_notes else lists.notes(val_words))
+    train = folder.dataset(train_ids, names, lists.notes(split))
+    val = folder.dataset(val_ids, names, () if held_notes else lists.notes(val_words))
     for dataset, words in ((train, split), (val, val_words)):
         if not len(dataset):
             raise UserError(f"{data}: no photo of {words!r} can be used ({_first(dataset.notes)})")
     splits = {"train": tuple(train.records.image_ids()), "val": tuple(val.records.image_ids())}
     if lists.generated:
         test = lists.image_ids("test")
-        if test and test.isdisjoint(train_stems | val_stems):
+        if test and test.isdisjoint(train_ids | val_ids):
             splits["test"] = tuple(sorted(test))
-    remarks = (*held_notes, *tested, *_copied(copies, "validation"), *_alike(alike, "validation"))
+    remarks = (*held_notes, *tested, *_copied(copies, "validation"), *_similar(near, "validation"))
     info = SplitInfo(
         train=split,
         val=val_words,
         splits=splits,
         generated=lists.generated,
         held_out=bool(held_notes),
-        notes=(*source.notes, *lists.about(split), *remarks),
+        notes=(*folder.notes, *lists.about(split), *remarks),
     )
     give_back_memory()
     return train, val, info
@@ -110,41 +110,41 @@ def load_split(
     seed: int = 0,
 ) -> Dataset:
     """One split, for evaluation; arguments and errors as ``load_datasets``."""
-    source = Source.open(data)
-    if split.strip() == "all":  # needs no split to be made
-        lists = Splits(source.index.layout.root, {}, source.image_ids)
+    folder = DataFolder.open(data)
+    if split.strip() == "all":  # so that no split must be made
+        lists = Splits(folder.index.layout.root, {}, folder.image_ids)
     else:
-        lists = source.splits(seed)
+        lists = folder.splits(seed)
     image_ids = lists.image_ids(split)
-    names = source.classes(classes, only_listed, image_ids)
-    dataset = source.dataset(
-        image_ids, names, (*source.notes, *lists.about(split), *lists.notes(split))
+    names = folder.classes(classes, only_listed, image_ids)
+    dataset = folder.dataset(
+        image_ids, names, (*folder.notes, *lists.about(split), *lists.notes(split))
     )
     if not len(dataset):
         raise UserError(f"{data}: no photo of {split!r} can be used ({_first(dataset.notes)})")
     return dataset
 
 
-def load_stems(
+def load_photos(
     data: str | Path,
     image_ids: Iterable[str],
     *,
     classes: Sequence[str] | None = None,
     only_listed: bool = False,
 ) -> Dataset:
-    """The photos of the given image ids, as a run stored them; those that are gone become notes.
+    """The photos of given image ids, as a run stored them; those that are gone become notes.
 
     Raises:
         UserError: as ``load_datasets``, and when none of the photos is there.
     """
-    source = Source.open(data)
+    folder = DataFolder.open(data)
     wanted = dict.fromkeys(image_ids)
-    present = source.image_ids & wanted.keys()
-    names = source.classes(classes, only_listed, present)
+    present = folder.image_ids & wanted.keys()
+    names = folder.classes(classes, only_listed, present)
     missing = tuple(
         f"{image_id}: not in this folder; left out" for image_id in wanted.keys() - present
     )
-    dataset = source.dataset(present, names, (*source.notes, *sorted(missing)))
+    dataset = folder.dataset(present, names, (*folder.notes, *sorted(missing)))
     if not len(dataset):
         raise UserError(
             f"{data}: none of the {len(wanted)} photos of the stored split can be used; "
@@ -154,49 +154,50 @@ def load_stems(
 
 
 def _validation(
-    source: Source, lists: Splits, split: str, val_split: str | None, seed: int
+    folder: DataFolder, lists: Splits, split: str, val_split: str | None, seed: int
 ) -> tuple[set[str], str, tuple[str, ...]]:
-    """Stems of the validation photos, what they are in words, and why they were held out, if so."""
+    """The validation photos, their name in words, and why they were held out, if so."""
     train = lists.image_ids(split)
     if val_split is not None:
         val = lists.image_ids(val_split)
         if shared := sorted(train & val):
             raise UserError(
-                f"{len(shared)} photos are in both --split {split} and --val-split {val_split} "
-                f"({shared[0]}, …); validation photos must not be trained on"
+                f"--split {split} and --val-split {val_split} share "
+                f"{counted(len(shared), 'photo')} ({listing(shared, most=1)}); validation "
+                "photos must not be trained on"
             )
         return val, val_split, ()
     usual = lists.usual_val(split)
     val = lists.image_ids(usual) if usual else set()
     if val and not (train & val):
         return val, usual, ()
-    twins, twins_note = source.twins.for_splits(train)
-    kept, held = hold_out(source.shown(train), seed=seed, twins=twins)
+    groups, groups_note = folder.duplicates.split_groups(train)
+    kept, held = hold_out(folder.class_names(train), seed=seed, groups=groups)
     if val:
         reason = f"the list {usual!r} shares photos with {split!r}"
     else:
         reason = f"no photo of {usual!r} can be used" if usual else "there is no val list"
     note = (
-        f"{reason}, so {len(held)} of the {len(train)} photos of {split!r} are held out for "
+        f"{reason}; {len(held)} of the {len(train)} photos of {split!r} are held out for "
         f"validation and {len(kept)} are trained on"
     )
-    return set(held), f"held out of {split}", tuple(filter(None, (note, twins_note)))
+    return set(held), f"held out of {split}", tuple(filter(None, (note, groups_note)))
 
 
 def _apart_from_tests(
-    source: Source, lists: Splits, split: str, train: set[str]
+    folder: DataFolder, lists: Splits, split: str, train: set[str]
 ) -> tuple[set[str], tuple[str, ...]]:
     """The training photos without copies of test photos, and notes on what they share."""
     test = lists.tests(split)
     shared = train & test
-    copies = source.twins.copies(train - shared, test)
-    alike = source.twins.alike(train - shared - copies, test)
-    notes = [*_copied(copies, "test"), *_alike(alike, "test")]
+    copies = folder.duplicates.copies(train - shared, test)
+    near = folder.duplicates.near_duplicates(train - shared - copies, test)
+    notes = [*_copied(copies, "test"), *_similar(near, "test")]
     if shared:
         notes.insert(
             0,
-            f"{len(shared)} photos of {split!r} are in the test list, too "
-            f"({listing(sorted(shared))}); they are trained on, so test scores will be too good",
+            f"the test list also has {counted(len(shared), 'photo')} of {split!r} "
+            f"({listing(sorted(shared))}), so test scores will be too good",
         )
     return train - copies, tuple(notes)
 
@@ -204,17 +205,17 @@ def _apart_from_tests(
 def _copied(image_ids: set[str], of: str) -> Iterable[str]:
     if image_ids:
         yield (
-            f"{len(image_ids)} training photos are copies of {of} photos and are left out "
+            f"{counted(len(image_ids), 'training photo')} left out: copies of {of} photos "
             f"({listing(sorted(image_ids))})"
         )
 
 
-def _alike(pairs: Sequence[tuple[str, str]], of: str) -> Iterable[str]:
+def _similar(pairs: Sequence[tuple[str, str]], of: str) -> Iterable[str]:
     if pairs:
-        shown = listing([f"{train} and {other}" for train, other in pairs], most=3)
+        examples = listing([f"{train} and {other}" for train, other in pairs], most=3)
         yield (
-            f"{len(pairs)} training photos look nearly like {of} photos ({shown}); they are "
-            f"trained on, so {of} scores may be too good"
+            f"{counted(len(pairs), 'near-duplicate')} of {of} photos among the training photos "
+            f"({examples}), so {of} scores may be too good"
         )
 
 

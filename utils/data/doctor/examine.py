@@ -19,7 +19,7 @@ from tqdm import tqdm
 from utils.cores import available_cores
 from utils.data.annotations import Annotation, AnnotationError, Layout, SplitList
 from utils.data.doctor.photos import Folder, Photo, Pixels
-from utils.data.duplicates.groups import find_twins
+from utils.data.duplicates.groups import find_duplicates
 from utils.data.formats import find_layout, read_annotations
 from utils.data.input_size import choose_input_size
 from utils.data.records import Dataset, Record
@@ -59,7 +59,7 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
     as_stored = _labels_as_stored(labels, pixels)
     photos = _photos(layout, labels, pixels, as_stored)
     readable = {photo.image_id: photo.path for photo in photos if not photo.pixels.error}
-    twins = find_twins(readable)
+    duplicates = find_duplicates(readable)
     lists = {} if split else usable_lists(layout.lists)
     folder = Folder(
         name=str(data),
@@ -70,9 +70,13 @@ def examine(data: str | Path, *, split: str | None = None, input_size: int | Non
         unmatched_labels=() if split else layout.unmatched_labels,
         lists={name: found.image_ids for name, found in lists.items()},
         missing=_missing(lists),
-        copies=twins.exact,
-        alike={image_id: f for image_id, f in twins.near.items() if image_id not in twins.exact},
-        pairs=twins.pairs,
+        copies=duplicates.exact,
+        alike={
+            image_id: f
+            for image_id, f in duplicates.near.items()
+            if image_id not in duplicates.exact
+        },
+        pairs=duplicates.pairs,
         split=split or "",
         notes=() if split else layout.notes,
         class_order=layout.class_order or (),

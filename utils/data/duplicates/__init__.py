@@ -1,1 +1,1 @@
-"""The same picture under two names: fingerprints, and groups of photos that share one."""
+"""The same picture under two names: hashes, near-duplicates, and groups that stay together."""

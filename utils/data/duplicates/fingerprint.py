@@ -1,9 +1,9 @@
-"""How photos look: ``thumbnail``, its 64-bit ``difference_hash``, how alike two are.
+"""How photos look: a ``thumbnail``, its 64-bit ``difference_hash``, and their correlation.
 
 The hash says for 8 × 8 places whether the picture gets brighter to the right (N. Krawetz, "Kind of
-Like That", 2013: dHash), so re-encoding, resizing and a change of brightness or contrast move few
-of its bits. It finds candidates quickly; whether they are the same picture is then told by the
-correlation of their thumbnails, which sees more than a few bits can.
+Like That", 2013: dHash). Re-encoding, resizing and a change of brightness or contrast change few of
+its bits. The hash finds candidates quickly. The correlation of their thumbnails then decides
+whether they show the same picture.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from utils.images import image_size, read_image
 
 SIDE = 32  # pixels of a thumbnail
 MAX_DISTANCE = 7  # bits in which the hashes of candidates may differ
-MIN_CORRELATION = 0.94  # of two thumbnails of the same; different photos seldom reach 0.8
-MIN_CONTRAST = 4.0  # grey levels; below, a picture is too flat to be told from another one
+MIN_CORRELATION = 0.94  # of two thumbnails of one picture; different photos seldom reach 0.8
+MIN_CONTRAST = 4.0  # grey levels; a flatter picture looks like any other flat one
 
 
 def thumbnail(path: Path) -> np.ndarray:

@@ -1,8 +1,8 @@
 """``near_pairs``: all pairs of 64-bit hashes that differ in a few bits, without comparing all.
 
-Multi-index hashing (Norouzi, Punjani and Fleet, 2012): two hashes at most 7 bits apart agree, but
-for one bit, in one of their four 16-bit quarters. So each hash is looked for in four sorted tables,
-as it is and with each bit of the quarter turned over.
+Multi-index hashing (Norouzi, Punjani and Fleet, 2012). Of two hashes that differ in at most 7 bits,
+one of the four 16-bit quarters differs in at most one bit. So each hash is looked up in four sorted
+tables: as it is, and with each bit of the quarter flipped.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ import numpy as np
 QUARTERS = 4
 BITS = 16
 MAX_PAIRS = 1 << 21  # compared at once: bounds the memory
-MAX_EQUAL = 32  # of the hashes before it that a hash is paired with, where many are the same
+MAX_EQUAL = 32  # pairs of one hash with equal ones before it
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """Pairs of places whose hashes are near.
+    """Pairs of indices whose hashes are near.
 
-    Of a run of equal hashes each is paired with the first ``MAX_EQUAL`` of them only, and of two
-    runs that are near one another each of the second with as many of the first: otherwise a
-    thousand black pictures would make a million pairs.
+    In a run of equal hashes, each is paired with at most ``MAX_EQUAL`` others. The same holds
+    between two runs that are near. Otherwise a thousand black pictures would make a million pairs.
 
     Args:
         hashes: uint64 (N,).
@@ -45,14 +44,14 @@ def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
 
 
 def _near_values(values: np.ndarray, distance: int) -> list[tuple[int, int]]:
-    """Places a < b in sorted distinct ``values`` that differ in 1 to ``distance`` bits."""
+    """Indices a < b in sorted distinct ``values`` that differ in 1 to ``distance`` bits."""
     found: set[tuple[int, int]] = set()
     for quarter in range(QUARTERS):
         keys = (values >> np.uint64(BITS * quarter)).astype(np.uint16)
         order = np.argsort(keys, kind="stable")
         table = keys[order]
-        for turned in (0, *(1 << bit for bit in range(BITS))):
-            wanted = keys ^ np.uint16(turned)
+        for flipped in (0, *(1 << bit for bit in range(BITS))):
+            wanted = keys ^ np.uint16(flipped)
             begin = np.searchsorted(table, wanted, "left")
             counts = np.searchsorted(table, wanted, "right") - begin
             for a, place in _expanded(begin, counts):

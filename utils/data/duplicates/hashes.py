@@ -1,8 +1,8 @@
-"""What photos hold, found out once and kept: their content hash and how they look.
+"""Hashes of photos: ``content_hashes`` of their files, ``PhotoHashes`` also of how they look.
 
-``PhotoFacts`` keeps both between runs in the cache (``utils.data.folder.cache``), for each file as
-long as its size and times of change stay the same; not for files that changed this very moment, as
-another change might not show in the times.
+Both stay in the cache (``utils.data.folder.cache``) while a file keeps its size and times of
+change. A file that changed this very moment is not cached, as its next change might not show in
+its times.
 """
 
 from __future__ import annotations
@@ -25,76 +25,84 @@ from utils.errors import UserError
 from utils.files import content_hash
 from utils.progress import progress
 
-_CONTENT, _LOOK, _FLAT = 1, 2, 4  # what is known of a file: bits of ``_Fact.known``
+_CONTENT, _PERCEPTUAL, _FLAT = 1, 2, 4  # bits of ``_Hashes.known``
 _BATCH = 64  # files that a thread takes at once
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class _Fact(NamedTuple):
+class _Hashes(NamedTuple):
+    """What is known of one file."""
+
     size: int
     time: int  # of modification, nanoseconds
     change: int  # of anything about the file, nanoseconds
-    known: int = 0
+    known: int = 0  # which of the hashes are known, and whether the photo is of one plain colour
     content: int = 0
-    look: int = 0
+    perceptual: int = 0
 
 
-class PhotoFacts:
-    """Facts on the photos below a folder; read when made, written by ``save``."""
+class PhotoHashes:
+    """Hashes of the photos below a folder; read from the cache, written to it by ``save``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._facts = _read(load_arrays(root, "photos", ""))
+        self._hashes = _read(load_arrays(root, "photos", ""))
         self._changed = False
         self._fresh: set[str] = set()  # files that changed this very moment
 
-    def contents(self, paths: Mapping[str, Path]) -> dict[str, str]:
+    def content(self, paths: Mapping[str, Path]) -> dict[str, str]:
         """Image id → content hash (``utils.files.content_hash``); unreadable files are left out."""
 
-        def fill(path: str, fact: _Fact) -> _Fact | None:
+        def compute(path: str, hashes: _Hashes) -> _Hashes | None:
             try:
                 digest = content_hash(path)
             except OSError:
                 return None
-            return fact._replace(known=fact.known | _CONTENT, content=int(digest, 16))
+            return hashes._replace(known=hashes.known | _CONTENT, content=int(digest, 16))
 
-        found = self._find(paths, _CONTENT, fill, "hashing photos")
-        return {image_id: f"{fact.content:016x}" for image_id, fact in found.items()}
+        found = self._find(paths, _CONTENT, compute, "hashing photos")
+        return {image_id: f"{hashes.content:016x}" for image_id, hashes in found.items()}
 
-    def looks(self, paths: Mapping[str, Path]) -> dict[str, int]:
-        """Image id → perceptual hash; unreadable and plain-coloured photos are left out."""
+    def perceptual(self, paths: Mapping[str, Path]) -> dict[str, int]:
+        """Image id → difference hash; unreadable and plain-coloured photos are left out."""
 
-        def fill(path: str, fact: _Fact) -> _Fact | None:
+        def compute(path: str, hashes: _Hashes) -> _Hashes | None:
             try:
                 small = fingerprint.thumbnail(Path(path))
             except UserError:
                 return None
             flat = _FLAT * (fingerprint.contrast(small) < fingerprint.MIN_CONTRAST)
-            look = fingerprint.difference_hash(small)
-            return fact._replace(known=fact.known | _LOOK | flat, look=look)
+            return hashes._replace(
+                known=hashes.known | _PERCEPTUAL | flat,
+                perceptual=fingerprint.difference_hash(small),
+            )
 
-        found = self._find(paths, _LOOK, fill, "comparing photos")
-        return {image_id: fact.look for image_id, fact in found.items() if not fact.known & _FLAT}
+        found = self._find(paths, _PERCEPTUAL, compute, "comparing photos")
+        return {
+            image_id: hashes.perceptual
+            for image_id, hashes in found.items()
+            if not hashes.known & _FLAT
+        }
 
     def save(self) -> None:
-        """Keep what was found out for the next time."""
+        """Write what was computed to the cache."""
         if self._changed:
-            lasting = {p: fact for p, fact in self._facts.items() if p not in self._fresh}
-            save_arrays(self.root, "photos", "", _arrays(lasting))
+            settled = {p: hashes for p, hashes in self._hashes.items() if p not in self._fresh}
+            save_arrays(self.root, "photos", "", _arrays(settled))
             self._changed = False
 
     def _find(
         self,
         paths: Mapping[str, Path],
         kind: int,
-        fill: Callable[[str, _Fact], _Fact | None],
+        compute: Callable[[str, _Hashes], _Hashes | None],
         what: str,
-    ) -> dict[str, _Fact]:
-        """The facts of each photo, with what has to be found out first."""
-        found: dict[str, _Fact] = {}
-        missing: list[tuple[str, str, _Fact]] = []
+    ) -> dict[str, _Hashes]:
+        """The hashes of each photo; those of one kind that are not known yet are computed."""
+        found: dict[str, _Hashes] = {}
+        missing: list[tuple[str, str, _Hashes]] = []
         now = time.time_ns()
         for image_id, path in paths.items():
             name = str(path)
@@ -105,35 +113,35 @@ class PhotoFacts:
             stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
             if any(abs(now - when) <= scan.TICK for when in stamp[1:]):
                 self._fresh.add(name)
-            fact = self._facts.get(name)
-            if fact is None or fact[:3] != stamp:
-                fact = _Fact(*stamp)
-            if fact.known & kind:
-                found[image_id] = fact
+            hashes = self._hashes.get(name)
+            if hashes is None or hashes[:3] != stamp:
+                hashes = _Hashes(*stamp)
+            if hashes.known & kind:
+                found[image_id] = hashes
             else:
-                missing.append((image_id, name, fact))
+                missing.append((image_id, name, hashes))
 
-        def work(item: tuple[str, str, _Fact]) -> _Fact | None:
-            return fill(*item[1:])
+        def work(item: tuple[str, str, _Hashes]) -> _Hashes | None:
+            return compute(*item[1:])
 
         results = in_threads(work, missing)
-        for (image_id, name, _), fact in zip(
+        for (image_id, name, _), hashes in zip(
             missing, progress(results, what, len(missing)), strict=True
         ):
-            if fact is not None:
-                found[image_id] = self._facts[name] = fact
+            if hashes is not None:
+                found[image_id] = self._hashes[name] = hashes
                 self._changed = True
         return found
 
 
 def content_hashes(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Image id → ``utils.files.content_hash``, kept between runs; unreadable files are left out."""
+    """Image id → ``utils.files.content_hash``, cached; unreadable files are left out."""
     root = common_folder(paths.values())
     if root is None:
         return {}
-    facts = PhotoFacts(root)
-    found = facts.contents(paths)
-    facts.save()
+    hashes = PhotoHashes(root)
+    found = hashes.content(paths)
+    hashes.save()
     return found
 
 
@@ -154,15 +162,15 @@ def common_folder(paths: Iterable[Path]) -> Path | None:
     return Path(os.path.commonpath(folders)) if folders else None
 
 
-def _arrays(facts: Mapping[str, _Fact]) -> dict[str, np.ndarray]:
+def _arrays(found: Mapping[str, _Hashes]) -> dict[str, np.ndarray]:
     columns = {
-        name: np.array([getattr(fact, name) for fact in facts.values()], dtype)
+        name: np.array([getattr(hashes, name) for hashes in found.values()], dtype)
         for name, dtype in _COLUMNS.items()
     }
-    return {**Strings.of(facts).arrays("paths"), **columns}
+    return {**Strings.of(found).arrays("paths"), **columns}
 
 
-def _read(archive: Mapping[str, np.ndarray] | None) -> dict[str, _Fact]:
+def _read(archive: Mapping[str, np.ndarray] | None) -> dict[str, _Hashes]:
     if archive is None:
         return {}
     try:
@@ -171,12 +179,12 @@ def _read(archive: Mapping[str, np.ndarray] | None) -> dict[str, _Fact]:
             column(archive, name, dtype, (len(paths),)).tolist() for name, dtype in _COLUMNS.items()
         ]
         rows = zip(paths, *columns, strict=True)
-        return {path: _Fact(*fact) for path, *fact in rows}
+        return {path: _Hashes(*values) for path, *values in rows}
     except (KeyError, ValueError, TypeError):
         return {}  # not what this version writes
 
 
 _COLUMNS = {
     "size": np.int64, "time": np.int64, "change": np.int64,
-    "known": np.uint8, "content": np.uint64, "look": np.uint64,
+    "known": np.uint8, "content": np.uint64, "perceptual": np.uint64,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A data folder opened: its classes, its splits, its copies, and datasets made from it."""
+"""``DataFolder``: the classes, splits and duplicates of an opened folder, and datasets from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.annotations import SplitList
-from utils.data.duplicates.groups import Twins, find_twins
+from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.folder.cache import load_arrays, save_arrays
 from utils.data.folder.index import Index, open_index
 from utils.data.folder.tables import from_json, to_json
@@ -21,11 +21,11 @@ from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 from utils.text import listing
 
-_SPLIT_VERSION = 2  # of what is kept of a split made here
+_SPLIT_VERSION = 2  # of cached splits
 
 
 @dataclass(frozen=True)
-class Source:
+class DataFolder:
     """A folder with all its labels read.
 
     Attributes:
@@ -37,7 +37,7 @@ class Source:
     notes: tuple[str, ...]
 
     @classmethod
-    def open(cls, data: str | Path) -> Source:
+    def open(cls, data: str | Path) -> DataFolder:
         """Raises UserError: nothing to read."""
         index = open_index(data)
         labels, layout = index.labels, index.layout
@@ -66,8 +66,8 @@ class Source:
         places = self.index.entries.places
         return np.sort(np.fromiter((places[image_id] for image_id in image_ids), np.int64))
 
-    def shown(self, image_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """The class names that each photo shows."""
+    def class_names(self, image_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The class names of the objects on each photo."""
         places, labels = self.index.entries.places, self.index.labels
         first, ids, names = labels.first.tolist(), labels.name_ids.tolist(), labels.names
         return {
@@ -120,21 +120,22 @@ class Source:
             )
 
     @cached_property
-    def twins(self) -> Twins:
-        """Which of the folder's photos show the same, exactly or nearly."""
+    def duplicates(self) -> Duplicates:
+        """Which photos show the same picture; cached while the folder stays the same."""
         index = self.index
-        kept = load_arrays(index.layout.root, "twins", index.state) if index.settled else None
-        found = None if kept is None else Twins.from_arrays(kept, index.entries.names)
+        kept = load_arrays(index.layout.root, "duplicates", index.state) if index.settled else None
+        found = None if kept is None else Duplicates.from_arrays(kept, index.entries.names)
         if found is not None:
             return found
         paths = {image_id: index.entries.image(row) for row, image_id in enumerate(index.entries)}
-        twins = find_twins(paths)
+        duplicates = find_duplicates(paths)
         if index.settled:
-            save_arrays(index.layout.root, "twins", index.state, twins.arrays(index.entries.places))
-        return twins
+            arrays = duplicates.arrays(index.entries.places)
+            save_arrays(index.layout.root, "duplicates", index.state, arrays)
+        return duplicates
 
     def splits(self, seed: int) -> Splits:
-        """The folder's lists; where it has none, a split made from the seed."""
+        """The folder's own lists; without any, a split made from the seed."""
         given = usable_lists(self.index.layout.lists)
         if given:
             return Splits(self.index.layout.root, given, self.image_ids)
@@ -142,17 +143,17 @@ class Source:
 
     def made_splits(self, seed: int) -> Splits:
         """A split made from the seed, whether the folder has lists or not."""
-        parts, making = self._kept_split(seed)
+        parts, provenance = self._cached_split(seed)
         return Splits(
             root=self.index.layout.root,
             named={name: SplitList(image_ids) for name, image_ids in parts.items() if image_ids},
             everything=self.image_ids,
             generated=True,
-            making=making,
+            provenance=provenance,
         )
 
-    def _kept_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
-        """The split made from a seed, and how; made once for each state of the folder."""
+    def _cached_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
+        """The split made from a seed, and how; cached while the folder stays the same."""
         index, kind = self.index, f"split-{seed}"
         state = f"{index.state}-{_SPLIT_VERSION}"
         kept = load_arrays(index.layout.root, kind, state) if index.settled else None
@@ -161,19 +162,19 @@ class Source:
             and (found := _read_split(kept, index.entries.names, len(self.image_ids))) is not None
         ):
             return found
-        parts, making = self._make_split(seed)
+        parts, provenance = self._make_split(seed)
         if index.settled:
-            facts = {"parts": list(parts), "making": making}
+            facts = {"parts": list(parts), "provenance": provenance}
             arrays = {f"part {name}": self.rows(image_ids) for name, image_ids in parts.items()}
             save_arrays(index.layout.root, kind, state, {"facts": to_json(facts), **arrays})
-        return parts, making
+        return parts, provenance
 
     def _make_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
-        twins, note = self.twins.for_splits(self.image_ids)
-        parts = stratified_split(self.shown(self.image_ids), seed=seed, twins=twins)
+        groups, note = self.duplicates.split_groups(self.image_ids)
+        parts = stratified_split(self.class_names(self.image_ids), seed=seed, groups=groups)
         sizes = ", ".join(f"{len(image_ids)} {name}" for name, image_ids in parts.items())
-        making = f"no split lists; photos divided by class with seed {seed}: {sizes}"
-        return parts, tuple(filter(None, (making, note)))
+        provenance = f"no split lists; photos divided by class with seed {seed}: {sizes}"
+        return parts, tuple(filter(None, (provenance, note)))
 
     def dataset(
         self, image_ids: Iterable[str], classes: tuple[str, ...], notes: Iterable[str] = ()
@@ -190,17 +191,18 @@ def _read_split(
     try:
         facts = from_json(kept["facts"])
         parts = {name: kept[f"part {name}"] for name in facts["parts"]}
-        making = tuple(facts["making"])
+        provenance = tuple(facts["provenance"])
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
     rows = np.concatenate([*parts.values()]) if parts else np.empty(0)
     if not len(rows) == count > 0:
         return None
-    if rows.dtype != np.int64 or rows.ndim != 1 or not all(isinstance(t, str) for t in making):
+    if rows.dtype != np.int64 or rows.ndim != 1 or not all(isinstance(t, str) for t in provenance):
         return None
     if len(np.unique(rows)) != len(rows) or not (rows.min() >= 0 and rows.max() < len(image_ids)):
         return None
-    return {n: tuple(image_ids[row] for row in own.tolist()) for n, own in parts.items()}, making
+    named = {n: tuple(image_ids[row] for row in own.tolist()) for n, own in parts.items()}
+    return named, provenance
 
 
 def _left_out(index: Index) -> list[str]:

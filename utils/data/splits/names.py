@@ -1,7 +1,7 @@
 """Split expressions: which photos ``train``, ``trainval`` or ``2007:trainval,2012:trainval`` mean.
 
-A split is the name of a list in the folder, or several joined by commas. Beside the lists there is
-always ``all``, and ``trainval`` where there are ``train`` and ``val``.
+A split is the name of a list in the folder, or several joined by commas. ``all`` always exists,
+and ``trainval`` exists where ``train`` and ``val`` do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WITH_YEAR = re.compile(r"([a-z]+)[-_ ]?((?:19|20)\d\d)")  # train2017
 
 def split_name(text: str) -> str | None:
     """``train``, ``val`` or ``test`` where the text is one of their usual names, with or without
-    a year (``valid``, ``train2017``); None else."""
+    a year (``valid``, ``train2017``); None for other texts."""
     text = text.lower()
     if match := _WITH_YEAR.fullmatch(text):
         text = match[1]
@@ -36,17 +36,16 @@ def split_name(text: str) -> str | None:
 
 
 def is_usual(name: str) -> bool:
-    """Whether a list is called as a split is; its year, as in ``2007:train``, does not count."""
+    """Whether a list has the name of a split, with or without a year (``2007:train``)."""
     name = name.rpartition(":")[2]
     return name.lower() == "trainval" or split_name(name) is not None
 
 
 def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
-    """The lists of a folder, and joined as ``train``, ``val`` and ``test`` those that have these
-    names under others (``train2014`` and ``train2017``, ``valid``); none where no list has a
-    usual name.
+    """The lists of a folder, those of other usual names joined as ``train``, ``val`` or ``test``.
 
-    CVAT writes a ``default.txt``, for instance, which names every photo.
+    ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Without any usual
+    name there are no lists: CVAT writes a ``default.txt``, for instance, which names every photo.
     """
     if not any(map(is_usual, lists)):
         return {}
@@ -67,20 +66,20 @@ class Splits:
     Attributes:
         root: the folder, for messages.
         named: the lists.
-        everything: the image ids of all photos that can be used.
-        generated: the folder has no lists, and the splits were made from a seed.
-        making: how, in sentences.
+        everything: the image ids of all usable photos.
+        generated: the folder has no lists; the splits were made from a seed.
+        provenance: how they were made, in sentences.
     """
 
     root: Path
     named: Mapping[str, SplitList]
     everything: frozenset[str]
     generated: bool = False
-    making: tuple[str, ...] = field(default=())
+    provenance: tuple[str, ...] = field(default=())
 
     def about(self, split: str) -> tuple[str, ...]:
-        """How the splits were made, where that matters for this one."""
-        return () if split.strip() == "all" else self.making
+        """How the splits were made, where that matters for this split."""
+        return () if split.strip() == "all" else self.provenance
 
     def image_ids(self, split: str) -> set[str]:
         """The photos of a split expression.
@@ -93,17 +92,17 @@ class Splits:
         } & self.everything
 
     def notes(self, split: str) -> tuple[str, ...]:
-        """What the lists of a split expression name in vain."""
+        """Which entries of the lists of a split expression have no photo."""
         return tuple(note for part in self._parts(split) for note in part.notes)
 
     def usual_val(self, split: str) -> str | None:
-        """The val lists of the years that a split expression is made of, None without any."""
+        """The val lists of the years in a split expression; None if there are none."""
         names = dict.fromkeys(self._val_beside(token.strip()) for token in split.split(","))
         known = [name for name in names if self._part(name) is not None]
         return ",".join(known) or None
 
     def tests(self, split: str) -> set[str]:
-        """The photos of the test list; none where the split expression asks for them itself."""
+        """The photos of the test list; none if the split expression itself asks for them."""
         tokens = {token.strip().rpartition(":")[2].strip().lower() for token in split.split(",")}
         if "all" in tokens or "test" in map(split_name, tokens) or "test" not in self.named:
             return set()
