@@ -247,19 +247,19 @@ def plain_nms(boxes, scores, *, conf, iou, max_det, limit=MAX_CANDIDATES):
     return kept[:max_det]
 
 
-def plain_near(a, b) -> float:
+def plain_iou_weight(a, b) -> float:
     return max(0.0, (plain_iou(a, b) - 0.6) / 0.4) ** 2
 
 
-def plain_support(moved, kept_scores, class_ids, boxes, scores):
-    support = np.zeros(len(moved))
+def plain_vote_counts(moved, kept_scores, class_ids, boxes, scores):
+    votes = np.zeros(len(moved))
     for k, (own, best, class_id) in enumerate(zip(moved, kept_scores, class_ids, strict=True)):
         for box, score in zip(boxes, scores[:, class_id], strict=True):
             box = [float(v) for v in box]
             if np.isfinite(box).all() and np.isfinite(score) and score > 0:
-                sure = min(max(0.0, 2 * float(score) / float(best) - 1), 1.0) if best else 1.0
-                support[k] += plain_near(own, box) * sure
-    return support
+                by_score = min(max(0.0, 2 * float(score) / float(best) - 1), 1.0) if best else 1.0
+                votes[k] += plain_iou_weight(own, box) * by_score
+    return votes
 
 
 def plain_votes(kept, kept_scores, class_ids, boxes, scores, iou):
@@ -291,7 +291,7 @@ def plain_vote(kept, kept_scores, class_ids, boxes, scores, iou):
         for _ in range(3):
             if sum(weights) > 0:
                 own = np.average([box for box, _ in votes], axis=0, weights=weights)
-            weights = [score * plain_near(own, box) for box, score in votes]
+            weights = [score * plain_iou_weight(own, box) for box, score in votes]
         moved.append(own)
     return np.array(moved).reshape(-1, 4)
 

@@ -1,8 +1,8 @@
 """From the network's decoded output to the objects on the photo, the same for every runtime.
 
-``nms`` filters by confidence and suppresses duplicates; ``to_detections`` does that, lets the
-boxes that agree vote on where each object lies and how sure that is, and maps them back to the
-photo. NumPy only: it imports neither ``nets`` nor TensorFlow.
+``nms`` filters by confidence and suppresses duplicates. ``to_detections`` does that, refines boxes
+and scores by ``utils.voting``, and maps the boxes back to the photo. NumPy only: it imports neither
+``nets`` nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.letterbox import Letterbox
 from utils.overlap import iou as box_iou
-from utils.voting import LEAST_TRUST, trusted, vote
+from utils.voting import MIN_SCORE_FACTOR, MIN_SCORE_RATIO, reweighted_scores, vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
 _BLOCK = 64  # rows of the overlap matrix formed at a time: bounds memory, still vectorised
@@ -37,46 +37,45 @@ def to_detections(
         scores: (N, C), one column a class.
         letterbox: how the photo was placed in the network input.
         class_names: C names.
-        conf: lowest score, before boxes that agree are counted and after.
+        conf: lowest score, before re-weighting and after.
         iou: as for ``nms``.
         max_det: how many to return at most.
 
-    Boxes overlap as the network drew them: they are clipped to the photo after suppression, so
-    that an object at the border is judged like any other. Boxes that lie wholly in the padding
-    have no area on the photo; they are dropped, and take no place among the ``max_det``. Those
-    that stay are moved by ``utils.voting.vote``, and their scores lowered where few others agree
-    with them (``utils.voting.trusted``); what falls below ``conf`` by that is dropped.
+    Suppression compares boxes before they are clipped to the photo, so that an object at the border
+    is treated like any other. Boxes that lie entirely in the padding have no area on the photo.
+    They are dropped and do not count towards ``max_det``. The others are moved by
+    ``utils.voting.vote``, and ``utils.voting.reweighted_scores`` lowers the scores of those that
+    few boxes agree with. Scores that fall below ``conf`` are dropped.
 
     Raises:
         ValueError: the shapes do not fit each other.
     """
     if np.ndim(scores) == 2 and np.shape(scores)[1] != len(class_names):
         raise ValueError(f"scores of {np.shape(scores)[1]} classes for {len(class_names)} names")
-    boxes, scores = np.asarray(boxes), np.asarray(scores)
+    boxes, scores = _arrays(boxes, scores)
+    # Most boxes can neither be kept nor vote.
+    relevant = np.flatnonzero((scores >= conf * MIN_SCORE_RATIO).any(axis=1))
+    boxes, scores = boxes[relevant], scores[relevant]
     kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
-    drawn = letterbox.to_photo(kept)
-    visible = np.flatnonzero(_has_area(drawn))
-    if len(visible) > max_det:  # none below this can come to be among the best
-        enough = LEAST_TRUST * kept_scores[visible[max_det - 1]] if max_det else np.inf
-        visible = visible[kept_scores[visible] >= enough]
+    unmoved = letterbox.to_photo(kept)
+    visible = np.flatnonzero(_has_area(unmoved))
+    if len(visible) > max_det:  # re-weighting cannot lift a lower score among the best
+        lowest = MIN_SCORE_FACTOR * kept_scores[visible[max_det - 1]] if max_det else np.inf
+        visible = visible[kept_scores[visible] >= lowest]
     kept, kept_scores, class_ids = kept[visible], kept_scores[visible], class_ids[visible]
-    voted, support = vote(kept, kept_scores, class_ids, boxes, scores, iou=iou)
-    agreed = letterbox.to_photo(voted)
-    # One that its voters would move into the padding stays where it was drawn.
-    agreed = np.where(_has_area(agreed)[:, None], agreed, drawn[visible])
-    kept_scores = trusted(kept_scores, support)
+    moved, votes = vote(kept, kept_scores, class_ids, boxes, scores, iou=iou)
+    moved = letterbox.to_photo(moved)
+    # A box that its voters would move into the padding is not moved.
+    moved = np.where(_has_area(moved)[:, None], moved, unmoved[visible])
+    kept_scores = reweighted_scores(kept_scores, votes)
     order = np.argsort(-kept_scores, kind="stable")
     order = order[kept_scores[order] >= conf][:max_det]
     return Detections(
-        boxes=agreed[order],
+        boxes=moved[order],
         scores=kept_scores[order],
         class_ids=class_ids[order],
         class_names=tuple(class_names),
     )
-
-
-def _has_area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
 
 
 def nms(
@@ -85,8 +84,8 @@ def nms(
     """Greedy non-maximum suppression within each class.
 
     Candidates are the (box, class) pairs with a score of at least ``conf``, numbered box by box
-    (``box * C + class``). The best 3,000 go on, by falling score; equal scores go by the lower
-    number. Each is kept unless its IoU with one kept before it in its class is greater than
+    (``box * C + class``). The best 3,000 are taken by falling score, of equal scores the lower
+    number first. Each is kept unless its IoU with one kept before it in its class is greater than
     ``iou``. Of those kept, the best ``max_det`` are returned. Pairs whose box or score is not
     finite are no candidates. Boxes without area overlap nothing.
 
@@ -103,9 +102,7 @@ def nms(
     Raises:
         ValueError: ``boxes`` is not (N, 4), or ``scores`` not (N, C).
     """
-    boxes, scores = np.asarray(boxes), np.asarray(scores)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape[:-1] != boxes.shape[:1]:
-        raise ValueError(f"boxes {boxes.shape} and scores {scores.shape}: not (N, 4) and (N, C)")
+    boxes, scores = _arrays(boxes, scores)
     pairs = _best_candidates(boxes, scores, conf)
     box_ids, class_ids = np.divmod(pairs, max(1, scores.shape[1]))
     # By class, each class still in order of rank.
@@ -121,6 +118,13 @@ def nms(
     )
 
 
+def _arrays(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    boxes, scores = np.asarray(boxes), np.asarray(scores)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape[:-1] != boxes.shape[:1]:
+        raise ValueError(f"boxes {boxes.shape} and scores {scores.shape}: not (N, 4) and (N, C)")
+    return boxes, scores
+
+
 def _best_candidates(boxes: np.ndarray, scores: np.ndarray, conf: float) -> np.ndarray:
     """The numbers ``box * C + class`` of the candidates, (K,), best first, K ≤ 3,000."""
     flat = scores.reshape(-1)
@@ -133,8 +137,8 @@ def _best_candidates(boxes: np.ndarray, scores: np.ndarray, conf: float) -> np.n
         pairs = pairs[np.isfinite(values)]
         values = flat[pairs]
     if len(pairs) > MAX_CANDIDATES:
-        # A partition finds the last score that goes on without sorting what does not. Of the
-        # pairs that share it, those with the lowest numbers go on.
+        # A partition finds the lowest score taken without sorting the others. Of the pairs that
+        # share it, those with the lowest numbers are taken.
         last = np.partition(values, len(values) - MAX_CANDIDATES)[-MAX_CANDIDATES]
         above = np.flatnonzero(values > last)
         level = np.flatnonzero(values == last)[: MAX_CANDIDATES - len(above)]
@@ -165,3 +169,7 @@ def _greedy(boxes: np.ndarray, threshold: float) -> np.ndarray:
             over = box_iou(boxes[block, None], boxes[alive]) > threshold  # (b, alive)
             alive = alive[~over.any(axis=0)]
     return np.concatenate(kept)
+
+
+def _has_area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])

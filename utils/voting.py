@@ -1,5 +1,8 @@
-"""Box voting: where the network drew one object several times, the drawings agree on a box, and how
-nearly they agree says how far to trust it."""
+"""Box voting and score re-weighting after non-maximum suppression.
+
+The network predicts a large part of the objects several times. Voting averages those predictions
+to a better box. Their number says how reliable the object is, and re-weights its score.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ import numpy as np
 
 from utils.overlap import iou as box_iou
 
-AGREEMENT = 0.6  # IoU above which two boxes mean the same object
-LOWEST_SHARE = 0.5  # of a voter's score in the score of the one that it votes on
-MOST_SUPPORT = 10.0  # boxes; an object has at most as many positives in training (nets.targets)
-ROUNDS = 3  # of voting; with a fourth AP on cells was the same within 0.0002
-TRUST = 0.25  # power of the support in a score
-LEAST_TRUST = MOST_SUPPORT**-TRUST  # what is left of the score of a box that stands alone: 0.56
-_BLOCK = 64  # voters at a time: their overlaps stay in the cache, and memory is bounded
+VOTE_IOU = 0.6  # two boxes with a higher IoU are taken for the same object
+MIN_SCORE_RATIO = 0.5  # between the scores of a voter and of the kept box
+MAX_VOTES = 10.0  # more change nothing; an object has at most 10 positives in training (SimOTA)
+ROUNDS = 3  # of voting; with a fourth, AP on blood cells was the same within 0.0002
+SCORE_POWER = 0.25  # of the vote count in a re-weighted score
+MIN_SCORE_FACTOR = MAX_VOTES**-SCORE_POWER  # 0.56: for a box that no other box agrees with
+_BLOCK = 64  # voters at a time: their overlaps stay in the processor's cache
 
 
 def vote(
@@ -25,25 +28,25 @@ def vote(
     *,
     iou: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move each kept box to where those agree that the network drew nearly there, and count them.
+    """Move each kept box to the weighted mean of its voters, and count the boxes that agree.
 
-    A box has a say on a kept one where their IoU is greater than ``AGREEMENT``, and than ``iou``,
-    and its score for the class is at least ``LOWEST_SHARE`` of the kept one's. It votes on the best
-    of those, and weighs as much as that score; so each kept box votes on itself. This is the
+    A box votes on a kept box if their IoU is above ``VOTE_IOU`` and above ``iou``, and if its score
+    for the class is at least ``MIN_SCORE_RATIO`` of the kept box's score. Its vote goes to the best
+    such kept box, with its score as the weight. Every kept box votes on itself. This is the
     "bounding box voting" of Gidaris & Komodakis (Object detection via a multi-region & semantic
-    segmentation-aware CNN model, ICCV 2015), with limits of our own and with one vote for each
-    box, so that neighbours share no voters. A box that is alone stays where it is. No
-    confidence threshold takes part: an object has the same box whichever it was found with.
+    segmentation-aware CNN model, ICCV 2015), with one vote for each box, so that neighbours share
+    no voters. The confidence threshold plays no part: an object has the same box at every
+    threshold.
 
-    The mean of the voters gives way to those that are far off. So it is taken again, ``ROUNDS``
-    times in all, each voter now weighing its score times how nearly it agrees with the mean before:
-    ((IoU − ``AGREEMENT``) / (1 − ``AGREEMENT``))², nothing below ``AGREEMENT``. That is a
-    redescending estimate of location by iteratively reweighted least squares (Holland & Welsch,
-    Robust regression using iteratively reweighted least-squares, 1977).
+    The mean is repeated ``ROUNDS`` times, so that voters far from it lose weight. From the second
+    round on, a weight is score × ((IoU − ``VOTE_IOU``) / (1 − ``VOTE_IOU``))², with the IoU of the
+    voter and the mean before, and 0 below ``VOTE_IOU``. That is a redescending estimate of location
+    by iteratively reweighted least squares (Holland & Welsch, Robust regression using iteratively
+    reweighted least-squares, 1977).
 
-    The support of a kept box is the number of boxes that agree with where it came to lie, each
-    counted by how nearly, as above, times how far its score lies between ``LOWEST_SHARE`` of the
-    kept one's and all of it. One box may support several neighbours.
+    The vote count of a kept box sums two factors over all boxes: the weight by IoU as above, with
+    the moved box, and how far the box's score lies between ``MIN_SCORE_RATIO`` of the kept one's
+    and all of it, 0 to 1. A box may count for several neighbours.
 
     Args:
         kept: (M, 4) ``x0, y0, x1, y1``, any unit, best score first, as ``nms`` kept them.
@@ -55,43 +58,42 @@ def vote(
         iou: the threshold of ``nms``.
 
     Returns:
-        float32 (M, 4) boxes, and their support, float64 (M,).
+        float32 (M, 4) boxes, and float64 (M,) vote counts.
     """
-    moved, support = np.array(kept, np.float64), np.zeros(len(kept))
+    moved, votes = np.array(kept, np.float64), np.zeros(len(kept))
     if not len(moved):
-        return moved.astype(np.float32), support
-    weak = LOWEST_SHARE * kept_scores.min()
+        return moved.astype(np.float32), votes
+    weak = MIN_SCORE_RATIO * kept_scores.min()
     rows = np.flatnonzero(np.isfinite(boxes).all(axis=1) & (scores >= weak).any(axis=1))
     boxes, scores = np.asarray(boxes[rows], np.float64), np.asarray(scores[rows], np.float64)
     for class_id in np.unique(class_ids):
         members = np.flatnonzero(class_ids == class_id)
         weights = scores[:, class_id]
-        least = LOWEST_SHARE * np.asarray(kept_scores[members], np.float64)
-        sure = np.flatnonzero(np.isfinite(weights) & (weights > 0) & (weights >= least.min()))
-        drawn, weights = boxes[sure], weights[sure]
-        choice = _choices(moved[members], least, drawn, weights, max(AGREEMENT, iou))
-        votes = np.flatnonzero(choice >= 0)
-        moved[members] = _agreed(moved[members], drawn[votes], weights[votes], choice[votes])
-        support[members] = _support(moved[members], least, drawn, weights)
-    return moved.astype(np.float32), support
+        least = MIN_SCORE_RATIO * np.asarray(kept_scores[members], np.float64)
+        may_vote = np.flatnonzero(np.isfinite(weights) & (weights > 0) & (weights >= least.min()))
+        voters, weights = boxes[may_vote], weights[may_vote]
+        choice = _choices(moved[members], least, voters, weights, max(VOTE_IOU, iou))
+        used = np.flatnonzero(choice >= 0)
+        moved[members] = _weighted_means(moved[members], voters[used], weights[used], choice[used])
+        votes[members] = _vote_counts(moved[members], least, voters, weights)
+    return moved.astype(np.float32), votes
 
 
-def trusted(scores: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """Scores by which boxes that many others agree with come before those that stand alone.
+def reweighted_scores(scores: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Scores that are higher for boxes that many others agree with.
 
-    score × (support / ``MOST_SUPPORT``) ^ ``TRUST``, with a support of 1 to ``MOST_SUPPORT``: a box
-    alone keeps ``LEAST_TRUST`` of its score. Limits and power were chosen on folds of three
-    datasets; see docs/recipe.md.
+    score × (votes / ``MAX_VOTES``) ^ ``SCORE_POWER``, with the vote count limited to 1 …
+    ``MAX_VOTES``. Limits and power were chosen on folds of three datasets; see docs/recipe.md.
 
     Args:
         scores: (M,) of kept boxes.
-        support: (M,) from ``vote``.
+        votes: (M,) vote counts from ``vote``.
 
     Returns:
         float32 (M,), none above its score.
     """
-    share = np.clip(support, 1.0, MOST_SUPPORT) / MOST_SUPPORT
-    return (scores * share**TRUST).astype(np.float32)
+    share = np.clip(votes, 1.0, MAX_VOTES) / MAX_VOTES
+    return (scores * share**SCORE_POWER).astype(np.float32)
 
 
 def _choices(
@@ -101,56 +103,50 @@ def _choices(
     choice = np.full(len(boxes), -1)
     for start in range(0, len(boxes), _BLOCK):
         block = slice(start, start + _BLOCK)
-        may = (box_iou(boxes[block, None], kept) > limit) & (scores[block, None] >= least)
-        first = np.argmax(may, axis=1)  # which is the best
-        choice[block] = np.where(may[np.arange(len(may)), first], first, -1)
+        allowed = (box_iou(boxes[block, None], kept) > limit) & (scores[block, None] >= least)
+        first = np.argmax(allowed, axis=1)  # the best comes first
+        choice[block] = np.where(allowed[np.arange(len(allowed)), first], first, -1)
     return choice
 
 
-def _agreed(
+def _weighted_means(
     kept: np.ndarray, boxes: np.ndarray, scores: np.ndarray, choice: np.ndarray
 ) -> np.ndarray:
-    """(M, 4) kept boxes, moved by the (V,) votes on them."""
-    kept = _means(kept, boxes, scores, choice)
-    for _ in range(ROUNDS - 1):
-        near = _nearness(box_iou(boxes, kept[choice]))
-        kept = _means(kept, boxes, scores * near, choice)
-    return kept
+    """(M, 4) kept boxes, moved to the weighted means of the (V,) boxes that vote on them.
 
-
-def _means(
-    kept: np.ndarray, boxes: np.ndarray, weights: np.ndarray, choice: np.ndarray
-) -> np.ndarray:
-    """(M, 4) weighted means of the (V,) votes; a kept box that none weighs on stays.
-
-    Those are boxes without area, which overlap nothing; and, rarely, a mean of voters on all sides
-    that none of them agrees with.
+    A box whose voters all have weight 0 stays where it is. That happens to boxes without area, and
+    rarely to a mean that lies between its voters and overlaps none of them enough.
     """
-    total, weight = np.zeros_like(kept), np.zeros(len(kept))
-    np.add.at(weight, choice, weights)
-    np.add.at(total, choice, weights[:, None] * boxes)
-    heard = weight > 0
-    return np.where(heard[:, None], total / np.where(heard, weight, 1.0)[:, None], kept)
+    means, weights = kept, scores
+    for turn in range(ROUNDS):
+        if turn:
+            weights = scores * _iou_weight(box_iou(boxes, means[choice]))
+        total, weight = np.zeros_like(kept), np.zeros(len(kept))
+        np.add.at(weight, choice, weights)
+        np.add.at(total, choice, weights[:, None] * boxes)
+        voted = weight > 0
+        means = np.where(voted[:, None], total / np.where(voted, weight, 1.0)[:, None], means)
+    return means
 
 
-def _support(
+def _vote_counts(
     kept: np.ndarray, least: np.ndarray, boxes: np.ndarray, scores: np.ndarray
 ) -> np.ndarray:
     """(M,) how many of the (N,) boxes agree with each of the (M,) kept ones.
 
-    What one adds fades to nothing at its limits, so that no rounding of a runtime makes a score
-    jump.
+    Both factors fall to 0 continuously at their limits. So the rounding of a runtime cannot make a
+    score jump.
     """
-    support = np.zeros(len(kept))
-    least = np.maximum(least, np.finfo(np.float64).tiny)  # a score of 0 needs no support
+    votes = np.zeros(len(kept))
+    least = np.maximum(least, np.finfo(np.float64).tiny)  # no division by a score of 0
     for start in range(0, len(boxes), _BLOCK):
         block = slice(start, start + _BLOCK)
-        near = _nearness(box_iou(boxes[block, None], kept))
-        sure = np.clip((scores[block, None] - least) / least, 0.0, 1.0)
-        support += (near * sure).sum(axis=0)
-    return support
+        by_iou = _iou_weight(box_iou(boxes[block, None], kept))
+        by_score = np.clip((scores[block, None] - least) / least, 0.0, 1.0)
+        votes += (by_iou * by_score).sum(axis=0)
+    return votes
 
 
-def _nearness(overlap: np.ndarray) -> np.ndarray:
-    """How nearly boxes of such IoUs agree, 0 to 1."""
-    return np.maximum((overlap - AGREEMENT) / (1 - AGREEMENT), 0.0) ** 2
+def _iou_weight(overlap: np.ndarray) -> np.ndarray:
+    """0 at ``VOTE_IOU`` and below, 1 at an IoU of 1, quadratic between."""
+    return np.maximum((overlap - VOTE_IOU) / (1 - VOTE_IOU), 0.0) ** 2

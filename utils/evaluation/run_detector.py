@@ -16,7 +16,6 @@ from utils.images import read_image
 from utils.letterbox import Letterbox
 from utils.postprocess import to_detections
 from utils.prefetch import map_ahead
-from utils.voting import LOWEST_SHARE
 
 # uint8 (B, S, S, 3) network inputs → boxes (B, N, 4) and scores (B, N, classes)
 Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -97,9 +96,6 @@ def detect_at(
 
     def suppress(good: list[_Loaded], boxes: np.ndarray, scores: np.ndarray) -> None:
         for (record, _, letterbox), box, score in zip(good, boxes, scores, strict=True):
-            # Boxes that can neither be kept nor vote are most, and no business of any threshold's.
-            rows = np.flatnonzero((score >= conf * LOWEST_SHARE).any(axis=1))
-            box, score = box[rows], score[rows]
             for iou in ious:
                 found[iou][record.image_id] = to_detections(
                     box, score, letterbox, class_names, conf=conf, iou=iou, max_det=max_det
