@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 import utils.data.duplicates.hashes
-import utils.data.folder.scan
+import utils.data.folder.file_scan
 from tests.voc_folders import CAT, fill, lists, pair, xml
 from utils.commands.write_lists import main as write_lists
 from utils.data.datasets import load_datasets
@@ -63,7 +63,7 @@ def test_photos_without_contrast_and_damaged_ones_have_no_duplicates(tmp_path):
 
 
 def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr(utils.data.folder.scan, "TICK", 0)
+    monkeypatch.setattr(utils.data.folder.file_scan, "TICK", 0)
     for seed in range(3):
         scene(seed).save(tmp_path / f"{seed}.png")
     paths = {path.stem: path for path in tmp_path.iterdir()}

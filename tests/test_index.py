@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 import utils.data.batches.image_cache
 import utils.data.folder.cache
+import utils.data.folder.file_scan
 import utils.data.folder.index
-import utils.data.folder.scan
 from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
 from utils.data.annotations import Annotation, AnnotationError
 from utils.data.datasets import load_datasets, load_split
 from utils.data.folder.data_folder import DataFolder
 from utils.data.folder.index import open_index
 from utils.data.folder.tables import EntryTable, LabelTable, Strings
-from utils.data.formats import open_folder
+from utils.data.formats import find_layout, read_annotations
 from utils.images import image_size
 
 
@@ -67,7 +67,7 @@ def settle():
 @pytest.fixture(autouse=True)
 def fine_times(monkeypatch):
     """The file systems of today have fine times; waiting for the coarse takes too long."""
-    monkeypatch.setattr(utils.data.folder.scan, "TICK", 100_000_000)
+    monkeypatch.setattr(utils.data.folder.file_scan, "TICK", 100_000_000)
 
 
 def same(a, b):
@@ -95,7 +95,8 @@ def troubled(folder):
 
 def test_what_is_kept_is_what_was_read(tmp_path, work):
     troubled(tmp_path)
-    layout, annotations = open_folder(tmp_path)
+    layout = find_layout(tmp_path)
+    annotations = read_annotations(layout)
     first = open_index(tmp_path)
     assert len(work()) == 12
     again = open_index(tmp_path)
@@ -327,9 +328,9 @@ def test_a_file_dated_in_the_future_hides_no_change(tmp_path):
     fill(tmp_path, 2)
     future = time.time_ns() + 10**15
     os.utime(tmp_path / "Annotations" / "photo 00.xml", ns=(future, future))
-    assert not utils.data.folder.scan.snapshot(tmp_path).settled
+    assert not utils.data.folder.file_scan.snapshot(tmp_path).settled
     settle()
-    assert utils.data.folder.scan.snapshot(tmp_path).settled
+    assert utils.data.folder.file_scan.snapshot(tmp_path).settled
 
 
 def test_a_time_that_was_set_back_shows(tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 
 from utils.cores import available_cores
 from utils.data.duplicates import fingerprint
-from utils.data.folder import scan
+from utils.data.folder import file_scan
 from utils.data.folder.cache import load_arrays, save_arrays
 from utils.data.folder.tables import Strings, column
 from utils.errors import UserError
@@ -111,7 +111,7 @@ class PhotoHashes:
             except OSError:
                 continue
             stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-            if any(abs(now - when) <= scan.TICK for when in stamp[1:]):
+            if any(abs(now - when) <= file_scan.TICK for when in stamp[1:]):
                 self._fresh.add(name)
             hashes = self._hashes.get(name)
             if hashes is None or hashes[:3] != stamp:

@@ -19,7 +19,7 @@ import numpy as np
 
 from utils.data.annotations import Annotation, AnnotationError, Layout, SplitList
 from utils.data.folder.cache import load_arrays, save_arrays
-from utils.data.folder.scan import real_folder, snapshot
+from utils.data.folder.file_scan import real_folder, snapshot
 from utils.data.folder.tables import (
     Arrays,
     EntryTable,

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from utils.data.annotations import Annotation, AnnotationError, Layout
-from utils.data.folder.scan import Scan, real_folder
+from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, voc, yolo
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
@@ -27,14 +27,6 @@ from utils.images import IMAGE_SUFFIXES
 # In the order in which they are looked for. YOLO before COCO: a YOLO folder often holds the COCO
 # JSON of its validation photos, too.
 FORMATS = (voc, yolo, coco)
-
-
-def open_folder(
-    data: str | Path,
-) -> tuple[Layout, Iterator[tuple[str, Annotation | AnnotationError]]]:
-    """What a folder holds, and its labels one photo after the other; errors as ``find_layout``."""
-    layout = find_layout(data)
-    return layout, read_annotations(layout)
 
 
 def find_layout(data: str | Path) -> Layout:
@@ -84,7 +76,7 @@ def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
 
 
 def _nothing_found(data: str | Path, root: Path) -> str:
-    scan = Scan(root)
+    scan = FileScan(root)
     photos = len(scan.files(root, IMAGE_SUFFIXES))
     others = Counter(
         path.suffix.lower()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from utils.data.annotations import Annotation, AnnotationError, Entry, Layout, SplitList
-from utils.data.folder.scan import Scan, real_folder
+from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats.coco_json import CocoFile, Notes, read_coco
 from utils.data.formats.naming import (
     Naming,
@@ -66,7 +66,7 @@ def find_layout(root: Path) -> CocoLayout | None:
     Raises:
         UserError: none of the files can be read, or none of the photos is there.
     """
-    scan = Scan(real_folder(root))
+    scan = FileScan(real_folder(root))
     candidates = _candidates(scan)
     return _Finder(scan, candidates).layout() if candidates else None
 
@@ -78,7 +78,7 @@ def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | Ann
         yield image_id, layout.files[path].annotation(indices, layout.name(path))
 
 
-def _candidates(scan: Scan) -> list[Path]:
+def _candidates(scan: FileScan) -> list[Path]:
     """The JSON files that hold the three lists of COCO's format, by a look for their names."""
     return [path for path in scan.files(scan.root, (".json",)) if _mentions(path, _KEYS)]
 
@@ -98,7 +98,7 @@ def _mentions(path: Path, keys: tuple[bytes, ...]) -> bool:
 class _Finder:
     """Brings the JSON files of a folder and its photos together."""
 
-    def __init__(self, scan: Scan, candidates: list[Path]) -> None:
+    def __init__(self, scan: FileScan, candidates: list[Path]) -> None:
         self.scan = scan
         self.notes: list[str] = []
         self.unmatched_labels: list[str] = []

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
-from utils.data.folder.scan import Scan
+from utils.data.folder.file_scan import FileScan
 from utils.data.formats.voc_layout import IMAGE_FOLDERS
 from utils.data.splits.names import SPLIT_FOLDERS, split_name
 from utils.errors import UserError
@@ -65,7 +65,7 @@ class Photos:
         folders: names of all folders around them but those that only say what is in them.
     """
 
-    def __init__(self, scan: Scan) -> None:
+    def __init__(self, scan: FileScan) -> None:
         self.paths = scan.files(scan.root, IMAGE_SUFFIXES)
         self._root = scan.root
         self._by_parts: dict[tuple[str, ...], Path] = {}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from utils.data.annotations import Entry, Layout, SplitList
-from utils.data.folder.scan import Scan
+from utils.data.folder.file_scan import FileScan
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.voc_xml import read_annotation
 from utils.data.splits.names import split_name
@@ -36,7 +36,7 @@ def find_layout(root: Path) -> Layout | None:
     Raises:
         UserError: there are XML files, but none belongs to a photo.
     """
-    scan = Scan(root)
+    scan = FileScan(root)
     years, beside = _years(scan)
     parts = [_Part(scan, year, folder) for year, folder in sorted(years.items())]
     if not any(part.xmls for part in parts):
@@ -74,7 +74,7 @@ def find_layout(root: Path) -> Layout | None:
     )
 
 
-def _years(scan: Scan) -> tuple[dict[str, Path], list[Path]]:
+def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     """The year folders of a devkit by year, and the folders beside them; elsewhere the root itself
     under "", with the folders beside its own."""
 
@@ -100,7 +100,7 @@ def _years(scan: Scan) -> tuple[dict[str, Path], list[Path]]:
     return {"": scan.root}, []
 
 
-def _passed_over(scan: Scan, folders: list[Path]) -> Iterator[str]:
+def _passed_over(scan: FileScan, folders: list[Path]) -> Iterator[str]:
     """A note for each folder beside those that are read that holds XML, too."""
     for folder in folders:
         if count := len(scan.files(folder, (".xml",))):
@@ -113,7 +113,7 @@ def _passed_over(scan: Scan, folders: list[Path]) -> Iterator[str]:
 class _Part:
     """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists."""
 
-    def __init__(self, scan: Scan, year: str, folder: Path) -> None:
+    def __init__(self, scan: FileScan, year: str, folder: Path) -> None:
         self.year = year
         self.folder = folder
         self.scan = scan
@@ -347,7 +347,7 @@ def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Pa
     return groups
 
 
-def _no_pair(root: Path, scan: Scan, parts: list[_Part]) -> str:
+def _no_pair(root: Path, scan: FileScan, parts: list[_Part]) -> str:
     images = sum(len(part.images) for part in parts)
     xmls = sum(len(part.xmls) for part in parts)
     unmatched_labels = [scan.name(xml) for part in parts for xml in part.unmatched_labels]

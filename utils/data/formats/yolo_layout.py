@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from utils.data.annotations import Entry, Layout, SplitList
-from utils.data.folder.scan import Scan, real_folder
+from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.naming import (
     Naming,
@@ -54,14 +54,14 @@ def find_layout(root: Path) -> YoloLayout | None:
     Raises:
         UserError: what the folder declares is not there, or nothing names its classes.
     """
-    finder = _Finder(Scan(real_folder(root)))
+    finder = _Finder(FileScan(real_folder(root)))
     return finder.layout() if finder.yaml or finder.labels.are_yolo() else None
 
 
 class _Finder:
     """Brings photos, label files and what declares them together."""
 
-    def __init__(self, scan: Scan) -> None:
+    def __init__(self, scan: FileScan) -> None:
         self.scan = scan
         self.photos = Photos(scan)
         self.labels = LabelFiles(scan, self.photos)

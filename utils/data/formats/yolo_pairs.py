@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from utils.data.folder.scan import Scan
+from utils.data.folder.file_scan import FileScan
 from utils.data.formats.naming import Photos, nfc
 from utils.data.formats.voc_layout import IMAGE_FOLDERS
 from utils.images import IMAGE_SUFFIXES
@@ -31,7 +31,7 @@ class LabelFiles:
         notes: one sentence for each of them.
     """
 
-    def __init__(self, scan: Scan, photos: Photos) -> None:
+    def __init__(self, scan: FileScan, photos: Photos) -> None:
         self._scan = scan
         texts = scan.files(scan.root, (".txt",))
         self.texts = [path for path in texts if path.name.lower() not in NAME_FILES]

@@ -1,7 +1,7 @@
-"""Looking through a data folder without ever leaving it: ``real_folder``, ``Scan``, ``snapshot``.
+"""Listing the files of a data folder without leaving it: ``FileScan`` and ``snapshot``.
 
-Hidden things and what archives leave behind are passed over. A link is followed only as far as it
-stays inside the folder, whatever it claims.
+Hidden files and leftovers of archives are skipped. A link is followed only where its target lies
+inside the folder.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def real_folder(data: str | Path) -> Path:
         raise UserError(f"{data}: cannot be opened ({error})") from error
 
 
-class Scan:
-    """Lists what lies below one root, and notes the links that would lead out.
+class FileScan:
+    """Lists the files below one root, and notes the links that lead out.
 
     Attributes:
         root: the folder, as ``real_folder`` gives it.
-        notes: one sentence for each link and folder left out.
+        notes: a sentence on each link and folder that was left out.
     """
 
     def __init__(self, root: Path) -> None:
@@ -58,7 +58,7 @@ class Scan:
         while pending:
             for entry in self.entries(pending.pop()):
                 if entry.is_dir():
-                    # Links are not descended into: what they show inside the root is met anyway.
+                    # A linked folder lies inside the root, so its files are found anyway.
                     if deep and not entry.is_symlink():
                         pending.append(entry.path)
                 elif entry.name.lower().endswith(suffixes) and entry.is_file():
@@ -67,7 +67,7 @@ class Scan:
         return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
 
     def entries(self, folder: Path | str) -> Iterable[os.DirEntry[str]]:
-        """What a folder holds, without hidden things and without links that lead out."""
+        """The contents of a folder, without hidden files and links that lead out."""
         try:
             with os.scandir(folder) as listing:
                 entries = [entry for entry in listing if not _hidden(entry.name)]
@@ -101,9 +101,9 @@ class Snapshot:
 
     Attributes:
         state: the same text for the same files with the same sizes and times.
-        settled: whether the newest change is long enough ago that another one would show in the
-            times, whose steps are as long as ``TICK``. A file dated in the future does not count:
-            its date says nothing about when it was changed.
+        settled: the newest change is more than ``TICK`` ago, so that another change would alter
+            the times. A file dated in the future does not count, as its date does not say when it
+            was changed.
     """
 
     state: str
@@ -111,7 +111,7 @@ class Snapshot:
 
 
 def snapshot(root: Path) -> Snapshot:
-    """Names, sizes and times of change of all that ``Scan`` can see below ``root``."""
+    """A hash of names, sizes and times of change of all files below ``root``."""
     top = str(root)
     within = top.rstrip(os.sep) + os.sep
     state, newest = hashlib.blake2b(digest_size=16), 0
@@ -124,7 +124,7 @@ def snapshot(root: Path) -> Snapshot:
             with os.scandir(folder) as listing:
                 for entry in listing:
                     name = entry.name
-                    if name[0] == "." or name == "__MACOSX":  # as ``_hidden``; a call costs more
+                    if name[0] == "." or name == "__MACOSX":  # as ``_hidden``; a call is slower
                         continue
                     if entry.is_symlink():
                         target = os.path.realpath(entry.path)
@@ -143,7 +143,7 @@ def snapshot(root: Path) -> Snapshot:
                     except OSError:  # a link to nothing
                         lines.append(f"{name}\0?")
                         continue
-                    # The second time cannot be set back, as tools do that keep the first.
+                    # Tools may set the first time back, but not the second.
                     written, changed = status.st_mtime_ns, status.st_ctime_ns
                     if newest < written < future:
                         newest = written
@@ -154,7 +154,7 @@ def snapshot(root: Path) -> Snapshot:
             lines.append(f"\0{error.errno}")
         lines.sort()
         state.update("\0\0".join([folder, *lines]).encode("utf-8", "surrogatepass"))
-        # A folder that a link has shown already is not looked through a second time.
+        # A folder that a link has led to already is not listed twice.
         below = [path for path in below if path not in met]
         met.update(below)
         pending += sorted(below)
@@ -162,5 +162,5 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def _hidden(name: str) -> bool:
-    """What file systems and archives leave behind: .DS_Store, ._photo.jpg, __MACOSX."""
+    """Hidden files and leftovers of archives: .DS_Store, ._photo.jpg, __MACOSX."""
     return name.startswith(".") or name == "__MACOSX"
