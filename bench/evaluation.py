@@ -1,5 +1,9 @@
-"""What the evaluation promises, measured: speed beside pycocotools, and whether the intervals and
-comparisons are right as often as they say. Appends a line to ``results/evaluation.jsonl``."""
+"""Speed of scoring beside pycocotools, and whether the numbers are equal.
+
+    python -m bench.evaluation
+
+Appends a line to ``bench/results/evaluation.jsonl``.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +13,23 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bench.simulated import simulate
+from bench.common import append_result
 from utils.evaluation.analyse import analyse
-from utils.evaluation.analysis import Comparison, Estimate
-from utils.evaluation.average_precision import average_precisions
-from utils.evaluation.bootstrap import Samples, compare, draw, estimate_mean, sample
 from utils.evaluation.coco import NAMES
 from utils.evaluation.matched_results import open_case
-from utils.evaluation.matching import match
 from utils.evaluation.metrics import evaluate_case
-from utils.evaluation.overlaps import overlaps
-from utils.evaluation.tables import FoundTable, TruthTable
-
-RESULTS = Path(__file__).parent / "results" / "evaluation.jsonl"
-TRIALS = 200
-SETS = (  # images, classes, skill
-    (30, 2, 1.0), (70, 1, 1.0), (70, 3, 1.0), (70, 10, 1.0), (300, 5, 1.0), (300, 30, 1.0),
-    (70, 3, 3.0), (300, 3, 3.0), (70, 3, 4.0), (300, 3, 4.0), (70, 10, 4.0),
-)  # fmt: skip
-EQUALS = ((300, 1.0), (70, 1.0), (70, 3.0), (70, 4.0), (30, -1.0))  # images, skill
-BETTER, WORSE = 1.0, 0.795  # skills whose AP50 differ by 5 points
-_POPULATION = 20_000  # images, three times
 
 
 def main() -> int:
-    line = {"speed": speed()}
-    print(json.dumps(line["speed"], indent=1))
-    line["coverage"] = [coverage(*one) for one in SETS]
-    line["comparison"] = comparison()
-    print(json.dumps(line["comparison"], indent=1))
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    result = speed()
+    print(json.dumps(result, indent=1))
+    append_result("evaluation", {"speed": result})
     return 0
-
-
-# Speed ------------------------------------------------------------------------------------------
 
 
 def large_case(
@@ -145,91 +125,6 @@ def speed() -> dict:
         "memory_gib": round(memory, 2),
         "largest_difference_from_pycocotools": float(off),
     }
-
-
-# Intervals and comparisons ----------------------------------------------------------------------
-
-
-def samples_of(
-    truth: TruthTable, found: FoundTable, classes: int, images: int, seed: int
-) -> Samples:
-    matching = match(truth, found, overlaps(truth, found), classes)
-    return sample(truth, found, matching, draw(images, seed=seed))
-
-
-def population(skill: float, classes: int, **options) -> np.ndarray:
-    """(10,) AP at each IoU, mean over classes, of a set so large that luck plays no part."""
-    values = []
-    for seed in range(3):
-        rng = np.random.default_rng(1_000_000 + seed)
-        truth, (found,) = simulate(rng, _POPULATION, [skill], classes=classes, **options)
-        matching = match(truth, found, overlaps(truth, found), classes)
-        values.append(average_precisions(truth, found, matching)[..., 0].mean(axis=0))
-    return np.mean(values, axis=0)
-
-
-def coverage(images: int, classes: int, skill: float = 1.0, trials: int = TRIALS) -> dict:
-    """How often the 95 % intervals of AP50 and AP hold the population's."""
-    true = population(skill, classes)
-    held = {"AP50": [], "AP": [], "AP50 by plain percentiles": []}
-    width = []
-    for seed in range(trials):
-        truth, (found,) = simulate(np.random.default_rng(seed), images, [skill], classes=classes)
-        samples = samples_of(truth, found, classes, images, seed)
-        counts = images_of_class(truth, classes), images
-        at_half = estimate_mean(samples, slice(0, 1), *counts)
-        held["AP50"].append(_holds(at_half, true[0]))
-        held["AP"].append(_holds(estimate_mean(samples, slice(None), *counts), true.mean()))
-        low, high = np.nanpercentile(np.nanmean(samples.whole[:, 0], axis=0), (2.5, 97.5))
-        held["AP50 by plain percentiles"].append(low <= true[0] <= high)
-        width.append(at_half.high - at_half.low)
-    result = {
-        "images": images,
-        "classes": classes,
-        "skill": skill,
-        "AP50": round(float(true[0]), 3),
-        "width": round(float(np.mean(width)), 3),
-        "held": {name: float(np.mean(values)) for name, values in held.items()},
-    }
-    print(json.dumps(result))
-    return result
-
-
-def comparison(images: int = 300, trials: int = TRIALS) -> dict:
-    """How often a difference is claimed: between equals, and where AP50 differs by 5 points."""
-    return {
-        "images": images,
-        "trials": trials,
-        "claimed_between_equals": [
-            {"images": n, "skill": skill, "claimed": claims(skill, skill, n, trials)}
-            for n, skill in EQUALS
-        ],
-        "true_difference": round(float(population(BETTER, 3)[0] - population(WORSE, 3)[0]), 4),
-        "claimed_where_there_is_one": claims(BETTER, WORSE, images, trials),
-    }
-
-
-def claims(skill: float, other: float, images: int, trials: int) -> float:
-    """Share of trials in which AP50 is said to differ by more than luck."""
-    return float(np.mean([
-        compared(skill, other, images, seed).ap50.more_than_luck for seed in range(trials)
-    ]))  # fmt: skip
-
-
-def compared(skill: float, other: float, images: int, seed: int, classes: int = 3) -> Comparison:
-    rng = np.random.default_rng(seed)
-    truth, both = simulate(rng, images, [skill, other], classes=classes)
-    this, that = (samples_of(truth, found, classes, images, seed) for found in both)
-    held = images_of_class(truth, classes)
-    return compare(this, that, "other", [f"class {c}" for c in range(classes)], held, images)
-
-
-def images_of_class(truth: TruthTable, classes: int) -> list[int]:
-    return [len(np.unique(truth.image_ids[truth.class_ids == c])) for c in range(classes)]
-
-
-def _holds(estimate: Estimate, value: float) -> bool:
-    return estimate.low <= value <= estimate.high
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python -m bench.exactness --kills 20
 
-trains on generated scenes: once in one go, once more in one go, and once killed (SIGKILL) at
-random moments, inside epochs too. All three must end with the same bits in every variable. With
---speed it also measures what exactness costs.
+trains on generated scenes three times: twice without interruption, and once killed (SIGKILL) at
+random moments, inside epochs too. All three runs must end with the same bits in every variable.
+``--speed`` also measures what exactness costs.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.common import ROOT, append_result, write_scenes
 from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
-
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "bench" / "results" / "exactness.jsonl"
 
 
 @dataclass(frozen=True)
 class ExactnessConfig:
     """The options of this measurement."""
 
-    kills: int = option(20, help="random moments at which the run is killed", low=1)
+    kills: int = option(20, help="number of kills at random moments", low=1)
     epochs: int = option(50, help="epochs of the run", low=1)
     photos: int = option(40, help="training photos", low=4)
-    seed: int = option(0, help="of the moments")
+    seed: int = option(0, help="seed of the moments")
     record: bool = option(True, help="append the result to bench/results")
     speed: bool = option(False, help="also measure the cost of --exact in speed")
 
@@ -45,7 +43,7 @@ def main(argv: list[str]) -> int:
     config = parse(ExactnessConfig, argv, __doc__.split("\n\n")[0])
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        draw_data(work / "data", config.photos)
+        write_scenes(work / "data", config.photos)
         command = [
             sys.executable, str(ROOT / "train.py"), "--data", str(work / "data"), "--exact",
             "--epochs", str(config.epochs), "--backbone", "efficientnet_lite0",
@@ -65,22 +63,12 @@ def main(argv: list[str]) -> int:
             result["exact_over_ordinary_step_time"] = cost(work, work / "data")
     print(json.dumps(result))
     if config.record:
-        with open(RESULTS, "a") as file:
-            file.write(json.dumps({"date": time.strftime("%Y-%m-%d"), **result}) + "\n")
+        append_result("exactness", result)
     return OK if result["resumed_equals_whole"] and result["second_run_equals_first"] else MISSED
 
 
-def draw_data(folder: Path, photos: int) -> None:
-    """A small set of generated scenes."""
-    subprocess.run(
-        [sys.executable, "-m", "utils.commands.synthetic", "--out", str(folder),
-         "--train", str(photos), "--val", "4", "--test", "2", "--seed", "11"],
-        check=True, cwd=ROOT, capture_output=True,
-    )  # fmt: skip
-
-
 def uninterrupted(command: list[str], out: Path) -> dict[str, np.ndarray]:
-    """Train in one go; returns every array of the final state."""
+    """Train without interruption; returns every array of the final state."""
     subprocess.run([*command, "--out", str(out)], check=True, cwd=ROOT, capture_output=True)
     return final_arrays(out)
 
@@ -90,8 +78,8 @@ def killed_run(
 ) -> tuple[dict[str, np.ndarray], int, int]:
     """Train with SIGKILL at random moments.
 
-    A moment is a random number of steps after a start and a random time after the last of them,
-    so that every life of the process gets somewhere; the last life runs to the end.
+    A kill comes a random number of steps and a random time after a start, so that every start
+    makes some progress. The last start runs to the end.
 
     Returns:
         The final arrays, how often the run was killed, and how many kills fell inside an epoch.
@@ -108,14 +96,14 @@ def killed_run(
             time.sleep(0.01)
         try:
             process.wait(rng.uniform(0, 0.5))
-            break  # it came to its end
+            break  # the run is complete
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         done += 1
         within += progress(state)[1]
     if done < kills:
-        raise UserError(f"the run ended after {done} kills; give it more --epochs or --photos")
+        raise UserError(f"the run ended after {done} kills: raise --epochs or --photos")
     subprocess.run(
         [*command, "--out", str(out), "--resume"], check=True, cwd=ROOT, capture_output=True
     )
@@ -150,9 +138,9 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 def cost(work: Path, data: Path) -> float:
     """Step time with --exact over that without: the median of epochs of alternating runs."""
     speeds: dict[str, list[float]] = {"exact": [], "ordinary": []}
-    for turn in range(3):
+    for repeat in range(3):
         for kind in speeds:
-            out = work / f"{kind}{turn}"
+            out = work / f"{kind}{repeat}"
             extra = ["--exact"] if kind == "exact" else []
             subprocess.run(
                 [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--epochs", "7",
@@ -162,8 +150,8 @@ def cost(work: Path, data: Path) -> float:
             )  # fmt: skip
             with open(out / "metrics.csv") as file:
                 rows = list(csv.DictReader(file))
-            # The first epoch and the one after the thaw hold compilations; in the sixth the closing
-            # phase begins, and reading starts anew.
+            # The first epoch and the one after the thaw hold compilations. In the sixth the final
+            # phase begins, and reading starts again.
             speeds[kind] += [float(row["photos_per_second"]) for row in rows[2:5] + rows[6:]]
     return round(statistics.median(speeds["ordinary"]) / statistics.median(speeds["exact"]), 3)
 

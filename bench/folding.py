@@ -2,9 +2,9 @@
 
     python -m bench.folding
 
-times forward and backward of a batch with stages 3 to 7 of the backbone learning, in the four
-combinations, turn and turn about in one process with one thread, and inference of one picture with
-and without folding. Processor seconds hardly depend on what else the machine does.
+times forward and backward of a batch with stages 3 to 7 of the backbone learning, in four
+combinations, and inference of one picture with and without folding. All run alternately in one
+process with one thread. Processor seconds hardly depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from bench.common import append_result
 from utils.cli import option, parse, run
 from utils.quiet import import_tensorflow
 
-RESULTS = Path(__file__).parent / "results" / "folding.jsonl"
 BATCH = 8
 
 
@@ -31,7 +30,7 @@ class FoldingConfig:
 
     backbone: str = option("efficientnet_lite0", help="backbone of the detector", metavar="NAME")
     size: int = option(320, help="of the network input in training, in pixels")
-    turns: int = option(5, help="steps of each kind", low=1)
+    repeats: int = option(5, help="steps of each kind", low=1)
     fast_math: bool = option(True, help="bfloat16 convolutions where the processor has them")
     record: bool = option(True, help="append the result to bench/results")
 
@@ -69,7 +68,7 @@ def main(argv: list[str]) -> None:
         return lambda: step(images)
 
     steps = {
-        "as it was": training_step(False, False),
+        "nothing frozen or folded": training_step(False, False),
         "depthwise kernels frozen": training_step(False, True),
         "norms folded": training_step(True, False),
         "both": training_step(True, True),
@@ -82,18 +81,17 @@ def main(argv: list[str]) -> None:
         call()
     result = {
         "backbone": config.backbone, "size": config.size, "fast_math": config.fast_math,
-        "training": medians(steps, config.turns), "inference": medians(inference, 25),
+        "training": medians(steps, config.repeats), "inference": medians(inference, 25),
     }  # fmt: skip
     print(json.dumps(result, indent=1))
     if config.record:
-        with open(RESULTS, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"date": time.strftime("%Y-%m-%d"), **result}) + "\n")
+        append_result("folding", result)
 
 
-def medians(calls: dict[str, Callable], turns: int) -> dict[str, float]:
-    """Median processor seconds of each, turn and turn about."""
+def medians(calls: dict[str, Callable], repeats: int) -> dict[str, float]:
+    """Median processor seconds of each; all run alternately."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(turns):
+    for _ in range(repeats):
         for name, call in calls.items():
             began = time.process_time()
             call()

@@ -1,8 +1,8 @@
 """How fast a large dataset opens: ``python -m bench.index``.
 
-Draws tiny photos with XML, indexes them cold and warm, and appends a line to
-``bench/results/index.jsonl``: seconds, memory for each object, time to the first batch, and the
-cost for each photo at a hundredth of the size. Every measurement is a process of its own.
+Writes tiny photos with XML, and opens them with and without a cache. Appends a line to
+``bench/results/index.jsonl``: seconds, memory per object, time to the first batch, and the same for
+a hundredth of the photos. Every measurement is a process of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.common import append_result
 from utils.cli import option, parse, run
-
-RESULTS = Path("bench/results/index.jsonl")
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class IndexConfig:
 
     photos: int = option(100_000, help="photos of the large dataset", low=100)
     lists: bool = option(True, help="write split lists; without, a split is made from the seed")
-    measure: str = option("", help="used by the measurement itself", metavar="WHAT")
-    data: Path | None = option(None, help="used by the measurement itself", metavar="DIR")
+    measure: str = option("", help="internal, for the processes that measure", metavar="WHAT")
+    data: Path | None = option(None, help="internal, for the processes that measure", metavar="DIR")
 
 
 def main(argv: list[str]) -> int:
@@ -41,29 +40,27 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for count, name in ((max(config.photos // 100, 100), "small"), (config.photos, "large")):
             data = Path(folder) / name
-            draw(data, count, config.lists)
-            time.sleep(2.2)  # a folder that changed this very moment is not kept
+            write_photos(data, count, config.lists)
+            time.sleep(2.2)  # a folder that has just changed is not cached
             environment = {**os.environ, "EFFICIENT_YOLO3_CACHE": f"{folder}/cache"}
-            kept: dict = {}
+            steps: dict = {}
             for step in ("cold", "warm", "load_cold", "load", "batch"):
                 call = [sys.executable, "-m", "bench.index", "--measure", step.split("_")[0]]
                 done = subprocess.run(
                     [*call, "--data", data], env=environment, check=True, stdout=subprocess.PIPE
                 )
-                kept[step] = json.loads(done.stdout.splitlines()[-1])
-                print(f"{count} photos, {step}: {kept[step]}", flush=True)
-            line[name] = kept
+                steps[step] = json.loads(done.stdout.splitlines()[-1])
+                print(f"{count} photos, {step}: {steps[step]}", flush=True)
+            line[name] = steps
     objects = line["large"]["load"]["objects"] - line["small"]["load"]["objects"]
     extra = line["large"]["load"]["bytes"] - line["small"]["load"]["bytes"]
     line["bytes_an_object"] = round(extra / objects, 1)
     print(json.dumps(line))
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with open(RESULTS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append_result("index", line)
     return 0
 
 
-def draw(folder: Path, count: int, lists: bool) -> None:
+def write_photos(folder: Path, count: int, lists: bool) -> None:
     """Photos of 48 × 36 random blocks, each with an XML of one to three objects."""
     import cv2
     import numpy as np
@@ -95,7 +92,7 @@ def draw(folder: Path, count: int, lists: bool) -> None:
 
 
 def measure_index(data: Path) -> dict:
-    """Open the index: cold when it is the first time, warm after that."""
+    """Open the index: the first time without a cache (cold), then with it (warm)."""
     from utils.data.folder.index import open_index
 
     before, began = _resident(), time.perf_counter()
@@ -110,7 +107,7 @@ def measure_index(data: Path) -> dict:
 
 
 def measure_load(data: Path) -> dict:
-    """Load training and validation photos, and what they take in memory."""
+    """Load training and validation photos; the seconds and the memory they take."""
     from utils.data.datasets import load_datasets
 
     before, began = _resident(), time.perf_counter()

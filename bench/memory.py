@@ -1,12 +1,11 @@
-"""Does a long run keep its memory? Train 200 epochs of a tiny dataset and watch the process.
+"""Does memory grow during a long run? Train 200 epochs of a tiny dataset and watch the process.
 
     python -m bench.memory
 
-trains in a process of its own on a few generated scenes, so that epochs, evaluations, pictures,
-saves and events come by the hundred within minutes, and reads the resident memory of that process
-whenever it reports an epoch. The backbone is thawed after a tenth of the run, which compiles a
-second step; from a fifth of the run on nothing new happens any more, and memory must not grow by
-more than 5 % until the end.
+trains in a process of its own on a few generated scenes, so that hundreds of epochs, evaluations,
+pictures, saves and events take minutes. The resident memory of that process is read after each
+epoch. The backbone is thawed after a tenth of the run, which compiles a second step. From a fifth
+of the run to its end, memory must not grow by more than 5 %.
 """
 
 from __future__ import annotations
@@ -25,14 +24,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from bench.exactness import draw_data
+from bench.common import ROOT, append_result, write_scenes
 from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "bench" / "results" / "memory.jsonl"
 MOST_GROWTH = 0.05  # from a fifth of the run to its end
-WINDOW = 10  # epochs whose median stands for one point of the run
+WINDOW = 10  # epochs whose median is one point
 MIB = 2**20
 
 
@@ -49,7 +46,7 @@ class MemoryConfig:
 def main(argv: list[str]) -> int:
     config = parse(MemoryConfig, argv, __doc__.split("\n\n")[0])
     with tempfile.TemporaryDirectory() as folder:
-        draw_data(Path(folder) / "data", config.photos)
+        write_scenes(Path(folder) / "data", config.photos)
         began = time.monotonic()
         memory = watch(
             [
@@ -63,12 +60,11 @@ def main(argv: list[str]) -> int:
         "photos": config.photos,
         "size": config.size,
         "minutes": round((time.monotonic() - began) / 60, 1),
-        **judge(memory, config.epochs),
+        **summarise(memory, config.epochs),
     }
     print(json.dumps(result))
     if config.record:
-        with open(RESULTS, "a") as file:
-            file.write(json.dumps({"date": time.strftime("%Y-%m-%d"), **result}) + "\n")
+        append_result("memory", result)
     return OK if result["kept"] else MISSED
 
 
@@ -79,7 +75,7 @@ def watch(command: list[str]) -> dict[int, int]:
         Bytes by epoch, from 1.
 
     Raises:
-        UserError: the training failed; the message holds the end of what it said.
+        UserError: the training failed; the message holds the end of its output.
     """
     memory: dict[int, int] = {}
     with tempfile.TemporaryFile("w+") as errors:
@@ -98,24 +94,24 @@ def watch(command: list[str]) -> dict[int, int]:
     return memory
 
 
-def judge(memory: Mapping[int, int], epochs: int) -> dict:
-    """What the memory of a run did.
+def summarise(memory: Mapping[int, int], epochs: int) -> dict:
+    """How the memory of a run changed.
 
     Args:
         memory: bytes by epoch.
         epochs: the last one.
 
     Returns:
-        MiB at a tenth, a half and the end of the run; growth from a fifth of it to the end, as a
-        share, between medians of ``WINDOW`` epochs; slope of the line of least squares over the
-        same stretch, in KiB an epoch; and whether memory was kept.
+        MiB at a tenth, a fifth, a half and the end of the run; growth from a fifth to the end, as
+        a share, between medians of ``WINDOW`` epochs; slope of the least-squares line over the
+        same epochs, in KiB an epoch; ``kept``: whether growth was within the limit.
     """
-    settled = epochs // 5
-    early = statistics.median(memory[e] for e in range(settled, settled + WINDOW))
+    start = epochs // 5
+    early = statistics.median(memory[e] for e in range(start, start + WINDOW))
     late = statistics.median(memory[e] for e in range(epochs - WINDOW + 1, epochs + 1))
-    stretch = np.array([(e, memory[e]) for e in range(settled, epochs + 1)], np.float64)
-    slope = float(np.polyfit(stretch[:, 0], stretch[:, 1], 1)[0])
-    points = (epochs // 10, settled, epochs // 2, epochs)
+    line = np.array([(e, memory[e]) for e in range(start, epochs + 1)], np.float64)
+    slope = float(np.polyfit(line[:, 0], line[:, 1], 1)[0])
+    points = (epochs // 10, start, epochs // 2, epochs)
     return {
         "mib_at_epoch": {str(e): round(memory[e] / MIB, 1) for e in points},
         "growth": round(late / early - 1, 4),

@@ -1,12 +1,12 @@
-"""Photos a second of a training step, ours against the tutorials', and where the time goes.
+"""Photos a second of a training step beside one written the tutorial way, and its parts.
 
     python -m bench.throughput --backbones efficientnet_lite0 efficientnet_b0
 
-Both train on the same random photos and objects in turn, in one process, so that what else the
-machine does touches both. Ours is what ``train.py`` does by itself: the backbone frozen for the
-first tenth of the steps, then its stages 3 to 7 learning (the share is an option), its batch norms
-in inference mode, assignment and loss on the device, clipping and moving average included. Weights
-are random on both sides: time does not depend on them.
+Both train on the same random photos and objects, alternately and in one process, so that other
+work on the machine slows both. Ours is the default of ``train.py``: the backbone is frozen for the
+first tenth of the steps (an option), then its stages 3 to 7 learn, with batch norms in inference
+mode. Assignment, loss, clipping and moving average are included. Weights are random on both sides:
+time does not depend on them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from bench.common import append_result
 from utils.cli import OK, option, parse, run
 from utils.quiet import import_tensorflow
 
-RESULTS = Path(__file__).resolve().parent / "results" / "throughput.jsonl"
 OBJECTS = 14  # an image, as many as BCCD has
 CLASSES = 3
 
@@ -39,7 +38,7 @@ class ThroughputConfig:
     )
     size: int = option(416, help="side of the network input in pixels")
     batch: int = option(8, help="photos in a step")
-    rounds: int = option(5, help="steps of each kind, in turn; the median counts", low=1)
+    repeats: int = option(5, help="steps of each kind; their median is the result", low=1)
     frozen_share: float = option(
         0.1, help="share of the steps with a frozen backbone", low=0, high=1
     )
@@ -55,8 +54,7 @@ def main(argv: list[str]) -> int:
     for backbone in config.backbones:
         result = measure(backbone, config)
         print(json.dumps(result, indent=1), flush=True)
-        with open(RESULTS, "a") as file:
-            file.write(json.dumps({"date": time.strftime("%Y-%m-%d"), **result}) + "\n")
+        append_result("throughput", result)
     return OK
 
 
@@ -68,7 +66,7 @@ def measure(backbone: str, config: ThroughputConfig) -> dict:
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for step in kinds.values():
         step()  # compiles
-    for _ in range(config.rounds):
+    for _ in range(config.repeats):
         for name, step in kinds.items():
             began = time.perf_counter()
             step()
@@ -114,10 +112,9 @@ def tutorial_step(
     """One step the tutorial way, targets included."""
     import keras
 
-    from bench import tutorial_step as tutorial
-    from nets.yolo import COCO_ANCHORS_416
+    from bench import tutorial
 
-    anchors = np.asarray(COCO_ANCHORS_416, np.float32) * config.size / 416
+    anchors = tutorial.ANCHORS.astype(np.float32) * config.size / 416
     model = tutorial.build_model(backbone, CLASSES)
     model.compile(
         keras.optimizers.Adam(1e-4),

@@ -1,10 +1,21 @@
-"""What all tests share: nothing is kept in the cache folder of whoever runs them."""
+"""What all tests share: an option, and a cache folder that is nobody's own."""
 
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all-backbones", action="store_true", help="a detector on all 22 backbones")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all-backbones"):
+        left_out = [item for item in items if item.get_closest_marker("all_backbones")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(autouse=True, scope="session")
-def kept_elsewhere(tmp_path_factory):
+def temporary_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EFFICIENT_YOLO3_CACHE", str(tmp_path_factory.mktemp("kept")))
+        patch.setenv("EFFICIENT_YOLO3_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from evaluation_cases import generated
 from PIL import Image
 
+from tests.evaluation_cases import generated
 from utils.evaluation.analyse import analyse
 from utils.evaluation.metrics import evaluate
 from utils.evaluation.report import write_report

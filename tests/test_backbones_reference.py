@@ -5,9 +5,9 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from keras_reference import CONSTRUCTORS, disagreement, ours, parameters, reference
 
 from nets.backbones import BACKBONES, WeightsError, build, build_backbone
+from tests.keras_reference import CONSTRUCTORS, disagreement, ours, parameters, reference
 
 TOLERANCE = 1e-4
 SIZES = [(64, 64), (96, 96), (96, 160)]  # an even and an odd multiple of 32, and not a square

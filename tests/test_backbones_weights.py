@@ -7,7 +7,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from keras_reference import CONSTRUCTORS, reference
 
 from nets.backbones import (
     BACKBONES,
@@ -18,6 +17,7 @@ from nets.backbones import (
     official,
 )
 from nets.backbones.weights import load_weights
+from tests.keras_reference import CONSTRUCTORS, reference
 
 LITE0 = official.BUNDLED["efficientnet_lite0"]
 

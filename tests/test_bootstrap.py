@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_cases import CASES, generated
 
-from bench.evaluation import claims, coverage
+from bench.intervals import claims, coverage
+from tests.evaluation_cases import CASES, generated
 from utils.evaluation.analyse import analyse
 from utils.evaluation.bootstrap import HALVES, draw
 

@@ -9,10 +9,10 @@ import json
 
 import numpy as np
 import pytest
-from evaluation_cases import CASES, generated
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tests.evaluation_cases import CASES, generated
 from utils.evaluation import coco
 from utils.evaluation.metrics import evaluate, format_table
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_dataset import CAT, DOG, Writer, bndbox, near, pixels, write_bad, write_clean, xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.bad_dataset import CAT, DOG, Writer, bndbox, near, pixels, write_bad, write_clean, xml
 from utils.cli import USAGE_ERROR, run
 from utils.commands.convert import convert
 from utils.commands.doctor import main

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_dataset import CAT, Writer, near, write_bad, write_clean, xml
-from browser import DESKTOP, PHONE, broken_images, complaints, open_page, overflow, resize
 
+from tests.bad_dataset import CAT, Writer, near, write_bad, write_clean, xml
+from tests.browser import DESKTOP, PHONE, broken_images, complaints, open_page, overflow, resize
 from utils.data.doctor import check_dataset, write_page
 from utils.data.doctor.page import PICTURES, PICTURES_OF_KIND, page
 from utils.data.doctor.pictures import picture

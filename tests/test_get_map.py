@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_cases import CASES, generated
 
 import get_map
+from tests.evaluation_cases import CASES, generated
 from utils.cli import run
 from utils.data.records import Record
 from utils.data.synthetic.dataset import write_dataset

@@ -7,12 +7,12 @@ import io
 
 import numpy as np
 import pytest
-from evaluation_cases import CASES, generated
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tests.evaluation_cases import CASES, generated
 from utils.evaluation import coco
 from utils.evaluation.average_precision import average_precisions
 from utils.evaluation.matching import match

@@ -13,9 +13,9 @@ from contextlib import closing
 import cv2
 import numpy as np
 import pytest
-from media_files import coded, number_of, write_picture, write_video
 from PIL import Image
 
+from tests.media_files import coded, number_of, write_picture, write_video
 from utils.detections import Detections
 from utils.drawing.boxes import colour, draw_detections, sizes
 from utils.errors import UserError

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_cases import CASES, generated
 
+from tests.evaluation_cases import CASES, generated
 from utils.evaluation.analyse import analyse
 from utils.evaluation.confusion import confusion_matrix
 from utils.evaluation.matching import match

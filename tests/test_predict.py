@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_files import number_of, write_picture, write_video
 from PIL import Image
 
 import predict
+from tests.media_files import number_of, write_picture, write_video
 from utils.cli import run
 from utils.media.sources import find_sources, read_frames
 

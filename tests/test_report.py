@@ -3,10 +3,10 @@
 from html.parser import HTMLParser
 
 import pytest
-from evaluation_cases import CASES, generated
 from pycocotools import mask as coco_mask
-from report_cases import written
 
+from tests.evaluation_cases import CASES, generated
+from tests.report_cases import written
 from utils.evaluation.analyse import analyse
 from utils.evaluation.report import formatting, page
 from utils.evaluation.report.remaining_errors import mistakes_kept

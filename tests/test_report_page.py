@@ -4,9 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from browser import DESKTOP, PHONE, broken_images, complaints, open_page, overflow, resize, set_dark
-from evaluation_cases import CASES
-from report_cases import written
+
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    broken_images,
+    complaints,
+    open_page,
+    overflow,
+    resize,
+    set_dark,
+)
+from tests.evaluation_cases import CASES
+from tests.report_cases import written
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 import pytest
-from evaluation_cases import CASES, generated
 
+from tests.evaluation_cases import CASES, generated
 from tests.reference import kit_scores
 from utils.evaluation import voc
 from utils.evaluation.tables import FoundTable, TruthTable, class_names, found_table, truth_table

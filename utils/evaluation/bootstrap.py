@@ -23,7 +23,7 @@ upwards far too often. What is done about it:
 - It is stretched, where need be, to take in the score itself and a little above it, and cut off at
   0 and 1. An interval of a difference reaches as far to both sides of it as its spread says.
 
-``python -m bench.evaluation`` measures how often the interval holds the truth.
+``python -m bench.intervals`` measures how often the interval holds the truth.
 """
 
 from __future__ import annotations

@@ -1,29 +1,82 @@
-"""A training step as tutorials write it, for comparison; nothing else uses it.
+"""A loader and a training step as tutorials write them, for comparison.
 
-Every layer learns, batch norm is live, dense targets for three grids are filled by loops in
-Python, the loss walks over the images of the batch with ``tf.while_loop`` to find what to ignore,
-and a functional Keras model is trained with ``train_on_batch`` and Adam. The loss is YOLOv3's:
-squared errors of boxes weighted by size, cross-entropy for objectness and classes.
+Loading: Pillow opens a photo and resizes it with bicubic filtering and jitter. It is pasted on grey
+and mirrored, and lookup tables change its colours in HSV. Python loops fill dense targets for three
+grids.
+
+Training: every layer learns and batch norm uses the batch. The loss is YOLOv3's: squared errors of
+boxes weighted by size, cross-entropy for objectness and classes. It finds the predictions to ignore
+with a ``tf.while_loop`` over the images. Adam updates a functional Keras model.
+
+TensorFlow is imported by the functions that need it, so that the loader runs without it.
 """
 
 from __future__ import annotations
 
-import keras
+import cv2
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
-from nets.backbones import build_backbone
-from nets.yolo import STRIDES, build_head
+from utils.data.records import Record
 
+STRIDES = (8, 16, 32)
+ANCHORS = np.array(
+    [(10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119), (116, 90), (156, 198), (373, 326)]
+)  # published with YOLOv3, for 416 pixels
+GREY = (128, 128, 128)
 IGNORE_IOU = 0.5
 
 
-def build_model(backbone: str, classes: int) -> keras.Model:
-    """Image → three raw maps, as one functional model."""
-    body = build_backbone(backbone, weights=None)
-    head = build_head(body.output_shape, classes)
-    image = keras.Input((None, None, 3))
-    return keras.Model(image, head(body(image)))
+def load_sample(
+    record: Record, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (S, S, 3) picture in 0–1 and (N, 5) boxes with class ids in it."""
+    image = Image.open(record.image).convert("RGB")
+    width, height = image.size
+
+    # Resize with jitter of aspect and scale, paste on grey.
+    jitter = 0.3
+    ratio = (
+        width / height * rng.uniform(1 - jitter, 1 + jitter) / rng.uniform(1 - jitter, 1 + jitter)
+    )
+    scale = rng.uniform(0.25, 2)
+    if ratio < 1:
+        new_height = int(scale * size)
+        new_width = int(new_height * ratio)
+    else:
+        new_width = int(scale * size)
+        new_height = int(new_width / ratio)
+    image = image.resize((new_width, new_height), Image.Resampling.BICUBIC)
+    left = int(rng.random() * (size - new_width))
+    top = int(rng.random() * (size - new_height))
+    canvas = Image.new("RGB", (size, size), GREY)
+    canvas.paste(image, (left, top))
+    mirrored = rng.random() < 0.5
+    if mirrored:
+        canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    pixels = np.array(canvas, np.uint8)
+
+    # Hue, saturation and value by lookup tables.
+    factors = rng.uniform(-1, 1, 3) * [0.1, 0.7, 0.4] + 1
+    hue, saturation, value = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV))
+    levels = np.arange(0, 256, dtype=factors.dtype)
+    tables = (
+        ((levels * factors[0]) % 180).astype(np.uint8),
+        np.clip(levels * factors[1], 0, 255).astype(np.uint8),
+        np.clip(levels * factors[2], 0, 255).astype(np.uint8),
+    )
+    channels = (hue, saturation, value)
+    merged = cv2.merge([cv2.LUT(c, t) for c, t in zip(channels, tables, strict=True)])
+    pixels = cv2.cvtColor(merged, cv2.COLOR_HSV2RGB)
+
+    boxes = np.concatenate([record.boxes, record.class_ids[:, None]], axis=1)
+    boxes[:, [0, 2]] = boxes[:, [0, 2]] * new_width / width + left
+    boxes[:, [1, 3]] = boxes[:, [1, 3]] * new_height / height + top
+    if mirrored:
+        boxes[:, [0, 2]] = size - boxes[:, [2, 0]]
+    boxes[:, :4] = np.clip(boxes[:, :4], 0, size)
+    sides = boxes[:, 2:4] - boxes[:, :2]
+    return pixels.astype(np.float32) / 255, boxes[(sides > 1).all(axis=1)]
 
 
 def dense_targets(
@@ -59,8 +112,23 @@ def dense_targets(
     return grids
 
 
+def build_model(backbone: str, classes: int):
+    """Image → three raw maps, as one functional model."""
+    import keras
+
+    from nets.backbones import build_backbone
+    from nets.yolo import build_head
+
+    body = build_backbone(backbone, weights=None)
+    head = build_head(body.output_shape, classes)
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, head(body(image)))
+
+
 def make_loss(anchors: np.ndarray, size: int, level: int):
     """The loss of one level, for ``compile``."""
+    import tensorflow as tf
+
     pairs = tf.constant(anchors[3 * level : 3 * level + 3], tf.float32)
 
     def loss(y_true, y_pred):
@@ -101,6 +169,8 @@ def make_loss(anchors: np.ndarray, size: int, level: int):
 
 def _iou(centres, sides, true_centres, true_sides):
     """IoU of (H, W, 3, 2) centres and sides with (M, 2) ones → (H, W, 3, M)."""
+    import tensorflow as tf
+
     low = tf.maximum((centres - sides / 2)[..., None, :], true_centres - true_sides / 2)
     high = tf.minimum((centres + sides / 2)[..., None, :], true_centres + true_sides / 2)
     inter = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)

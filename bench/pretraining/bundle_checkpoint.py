@@ -1,8 +1,10 @@
-"""``python -m bench.bundle_checkpoint IN.keras OUT.keras``: a checkpoint of half the size.
+"""A checkpoint of half the size.
+
+    python -m bench.pretraining.bundle_checkpoint IN.keras OUT.keras
 
 Weights are stored as float16 in the same Keras archive; Keras casts them back on loading. The
 command opens the result, compares its output with the original's on generated road scenes, and
-refuses a file whose scores moved by more than 0.01.
+refuses a file whose scores differ by more than 0.01.
 """
 
 from __future__ import annotations

@@ -1,0 +1,35 @@
+"""What the measurements share: where the project and its results lie, and small generated data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+
+
+def append_result(name: str, row: dict) -> None:
+    """Append a row to ``bench/results/NAME.jsonl``, with today's date."""
+    with open(RESULTS / f"{name}.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **row}) + "\n")
+
+
+def read_results(name: str) -> list[dict]:
+    """All rows of ``bench/results/NAME.jsonl``; none where it does not exist."""
+    path = RESULTS / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_scenes(folder: Path, photos: int) -> None:
+    """A small set of generated road scenes."""
+    subprocess.run(
+        [sys.executable, "-m", "utils.commands.synthetic", "--out", str(folder),
+         "--train", str(photos), "--val", "4", "--test", "2", "--seed", "11"],
+        check=True, cwd=ROOT, capture_output=True,
+    )  # fmt: skip

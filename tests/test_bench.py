@@ -1,0 +1,56 @@
+"""bench: folds that leak nothing, recipes that share a machine fairly, scores by the right name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.accuracy import ON_ONE_CORE, comparison
+from bench.folds import FOLDS, write_folds
+from tests.voc_folders import fill, lists
+from utils.data.folder.data_folder import DataFolder
+
+
+def lists_of(folder: Path) -> dict[str, set[str]]:
+    return {p.stem: set(p.read_text().split("\n")) - {""} for p in folder.glob("ImageSets/Main/*")}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_folds_divide_the_training_list_and_never_show_the_test_list(tmp_path, listed):
+    photos = tmp_path / "photos"
+    image_ids = fill(photos, 40)
+    if listed:
+        parts = {"train": image_ids[:20], "val": image_ids[20:30], "trainval": image_ids[:30]}
+        lists(photos, **parts, test=image_ids[30:])
+        allowed = set(image_ids[:30])
+    else:
+        named = DataFolder.open(photos).splits(0).named
+        allowed = {*named["train"].image_ids, *named["val"].image_ids}
+    write_folds(photos, tmp_path / "folds")
+    held_out = []
+    for fold in range(FOLDS):
+        folder = tmp_path / "folds" / str(fold)
+        found = lists_of(folder)
+        assert found["train"] | found["held_out"] == allowed
+        assert not found["train"] & found["held_out"]
+        assert {p.stem for p in (folder / "JPEGImages").iterdir()} == allowed
+        held_out += sorted(found["held_out"])
+    assert sorted(held_out) == sorted(allowed)  # each photo is held out once
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin processes")
+def test_each_recipe_has_a_core_of_its_own():
+    core = max(os.sched_getaffinity(0))
+    shown = "import os; print(os.sched_getaffinity(0))"
+    words = [sys.executable, "-c", ON_ONE_CORE, str(core), "-c", shown]
+    assert subprocess.check_output(words, text=True).strip() == f"{{{core}}}"
+
+
+def test_a_comparison_says_whose_score_is_whose():
+    ap = {"this": 0.6, "other": 0.4, "value": 0.2, "low": 0.15, "high": 0.25}
+    metrics = {"images": 7, "analysis": {"comparison": {"ap": ap, "ap50": ap}}}
+    assert comparison(metrics)["ap"] == {
+        "default": 0.6, "plain": 0.4, "gain": 0.2, "low": 0.15, "high": 0.25
+    }  # fmt: skip
