@@ -123,6 +123,55 @@ def overflow(driver: Chrome) -> int:
     )
 
 
+def least_contrast(driver: Chrome) -> tuple[int, float, str]:
+    """Number of visible texts, the least contrast of one with what lies behind it, and its words.
+
+    Contrast is WCAG 2's, by relative luminance. Colours are resolved by painting them, whatever
+    notation the browser gives them in.
+    """
+    return driver.execute_script(_CONTRAST)
+
+
+_CONTRAST = """
+const canvas = document.createElement('canvas'); canvas.width = canvas.height = 1;
+const paper = canvas.getContext('2d', { willReadFrequently: true });
+const known = new Map();
+const rgba = (colour) => {
+  if (!known.has(colour)) {
+    paper.clearRect(0, 0, 1, 1); paper.fillStyle = colour; paper.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = paper.getImageData(0, 0, 1, 1).data;
+    known.set(colour, [r, g, b, a / 255]);
+  }
+  return known.get(colour);
+};
+const over = ([r, g, b, a], under) => [r, g, b].map((v, i) => a * v + (1 - a) * under[i]);
+const light = (colour) => colour.slice(0, 3).map(v => v / 255)
+  .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+let least = [99, ''], texts = 0;
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const element = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
+  if (!words || !element.checkVisibility()) continue;
+  if (element.closest('script, option, :disabled')) continue;
+  const chain = [];
+  for (let e = element; e; e = e.parentElement) chain.unshift(getComputedStyle(e));
+  let behind = [255, 255, 255], opacity = 1;
+  for (const style of chain) {
+    behind = over(rgba(style.backgroundColor), behind);
+    opacity *= Number(style.opacity);
+  }
+  const own = chain.at(-1);
+  const ink = rgba(element instanceof SVGElement ? own.fill : own.color);
+  const [a, b] = [light(over([...ink.slice(0, 3), ink[3] * opacity], behind)), light(behind)];
+  const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  texts += 1;
+  if (contrast < least[0]) least = [contrast, words];
+}
+return [texts, ...least];
+"""
+
+
 def screenshot(driver: Chrome, path: Path, *, whole: bool = False) -> None:
     """Save a PNG of the window, or of the whole page."""
     options = {"format": "png", "captureBeyondViewport": whole}

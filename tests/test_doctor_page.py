@@ -10,10 +10,19 @@ import numpy as np
 import pytest
 
 from tests.bad_dataset import CAT, Writer, near, write_bad, write_clean, xml
-from tests.browser import DESKTOP, PHONE, broken_images, complaints, open_page, overflow, resize
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    broken_images,
+    complaints,
+    least_contrast,
+    open_page,
+    overflow,
+    resize,
+)
 from utils.data.doctor import check_dataset, write_page
-from utils.data.doctor.page import PICTURES, PICTURES_OF_KIND, page
-from utils.data.doctor.pictures import picture
+from utils.data.doctor.finding_pictures import picture
+from utils.data.doctor.findings_page import PICTURES, PICTURES_OF_KIND, page
 from utils.images import decode_image
 
 SHOWN = """return [...document.querySelectorAll('section.kind')]
@@ -53,32 +62,14 @@ def test_the_page_fits_phone_and_desk_and_follows_the_colour_scheme(bad, dark):
         for size in (PHONE, {"width": 320, "height": 600}, DESKTOP):
             resize(driver, **size)
             assert overflow(driver) == 0
-        paper, ink = driver.execute_script(
-            "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
-        )
-        axes = driver.execute_script(
-            "return getComputedStyle(document.querySelector('svg text')).fill"
+        ink, axes = driver.execute_script(
+            "return [document.body, document.querySelector('svg text')]"
+            ".map((e, i) => getComputedStyle(e)[i ? 'fill' : 'color'])"
         )
         assert axes == ink
-        assert contrast(paper, ink) > 7
-        for colour in driver.execute_script(
-            "return [...document.querySelectorAll('.badge, .then, figcaption, .chip')].map("
-            "e => getComputedStyle(e).color)"
-        ):
-            if colour != paper:  # the pressed buttons are filled, their text is paper
-                assert contrast(paper, colour) > 4.5
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast of two CSS colours, as WCAG 2.2 defines it."""
-
-    def luminance(text: str) -> float:
-        rgb = np.array([float(v) for v in text[text.index("(") + 1 : -1].split(",")[:3]]) / 255
-        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-        return float(linear @ (0.2126, 0.7152, 0.0722))
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+        texts, contrast, words = least_contrast(driver)
+        assert texts > 150
+        assert contrast >= 4.5, words
 
 
 def test_the_page_can_be_filtered_by_severity_kind_and_file(bad):
@@ -87,7 +78,7 @@ def test_the_page_can_be_filtered_by_severity_kind_and_file(bad):
     of = {kind: found[0].severity for kind, found in report.by_kind().items()}
     with open_page(path, **DESKTOP) as driver:
         assert driver.execute_script(SHOWN) == every
-        click = "document.querySelector('.chip.{}').click()"
+        click = "document.querySelector('.chips .{}').click()"
         driver.execute_script(click.format("note"))
         driver.execute_script(click.format("warning"))
         assert driver.execute_script(SHOWN) == [kind for kind in every if of[kind] == "error"]
@@ -123,7 +114,6 @@ def test_a_clean_page_says_so(tmp_path):
     write_page(check_dataset(tmp_path / "data"), tmp_path / "doctor.html")
     with open_page(tmp_path / "doctor.html", **PHONE) as driver:
         text = driver.execute_script("return document.body.innerText")
-        assert "nothing to complain of" in text
         assert "every photo opens" in text
         assert complaints(driver) == []
         assert overflow(driver) == 0

@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 from tests.evaluation_cases import CASES, generated
 from tests.report_cases import written
 from utils.evaluation.analyse import analyse
-from utils.evaluation.report import formatting, page
+from utils.evaluation.report import formatting, report_page
 from utils.evaluation.report.remaining_errors import mistakes_kept
 
 
@@ -29,7 +29,7 @@ def test_every_kind_of_evaluation_gives_a_page(tmp_path, name):
     ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     assert text.count('<th scope="row" class="text" title="class ') >= CASES[name]["classes"]
-    assert len(text.encode()) < page.MAX_BYTES
+    assert len(text.encode()) < report_page.MAX_BYTES
     for tag, attrs in tags:
         source = attrs.get("src") or (attrs.get("href") if tag in ("a", "link") else None) or "#"
         assert source.startswith(("data:", "#"))
@@ -48,7 +48,7 @@ def test_names_are_text(tmp_path):
 def test_pictures_stop_at_the_size_limit(tmp_path, monkeypatch):
     whole = written(tmp_path, seed=2, images=20, classes=3)
     size, pictures = len(whole.read_bytes()), whole.read_text().count("<img ")
-    monkeypatch.setattr(page, "MAX_BYTES", size - 100_000 + page._MARGIN)
+    monkeypatch.setattr(report_page, "MAX_BYTES", size - 100_000 + report_page._MARGIN)
     less = written(tmp_path, seed=2, images=20, classes=3).read_text()
     assert 0 < less.count("<img ") < pictures
     assert "more would have made this file too large" in less

@@ -10,6 +10,7 @@ from tests.browser import (
     PHONE,
     broken_images,
     complaints,
+    least_contrast,
     open_page,
     overflow,
     resize,
@@ -19,47 +20,6 @@ from tests.evaluation_cases import CASES
 from tests.report_cases import written
 
 pytestmark = pytest.mark.slow
-
-# The least contrast of any text with what lies behind it (WCAG 2, relative luminance), with what
-# it says. Colours are resolved by painting them, whatever notation the browser gives them in.
-CONTRAST = """
-const canvas = document.createElement('canvas'); canvas.width = canvas.height = 1;
-const paper = canvas.getContext('2d', { willReadFrequently: true });
-const known = new Map();
-const rgba = (colour) => {
-  if (!known.has(colour)) {
-    paper.clearRect(0, 0, 1, 1); paper.fillStyle = colour; paper.fillRect(0, 0, 1, 1);
-    const [r, g, b, a] = paper.getImageData(0, 0, 1, 1).data;
-    known.set(colour, [r, g, b, a / 255]);
-  }
-  return known.get(colour);
-};
-const over = ([r, g, b, a], under) => [r, g, b].map((v, i) => a * v + (1 - a) * under[i]);
-const light = (colour) => colour.slice(0, 3).map(v => v / 255)
-  .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-let least = [99, ''], texts = 0;
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const element = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
-  if (!words || !element.checkVisibility()) continue;
-  if (element.closest('script, option, :disabled')) continue;
-  const chain = [];
-  for (let e = element; e; e = e.parentElement) chain.unshift(getComputedStyle(e));
-  let behind = [255, 255, 255], opacity = 1;
-  for (const style of chain) {
-    behind = over(rgba(style.backgroundColor), behind);
-    opacity *= Number(style.opacity);
-  }
-  const own = chain.at(-1);
-  const ink = rgba(element instanceof SVGElement ? own.fill : own.color);
-  const [a, b] = [light(over([...ink.slice(0, 3), ink[3] * opacity], behind)), light(behind)];
-  const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  texts += 1;
-  if (contrast < least[0]) least = [contrast, words];
-}
-return [texts, ...least];
-"""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +66,7 @@ def test_text_can_be_read_in_both_themes(request, name, dark):
             """document.querySelectorAll('.confusion td.right, .confusion td.wrong')
                 .forEach(cell => cell.style.setProperty('--share', 1))"""
         )
-        texts, contrast, words = driver.execute_script(CONTRAST)
+        texts, contrast, words = least_contrast(driver)
         assert texts > 300
         assert contrast >= 4.5, words
 

@@ -6,8 +6,8 @@ does all three, for commands.
 """
 
 from utils.data.doctor.doctor import check_dataset, run_doctor
+from utils.data.doctor.findings_page import write_page
 from utils.data.doctor.fix import fix_dataset
-from utils.data.doctor.page import write_page
 from utils.data.doctor.report import Report
 
 __all__ = ["Report", "check_dataset", "fix_dataset", "run_doctor", "write_page"]

@@ -9,8 +9,8 @@ from utils.data.doctor.checks import CHECKS
 from utils.data.doctor.checks.sizes import Sizes, check_anchors, measure_sizes
 from utils.data.doctor.examine import examine
 from utils.data.doctor.findings import Finding
+from utils.data.doctor.findings_page import write_page
 from utils.data.doctor.fix import fix_dataset, refuse_used
-from utils.data.doctor.page import write_page
 from utils.data.doctor.photos import Folder
 from utils.data.doctor.report import Report, sorted_findings
 from utils.errors import UserError

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from utils.evaluation.analysis import IOUS, ClassAnalysis, Estimate, Reliability
 from utils.evaluation.report.formatting import score
-from utils.evaluation.report.svg import INK, SERIES, drawing, inline_svg
+from utils.html.svg import INK, SERIES, drawing, inline_svg
 from utils.text import short
 
 MOST_BARS = 30  # classes in one drawing

@@ -1,25 +1,24 @@
 """The mistakes worth looking at, each cut out of its photo.
 
-``choose`` picks them, the worst first and every class in turn; ``picture`` cuts one out. Boxes are
+``choose`` picks them, the worst first and every class in turn; ``crop`` cuts one out. Boxes are
 not painted into the pixels: the page draws them over the crop, so that they stay sharp at any size
 and can be taken away to see what lies beneath.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from utils.errors import UserError
 from utils.evaluation.analysis import Analysis, ErrorItem, Suspicion
 from utils.evaluation.report.formatting import SUSPICIOUS, percent, score
+from utils.html.page import data_address
 from utils.images import read_image
 from utils.letterbox import resize
 
@@ -100,18 +99,17 @@ class Crops:
         by_photo = defaultdict(list)
         for place, card in enumerate(cards):
             by_photo[card.stem].append(place)
-        encoded: dict[int, tuple[Box, bytes]] = {}
+        cropped: dict[int, tuple[Box, str]] = {}
         for stem, places in by_photo.items():
             image = self._read(stem)
             for place in places:
                 card = cards[place]
                 size = sizes[card.image_id] if image is None else image.shape[1::-1]
                 region = window([drawn.box for drawn in card.boxes if not drawn.other], size)
-                encoded[place] = region, b"" if image is None else picture(image, region)
+                cropped[place] = region, "" if image is None else crop(image, region)
         filled = []
         for place, card in enumerate(cards):  # the first are the worst
-            region, data = encoded[place]
-            source = f"data:image/webp;base64,{base64.b64encode(data).decode()}" if data else ""
+            region, source = cropped[place]
             if len(source) > self.bytes_left:
                 self.left_out += 1
                 continue
@@ -165,19 +163,14 @@ def window(boxes: Sequence[Box], size: tuple[int, int]) -> Box:
     return left, top, left + across, top + down
 
 
-def picture(image: np.ndarray, region: Box) -> bytes:
-    """The region of an RGB photo as WebP, its longest side at most ``SIDE`` pixels."""
+def crop(image: np.ndarray, region: Box) -> str:
+    """The region of an RGB photo as a ``data:`` address, its longest side at most ``SIDE``."""
     x0, y0, x1, y1 = (int(side) for side in region)
-    crop = image[y0:y1, x0:x1]
-    scale = min(1.0, SIDE / max(crop.shape[:2]))
+    cut = image[y0:y1, x0:x1]
+    scale = min(1.0, SIDE / max(cut.shape[:2]))
     if scale < 1:
-        crop = resize(crop, *(max(1, round(side * scale)) for side in crop.shape[1::-1]))
-    done, data = cv2.imencode(
-        ".webp", np.ascontiguousarray(crop[:, :, ::-1]), [cv2.IMWRITE_WEBP_QUALITY, QUALITY]
-    )
-    if not done:
-        raise RuntimeError("OpenCV could not encode a crop as WebP")
-    return data.tobytes()
+        cut = resize(cut, *(max(1, round(side * scale)) for side in cut.shape[1::-1]))
+    return data_address(cut, QUALITY)
 
 
 def _identity(item: ErrorItem | Suspicion) -> tuple:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from utils.evaluation.analysis import Analysis
@@ -17,6 +13,7 @@ from utils.evaluation.report import figures, formatting, sections
 from utils.evaluation.report.gallery import Card, Crops, choose
 from utils.evaluation.report.remaining_errors import Kept, mistakes_kept
 from utils.files import atomic_write
+from utils.html.page import Page
 from utils.text import one_line
 
 MAX_BYTES = 15_000_000
@@ -53,13 +50,23 @@ def write_report(
     cards = choose(analysis, kept.missed, ground_truth, results)
     drawings = _drawings(analysis)
     sizes = {image["id"]: (image["width"], image["height"]) for image in ground_truth["images"]}
-    # What the page weighs without pictures decides what is left for them.
+    page = Page(
+        Path(__file__).with_suffix(".html"),
+        breakable=formatting.breakable,
+        interval=formatting.interval,
+        line=one_line,
+        percent=formatting.percent,
+        score=formatting.score,
+        signed=formatting.signed,
+        verdict=sections.verdict,
+    )
+    # The size of the page without pictures decides how many bytes are left for them.
     context = _context(metrics, analysis, warnings, drawings, kept)
-    empty = _render(context, cards, Crops(photos, 0))
+    empty = _render(page, context, cards, Crops(photos, 0))
     crops = Crops(photos, MAX_BYTES - _MARGIN - len(empty.encode()))
-    page = _render(context, crops.fill(cards, sizes), crops)
+    text = _render(page, context, crops.fill(cards, sizes), crops)
     with atomic_write(path) as file:
-        file.write(page)
+        file.write(text)
 
 
 def _drawings(analysis: Analysis) -> dict[str, Markup | None]:
@@ -114,59 +121,21 @@ def _context(
     }  # fmt: skip
 
 
-def _render(context: Mapping[str, Any], cards: Sequence[Card], crops: Crops) -> str:
+def _render(page: Page, context: Mapping[str, Any], cards: Sequence[Card], crops: Crops) -> str:
     kinds = {
         kind: sum(kind in card.kinds for card in cards)
         for kind in formatting.KINDS
         if any(kind in card.kinds for card in cards)
     }
     suspicious = len(context["analysis"].errors.suspicions) if formatting.SUSPICIOUS in kinds else 0
-    unread = sections.unread(crops.unreadable)
-    script = Markup(_source("page.js"))
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            context,
-            cards=cards,
-            shown_kinds=kinds,
-            shown_classes=sorted({i for card in cards for i in card.classes}),
-            suspicious=sections.suspicious(suspicious),
-            left_out=crops.left_out,
-            warnings=[*context["warnings"], *unread],
-            css=Markup(_source("page.css")),
-            script=script,
-            script_hash=_hash(f"\n{script}\n"),
-        )
+    return page.render(
+        {
+            **context,
+            "cards": cards,
+            "shown_kinds": kinds,
+            "shown_classes": sorted({i for card in cards for i in card.classes}),
+            "suspicious": sections.suspicious(suspicious),
+            "left_out": crops.left_out,
+            "warnings": [*context["warnings"], *sections.unread(crops.unreadable)],
+        }
     )
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("utils.evaluation.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "breakable": formatting.breakable,
-        "interval": formatting.interval,
-        "line": one_line,
-        "percent": formatting.percent,
-        "score": formatting.score,
-        "signed": formatting.signed,
-        "verdict": sections.verdict,
-    }
-    return environment
-
-
-def _source(name: str) -> str:
-    return _environment().loader.get_source(_environment(), name)[0].strip()
-
-
-def _hash(script: str) -> str:
-    """What the page's policy knows its script by; no other script can run in it."""
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from utils.data.doctor.findings import Finding
 from utils.data.doctor.photos import Photo
 from utils.drawing.boxes import draw_box
 from utils.errors import UserError
+from utils.html.page import data_address
 from utils.images import read_image
 from utils.letterbox import resize
 
@@ -23,11 +22,11 @@ _LEAST = 96  # pixels of the photo that are shown at the least
 _GREY = 160  # around the photo
 _COLOURS = ((255, 40, 160), (0, 200, 255))  # the box that is meant, the other one
 _CROWD = 6  # boxes; lines are thinner beyond
-_QUALITY = 80
+_QUALITY = 80  # of WebP
 
 
 def picture(finding: Finding, photos: Mapping[str, Photo]) -> str:
-    """A JPEG as a ``data:`` address; "" where nothing can be shown.
+    """A ``data:`` address; "" where nothing can be shown.
 
     A copy is shown beside the photo that it is a copy of, each with its own labels.
     """
@@ -45,10 +44,7 @@ def picture(finding: Finding, photos: Mapping[str, Photo]) -> str:
     except UserError:  # gone or changed since it was checked
         return ""
     sheet = parts[0] if len(parts) == 1 else _beside(parts)
-    done, data = cv2.imencode(
-        ".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    )
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if done else ""
+    return data_address(sheet, _QUALITY)
 
 
 def forget_photos() -> None:

@@ -1,29 +1,22 @@
-"""The report as one HTML page that needs nothing else: ``write_page``.
-
-Pictures lie inside it as data addresses, shrunk. What comes from the dataset is escaped, and the
-page forbids itself to load anything.
-"""
+"""The findings as one HTML page that needs nothing but a browser: ``write_page``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from utils.data.doctor.charts import shape_plot, size_plot
 from utils.data.doctor.checks.sizes import CELL
+from utils.data.doctor.finding_pictures import forget_photos, picture
 from utils.data.doctor.findings import KINDS, SEVERITIES, Finding, Kind, counts
-from utils.data.doctor.pictures import HEIGHT, WIDTH, forget_photos, picture
-from utils.data.doctor.report import Report, plural, size_range
+from utils.data.doctor.report import Report, size_range
+from utils.data.doctor.size_charts import shape_plot, size_plot
 from utils.files import atomic_write
+from utils.html.page import Page
+from utils.text import counted
 
 PICTURES = 240  # in the page; some 4 MB
 PICTURES_OF_KIND = 36
 FINDINGS_OF_KIND = 500  # those without a picture are lines
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -46,35 +39,25 @@ def write_page(report: Report, path: str | Path) -> None:
 
 def page(report: Report) -> str:
     """The text of the page."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     found = report.folder.class_counts()
     sizes = report.sizes
-    return environment.get_template("page.html.jinja").render(
-        report=report,
-        folder=report.folder,
-        headline=report.headline(),
-        counts=counts(report.findings),
-        severities=SEVERITIES,
-        sections=_sections(report),
-        plural=plural,
-        classes=found.most_common(),
-        most=max(found.values(), default=0) or 1,
-        objects=sum(found.values()) or 1,
-        sizes=sizes,
-        cell=CELL,
-        range=size_range(sizes) if sizes else None,
-        size_plot=Markup(size_plot(sizes, report.folder.input_size)) if sizes else "",
-        shape_plot=Markup(shape_plot(sizes)) if sizes else "",
-        picture_size=(WIDTH, HEIGHT),
-        style=_own("page.css"),
-        script=_own("page.js"),
-    )
+    context = {
+        "report": report,
+        "folder": report.folder,
+        "headline": report.headline(),
+        "counts": counts(report.findings),
+        "severities": SEVERITIES,
+        "sections": _sections(report),
+        "classes": found.most_common(),
+        "most": max(found.values(), default=0) or 1,
+        "objects": sum(found.values()) or 1,
+        "sizes": sizes,
+        "cell": CELL,
+        "range": size_range(sizes) if sizes else None,
+        "size_plot": size_plot(sizes, report.folder.input_size) if sizes else "",
+        "shape_plot": shape_plot(sizes) if sizes else "",
+    }
+    return Page(Path(__file__).with_suffix(".html"), counted=counted).render(context)
 
 
 def _sections(report: Report) -> list[_Section]:
@@ -95,8 +78,3 @@ def _sections(report: Report) -> list[_Section]:
         sections.append(_Section(name, KINDS[name], len(findings), pictured, plain, hidden))
     forget_photos()
     return sections
-
-
-def _own(name: str) -> Markup:
-    """A file of the project's own, which is safe as it stands."""
-    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
 """Matplotlib figures as SVG inside a page: they take the page's colours and its font.
 
-Figures are drawn in the colours of ``INK`` and ``SERIES``, which no reader ever sees: in the SVG
-they are replaced by CSS (``currentColor`` and custom properties), so that one drawing is readable
-in light and dark.
+Draw a figure in the colours ``INK``, ``FAINT`` and ``SERIES``. They are placeholders: the SVG has
+CSS in their place (``currentColor`` and custom properties). One drawing is readable in the light
+and in the dark theme.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PLACEHOLDER = re.compile("|".join(_CSS))
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _STYLE = {
     "svg.fonttype": "none",  # text stays text: it is searched, copied and read aloud
-    "svg.hashsalt": "report",  # the same numbers give the same file
+    "svg.hashsalt": "page",  # the same numbers give the same file
     "font.family": "sans-serif",
     "font.size": 9,
     "text.parse_math": False,  # a class called $5 is no formula
@@ -52,7 +52,7 @@ _STYLE = {
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
-    """An empty figure of that many CSS pixels, in the report's style while the block lasts."""
+    """An empty figure of that many CSS pixels, in the page's style while the block lasts."""
     with matplotlib.rc_context(_STYLE):
         yield Figure(figsize=(width / 96, height / 96), dpi=96, layout="constrained")
 
