@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from utils.data.augment import AugmentConfig
-from utils.data.augment.draw import SampleDraw
+from utils.data.augment.params import SampleParams
 from utils.data.batches.input_shape import TrainingShape
 from utils.data.batches.samples import Sample, TrainingSamples
 from utils.data.records import Dataset, Record
@@ -29,7 +29,10 @@ class LabelledPhoto(NamedTuple):
 
 
 def compose(
-    photos: Sequence[LabelledPhoto], draw: SampleDraw, shape: TrainingShape, config: AugmentConfig
+    photos: Sequence[LabelledPhoto],
+    params: SampleParams,
+    shape: TrainingShape,
+    config: AugmentConfig,
 ) -> Sample:
     """The sample that a draw makes of photos in this order."""
     records = [
@@ -45,7 +48,7 @@ def compose(
 
     dataset = Dataset(tuple(records), ("thing",))
     samples = TrainingSamples(dataset, shape.width, 0, config, read)
-    return samples.compose(draw, range(len(photos)), shape, config)
+    return samples.compose(params, range(len(photos)), shape, config)
 
 
 def drawn_photo(size, box, colour="red", *, ellipse=False, class_id=0) -> LabelledPhoto:

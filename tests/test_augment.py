@@ -13,8 +13,8 @@ from utils.data.augment import (
     AugmentConfig,
     augmentation,
 )
-from utils.data.augment.draw import Layer, PhotoDraw, SampleDraw
 from utils.data.augment.geometry import move_boxes, place, render
+from utils.data.augment.params import Layer, PhotoParams, SampleParams
 from utils.data.batches.input_shape import TrainingShape
 from utils.errors import UserError
 from utils.letterbox import PAD_VALUE, Letterbox
@@ -23,15 +23,15 @@ from utils.letterbox import PAD_VALUE, Letterbox
 def augment(image, boxes, class_ids, size, rng, config):
     """One photo → one square network input, without mosaic and mixup."""
     photo = LabelledPhoto(as_png(image), image.shape[1], image.shape[0], boxes, class_ids)
-    draw = SampleDraw((Layer(((0, PhotoDraw(rng, config)),)),))
-    return compose([photo], draw, TrainingShape.square(size), config)
+    params = SampleParams((Layer(((0, PhotoParams(rng, config)),)),))
+    return compose([photo], params, TrainingShape.square(size), config)
 
 
 def drawn_alone(image, boxes, size, config):
     """A photo of full resolution in a square, and its boxes: only placed, without colour."""
     picture = np.full((size, size, 3), PAD_VALUE, np.uint8)
-    draw = PhotoDraw(np.random.default_rng(0), config)
-    placement = place(image.shape[1::-1], (size, size), (size, size), draw)
+    params = PhotoParams(np.random.default_rng(0), config)
+    placement = place(image.shape[1::-1], (size, size), (size, size), params)
     return picture, move_boxes(boxes, render(image, 1, placement, picture))
 
 
@@ -117,32 +117,33 @@ def test_jpeg_noise_is_small_on_what_is_smooth_and_keeps_colours_in_place():
     assert 0.2 < difference.mean() < 4
 
 
-def test_draws_cover_their_ranges_and_no_more():
+def test_random_parameters_cover_their_ranges_and_no_more():
     config = AugmentConfig(
         scale=(0.5, 2.0), aspect=0.3, rotation=20, translation=0.5, blur=0.4, blur_sigma=2,
         jpeg=0.4, jpeg_quality=(40, 42),
     )  # fmt: skip
-    draws = [PhotoDraw(np.random.default_rng(i), config) for i in range(2000)]
+    params = [PhotoParams(np.random.default_rng(i), config) for i in range(2000)]
     ranges = {
-        "scale": (0.5, 2.0), "aspect": (1 / 1.3, 1.3), "angle": (-20, 20), "place_x": (0.25, 0.75),
-        "place_y": (0.25, 0.75), "brightness": (0.75, 1.25), "contrast": (0.75, 1.25),
+        "scale": (0.5, 2.0), "aspect": (1 / 1.3, 1.3), "angle": (-20, 20),
+        "position_x": (0.25, 0.75), "position_y": (0.25, 0.75),
+        "brightness": (0.75, 1.25), "contrast": (0.75, 1.25),
         "saturation": (0.6, 1.4), "hue": (-np.pi / 18, np.pi / 18),
     }  # fmt: skip
     for name, (low, high) in ranges.items():
-        values = np.array([getattr(draw, name) for draw in draws])
+        values = np.array([getattr(p, name) for p in params])
         margin = 0.02 * (high - low)
         assert low <= values.min() < low + margin, name
         assert high - margin < values.max() <= high, name
-    assert np.mean([draw.mirror for draw in draws]) == pytest.approx(0.5, abs=0.04)
-    assert np.mean([draw.blur > 0 for draw in draws]) == pytest.approx(0.4, abs=0.04)
-    assert {draw.jpeg for draw in draws} == {0, 40, 41, 42}
-    assert np.mean([draw.jpeg > 0 for draw in draws]) == pytest.approx(0.4, abs=0.04)
+    assert np.mean([p.mirror for p in params]) == pytest.approx(0.5, abs=0.04)
+    assert np.mean([p.blur > 0 for p in params]) == pytest.approx(0.4, abs=0.04)
+    assert {p.jpeg for p in params} == {0, 40, 41, 42}
+    assert np.mean([p.jpeg > 0 for p in params]) == pytest.approx(0.4, abs=0.04)
 
 
-def test_draws_do_not_depend_on_what_else_is_switched_on():
-    plain = PhotoDraw(np.random.default_rng(3), AugmentConfig())
-    more = PhotoDraw(np.random.default_rng(3), AugmentConfig(rotation=10, blur=1, jpeg=1))
-    for name in ("scale", "aspect", "place_x", "mirror", "brightness", "hue"):
+def test_random_parameters_do_not_depend_on_what_else_is_switched_on():
+    plain = PhotoParams(np.random.default_rng(3), AugmentConfig())
+    more = PhotoParams(np.random.default_rng(3), AugmentConfig(rotation=10, blur=1, jpeg=1))
+    for name in ("scale", "aspect", "position_x", "mirror", "brightness", "hue"):
         assert getattr(plain, name) == getattr(more, name)
 
 

@@ -1,7 +1,7 @@
 """An object drawn into a photo is found in the augmented picture where its label says.
 
 Labels are checked against the pixels alone: objects of a colour of their own are looked for in the
-picture, in each augmentation and for random photos, boxes and draws.
+picture, in each augmentation and for random photos, boxes and parameters.
 """
 
 from dataclasses import replace
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.drawn_photos import COLOURS, compose, drawn_photo, extent, find
 from utils.data.augment import IGNORED, AugmentConfig
-from utils.data.augment.draw import draw_sample
 from utils.data.augment.geometry import clip_boxes, move_boxes
+from utils.data.augment.params import sample_params
 from utils.data.batches.input_shape import TrainingShape
 
 SIZE = 160
@@ -45,8 +45,8 @@ def round_box_in(width, height, where):
 
 
 def augmented(photos, seed, config, shape):
-    draw = draw_sample(seed, 0, 0, len(photos), config)
-    return draw, compose(photos, draw, shape, config)
+    params = sample_params(seed, 0, 0, len(photos), config)
+    return params, compose(photos, params, shape, config)
 
 
 def check(found, label, tolerance=1.5):
@@ -99,8 +99,8 @@ def test_mosaic(photo_shapes, seed, shape):
         )
     ]
     config = replace(GEOMETRY, mosaic=1.0, min_visible=0.0)
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, shape)
-    shown = [at for at, _ in draw.layers[0].photos]
+    params, (picture, boxes, ids) = augmented(photos, seed, config, shape)
+    shown = [at for at, _ in params.layers[0].photos]
     assert len(shown) == 4
     for class_id, colour in enumerate(COLOURS):
         mine = boxes[ids == class_id]
@@ -126,10 +126,10 @@ def test_mixup(first, second, seed, shape):
         for i, (colour, (width, height, where)) in enumerate([("red", first), ("green", second)])
     ]
     config = replace(GEOMETRY, mixup=1.0, min_visible=0.0)
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, shape)
-    assume([layer.photos[0][0] for layer in draw.layers] == [0, 1])
+    params, (picture, boxes, ids) = augmented(photos, seed, config, shape)
+    assume([layer.photos[0][0] for layer in params.layers] == [0, 1])
     image = picture.astype(int)
-    for class_id, share in ((0, draw.share), (1, 1 - draw.share)):
+    for class_id, share in ((0, params.share), (1, 1 - params.share)):
         mine = boxes[ids == class_id]
         if len(mine) and (mine[0, 2:] - mine[0, :2]).min() >= 3:
             # Padding is grey in both; what a channel has over blue comes from its object.
@@ -162,10 +162,10 @@ def test_all_at_once(width, height, where, seed):
     config = replace(
         GEOMETRY, mosaic=0.7, mixup=0.7, rotation=20, scale=(0.6, 1.1), min_visible=0.0
     )
-    draw, (picture, boxes, ids) = augmented(photos, seed, config, TrainingShape.square(256))
-    assume(sum(at == 0 for layer in draw.layers for at, _ in layer.photos) == 1)
+    params, (picture, boxes, ids) = augmented(photos, seed, config, TrainingShape.square(256))
+    assume(sum(at == 0 for layer in params.layers for at, _ in layer.photos) == 1)
     mine = boxes[ids == 0]
-    centre = draw.layers[0].centre
+    centre = params.layers[0].centre
     x1, y1 = (1, 1) if centre is None else centre  # the first photo's tile
     assume(len(mine) == 1)
     label = mine[0]
@@ -174,7 +174,7 @@ def test_all_at_once(width, height, where, seed):
     )
     assume((label[2:] - label[:2]).min() >= 8)
     image = picture.astype(int)
-    check(extent(image[..., 0] - image[..., 2] > 127.5 * draw.share), label)
+    check(extent(image[..., 0] - image[..., 2] > 127.5 * params.share), label)
 
 
 def test_objects_of_a_faint_picture_are_ignored():
@@ -182,8 +182,8 @@ def test_objects_of_a_faint_picture_are_ignored():
     config = AugmentConfig(scale=(1, 1), mixup=1.0, mixup_alpha=0.3)
     faint = 0
     for seed in range(40):
-        draw, (_, _, ids) = augmented(photos, seed, config, TrainingShape.square(SIZE))
-        expected = [3 if share >= 0.3 else IGNORED for share in (draw.share, 1 - draw.share)]
+        params, (_, _, ids) = augmented(photos, seed, config, TrainingShape.square(SIZE))
+        expected = [3 if share >= 0.3 else IGNORED for share in (params.share, 1 - params.share)]
         assert ids.tolist() == expected
         faint += IGNORED in expected
     assert 10 < faint < 40

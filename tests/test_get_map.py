@@ -17,7 +17,7 @@ import get_map
 from tests.evaluation_cases import CASES, generated
 from utils.cli import run
 from utils.data.records import Record
-from utils.data.synthetic.dataset import write_dataset
+from utils.data.synthetic.generate import write_dataset
 from utils.evaluation.analyse import analyse
 from utils.evaluation.leaks import find_leaks, find_shared, is_folder_of_run
 from utils.evaluation.metrics import evaluate, format_table

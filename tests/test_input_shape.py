@@ -8,7 +8,7 @@ import pytest
 
 from tests.drawn_photos import LabelledPhoto, as_png, compose
 from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
-from utils.data.augment.draw import draw_sample
+from utils.data.augment.params import sample_params
 from utils.data.batches.input_shape import TrainingShape, rectangular_aspect, training_shape
 from utils.data.records import Dataset, Record
 from utils.training.loader import training_shares
@@ -48,10 +48,10 @@ def test_a_photo_lies_whole_and_centred_in_it(width, height):
     pixels = np.full((height, width, 3), 7, np.uint8)
     box = np.array([[0, 0, width, height]], np.float32)
     photo = LabelledPhoto(as_png(pixels), width, height, box, np.zeros(1, np.int32))
-    draw = draw_sample(0, 0, 0, 1, NO_AUGMENTATION)
+    params = sample_params(0, 0, 0, 1, NO_AUGMENTATION)
     shape = training_shape(128, (1.0, 0.75))
     assert shape == TrainingShape(128, 96, (128, 96))
-    picture = compose([photo], draw, shape, NO_AUGMENTATION)
+    picture = compose([photo], params, shape, NO_AUGMENTATION)
     assert picture.image.shape == (96, 128, 3)
     expected = [0, 0, 128, 96] if width > height else [28, 0, 100, 96]
     np.testing.assert_array_equal(picture.boxes, [expected])

@@ -1,4 +1,4 @@
-"""The generated road scenes: the same for everyone, truthfully labelled, honestly split."""
+"""The generated road scenes: reproducible, labelled correctly, with splits that share nothing."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -22,7 +22,7 @@ from utils.data.synthetic import (
     write_dataset,
     write_video,
 )
-from utils.data.synthetic.dataset import write_scene
+from utils.data.synthetic.generate import write_scene
 from utils.errors import UserError
 
 NOON = camera.Light("day", np.ones(3, np.float32), 1.0)
@@ -79,13 +79,13 @@ def test_boxes_are_tight_around_what_is_drawn():
         plan = scenes.plan(1, "train", index)
         for sign, box in zip(plan.signs, plan.boxes, strict=True):
             picture = np.full((plan.height, plan.width, 3), 90, np.uint8)
-            owner = np.full(picture.shape[:2], scenes.NOBODY, np.int16)
+            sign_map = np.full(picture.shape[:2], scenes.NO_SIGN, np.int16)
             rng = np.random.default_rng(index)
-            scenes.draw_sign(rng, picture, owner, sign, NOON, 0)
+            scenes.draw_sign(rng, picture, sign_map, sign, NOON, 0)
             rows, columns = np.nonzero((picture != 90).any(2))
             drawn = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             np.testing.assert_allclose(box, drawn, atol=1.5)
-            solid_rows, solid_columns = np.nonzero(owner == 0)
+            solid_rows, solid_columns = np.nonzero(sign_map == 0)
             solid = [solid_columns.min(), solid_rows.min()]
             solid += [solid_columns.max() + 1, solid_rows.max() + 1]
             np.testing.assert_allclose(box, solid, atol=2.5)  # sharp tips fade below one half
@@ -99,11 +99,11 @@ def test_boxes_are_tight_around_what_is_drawn():
 def test_visible_share_decides_what_is_difficult(monkeypatch, hidden, labelled, difficult):
     index = next(i for i in range(50) if len(scenes.plan(0, "train", i).signs) == 1)
 
-    def curtain(rng, picture, owner, box, ground, props, light):
-        owner[:, : round(box[0] + hidden * (box[2] - box[0]))] = scenes.NOBODY
+    def cover(rng, picture, sign_map, box, ground, props, light):
+        sign_map[:, : round(box[0] + hidden * (box[2] - box[0]))] = scenes.NO_SIGN
 
-    monkeypatch.setattr(scenes, "_hide_partly", curtain)
-    monkeypatch.setattr(scenes, "HIDDEN_SHARE", 1.0)
+    monkeypatch.setattr(scenes, "_occlude", cover)
+    monkeypatch.setattr(scenes, "OCCLUDED_SHARE", 1.0)
     plan, rng = scenes.plan(0, "train", index), np.random.default_rng(0)
     scene = scenes.render(plan, rng, scenes.PROPS["train"])
     assert len(scene.boxes) == len(scene.names) == labelled
@@ -255,7 +255,7 @@ def test_unfinished_dataset_is_continued(tmp_path, monkeypatch):
         write_scene(out, seed, job)
 
     out = tmp_path / "signs"
-    monkeypatch.setattr("utils.data.synthetic.dataset.write_scene", stop_after_three)
+    monkeypatch.setattr("utils.data.synthetic.generate.write_scene", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         write_dataset(out, train=4, val=0, test=1, workers=1)
     assert not json.loads((out / "synthetic.json").read_text())["finished"]

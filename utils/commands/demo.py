@@ -1,7 +1,7 @@
-"""``make demo``: the whole path once, on road scenes that the project draws itself.
+"""``make demo``: draw a dataset of road scenes, train on it, score, predict.
 
-Runs the same commands that a person would type, and shows them: draw a dataset, train, score,
-predict. Everything goes to ``runs/demo``; the dataset is drawn once, each call trains anew.
+Shows and runs the commands that a person would type. All files go to ``runs/demo``. The dataset is
+drawn once; each call trains a new detector.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DemoConfig:
 
 
 def main(argv: list[str]) -> int:
-    config = parse(DemoConfig, argv, "Draw a dataset of road signs, train on it, score, predict.")
+    config = parse(DemoConfig, argv, "Draw a dataset of road scenes, train on it, score, predict.")
     began = time.monotonic()
     data, scenes = ROOT / "data", ROOT / "new_scenes"
     training = next_free(ROOT, "training")
@@ -50,17 +50,17 @@ def main(argv: list[str]) -> int:
         "--minutes", config.minutes, "--out", training,
     )  # fmt: skip
 
-    step(3, "Scoring it on 100 scenes whose backgrounds it has never seen")
+    step(3, "Scoring it on 100 scenes with backgrounds that training never saw")
     call("python", "get_map.py", "--weights", weights, "--data", data, "--out", scores)
 
     step(4, "Finding signs in new scenes and in a video")
-    new = [scenes / "JPEGImages" / f"{s}.jpg" for s in _test_stems(scenes)]
+    new = [scenes / "JPEGImages" / f"{name}.jpg" for name in _test_image_ids(scenes)]
     call("python", "predict.py", "--weights", weights, *new, ROOT / "drive.mp4", "--out", results)
 
     minutes = (time.monotonic() - began) / 60
     print(
         f"""
-That was the whole path, in {minutes:.1f} minutes. What there is to look at:
+Finished in {minutes:.1f} minutes. The results:
 
   pictures with boxes   {results}
   video with boxes      {results / "drive.mp4"}
@@ -69,7 +69,7 @@ That was the whole path, in {minutes:.1f} minutes. What there is to look at:
   scores                {scores / "metrics.json"}
   the trained detector  {weights}
 
-For your own photos, labelled in VOC XML (with labelImg, CVAT, Label Studio and others):
+For your own photos, labelled in VOC XML (by labelImg, CVAT, Label Studio and others):
 
   .venv/bin/python train.py --data path/to/photos --backbone efficientnet_lite0 \\
       --minutes 20 --out runs/mine
@@ -85,10 +85,10 @@ def step(number: int, what: str) -> None:
 
 
 def call(*arguments: object) -> None:
-    """Show a command and run it with this interpreter.
+    """Print a command and run it with this interpreter.
 
     Raises:
-        SystemExit: with its status, when it fails; its own message says why.
+        SystemExit: the command failed; with its exit status, after its own message.
     """
     words = [str(a) for a in arguments]
     shown = words if len(words) < 25 else [*words[:5], "…", *words[-3:]]
@@ -98,7 +98,7 @@ def call(*arguments: object) -> None:
         raise SystemExit(done.returncode)
 
 
-def _test_stems(folder: Path) -> list[str]:
+def _test_image_ids(folder: Path) -> list[str]:
     return (folder / "ImageSets" / "Main" / "test.txt").read_text().split()
 
 

@@ -1,6 +1,6 @@
 """Random changes to training photos and their boxes.
 
-``config`` holds the strengths. ``draw`` draws all random numbers of a sample from a seed.
+``config`` holds the strengths. ``params`` draws all random numbers of a sample from a seed.
 ``geometry`` places a photo in a network input and moves its boxes with it. ``colour`` changes
 colours, blurs, and adds JPEG noise. ``utils.data.batches.samples`` puts samples together.
 """

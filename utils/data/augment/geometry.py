@@ -1,4 +1,4 @@
-"""Where a photo lies in a network input, its pixels brought there, and its boxes with them.
+"""The place of a photo in a network input: the map, the pixels, the boxes.
 
 ``Placement`` is an affine map from pixels of the photo to pixels of its tile, a rectangle of the
 network input. ``render`` fills the tile and returns the map that it drew. Photos without rotation
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from utils.data.augment.draw import PhotoDraw
+from utils.data.augment.params import PhotoParams
 from utils.letterbox import PAD_VALUE, Letterbox
 
 IGNORED = -1  # class id of an object that is neither trained on nor punished
@@ -49,31 +49,31 @@ def place(
     photo: tuple[int, int],
     tile: tuple[int, int],
     inner: tuple[int, int],
-    draw: PhotoDraw,
+    params: PhotoParams,
     scale: float = 1.0,
 ) -> Placement:
-    """Place a photo as the draw says.
+    """Place a photo as its parameters say.
 
     Args:
         photo: its (width, height).
         tile: (width, height) of the rectangle that it is drawn into.
         inner: (width, height) in pixels of the network input; a scale of 1 is the letterbox in it.
-        draw: scale, aspect, place, mirroring, angle.
-        scale: a further factor on the draw's scale.
+        params: scale, aspect, position, mirroring, angle.
+        scale: a further factor on that of ``params``.
     """
     fitted = Letterbox(*photo, *inner)
-    scale = draw.scale * scale
-    width = max(1, round(fitted.inner_width * scale * draw.aspect**0.5))
-    height = max(1, round(fitted.inner_height * scale / draw.aspect**0.5))
-    left = round(draw.place_x * (tile[0] - width))
-    top = round(draw.place_y * (tile[1] - height))
+    scale = params.scale * scale
+    width = max(1, round(fitted.inner_width * scale * params.aspect**0.5))
+    height = max(1, round(fitted.inner_height * scale / params.aspect**0.5))
+    left = round(params.position_x * (tile[0] - width))
+    top = round(params.position_y * (tile[1] - height))
     matrix = np.array([[width / photo[0], 0, left], [0, height / photo[1], top]], np.float64)
-    if draw.mirror:
+    if params.mirror:
         matrix[0] = [-matrix[0, 0], 0, tile[0] - left]
-    if draw.flip:
+    if params.flip:
         matrix[1] = [0, -matrix[1, 1], tile[1] - top]
-    if draw.angle:  # about the middle of the tile, so that visible parts stay visible
-        cos, sin = np.cos(np.deg2rad(draw.angle)), np.sin(np.deg2rad(draw.angle))
+    if params.angle:  # about the middle of the tile, so that visible parts stay visible
+        cos, sin = np.cos(np.deg2rad(params.angle)), np.sin(np.deg2rad(params.angle))
         middle = np.array(tile) / 2
         matrix[:, 2] -= middle
         matrix = np.array([[cos, -sin], [sin, cos]]) @ matrix

@@ -16,8 +16,8 @@ import numpy as np
 
 from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.colour import degrade, recolour
-from utils.data.augment.draw import Layer, SampleDraw, draw_sample
 from utils.data.augment.geometry import clip_boxes, move_boxes, place, render
+from utils.data.augment.params import Layer, SampleParams, sample_params
 from utils.data.batches.image_cache import PhotoReader
 from utils.data.batches.input_shape import TrainingShape, training_shape
 from utils.data.records import Dataset, Record
@@ -109,9 +109,9 @@ class TrainingSamples:
         config = self.config
         if epoch + 1 < self.warmup_epochs:
             config = config.at_strength((epoch + 1) / self.warmup_epochs)
-        draw = draw_sample(self.seed, epoch, position, len(self.dataset), config)
+        params = sample_params(self.seed, epoch, position, len(self.dataset), config)
         shape = training_shape(size, self.aspect)
-        return self.compose(draw, self._epoch_order(epoch), shape, config)
+        return self.compose(params, self._epoch_order(epoch), shape, config)
 
     def with_config(self, config: AugmentConfig, size: int | None = None) -> TrainingSamples:
         """The same photos in the same order, augmented differently: for a later part of a run.
@@ -126,15 +126,19 @@ class TrainingSamples:
         return other
 
     def compose(
-        self, draw: SampleDraw, order: Sequence[int], shape: TrainingShape, config: AugmentConfig
+        self,
+        params: SampleParams,
+        order: Sequence[int],
+        shape: TrainingShape,
+        config: AugmentConfig,
     ) -> Sample:
-        """The sample that a draw describes.
+        """The sample that its parameters describe.
 
         Args:
-            draw: all its random numbers.
+            params: all its random numbers.
             order: of the records in the epoch.
             shape: of the network input.
-            config: the strengths that the draw was made with.
+            config: the strengths that the parameters were drawn with.
 
         Returns:
             Without the objects outside the picture. Those of which too little is left are
@@ -143,11 +147,11 @@ class TrainingSamples:
         Raises:
             UserError: no photo of the dataset can be read.
         """
-        layers = [self._compose_layer(layer, order, shape, config) for layer in draw.layers]
+        layers = [self._compose_layer(layer, order, shape, config) for layer in params.layers]
         sample = layers[0]
         if len(layers) > 1:
-            sample = mixup(*layers, draw.share, config.min_visible)
-        return sample._replace(image=degrade(sample.image, draw.layers[0].photos[0][1]))
+            sample = mixup(*layers, params.share, config.min_visible)
+        return sample._replace(image=degrade(sample.image, params.layers[0].photos[0][1]))
 
     def _compose_layer(
         self, layer: Layer, order: Sequence[int], shape: TrainingShape, config: AugmentConfig
@@ -160,12 +164,12 @@ class TrainingSamples:
         scale = config.mosaic_scale if layer.centre else 1.0
         boxes, class_ids = [], []
         tiles = layer.tiles(shape.width, shape.height)
-        for (position, draw), (x0, y0, x1, y1) in zip(layer.photos, tiles, strict=True):
+        for (position, params), (x0, y0, x1, y1) in zip(layer.photos, tiles, strict=True):
             tile, tile_size = image[y0:y1, x0:x1], (x1 - x0, y1 - y0)
             for step in range(len(order)):
                 record = self.dataset.records[order[(position + step) % len(order)]]
                 photo = (record.width, record.height)
-                placement = place(photo, tile_size, shape.inner, draw, scale)
+                placement = place(photo, tile_size, shape.inner, params, scale)
                 reduce = reduction(photo, (placement.width, placement.height))
                 try:
                     pixels = self._read(record, reduce)
@@ -175,7 +179,7 @@ class TrainingSamples:
             else:
                 raise UserError(f"none of the {len(order)} training photos can be read")
             matrix = render(pixels, reduce, placement, tile)
-            recolour(tile, draw)
+            recolour(tile, params)
             ids = np.where(record.difficult, IGNORED, record.class_ids).astype(np.int32)
             moved = move_boxes(record.boxes, matrix)
             moved, ids = clip_boxes(moved, ids, tile_size, config.min_visible)

@@ -1,7 +1,6 @@
-"""The places of the test split: none of them is ever seen in training.
+"""Backgrounds of the test split. No other split uses them.
 
-Same contract as ``backgrounds_train``: uint8 (height, width, 3), ground from row ``horizon`` down.
-Only the drawing tools of ``canvas`` are shared.
+Same contract as ``backgrounds_train``. The two share only the drawing tools of ``canvas``.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import canvas
-from utils.data.synthetic.places import Place
+from utils.data.synthetic.props import Place
 
 
 def mountain_pass(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """Ridge behind ridge in the haze, a winding road in front."""
+    """Several ridges in the haze, a winding road in front."""
     top, low = canvas.pick(
         rng,
         (
@@ -26,7 +25,7 @@ def mountain_pass(rng: np.random.Generator, height: int, width: int, horizon: in
     scene = canvas.vertical_gradient(
         height, width, canvas.jitter(rng, top), canvas.jitter(rng, low)
     )
-    rock = canvas.jitter(rng, canvas.pick(rng, ((74, 86, 92), (92, 84, 74), (70, 96, 74))), 12)
+    rock = canvas.pick_colour(rng, ((74, 86, 92), (92, 84, 74), (70, 96, 74)), 12)
     haze = scene[horizon - 1, 0].astype(np.float64)
     ridges = 4
     for i in range(ridges):
@@ -88,9 +87,7 @@ def stone_wall(rng: np.random.Generator, height: int, width: int, horizon: int) 
 
 def forest(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
     """Trunks in the mist, near ones dark and thick, needles above."""
-    mist = canvas.jitter(
-        rng, canvas.pick(rng, ((186, 196, 188), (150, 170, 150), (206, 196, 170))), 12
-    )
+    mist = canvas.pick_colour(rng, ((186, 196, 188), (150, 170, 150), (206, 196, 170)), 12)
     scene = canvas.vertical_gradient(height, width, (mist * 0.8).astype(np.uint8), mist)
     scene[horizon:] = canvas.jitter(rng, (92, 84, 58), 14)
     bark = canvas.jitter(rng, (66, 54, 44), 10)
@@ -154,7 +151,7 @@ def motorway(rng: np.random.Generator, height: int, width: int, horizon: int) ->
 
 
 def carriageway(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """An empty motorway with guard rails and perhaps a bridge across it."""
+    """An empty motorway with guard rails, sometimes with a bridge across it."""
     grey = canvas.jitter(rng, (188, 194, 202), 18)
     scene = canvas.vertical_gradient(height, width, (grey * 0.8).astype(np.uint8), grey)
     scene[horizon:] = canvas.jitter(rng, (108, 116, 84), 14)
@@ -188,7 +185,7 @@ def carriageway(rng: np.random.Generator, height: int, width: int, horizon: int)
 
 
 def facets(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """Flat-shaded triangles over a jittered grid: no place at all."""
+    """Flat-shaded triangles over a jittered grid: abstract."""
     step = rng.uniform(0.08, 0.22) * width
     rows, columns = int(height / step) + 5, int(width / step) + 5
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) - 1.5
@@ -238,12 +235,9 @@ def _winding_road(rng: np.random.Generator, scene: np.ndarray, horizon: int) -> 
 def _house(
     rng: np.random.Generator, scene: np.ndarray, x: float, ground: int, wide: float, tall: float
 ) -> None:
-    wall = canvas.jitter(
+    wall = canvas.pick_colour(
         rng,
-        canvas.pick(
-            rng,
-            ((224, 206, 170), (196, 150, 130), (170, 186, 196), (232, 228, 220), (150, 164, 130)),
-        ),
+        ((224, 206, 170), (196, 150, 130), (170, 186, 196), (232, 228, 220), (150, 164, 130)),
         14,
     )
     eaves = ground - tall * 0.62
@@ -251,9 +245,7 @@ def _house(
         [[x - 0.04 * wide, eaves], [x + wide / 2, ground - tall], [x + 1.04 * wide, eaves]]
     )
     canvas.rectangle(scene, x, eaves, x + wide, ground, wall)
-    canvas.polygon(
-        scene, roof, canvas.jitter(rng, canvas.pick(rng, ((120, 62, 50), (84, 82, 86))), 14)
-    )
+    canvas.polygon(scene, roof, canvas.pick_colour(rng, ((120, 62, 50), (84, 82, 86)), 14))
     pane, frame = canvas.jitter(rng, (88, 104, 120), 18), canvas.jitter(rng, (238, 236, 230), 8)
     for column in (0.12, 0.62):
         for row in (0.12, 0.56):

@@ -1,7 +1,7 @@
-"""The places of the training and validation splits. None of them serves the test split.
+"""Backgrounds of the training and validation splits. The test split uses none of them.
 
-Each generator paints an empty scene, uint8 (height, width, 3), whose ground begins at row
-``horizon`` where it has ground at all.
+Each generator paints an empty scene, uint8 (height, width, 3). Where a scene has ground, it
+begins at row ``horizon``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import canvas
-from utils.data.synthetic.places import Place
+from utils.data.synthetic.props import Place
 
 
 def country_road(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
@@ -59,15 +59,15 @@ def city_street(rng: np.random.Generator, height: int, width: int, horizon: int)
 
 
 def brick_wall(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """Bricks in running bond, every brick of its own shade, perhaps a pavement below."""
+    """Bricks in running bond, each in its own shade, sometimes with a pavement below."""
     brick_height = int(rng.integers(8, 26))
     brick_width = round(brick_height * rng.uniform(2.0, 3.4))
     y, x = np.arange(height)[:, None], np.arange(width)[None, :]
     row = y // brick_height
     along = x + (row % 2) * (brick_width // 2)
     column = along // brick_width
-    base = canvas.jitter(
-        rng, canvas.pick(rng, ((152, 78, 58), (176, 120, 84), (124, 108, 100), (196, 180, 158))), 14
+    base = canvas.pick_colour(
+        rng, ((152, 78, 58), (176, 120, 84), (124, 108, 100), (196, 180, 158)), 14
     )
     tones = rng.normal(0, 14, (row.max() + 1, column.max() + 1, 1)) + base
     scene = np.clip(tones, 0, 255).astype(np.uint8)[row, column]
@@ -83,8 +83,8 @@ def brick_wall(rng: np.random.Generator, height: int, width: int, horizon: int) 
 
 
 def hedge(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """Leaves upon leaves, dark gaps between, lighter in front."""
-    tone = canvas.jitter(rng, canvas.pick(rng, ((66, 104, 44), (94, 112, 40), (130, 96, 40))), 12)
+    """Three layers of leaves, the nearest the lightest, with dark gaps between them."""
+    tone = canvas.pick_colour(rng, ((66, 104, 44), (94, 112, 40), (130, 96, 40)), 12)
     scene = canvas.flat(height, width, (tone * 0.4).astype(np.uint8))
     canvas.texture(rng, scene, strength=0.5, cell=60)
     leaf = rng.uniform(0.010, 0.028) * width
@@ -101,7 +101,7 @@ def hedge(rng: np.random.Generator, height: int, width: int, horizon: int) -> np
 
 
 def bokeh(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """A gradient far out of focus, with soft discs of light."""
+    """A gradient out of focus, with soft discs of light."""
     first, second = canvas.muted(rng), canvas.muted(rng)
     scene = canvas.vertical_gradient(height, width, first, second)
     lights = np.zeros_like(scene)
@@ -114,7 +114,7 @@ def bokeh(rng: np.random.Generator, height: int, width: int, horizon: int) -> np
 
 
 def cloud_colours(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """Fractal noise run through a random palette: no place at all."""
+    """Fractal noise in the colours of a random palette: abstract."""
     noise = canvas.fractal_noise(rng, height, width, cell=rng.uniform(0.1, 0.5) * width, octaves=6)
     stops = np.stack([canvas.muted(rng) for _ in range(4)])
     ramp = np.stack(
@@ -124,7 +124,7 @@ def cloud_colours(rng: np.random.Generator, height: int, width: int, horizon: in
 
 
 def open_sky(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
-    """Looking up: clouds, a few wires, perhaps a roof corner."""
+    """A view upwards: clouds, some wires, sometimes the corner of a roof."""
     scene = _cloudy_sky(rng, height, width)
     for _ in range(int(rng.integers(0, 4))):
         y0, y1 = rng.uniform(0, height, 2)
@@ -153,9 +153,7 @@ PLACES = (
 
 
 def _cloudy_sky(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    top = canvas.jitter(
-        rng, canvas.pick(rng, ((96, 150, 214), (140, 168, 196), (170, 176, 184))), 16
-    )
+    top = canvas.pick_colour(rng, ((96, 150, 214), (140, 168, 196), (170, 176, 184)), 16)
     low = canvas.jitter(rng, (206, 216, 224), 12)
     scene = canvas.vertical_gradient(height, width, top, low)
     small = canvas.fractal_noise(rng, height // 4, width // 4, cell=width / 14)
@@ -167,7 +165,7 @@ def _cloudy_sky(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 def _straight_road(
     rng: np.random.Generator, scene: np.ndarray, horizon: int, vanish_x: float | None = None
 ) -> None:
-    """Asphalt narrowing to a point on the horizon, with dashes along the middle."""
+    """A road that narrows to a point on the horizon, with dashes along the middle."""
     height, width = scene.shape[:2]
     if height - horizon < 12:
         return
@@ -198,7 +196,7 @@ def _straight_road(
             [[x, 0], [middle + (side - 0.02) * half, depth], [middle + (side + 0.02) * half, depth]]
         )
         canvas.polygon(road, edge, paint)
-    canvas.mix(scene[horizon:], road, mask.astype(np.float32) / 255)
+    canvas.mix(scene[horizon:], road, canvas.alpha(mask))
 
 
 def _round_tree(
@@ -206,7 +204,7 @@ def _round_tree(
 ) -> None:
     trunk = canvas.jitter(rng, (84, 66, 48), 10)
     canvas.polyline(scene, np.array([[x, base], [x, base - 0.6 * tall]]), trunk, 0.07 * tall)
-    tone = canvas.jitter(rng, canvas.pick(rng, ((60, 96, 44), (86, 110, 48), (140, 104, 44))), 12)
+    tone = canvas.pick_colour(rng, ((60, 96, 44), (86, 110, 48), (140, 104, 44)), 12)
     for step in range(3):
         for _ in range(14):
             cx, cy = x + rng.normal(0, 0.17) * tall, base - (0.66 + rng.normal(0, 0.12)) * tall
@@ -217,15 +215,11 @@ def _round_tree(
 
 
 def _lay_facade(rng: np.random.Generator, scene: np.ndarray, quad: np.ndarray) -> None:
-    """Warp a front with rows of windows onto the quad (top near, top far, foot far, foot near)."""
+    """Warp a facade with rows of windows onto the quad (top near, top far, foot far, foot near)."""
     floors, bays = int(rng.integers(3, 7)), int(rng.integers(2, 6))
     cell = 36
-    tone = canvas.jitter(
-        rng,
-        canvas.pick(
-            rng, ((190, 176, 150), (160, 110, 90), (150, 152, 156), (206, 200, 190), (120, 100, 84))
-        ),
-        16,
+    tone = canvas.pick_colour(
+        rng, ((190, 176, 150), (160, 110, 90), (150, 152, 156), (206, 200, 190), (120, 100, 84)), 16
     )
     front = canvas.flat(floors * cell, bays * cell, tone)
     canvas.texture(rng, front, strength=0.1, cell=40)
@@ -250,7 +244,7 @@ def _lay_facade(rng: np.random.Generator, scene: np.ndarray, quad: np.ndarray) -
     warped = cv2.warpPerspective(lit, shift @ matrix, (x1 - x0, scene.shape[0]))
     mask = np.zeros(warped.shape[:2], np.uint8)
     canvas.polygon(mask, quad - [x0, 0], 255)
-    canvas.mix(scene[:, x0:x1], warped, mask.astype(np.float32) / 255)
+    canvas.mix(scene[:, x0:x1], warped, canvas.alpha(mask))
 
 
 def _parked_car(

@@ -1,7 +1,7 @@
-"""From the scene to the photo: hour and weather, lens, sensor, JPEG.
+"""From the scene to the photo: daylight and weather, lens, sensor, JPEG.
 
-Blur is bounded by the smallest sign in view, so that a small sign stays legible: a real
-photographer's picture of a sign too blurred to know would not have been labelled either.
+The smallest sign bounds the blur, so that it stays recognisable: nobody would have labelled a sign
+too blurred to recognise in a real photo.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from utils.data.synthetic import canvas
 
 @dataclass(frozen=True)
 class Light:
-    """The hour of a scene.
+    """The light of a scene.
 
     Attributes:
         name: ``day``, ``overcast``, ``dusk`` or ``night``.
         scene_gain: (3,) factors on the RGB of the surroundings.
-        sign_brightness: factor on the signs; at night headlights make them shine.
+        sign_brightness: factor on the signs; at night they reflect headlights.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Light:
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """An hour at random: mostly day, about one scene in eleven at night."""
+    """Random light: mostly day; about one scene in eleven is at night."""
     name = str(rng.choice(["day", "overcast", "dusk", "night"], p=[0.56, 0.22, 0.13, 0.09]))
     if name == "day":
         level, cast, sign = rng.uniform(0.85, 1.15), (1.03, 1.0, 0.96), rng.uniform(0.8, 1.1)
@@ -53,10 +53,10 @@ def apply_light(picture: np.ndarray, light: Light) -> None:
 def photograph(
     rng: np.random.Generator, scene: np.ndarray, *, smallest: float, dark: bool
 ) -> np.ndarray:
-    """What the camera makes of the scene, uint8 (H, W, 3).
+    """The photo of a scene, uint8 (H, W, 3).
 
     Args:
-        smallest: longest side in pixels of the smallest sign in view; bounds the blur.
+        smallest: longest side in pixels of the smallest sign; bounds the blur.
         dark: more noise, as at night.
     """
     picture = _weather(rng, scene)
@@ -133,7 +133,7 @@ def _motion_kernel(length: float, angle: float) -> np.ndarray:
 
 
 def _develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Exposure, contrast, gamma and white balance in one table; then a vignette, sometimes."""
+    """Exposure, contrast, gamma and white balance in one table; sometimes a vignette."""
     levels = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     exposure, contrast = 2 ** np.clip(rng.normal(0, 0.2), -0.35, 0.4), rng.uniform(0.82, 1.15)
     cast = 1 + np.clip(rng.normal(0, 0.035, 3), -0.08, 0.08)
@@ -154,7 +154,7 @@ def _develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, picture: np.ndarray, dark: bool) -> np.ndarray:
-    """Sensor noise: normal, each channel by itself, some of it in coarser grains."""
+    """Normal sensor noise, independent for each channel, sometimes in coarser grains."""
     sigma = rng.uniform(1, 9) * (1.6 if dark else 1.0)
     noise = rng.standard_normal(picture.shape, np.float32)
     if rng.random() < 0.4:  # after the camera's own noise reduction

@@ -1,4 +1,4 @@
-"""Drawing tools that everything in the scene generator shares: noise, colours, shapes, text.
+"""Drawing tools shared by the whole generator: noise, colours, shapes, text.
 
 Pictures are uint8 RGB ``(H, W, 3)``; masks are float32 ``(H, W)`` in 0–1. Points are ``(x, y)`` in
 continuous pixels (pixel ``i`` covers ``[i, i + 1)``), like the project's boxes. Functions that
@@ -34,7 +34,7 @@ def fractal_noise(
         weight += strength
         strength, cell = strength / 2, max(1.0, cell / 2)
     total /= weight
-    # Summing octaves squeezes the values towards the mean; stretch them back.
+    # The sum of octaves is narrower around the mean than one octave; widen it again.
     return np.clip((total - 0.5) * 1.6 + 0.5, 0, 1)
 
 
@@ -51,8 +51,13 @@ def muted(rng: np.random.Generator) -> np.ndarray:
 
 
 def pick(rng: np.random.Generator, options: tuple):
-    """One of ``options``, each as likely."""
+    """One of ``options``, all equally likely."""
     return options[int(rng.integers(len(options)))]
+
+
+def pick_colour(rng: np.random.Generator, options: tuple, spread: float = 12) -> np.ndarray:
+    """A colour near one of ``options``; uint8 (3,)."""
+    return jitter(rng, pick(rng, options), spread)
 
 
 def flat(height: int, width: int, colour: np.ndarray) -> np.ndarray:
@@ -181,15 +186,20 @@ def write_text(
     if x1 - x0 < 1 or y1 - y0 < 1:
         return
     mask = cv2.resize(text_mask(text, weight), (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-    mix(picture[y0:y1, x0:x1], colour, mask.astype(np.float32) / 255)
+    mix(picture[y0:y1, x0:x1], colour, alpha(mask))
 
 
-def paste(picture: np.ndarray, patch: np.ndarray, alpha: np.ndarray, x: int, y: int) -> None:
-    """Lay ``patch`` (h, w, 3) with ``alpha`` (h, w) at corner (x, y), clipped, in place."""
+def alpha(mask: np.ndarray) -> np.ndarray:
+    """A mask of 0–255 as float32 in 0–1."""
+    return mask.astype(np.float32) / 255
+
+
+def paste(picture: np.ndarray, patch: np.ndarray, cover: np.ndarray, x: int, y: int) -> None:
+    """Lay ``patch`` (h, w, 3) with alpha ``cover`` (h, w) at corner (x, y), clipped, in place."""
     height, width = picture.shape[:2]
     top, bottom = max(0, y), min(height, y + patch.shape[0])
     left, right = max(0, x), min(width, x + patch.shape[1])
     if top >= bottom or left >= right:
         return
     inside = np.s_[top - y : bottom - y, left - x : right - x]
-    mix(picture[top:bottom, left:right], patch[inside], alpha[inside])
+    mix(picture[top:bottom, left:right], patch[inside], cover[inside])

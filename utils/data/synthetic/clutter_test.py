@@ -1,6 +1,6 @@
-"""Things that are no signs of ours, and things that hide signs: the test split.
+"""Distractors and occluders of the test split.
 
-Same contract as ``clutter_train``, with other things throughout.
+Same contract as ``clutter_train``, but all objects are different.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from utils.data.synthetic import canvas
-
-Patch = tuple[np.ndarray, np.ndarray]
+from utils.data.synthetic.props import Patch, opaque
 
 SHOPS = ("BOOKS", "Pizza", "Optik", "TOYS", "Salon", "Bakery", "24h", "KINO", "Shoes")
 
@@ -26,7 +25,7 @@ def shop_sign(rng: np.random.Generator, size: int) -> Patch:
         (0.1 * size, 0.2 * height, 0.9 * size, 0.72 * height),
         rng.integers(0, 256, 3),
     )
-    return picture, np.ones((height, size), np.float32)
+    return opaque(picture)
 
 
 def clock(rng: np.random.Generator, size: int) -> Patch:
@@ -43,19 +42,19 @@ def clock(rng: np.random.Generator, size: int) -> Patch:
         canvas.polyline(picture, np.stack([middle, tip]), (24, 24, 26), thick * size)
     mask = np.zeros((size, size), np.uint8)
     canvas.disc(mask, tuple(middle), 0.49 * size, 255)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def balloon(rng: np.random.Generator, size: int) -> Patch:
-    """A toy balloon with a gleam and a string, red or blue or any colour."""
-    tone = canvas.pick(rng, ((206, 30, 40), (30, 80, 180), tuple(rng.integers(30, 240, 3))))
-    picture = canvas.flat(size, size, canvas.jitter(rng, tone))
+    """A toy balloon with a highlight and a string, red, blue or any colour."""
+    tones = ((206, 30, 40), (30, 80, 180), tuple(rng.integers(30, 240, 3)))
+    picture = canvas.flat(size, size, canvas.pick_colour(rng, tones))
     canvas.disc(picture, (0.38 * size, 0.24 * size), 0.07 * size, (250, 250, 250))
     mask = np.zeros((size, size), np.uint8)
     canvas.polygon(mask, (canvas.circle_points() * [0.31, 0.38] + [0.5, 0.4]) * size, 255)
     string = np.array([[0.5, 0.78], [0.47, 0.88], [0.52, 1.0]]) * size
     canvas.polyline(mask, string, 255, 0.015 * size)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def awning(rng: np.random.Generator, size: int) -> Patch:
@@ -70,7 +69,7 @@ def awning(rng: np.random.Generator, size: int) -> Patch:
     step = size / stripes
     for i in range(stripes):
         canvas.disc(mask, ((i + 0.5) * step, 0.75 * height), step / 2, 255)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def traffic_cone(rng: np.random.Generator, size: int) -> Patch:
@@ -82,7 +81,7 @@ def traffic_cone(rng: np.random.Generator, size: int) -> Patch:
     cone = np.array([[0.46, 0.04], [0.54, 0.04], [0.76, 0.9], [0.24, 0.9]]) * size
     canvas.polygon(mask, cone, 255)
     canvas.rectangle(mask, 0.12 * size, 0.9 * size, 0.88 * size, 0.97 * size, 255)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def tent(rng: np.random.Generator, size: int) -> Patch:
@@ -93,7 +92,7 @@ def tent(rng: np.random.Generator, size: int) -> Patch:
     wide = rng.uniform(0.3, 0.5)
     shape = np.array([[0.5, 0.1], [0.5 + wide, 0.88], [0.5 - wide, 0.88]]) * size
     canvas.polygon(mask, shape, 255)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def window(rng: np.random.Generator, size: int) -> Patch:
@@ -106,27 +105,27 @@ def window(rng: np.random.Generator, size: int) -> Patch:
             x0, y0 = (column + 0.1) / count * size, (row + 0.1) / count * size
             x1, y1 = (column + 0.9) / count * size, (row + 0.9) / count * size
             canvas.rectangle(picture, x0, y0, x1, y1, glass * rng.uniform(0.8, 1.1))
-    return picture, np.ones((size, size), np.float32)
+    return opaque(picture)
 
 
 def hospital(rng: np.random.Generator, size: int) -> Patch:
-    """A blue board with an H or a cross: a real sign, but none of the kinds looked for."""
+    """A blue board with an H or a cross: a real sign, but of no class in the dataset."""
     picture = canvas.flat(size, size, canvas.jitter(rng, (24, 80, 160)))
     letter = canvas.pick(rng, ("H", "+", "M", "U"))
     canvas.write_text(
         picture, letter, (0.24 * size, 0.2 * size, 0.76 * size, 0.8 * size), (240,) * 3, 8
     )
-    return picture, np.ones((size, size), np.float32)
+    return opaque(picture)
 
 
 def letter_box(rng: np.random.Generator, size: int) -> Patch:
     """A red or yellow box with a slot."""
     wide = max(4, round(0.66 * size))
-    tone = canvas.pick(rng, ((196, 30, 36), (244, 196, 40)))
-    picture = canvas.flat(size, wide, canvas.jitter(rng, tone))
+    tone = canvas.pick_colour(rng, ((196, 30, 36), (244, 196, 40)))
+    picture = canvas.flat(size, wide, tone)
     canvas.rectangle(picture, 0.14 * wide, 0.2 * size, 0.86 * wide, 0.27 * size, (24, 24, 26))
     canvas.rectangle(picture, 0.3 * wide, 0.5 * size, 0.7 * wide, 0.72 * size, (236, 234, 226))
-    return picture, np.ones((size, wide), np.float32)
+    return opaque(picture)
 
 
 def tail_lamps(rng: np.random.Generator, size: int) -> Patch:
@@ -137,7 +136,7 @@ def tail_lamps(rng: np.random.Generator, size: int) -> Patch:
     for x in (0.18, 0.82):
         canvas.disc(mask, (x * size, height / 2), 0.15 * size, 255)
         canvas.disc(picture, (x * size, height / 2), 0.07 * size, (255, 150, 130))
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 HUNG = (shop_sign, clock, balloon, awning, window, hospital, tail_lamps)  # up in the scene
@@ -159,7 +158,7 @@ def spruce(rng: np.random.Generator, size: int) -> Patch:
             shade = np.clip(tone * rng.uniform(0.7, 1.4), 0, 255)
             canvas.polyline(mask, branch, 255, 0.05 * size)
             canvas.polyline(picture, branch, shade, 0.04 * size)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def lattice(rng: np.random.Generator, size: int) -> Patch:
@@ -173,7 +172,7 @@ def lattice(rng: np.random.Generator, size: int) -> Patch:
     y = np.arange(0, tall + width, width)
     zigzag = np.stack([np.where(np.arange(len(y)) % 2, width - thick, thick), y], 1)
     canvas.polyline(mask, zigzag, 255, thick)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def flag(rng: np.random.Generator, size: int) -> Patch:
@@ -191,7 +190,7 @@ def flag(rng: np.random.Generator, size: int) -> Patch:
     canvas.polygon(mask, np.vstack([top, bottom[::-1]]) * [size, cloth], 255)
     if rng.random() < 0.5:
         picture, mask = picture[:, ::-1].copy(), mask[:, ::-1].copy()
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 OCCLUDERS = (spruce, lattice, flag)

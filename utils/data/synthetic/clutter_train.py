@@ -1,8 +1,8 @@
-"""Things that are no signs of ours, and things that hide signs: training and validation splits.
+"""Distractors and occluders of the training and validation splits. The test split uses neither.
 
-``CLUTTER`` functions paint a flat thing, many of them easily mistaken for a sign, on a sheet of
-``size`` × ``size``; ``OCCLUDERS`` paint what stands in front. Both return RGB uint8 and a
-float32 alpha in 0–1. None of them serves the test split.
+Distractors are flat objects without a label, many of them easily mistaken for a sign; they hang
+(``HUNG``) or stand on the ground (``STANDING``). ``OCCLUDERS`` stand in front of signs. Each
+function paints a ``Patch`` for a sheet of ``size`` × ``size`` pixels.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import canvas
+from utils.data.synthetic.props import Patch, opaque
 from utils.data.synthetic.signs import BLUE, DIAMOND, OCTAGON, RED, SQUARE, TRIANGLE
-
-Patch = tuple[np.ndarray, np.ndarray]
 
 SLOGANS = ("SALE", "50%", "OPEN", "CAFE", "HOTEL", "TAXI", "BANK", "FRESH", "NEW", "BURGER")
 TOWNS = ("Altdorf", "Centre", "Airport", "Westhafen", "Lyon", "A 40", "P+R", "Nord")
 
 
 def advert(rng: np.random.Generator, size: int) -> Patch:
-    """A hoarding: two colours, a word, a picture of blobs."""
+    """A billboard: two colours, a word, some discs."""
     picture = canvas.vertical_gradient(size, size, rng.integers(0, 256, 3), rng.integers(0, 256, 3))
     for _ in range(int(rng.integers(1, 5))):
         centre = tuple(rng.uniform(0, 1, 2) * size)
@@ -29,7 +28,7 @@ def advert(rng: np.random.Generator, size: int) -> Patch:
     box = (0.1 * size, y, 0.9 * size, y + rng.uniform(0.15, 0.3) * size)
     canvas.write_text(picture, canvas.pick(rng, SLOGANS), box, rng.integers(0, 256, 3))
     height = round(rng.uniform(0.45, 1.0) * size)
-    return picture[:height], np.ones((height, size), np.float32)
+    return opaque(picture[:height])
 
 
 def direction_board(rng: np.random.Generator, size: int) -> Patch:
@@ -49,25 +48,25 @@ def direction_board(rng: np.random.Generator, size: int) -> Patch:
         )
     tip = np.array([[0.94, 0.5], [0.8, 0.25], [0.8, 0.75]]) * [size, height]
     canvas.polygon(picture, tip, ink)
-    return picture, np.ones((height, size), np.float32)
+    return opaque(picture)
 
 
 def number_plate(rng: np.random.Generator, size: int) -> Patch:
     """A white or yellow plate with letters and digits."""
     height = max(4, round(size * 0.24))
-    tone = canvas.pick(rng, ((240, 240, 236), (244, 206, 60)))
-    picture = canvas.flat(height, size, canvas.jitter(rng, tone, 6))
+    tone = canvas.pick_colour(rng, ((240, 240, 236), (244, 206, 60)), 6)
+    picture = canvas.flat(height, size, tone)
     letters = "".join(rng.choice(list("ABCDEFGHKLMNPRSTUVWXYZ"), 3)) + str(rng.integers(10, 999))
     box = (0.12 * size, 0.18 * height, 0.94 * size, 0.82 * height)
     canvas.write_text(picture, letters, box, (20, 20, 24))
     canvas.rectangle(picture, 0, 0, 0.08 * size, height, BLUE)
-    return picture, np.ones((height, size), np.float32)
+    return opaque(picture)
 
 
 def plain_disc(rng: np.random.Generator, size: int) -> Patch:
-    """A disc of one colour, red more often than not; sometimes with a logo's ring."""
-    tone = canvas.pick(rng, (RED, RED, BLUE, (240, 240, 240), (30, 130, 70), (250, 190, 24)))
-    picture = canvas.flat(size, size, canvas.jitter(rng, tone))
+    """A disc of one colour, mostly red; sometimes with the disc of a logo."""
+    tones = (RED, RED, BLUE, (240, 240, 240), (30, 130, 70), (250, 190, 24))
+    picture = canvas.flat(size, size, canvas.pick_colour(rng, tones))
     if rng.random() < 0.3:
         ring = rng.uniform(0.3, 0.8) * size / 2
         canvas.disc(picture, (size / 2, size / 2), ring, rng.integers(0, 256, 3))
@@ -76,8 +75,8 @@ def plain_disc(rng: np.random.Generator, size: int) -> Patch:
 
 def plain_square(rng: np.random.Generator, size: int) -> Patch:
     """A blue square without a pictogram, or with a letter: parking, pharmacy."""
-    tone = canvas.pick(rng, (BLUE, BLUE, (20, 120, 60), (200, 30, 40)))
-    picture = canvas.flat(size, size, canvas.jitter(rng, tone))
+    tone = canvas.pick_colour(rng, (BLUE, BLUE, (20, 120, 60), (200, 30, 40)))
+    picture = canvas.flat(size, size, tone)
     letter = canvas.pick(rng, ("", "P", "P", "i", "WC"))
     if letter:
         half = 0.14 * len(letter) + 0.06
@@ -103,7 +102,7 @@ def sign_back(rng: np.random.Generator, size: int) -> Patch:
 
 
 def no_parking(rng: np.random.Generator, size: int) -> Patch:
-    """Blue disc, red ring and slash: a real sign, but none of the kinds looked for."""
+    """Blue disc, red ring and slash: a real sign, but of no class in the dataset."""
     picture = canvas.flat(size, size, canvas.jitter(rng, RED))
     canvas.disc(picture, (size / 2, size / 2), 0.39 * size, canvas.jitter(rng, BLUE))
     ends = np.array([[0.22, 0.22], [0.78, 0.78]]) * size
@@ -115,8 +114,8 @@ def no_parking(rng: np.random.Generator, size: int) -> Patch:
 
 def blank_diamond(rng: np.random.Generator, size: int) -> Patch:
     """A diamond of one colour: a freight placard."""
-    tone = canvas.pick(rng, ((236, 110, 30), RED, (240, 240, 240), (60, 140, 70)))
-    return canvas.flat(size, size, canvas.jitter(rng, tone)), _cut(DIAMOND * 0.98, size)
+    tone = canvas.pick_colour(rng, ((236, 110, 30), RED, (240, 240, 240), (60, 140, 70)))
+    return canvas.flat(size, size, tone), _cut(DIAMOND * 0.98, size)
 
 
 def street_lamp(rng: np.random.Generator, size: int) -> Patch:
@@ -128,7 +127,7 @@ def street_lamp(rng: np.random.Generator, size: int) -> Patch:
     glow = canvas.jitter(rng, (250, 240, 200), 8)
     canvas.disc(picture, (0.76 * size, 0.14 * size), 0.14 * size, glow)
     canvas.disc(mask, (0.76 * size, 0.14 * size), 0.11 * size, 255)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def traffic_light(rng: np.random.Generator, size: int) -> Patch:
@@ -139,7 +138,7 @@ def traffic_light(rng: np.random.Generator, size: int) -> Patch:
     for i, colour in enumerate(((240, 40, 40), (250, 180, 30), (50, 220, 110))):
         tone = np.array(colour) * (1.0 if i == lit else 0.25)
         canvas.disc(picture, (width / 2, size * (0.19 + 0.31 * i)), 0.13 * size, tone)
-    return picture, np.ones((size, width), np.float32)
+    return opaque(picture)
 
 
 def parked_van(rng: np.random.Generator, size: int) -> Patch:
@@ -184,12 +183,12 @@ STANDING = (parked_van, hoarding, street_lamp, traffic_light)  # on the ground
 
 def shrub(rng: np.random.Generator, size: int) -> Patch:
     """A young tree: a crown of leaves on a stem."""
-    tone = canvas.jitter(rng, canvas.pick(rng, ((70, 112, 46), (104, 122, 50), (150, 104, 44))), 12)
+    tone = canvas.pick_colour(rng, ((70, 112, 46), (104, 122, 50), (150, 104, 44)), 12)
     tall = round(3.6 * size)
     picture, mask = canvas.flat(tall, size, tone), np.zeros((tall, size), np.uint8)
-    image_id = np.array([[0.5, 0.4], [0.46, 1.2], [0.52, 3.6]]) * size
-    canvas.polyline(picture, image_id, (84, 66, 48), 0.07 * size)
-    canvas.polyline(mask, image_id, 255, 0.05 * size)
+    stem = np.array([[0.5, 0.4], [0.46, 1.2], [0.52, 3.6]]) * size
+    canvas.polyline(picture, stem, (84, 66, 48), 0.07 * size)
+    canvas.polyline(mask, stem, 255, 0.05 * size)
     for _ in range(90):
         x, y = np.clip(rng.normal(0.5, 0.2, 2), 0.1, 0.9) * size
         axes = (max(1, round(rng.uniform(0.05, 0.1) * size)), max(1, round(0.035 * size)))
@@ -197,28 +196,28 @@ def shrub(rng: np.random.Generator, size: int) -> Patch:
         colour = np.clip(tone * rng.uniform(0.6, 1.3), 0, 255).tolist()
         cv2.ellipse(picture, (int(x), int(y)), axes, angle, 0, 360, colour, -1, cv2.LINE_AA)
         cv2.ellipse(mask, (int(x), int(y)), axes, angle, 0, 360, 255, -1, cv2.LINE_AA)
-    return picture, mask.astype(np.float32) / 255
+    return picture, canvas.alpha(mask)
 
 
 def post(rng: np.random.Generator, size: int) -> Patch:
     """A round post, lighter on one side."""
     width = max(2, round(size * rng.uniform(0.14, 0.26)))
-    tone = canvas.jitter(rng, canvas.pick(rng, ((128, 130, 132), (92, 70, 50), (60, 62, 64))), 12)
+    tone = canvas.pick_colour(rng, ((128, 130, 132), (92, 70, 50), (60, 62, 64)), 12)
     profile = 0.6 + 0.6 * np.sin(np.linspace(0.2, 2.9, width))
     row = np.clip(tone * profile[:, None], 0, 255).astype(np.uint8)
     return np.repeat(row[None], 4 * size, 0), np.ones((4 * size, width), np.float32)
 
 
 def van(rng: np.random.Generator, size: int) -> Patch:
-    """A van that drives past in front."""
+    """A van that passes in front."""
     return parked_van(rng, round(1.7 * size))
 
 
-OCCLUDERS = (shrub, post, van)  # taller than wide: beside the middle; otherwise: from below
+OCCLUDERS = (shrub, post, van)  # tall ones beside the middle of a sign, wide ones from below
 
 
 def _cut(shape: np.ndarray, size: int) -> np.ndarray:
     """Alpha of a shape given in ``[-1, 1]²``."""
     mask = np.zeros((size, size), np.uint8)
     canvas.polygon(mask, (shape + 1) * size / 2, 255)
-    return mask.astype(np.float32) / 255
+    return canvas.alpha(mask)

@@ -1,8 +1,8 @@
-"""What stands where in a scene, decided before anything is drawn.
+"""The plan of a scene: sizes and positions of its signs, decided before anything is drawn.
 
 A third of the signs are small: their longest side is under 32 pixels once the photo is letterboxed
-to 416 × 416. No sign is placed with more than ``MAX_CUT`` of it outside the frame or more than
-``MAX_OVERLAP`` of it behind a nearer sign.
+to 416 × 416. At most ``MAX_CUT`` of a sign lies outside the photo, and at most ``MAX_OVERLAP``
+behind a nearer sign.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from utils.data.synthetic.signs import CLASSES, outline
 REFERENCE_SIDE = 416  # sign sizes are drawn for a photo letterboxed to this square
 SMALL = 32.0  # pixels at the reference; signs below are small
 SMALLEST, LARGEST = 14.5, 190.0
-SMALL_SHARE = 0.345  # a little over a third: small signs are more easily crowded out
+SMALL_SHARE = 0.345  # a little over a third, as small signs are placed last and may find no space
 MAX_CUT, MAX_OVERLAP = 0.35, 0.30
 EMPTY_SHARE = 0.05  # scenes without a sign
 
@@ -70,7 +70,7 @@ class ScenePlan:
 
 
 def plan_scene(rng: np.random.Generator) -> ScenePlan:
-    """A random photo size and, in nineteen scenes of twenty, one to six signs."""
+    """A random photo size, and one to six signs in nineteen of twenty scenes."""
     width, height = _photo_size(rng)
     horizon = round(height * rng.uniform(0.42, 0.72))
     count = 0
@@ -82,11 +82,13 @@ def plan_scene(rng: np.random.Generator) -> ScenePlan:
         groups.append((_side(rng), together))
         count -= together
     columns: list[list[SignPlan]] = []  # the signs of one pole each
-    for side, together in sorted(groups, reverse=True):  # large ones find room first
+    for side, together in sorted(
+        groups, reverse=True
+    ):  # large ones first: they need the most space
         side = min(side * max(width, height) / REFERENCE_SIDE, 0.62 * min(width, height))
         others = [sign for column in columns for sign in column]
         columns.append(_place(rng, others, width, height, horizon, side, together))
-    # Far to near; within a column the upper sign first, since it brings the pole behind both.
+    # Far to near; within a column the upper sign first, since its pole is behind both.
     placed = sorted(filter(None, columns), key=lambda column: column[0].box[3] - column[0].box[1])
     return ScenePlan(width, height, horizon, tuple(sign for column in placed for sign in column))
 
@@ -98,7 +100,7 @@ def _photo_size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _side(rng: np.random.Generator) -> float:
-    """Longest side of a sign in pixels at the reference; even in its logarithm."""
+    """Longest side of a sign in pixels at the reference; log-uniform."""
     low, high = (SMALLEST, SMALL - 0.5) if rng.random() < SMALL_SHARE else (SMALL + 0.5, LARGEST)
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
@@ -119,14 +121,14 @@ def _place(
     side: float,
     together: int,
 ) -> list[SignPlan]:
-    """``together`` (1 or 2) signs on one pole where they fit; nothing if nowhere."""
+    """``together`` (1 or 2) signs on one pole where they fit; empty if they fit nowhere."""
     tilt, pole = random_tilt(rng), bool(rng.random() < 0.82)
     kinds = [canvas.pick(rng, CLASSES) for _ in range(together)]
     crowded = rng.random() < 0.15  # may stand partly behind a nearer sign
     for attempt in range(40):
         column = _stack(tilt, kinds, side, pole)
         x = rng.uniform(0, width)
-        if rng.random() < 0.5:  # about head height of something that stands on the ground
+        if rng.random() < 0.5:  # near the horizon, as something that stands on the ground
             y = horizon - side * rng.uniform(0.0, 2.5)
         else:
             y = height * np.clip(rng.normal(0.40, 0.17), 0.02, 0.9)
@@ -175,7 +177,7 @@ def _outside(box: np.ndarray, width: int, height: int) -> float:
 
 
 def _covered(box: np.ndarray, other: np.ndarray) -> float:
-    """Share of the smaller box that the other one covers; 1 where they touch nearly."""
+    """Share of the smaller box that the other one, grown by 2 pixels a side, covers."""
     gap = 2.0
     common = np.concatenate(
         [np.maximum(box[:2], other[:2] - gap), np.minimum(box[2:], other[2:] + gap)]

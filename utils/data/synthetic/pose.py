@@ -1,4 +1,4 @@
-"""Where a flat thing stands: a tilted plane seen through a pinhole, as a 3×3 homography.
+"""The pose of a flat thing: a tilted plane seen by a pinhole camera, as a 3×3 homography.
 
 ``H @ (x, y, 1)`` takes a point of the plane (units of ``signs``: the sign fills ``[-1, 1]²``) to
 continuous pixels of the photo.
@@ -28,7 +28,7 @@ def tilted_plane(yaw: float, pitch: float, roll: float, distance: float) -> np.n
         @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
         @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     )
-    homography = turn[:, [0, 1, 2]].copy()
+    homography = turn.copy()
     homography[:, 2] = 0
     homography[2] = [turn[2, 0] / distance, turn[2, 1] / distance, 1]
     return homography
@@ -90,5 +90,5 @@ def warp_face(
     mask = np.zeros(size[::-1], np.uint8)
     canvas.polygon(mask, project(fine, edge), 255)
     patch = cv2.resize(warped, (width, height), interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
-    return patch, alpha.astype(np.float32) / 255, x, y
+    cover = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+    return patch, canvas.alpha(cover), x, y

@@ -1,14 +1,13 @@
-"""One scene: what ``layout`` planned, drawn and photographed.
+"""One scene: the plan of ``layout``, drawn and photographed.
 
-The same numbers give the same scene whoever asks and in whatever order: everything random comes
-from ``default_rng([seed, split, index, part])``. The training and validation splits draw places,
-clutter and things in front of signs from one set of generators, the test split from another; the
-signs, their wear, the light and the camera are common to all.
+The same seed, split and index always give the same scene: all random numbers come from
+``default_rng([seed, split, index, part])``. Backgrounds, distractors and occluders come from one
+set of generators for the training and validation splits, and from another for the test split.
+Signs, wear, light and camera are common to all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,26 +24,13 @@ from utils.data.synthetic import (
     signs,
     wear,
 )
-from utils.data.synthetic.places import Place
+from utils.data.synthetic.props import Place, Props
 
 SPLIT_IDS = {"train": 0, "val": 1, "test": 2}
-HIDDEN_SHARE = 0.22  # of the signs have something standing in front of them
-DIFFICULT_BELOW = 0.4  # visible share under which a sign is marked difficult
-GONE_BELOW = 0.1  # visible share under which nobody would have labelled it
-NOBODY = -1  # in the owner map: no sign seen at this pixel
-
-PatchMaker = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Props:
-    """The generators of a split: places, clutter, and things in front of signs."""
-
-    places: tuple[Place, ...]
-    hung: tuple[PatchMaker, ...]
-    standing: tuple[PatchMaker, ...]
-    occluders: tuple[PatchMaker, ...]
-
+OCCLUDED_SHARE = 0.22  # of the signs have an occluder
+DIFFICULT_BELOW = 0.4  # a sign with a smaller visible share is marked difficult
+UNLABELLED_BELOW = 0.1  # a sign with a smaller visible share gets no label
+NO_SIGN = -1  # in the sign map: no sign is visible at this pixel
 
 _TRAIN = Props(
     backgrounds_train.PLACES, clutter_train.HUNG, clutter_train.STANDING, clutter_train.OCCLUDERS
@@ -61,11 +47,11 @@ class Scene:
 
     Attributes:
         image: uint8 RGB (H, W, 3).
-        boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels; each is the extent of the sign's whole
-            outline, hidden parts included, clipped to the picture.
+        boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels: the extent of the sign's whole outline,
+            occluded parts included, clipped to the picture.
         names: N class names.
-        difficult: bool (N,), signs of which less than ``DIFFICULT_BELOW`` can be seen. Those of
-            which less than ``GONE_BELOW`` can be seen are not labelled at all.
+        difficult: bool (N,), signs with a visible share below ``DIFFICULT_BELOW``. Signs below
+            ``UNLABELLED_BELOW`` have no label.
     """
 
     image: np.ndarray
@@ -91,25 +77,25 @@ def render(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props)
     light = camera.draw_light(rng)
     place = props.places[int(rng.choice(len(props.places), p=[p.weight for p in props.places]))]
     picture = draw_place(rng, scene_plan, place, props, light)
-    owner = np.full(picture.shape[:2], NOBODY, np.int16)
+    sign_map = np.full(picture.shape[:2], NO_SIGN, np.int16)
     for number, sign in enumerate(scene_plan.signs):
         if sign.pole:
             foot = _foot(rng, scene_plan, place, sign.box)
-            draw_pole(rng, picture, owner, sign.box, foot, light)
-        draw_sign(rng, picture, owner, sign, light, number)
-        if rng.random() < HIDDEN_SHARE:
+            draw_pole(rng, picture, sign_map, sign.box, foot, light)
+        draw_sign(rng, picture, sign_map, sign, light, number)
+        if rng.random() < OCCLUDED_SHARE:
             ground = scene_plan.horizon if place.ground else scene_plan.height
-            _hide_partly(rng, picture, owner, sign.box, ground, props, light)
+            _occlude(rng, picture, sign_map, sign.box, ground, props, light)
     visible = np.array(
         [
-            np.count_nonzero(owner == number) / _area(sign.edge)
+            np.count_nonzero(sign_map == number) / _area(sign.edge)
             for number, sign in enumerate(scene_plan.signs)
         ]
     )
     photo = camera.photograph(
         rng, picture, smallest=scene_plan.smallest, dark=light.name == "night"
     )
-    kept = np.flatnonzero(visible >= GONE_BELOW)
+    kept = np.flatnonzero(visible >= UNLABELLED_BELOW)
     names = tuple(scene_plan.signs[number].kind for number in kept)
     return Scene(photo, scene_plan.boxes[kept], names, visible[kept] < DIFFICULT_BELOW)
 
@@ -121,10 +107,12 @@ def draw_place(
     props: Props,
     light: camera.Light,
 ) -> np.ndarray:
-    """A place with clutter in it, nowhere behind a sign, under the light of the hour."""
+    """A background with distractors, none of them behind a sign, in the light of the scene."""
     width, height, horizon = scene_plan.width, scene_plan.height, scene_plan.horizon
     picture = place.paint(rng, height, width, horizon)
-    daylight = camera.Light("day", np.ones(3, np.float32), 1.0)  # the hour is applied to all below
+    daylight = camera.Light(
+        "day", np.ones(3, np.float32), 1.0
+    )  # the scene's light is applied to everything at the end
     for _ in range(int(rng.integers(1, 7))):
         side = np.exp(rng.uniform(np.log(0.03), np.log(0.26))) * max(width, height)
         standing = place.ground and rng.random() < 0.35
@@ -147,24 +135,24 @@ def draw_place(
 def draw_sign(
     rng: np.random.Generator,
     picture: np.ndarray,
-    owner: np.ndarray,
+    sign_map: np.ndarray,
     sign: layout.SignPlan,
     light: camera.Light,
     number: int,
 ) -> None:
-    """Print, age, light and paste one sign; its pixels become ``number`` in ``owner``."""
+    """Print, age, light and paste one sign; its pixels become ``number`` in ``sign_map``."""
     side = max(sign.box[2] - sign.box[0], sign.box[3] - sign.box[1])
     face = signs.draw_face(sign.kind, rng, _sheet_size(side))
     face = wear.lit(rng, wear.aged(rng, face), light.sign_brightness)
     patch, alpha, x, y = pose.warp_face(face, sign.homography, signs.outline(sign.kind))
     canvas.paste(picture, patch, alpha, x, y)
-    _claim(owner, alpha, x, y, number)
+    _mark(sign_map, alpha, x, y, number)
 
 
 def draw_pole(
     rng: np.random.Generator,
     picture: np.ndarray,
-    owner: np.ndarray | None,
+    sign_map: np.ndarray | None,
     box: np.ndarray,
     foot: float,
     light: camera.Light,
@@ -172,7 +160,7 @@ def draw_pole(
     """A round pole from behind ``box`` down to row ``foot``, in place."""
     tall = box[3] - box[1]
     width, top = max(2, round(tall * rng.uniform(0.06, 0.11))), round(box[1] + 0.3 * tall)
-    tone = canvas.jitter(rng, canvas.pick(rng, ((150, 152, 154), (96, 98, 100), (120, 92, 64))), 14)
+    tone = canvas.pick_colour(rng, ((150, 152, 154), (96, 98, 100), (120, 92, 64)), 14)
     side = rng.uniform(0.2, 1.4)  # the lit side of the tube
     profile = 0.5 + 0.6 * np.sin(np.linspace(side, side + 1.6, width))
     row = np.clip(tone * profile[:, None] * light.scene_gain, 0, 255).astype(np.uint8)
@@ -180,14 +168,14 @@ def draw_pole(
     alpha = np.ones(patch.shape[:2], np.float32)
     x = round((box[0] + box[2]) / 2 - width / 2)
     canvas.paste(picture, patch, alpha, x, top)
-    if owner is not None:
-        _claim(owner, alpha, x, top, NOBODY)
+    if sign_map is not None:
+        _mark(sign_map, alpha, x, top, NO_SIGN)
 
 
 def _foot(
     rng: np.random.Generator, scene_plan: layout.ScenePlan, place: Place, box: np.ndarray
 ) -> float:
-    """Row where the pole of a thing meets the ground; below the frame where there is none."""
+    """Row where a pole meets the ground; below the picture where there is no ground."""
     if not place.ground:
         return scene_plan.height
     depth = scene_plan.height - scene_plan.horizon
@@ -215,40 +203,40 @@ def place_patch(
     canvas.paste(picture, warped[..., :3], cover * warped[..., 3] / np.float32(255), x, y)
 
 
-def _hide_partly(
+def _occlude(
     rng: np.random.Generator,
     picture: np.ndarray,
-    owner: np.ndarray,
+    sign_map: np.ndarray,
     box: np.ndarray,
     ground: int,
     props: Props,
     light: camera.Light,
 ) -> None:
-    """Something in front of a part of ``box``, in place; vehicles only where ``ground`` is near."""
+    """Draw an occluder over a part of ``box``, in place; vehicles only where ``ground`` is near."""
     size = max(8, round(max(box[2:] - box[:2]) * rng.uniform(0.8, 1.2)))
     for choice in rng.permutation(len(props.occluders)):
         patch, alpha = props.occluders[choice](rng, size)
         left, top = _in_front(rng, box, *alpha.shape)
         if top + len(alpha) < ground and not _is_tall(*alpha.shape):
-            continue  # it would fly
+            continue  # it would float in the air
         patch = np.clip(patch * light.scene_gain, 0, 255).astype(np.uint8)
         canvas.paste(picture, patch, alpha, left, top)
-        _claim(owner, alpha, left, top, NOBODY)
+        _mark(sign_map, alpha, left, top, NO_SIGN)
         return
 
 
 def _in_front(
     rng: np.random.Generator, box: np.ndarray, height: int, width: int
 ) -> tuple[int, int]:
-    """Corner ``left, top`` where something of this size hides a part of ``box``."""
+    """Corner ``left, top`` at which an occluder of this size covers a part of ``box``."""
     wide, tall = box[2] - box[0], box[3] - box[1]
     way = 1 if rng.random() < 0.5 else -1
-    if not _is_tall(height, width):  # it comes up from below
+    if not _is_tall(height, width):  # it covers the lower part
         offset, top = rng.uniform(0, 0.6) * wide, box[3] - rng.uniform(0.15, 0.45) * tall
-    elif width > 0.5 * wide:  # it comes in from one side
+    elif width > 0.5 * wide:  # it covers one side
         offset = (wide + width) / 2 - rng.uniform(0.15, 0.5) * wide
         top = box[1] - rng.uniform(0, 0.25) * tall
-    else:  # it is slim and may stand right before the sign
+    else:  # it is narrow and may cover the middle
         offset, top = rng.uniform(0, 0.4) * wide, box[1] - rng.uniform(0, 0.5) * tall
     return round((box[0] + box[2]) / 2 + way * offset - width / 2), round(top)
 
@@ -257,14 +245,14 @@ def _is_tall(height: int, width: int) -> bool:
     return height > 1.3 * width
 
 
-def _claim(owner: np.ndarray, alpha: np.ndarray, x: int, y: int, number: int) -> None:
-    """Note in the owner map who is seen where ``alpha`` is more than one half."""
-    height, width = owner.shape
+def _mark(sign_map: np.ndarray, alpha: np.ndarray, x: int, y: int, number: int) -> None:
+    """Write ``number`` into the sign map where ``alpha`` is more than one half."""
+    height, width = sign_map.shape
     top, bottom = max(0, y), min(height, y + alpha.shape[0])
     left, right = max(0, x), min(width, x + alpha.shape[1])
     if top < bottom and left < right:
         solid = alpha[top - y : bottom - y, left - x : right - x] > 0.5
-        owner[top:bottom, left:right][solid] = number
+        sign_map[top:bottom, left:right][solid] = number
 
 
 def _area(points: np.ndarray) -> float:

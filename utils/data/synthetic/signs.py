@@ -1,8 +1,8 @@
-"""The signs themselves: eight kinds, each an outline and a freshly printed face.
+"""The signs: eight classes, each with an outline and a new, clean face.
 
-A sign lives in its own plane, in units where it fits into ``[-1, 1]²`` with y downwards.
-``outline(kind)`` is its edge there; ``draw_face(kind, rng, size)`` paints the face on a square
-sheet that covers ``[-1, 1]²``. A real kind of sign comes in many versions (numbers, arrows,
+A sign has a plane of its own, in units where it fits into ``[-1, 1]²`` with y downwards.
+``outline(kind)`` is its edge there. ``draw_face(kind, rng, size)`` paints the face on a square
+sheet that covers ``[-1, 1]²``. A class of real signs has many versions (numbers, arrows,
 pictograms, thick or thin rims); ``rng`` chooses among them.
 """
 
@@ -217,7 +217,7 @@ FACES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "warning": draw_warning,
     "yield": draw_yield,
 }
-CLASSES = tuple(FACES)  # alphabetical: the order a reader without a classes file would find
+CLASSES = tuple(FACES)  # alphabetical, as a reader without a classes file orders them
 
 
 @lru_cache(maxsize=len(CLASSES))

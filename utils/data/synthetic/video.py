@@ -1,7 +1,7 @@
-"""A short video: the camera drives along a road lined with signs, in a place of the test split.
+"""A short video: a drive along a road with signs, in front of a background of the test split.
 
-Signs stand at fixed points of a flat world, in metres: x to the right, y down, z ahead. Everything
-about a sign is decided once; each frame only projects it from where the camera is by then.
+Signs stand at fixed points of a flat world, in metres: x to the right, y down, z ahead. A sign is
+drawn once. Each frame projects it for the position of the camera.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ HORIZON = 0.52  # of the height
 EYE = 1.2  # metres from the camera down to the road
 SPEED = 7.0  # metres a second
 SIGN_HALF = 0.45  # half the side of a sign in metres
-NEAREST = 3.0  # metres; nearer signs have left the picture
+NEAREST = 3.0  # metres; nearer signs are outside the picture
 ROADS = (backgrounds_test.mountain_pass, backgrounds_test.carriageway)
 
 
 @dataclass(frozen=True)
 class StandingSign:
-    """A sign in the world: its face, its turn, and where its middle stands."""
+    """A sign in the world: its face, its rotation, and the position of its middle."""
 
     kind: str
     face: np.ndarray  # (S, S, 3) uint8
@@ -52,7 +52,7 @@ def write_video(path: Path, *, seconds: float = 4, fps: int = 12, seed: int = 0)
     if seconds <= 0 or fps < 1:
         raise UserError(f"a video of {seconds} seconds at {fps} frames a second has no frames.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # OpenCV goes by the ending, so the unfinished file keeps it.
+    # OpenCV chooses the format by the suffix, so the unfinished file has it too.
     partial = path.with_name(f".part-{os.getpid()}-{path.stem}.mp4")
     writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), fps, (WIDTH, HEIGHT))
     try:
@@ -75,14 +75,14 @@ def draw_frames(count: int, fps: int, seed: int) -> Iterator[np.ndarray]:
     standing = _plant_signs(rng, reach)
     for number in range(count):
         ahead = SPEED * number / fps
-        frame = _zoomed(scenery, 1 + 0.35 * ahead / reach)
+        frame = _scaled(scenery, 1 + 0.35 * ahead / reach)
         for sign in standing:  # far to near
             _draw_at(frame, sign, ahead)
         yield _shot(np.random.default_rng([seed, 3, number]), frame)
 
 
 def _plant_signs(rng: np.random.Generator, reach: float) -> list[StandingSign]:
-    """A sign every few metres on alternating sides, as far as the drive will look; far first."""
+    """A sign every few metres on alternating sides, as far as the drive can see; far ones first."""
     standing = []
     z, side = rng.uniform(7, 9), 1.0 if rng.random() < 0.5 else -1.0
     kinds = rng.permutation(signs.CLASSES)
@@ -101,9 +101,9 @@ def _plant_signs(rng: np.random.Generator, reach: float) -> list[StandingSign]:
     return standing[::-1]
 
 
-def _zoomed(scenery: np.ndarray, zoom: float) -> np.ndarray:
-    """The far scenery grows slowly about the point on the horizon that the camera drives at."""
-    scale = zoom / 2  # the scenery is painted at twice the size of the video
+def _scaled(scenery: np.ndarray, factor: float) -> np.ndarray:
+    """The background, which grows slowly around the point on the horizon ahead of the camera."""
+    scale = factor / 2  # the scenery is painted at twice the size of the video
     x, y = WIDTH / 2, HORIZON * HEIGHT
     matrix = np.array([[scale, 0, x - scale * 2 * x], [0, scale, y - scale * 2 * y]])
     return cv2.warpAffine(scenery, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
@@ -129,6 +129,6 @@ def _draw_at(frame: np.ndarray, sign: StandingSign, ahead: float) -> None:
 
 
 def _shot(rng: np.random.Generator, frame: np.ndarray) -> np.ndarray:
-    """A little sensor noise and the marks of compression."""
+    """Some sensor noise, and JPEG compression."""
     noise = rng.standard_normal(frame.shape, np.float32) * np.float32(3)
     return camera.jpeg_round_trip(cv2.add(frame, noise, dtype=cv2.CV_8U), 80)

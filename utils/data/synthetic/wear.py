@@ -1,7 +1,7 @@
-"""What years and weather do to a sign's face, and how the light falls on it.
+"""Damage by age and weather to a sign's face, and the light on it.
 
-All functions take and return a float32 face (S, S, 3) in 0–1. They are mild enough that a person
-still knows the sign.
+The kinds of damage take and return a float32 face (S, S, 3) in 0–1. They are mild enough that a
+person still recognises the sign.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def aged(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
 
 
 def fade(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
-    """Sun-bleached: colours drift towards a pale grey, and blacks lift."""
+    """Bleached by the sun: colours go towards a pale grey, and black becomes lighter."""
     amount = rng.uniform(0.1, 0.45)
     grey = face.mean(2, keepdims=True)
     pale = 0.45 * face + 0.35 * grey + 0.22 * np.array([1.0, 0.97, 0.92], np.float32)
@@ -37,7 +37,7 @@ def fade(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
 
 
 def dirt(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
-    """Splashes and runs of mud or soot, more at the bottom."""
+    """Splashes and streaks of mud or soot, more at the bottom."""
     size = face.shape[0]
     blobs = canvas.fractal_noise(rng, size, size, cell=size / rng.uniform(2, 6))
     runs = canvas.fractal_noise(rng, 2, size, cell=size / 12, octaves=3)
@@ -49,7 +49,7 @@ def dirt(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
 
 
 def rust(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
-    """Rust creeping from the rim and from two bolt holes."""
+    """Rust at the rim and around two bolt holes."""
     size = face.shape[0]
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j].astype(np.float32)
     rim = np.clip(np.sqrt(x * x + y * y) - 0.55, 0, 0.5)
@@ -121,7 +121,7 @@ def lit(rng: np.random.Generator, face: np.ndarray, brightness: float) -> np.nda
         shadow = np.clip((noise - 0.48) * 9, 0, 1)
         gain *= 1 - np.float32(rng.uniform(0.2, 0.5)) * shadow
     result = face * (gain * np.float32(brightness))[..., None]
-    if rng.random() < 0.2:  # the sun or a lamp mirrored in the foil
+    if rng.random() < 0.2:  # a reflection of the sun or a lamp
         cx, cy = rng.uniform(-0.8, 0.8, 2)
         width = rng.uniform(0.2, 0.6)
         spot = np.exp(-(((x - cx) / width) ** 2) - ((y - cy) / width) ** 2)

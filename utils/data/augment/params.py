@@ -16,13 +16,13 @@ from utils.data.augment.config import AugmentConfig
 _PHOTO, _COMPOSITION = 1, 2
 
 
-class PhotoDraw:
+class PhotoParams:
     """What happens to one photo.
 
     Attributes:
         scale: factor on the letterboxed size.
         aspect: factor on width over height.
-        place_x, place_y: where the photo lies in its tile: 0 at the left or top, 1 at the right or
+        position_x, position_y: of the photo in its tile: 0 at the left or top, 1 at the right or
             bottom. A photo larger than its tile shows its right or bottom part at 1.
         mirror, flip: mirrored left to right, top to bottom.
         angle: in degrees, clockwise.
@@ -37,8 +37,8 @@ class PhotoDraw:
         u = rng.random(15)
         self.scale = float(np.exp(low + u[0] * (high - low)))
         self.aspect = float((1 + config.aspect) ** (2 * u[1] - 1))
-        self.place_x = 0.5 + config.translation * (float(u[2]) - 0.5)
-        self.place_y = 0.5 + config.translation * (float(u[3]) - 0.5)
+        self.position_x = 0.5 + config.translation * (float(u[2]) - 0.5)
+        self.position_y = 0.5 + config.translation * (float(u[3]) - 0.5)
         self.mirror = bool(u[4] < config.horizontal_flip)
         self.flip = bool(u[5] < config.vertical_flip)
         self.brightness = float(1 + (2 * u[6] - 1) * config.brightness)
@@ -60,7 +60,7 @@ class Layer:
         centre: the point where the four meet, relative to width and height; None for one photo.
     """
 
-    photos: tuple[tuple[int, PhotoDraw], ...]
+    photos: tuple[tuple[int, PhotoParams], ...]
     centre: tuple[float, float] | None = None
 
     def tiles(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -72,7 +72,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class SampleDraw:
+class SampleParams:
     """One sample: a single picture, or two that are blended (mixup).
 
     Attributes:
@@ -84,9 +84,9 @@ class SampleDraw:
     share: float = 1.0
 
 
-def draw_sample(
+def sample_params(
     seed: int, epoch: int, position: int, photos: int, config: AugmentConfig
-) -> SampleDraw:
+) -> SampleParams:
     """All random numbers of a sample.
 
     Args:
@@ -96,12 +96,12 @@ def draw_sample(
         config: strengths.
     """
 
-    def photo(at: int, number: int) -> tuple[int, PhotoDraw]:
+    def photo(at: int, number: int) -> tuple[int, PhotoParams]:
         own = [seed, _PHOTO, epoch, position]
-        return at, PhotoDraw(np.random.default_rng([*own, number] if number else own), config)
+        return at, PhotoParams(np.random.default_rng([*own, number] if number else own), config)
 
     if not config.mosaic and not config.mixup:
-        return SampleDraw((Layer((photo(position, 0),)),))
+        return SampleParams((Layer((photo(position, 0),)),))
 
     rng = np.random.default_rng([seed, _COMPOSITION, epoch, position])
     u = rng.random((2, 3))  # two layers: mosaic or not, and where its photos meet
@@ -116,4 +116,4 @@ def draw_sample(
         numbers = range(4 * i, 4 * i + (4 if tiled else 1))
         centre = (0.3 + 0.4 * float(u[i, 1]), 0.3 + 0.4 * float(u[i, 2])) if tiled else None
         layers.append(Layer(tuple(photo(chosen[n], n) for n in numbers), centre))
-    return SampleDraw(tuple(layers), share)
+    return SampleParams(tuple(layers), share)

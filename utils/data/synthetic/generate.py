@@ -1,9 +1,9 @@
-"""Writing a generated dataset as a VOC folder.
+"""``write_dataset``: draws scenes and writes them as a VOC folder.
 
 ``Annotations/ JPEGImages/ ImageSets/Main/{train,val,trainval,test}.txt classes.txt`` and
-``synthetic.json``, which says with which numbers the folder was made and whether it is finished.
-A finished folder is left as it is; an unfinished one is continued with the scenes it lacks, since
-a scene depends on nothing but its seed, split and index.
+``synthetic.json``, which holds the seed, the number of scenes, and whether the folder is finished.
+A finished folder stays as it is. An unfinished one is continued with the missing scenes: a scene
+depends only on its seed, split and index.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from utils.errors import UserError
 from utils.files import atomic_write
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 
-GENERATOR_VERSION = 1  # raised when the same numbers no longer give the same scenes
+GENERATOR_VERSION = 1  # raised when the same seed no longer gives the same scenes
 MANIFEST = "synthetic.json"
 JPEG_QUALITY = 90
-FEW = 16  # so few scenes are drawn sooner than worker processes start
+SCENES_PER_WORKER = 16  # fewer scenes are drawn before another process has started
 
 Job = tuple[str, int]  # split, index
 
@@ -41,8 +41,8 @@ def write_dataset(
     Args:
         out: the folder; made if missing.
         train, val, test: number of scenes in each split.
-        seed: other seeds give other scenes throughout.
-        workers: processes that draw; all cores when None. The files do not depend on it.
+        seed: other seeds give other scenes.
+        workers: processes that draw; None for all cores. The files do not depend on it.
 
     Returns:
         False when ``out`` already held this dataset, finished, and nothing was written.
@@ -80,7 +80,7 @@ def write_scene(out: Path, seed: int, job: Job) -> None:
 
 
 def save_scene(scene: Scene, out: Path, name: str) -> None:
-    """Write a scene's picture, then its annotation: with both there, it is whole."""
+    """Write a scene's picture, then its annotation: if both exist, it is complete."""
     height, width = scene.image.shape[:2]
     code = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     with atomic_write(out / "JPEGImages" / f"{name}.jpg", "wb") as file:
@@ -118,7 +118,7 @@ def _draw_missing(out: Path, counts: dict[str, int], seed: int, workers: int) ->
 
 def _run(work: partial, jobs: list[Job], workers: int) -> Iterator[None]:
     """Do the jobs in this process or in several, yielding once for each one done."""
-    workers = min(workers, len(jobs) // FEW + 1)
+    workers = min(workers, len(jobs) // SCENES_PER_WORKER + 1)
     if workers <= 1:
         yield from map(work, jobs)
         return
@@ -128,7 +128,7 @@ def _run(work: partial, jobs: list[Job], workers: int) -> Iterator[None]:
 
 
 def _quiet_worker() -> None:
-    """One thread a process, and Ctrl-C is the parent's to handle."""
+    """One thread a process; the parent process handles Ctrl-C."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -146,7 +146,7 @@ def _check_numbers(counts: dict[str, int], seed: int, workers: int | None) -> No
 
 
 def _is_finished(out: Path, manifest: dict[str, int]) -> bool:
-    """Whether ``out`` holds this dataset whole; refuses a folder that holds something else."""
+    """Whether ``out`` holds all of this dataset; refuses a folder that holds something else."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; --out must be a folder.")
     path = out / MANIFEST
