@@ -21,7 +21,7 @@ from utils.commands import convert as command
 from utils.commands.convert import convert
 from utils.data.datasets import load_split
 from utils.data.formats import find_layout
-from utils.data.formats.voc_layout import IMAGE_FOLDERS
+from utils.data.formats.naming import IMAGE_FOLDERS
 from utils.data.records import Record
 from utils.data.writers.coco import short_xywh
 from utils.data.writers.dataset import output_names, write_dataset

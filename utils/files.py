@@ -1,5 +1,5 @@
 """Files and folders: written whole or not at all (``atomic_write``, ``atomic_folder``), known by
-content (``content_hash``), and names that are still free (``next_free``)."""
+content (``content_hash``), names that are still free (``next_free``)."""
 
 from __future__ import annotations
 
@@ -109,6 +109,25 @@ def check_empty(path: Path) -> None:
         raise UserError(f"{path}: is there already, and is no folder")
     if path.is_dir() and any(path.iterdir()):
         raise UserError(f"{path}: is not empty; name a folder that does not exist yet")
+
+
+class TooLargeError(ValueError):
+    """A file is larger than a reader takes."""
+
+
+def read_limited(path: str | Path, most: int) -> bytes:
+    """The content of a file from a stranger, which must not be larger than ``most`` bytes.
+
+    Raises:
+        ValueError: it is, or it cannot be read; the message says which, without the file's name.
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > most:
+                raise TooLargeError(f"larger than {most >> 20} MiB")
+            return file.read()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
 
 
 def content_hash(path: str | Path) -> str:

@@ -1,8 +1,8 @@
-"""What label files say, whatever their format.
+"""What label files say, in any format.
 
-A format (``utils.data.formats``) finds the photos and labels of a folder and reads them as they
-stand: ``Annotation`` is one photo's labels, ``Layout`` what the folder holds. Nothing is clipped,
-turned or dropped here but what cannot be understood, and that becomes an ``AnnotationError``.
+A format (``utils.data.formats``) finds the photos and labels of a folder: ``Layout`` is what the
+folder holds, ``Entry`` one photo with its label file, ``Annotation`` the content of the labels.
+Nothing is clipped or turned yet. What cannot be understood becomes an ``AnnotationError``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class AnnotationError:
-    """Something in a label file that cannot be used as it is.
+    """An object, or a whole label file, that cannot be used.
 
     Attributes:
-        kind: its short name: ``unreadable`` (the whole file), ``no-class``, ``no-box``,
+        kind: a short name: ``unreadable`` (the whole file), ``no-class``, ``no-box``,
             ``not-a-number``, ``empty-box``.
         message: what is wrong, without the file's name, such as
             ``xmax 119 lies before xmin 119``.
@@ -33,6 +33,19 @@ class AnnotationError:
     def __str__(self) -> str:
         where = "" if self.number is None else f"object {self.number}: "
         return f"{where}{self.message}; skipped"
+
+
+class ObjectError(Exception):
+    """Why one object of a label file cannot be used, while it is read; ``kind`` and ``message`` as
+    in ``AnnotationError``."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def at(self, number: int) -> AnnotationError:
+        """The same, for the object at that place."""
+        return AnnotationError(self.kind, str(self), number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class Annotation:
         difficult: bool (N,): neither trained on nor counted when scoring; a crowd in COCO.
         upright: whether it says that its boxes are of the photo turned upright by EXIF.
         numbers: N places among the photo's objects, from 1, for messages.
-        errors: what was left out.
+        errors: the objects left out.
     """
 
     where: str
@@ -66,10 +79,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One photo with its labels; ``image_id`` is unique in the folder.
+    """One labelled photo; ``image_id`` is unique in the folder.
 
-    ``label`` is the file that holds the labels (shared by all photos in COCO); None for a photo
-    that a format knows to show nothing though no file says so.
+    ``label`` is the file that holds the labels, which photos share in COCO. It is None for a photo
+    that counts as showing nothing because it has no label file.
     """
 
     image_id: str
@@ -79,7 +92,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class SplitList:
-    """The image ids of one split, in the list's order, and what it names in vain."""
+    """The image ids of one split in the list's order, and notes on names that were not found."""
 
     image_ids: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -99,7 +112,7 @@ class Layout:
             categories by id, YOLO's names); None where it declares none (VOC).
         years: the folders of a devkit, without their "VOC"; empty elsewhere.
         unlabelled: photos without labels, which are left out.
-        unmatched_labels: label files (or entries of a joint one, in words) without a photo.
+        unmatched_labels: label files without a photo; in COCO, entries of the JSON, in words.
         notes: one sentence for each further thing left out.
     """
 

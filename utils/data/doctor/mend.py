@@ -16,6 +16,7 @@ from pathlib import Path
 
 from utils.data.annotations import Annotation
 from utils.data.formats.voc_xml import MAX_BYTES, parse_annotation
+from utils.files import read_limited
 
 _BARE_AMPERSAND = re.compile(rb"&(?!#?\w{1,10};)")
 _DECLARATION = re.compile(rb"^<\?xml[^>]*\?>\s*")
@@ -42,10 +43,8 @@ class Mended:
 def mended(path: Path, where: str) -> Mended | None:
     """The labels of a VOC XML that does not parse; None where its damage is not plain."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return None
-        data = path.read_bytes()
-    except OSError:
+        data = read_limited(path, MAX_BYTES)
+    except ValueError:
         return None
     start = data.find(b"<")
     if start < 0:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ from utils.data.folder.tables import (
     to_json,
 )
 from utils.data.formats import find_layout, labels_depend_on_own_file, read_annotations
+from utils.data.formats.naming import names_photo
 from utils.errors import UserError
 from utils.images import ImageSize, image_size
 from utils.memory import give_back_memory
@@ -300,12 +301,5 @@ def _lists(
 
 def _misnamed(entries: EntryTable, labels: LabelTable) -> Iterator[int]:
     for row, (named, image) in enumerate(zip(labels.filenames, entries.images, strict=True)):
-        name = image.rpartition("/")[2]
-        if named and named != name and _file_stem(named) != PurePosixPath(name).stem:
+        if named and not names_photo(named, image.rpartition("/")[2]):
             yield row
-
-
-def _file_stem(filename: str) -> str:
-    """Image id of a file name; a name without a usual suffix may well hold other dots."""
-    path = PurePosixPath(filename.replace("\\", "/"))
-    return path.stem if len(path.suffix) in (4, 5) else path.name

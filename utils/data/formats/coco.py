@@ -18,15 +18,11 @@ from pathlib import Path
 from utils.data.annotations import Annotation, AnnotationError, Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats.coco_json import CocoFile, Notes, read_coco
-from utils.data.formats.naming import (
-    Naming,
-    Photos,
-    name_parts,
-    shown,
-    split_name,
-    unique_stems,
-)
+from utils.data.formats.naming import formatted, name_parts, unique_image_ids
+from utils.data.formats.pairing import NameResolver, Photos
+from utils.data.splits.names import split_name
 from utils.errors import UserError
+from utils.images import IMAGE_SUFFIXES
 
 NAME = "coco"
 OWN_FILES = False  # a JSON has the labels of many photos
@@ -105,7 +101,7 @@ class _Finder:
         self.differing = Notes()
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
-        self.photos = Photos(scan)
+        self.photos = Photos(scan.files(scan.root, IMAGE_SUFFIXES), scan.root)
         self.found: dict[Path, dict[Path, list[int]]] = {}  # photo → file → places among images
         self.listed: dict[Path, list[Path]] = {}  # file → photos
         for path in sorted(self.files, key=self._order):
@@ -114,7 +110,7 @@ class _Finder:
     def layout(self) -> CocoLayout:
         if not self.found:
             raise UserError(self._nothing_found())
-        image_ids = unique_stems(self.scan.root, self.found)
+        image_ids = unique_image_ids(self.scan.root, self.found)
         owners = {photo: self._owner(photo) for photo in self.found}
         self.notes += self.differing.sentences()
         classes = self._classes()
@@ -173,16 +169,16 @@ class _Finder:
         file = self.files[path]
         hints = {self.names[path].lower(), *(word.lower() for word in _words(path.stem))} - {""}
         names = [image.file_name for image in file.images]
-        naming = Naming(self.photos, names, path.parent, hints)
+        resolver = NameResolver(self.photos, names, path.parent, hints)
         places: dict[Path, list[int]] = {}
         joined = Notes()
         for index, image in enumerate(file.images):
-            photo = naming.find(image.file_name, image.size)
+            photo = resolver.find(image.file_name, image.size)
             if photo is None:
                 self._orphan(path, index)
             else:
                 places.setdefault(photo, []).append(index)
-        self.notes += naming.notes(self.scan.name(path), self.scan.name)
+        self.notes += resolver.notes(self.scan.name(path), self.scan.name)
         for photo, indices in list(places.items()):
             names = {name_parts(file.images[index].file_name) for index in indices}
             if len(names) > 1:  # two names, of which one or none can mean this photo
@@ -190,8 +186,8 @@ class _Finder:
                     self._orphan(path, index)
                 continue
             if len(indices) > 1:
-                ids = " and ".join(shown(file.images[index].id) for index in indices)
-                name = shown(file.images[indices[0]].file_name)
+                ids = " and ".join(formatted(file.images[index].id) for index in indices)
+                name = formatted(file.images[indices[0]].file_name)
                 joined.add(
                     "",
                     f"{self.scan.name(path)}: {name} is image {ids}; their objects are joined",
@@ -202,7 +198,7 @@ class _Finder:
 
     def _orphan(self, path: Path, index: int) -> None:
         image = self.files[path].images[index]
-        name = f"{self.scan.name(path)}, image {shown(image.id)} ({shown(image.file_name)})"
+        name = f"{self.scan.name(path)}, image {formatted(image.id)} ({formatted(image.file_name)})"
         self.unmatched_labels.append(name)
 
     def _owner(self, photo: Path) -> Path:

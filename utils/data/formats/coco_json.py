@@ -20,8 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import Annotation, AnnotationError
-from utils.data.formats.naming import class_name, shown
+from utils.data.annotations import Annotation, AnnotationError, ObjectError
+from utils.data.formats.naming import class_name, formatted
+from utils.files import TooLargeError, read_limited
+from utils.text import counted, listed
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB; a larger file is better cut into parts
 _FARTHEST = 1e9  # pixels
@@ -78,7 +80,7 @@ class CocoFile:
         objects, first = self._objects, self.images[indices[0]]
         rows = np.concatenate([objects.of(index) for index in indices])
         return Annotation(
-            where=f"{where}, image {shown(first.id)}",
+            where=f"{where}, image {formatted(first.id)}",
             filename=first.file_name,
             size=first.size,
             names=tuple(self.classes[i] for i in objects.class_ids[rows]),
@@ -136,19 +138,15 @@ def read_coco(path: str | Path) -> CocoFile:
 
 def _load(path: Path) -> dict:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(
-                f"larger than {MAX_BYTES >> 20} MiB; cut it into several files, each with its part "
-                "of the images"
-            )
-        data = path.read_bytes()
+        data = read_limited(path, MAX_BYTES)
         brackets = data.count(b"[") + data.count(b"{")
         if len(data) > _ALWAYS_READ and brackets * _BYTES_A_BRACKET > len(data):
             raise ValueError("it has more brackets than labels need, and would fill the memory")
         text = data.decode("utf-8-sig")
         del data
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
+    except TooLargeError as error:
+        advice = "cut it into several files, each with its part of the images"
+        raise ValueError(f"{error}; {advice}") from error
     except UnicodeDecodeError as error:
         raise ValueError("not a text file in UTF-8") from error
     try:
@@ -187,14 +185,14 @@ def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | 
         images.append(CocoImage(key, name, _size(item), item.get("upright") is True))
     for key, found in names.items():
         if len(found) > 1 and len(set(found)) == 1:
-            name = f"image {shown(key)} ({shown(found[0])})"
+            name = f"image {formatted(key)} ({formatted(found[0])})"
             lacking.add("twice", f"{name} is listed {len(found)} times")
         elif len(found) > 1:
-            listing = " and ".join(map(shown, sorted(set(found))[:5]))
+            names_of_id = listed([formatted(name) for name in sorted(set(found))])
             lacking.add(
                 "same id",
-                f"{listing} have the same id {shown(key)}, so their objects cannot be told apart; "
-                "left out",
+                f"{names_of_id} have the same id {formatted(key)}, so their objects cannot be told "
+                "apart; left out",
             )
     notes += lacking.sentences()
     kept: dict[int | str, CocoImage] = {}
@@ -223,8 +221,8 @@ def _categories(
             doubtful.add(key)
             lacking.add(
                 "same id",
-                f"categories {names[key]!r} and {name!r} have the same id {shown(key)}; objects of "
-                "that id are left out",
+                f"categories {names[key]!r} and {name!r} have the same id {formatted(key)}; "
+                "objects of that id are left out",
             )
         else:
             above.setdefault(name, set()).add(str(item.get("supercategory") or "none"))
@@ -282,16 +280,16 @@ class _Collector:
             return self._stray(f"none (entry {position + 1} of its annotations)")
         image = self._index.get(_id(item.get("image_id")))
         if image is None:
-            return self._stray(shown(item.get("image_id", "none")))
+            return self._stray(formatted(item.get("image_id", "none")))
         self._count[image] += 1
         number = self._count[image]
         class_id = self._class_ids.get(_id(item.get("category_id")))
         if class_id is None:
-            what = f"category {shown(item.get('category_id'))} is not among the categories"
+            what = f"category {formatted(item.get('category_id'))} is not among the categories"
             return self._fault(image, "no-class", what, number)
         try:
             self._xywh.extend(_xywh(item))
-        except _BoxError as error:
+        except ObjectError as error:
             return self._fault(image, error.kind, str(error), number)
         self._image.append(image)
         self._class.append(class_id)
@@ -330,11 +328,9 @@ class _Collector:
         """One sentence on all objects of images that the file does not list."""
         if not self._strays:
             return []
-        names, objects = list(self._strays), sum(self._strays.values())
-        listing = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        objects = counted(sum(self._strays.values()), "object is", "objects are")
         return [
-            f"{objects} {'object is' if objects == 1 else 'objects are'} of no image that can be "
-            f"used (image {listing}); left out"
+            f"{objects} of no image that can be used (image {listed(list(self._strays))}); left out"
         ]
 
     def _stray(self, name: str) -> None:
@@ -344,27 +340,21 @@ class _Collector:
         self._errors.setdefault(image, []).append(AnnotationError(kind, message, number))
 
 
-class _BoxError(Exception):
-    """Why an object has no usable bbox; ``kind`` as in ``AnnotationError``."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
 def _xywh(item: dict) -> list[float]:
     bbox = item.get("bbox")
     if not bbox:
         outline = " (it has an outline, which is not used)" if item.get("segmentation") else ""
-        raise _BoxError("no-box", f"no bbox{outline}")
+        raise ObjectError("no-box", f"no bbox{outline}")
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise _BoxError("no-box", f"bbox {shown(bbox)} is not x, y, width, height")
+        raise ObjectError("no-box", f"bbox {formatted(bbox)} is not x, y, width, height")
     values = []
     for value in bbox:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _BoxError("not-a-number", f"bbox holds {shown(value)}, not a number")
+            raise ObjectError("not-a-number", f"bbox holds {formatted(value)}, not a number")
         if not abs(value) <= _FARTHEST:  # NaN too, and whole numbers of any length
-            raise _BoxError("not-a-number", f"bbox holds {shown(value)}, not a place in a photo")
+            raise ObjectError(
+                "not-a-number", f"bbox holds {formatted(value)}, not a place in a photo"
+            )
         values.append(float(value))
     return values
 

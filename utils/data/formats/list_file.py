@@ -7,6 +7,7 @@ from pathlib import Path
 
 from utils.data.splits.names import is_usual
 from utils.errors import UserError
+from utils.files import read_limited
 
 MAX_BYTES = 64 << 20  # a list of a million photos is smaller
 # What Windows writes: PowerShell's ``>`` makes UTF-16, its Notepad begins UTF-8 with a mark.
@@ -29,14 +30,12 @@ def list_lines(path: Path, name: str) -> list[str] | None:
             would be made, and its training photos might be those of an official test list.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
-        data = path.read_bytes()
+        data = read_limited(path, MAX_BYTES)
         encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
         text = data.decode(encoding)
         if "\0" in text:
             raise ValueError("it holds zero bytes")
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         if not is_usual(path.stem):
             return None
         raise UserError(

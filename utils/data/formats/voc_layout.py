@@ -12,21 +12,29 @@ outside the data folder is looked at, whatever links and XML say.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from utils.data.annotations import Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan
 from utils.data.formats.list_file import list_lines
+from utils.data.formats.naming import (
+    IMAGE_FOLDERS,
+    XML_FOLDERS,
+    Key,
+    formatted,
+    list_note,
+    nfc,
+    split_folders,
+)
+from utils.data.formats.pairing import Photos, suffix_rank
 from utils.data.formats.voc_xml import read_annotation
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
+from utils.text import counted
 
-IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "photos", "pictures", "pics")
-XML_FOLDERS = ("annotations", "annotation", "annots", "anns", "labels", "label", "xmls", "xml")
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
 
 
@@ -44,14 +52,14 @@ def find_layout(root: Path) -> Layout | None:
     if not any(part.pairs for part in parts):
         raise UserError(_no_pair(root, scan, parts))
 
-    # A bare file stem where that is enough, else with its folders and its year.
-    bare = Counter(key.rsplit("/", 1)[-1] for part in parts for key in part.pairs)
+    # A file stem where that is enough, otherwise with its folders and its year.
+    stems = Counter(key[-1] for part in parts for key in part.pairs)
     entries: dict[str, Entry] = {}
     for part in parts:
         for key, (image, xml) in part.pairs.items():
-            image_id = key.rsplit("/", 1)[-1]
-            if bare[image_id] > 1:
-                image_id = f"{part.year}/{key}" if part.year else key
+            image_id = key[-1]
+            if stems[image_id] > 1:
+                image_id = "/".join([part.year, *key] if part.year else key)
             part.image_ids[key] = image_id
             entries[image_id] = Entry(image_id, image, xml)
 
@@ -69,7 +77,7 @@ def find_layout(root: Path) -> Layout | None:
         lists=dict(sorted(lists.items())),
         years=tuple(part.year for part in parts if part.year),
         unlabelled=tuple(image for part in parts for image in part.unlabelled),
-        unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.unmatched_labels),
+        unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.unmatched),
         notes=(*scan.notes, *_passed_over(scan, beside), *(n for p in parts for n in p.notes)),
     )
 
@@ -105,37 +113,40 @@ def _passed_over(scan: FileScan, folders: list[Path]) -> Iterator[str]:
     for folder in folders:
         if count := len(scan.files(folder, (".xml",))):
             yield (
-                f"{scan.name(folder)}/ holds {count} XML {'file' if count == 1 else 'files'}, but "
-                "lies beside the VOC folders that are read; left out"
+                f"{scan.name(folder)}/ holds {counted(count, 'XML file')}, but lies beside the VOC "
+                "folders that are read; left out"
             )
 
 
 class _Part:
-    """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists."""
+    """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists.
+
+    Attributes:
+        pairs: key → photo and XML.
+        image_ids: key → image id in the layout, filled in by ``find_layout``.
+        unlabelled: photos without an XML.
+        unmatched: XML files without a photo.
+        notes: a sentence for each further thing left out.
+    """
 
     def __init__(self, scan: FileScan, year: str, folder: Path) -> None:
         self.year = year
         self.folder = folder
         self.scan = scan
         self.notes: list[str] = []
-        self.unlabelled: list[Path] = []  # photos without an XML
-        self.unmatched_labels: list[Path] = []  # XML files without a photo
-        self.pairs: dict[str, tuple[Path, Path]] = {}  # key → photo, XML
-        self.image_ids: dict[str, str] = {}  # key → image id in the layout, filled by find_layout
-        self.aliases: dict[str, str] = {}  # key of an XML → key of its photo, where they differ
-        self.images = self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS)
+        self.unmatched: list[Path] = []
+        self.pairs: dict[Key, tuple[Path, Path]] = {}
+        self.image_ids: dict[Key, str] = {}
+        self._aliases: dict[Key, Key] = {}  # key of an XML → key of its photo
+        self.photos = Photos(self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS), folder, XML_FOLDERS)
         self.xmls = self._find((".xml",), XML_FOLDERS)
-        self._by_key = _grouped(self.images, self._key)
-        self._by_bare = _grouped(self.images, lambda path: _nfc(path.stem))
-        self._by_end: dict[str, str | None] = {}  # end of a key → the key; None for several
-        self._folders: set[str] = set()  # names of the folders that keys have
-        for key in self._by_key:
-            *folders, _ = parts = key.split("/")
-            self._folders.update(folders)
-            for start in range(len(parts) - 1):
-                end = "/".join(parts[start:])
-                self._by_end[end] = None if end in self._by_end else key
         self._pair()
+        self.unlabelled = [
+            image
+            for key, images in self.photos.by_key.items()
+            if key not in self.pairs
+            for image in images
+        ]
 
     def _find(self, suffixes: tuple[str, ...], usual: tuple[str, ...]) -> list[Path]:
         """The files under folders of a usual name; where others lie outside them, under all."""
@@ -144,80 +155,52 @@ class _Part:
         beside = self.scan.files(self.folder, suffixes, deep=False)
         return found if found and not beside else self.scan.files(self.folder, suffixes)
 
-    def _key(self, path: Path) -> str:
-        return _key(path.relative_to(self.folder).parts[:-1], path.stem)
-
     def _pair(self) -> None:
-        unmatched_labels = []
+        by_key, alone = self.photos.by_key, []
+        keys = [(xml, self.photos.key(xml)) for xml in self.xmls]
         # A photo's own XML first: a namesake in another folder must not take its place.
-        own = [xml for xml in self.xmls if self._key(xml) in self._by_key]
-        others = [xml for xml in self.xmls if self._key(xml) not in self._by_key]
-        for xml in own + others:
-            candidates = self._by_key.get(self._key(xml)) or self._elsewhere(self._key(xml))
+        for xml, key in sorted(keys, key=lambda pair: pair[1] not in by_key):
+            candidates = by_key.get(key) or self.photos.elsewhere(key)
             if not candidates:
-                unmatched_labels.append(xml)
-            elif not self._claim(image := self._best(candidates, xml), xml):
-                other = self._name(self.pairs[self._key(image)][1])
+                alone.append((xml, key))
+            elif not self._claim(image := self._best(candidates, xml), xml, key):
+                other = self._name(self.pairs[self.photos.key(image)][1])
                 self.notes.append(f"{self._name(xml)}: {other} describes the same photo; left out")
-        for xml in unmatched_labels:
-            self._pair_by_filename(xml)
-        for key, images in sorted(self._by_key.items()):
-            if key not in self.pairs:
-                self.unlabelled += images
-
-    def _elsewhere(self, key: str) -> list[Path]:
-        """The one photo that a key without photo can mean, as from another machine.
-
-        That is the one whose key ends as this one does; else the only one of that file stem,
-        unless a folder of this key has photos: then its own is missing, and another's must not
-        take its place.
-        """
-        *folders, image_id = parts = key.split("/")
-        for start in range(1, len(parts) - 1):
-            end = self._by_end.get("/".join(parts[start:]))
-            if end:
-                return self._by_key[end]
-        images = self._by_bare.get(image_id, [])
-        return images if len(images) == 1 and self._folders.isdisjoint(folders) else []
+        for xml, key in alone:
+            self._pair_by_filename(xml, key)
 
     def _best(self, candidates: list[Path], xml: Path) -> Path:
         """Of several photos of one name: beside the XML first, then by kind of file."""
-
-        def order(image: Path) -> tuple[bool, int, str]:
-            return (
-                image.parent != xml.parent,
-                IMAGE_SUFFIXES.index(image.suffix.lower()),
-                str(image),
-            )
-
-        best, *others = sorted(candidates, key=order)
+        best, *others = sorted(
+            candidates,
+            key=lambda image: (image.parent != xml.parent, suffix_rank(image), str(image)),
+        )
         for other in others:
             self.notes.append(
                 f"{self._name(other)}: another photo of the same name, {self._name(best)}, is used"
             )
         return best
 
-    def _pair_by_filename(self, xml: Path) -> None:
+    def _pair_by_filename(self, xml: Path, key: Key) -> None:
         """Pair an XML that has no photo of its own name with the photo that it names."""
         try:
             named = read_annotation(xml).filename
         except ValueError as error:
             self.notes.append(f"{self._name(xml)}: {error}; skipped")
             return
-        # Only the last component counts, and only among the photos found: no path is made of it.
-        name = _nfc(PurePosixPath(named.replace("\\", "/")).name)
-        candidates = self._by_bare.get(PurePosixPath(name).stem, []) if name else []
-        exact = [image for image in candidates if _nfc(image.name) == name]
-        if not any(self._claim(image, xml) for image in exact or candidates):
-            self.unmatched_labels.append(xml)
+        name = nfc(PurePosixPath(named.replace("\\", "/")).name)
+        candidates = self.photos.by_stem.get(PurePosixPath(name).stem, []) if name else []
+        exact = [image for image in candidates if nfc(image.name) == name]
+        if not any(self._claim(image, xml, key) for image in exact or candidates):
+            self.unmatched.append(xml)
 
-    def _claim(self, image: Path, xml: Path) -> bool:
+    def _claim(self, image: Path, xml: Path, key_of_xml: Key) -> bool:
         """Pair the two unless the photo has its XML already: no photo counts twice."""
-        key = self._key(image)
+        key = self.photos.key(image)
         if key in self.pairs:
             return False
         self.pairs[key] = (image, xml)
-        self.aliases[self._key(xml)] = key
+        self._aliases[key_of_xml] = key
         return True
 
     def split_lists(self) -> dict[str, SplitList]:
@@ -247,112 +230,72 @@ class _Part:
 
     def _resolved(self, path: Path, lines: list[str]) -> SplitList:
         image_ids: dict[str, None] = {}
-        lacking: dict[str, list[str]] = {"an XML": [], "a photo": []}
-        guessed: list[str] = []
+        no_xml, no_photo, guessed = [], [], []
         for line in lines:
             key = self._lookup(line)
-            if key in self.image_ids and self._is_guess(line, key, path.stem):
-                guessed.append(f"{line[:80]} (taken for {self._name(self.pairs[key][0])})")
-            if key in self.image_ids:
-                image_ids[self.image_ids[key]] = None
-            else:
-                lacking["an XML" if key in self._by_key else "a photo"].append(line[:80])
-        notes = []
-        for what, names in lacking.items():
-            if names:
-                lack = f"{'lacks' if len(names) == 1 else 'lack'} {what}"
-                notes.append(f"{self._name(path)} names {_some(names)}, which {lack}; left out")
-        if guessed:
-            lie = "lies" if len(guessed) == 1 else "lie"
-            notes.append(f"{self._name(path)} names {_some(guessed)}, which {lie} elsewhere")
-        return SplitList(tuple(image_ids), tuple(notes))
+            if key not in self.image_ids:
+                (no_xml if key in self.photos.by_key else no_photo).append(formatted(line))
+                continue
+            image_ids[self.image_ids[key]] = None
+            if self._is_guess(line, key, path.stem):
+                photo = self._name(self.pairs[key][0])
+                guessed.append(f"{formatted(line)} (taken for {photo})")
+        reasons = (
+            (no_xml, "lacks an XML; left out", "lack an XML; left out"),
+            (no_photo, "lacks a photo; left out", "lack a photo; left out"),
+            (guessed, "lies elsewhere", "lie elsewhere"),
+        )
+        name = self._name(path)
+        notes = tuple(list_note(name, names, *reason) for names, *reason in reasons if names)
+        return SplitList(tuple(image_ids), notes)
 
-    def _lookup(self, line: str) -> str:
+    def _lookup(self, line: str) -> Key:
         """The key of the photo that a line of a list means: an image id, a file name or a path."""
-        key = _line_key(line)
-        if key in self._by_key:
+        key = self._key_of_line(line)
+        if key in self.photos.by_key:
             return key
-        if key in self.aliases:
-            return self.aliases[key]
-        return next((self._key(image) for image in self._elsewhere(key)), key)
+        if key in self._aliases:
+            return self._aliases[key]
+        return next((self.photos.key(image) for image in self.photos.elsewhere(key)), key)
 
-    def _is_guess(self, line: str, key: str, split: str) -> bool:
+    def _key_of_line(self, line: str) -> Key:
+        line = nfc(line.replace("\\", "/").removeprefix("./"))
+        if line.lower().endswith(IMAGE_SUFFIXES):
+            line = line.rsplit(".", 1)[0]
+        *folders, stem = [part for part in line.split("/") if part] or [line]
+        return self.photos.key_of(folders, stem)
+
+    def _is_guess(self, line: str, key: Key, split: str) -> bool:
         """Whether a photo was found for a line in other folders than the line has.
 
         For a line without folders any will do, but for those of another split.
         """
-        if (meant := _line_key(line)) == key and "/" in key:
+        if (meant := self._key_of_line(line)) == key and len(key) > 1:
             return False
-        asked, found = meant.split("/")[:-1], key.split("/")[:-1]
+        asked, found = meant[:-1], key[:-1]
         if not asked:
             others = {split_name(folder) for folder in found} - {None, split_name(split)}
             return bool(others) and split_name(split) is not None
         return asked[len(asked) - len(found) :] != found if found else True
 
     def _split_folders(self) -> dict[str, SplitList]:
-        lists: dict[str, list[str]] = {}
-        keys = [tuple(key.split("/")) for key in self.image_ids]
-        top = common_top(keys)
-        for key, image_id in zip(keys, self.image_ids.values(), strict=True):
-            name = split_name(key[top])
-            if len(key) > top + 1 and name:
-                lists.setdefault(name, []).append(image_id)
-        return {name: SplitList(tuple(image_ids)) for name, image_ids in lists.items()}
+        names = list(self.image_ids.values())
+        return {
+            split: SplitList(tuple(names[place] for place in places))
+            for split, places in split_folders(list(self.image_ids)).items()
+        }
 
     def _name(self, path: Path) -> str:
         return self.scan.name(path)
 
 
-def common_top(keys: Collection[tuple[str, ...]]) -> int:
-    """How many of their first folders all keys share, down to one that is called like a split."""
-    first = min(keys, default=("",))
-    shared = 0
-    while (
-        all(len(key) > shared + 1 and key[shared] == first[shared] for key in keys)
-        and keys
-        and not split_name(first[shared])
-    ):
-        shared += 1
-    return shared
-
-
-def _line_key(line: str) -> str:
-    """The key that a line of a list stands for."""
-    line = _nfc(line.replace("\\", "/").removeprefix("./"))
-    if line.lower().endswith(IMAGE_SUFFIXES):
-        line = line.rsplit(".", 1)[0]
-    *folders, image_id = (part for part in line.split("/") if part) if line.strip("/") else [line]
-    return _key(folders, image_id)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" * (len(names) > 3))
-
-
-def _key(folders: Iterable[str], image_id: str) -> str:
-    """A relative path without suffix and without the folders that only say what is in them."""
-    usual = IMAGE_FOLDERS + XML_FOLDERS
-    return _nfc("/".join([*(name for name in folders if name.lower() not in usual), image_id]))
-
-
-def _nfc(text: str) -> str:
-    """One spelling for letters that file systems spell in two ways (é as one sign or as two)."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def _grouped(paths: list[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
-    groups: dict[str, list[Path]] = {}
-    for path in paths:
-        groups.setdefault(key(path), []).append(path)
-    return groups
-
-
 def _no_pair(root: Path, scan: FileScan, parts: list[_Part]) -> str:
-    images = sum(len(part.images) for part in parts)
+    images = sum(len(part.photos.paths) for part in parts)
     xmls = sum(len(part.xmls) for part in parts)
-    unmatched_labels = [scan.name(xml) for part in parts for xml in part.unmatched_labels]
     notes = [*scan.notes, *(note for part in parts for note in part.notes)]
-    notes += [f"{unmatched_labels[0]}: no photo of this name"] if unmatched_labels else []
+    notes += [
+        f"{scan.name(xml)}: no photo of this name" for part in parts for xml in part.unmatched
+    ]
     return (
         f"{root}: none of its {images} photos belongs to one of its {xmls} XML files. They belong "
         "together when their names are the same but for the suffix, or when the XML names the "

@@ -8,7 +8,6 @@ entities and external references are refused, and nothing it names is opened.
 from __future__ import annotations
 
 import math
-import os
 import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -18,7 +17,8 @@ import defusedxml.ElementTree
 import numpy as np
 from defusedxml.common import DefusedXmlException
 
-from utils.data.annotations import Annotation, AnnotationError
+from utils.data.annotations import Annotation, ObjectError
+from utils.files import read_limited
 
 MAX_BYTES = 8 << 20  # thousands of objects
 _SHIFTS = (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))
@@ -43,14 +43,7 @@ def read_annotation(path: str | Path, where: str = "") -> Annotation:
         ValueError: it cannot be read, is no XML, or no VOC annotation; the message says which,
             without the file's name.
     """
-    try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_BYTES:
-                raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
-            data = file.read()
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
-    return parse_annotation(data, where or Path(path).name)
+    return parse_annotation(read_limited(path, MAX_BYTES), where or Path(path).name)
 
 
 def parse_annotation(data: bytes, where: str = "") -> Annotation:
@@ -74,10 +67,10 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         name = " ".join((item.findtext("name") or "").split())
         try:
             if not name:
-                raise _ObjectError("no-class", "no class name")
+                raise ObjectError("no-class", "no class name")
             box = _box(item)
-        except _ObjectError as error:
-            errors.append(AnnotationError(*error.args, number))
+        except ObjectError as error:
+            errors.append(error.at(number))
             continue
         names.append(name)
         boxes.append(box)
@@ -109,20 +102,16 @@ def _decoded(data: bytes) -> bytes | str:
     return data if codec is None else data[declared.end() :].decode(codec)
 
 
-class _ObjectError(Exception):
-    """(kind, message) of what is wrong with an object."""
-
-
 def _box(item: Element) -> tuple[float, ...]:
     """Continuous ``x0, y0, x1, y1`` of one object."""
     bndbox = item.find("bndbox")
     if bndbox is None:
-        raise _ObjectError("no-box", "no bndbox")
+        raise ObjectError("no-box", "no bndbox")
     text = {tag: (bndbox.findtext(tag) or "").strip() for tag, _ in _SHIFTS}
     x0, y0, x1, y1 = (_number(tag, text[tag]) - shift for tag, shift in _SHIFTS)
     for low, high, first, last in (("xmin", "xmax", x0, x1), ("ymin", "ymax", y0, y1)):
         if np.float32(last) <= np.float32(first):
-            raise _ObjectError("empty-box", f"{high} {text[high]} lies before {low} {text[low]}")
+            raise ObjectError("empty-box", f"{high} {text[high]} lies before {low} {text[low]}")
     return x0, y0, x1, y1
 
 
@@ -131,10 +120,10 @@ def _number(tag: str, text: str) -> float:
         value = float(text)
     except ValueError:
         if not text:
-            raise _ObjectError("no-box", f"no {tag}") from None
-        raise _ObjectError("not-a-number", f"{tag} is {text[:40]!r}, not a number") from None
+            raise ObjectError("no-box", f"no {tag}") from None
+        raise ObjectError("not-a-number", f"{tag} is {text[:40]!r}, not a number") from None
     if not math.isfinite(value) or abs(value) > 1e9:
-        raise _ObjectError("not-a-number", f"{tag} is {text[:40]}, not a place in a photo")
+        raise ObjectError("not-a-number", f"{tag} is {text[:40]}, not a place in a photo")
     return value
 
 

@@ -13,26 +13,34 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from utils.data.annotations import Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.naming import (
-    Naming,
-    Photos,
+    IMAGE_FOLDERS,
+    TEXT_FOLDERS,
+    Key,
+    formatted,
+    list_note,
     name_parts,
-    shown,
-    split_name,
-    unique_stems,
+    split_folders,
+    unique_image_ids,
 )
-from utils.data.formats.voc_layout import common_top
-from utils.data.formats.yolo_pairs import NAME_FILES, LabelFiles
+from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
+from utils.data.splits.names import split_name
 from utils.errors import UserError
+from utils.images import IMAGE_SUFFIXES
+from utils.text import counted
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
+_NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 _LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
+_LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[-+]?[\d.]+([eE][-+]?\d+)?){4,}\s*")
+_EXAMPLES = 20  # label files with content that are looked at, to tell the format
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,8 @@ class _Finder:
 
     def __init__(self, scan: FileScan) -> None:
         self.scan = scan
-        self.photos = Photos(scan)
-        self.labels = LabelFiles(scan, self.photos)
+        self.photos = Photos(scan.files(scan.root, IMAGE_SUFFIXES), scan.root, TEXT_FOLDERS)
+        self.labels = _LabelFiles(scan, self.photos)
         self.notes = list(self.labels.notes)
         self.yaml_path, self.yaml = self._find_yaml()
 
@@ -76,12 +84,10 @@ class _Finder:
         splits = self._declared() or self._listed() or self._in_split_folders()
         splits = self._labelled_only(splits)
         chosen = self._chosen(splits)
-        image_ids = unique_stems(self.scan.root, sorted(chosen))
-        silent = len(chosen - self.labels.of.keys())
-        if silent:
-            have = "photo has" if silent == 1 else "photos have"
-            self.notes.append(f"{silent} {have} no label file, and count as showing nothing")
-        by_stem = sorted((image_id, photo) for photo, image_id in image_ids.items())
+        image_ids = unique_image_ids(self.scan.root, sorted(chosen))
+        if unlabelled := len(chosen - self.labels.of.keys()):
+            have = counted(unlabelled, "photo has", "photos have")
+            self.notes.append(f"{have} no label file, and count as showing nothing")
         lists = {
             name: SplitList(tuple(image_ids[photo] for photo in photos if photo in image_ids))
             for name, photos in sorted(splits.items())
@@ -92,12 +98,12 @@ class _Finder:
             root=self.scan.root,
             entries={
                 image_id: Entry(image_id, photo, self.labels.of.get(photo))
-                for image_id, photo in by_stem
+                for photo, image_id in sorted(image_ids.items(), key=lambda item: item[1])
             },
             lists=lists,
             class_order=tuple(dict.fromkeys(classes.values())),
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in left),
-            unmatched_labels=self.labels.unmatched_labels(),
+            unmatched_labels=self.labels.unmatched(),
             notes=(*self.scan.notes, *self.notes),
             classes=classes,
             pose=bool(self.yaml and self.yaml.pose),
@@ -162,7 +168,7 @@ class _Finder:
         files = [
             path
             for path in self.scan.files(self.scan.root, (".txt", ".names", ".labels"))
-            if path.name.lower() in NAME_FILES or path.suffix.lower() == ".names"
+            if path.name.lower() in _NAME_FILES or path.suffix.lower() == ".names"
         ]
         names: dict[int, str] = {}
         for path in sorted(files, key=lambda path: (len(path.parts), str(path))):
@@ -203,7 +209,7 @@ class _Finder:
             if missing and split not in usual:
                 continue  # some other entry of text
             photos = [photo for _, place in places if place for photo in self._inside(place)]
-            self.notes += [f"{name}: {split}: {shown(value)} is not there" for value in missing]
+            self.notes += [f"{name}: {split}: {formatted(value)} is not there" for value in missing]
             if photos:
                 splits[split] = list(dict.fromkeys(photos))
         if usual and not splits and self.labels.of:
@@ -250,14 +256,12 @@ class _Finder:
         if lines is None:
             self.notes.append(f"{self.scan.name(path)}: not a text file; left out")
             return []
-        naming = Naming(self.photos, lines, path.parent)
-        found = {line: naming.find(line) for line in lines}
-        self.notes += naming.notes(self.scan.name(path), self.scan.name)
-        if missing := [line for line, photo in found.items() if photo is None]:
-            lack = "is not there" if len(missing) == 1 else "are not there"
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            listing = ", ".join(shown(line) for line in missing[:3])
-            self.notes.append(f"{self.scan.name(path)} names {listing}{more}, which {lack}")
+        resolver = NameResolver(self.photos, lines, path.parent)
+        found = {line: resolver.find(line) for line in lines}
+        self.notes += resolver.notes(self.scan.name(path), self.scan.name)
+        if missing := [formatted(line) for line, photo in found.items() if photo is None]:
+            name = self.scan.name(path)
+            self.notes.append(list_note(name, missing, "is not there", "are not there"))
         return list(dict.fromkeys(photo for photo in found.values() if photo is not None))
 
     def _listed(self) -> dict[str, list[Path]]:
@@ -272,13 +276,9 @@ class _Finder:
         return splits
 
     def _in_split_folders(self) -> dict[str, list[Path]]:
-        splits: dict[str, list[Path]] = {}
-        keys = [self.labels.key(photo) for photo in self.photos.paths]
-        top = common_top(keys)
-        for photo, key in zip(self.photos.paths, keys, strict=True):
-            if len(key) > top + 1 and (name := split_name(key[top])):
-                splits.setdefault(name, []).append(photo)
-        return splits
+        photos = self.photos.paths
+        places = split_folders([self.photos.key(photo) for photo in photos])
+        return {split: [photos[place] for place in found] for split, found in places.items()}
 
     def _labelled_only(self, splits: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """The splits without those in which no photo has a label file."""
@@ -291,3 +291,88 @@ class _Finder:
                     f"{name}: none of its {len(photos)} photos has a label file; left out"
                 )
         return kept
+
+
+class _LabelFiles:
+    """The text files of a folder and the photos that they belong to.
+
+    A photo's labels lie under ``labels`` in place of the last ``images`` in its path, or beside
+    it, or in the only text file of its key.
+
+    Attributes:
+        texts: all text files but those that name classes.
+        of: photo → label file, for those that have one.
+        namesakes: photos whose label file belongs to another photo of the same name.
+        notes: one sentence for each of them.
+    """
+
+    def __init__(self, scan: FileScan, photos: Photos) -> None:
+        self._scan, self._photos = scan, photos
+        texts = scan.files(scan.root, (".txt",))
+        self.texts = [path for path in texts if path.name.lower() not in _NAME_FILES]
+        self.namesakes: set[Path] = set()
+        self.notes: list[str] = []
+        self._by_parts = {self._parts(path): path for path in self.texts}
+        self._by_key: dict[Key, list[Path]] = {}
+        for path in self.texts:
+            self._by_key.setdefault(photos.key(path), []).append(path)
+        self.of = self._pair()
+
+    def are_yolo(self) -> bool:
+        """Whether one of the first label files with content is of this format."""
+        lines = filter(None, map(_first_line, self.of.values()))
+        return any(_LABEL_LINE.fullmatch(line) for line in islice(lines, _EXAMPLES))
+
+    def unmatched(self) -> tuple[str, ...]:
+        """Label files without photo: beside label files, and with a line of this format."""
+        used = set(self.of.values())
+        folders = {path.parent for path in used}
+        return tuple(
+            self._scan.name(path)
+            for path in self.texts
+            if path not in used
+            and path.parent in folders
+            and _LABEL_LINE.fullmatch(_first_line(path))
+        )
+
+    def _parts(self, path: Path) -> Key:
+        """The path below the data folder, without suffix."""
+        *folders, name = self._photos.parts(path)
+        return (*folders, os.path.splitext(name)[0])
+
+    def _pair(self) -> dict[Path, Path]:
+        owners: dict[Path, Path] = {}
+        for photo in sorted(self._photos.paths, key=lambda p: (p.with_suffix(""), suffix_rank(p))):
+            label = self._label(photo)
+            if label is None:
+                continue
+            if (owner := owners.setdefault(label, photo)) is not photo:
+                self.namesakes.add(photo)
+                self.notes.append(
+                    f"{self._scan.name(photo)}: another photo of the same name, "
+                    f"{self._scan.name(owner)}, has the labels; left out"
+                )
+        return {photo: label for label, photo in sorted(owners.items(), key=lambda pair: pair[1])}
+
+    def _label(self, photo: Path) -> Path | None:
+        parts = self._parts(photo)
+        for place in reversed(range(len(parts) - 1)):
+            if parts[place].lower() in IMAGE_FOLDERS:
+                for name in ("labels", "Labels"):
+                    swapped = (*parts[:place], name, *parts[place + 1 :])
+                    if swapped in self._by_parts:
+                        return self._by_parts[swapped]
+        if parts in self._by_parts:
+            return self._by_parts[parts]
+        same_key = self._by_key.get(self._photos.key(photo), [])
+        return same_key[0] if len(same_key) == 1 else None
+
+
+def _first_line(path: Path) -> bytes:
+    """The first line with content, without reading more than the beginning; b"" without any."""
+    try:
+        with open(path, "rb") as file:
+            lines = file.read(4096).removeprefix(b"\xef\xbb\xbf").splitlines()
+    except OSError:
+        return b""
+    return next((line for line in lines if line.strip()), b"")

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import AnnotationError
-from utils.data.formats.naming import shown
+from utils.data.annotations import AnnotationError, ObjectError
+from utils.data.formats.naming import formatted
+from utils.files import read_limited
 
 MAX_BYTES = 8 << 20  # a hundred thousand objects
 _FARTHEST = 10.0  # shares beyond this are no labels that reach over the edge but pixels
@@ -51,14 +52,7 @@ def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = Fa
         ValueError: it cannot be read or is no text; the message says which, without the file's
             name.
     """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
-    return parse_labels(data, classes, pose=pose)
+    return parse_labels(read_limited(path, MAX_BYTES), classes, pose=pose)
 
 
 def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
@@ -76,8 +70,8 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
             columns = line.split()
             name = _class(columns[0], classes)
             boxes.append(_box(columns[1:], pose))
-        except _LineError as error:
-            errors.append(AnnotationError(error.kind, str(error), number))
+        except ObjectError as error:
+            errors.append(error.at(number))
             continue
         names.append(name)
         numbers.append(number)
@@ -89,24 +83,16 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
     )
 
 
-class _LineError(Exception):
-    """What is wrong with one line; ``kind`` as in ``AnnotationError``."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
 def _class(text: str, classes: Mapping[int, str]) -> str:
     try:
         value = float(text)
     except ValueError:
-        raise _LineError("no-class", f"class {shown(text)} is not a class id") from None
+        raise ObjectError("no-class", f"class {formatted(text)} is not a class id") from None
     if not value.is_integer():  # not finite, too
-        raise _LineError("no-class", f"class {shown(text)} is not a class id")
+        raise ObjectError("no-class", f"class {formatted(text)} is not a class id")
     if int(value) not in classes:
         known = f"{min(classes)} to {max(classes)}" if classes else "none"
-        raise _LineError("no-class", f"class id {shown(text)} has no name; there are {known}")
+        raise ObjectError("no-class", f"class id {formatted(text)} has no name; there are {known}")
     return classes[int(value)]
 
 
@@ -114,20 +100,21 @@ def _box(columns: Sequence[str], pose: bool) -> tuple[float, float, float, float
     """``x0, y0, x1, y1`` of the columns after the class id."""
     count = len(columns)
     if count < 4:
-        raise _LineError("no-box", f"{count + 1} columns; at least 5 are needed")
+        raise ObjectError("no-box", f"{count + 1} columns; at least 5 are needed")
     if count < 6 or pose:
         cx, cy, width, height = (_share(text) for text in columns[:4])
         if not (width > 0 and height > 0):
-            raise _LineError(
-                "empty-box", f"width {shown(columns[2])}, height {shown(columns[3])} is no area"
+            raise ObjectError(
+                "empty-box",
+                f"width {formatted(columns[2])}, height {formatted(columns[3])} is no area",
             )
         return cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
     if count % 2:
-        raise _LineError("no-box", f"{count + 1} columns are neither a box nor an outline")
+        raise ObjectError("no-box", f"{count + 1} columns are neither a box nor an outline")
     values = [_share(text) for text in columns]
     x0, y0, x1, y1 = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
     if not (x1 > x0 and y1 > y0):
-        raise _LineError("empty-box", f"the outline's {count // 2} points enclose no area")
+        raise ObjectError("empty-box", f"the outline's {count // 2} points enclose no area")
     return x0, y0, x1, y1
 
 
@@ -135,12 +122,12 @@ def _share(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise _LineError("not-a-number", f"{shown(text)!r} is not a number") from None
+        raise ObjectError("not-a-number", f"{formatted(text)!r} is not a number") from None
     if not math.isfinite(value):
-        raise _LineError("not-a-number", f"{shown(text)} is not a place in a photo")
+        raise ObjectError("not-a-number", f"{formatted(text)} is not a place in a photo")
     if abs(value) > _FARTHEST:
-        raise _LineError(
+        raise ObjectError(
             "not-a-number",
-            f"{shown(text)} is no share of the photo's width or height, from 0 to 1 (pixels?)",
+            f"{formatted(text)} is no share of the photo's width or height, from 0 to 1 (pixels?)",
         )
     return value

@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
-from utils.data.formats.naming import class_name, split_name
+from utils.data.formats.naming import class_name
+from utils.data.splits.names import split_name
+from utils.files import TooLargeError, read_limited
 
 MAX_BYTES = 1 << 20
 _NO_SPLITS = frozenset(
@@ -50,11 +52,9 @@ def read_yaml(path: Path) -> YoloYaml | None:
         ValueError: it cannot be read, or is no YAML though it has the right words.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return None
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
+        data = read_limited(path, MAX_BYTES)
+    except TooLargeError:
+        return None
     if b"names" not in data and b"nc" not in data:
         return None
     try:
@@ -129,11 +129,7 @@ def read_names(path: Path) -> dict[int, str]:
         ValueError: it cannot be read, is no text, or holds no name.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
+        lines = read_limited(path, MAX_BYTES).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError("not a text file") from error
     names = {index: name for index, line in enumerate(lines) if (name := class_name(line))}

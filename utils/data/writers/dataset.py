@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from utils.data.classes import class_line
-from utils.data.formats.naming import is_control
-from utils.data.formats.voc_layout import IMAGE_FOLDERS, XML_FOLDERS
-from utils.data.formats.yolo_pairs import LABEL_FOLDERS
+from utils.data.formats.naming import CONTENT_FOLDERS, is_control
 from utils.data.records import Record
 from utils.data.splits.names import SPLIT_FOLDERS
 from utils.data.writers.coco import write_coco
@@ -28,7 +26,6 @@ TARGETS = ("voc", "coco", "yolo")
 
 _SPLIT_ORDER = ("train", "val", "test")
 _UNLISTED = "unlisted"  # where photos go that no list names
-_USUAL = frozenset(IMAGE_FOLDERS + XML_FOLDERS + LABEL_FOLDERS)
 _TAKEN = ("classes", "predefined_classes")  # a label file of that name would be read as class names
 
 
@@ -111,7 +108,7 @@ def _tame(image_id: str) -> str:
         part = "".join("_" if is_control(c) or c in "\\:" else c for c in part).strip()
         parts.append("_" + part if part[:1] in ("", ".") or part == "__MACOSX" else part)
     *folders, name = parts
-    folders = ["_" + folder if folder.lower() in _USUAL else folder for folder in folders]
+    folders = ["_" + folder if folder.lower() in CONTENT_FOLDERS else folder for folder in folders]
     if name.lower().endswith(IMAGE_SUFFIXES):  # the end of a name in a list is taken for a suffix
         name = "_".join(name.rsplit(".", 1))
     return "/".join([*folders, name + "_" if name.lower() in _TAKEN else name])

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from utils.data.doctor.findings import Finding
 from utils.data.doctor.photos import Folder, Photo
+from utils.data.formats.naming import names_photo
 
 _KINDS = {  # of the readers' errors
     "no-class": "object-no-class",
@@ -57,16 +58,7 @@ def _size(photo: Photo, form: str) -> Iterator[tuple[str, str]]:
 
 
 def _filename(photo: Photo) -> Iterator[tuple[str, str]]:
-    named = PurePosixPath(photo.annotation.filename.replace("\\", "/")).name
-    if (
-        named
-        and named not in (photo.path.name, photo.path.stem)
-        and _stem(named) != photo.path.stem
-    ):
-        yield "labels-filename", f"names {named}, but belongs to {photo.path.name}"
-
-
-def _stem(name: str) -> str:
-    """A file name without its suffix; a name without a usual one may well hold other dots."""
-    path = PurePosixPath(name)
-    return path.stem if len(path.suffix) in (4, 5) else name
+    named = photo.annotation.filename
+    if named and not names_photo(named, photo.path.name):
+        name = PurePosixPath(named.replace("\\", "/")).name
+        yield "labels-filename", f"names {name}, but belongs to {photo.path.name}"

@@ -1,0 +1,270 @@
+"""Which photo a label file or a name in a list belongs to, for all formats.
+
+No path is ever made of such a name: it is only compared with the photos that were found by looking
+through the folder, so none can lead out. ``Photos`` finds photos by path and by key, for label
+files and lists of image ids. ``NameResolver`` finds the photos that a JSON or a list of paths
+names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from utils.data.formats.naming import (
+    IMAGE_FOLDERS,
+    Key,
+    formatted,
+    list_note,
+    name_parts,
+    nfc,
+)
+from utils.data.splits.names import SPLIT_FOLDERS, split_name
+from utils.errors import UserError
+from utils.images import IMAGE_SUFFIXES, image_size
+
+
+class Photos:
+    """Photos below one folder, by path and by key.
+
+    A key is a path below ``top`` without its suffix and without the folders that only say what is
+    in them. A photo and a label file of the same key belong together: ``images/night/7.jpg`` and
+    ``annotations/night/7.xml``.
+
+    Args:
+        paths: the photos, sorted.
+        top: the folder.
+        label_folders: names of folders that only say that labels are in them.
+    """
+
+    def __init__(self, paths: list[Path], top: Path, label_folders: Iterable[str] = ()) -> None:
+        self.paths = paths
+        self._skip = len(str(top).rstrip(os.sep)) + 1
+        self._content_folders = frozenset([*IMAGE_FOLDERS, *label_folders])
+
+    def parts(self, path: Path) -> Key:
+        """A path below the top."""
+        below = str(path)[self._skip :]  # text is cut in a fraction of the time of a path
+        return tuple(nfc(below).split(os.sep)) if below else ()
+
+    def key(self, path: Path) -> Key:
+        """The key of a photo or label file."""
+        *folders, name = self.parts(path)
+        return self.key_of(folders, os.path.splitext(name)[0])
+
+    def key_of(self, folders: Iterable[str], stem: str) -> Key:
+        """The key of a file in these folders."""
+        return (*(name for name in folders if name.lower() not in self._content_folders), stem)
+
+    def below(self, folder: Path) -> list[Path]:
+        """The photos in a folder and its folders."""
+        start = str(folder).rstrip(os.sep) + os.sep
+        return [path for path in self.paths if str(path).startswith(start)]
+
+    # By path
+
+    @cached_property
+    def _by_parts(self) -> dict[Key, Path]:
+        found: dict[Key, Path] = {}
+        for path in self.paths:
+            found.setdefault(self.parts(path), path)
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Key]]:
+        return _grouped(self._by_parts, lambda parts: parts[-1])
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Names of all folders around the photos but those that only say what is in them."""
+        return frozenset(folder for parts in self._by_parts for folder in _telling(parts))
+
+    def at(self, parts: Key) -> Path | None:
+        """The photo of exactly that path below the top."""
+        return self._by_parts.get(parts)
+
+    def called(self, name: str) -> list[Key]:
+        """The paths of all photos of that file name."""
+        return self._by_name.get(name, [])
+
+    # By key
+
+    @cached_property
+    def by_key(self) -> dict[Key, list[Path]]:
+        """The photos of each key."""
+        return _grouped(self.paths, self.key)
+
+    @cached_property
+    def by_stem(self) -> dict[str, list[Path]]:
+        """The photos of each file stem."""
+        return _grouped(self.paths, lambda path: nfc(path.stem))
+
+    @cached_property
+    def _by_end(self) -> dict[Key, Key | None]:
+        """The end of a key → the key; None where several keys end so."""
+        found: dict[Key, Key | None] = {}
+        for key in self.by_key:
+            for start in range(len(key) - 1):
+                found[key[start:]] = None if key[start:] in found else key
+        return found
+
+    @cached_property
+    def _key_folders(self) -> frozenset[str]:
+        return frozenset(folder for key in self.by_key for folder in key[:-1])
+
+    def elsewhere(self, key: Key) -> list[Path]:
+        """The one photo that a key without a photo can mean, as on another machine.
+
+        It is the one whose key ends as this one does. Otherwise it is the only one of that file
+        stem, unless a folder of this key has photos: then its own photo is missing, and another
+        must not take its place.
+        """
+        for start in range(1, len(key) - 1):
+            if end := self._by_end.get(key[start:]):
+                return self.by_key[end]
+        same = self.by_stem.get(key[-1], [])
+        return same if len(same) == 1 and self._key_folders.isdisjoint(key[:-1]) else []
+
+
+def suffix_rank(photo: Path) -> int:
+    """Orders photos that differ only by their suffix: the likeliest kind of file first."""
+    return IMAGE_SUFFIXES.index(photo.suffix.lower())
+
+
+class NameResolver:
+    """Finds the photos that one JSON or list of paths names.
+
+    The folders of a name must be the end of the photo's path. As a rule all names of a file start
+    from one folder: that from which most of them lead to a photo; of several such, one called like
+    a hint, and the nearest to the file.
+
+    Args:
+        photos: of the data folder.
+        names: all that the file names.
+        folder: where the file lies.
+        hints: words of the file's name in lower case. Where one is a split's, names do not mean
+            photos in the folders of other splits.
+    """
+
+    def __init__(
+        self, photos: Photos, names: Sequence[str], folder: Path, hints: Collection[str] = ()
+    ) -> None:
+        self._photos = photos
+        self._hints = set(hints)
+        self._splits = self._hints & set(SPLIT_FOLDERS.values())
+        self._base = photos.parts(folder)
+        known = [parts for name in names if (parts := name_parts(name))]
+        # Where no two names have the same file name, their folders need not be those of this disk.
+        self._loose = len({parts[-1] for parts in known}) == len(known)
+        self._top = self._common_top(known)
+        self.guessed: dict[str, Path] = {}
+
+    def notes(self, where: str, shown_as: Callable[[Path], str]) -> list[str]:
+        """A note on the photos that were found in other folders than their names say."""
+        if not self.guessed:
+            return []
+        names = [f"{formatted(n)} (taken for {shown_as(p)})" for n, p in self.guessed.items()]
+        return [list_note(where, names, "lies elsewhere", "lie elsewhere")]
+
+    def find(self, name: str, size: tuple[int, int] | None = None) -> Path | None:
+        """The photo that is called ``name``; None where no single photo fits.
+
+        A photo in other folders than the name has is only taken where no folder of that name is
+        here, and where it has the ``size`` in pixels, if that is known.
+        """
+        parts = name_parts(name)
+        if not parts:
+            return None
+        for top in (self._top, self._base):
+            if top is not None and (path := self._photos.at(top + parts)) is not None:
+                return path
+        fitting = self._fitting(parts)
+        if self._top is not None and not self._is_other_split(self._top):
+            fitting = [path for path in fitting if not self._is_other_split(path[:-1])]
+        if len(fitting) > 1:
+            ranks = [self._rank(path[: max(len(path) - len(parts), 0)]) for path in fitting]
+            best = max(ranks)
+            fitting = [path for path, rank in zip(fitting, ranks, strict=True) if rank == best]
+        photo = self._photos.at(fitting[0]) if len(fitting) == 1 else None
+        if photo is not None and not _same_last_folder(fitting[0], parts):
+            if size is not None and not _has_size(photo, size):
+                return None
+            self.guessed[name] = photo
+        return photo
+
+    def _common_top(self, names: Iterable[Key]) -> Key | None:
+        """The folder that all names start from; None where that is not plain."""
+        count: Counter[Key] = Counter()
+        for parts in names:
+            for path in self._photos.called(parts[-1]):
+                if path[-len(parts) :] == parts:
+                    count[path[: -len(parts)]] += 1
+        most = max(count.values(), default=0)
+        tops = [top for top, hits in count.items() if 2 * hits > most]
+        ranks = {top: (*self._rank(top), count[top]) for top in tops}
+        best = [top for top in tops if ranks[top] == max(ranks.values())]
+        return best[0] if len(best) == 1 else None
+
+    def _fitting(self, parts: Key) -> list[Key]:
+        namesakes = self._photos.called(parts[-1])
+        fitting = [path for path in namesakes if path[-len(parts) :] == parts]
+        # A folder that is here has its own photos: another's must not stand in for a missing one.
+        loose = self._loose and self._photos.folders.isdisjoint(_telling(parts))
+        if not fitting:  # a name from another machine has more folders than there are here
+            ends = [path for path in namesakes if parts[-len(path) :] == path]
+            most = max(map(len, ends), default=0)
+            fitting = [path for path in ends if len(path) == most and (most > 1 or loose)]
+        if not fitting and self._loose and len(namesakes) == 1:
+            fitting = namesakes if loose or _same_last_folder(namesakes[0], parts) else []
+        return fitting
+
+    def _rank(self, folders: Key) -> tuple[int, bool, int]:
+        """How likely names start from these folders; more is likelier."""
+        shared = 0
+        while shared < min(len(self._base), len(folders)) and self._base[shared] == folders[shared]:
+            shared += 1
+        hinted = [self._is_hinted(folder) for folder in folders]
+        unrelated = sum(
+            not hint and folder.lower() not in IMAGE_FOLDERS
+            for folder, hint in zip(folders[shared:], hinted[shared:], strict=True)
+        )
+        return -unrelated, any(hinted), shared
+
+    def _is_hinted(self, folder: str) -> bool:
+        return folder.lower() in self._hints or split_name(folder) in self._hints
+
+    def _is_other_split(self, folders: Key) -> bool:
+        """Whether one of the folders belongs to another split."""
+        if not self._splits:
+            return False
+        splits = {split_name(folder) for folder in folders} - {None}
+        return bool(splits) and splits.isdisjoint(self._splits)
+
+
+def _telling(parts: Key) -> Key:
+    """The folders of a name without those that only say what is in them."""
+    return tuple(folder for folder in parts[:-1] if folder.lower() not in IMAGE_FOLDERS)
+
+
+def _same_last_folder(path: Key, parts: Key) -> bool:
+    """Whether the folder that says most about a photo, the last, is the same in both."""
+    own, other = _telling(path), _telling(parts)
+    return not other or own[-1:] == other[-1:]
+
+
+def _has_size(photo: Path, size: tuple[int, int]) -> bool:
+    try:
+        found = image_size(photo)
+    except UserError:
+        return False
+    return size in (found[:2], found.stored)
+
+
+def _grouped(items: Iterable, group: Callable) -> dict:
+    groups: dict = {}
+    for item in items:
+        groups.setdefault(group(item), []).append(item)
+    return groups
