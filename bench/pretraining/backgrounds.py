@@ -13,7 +13,16 @@ import cv2
 import numpy as np
 
 from bench.pretraining.drawings import Pool
-from bench.pretraining.textures import Textures, colour, palette, through
+from bench.pretraining.textures import (
+    Textures,
+    brightened,
+    colour,
+    log_uniform,
+    palette,
+    pick,
+    through,
+    weighted,
+)
 
 Painter = Callable[[np.random.Generator, Textures, Pool, int, int], np.ndarray]
 
@@ -22,10 +31,10 @@ def paint(
     rng: np.random.Generator, textures: Textures, pool: Pool, height: int, width: int
 ) -> np.ndarray:
     """A background of any kind, sometimes two in one, unevenly lit."""
-    picture = _one(rng, textures, pool, height, width)
+    picture = weighted(rng, _PAINTERS)(rng, textures, pool, height, width)
     chance = rng.random()
     if chance < 0.2:
-        other = _one(rng, textures, pool, height, width)
+        other = weighted(rng, _PAINTERS)(rng, textures, pool, height, width)
         picture = _joined(rng, textures, picture, other)
     elif chance < 0.3:
         _strokes(rng, picture)
@@ -33,17 +42,8 @@ def paint(
         light = textures.piece(rng, 24, 24).astype(np.float32) / 255
         light = cv2.resize(cv2.blur(light, (9, 9)), (width, height), interpolation=cv2.INTER_CUBIC)
         gain = 1 + (light - 0.5) * rng.uniform(0.2, 1.4)
-        picture = cv2.multiply(picture, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+        picture = brightened(picture, gain)
     return picture
-
-
-def _one(
-    rng: np.random.Generator, textures: Textures, pool: Pool, height: int, width: int
-) -> np.ndarray:
-    painters = list(_PAINTERS)
-    weights = np.array([_PAINTERS[painter] for painter in painters])
-    painter = painters[int(rng.choice(len(painters), p=weights / weights.sum()))]
-    return painter(rng, textures, pool, height, width)
 
 
 # Painters --------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def _two_scales(rng, textures, pool, height, width):
 def _stripes(rng, textures, pool, height, width):
     """Stripes, checks or dots, turned, often bent."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle, period = rng.uniform(0, np.pi), np.exp(rng.uniform(np.log(8), np.log(140)))
+    angle, period = rng.uniform(0, np.pi), log_uniform(rng, 8, 140)
     if rng.random() < 0.5:
         bend = textures.piece(rng, height, width).astype(np.float32) * (rng.uniform(0, 0.4))
         x, y = x + bend, y - bend
@@ -104,7 +104,7 @@ def _stripes(rng, textures, pool, height, width):
 
 def _view(rng, textures, pool, height, width):
     """Out of focus, what a camera might see in a room or outdoors."""
-    panorama = textures.panoramas[int(rng.integers(len(textures.panoramas)))]
+    panorama = pick(rng, textures.panoramas)
     rows, columns = height // 2, width // 2
     focal = columns / 2 / np.tan(np.radians(rng.uniform(50, 110) / 2))
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
@@ -123,7 +123,7 @@ def _view(rng, textures, pool, height, width):
         detail = textures.piece(rng, height, width)
         strength = rng.uniform(0.1, 0.4)
         gain = detail.astype(np.float32) * (strength / 128) + (1 - strength)
-        picture = cv2.multiply(picture, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+        picture = brightened(picture, gain)
     return picture
 
 
@@ -133,7 +133,7 @@ def _blurred_collage(rng, textures, pool, height, width):
     rows, columns = height // scale + 1, width // scale + 1
     small = textures.surface(rng, rows, columns).astype(np.float32)
     for _ in range(int(rng.integers(8, 30))):
-        source = pool.picture(pool.all[int(rng.integers(len(pool.all)))])
+        source = pool.picture(pick(rng, pool.all))
         side = int(rng.integers(6, 30))
         part = cv2.resize(source, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
         top, left = int(rng.integers(rows)), int(rng.integers(columns))
@@ -148,7 +148,7 @@ def _blurred_collage(rng, textures, pool, height, width):
 def _floor(rng, textures, pool, height, width):
     """A textured floor that runs to a horizon below a sky or wall."""
     horizon = int(height * rng.uniform(0.1, 0.6))
-    floor = _PLANES[int(rng.integers(len(_PLANES)))](rng, textures, pool, 512, 512)
+    floor = pick(rng, _PLANES)(rng, textures, pool, 512, 512)
     spread = rng.uniform(1.2, 5)
     middle = rng.uniform(0.2, 0.8) * width
     target = np.array(
@@ -161,7 +161,7 @@ def _floor(rng, textures, pool, height, width):
         np.float32,
     )
     source = np.array([[0, 0], [512, 0], [512, 512], [0, 512]], np.float32)
-    wall = _WALLS[int(rng.integers(len(_WALLS)))](rng, textures, pool, height, width)
+    wall = pick(rng, _WALLS)(rng, textures, pool, height, width)
     matrix = cv2.getPerspectiveTransform(source, target)
     laid = cv2.warpPerspective(floor, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
     wall[horizon:] = laid[horizon:]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from bench.pretraining.textures import Textures, colour
+from bench.pretraining.textures import Textures, brightened, colour, log_uniform
 
 GREY = np.array([0.114, 0.587, 0.299])  # of blue, green and red
 
@@ -44,7 +44,7 @@ def draw_look(rng: np.random.Generator) -> Look:
         steps=int(rng.integers(3, 8)) if chance[0] < 0.07 else 0,
         shading=(rng.uniform(0.1, 0.6), angle) if chance[1] < 0.5 else (0.0, 0.0),
         texture=rng.uniform(0.15, 0.7) if chance[2] < 0.35 else 0.0,
-        feather=np.exp(rng.uniform(np.log(0.002), np.log(0.025))) if chance[3] < 0.5 else 0.0,
+        feather=log_uniform(rng, 0.002, 0.025) if chance[3] < 0.5 else 0.0,
         opacity=rng.uniform(0.4, 0.95) if chance[4] < 0.2 else 1.0,
         shadow=(
             (rng.uniform(0.2, 0.65), *rng.uniform(-0.12, 0.12, 2), rng.uniform(0.02, 0.15))
@@ -123,7 +123,7 @@ def apply(
         if look.texture:
             field = textures.piece(rng, height, width).astype(np.float32)
             gain += (field - 128) * (look.texture / 128)
-        result = cv2.multiply(result, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+        result = brightened(result, gain)
     limit = cv2.merge([alpha] * 3)
     result = cv2.merge([*cv2.split(cv2.min(result, limit)), alpha])
     sigma = look.feather * size
@@ -153,7 +153,7 @@ def cast_shadow(
     part = shade[y0 - y : y1 - y, x0 - x : x1 - x].astype(np.float32)
     gain = 1 - part * (strength / 255)
     region = canvas[y0:y1, x0:x1]
-    region[:] = cv2.multiply(region, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+    region[:] = brightened(region, gain)
 
 
 def photograph(rng: np.random.Generator, picture: np.ndarray, textures: Textures) -> np.ndarray:
@@ -174,7 +174,7 @@ def photograph(rng: np.random.Generator, picture: np.ndarray, textures: Textures
         y = np.linspace(-1, 1, height, dtype=np.float32) - rng.normal(0, 0.2)
         x = np.linspace(-1, 1, width, dtype=np.float32) - rng.normal(0, 0.2)
         gain = 1 - rng.uniform(0.1, 0.45) * np.minimum(np.add.outer(y * y, x * x) / 2, 1)
-        picture = cv2.multiply(picture, cv2.merge([gain.astype(np.float32)] * 3), dtype=cv2.CV_8U)
+        picture = brightened(picture, gain.astype(np.float32))
     if chance[3] < 0.8:
         picture = cv2.LUT(picture, _tones(rng))
     if chance[4] < 0.6:
@@ -208,5 +208,5 @@ def _grainy(rng: np.random.Generator, picture: np.ndarray, textures: Textures) -
     grain = textures.grain[top : top + height, left : left + width]
     if rng.random() < 0.3:  # of brightness only
         grain = cv2.merge([np.ascontiguousarray(grain[..., 0])] * 3)
-    strength = np.exp(rng.uniform(np.log(1), np.log(13)))
+    strength = log_uniform(rng, 1, 13)
     return cv2.scaleAdd(grain, strength, picture.astype(np.float32)).clip(0, 255).astype(np.uint8)

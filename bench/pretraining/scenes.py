@@ -16,7 +16,7 @@ from bench.pretraining.backgrounds import paint
 from bench.pretraining.classes import CLASSES, MILD, SHAPE_CLASSES, turning
 from bench.pretraining.drawings import Pool
 from bench.pretraining.place import OWN, Patch, Pose, clip, render, tight_box
-from bench.pretraining.textures import SPLIT_IDS, Textures, colour
+from bench.pretraining.textures import SPLIT_IDS, Textures, colour, log_uniform, pick, weighted
 
 SMALLEST = 6.0  # pixels: shorter boxes are not labelled
 GONE, HARD = 0.10, 0.25  # less visible: no object at all; difficult
@@ -78,14 +78,14 @@ class World:
     def choose(self, rng: np.random.Generator) -> str:
         """A class, each as likely, shapes a little less rarely."""
         options = SHAPE_CLASSES if rng.random() < SHAPES or not self._labels else self._labels
-        return options[int(rng.integers(len(options)))]
+        return pick(rng, options)
 
     def drawing(self, rng: np.random.Generator, label: str) -> np.ndarray:
         """A drawing of the class: premultiplied BGRA uint8."""
         if label in SHAPE_CLASSES:
             return shapes.make(rng, self.textures, label)
         options = self.pool.by_class[label]
-        return self.pool.picture(options[int(rng.integers(len(options)))])
+        return self.pool.picture(pick(rng, options))
 
 
 def draw_scene(world: World, seed: int, split: str, index: int) -> Scene:
@@ -96,10 +96,7 @@ def draw_scene(world: World, seed: int, split: str, index: int) -> Scene:
         paint(rng, world.textures, world.pool, height, width),
         np.full((height, width), -1, np.int16),
     )
-    regimes = list(_REGIMES)
-    weights = np.array([_REGIMES[regime] for regime in regimes])
-    regime = regimes[int(rng.choice(len(regimes), p=weights / weights.sum()))]
-    for thing in regime(rng, world, height, width):
+    for thing in weighted(rng, _REGIMES)(rng, world, height, width):
         lay(rng, stage, thing, world.textures)
         if rng.random() < 0.02:
             _foreground(rng, stage, world.textures)
@@ -115,7 +112,7 @@ def draw_scene(world: World, seed: int, split: str, index: int) -> Scene:
 
 
 def _resolution(rng: np.random.Generator) -> tuple[int, int]:
-    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(16 / 9)))
+    aspect = log_uniform(rng, 3 / 4, 16 / 9)
     longer = int(rng.integers(416, 513))
     return (longer, round(longer * aspect)) if aspect < 1 else (round(longer / aspect), longer)
 
@@ -254,7 +251,7 @@ def _pose(
 def _stretch(rng: np.random.Generator) -> float:
     """Width by height, relative to the drawing's own."""
     if rng.random() < 0.25:
-        return float(np.exp(rng.uniform(np.log(0.4), np.log(2.4))))
+        return float(log_uniform(rng, 0.4, 2.4))
     return float(np.exp(rng.normal(0, 0.12)))
 
 
@@ -299,41 +296,37 @@ def _scattered(
         centre = _apart(rng, taken, height, width, float(length), overlap)
         if centre is None:
             continue
-        label = few[int(rng.integers(len(few)))] if rng.random() < 0.8 else world.choose(rng)
+        label = pick(rng, few) if rng.random() < 0.8 else world.choose(rng)
         drawing = world.drawing(rng, label)
         pose = _pose(rng, drawing, label, float(length), centre, upright=upright)
         yield Thing(label, drawing, light.draw_look(rng), pose)
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float, count: int) -> np.ndarray:
-    return np.exp(rng.uniform(np.log(low), np.log(high), count))
-
-
 def _large(rng, world, height, width):
     """One thing that fills much of the picture, perhaps with little ones."""
     length = rng.uniform(0.45, 1.15) * min(height, width) * rng.uniform(1, 1.3)
-    lengths = np.append(_log_uniform(rng, 14, 120, int(rng.poisson(0.7))), length)
+    lengths = np.append(log_uniform(rng, 14, 120, int(rng.poisson(0.7))), length)
     yield from _scattered(rng, world, height, width, lengths, overlap=0.4)
 
 
 def _few(rng, world, height, width):
-    lengths = _log_uniform(rng, 0.16, 0.7, int(rng.integers(2, 8))) * min(height, width)
+    lengths = log_uniform(rng, 0.16, 0.7, int(rng.integers(2, 8))) * min(height, width)
     yield from _scattered(rng, world, height, width, lengths, overlap=rng.uniform(0.1, 0.6))
 
 
 def _mixed(rng, world, height, width):
-    lengths = _log_uniform(rng, 9, 0.7 * min(height, width), int(rng.integers(5, 26)))
+    lengths = log_uniform(rng, 9, 0.7 * min(height, width), int(rng.integers(5, 26)))
     yield from _scattered(rng, world, height, width, lengths, overlap=rng.uniform(0.05, 0.6))
 
 
 def _tiny(rng, world, height, width):
-    lengths = _log_uniform(rng, 9, 48, int(rng.integers(1, 20)))
+    lengths = log_uniform(rng, 9, 48, int(rng.integers(1, 20)))
     yield from _scattered(rng, world, height, width, lengths, overlap=0.2)
 
 
 def _herd(rng, world, height, width):
     """Many of one kind, nearly equal, touching and overlapping; a few strangers among them."""
-    label = world.choose(rng) if rng.random() < 0.88 else _pick(rng, SHAPE_CLASSES)
+    label = world.choose(rng) if rng.random() < 0.88 else pick(rng, SHAPE_CLASSES)
     count = int(rng.integers(8, 61))
     length = float(np.sqrt(height * width / count) * rng.uniform(0.35, 1.15))
     length = float(np.clip(length, 12, 0.45 * min(height, width)))
@@ -364,7 +357,7 @@ def _herd(rng, world, height, width):
                          upright=upright)  # fmt: skip
             yield Thing(strangers, drawing, light.draw_look(rng), pose)
             continue
-        drawing = variants[int(rng.integers(len(variants)))]
+        drawing = pick(rng, variants)
         one = stretch * float(np.exp(rng.normal(0, 0.08)))
         pose = _pose(rng, drawing, label, size, centre, upright=upright, stretch=one)
         yield Thing(label, drawing, light.varied(rng, look), pose)
@@ -390,7 +383,7 @@ def _grid(rng, world, height, width):
                 continue
             place = origin + pitch * [column, row] + rng.normal(0, jitter * step, 2)
             x, y = turn @ (place - half) + half
-            kind = kinds[int(rng.integers(len(kinds)))]
+            kind = pick(rng, kinds)
             drawing = drawings[kind] if same else world.drawing(rng, kind)
             pose = _pose(rng, drawing, kind, step * fill, (float(x), float(y)), upright=True)
             yield Thing(kind, drawing, light.varied(rng, looks[kind]), pose)
@@ -398,10 +391,6 @@ def _grid(rng, world, height, width):
 
 def _nothing(rng, world, height, width):
     yield from ()
-
-
-def _pick(rng: np.random.Generator, options):
-    return options[int(rng.integers(len(options)))]
 
 
 Regime = Callable[[np.random.Generator, World, int, int], Iterator[Thing]]

@@ -11,7 +11,15 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bench.pretraining.textures import Textures, colour, palette, through
+from bench.pretraining.textures import (
+    Textures,
+    brightened,
+    colour,
+    log_uniform,
+    palette,
+    pick,
+    through,
+)
 
 SIDE = 240  # pixels in which a shape is drawn
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -63,7 +71,7 @@ def _bulge(rng: np.random.Generator, surface: np.ndarray, mask: np.ndarray) -> n
     )
     gain = np.clip(1 + strength * 0.2 * cv2.blur(slope, (9, 9)), 0.35, 1.8)
     gain *= 1 - rng.uniform(0, 0.5) * (1 - height)
-    return cv2.multiply(surface, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+    return brightened(surface, gain)
 
 
 def _rim(rng: np.random.Generator, surface: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -112,7 +120,7 @@ def _blob(rng, textures):
 
 
 def _rod(rng, textures):
-    thickness = np.exp(rng.uniform(np.log(0.08), np.log(0.4)))
+    thickness = log_uniform(rng, 0.08, 0.4)
     mask = np.zeros((SIDE, SIDE), np.uint8)
     steps = np.linspace(-1, 1, 24)
     bend = rng.uniform(-0.4, 0.4) if rng.random() < 0.4 else 0.0
@@ -155,7 +163,7 @@ def _word(rng, textures):
     length = int(rng.integers(1, 9))
     alphabet = [LETTERS, LETTERS[:26], DIGITS, LETTERS + DIGITS][int(rng.integers(4))]
     text = "".join(alphabet[i] for i in rng.integers(len(alphabet), size=length))
-    font = textures.fonts[int(rng.integers(len(textures.fonts)))]
+    font = pick(rng, textures.fonts)
     left, top, right, bottom = font.getbbox(text)
     margin = int(rng.integers(4, 24))
     plate = rng.random() < 0.55
@@ -226,7 +234,7 @@ def _board(rng, textures):
             x, y = (column + 0.5) * columns / across, (row + 0.5) * rows / down
             dx, dy = (0.5, 0.5) if kind == 3 else (size, size)
             half = int(dx * columns / across), int(dy * rows / down)
-            ink = inks[int(rng.integers(len(inks)))] if kind != 3 else inks[0]
+            ink = pick(rng, inks) if kind != 3 else inks[0]
             if kind == 0:
                 cv2.circle(surface, (int(x), int(y)), max(1, min(half)), ink, -1, cv2.LINE_AA)
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -54,8 +55,8 @@ class Textures:
 
     def piece(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         """A piece of some field, turned and zoomed: grey uint8 (height, width)."""
-        field = self.fields[int(rng.integers(len(self.fields)))]
-        zoom = np.exp(rng.uniform(np.log(0.5), np.log(3.0)))
+        field = pick(rng, self.fields)
+        zoom = log_uniform(rng, 0.5, 3.0)
         return cut(rng, field, height, width, zoom)
 
     def surface(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -63,7 +64,7 @@ class Textures:
         chance = rng.random()
         flat = self.papers if chance < 0.17 else self.patterns if chance < 0.28 else []
         if flat:
-            picture = flat[int(rng.integers(len(flat)))]
+            picture = pick(rng, flat)
             picture = cut(rng, picture, height, width, rng.uniform(0.6, 2.5))
             return tinted(rng, picture) if rng.random() < 0.7 else picture
         return through(self.piece(rng, height, width), palette(rng))
@@ -125,6 +126,27 @@ def cut(
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def pick(rng: np.random.Generator, options: Sequence):
+    """Any of the options, each as likely."""
+    return options[int(rng.integers(len(options)))]
+
+
+def weighted(rng: np.random.Generator, weights: Mapping):
+    """Any key, as likely as its weight says."""
+    options, shares = list(weights), np.array(list(weights.values()))
+    return options[int(rng.choice(len(options), p=shares / shares.sum()))]
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float, count: int | None = None):
+    """Numbers between low and high whose logarithms are uniform; a single one without ``count``."""
+    return np.exp(rng.uniform(np.log(low), np.log(high), count))
+
+
+def brightened(picture: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """A picture uint8 (H, W, 3) times a factor for each pixel, float32 (H, W)."""
+    return cv2.multiply(picture, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+
+
 def colour(rng: np.random.Generator) -> np.ndarray:
     """Any colour, dull as often as vivid; BGR float32 (3,) in 0–255."""
     hue, lightness = rng.random() * 6, rng.random()
@@ -167,7 +189,7 @@ def tinted(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
 
 def _field(rng: np.random.Generator) -> np.ndarray:
     kind = int(rng.integers(9))
-    cell = float(np.exp(rng.uniform(np.log(20), np.log(320))))
+    cell = float(log_uniform(rng, 20, 320))
     fine = rng.uniform(0.35, 0.8)
     noise = _clouds(rng, cell, fine)
     if kind == 0:  # ridges
@@ -201,7 +223,7 @@ def _clouds(rng: np.random.Generator, cell: float, fine: float) -> np.ndarray:
 
 def _voronoi(rng: np.random.Generator, *, tiles: bool) -> np.ndarray:
     seeds = np.full((FIELD, FIELD), 255, np.uint8)
-    count = int(np.exp(rng.uniform(np.log(30), np.log(2500))))
+    count = int(log_uniform(rng, 30, 2500))
     seeds[tuple(rng.integers(0, FIELD, (2, count)))] = 0
     distance, labels = cv2.distanceTransformWithLabels(
         seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
