@@ -7,31 +7,31 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from bench.pretraining import light, shapes
-from bench.pretraining.classes import (
+from bench.pretraining import appearance, shapes
+from bench.pretraining.class_table import (
     CLASSES,
     SHAPE_CLASSES,
     class_of_clip_art,
     class_of_pictogram,
 )
-from bench.pretraining.drawings import Drawing, Pool, of_split, tidy
-from bench.pretraining.place import Patch, Pose, clip, matrix, render, tight_box
-from bench.pretraining.scenes import (
-    GONE,
-    HARD,
+from bench.pretraining.composition import (
+    DIFFICULT,
+    INVISIBLE,
     SMALLEST,
-    Stage,
-    Thing,
-    World,
-    draw_scene,
+    Assets,
+    Composite,
+    Item,
+    draw_picture,
     lay,
     visible,
 )
+from bench.pretraining.drawings import Drawing, Pool, of_split, tidy
+from bench.pretraining.placement import Patch, Pose, clip, matrix, render, tight_box
 from bench.pretraining.textures import Textures, palette
 from bench.pretraining.write import encode, write_set
 from utils.errors import UserError
 
-PLAIN_LOOK = light.Look(colours=np.eye(3, 4))
+PLAIN_LOOK = appearance.Look(colours=np.eye(3, 4))
 FINE = 6  # samples a pixel in the slow measurement
 
 
@@ -51,7 +51,7 @@ def tiny_pool():
     for number, label in enumerate(["fruit", "mammal", "tool", "fruit"]):
         ready = tidy(ellipse(60 + 20 * number, 120, (30, 70 * number, 200)))
         pixels.append(ready.ravel())
-        drawings.append(Drawing(label, f"thing {number}", offset, *ready.shape[:2]))
+        drawings.append(Drawing(label, f"subject {number}", offset, *ready.shape[:2]))
         offset += ready.size
     return Pool(np.concatenate(pixels), drawings)
 
@@ -61,17 +61,17 @@ def open_tiny(split):
     noise = rng.integers(0, 255, (2, 256, 512, 3)).astype(np.uint8)
     views = [cv2.blur(view, (15, 15)) for view in noise]
     fonts = [ImageFont.load_default(48)]
-    return World(tiny_pool(), Textures(rng, "val", [], [], views, fonts))
+    return Assets(tiny_pool(), Textures(rng, "val", [], [], views, fonts))
 
 
 @pytest.fixture(scope="module")
-def world():
+def assets():
     return open_tiny("val")
 
 
 @pytest.fixture
-def stage():
-    return Stage(np.full((200, 300, 3), 20, np.uint8), np.full((200, 300), -1, np.int16))
+def composite():
+    return Composite(np.full((200, 300, 3), 20, np.uint8), np.full((200, 300), -1, np.int16))
 
 
 # Classes ---------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_splits_show_different_things():
     drawings = [Drawing("fruit", f"{n % 10}", 0, 1, 1) for n in range(30)]
     drawings += [Drawing("star", "only", 0, 1, 1)]
     train, val = (of_split(drawings, split) for split in ("train", "val"))
-    shown = [{d.thing for d in part if d.label == "fruit"} for part in (train, val)]
+    shown = [{d.subject for d in part if d.label == "fruit"} for part in (train, val)]
     assert not shown[0] & shown[1]
     assert len(shown[0] | shown[1]) == 10
     assert all(any(d.label == "star" for d in part) for part in (train, val))
@@ -130,9 +130,9 @@ def test_tidy_leaves_out_what_is_no_single_thing():
 
 
 @pytest.mark.parametrize("label", SHAPE_CLASSES)
-def test_shapes_are_premultiplied_and_cut_out(world, label):
+def test_shapes_are_premultiplied_and_cut_out(assets, label):
     for seed in range(5):
-        shape = shapes.make(np.random.default_rng(seed), world.textures, label)
+        shape = shapes.make(np.random.default_rng(seed), assets.textures, label)
         assert shape.dtype == np.uint8
         assert (shape[..., :3].astype(int) <= shape[..., 3:].astype(int) + 1).all()
         own = shape[..., 3] > 76
@@ -187,11 +187,11 @@ def test_box_follows_opacity_and_ignores_faint_edges():
     assert tight_box(Patch(pixels, 100, 50), opacity=100 / 255) == (108, 55, 120, 65)
 
 
-def test_boxes_end_at_the_edge_of_the_picture(stage):
+def test_boxes_end_at_the_edge_of_the_picture(composite):
     square = np.full((50, 50, 4), 255, np.uint8)
-    thing = Thing("tool", square, PLAIN_LOOK, Pose(centre=(295, 100), size=(40, 40)))
-    assert lay(np.random.default_rng(0), stage, thing, None)
-    np.testing.assert_allclose(visible(stage)[0][0], (275, 80, 300, 120), atol=0.05)
+    item = Item("tool", square, PLAIN_LOOK, Pose(centre=(295, 100), size=(40, 40)))
+    assert lay(np.random.default_rng(0), composite, item, None)
+    np.testing.assert_allclose(visible(composite)[0][0], (275, 80, 300, 120), atol=0.05)
 
 
 # What is seen ----------------------------------------------------------------------------------
@@ -200,57 +200,57 @@ def test_boxes_end_at_the_edge_of_the_picture(stage):
 @pytest.mark.parametrize(
     ("hidden", "expected"), [(0.5, [False]), (0.8, [True]), (0.95, [])], ids=str
 )
-def test_hidden_things_are_difficult_then_nothing(stage, hidden, expected):
+def test_hidden_things_are_difficult_then_nothing(composite, hidden, expected):
     """A square, over which another slides that hides that share of it."""
     rng = np.random.default_rng(0)
     back = np.full((60, 60, 4), 255, np.uint8)
     front = np.zeros((60, 60, 4), np.uint8)
     front[..., 2:] = 255
-    lay(rng, stage, Thing("tool", back, PLAIN_LOOK, Pose((100, 100), (60, 60))), None)
+    lay(rng, composite, Item("tool", back, PLAIN_LOOK, Pose((100, 100), (60, 60))), None)
     x = 100 + 60 * (1 - hidden)
-    lay(rng, stage, Thing("fruit", front, PLAIN_LOOK, Pose((x, 100), (60, 60))), None)
-    boxes, labels, difficult = visible(stage)
+    lay(rng, composite, Item("fruit", front, PLAIN_LOOK, Pose((x, 100), (60, 60))), None)
+    boxes, labels, difficult = visible(composite)
     assert [hard for hard, label in zip(difficult, labels, strict=True) if label == "tool"] == (
         expected
     )
     if expected:
         np.testing.assert_allclose(boxes[0], (70, 70, 130, 130), atol=0.05)  # the hidden part too
-    assert GONE < HARD
+    assert INVISIBLE < DIFFICULT
 
 
-def test_too_small_and_outside_is_not_laid(stage):
+def test_too_small_and_outside_is_not_laid(composite):
     rng = np.random.default_rng(0)
     square = np.full((50, 50, 4), 255, np.uint8)
     for pose in (Pose((50, 50), (SMALLEST - 1, 30)), Pose((400, 50), (30, 30))):
-        assert not lay(rng, stage, Thing("tool", square, PLAIN_LOOK, pose), None)
-    assert (stage.canvas == 20).all()
+        assert not lay(rng, composite, Item("tool", square, PLAIN_LOOK, pose), None)
+    assert (composite.canvas == 20).all()
 
 
-def test_what_cannot_be_told_from_behind_is_inverted(stage):
+def test_what_cannot_be_told_from_behind_is_inverted(composite):
     same = np.full((50, 50, 4), 255, np.uint8)
     same[..., :3] = 20
-    thing = Thing("tool", same, PLAIN_LOOK, Pose((100, 100), (50, 50)))
-    assert lay(np.random.default_rng(0), stage, thing, open_tiny("val").textures)
-    assert stage.canvas[100, 100].min() > 60
+    item = Item("tool", same, PLAIN_LOOK, Pose((100, 100), (50, 50)))
+    assert lay(np.random.default_rng(0), composite, item, open_tiny("val").textures)
+    assert composite.canvas[100, 100].min() > 60
 
 
 # Pictures and files ----------------------------------------------------------------------------
 
 
-def test_scenes_depend_on_their_numbers_only(world):
-    first = [draw_scene(world, 0, "train", index) for index in range(6)]
-    again = [draw_scene(open_tiny("val"), 0, "train", index) for index in (5, 2)]
+def test_scenes_depend_on_their_numbers_only(assets):
+    first = [draw_picture(assets, 0, "train", index) for index in range(6)]
+    again = [draw_picture(open_tiny("val"), 0, "train", index) for index in (5, 2)]
     for scene, same in zip((first[5], first[2]), again, strict=True):
         np.testing.assert_array_equal(scene.image, same.image)
         np.testing.assert_array_equal(scene.boxes, same.boxes)
         assert encode(scene, 0, "train", 1) == encode(same, 0, "train", 1)
-    assert not np.array_equal(first[0].image, draw_scene(world, 1, "train", 0).image[:1])
+    assert not np.array_equal(first[0].image, draw_picture(assets, 1, "train", 0).image[:1])
 
 
-def test_scenes_are_truthful(world):
+def test_scenes_are_truthful(assets):
     count = 0
     for index in range(25):
-        scene = draw_scene(world, 0, "train", index)
+        scene = draw_picture(assets, 0, "train", index)
         height, width = scene.image.shape[:2]
         assert scene.image.dtype == np.uint8
         assert max(height, width) <= 512
@@ -262,7 +262,7 @@ def test_scenes_are_truthful(world):
     assert count > 90
 
 
-def test_palette(world):
+def test_palette(assets):
     assert palette(np.random.default_rng(0)).shape == (256, 3)
 
 

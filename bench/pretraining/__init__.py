@@ -1,12 +1,17 @@
-"""A large, varied set of drawn scenes on which the detector's neck and heads are pretrained.
+"""How the weights in ``model_data`` were made.
 
-Openly licensed pictograms and clip arts, and shapes made from numbers, are strewn over made-up
-backgrounds; what they are and where they lie is known exactly. It is no dataset of anything: it
-teaches objectness, boxes and occlusion, so that a user's 150 photos have less to teach.
+``convert_lite`` converts the published EfficientNet-Lite weights, ``lite_reference`` compares them
+with their PyTorch implementation, ``bundle_checkpoint`` halves the size of a trained checkpoint.
 
-``python -m bench.pretraining --out runs/drawn`` fetches, draws and writes. The parts, in the
-order in which a picture comes about: ``sources`` fetches packages; ``classes`` says what is what;
-``drawings`` renders the pictograms once; ``textures`` and ``backgrounds`` paint the place;
-``shapes`` makes discs, words and the like; ``place`` puts a drawing into perspective and measures
-its box; ``light`` colours it, and takes the photo; ``scenes`` composes; ``write`` writes COCO.
+The feature pyramid and the heads are pretrained on synthetic pictures: openly licensed pictograms
+and clip arts, and computed shapes, pasted on computed backgrounds (as in Dwibedi et al., "Cut,
+Paste and Learn", 2017). Their classes and boxes are known exactly. The pictures teach objectness,
+boxes and occlusion, so that a run on 150 photos starts with heads that find objects.
+
+``python -m bench.pretraining --out runs/synthetic`` makes the pictures, and
+``python -m bench.pretraining.pretrain`` trains on them. In the order of their work: ``packages``
+fetches the drawings; ``class_table`` gives them classes; ``drawings`` renders them;
+``textures`` and ``backgrounds`` make the background; ``shapes`` makes discs, words and the like;
+``placement`` puts a drawing into perspective and measures its box; ``appearance`` changes its
+colours and simulates the camera; ``composition`` puts a picture together; ``write`` writes COCO.
 """

@@ -32,16 +32,16 @@ def main(argv: list[str]) -> int:
         "example: python -m bench.pretraining --out runs/synthetic --train 20000 --val 300",
         prog="python -m bench.pretraining",
     )
-    from bench.pretraining import drawings, sources, textures
-    from bench.pretraining.write import open_world, write_set
+    from bench.pretraining import drawings, packages, textures
+    from bench.pretraining.write import open_assets, write_set
 
     cache = config.cache.expanduser()
-    sources.fetch_all(cache)
+    packages.fetch_all(cache)
     drawings.prepare(cache)
     textures.prepare(cache)
     write_set(
         config.out,
-        partial(open_world, cache, config.seed),
+        partial(open_assets, cache, config.seed),
         counts={"val": config.val, "train": config.train},
         seed=config.seed,
         workers=config.workers,

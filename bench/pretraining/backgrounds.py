@@ -1,8 +1,8 @@
-"""Places without things: tables, skies, walls, floors, blurs, and what no one could name.
+"""Backgrounds without objects: tables, skies, walls, floors, blurs.
 
 Each painter takes ``(rng, textures, pool, height, width)`` and returns BGR uint8
-(height, width, 3). Nothing on a background is labelled, so nothing on it may look like a thing:
-drawings are only used blurred beyond recognition.
+(height, width, 3). Nothing on a background is labelled, so nothing on it may look like an object:
+drawings are used only when blurred beyond recognition.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Painter = Callable[[np.random.Generator, Textures, Pool, int, int], np.ndarray]
 def paint(
     rng: np.random.Generator, textures: Textures, pool: Pool, height: int, width: int
 ) -> np.ndarray:
-    """A background of any kind, sometimes two in one, unevenly lit."""
+    """A background of any kind, sometimes two joined, sometimes unevenly lit."""
     picture = weighted(rng, _PAINTERS)(rng, textures, pool, height, width)
     chance = rng.random()
     if chance < 0.2:
@@ -78,7 +78,7 @@ def _surface(rng, textures, pool, height, width):
 
 
 def _two_scales(rng, textures, pool, height, width):
-    """Coarse and fine fields summed, so that there is structure at every size."""
+    """Coarse and fine fields summed, for structure at every scale."""
     share = rng.uniform(0.3, 0.8)
     grey = cv2.addWeighted(
         textures.piece(rng, height, width), share, textures.piece(rng, height, width), 1 - share, 0
@@ -119,7 +119,7 @@ def _view(rng, textures, pool, height, width):
     small = cv2.remap(panorama, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.7, 2.5))
     picture = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    if rng.random() < 0.5:  # what the panorama is too coarse to show
+    if rng.random() < 0.5:  # detail that the panorama lacks
         detail = textures.piece(rng, height, width)
         strength = rng.uniform(0.1, 0.4)
         gain = detail.astype(np.float32) * (strength / 128) + (1 - strength)
@@ -128,7 +128,7 @@ def _view(rng, textures, pool, height, width):
 
 
 def _blurred_collage(rng, textures, pool, height, width):
-    """Many drawings on one another, blurred until none can be told."""
+    """Many drawings on one another, blurred until none is recognisable."""
     scale = 6
     rows, columns = height // scale + 1, width // scale + 1
     small = textures.surface(rng, rows, columns).astype(np.float32)
@@ -172,8 +172,8 @@ def _floor(rng, textures, pool, height, width):
 
 
 def _clutter(rng, textures, pool, height, width):
-    """Overlapping patches of surfaces, like a heap of papers; none is small and sharp enough to be
-    taken for a board or a polygon, which are labelled."""
+    """Overlapping patches of surfaces, like a heap of papers. None is small and sharp
+    enough to look like a board or a polygon, which are labelled classes."""
     picture = textures.surface(rng, height, width)
     for _ in range(int(rng.integers(4, 16))):
         patch = textures.surface(rng, height // 2, width // 2)

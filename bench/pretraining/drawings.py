@@ -1,8 +1,8 @@
-"""The pictograms and clip arts, rendered once and kept ready in one large file.
+"""The pictograms and clip arts, rendered once into one large file.
 
 Each drawing is premultiplied BGRA, uint8, cut to its own pixels, at most ``SIDE`` pixels long.
-They lie one after another in ``drawings.bin``, which is mapped into memory, so that a drawing
-costs no decoding and worker processes share one copy. ``drawings.json`` says where each is.
+They lie one after another in ``drawings.bin``, which is memory-mapped: no decoding,
+and one copy for all worker processes. ``drawings.json`` says where each is.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.pretraining.classes import CLASSES, class_of_clip_art, class_of_pictogram
+from bench.pretraining.class_table import CLASSES, class_of_clip_art, class_of_pictogram
 from utils.errors import UserError
 from utils.files import atomic_write
 
 SIDE = 288  # pixels of the longer side
 MOST = 240  # clip arts of one class
-VAL_SHARE = 0.12  # of a class's things are kept for validation
+VAL_SHARE = 0.12  # share of a class's subjects that only validation shows
 SKIN_OR_HAIR = re.compile(r"1f3f[b-f]|1f9b[0-3]")
 
 
@@ -33,13 +33,13 @@ class Drawing:
 
     Attributes:
         label: its class.
-        thing: what it shows; drawings of one thing in several styles share it, and a split.
+        subject: what it shows; all drawings of a subject are in one split.
         offset: of its first byte.
         height, width: in pixels.
     """
 
     label: str
-    thing: str
+    subject: str
     offset: int
     height: int
     width: int
@@ -72,25 +72,25 @@ def open_pool(cache: Path, split: str) -> Pool:
 
 
 def of_split(drawings: list[Drawing], split: str) -> list[Drawing]:
-    """Those of the drawings that a split may use; ``val`` shows other things than ``train``.
+    """The drawings of a split; ``val`` shows other subjects than ``train``.
 
-    In a class of fewer than four things both splits show all of them.
+    In a class of fewer than four subjects both splits show all of them.
     """
-    things: dict[str, set[str]] = {}
+    subjects: dict[str, set[str]] = {}
     for drawing in drawings:
-        things.setdefault(drawing.label, set()).add(drawing.thing)
+        subjects.setdefault(drawing.label, set()).add(drawing.subject)
     kept_back = {
-        (label, thing)
-        for label, names in things.items()
+        (label, subject)
+        for label, names in subjects.items()
         if len(names) >= 4
-        for thing in sorted(names, key=_hash)[: max(1, round(VAL_SHARE * len(names)))]
+        for subject in sorted(names, key=_hash)[: max(1, round(VAL_SHARE * len(names)))]
     }
-    both = {label for label, names in things.items() if len(names) < 4}
+    both = {label for label, names in subjects.items() if len(names) < 4}
     return [
         drawing
         for drawing in drawings
         if drawing.label in both
-        or ((drawing.label, drawing.thing) in kept_back) == (split == "val")
+        or ((drawing.label, drawing.subject) in kept_back) == (split == "val")
     ]
 
 
@@ -101,12 +101,12 @@ def prepare(cache: Path) -> None:
     drawings: list[Drawing] = []
     offset = 0
     with atomic_write(cache / "drawings.bin", "wb") as stream:
-        for label, thing, picture in _all_pictures(cache):
+        for label, subject, picture in _all_pictures(cache):
             ready = tidy(picture)
             if ready is None:
                 continue
             stream.write(ready.tobytes())
-            drawings.append(Drawing(label, thing, offset, *ready.shape[:2]))
+            drawings.append(Drawing(label, subject, offset, *ready.shape[:2]))
             offset += ready.size
     with atomic_write(cache / "drawings.json") as stream:
         json.dump([vars(drawing) for drawing in drawings], stream)
@@ -115,8 +115,7 @@ def prepare(cache: Path) -> None:
 def tidy(picture: np.ndarray) -> np.ndarray | None:
     """Straight BGRA (H, W, 4) → premultiplied, cut out, of the right size; None if unfit.
 
-    Unfit are drawings that fill a rectangle (a scene, not a thing), hardly anything, or that
-    are several things apart.
+    Unfit are tiny drawings, and those with several separate parts.
     """
     alpha = picture[..., 3]
     x, y, width, height = cv2.boundingRect((alpha > 40).astype(np.uint8))
@@ -148,7 +147,7 @@ def _is_one_thing(mask: np.ndarray) -> bool:
 
 
 def _all_pictures(cache: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(class, thing, straight BGRA) of everything that has a class."""
+    """(class, subject, straight BGRA) of every drawing that has a class."""
     characters = _characters(cache)
     yield from _of_icon_sets(cache, characters)
     for file in sorted((cache / "fluent-3d" / "package" / "assets").glob("*.webp")):
@@ -182,7 +181,7 @@ def _of_icon_sets(cache: Path, characters: dict[str, str]) -> Iterator[tuple[str
     try:
         import resvg_py
     except ImportError:
-        raise UserError("rendering needs resvg: pip install -e '.[drawn]'") from None
+        raise UserError("rendering needs resvg: pip install -e '.[pretraining]'") from None
     # The two Fluent sets share their names, and only the flat one says what they stand for.
     for folder, names in (("noto", "noto"), ("fluent", "fluent-flat"), ("fluent-flat",) * 2):
         icons = json.loads((cache / folder / "package" / "icons.json").read_text("utf-8"))
@@ -216,7 +215,7 @@ def _of_clip_arts(cache: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if picture is None or picture.dtype != np.uint8 or picture.ndim != 3:
             continue
-        # Without transparency, or nearly so, it is a scene and no thing; flags and cards are both.
+        # Without transparency it is a whole scene, except for flags and cards.
         may_be_full = label in ("flag", "playing card")
         if picture.shape[2] == 3 and may_be_full:
             picture = cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)
@@ -228,7 +227,7 @@ def _of_clip_arts(cache: Path) -> Iterator[tuple[str, str, np.ndarray]]:
 
 
 def _key(code: str) -> str:
-    """Code points in lower case without variation selectors, as all sets understand them."""
+    """Code points in lower case without variation selectors, the same in all sets."""
     return "-".join(part for part in code.lower().split("-") if part != "fe0f").lstrip("0")
 
 

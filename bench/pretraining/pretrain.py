@@ -1,11 +1,11 @@
-"""Train feature pyramid and heads on drawn pictures, and make the weights that runs start from.
+"""Train feature pyramid and heads on synthetic pictures: the weights that training starts from.
 
-    python -m bench.pretraining --out runs/drawn
-    python -m bench.pretraining.pretrain --data runs/drawn --out runs/pretrained
+    python -m bench.pretraining --out runs/synthetic
+    python -m bench.pretraining.pretrain --data runs/synthetic --out runs/pretrained
 
-The backbone keeps ImageNet's weights: features of photographs are worth more than what drawings
-would make of them (Hinterstoisser et al., "On Pre-Trained Image Features and Synthetic Images for
-Deep Learning", 2018). A run that was cut off goes on when the command is given again.
+The backbone keeps ImageNet's weights: freezing features of photographs works better on synthetic
+pictures (Hinterstoisser et al., "On Pre-Trained Image Features and Synthetic Images for Deep
+Learning", 2018). An interrupted run continues when the command is given again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from utils.files import atomic_write
 
 BACKBONE = "efficientnet_lite0"
 ALL_STAGES = 7
-# (epochs, batch, input size) of runs that each start from the last one's weights, with a learning
-# rate that rises and falls anew: a first one that finds its way with steadier steps, and two longer
-# ones. Batches differ in size by up to a quarter.
+# (epochs, batch, input size) of runs; each starts from the weights of the one before, with a
+# learning-rate schedule of its own. Batches differ in input size by up to a quarter.
 ROUNDS = ((1, 16, 320), (2, 8, 320), (2, 8, 256))
 RATE_AT_8 = 1e-3  # highest learning rate for batches of 8, in proportion for others
 
@@ -32,10 +31,10 @@ RATE_AT_8 = 1e-3  # highest learning rate for batches of 8, in proportion for ot
 class PretrainConfig:
     """The options of the pretraining."""
 
-    data: Path = option(Path("runs/drawn"), help="drawn pictures", metavar="DIR")
+    data: Path = option(Path("runs/synthetic"), help="synthetic pictures", metavar="DIR")
     out: Path = option(Path("runs/pretrained"), help="folder for the runs", metavar="DIR")
     target: Path | None = option(
-        None, help="file for the weights; by itself the one in model_data", metavar="FILE.npz"
+        None, help="file for the weights; default: the one in model_data", metavar="FILE.npz"
     )
 
 
@@ -65,7 +64,7 @@ def main(argv: list[str]) -> int:
 
 
 def write_weights(checkpoint: Path, target: Path | None) -> None:
-    """Pyramid and heads of a checkpoint without its classes, whole or not at all."""
+    """Write pyramid and heads of a checkpoint, without its classes, atomically."""
     from nets.head_weights import BUNDLED, save_head_weights
     from utils.checkpoint import load_checkpoint
 

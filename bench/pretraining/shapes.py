@@ -1,4 +1,4 @@
-"""Things made from numbers: discs, rings, rods, cuboids, words, barcodes.
+"""Computed objects: discs, rings, rods, cuboids, words, barcodes.
 
 Like a drawing, a shape is premultiplied BGRA, uint8, cut to its own pixels.
 """
@@ -37,7 +37,7 @@ def make(rng: np.random.Generator, textures: Textures, label: str) -> np.ndarray
 
 
 def _fill(rng: np.random.Generator, textures: Textures, side: int = SIDE) -> np.ndarray:
-    """What a shape is made of: BGR uint8 (side, side, 3)."""
+    """The surface of a shape: BGR uint8 (side, side, 3)."""
     kind = rng.random()
     if kind < 0.35:
         return np.full((side, side, 3), colour(rng), np.float32).astype(np.uint8)
@@ -62,7 +62,7 @@ def _round(flatness: float, count: int = 72) -> np.ndarray:
 
 
 def _bulge(rng: np.random.Generator, surface: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The surface lit as if it rose towards the middle of the mask."""
+    """The surface shaded as if it rose towards the middle of the mask."""
     height = cv2.blur(cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3), (7, 7))
     height = np.sqrt(height / max(float(height.max()), 1e-6))
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(5, 30)
@@ -75,7 +75,7 @@ def _bulge(rng: np.random.Generator, surface: np.ndarray, mask: np.ndarray) -> n
 
 
 def _rim(rng: np.random.Generator, surface: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """An edge in another colour, at times."""
+    """Sometimes an edge in another colour."""
     if rng.random() < 0.4:
         width = int(rng.integers(2, 14)) * 2 + 1
         inner = cv2.blur(cv2.erode(mask, np.ones((width, width), np.uint8)), (3, 3))
@@ -185,7 +185,7 @@ def _word(rng, textures):
 
 
 def _plate(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """A rectangle, its corners rounded at times: mask uint8 (rows, columns)."""
+    """A rectangle, sometimes with rounded corners: mask uint8 (rows, columns)."""
     mask = np.full((rows, columns), 255, np.uint8)
     radius = int(rng.uniform(0, 0.4) * min(rows, columns)) if rng.random() < 0.5 else 0
     if radius > 1:

@@ -1,7 +1,7 @@
-"""What surfaces are made of: fields of noise, photographed papers and panoramas, palettes.
+"""Textures: fields of noise, photographed papers and panoramas, palettes; and random choices.
 
-Everything that takes long is made once when a :class:`Textures` is opened; a picture only cuts
-pieces out of it. The splits have other fields, other papers and other panoramas.
+Whatever is slow is computed once, when a :class:`Textures` is opened; a picture cuts pieces from
+it. The two splits have different fields, papers and panoramas.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPLIT_IDS = {"train": 0, "val": 1}
 
 
 class Textures:
-    """Ready material of one split.
+    """The textures of one split.
 
     Attributes:
         fields: grey uint8 (FIELD, FIELD) each: clouds, veins, cells, grain.
@@ -54,13 +54,13 @@ class Textures:
         self.fonts = fonts
 
     def piece(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """A piece of some field, turned and zoomed: grey uint8 (height, width)."""
+        """A random piece of a field, flipped and zoomed: grey uint8 (height, width)."""
         field = pick(rng, self.fields)
         zoom = log_uniform(rng, 0.5, 3.0)
         return cut(rng, field, height, width, zoom)
 
     def surface(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """Something flat and textured: BGR uint8 (height, width, 3)."""
+        """A flat textured surface: BGR uint8 (height, width, 3)."""
         chance = rng.random()
         flat = self.papers if chance < 0.17 else self.patterns if chance < 0.28 else []
         if flat:
@@ -148,7 +148,7 @@ def brightened(picture: np.ndarray, gain: np.ndarray) -> np.ndarray:
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:
-    """Any colour, dull as often as vivid; BGR float32 (3,) in 0–255."""
+    """A random colour, dull as often as vivid; BGR float32 (3,) in 0–255."""
     hue, lightness = rng.random() * 6, rng.random()
     saturation = rng.random() ** 1.5
     pure = np.clip(np.abs((hue + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
@@ -238,7 +238,7 @@ def _voronoi(rng: np.random.Generator, *, tiles: bool) -> np.ndarray:
 
 
 def _share(pictures: list[np.ndarray], split: str) -> list[np.ndarray]:
-    """Every fifth is of the validation split, the others of training."""
+    """Every fifth is for validation, the others for training."""
     return [
         picture for number, picture in enumerate(pictures) if (number % 5 == 4) == (split == "val")
     ]
@@ -257,7 +257,9 @@ def _read_exr(file: Path) -> np.ndarray:
     try:
         import OpenEXR
     except ImportError:
-        raise UserError("reading panoramas needs OpenEXR: pip install -e '.[drawn]'") from None
+        raise UserError(
+            "panoramas need OpenEXR: pip install -e '.[pretraining]'"
+        ) from None
     match = re.search(r"base64,([^'\"`]+)", file.read_text(encoding="utf-8"))
     with tempfile.NamedTemporaryFile(suffix=".exr") as stream:
         stream.write(base64.b64decode(match[1] if match else ""))
@@ -267,10 +269,10 @@ def _read_exr(file: Path) -> np.ndarray:
 
 
 def _developed(linear: np.ndarray) -> np.ndarray:
-    """Linear light → uint8, bright parts rolled off as on film.
+    """Linear light → uint8, with bright parts compressed.
 
-    The packed panoramas ring around lamps and suns, down to negative light; there they are
-    filled in from the surroundings.
+    The packed panoramas have compression rings around lamps and suns, with negative values. Those
+    parts are filled in from their surroundings.
     """
     light = np.clip(linear / np.percentile(linear, 80) * 0.7, 0, 100)
     picture = (255 * np.clip(light / (1 + 0.4 * light), 0, 1) ** (1 / 2.2)).astype(np.uint8)

@@ -16,9 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.pretraining.classes import CLASSES
+from bench.pretraining.class_table import CLASSES
+from bench.pretraining.composition import Assets, SyntheticPicture, draw_picture
 from bench.pretraining.drawings import open_pool
-from bench.pretraining.scenes import Scene, World, draw_scene
 from bench.pretraining.textures import SPLIT_IDS, open_textures
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -29,18 +29,23 @@ REPORT_EVERY = 500  # pictures
 
 
 @lru_cache(maxsize=2)
-def open_world(cache: Path, seed: int, split: str) -> World:
+def open_assets(cache: Path, seed: int, split: str) -> Assets:
     """What pictures of the split are made from."""
-    return World(open_pool(cache, split), open_textures(cache, seed, split))
+    return Assets(open_pool(cache, split), open_textures(cache, seed, split))
 
 
 def write_set(
-    out: Path, world_of: Callable[[str], World], *, counts: dict[str, int], seed: int, workers: int
+    out: Path,
+    assets_of: Callable[[str], Assets],
+    *,
+    counts: dict[str, int],
+    seed: int,
+    workers: int,
 ) -> None:
     """Draw and write the pictures that are missing, then the labels of all.
 
     Args:
-        world_of: split → its world; called in each process for each picture, so it must be
+        assets_of: split → its assets; called in each process for each picture, so it must be
             picklable and cached.
         counts: pictures by split.
 
@@ -48,7 +53,7 @@ def write_set(
         UserError: ``out`` holds something else, or pictures of another seed.
     """
     _check_folder(out, seed)
-    work = partial(_write_picture, out, world_of, seed)
+    work = partial(_write_picture, out, assets_of, seed)
     places = [(split, index) for split, count in counts.items() for index in range(count)]
     total = len(places)
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
@@ -65,31 +70,31 @@ def _label_file(out: Path, split: str, index: int) -> Path:
 
 
 def _write_picture(
-    out: Path, world_of: Callable[[str], World], seed: int, place: tuple[str, int]
+    out: Path, assets_of: Callable[[str], Assets], seed: int, place: tuple[str, int]
 ) -> None:
     split, index = place
     labels = _label_file(out, split, index)
     if labels.exists():
         return
     cv2.setNumThreads(1)
-    scene = draw_scene(world_of(split), seed, split, index)
+    picture = draw_picture(assets_of(split), seed, split, index)
     name = f"{split}/{index:06d}.jpg"
     with atomic_write(out / "images" / name, "wb") as stream:
-        stream.write(encode(scene, seed, split, index))
+        stream.write(encode(picture, seed, split, index))
     with atomic_write(labels) as stream:
-        json.dump(entry(scene, name), stream)
+        json.dump(entry(picture, name), stream)
 
 
-def encode(scene: Scene, seed: int, split: str, index: int) -> bytes:
-    """The scene as a JPEG of random quality."""
+def encode(picture: SyntheticPicture, seed: int, split: str, index: int) -> bytes:
+    """A picture as a JPEG of random quality."""
     rng = np.random.default_rng([seed, SPLIT_IDS[split], index, 1])
     quality = int(rng.integers(*JPEG_QUALITY))
-    return cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def entry(scene: Scene, name: str) -> dict[str, Any]:
+def entry(picture: SyntheticPicture, name: str) -> dict[str, Any]:
     """Image and annotations of one picture, without ids."""
-    height, width = scene.image.shape[:2]
+    height, width = picture.image.shape[:2]
     return {
         "image": {"file_name": name, "width": width, "height": height},
         "annotations": [
@@ -100,7 +105,7 @@ def entry(scene: Scene, name: str) -> dict[str, Any]:
                 "iscrowd": int(difficult),
             }
             for (x0, y0, x1, y1), label, difficult in zip(
-                scene.boxes, scene.labels, scene.difficult, strict=True
+                picture.boxes, picture.labels, picture.difficult, strict=True
             )
         ],
     }

@@ -1,6 +1,6 @@
-"""One picture: what lies where, one over the other, and what of it is still seen.
+"""One picture: where its objects lie, in which order, and how much of each is visible.
 
-A picture depends on nothing but its seed, split and index (and on the drawings that are there).
+A picture depends on its seed, split and index, and on the available drawings.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from bench.pretraining import light, shapes
+from bench.pretraining import appearance, shapes
 from bench.pretraining.backgrounds import paint
-from bench.pretraining.classes import CLASSES, MILD, SHAPE_CLASSES, turning
+from bench.pretraining.class_table import CLASSES, MILD, SHAPE_CLASSES, turning
 from bench.pretraining.drawings import Pool
-from bench.pretraining.place import OWN, Patch, Pose, clip, render, tight_box
+from bench.pretraining.placement import OWN, Patch, Pose, clip, render, tight_box
 from bench.pretraining.textures import SPLIT_IDS, Textures, colour, log_uniform, pick, weighted
 
 SMALLEST = 6.0  # pixels: shorter boxes are not labelled
-GONE, HARD = 0.10, 0.25  # less visible: no object at all; difficult
-OPAQUE = 128  # alpha from which what lies behind counts as hidden
-PLAIN = 17.0  # grey levels by which a thing must differ from what is behind it
-SHAPES = 0.12  # share of things that are shapes made from numbers
+INVISIBLE, DIFFICULT = 0.10, 0.25  # visible shares below which an item is no object, or difficult
+OPAQUE = 128  # alpha from which an item hides what is behind it
+PLAIN = 17.0  # grey levels by which an item must differ from its background
+SHAPES = 0.12  # share of items that are computed shapes
 
 
 @dataclass
-class Scene:
-    """A picture with its objects.
+class SyntheticPicture:
+    """A picture with its labels.
 
     Attributes:
         image: BGR uint8 (H, W, 3).
         boxes: float64 (N, 4), x0, y0, x1, y1 in continuous pixels, clipped to the picture.
-        labels: places in ``CLASSES``, (N,).
-        difficult: bool (N,), little of them is visible.
+        labels: class ids, indices into ``CLASSES``, (N,).
+        difficult: bool (N,): little of the object is visible.
     """
 
     image: np.ndarray
@@ -43,32 +43,32 @@ class Scene:
 
 
 @dataclass
-class Thing:
-    """Something that is about to be laid onto the picture."""
+class Item:
+    """An object to be pasted."""
 
     label: str
     drawing: np.ndarray  # premultiplied BGRA uint8
-    look: light.Look
+    look: appearance.Look
     pose: Pose
 
 
 @dataclass
-class Stage:
-    """The picture while it is composed.
+class Composite:
+    """The unfinished picture.
 
     Attributes:
         canvas: BGR uint8 (H, W, 3).
-        top: int16 (H, W), number of the uppermost opaque thing, −1 for the background.
-        things: for each number its label, box, place and own pixels; None for a foreground.
+        top: int16 (H, W), number of the topmost opaque item, −1 for the background.
+        items: label, box, patch and own pixels by number; None for an unlabelled foreground.
     """
 
     canvas: np.ndarray
     top: np.ndarray
-    things: list[tuple[str, tuple, Patch, np.ndarray] | None] = field(default_factory=list)
+    items: list[tuple[str, tuple, Patch, np.ndarray] | None] = field(default_factory=list)
 
 
-class World:
-    """What all pictures of a split are made from, and how the next thing is chosen."""
+class Assets:
+    """The drawings and textures of a split, and the choice of the next item."""
 
     def __init__(self, pool: Pool, textures: Textures):
         self.pool = pool
@@ -76,7 +76,7 @@ class World:
         self._labels = [label for label in CLASSES if label in pool.by_class]
 
     def choose(self, rng: np.random.Generator) -> str:
-        """A class, each as likely, shapes a little less rarely."""
+        """A random class: ``SHAPES`` of the time a shape, else any drawn class."""
         options = SHAPE_CLASSES if rng.random() < SHAPES or not self._labels else self._labels
         return pick(rng, options)
 
@@ -88,23 +88,23 @@ class World:
         return self.pool.picture(pick(rng, options))
 
 
-def draw_scene(world: World, seed: int, split: str, index: int) -> Scene:
-    """The picture with these numbers."""
+def draw_picture(assets: Assets, seed: int, split: str, index: int) -> SyntheticPicture:
+    """The picture of that seed, split and index."""
     rng = np.random.default_rng([seed, SPLIT_IDS[split], index])
     height, width = _resolution(rng)
-    stage = Stage(
-        paint(rng, world.textures, world.pool, height, width),
+    composite = Composite(
+        paint(rng, assets.textures, assets.pool, height, width),
         np.full((height, width), -1, np.int16),
     )
-    for thing in weighted(rng, _REGIMES)(rng, world, height, width):
-        lay(rng, stage, thing, world.textures)
+    for item in weighted(rng, _ARRANGEMENTS)(rng, assets, height, width):
+        lay(rng, composite, item, assets.textures)
         if rng.random() < 0.02:
-            _foreground(rng, stage, world.textures)
+            _foreground(rng, composite, assets.textures)
     if rng.random() < 0.1:
-        _foreground(rng, stage, world.textures)
-    boxes, labels, difficult = visible(stage)
-    return Scene(
-        light.photograph(rng, stage.canvas, world.textures),
+        _foreground(rng, composite, assets.textures)
+    boxes, labels, difficult = visible(composite)
+    return SyntheticPicture(
+        appearance.photograph(rng, composite.canvas, assets.textures),
         np.array(boxes, np.float64).reshape(-1, 4),
         np.array([CLASSES.index(label) for label in labels], np.int64),
         np.array(difficult, bool),
@@ -117,48 +117,48 @@ def _resolution(rng: np.random.Generator) -> tuple[int, int]:
     return (longer, round(longer * aspect)) if aspect < 1 else (round(longer / aspect), longer)
 
 
-# Laying things down ----------------------------------------------------------------------------
+# Pasting --------------------------------------------------------------------------------------
 
 
-def lay(rng: np.random.Generator, stage: Stage, thing: Thing, textures: Textures) -> bool:
-    """Blend a thing onto the canvas; False if it would be outside, too small or invisible."""
-    height, width = stage.canvas.shape[:2]
-    size = float(np.sqrt(thing.pose.size[0] * thing.pose.size[1]))
-    margin = 1 + int(3 * thing.look.feather * size)
-    whole = render(thing.drawing, thing.pose, margin=margin)
+def lay(rng: np.random.Generator, composite: Composite, item: Item, textures: Textures) -> bool:
+    """Blend an item into the canvas; False if it would be outside, too small or invisible."""
+    height, width = composite.canvas.shape[:2]
+    size = float(np.sqrt(item.pose.size[0] * item.pose.size[1]))
+    margin = 1 + int(3 * item.look.feather * size)
+    whole = render(item.drawing, item.pose, margin=margin)
     patch = clip(whole, height, width)
     if patch is None:
         return False
-    look = thing.look
+    look = item.look
     bare = patch.pixels
     rows, columns = bare.shape[:2]
-    region = stage.canvas[patch.top : patch.top + rows, patch.left : patch.left + columns]
+    region = composite.canvas[patch.top : patch.top + rows, patch.left : patch.left + columns]
     if rng.random() < 0.15:
-        look = light.blended_in(look, cv2.mean(region)[:3], rng.uniform(0.15, 0.5))
+        look = appearance.blended_in(look, cv2.mean(region)[:3], rng.uniform(0.15, 0.5))
     for attempt in range(2):
-        patch.pixels = light.apply(rng, look, bare, textures, size)
+        patch.pixels = appearance.apply(rng, look, bare, textures, size)
         own = patch.pixels[..., 3] > 255 * OWN * look.opacity
         if own.sum() < 0.2 * np.count_nonzero(whole.pixels[..., 3] > 255 * OWN):
-            return False  # nearly all of it would be outside
+            return False  # most of it would be outside
         blended = _blend(region, patch.pixels)
         if max(cv2.mean(cv2.absdiff(blended, region), own.astype(np.uint8))) > PLAIN:
             break
         if attempt:
             return False
-        look = light.inverted(look)
+        look = appearance.inverted(look)
     box = tight_box(patch, look.opacity)
     if box is None or min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
         return False
     if look.shadow[0]:
-        light.cast_shadow(
-            stage.canvas, patch.pixels[..., 3], look, left=patch.left, top=patch.top, size=size
+        appearance.cast_shadow(
+            composite.canvas, patch.pixels[..., 3], look, left=patch.left, top=patch.top, size=size
         )
         blended = _blend(region, patch.pixels)
     region[:] = blended
-    number = len(stage.things)
-    over = stage.top[patch.top : patch.top + rows, patch.left : patch.left + columns]
+    number = len(composite.items)
+    over = composite.top[patch.top : patch.top + rows, patch.left : patch.left + columns]
     over[patch.pixels[..., 3] >= OPAQUE] = number
-    stage.things.append((thing.label, box, patch, own))
+    composite.items.append((item.label, box, patch, own))
     return True
 
 
@@ -168,26 +168,26 @@ def _blend(region: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return cv2.add(cv2.multiply(region, left, scale=1 / 255), pixels[..., :3])
 
 
-def visible(stage: Stage) -> tuple[list, list[str], list[bool]]:
-    """Boxes, labels and difficult flags of the things of which enough is still seen."""
+def visible(composite: Composite) -> tuple[list, list[str], list[bool]]:
+    """Boxes, labels and difficult flags of the items that are visible enough."""
     boxes, labels, difficult = [], [], []
-    for number, thing in enumerate(stage.things):
-        if thing is None:
+    for number, item in enumerate(composite.items):
+        if item is None:
             continue
-        label, box, patch, own = thing
+        label, box, patch, own = item
         rows, columns = own.shape
-        over = stage.top[patch.top : patch.top + rows, patch.left : patch.left + columns]
+        over = composite.top[patch.top : patch.top + rows, patch.left : patch.left + columns]
         share = float(np.count_nonzero(own & (over <= number)) / np.count_nonzero(own))
-        if share >= GONE:
+        if share >= INVISIBLE:
             boxes.append(box)
             labels.append(label)
-            difficult.append(share < HARD)
+            difficult.append(share < DIFFICULT)
     return boxes, labels, difficult
 
 
-def _foreground(rng: np.random.Generator, stage: Stage, textures: Textures) -> None:
-    """Something nameless in front: bars from edge to edge, ragged leaves of noise, a haze."""
-    height, width = stage.canvas.shape[:2]
+def _foreground(rng: np.random.Generator, composite: Composite, textures: Textures) -> None:
+    """An unlabelled foreground: bars from edge to edge, ragged noise, haze."""
+    height, width = composite.canvas.shape[:2]
     kind = rng.random()
     if kind < 0.5:
         alpha = np.zeros((height, width), np.uint8)
@@ -209,15 +209,15 @@ def _foreground(rng: np.random.Generator, stage: Stage, textures: Textures) -> N
     if rng.random() < 0.5:
         surface[:] = colour(rng)
     share = cv2.merge([alpha] * 3)
-    stage.canvas[:] = cv2.add(
-        cv2.multiply(stage.canvas, cv2.bitwise_not(share), scale=1 / 255),
+    composite.canvas[:] = cv2.add(
+        cv2.multiply(composite.canvas, cv2.bitwise_not(share), scale=1 / 255),
         cv2.multiply(surface, share, scale=1 / 255),
     )
-    stage.top[alpha >= OPAQUE] = len(stage.things)
-    stage.things.append(None)
+    composite.top[alpha >= OPAQUE] = len(composite.items)
+    composite.items.append(None)
 
 
-# What lies where -------------------------------------------------------------------------------
+# Arrangements ----------------------------------------------------------------------------------
 
 
 def _pose(
@@ -256,7 +256,7 @@ def _stretch(rng: np.random.Generator) -> float:
 
 
 def _anywhere(rng, height, width, length, *, outside=0.35) -> tuple[float, float]:
-    """A centre; things may stick out by ``outside`` of their length."""
+    """A random centre; items may extend beyond the picture by ``outside`` of their length."""
     reach = length * (0.5 - outside)
     x0, x1 = (min(reach, width / 2), max(width - reach, width / 2))
     y0, y1 = (min(reach, height / 2), max(height - reach, height / 2))
@@ -264,7 +264,7 @@ def _anywhere(rng, height, width, length, *, outside=0.35) -> tuple[float, float
 
 
 def _apart(rng, taken: list, height, width, length, overlap) -> tuple[float, float] | None:
-    """A centre that keeps away from those taken (x, y, length), unless overlapping is fine."""
+    """A centre away from those taken (x, y, length), with at most this overlap; None if none."""
     for _ in range(12):
         x, y = _anywhere(rng, height, width, length, outside=0.35 if rng.random() < 0.3 else 0.0)
         if all(
@@ -278,17 +278,17 @@ def _apart(rng, taken: list, height, width, length, overlap) -> tuple[float, flo
 
 def _scattered(
     rng: np.random.Generator,
-    world: World,
+    assets: Assets,
     height: int,
     width: int,
     lengths: np.ndarray,
     *,
     overlap: float,
-) -> Iterator[Thing]:
-    """Things of any classes, largest first, of the given lengths in pixels."""
+) -> Iterator[Item]:
+    """Items of any classes, largest first, of the given lengths in pixels."""
     upright = rng.random() < 0.65
     taken: list[tuple[float, float, float]] = []
-    few = [world.choose(rng) for _ in range(int(rng.integers(1, 8)))]
+    few = [assets.choose(rng) for _ in range(int(rng.integers(1, 8)))]
     ordered = np.sort(lengths)[::-1]
     if rng.random() < 0.3:
         ordered = rng.permutation(ordered)
@@ -296,48 +296,48 @@ def _scattered(
         centre = _apart(rng, taken, height, width, float(length), overlap)
         if centre is None:
             continue
-        label = pick(rng, few) if rng.random() < 0.8 else world.choose(rng)
-        drawing = world.drawing(rng, label)
+        label = pick(rng, few) if rng.random() < 0.8 else assets.choose(rng)
+        drawing = assets.drawing(rng, label)
         pose = _pose(rng, drawing, label, float(length), centre, upright=upright)
-        yield Thing(label, drawing, light.draw_look(rng), pose)
+        yield Item(label, drawing, appearance.draw_look(rng), pose)
 
 
-def _large(rng, world, height, width):
-    """One thing that fills much of the picture, perhaps with little ones."""
+def _large(rng, assets, height, width):
+    """One item that fills much of the picture, sometimes with small ones."""
     length = rng.uniform(0.45, 1.15) * min(height, width) * rng.uniform(1, 1.3)
     lengths = np.append(log_uniform(rng, 14, 120, int(rng.poisson(0.7))), length)
-    yield from _scattered(rng, world, height, width, lengths, overlap=0.4)
+    yield from _scattered(rng, assets, height, width, lengths, overlap=0.4)
 
 
-def _few(rng, world, height, width):
+def _few(rng, assets, height, width):
     lengths = log_uniform(rng, 0.16, 0.7, int(rng.integers(2, 8))) * min(height, width)
-    yield from _scattered(rng, world, height, width, lengths, overlap=rng.uniform(0.1, 0.6))
+    yield from _scattered(rng, assets, height, width, lengths, overlap=rng.uniform(0.1, 0.6))
 
 
-def _mixed(rng, world, height, width):
+def _mixed(rng, assets, height, width):
     lengths = log_uniform(rng, 9, 0.7 * min(height, width), int(rng.integers(5, 26)))
-    yield from _scattered(rng, world, height, width, lengths, overlap=rng.uniform(0.05, 0.6))
+    yield from _scattered(rng, assets, height, width, lengths, overlap=rng.uniform(0.05, 0.6))
 
 
-def _tiny(rng, world, height, width):
+def _tiny(rng, assets, height, width):
     lengths = log_uniform(rng, 9, 48, int(rng.integers(1, 20)))
-    yield from _scattered(rng, world, height, width, lengths, overlap=0.2)
+    yield from _scattered(rng, assets, height, width, lengths, overlap=0.2)
 
 
-def _herd(rng, world, height, width):
-    """Many of one kind, nearly equal, touching and overlapping; a few strangers among them."""
-    label = world.choose(rng) if rng.random() < 0.88 else pick(rng, SHAPE_CLASSES)
+def _many_alike(rng, assets, height, width):
+    """Many of one class, nearly equal, touching and overlapping; sometimes a few others."""
+    label = assets.choose(rng) if rng.random() < 0.88 else pick(rng, SHAPE_CLASSES)
     count = int(rng.integers(8, 61))
     length = float(np.sqrt(height * width / count) * rng.uniform(0.35, 1.15))
     length = float(np.clip(length, 12, 0.45 * min(height, width)))
     spread, overlap = rng.uniform(0, 0.3), rng.uniform(0, 0.65)
-    look, upright, stretch = light.draw_look(rng), bool(rng.random() < 0.4), _stretch(rng)
+    look, upright, stretch = appearance.draw_look(rng), bool(rng.random() < 0.4), _stretch(rng)
     if rng.random() < 0.2:
         look = replace(look, opacity=rng.uniform(0.3, 0.8))
-    variants = [world.drawing(rng, label) for _ in range(1 if rng.random() < 0.6 else 5)]
+    variants = [assets.drawing(rng, label) for _ in range(1 if rng.random() < 0.6 else 5)]
     middle, tight = rng.uniform(0.2, 0.8, 2) * [width, height], rng.uniform(0.12, 0.4)
     clustered = rng.random() < 0.3
-    strangers = world.choose(rng) if rng.random() < 0.35 else None
+    others = assets.choose(rng) if rng.random() < 0.35 else None
     taken: list[tuple[float, float, float]] = []
     for _ in range(count):
         size = length * float(np.exp(rng.normal(0, spread)))
@@ -351,28 +351,28 @@ def _herd(rng, world, height, width):
             centre = _apart(rng, taken, height, width, size, overlap)
         if centre is None:
             continue
-        if strangers is not None and rng.random() < 0.12:
-            drawing = world.drawing(rng, strangers)
-            pose = _pose(rng, drawing, strangers, size * rng.uniform(0.6, 2), centre,
+        if others is not None and rng.random() < 0.12:
+            drawing = assets.drawing(rng, others)
+            pose = _pose(rng, drawing, others, size * rng.uniform(0.6, 2), centre,
                          upright=upright)  # fmt: skip
-            yield Thing(strangers, drawing, light.draw_look(rng), pose)
+            yield Item(others, drawing, appearance.draw_look(rng), pose)
             continue
         drawing = pick(rng, variants)
         one = stretch * float(np.exp(rng.normal(0, 0.08)))
         pose = _pose(rng, drawing, label, size, centre, upright=upright, stretch=one)
-        yield Thing(label, drawing, light.varied(rng, look), pose)
+        yield Item(label, drawing, appearance.varied(rng, look), pose)
 
 
-def _grid(rng, world, height, width):
-    """Rows and columns, as on a shelf or in a tray; some places are empty."""
+def _grid(rng, assets, height, width):
+    """Rows and columns, as on a shelf; some cells are empty."""
     rows, columns = int(rng.integers(1, 7)), int(rng.integers(2, 9))
     step = rng.uniform(0.55, 1.0) * min(height / rows, width / columns)
     pitch = np.array([rng.uniform(step, width / columns), rng.uniform(step, height / rows)])
     origin = (np.array([width, height]) - pitch * [columns - 1, rows - 1]) / 2
     fill, empty, jitter = rng.uniform(0.5, 1.1), rng.uniform(0, 0.5), rng.uniform(0, 0.12)
-    kinds = [world.choose(rng) for _ in range(int(rng.integers(1, 5)))]
-    drawings = {kind: world.drawing(rng, kind) for kind in kinds}
-    looks = {kind: light.draw_look(rng) for kind in kinds}
+    kinds = [assets.choose(rng) for _ in range(int(rng.integers(1, 5)))]
+    drawings = {kind: assets.drawing(rng, kind) for kind in kinds}
+    looks = {kind: appearance.draw_look(rng) for kind in kinds}
     same = rng.random() < 0.6
     tilt = rng.normal(0, 0.12)
     turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
@@ -384,23 +384,23 @@ def _grid(rng, world, height, width):
             place = origin + pitch * [column, row] + rng.normal(0, jitter * step, 2)
             x, y = turn @ (place - half) + half
             kind = pick(rng, kinds)
-            drawing = drawings[kind] if same else world.drawing(rng, kind)
+            drawing = drawings[kind] if same else assets.drawing(rng, kind)
             pose = _pose(rng, drawing, kind, step * fill, (float(x), float(y)), upright=True)
-            yield Thing(kind, drawing, light.varied(rng, looks[kind]), pose)
+            yield Item(kind, drawing, appearance.varied(rng, looks[kind]), pose)
 
 
-def _nothing(rng, world, height, width):
+def _nothing(rng, assets, height, width):
     yield from ()
 
 
-Regime = Callable[[np.random.Generator, World, int, int], Iterator[Thing]]
+Arrangement = Callable[[np.random.Generator, Assets, int, int], Iterator[Item]]
 
-_REGIMES: dict[Regime, float] = {
+_ARRANGEMENTS: dict[Arrangement, float] = {
     _large: 0.22,
     _few: 0.24,
     _mixed: 0.24,
     _tiny: 0.06,
-    _herd: 0.2,
+    _many_alike: 0.2,
     _grid: 0.06,
     _nothing: 0.02,
 }

@@ -1,7 +1,7 @@
-"""Geometry of one thing: into perspective, onto the picture, and its exact box.
+"""Geometry of one object: its perspective, its pixels in the picture, and its exact box.
 
 Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``, and a box's right edge is where the
-thing ends.
+object ends.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-OWN = 0.3  # of a thing's opacity: pixels with more are its own
+OWN = 0.3  # of an item's opacity: pixels above it belong to the item
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How a drawing stands in the picture.
+    """Position and shape of a drawing in the picture.
 
     Attributes:
         centre: x, y in pixels.
-        size: width and height in pixels before it is turned.
+        size: width and height in pixels before rotation.
         angle: in radians.
         mirrored: left to right.
         shear: of the upright drawing, as a share.
-        tilt: perspective; by which share its far side is smaller, across and down.
+        tilt: perspective: the share by which the far side is smaller, across and down.
     """
 
     centre: tuple[float, float]
@@ -37,7 +37,7 @@ class Pose:
 
 @dataclass
 class Patch:
-    """A drawing as it falls on the pixels of the picture.
+    """A drawing on the pixel grid of the picture.
 
     Attributes:
         pixels: premultiplied BGRA, uint8 (h, w, 4).
@@ -80,9 +80,9 @@ def render(drawing: np.ndarray, pose: Pose, *, margin: int = 1) -> Patch:
 
 
 def _shrunk(drawing: np.ndarray, pose: Pose) -> np.ndarray:
-    """Averaged down to the size at which it is shown, since warping only looks at neighbours."""
+    """Averaged down to its size in the picture, since warping reads only neighbouring pixels."""
     height, width = drawing.shape[:2]
-    # A tilt enlarges the near side, by no more than a fifth at the tilts that are used.
+    # A tilt enlarges the near side, by at most a fifth at the tilts that are used.
     size = (
         min(width, max(1, round(pose.size[0] * 1.1))),
         min(height, max(1, round(pose.size[1] * 1.1))),
@@ -106,11 +106,10 @@ def clip(patch: Patch, height: int, width: int) -> Patch | None:
 
 
 def tight_box(patch: Patch, opacity: float = 1.0) -> tuple[float, float, float, float] | None:
-    """x0, y0, x1, y1 around the thing's own pixels, None if it has none.
+    """x0, y0, x1, y1 around the item's own pixels, None if it has none.
 
-    Own are pixels with more than ``OWN`` of the thing's ``opacity``. The outermost row of them is
-    counted by the share of it that the thing covers: an edge at 10.25 covers three quarters of
-    pixel 10, and is measured at 10.25.
+    Pixels with more than ``OWN`` of the item's ``opacity`` are its own. The outermost ones count
+    by the share that is covered: an edge at 10.25 covers three quarters of pixel 10.
     """
     alpha = patch.pixels[..., 3]
     threshold = int(255 * OWN * opacity)

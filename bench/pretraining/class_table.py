@@ -1,15 +1,15 @@
-"""The classes, and which pictogram or clip art belongs to which.
+"""The classes, and the class of each pictogram and clip art.
 
-Pictograms are sorted by Unicode's subgroups, some of which are split or joined by the words in a
-name; clip arts by their folder. What has no clear place is left out, and so is whatever is the
-subject of a dataset on which this project is measured.
+A pictogram's class follows from its Unicode subgroup or from words in its name, a clip art's from
+its folder. Those without a clear class are left out, and so are the subjects of datasets on which
+this project is measured.
 """
 
 from __future__ import annotations
 
 import re
 
-MILD, FULL = "mild", "full"  # how far things of a class are turned in an upright world
+MILD, FULL = "mild", "full"  # rotation of objects of a class in an upright picture
 
 # Class → (turning, Unicode subgroups, clip art folders). A subgroup ending in * is a prefix.
 _TABLE: dict[str, tuple[str, str, str]] = {
@@ -101,7 +101,7 @@ _TABLE: dict[str, tuple[str, str, str]] = {
         "signs_and_symbols/flags/asia signs_and_symbols/flags/europe "
         "signs_and_symbols/flags/miscellany",
     ),
-    # Made from numbers, see shapes.py.
+    # Computed, see shapes.py.
     "disc": (FULL, "", ""),
     "ring": (FULL, "", ""),
     "polygon": (FULL, "", ""),
@@ -116,7 +116,7 @@ _TABLE: dict[str, tuple[str, str, str]] = {
 CLASSES: tuple[str, ...] = tuple(_TABLE)  # class ids are places in this list
 SHAPE_CLASSES: tuple[str, ...] = CLASSES[CLASSES.index("disc") :]
 
-# Words in a pictogram's name that overrule its subgroup: (subgroup, pattern, class).
+# Words in a pictogram's name that override its subgroup: (subgroup, pattern, class).
 _BY_WORD: tuple[tuple[str, str, str], ...] = (
     ("transport-ground", r"train|tram|locomotive|railway|metro|monorail|rail|station", "train"),
     ("transport-ground", r"bicycle|scooter|motorcycle|skateboard|roller skate", "two-wheeler"),
@@ -141,7 +141,7 @@ _BY_WORD: tuple[tuple[str, str, str], ...] = (
     ("animal-bird", r"feather|nest", "other thing"),
 )  # fmt: skip
 
-# Words in a clip art's file name that overrule its folder.
+# Words in a clip art's file name that override its folder.
 _CLIP_WORDS: tuple[tuple[str, str, str | None], ...] = (
     (
         "transportation/vehicles",
@@ -181,7 +181,7 @@ def class_of_clip_art(folder: str, image_id: str) -> str | None:
 
 
 def turning(name: str) -> str:
-    """How far things of the class are turned where the world is upright."""
+    """How far objects of the class are turned in an upright picture."""
     return _TABLE[name][0]
 
 

@@ -1,8 +1,7 @@
-"""Fetching the openly licensed packages that drawings, textures and fonts are taken from.
+"""Fetches the openly licensed packages of drawings, textures and fonts.
 
-Packages are fetched with the package managers' own tools (``npm pack``, ``apt-get download``),
-at fixed versions where the manager keeps old ones, and unpacked in a cache folder. Nothing of
-them is part of this project.
+``npm pack`` and ``apt-get download`` fetch them, npm's at fixed versions; they are unpacked in a
+cache folder. Nothing of them is part of this project.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class Package:
 
     Attributes:
         tool: ``npm`` or ``apt``.
-        name, version: as the tool calls them; Debian keeps one version a release, so none.
+        name, version: as the tool calls them; none for Debian, which has one a release.
         licence: of what is taken from it.
         folder: where it is unpacked below the cache.
     """
@@ -55,7 +54,7 @@ PACKAGES = (
 
 
 def fetch_all(cache: Path) -> None:
-    """Fetch what the cache lacks; a folder in it is always complete."""
+    """Fetch the packages that are missing in the cache; its folders are complete."""
     for package in PACKAGES:
         if not (cache / package.folder).exists():
             _fetch(package, cache / package.folder)
@@ -72,13 +71,8 @@ def _fetch(package: Package, folder: Path) -> None:
                 archive.extractall(unpacked, filter="data")
         else:
             _run("apt-get", "download", package.name, cwd=temporary)
-            _run(
-                "dpkg-deb",
-                "-x",
-                next(Path(temporary).glob("*.deb")).name,
-                "unpacked",
-                cwd=temporary,
-            )
+            file = next(Path(temporary).glob("*.deb")).name
+            _run("dpkg-deb", "-x", file, "unpacked", cwd=temporary)
         shutil.move(unpacked, folder)
 
 

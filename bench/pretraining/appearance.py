@@ -1,4 +1,4 @@
-"""How a thing looks, and what the camera makes of the whole picture."""
+"""The appearance of an object, and the camera of the whole picture."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ GREY = np.array([0.114, 0.587, 0.299])  # of blue, green and red
 
 @dataclass(frozen=True)
 class Look:
-    """The appearance of a thing; things of a herd share one, with small changes.
+    """The appearance of an item; many alike share one, with small changes.
 
     Attributes:
         colours: (3, 4), premultiplied BGRA → BGR: a matrix, and what is added in full alpha.
         steps: grey levels left by posterising, 0 for all.
-        shading: light from a side across the thing, in ±shares, and whence in radians.
+        shading: light from a side across the item, in ±shares, and its direction in radians.
         texture: strength of a field laid over it.
         feather: softness of its edge, as a share of its size.
         opacity: 0–1.
@@ -36,7 +36,7 @@ class Look:
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """A look, most often pushed far from that of the drawing."""
+    """A random look, usually far from that of the drawing."""
     chance = rng.random(8)
     angle = rng.uniform(0, 2 * np.pi)
     return Look(
@@ -55,13 +55,13 @@ def draw_look(rng: np.random.Generator) -> Look:
 
 
 def varied(rng: np.random.Generator, look: Look) -> Look:
-    """Nearly the same look: another of the herd."""
+    """Nearly the same look, for many alike."""
     colours = look.colours * rng.normal(1, 0.06) + rng.normal(0, 0.02, (3, 4)) * [[0, 0, 0, 1]]
     return replace(look, colours=colours, texture=look.texture * rng.uniform(0.7, 1.2))
 
 
 def inverted(look: Look) -> Look:
-    """The negative, for where a thing cannot be told from what is behind it."""
+    """The negative, where an item cannot be told from its background."""
     colours = -look.colours
     colours[:, 3] += 1
     return replace(look, colours=colours, opacity=max(look.opacity, 0.8))
@@ -76,7 +76,7 @@ def blended_in(look: Look, around: tuple[float, ...], share: float) -> Look:
 
 def _colours(rng: np.random.Generator) -> np.ndarray:
     """A matrix of colour changes (3, 4): hue, saturation, contrast, tint, negative."""
-    if rng.random() < 0.2:  # as drawn, but for a little
+    if rng.random() < 0.2:  # nearly as drawn
         return np.column_stack([np.eye(3) * rng.uniform(0.8, 1.1), rng.normal(0, 0.03, 3)])
     turn = np.eye(3)
     if rng.random() < 0.45:  # hue: a turn about the grey axis
@@ -94,7 +94,7 @@ def _colours(rng: np.random.Generator) -> np.ndarray:
     contrast, shift = rng.uniform(0.55, 1.35), rng.normal(0, 0.1)
     offset = (offset - 0.5) * contrast + 0.5 + shift + rng.normal(0, 0.04, 3)
     turn = turn * contrast
-    if rng.random() < 0.3:  # under coloured light, or of coloured stuff
+    if rng.random() < 0.3:  # under coloured light, or of coloured material
         tint = colour(rng) / 255
         share = rng.uniform(0.15, 0.6)
         offset, turn = offset * (1 - share) + tint * share, turn * (1 - share)
@@ -104,10 +104,10 @@ def _colours(rng: np.random.Generator) -> np.ndarray:
 def apply(
     rng: np.random.Generator, look: Look, pixels: np.ndarray, textures: Textures, size: float
 ) -> np.ndarray:
-    """Premultiplied BGRA uint8 (h, w, 4) → the same thing in that look.
+    """Apply a look to premultiplied BGRA uint8 (h, w, 4).
 
     Args:
-        size: of the thing in pixels, by which softness is measured.
+        size: of the item in pixels; softness is relative to it.
     """
     height, width = pixels.shape[:2]
     alpha = pixels[..., 3]
@@ -137,7 +137,7 @@ def apply(
 def cast_shadow(
     canvas: np.ndarray, alpha: np.ndarray, look: Look, *, left: int, top: int, size: float
 ) -> None:
-    """Darken the canvas (H, W, 3) behind a thing with alpha (h, w) at left, top; in place."""
+    """Darken the canvas (H, W, 3) behind an item with alpha (h, w) at left, top; in place."""
     strength, across, down, soft = look.shadow
     if not strength:
         return
