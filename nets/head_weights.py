@@ -2,7 +2,7 @@
 
 ImageNet teaches a backbone to name things; a feature pyramid and heads that start from random
 weights must learn from a user's few photos what "something, here, this large" means. Those of the
-files named here have learned it on drawn pictures (model_data/README.md), on top of the backbone
+files named here have learned it on synthetic pictures (model_data/README.md), on top of the backbone
 with its ImageNet weights. What classes there are differs from data to data, so the channels of the
 class scores are left to chance.
 
@@ -26,7 +26,7 @@ from nets.yolo import ANCHORS_PER_LEVEL, YOLOv3
 BUNDLED = {
     "efficientnet_lite0": Path(__file__).resolve().parents[1]
     / "model_data"
-    / "efficientnet_lite0_drawn_heads.npz",
+    / "efficientnet_lite0_pretrained_heads.npz",
 }
 OUTPUTS = ("head3_out", "head4_out", "head5_out")
 LARGEST_SHIFT = float(np.log(2))

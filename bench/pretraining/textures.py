@@ -257,9 +257,7 @@ def _read_exr(file: Path) -> np.ndarray:
     try:
         import OpenEXR
     except ImportError:
-        raise UserError(
-            "panoramas need OpenEXR: pip install -e '.[pretraining]'"
-        ) from None
+        raise UserError("panoramas need OpenEXR: pip install -e '.[pretraining]'") from None
     match = re.search(r"base64,([^'\"`]+)", file.read_text(encoding="utf-8"))
     with tempfile.NamedTemporaryFile(suffix=".exr") as stream:
         stream.write(base64.b64decode(match[1] if match else ""))

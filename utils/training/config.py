@@ -65,7 +65,7 @@ class TrainConfig:
     )  # fmt: skip
     head_weights: str = option(
         "auto", help="what feature pyramid and heads start from: auto takes weights that learned "
-        "on drawn pictures, where the project has them and the backbone starts from ImageNet",
+        "on synthetic pictures, where the project has them and the backbone starts from ImageNet",
         metavar="auto|none|FILE.npz", group="network",
     )  # fmt: skip
     weights: Path | None = option(
