@@ -1,4 +1,4 @@
-"""The cache of decoded photos: the same pixels, within its budget, never out of date."""
+"""The cache of decoded photos: the same pixels, within its budget, never stale."""
 
 import os
 
@@ -35,15 +35,15 @@ def dataset_of(path, count):
 
 
 @pytest.mark.parametrize("make", [lambda f: MemoryCache(10**7), lambda f: DiskCache(f, 10**7)])
-def test_kept_pixels_are_the_photos_and_the_photo_is_not_read_again(tmp_path, photo, make):
+def test_cached_pixels_are_equal_and_the_photo_is_not_read_again(tmp_path, photo, make):
     cache = make(tmp_path / "cache")
     expected = {reduce: read_image(photo, reduce=reduce) for reduce in (1, 2, 8)}
     for reduce, pixels in expected.items():
         np.testing.assert_array_equal(cache(photo, reduce=reduce), pixels)
     assert cache.used == sum(pixels.nbytes for pixels in expected.values())
-    facts = photo.stat()
-    photo.write_bytes(b"x" * facts.st_size)  # seen only by who reads it
-    os.utime(photo, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    status = photo.stat()
+    photo.write_bytes(b"x" * status.st_size)  # seen only if the photo is read again
+    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))
     for reduce, pixels in expected.items():
         np.testing.assert_array_equal(cache(photo, reduce=reduce), pixels)
 
@@ -65,26 +65,26 @@ def test_the_budget_holds(tmp_path, photo):
 def test_a_damaged_file_in_the_cache_is_replaced(tmp_path, photo):
     cache = DiskCache(tmp_path / "cache", 10**7)
     expected = cache(photo, reduce=2)
-    (kept,) = (tmp_path / "cache").rglob("*.npy")
-    kept.write_bytes(kept.read_bytes()[:1000])
+    (cached,) = (tmp_path / "cache").rglob("*.npy")
+    cached.write_bytes(cached.read_bytes()[:1000])
     np.testing.assert_array_equal(cache(photo, reduce=2), expected)
-    np.testing.assert_array_equal(np.load(kept), expected)
+    np.testing.assert_array_equal(np.load(cached), expected)
 
 
-def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, photo):
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, photo):
     (tmp_path / "cache").write_text("a file, no folder")
     cache = DiskCache(tmp_path / "cache", 10**7)
     for _ in range(2):
         np.testing.assert_array_equal(cache(photo, reduce=2), read_image(photo, reduce=2))
 
 
-def test_what_is_wrong_with_a_photo_is_said_as_without_a_cache(tmp_path):
+def test_errors_are_those_of_reading_without_a_cache(tmp_path):
     for cache in (MemoryCache(10**7), DiskCache(tmp_path / "cache", 10**7)):
         with pytest.raises(UserError, match=r"gone\.jpg: no such file"):
             cache(tmp_path / "gone.jpg", reduce=1)
 
 
-def test_auto_takes_memory_then_the_disk(tmp_path, photo):
+def test_auto_takes_memory_then_disk(tmp_path, photo):
     dataset, full = dataset_of(photo, 100), AUGMENTATIONS["full"]
     options = {"folder": tmp_path / "cache"}
     reader, note = photo_reader("auto", dataset, [416], full, memory=10**10, **options)
@@ -100,7 +100,7 @@ def test_auto_takes_memory_then_the_disk(tmp_path, photo):
     assert "every time" in note
 
 
-def test_what_is_asked_for_is_taken_within_its_budget(tmp_path, photo):
+def test_the_mode_that_is_asked_for_is_taken_within_its_budget(tmp_path, photo):
     dataset, full = dataset_of(photo, 100), AUGMENTATIONS["full"]
     reader, note = photo_reader("memory", dataset, [416], full, memory=10**8)
     assert isinstance(reader, MemoryCache)
@@ -125,7 +125,7 @@ def test_the_estimate_counts_every_reduction_that_will_be_read(photo):
     assert needed_bytes(dataset, [150, 416], still) == 2000 * sum(one.values())
 
 
-def test_the_place_of_the_cache(monkeypatch, tmp_path):
+def test_the_folder_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "efficient-yolo3" / "photos"
@@ -136,7 +136,7 @@ def test_the_place_of_the_cache(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["time", "length"])
-def test_either_of_time_and_length_tells_that_a_photo_changed(tmp_path, what):
+def test_a_new_time_or_length_means_that_a_photo_changed(tmp_path, what):
     path = tmp_path / "a.bmp"
     Image.new("RGB", (50, 30), (200, 0, 0)).save(path)
     cache, before = DiskCache(tmp_path / "cache", 10**7), path.stat()
@@ -148,7 +148,7 @@ def test_either_of_time_and_length_tells_that_a_photo_changed(tmp_path, what):
     assert cache(path, reduce=1)[0, 0].tolist() == [0, 200, 0]
 
 
-def test_what_earlier_runs_kept_counts_and_the_oldest_makes_room(tmp_path):
+def test_files_of_earlier_runs_count_and_the_least_recently_used_is_deleted(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for i, path in enumerate(paths):
         Image.new("RGB", (100, 100), (i, 0, 0)).save(path)
@@ -161,8 +161,8 @@ def test_what_earlier_runs_kept_counts_and_the_oldest_makes_room(tmp_path):
     assert second.used == 4 * one
     second(paths[0], reduce=1)  # the oldest, but in use now
     second(paths[4], reduce=1)
-    there = [(folder / second._name(path, 1)).exists() for path in paths]
-    assert there == [True, False, True, True, True]
+    exists = [(folder / second._name(path, 1)).exists() for path in paths]
+    assert exists == [True, False, True, True, True]
     assert second.used <= 4 * one
     smaller = DiskCache(folder, 2 * one)
     assert smaller.used == 2 * one
@@ -180,15 +180,15 @@ def test_a_cache_of_one_run_does_not_grow_with_the_next(tmp_path, photo, monkeyp
     assert (reader.budget, reader.used) == (1_000_000, 720_128)
 
 
-def test_without_a_folder_nothing_is_kept_on_the_disk(photo, monkeypatch):
+def test_without_a_folder_nothing_is_cached_on_disk(photo, monkeypatch):
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
     dataset, full = dataset_of(photo, 3), AUGMENTATIONS["full"]
     assert photo_reader("auto", dataset, [416], full, memory=0)[0] is read_image
-    with pytest.raises(UserError, match="--cache disk needs a folder"):
+    with pytest.raises(UserError, match=r"--cache disk .* EFFICIENT_YOLO3_CACHE"):
         photo_reader("disk", dataset, [416], full)
 
 
-def test_space_in_a_folder_that_cannot_be_looked_into(tmp_path, monkeypatch):
+def test_free_space_in_a_folder_without_permission(tmp_path, monkeypatch):
     def refused(_path):
         raise PermissionError(13, "Permission denied")
 

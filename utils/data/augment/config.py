@@ -1,4 +1,4 @@
-"""How strongly training photos are changed: one typed value, its presets, and how to vary them."""
+"""``AugmentConfig``: the strengths of augmentation, its presets, and changes to them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,26 @@ _SHARES = ("translation", "brightness", "contrast", "saturation", "min_visible")
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How strongly training photos are changed; zeros, and ones for ``scale``, leave them alone.
+    """Strengths of augmentation. Zeros, and ones for ``scale``, change nothing.
 
     Attributes:
         scale: smallest and largest factor on the letterboxed size, drawn log-uniformly.
-        aspect: width over height changes by up to this factor more or less.
+        aspect: width over height is multiplied or divided by up to 1 + ``aspect``.
         horizontal_flip, vertical_flip: probabilities.
         brightness, contrast, saturation: largest relative change.
-        hue: largest turn of the colour circle in degrees.
-        min_visible: an object that keeps less than this share of its area, or whose photo keeps
-            less than this share in a blend of two, is ignored.
-        translation: how far from the middle the photo, or the part of it that is seen, may lie;
-            1 is anywhere.
-        rotation: largest turn in degrees, clockwise or against.
-        mosaic: probability that four photos share the picture.
-        mosaic_scale: factor on ``scale`` in a mosaic, where each photo has less room.
-        mixup: probability that two pictures are blended.
-        mixup_alpha: their shares follow the distribution Beta(alpha, alpha); the larger it is, the
-            nearer to a half.
+        hue: largest rotation of the hue in degrees.
+        min_visible: an object is ignored if less than this share of its area is left, or if the
+            weight of its picture in a mixup is less.
+        translation: how far from the middle the photo or its visible part may lie; 1 is anywhere.
+        rotation: largest rotation in degrees, either way.
+        mosaic: probability of a picture of four photos.
+        mosaic_scale: factor on ``scale`` in a mosaic, where each photo has only a tile.
+        mixup: probability of a blend of two pictures.
+        mixup_alpha: the weights follow Beta(alpha, alpha); larger values are closer to a half.
         blur: probability of a Gaussian blur.
         blur_sigma: its largest standard deviation in pixels of the network input.
-        jpeg: probability of the noise of a compressed JPEG.
-        jpeg_quality: its lowest and highest quality, 1 to 100.
+        jpeg: probability of JPEG noise.
+        jpeg_quality: lowest and highest quality of the JPEG, 1 to 100.
     """
 
     scale: tuple[float, float] = (0.6, 1.5)
@@ -60,7 +58,7 @@ class AugmentConfig:
     jpeg_quality: tuple[int, int] = (30, 90)
 
     def __post_init__(self) -> None:
-        """Raises ``ValueError``, with a message that names the field, for what makes no sense."""
+        """Raises ValueError, naming the field, for a value out of range."""
         for name in (*_PROBABILITIES, *_SHARES):
             _within(name, getattr(self, name), 0, 1)
         for factor in self.scale:
@@ -79,11 +77,11 @@ class AugmentConfig:
                 raise ValueError(f"{name}: the smallest, {low}, exceeds the largest, {high}")
 
     def at_strength(self, share: float) -> AugmentConfig:
-        """The same changes, weaker or stronger: 0 changes nothing, 1 is this configuration.
+        """Weaker or stronger augmentation: 0 changes nothing, 1 is this configuration.
 
-        Probabilities and ranges are multiplied by ``share`` (scale: in proportion to its
-        logarithm), up to what is possible. Progressive training raises it from stage to stage, as
-        EfficientNetV2 does (Tan & Le, 2021, section 4.2).
+        Probabilities and ranges are multiplied by ``share`` (``scale``: its logarithm), up to their
+        limits. Progressive training raises ``share`` from stage to stage, as EfficientNetV2 does
+        (Tan & Le, 2021, section 4.2).
 
         Raises:
             ValueError: ``share`` is negative.
@@ -108,8 +106,8 @@ def _within(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name}: {value} does not lie between {low} and {high}")
 
 
-# For runs of a few epochs, which have little time to learn what full augmentation teaches, and for
-# objects with lettering or with a left and a right, which must not be mirrored.
+# For short runs, which learn little from full augmentation, and for objects that must not be
+# mirrored: those with text, or with a left and a right.
 LIGHT = AugmentConfig(
     scale=(0.8, 1.25), aspect=0.1, horizontal_flip=0, brightness=0.15, contrast=0.15,
     saturation=0.2, hue=5,
@@ -128,12 +126,12 @@ def augmentation(
 
     Args:
         preset: a key of ``AUGMENTATIONS``, or strengths.
-        changes: strengths by name, as they stand in a YAML file (``mosaic: 0.5``,
-            ``scale: [0.5, 2]``), or as texts ``mosaic=0.5``, ``scale=0.5,2`` from a command line.
-            ``-`` and ``_`` are the same.
+        changes: strengths by name, as in a YAML file (``mosaic: 0.5``, ``scale: [0.5, 2]``), or
+            as texts ``mosaic=0.5``, ``scale=0.5,2`` from a command line. ``-`` and ``_`` are the
+            same.
 
     Raises:
-        UserError: no such preset or strength, or a value that makes no sense.
+        UserError: no such preset or strength, or a value out of range.
     """
     if isinstance(preset, str) and preset not in AUGMENTATIONS:
         raise UserError(f"augmentation {preset!r} is not one of {', '.join(AUGMENTATIONS)}")

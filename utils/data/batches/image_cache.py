@@ -1,6 +1,6 @@
-"""Decoded photos kept for the next epoch: in memory when they fit, else on disk, else nowhere.
+"""A cache of decoded photos for the next epoch: in memory if they fit, otherwise on disk.
 
-What is kept are the pixels that ``utils.images.read_image`` gave for a photo at one reduction, so
+It holds the pixels that ``utils.images.read_image`` returned for a photo at one reduction. So
 batches are the same bit for bit with a cache and without.
 """
 
@@ -27,9 +27,9 @@ from utils.letterbox import Letterbox
 from utils.memory import free_memory
 
 CACHES = ("auto", "memory", "disk", "off")
-_SHARE = 0.25  # of the memory that is free may be taken; of the disk, with what is kept there
+_SHARE = 0.25  # of the free memory, or of the free disk space and the cached files together
 _PROBED = 500  # photos from which the space for all is estimated
-_FORMAT = 1  # of the files; another number makes all earlier ones unknown
+_FORMAT = 1  # of the files; files of another format are not found
 
 
 class PhotoReader(Protocol):
@@ -39,7 +39,7 @@ class PhotoReader(Protocol):
 
 
 class MemoryCache:
-    """Keeps photos in memory until ``budget`` bytes are used; later ones are read every time."""
+    """Holds photos in memory up to ``budget`` bytes; further ones are read every time."""
 
     def __init__(self, budget: int) -> None:
         self.budget, self.used = budget, 0
@@ -60,12 +60,12 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Keeps photos as arrays in ``folder``, which holds at most ``budget`` bytes.
+    """Holds photos as arrays in ``folder``, up to ``budget`` bytes.
 
-    A file is named after path, length and time of change of the photo and the reduction: a photo
-    that was changed is read again. Files from earlier runs are used and counted; where there is no
-    room, those that were used last the longest ago make some. A file that cannot be read back, or
-    written, costs time and nothing else.
+    The name of a file is made of path, length and modification time of the photo and of the
+    reduction, so that a changed photo is read again. Files from earlier runs are used and counted;
+    the least recently used ones are deleted to make space. A file that cannot be read or written
+    costs only time.
 
     Attributes:
         used: bytes that the files take.
@@ -74,56 +74,56 @@ class DiskCache:
     def __init__(self, folder: Path, budget: int) -> None:
         self.folder, self.budget = folder, budget
         self._lock = threading.Lock()
-        self._needed: set[str] = set()  # files that this run uses
-        self._earlier = _kept_files(folder)  # those there were before, the latest used first
+        self._in_use: set[str] = set()  # files that this run uses
+        self._earlier = _cached_files(folder)  # of earlier runs, the most recently used first
         self.used = sum(size for _, size, _ in self._earlier)
         self._make_room(0)
 
     def __call__(self, path: Path, *, reduce: int) -> np.ndarray:
         try:
-            kept = self.folder / self._name(path, reduce)
+            cached = self.folder / self._name(path, reduce)
         except OSError:
-            return read_image(path, reduce=reduce)  # says what is wrong with the photo
-        self._use(kept)
+            return read_image(path, reduce=reduce)  # raises what is wrong with the photo
+        self._use(cached)
         with suppress(OSError, ValueError, EOFError):
-            return np.load(kept, allow_pickle=False)
+            return np.load(cached, allow_pickle=False)
         pixels = read_image(path, reduce=reduce)
         with self._lock:
             self._make_room(pixels.nbytes)
             fits = self.used + pixels.nbytes <= self.budget
             self.used += pixels.nbytes if fits else 0
         if fits:
-            self._keep(kept, pixels)
+            self._save(cached, pixels)
         return pixels
 
-    def _use(self, kept: Path) -> None:
-        """Mark a file as used in this run: the time of its last use is its time of change."""
-        name = str(kept)
-        if name not in self._needed:
-            self._needed.add(name)
-            with suppress(OSError):  # it is not there yet
-                os.utime(kept)
+    def _use(self, cached: Path) -> None:
+        """Mark a file as used in this run: its modification time is the time of its last use."""
+        name = str(cached)
+        if name not in self._in_use:
+            self._in_use.add(name)
+            with suppress(OSError):  # it does not exist yet
+                os.utime(cached)
 
     def _make_room(self, count: int) -> None:
-        """Remove files that this run has not used until ``count`` more bytes fit."""
+        """Delete files that this run has not used until ``count`` more bytes fit."""
         while self._earlier and self.used + count > self.budget:
             _, size, path = self._earlier.pop()
-            if path not in self._needed:
+            if path not in self._in_use:
                 with suppress(OSError):
                     os.unlink(path)
                     self.used -= size
 
-    def _keep(self, path: Path, pixels: np.ndarray) -> None:
+    def _save(self, path: Path, pixels: np.ndarray) -> None:
         try:
             with atomic_write(path, "wb") as file:
                 np.save(file, pixels)
-        except OSError:  # the disk filled up meanwhile, or the folder is not ours: no more of it
+        except OSError:  # the disk is full or the folder not writable: stop caching
             self.budget = 0
 
     @staticmethod
     def _name(path: Path, reduce: int) -> str:
-        facts = path.stat()
-        text = f"{_FORMAT}|{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}|{reduce}"
+        status = path.stat()
+        text = f"{_FORMAT}|{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{reduce}"
         digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:40]
         return f"{digest[:2]}/{digest[2:]}.npy"
 
@@ -137,17 +137,17 @@ def photo_reader(
     folder: Path | None = None,
     memory: int | None = None,
 ) -> tuple[PhotoReader, str]:
-    """How the photos of a dataset are read, and a sentence on what is kept.
+    """The reader for the photos of a dataset, and a sentence on its cache.
 
     Args:
-        mode: ``memory`` and ``disk`` keep what fits there; ``off`` keeps nothing; ``auto`` takes
-            memory when all photos fit into a quarter of what is free, else the disk by the same
-            measure, else nothing.
+        mode: ``memory`` and ``disk`` cache as much as fits there; ``off`` caches nothing. ``auto``
+            takes memory if all photos fit into a quarter of the free memory, otherwise the disk by
+            the same rule, otherwise nothing.
         dataset: the photos.
-        sizes: of the network input in pixels: all that will occur.
+        sizes: all sizes of the network input in pixels.
         config: its scales decide at which reductions photos will be read.
-        folder: for the disk cache; ``cache_folder()`` if left out.
-        memory: bytes of memory that are free; found out if left out.
+        folder: for the disk cache; default: ``cache_folder()``.
+        memory: bytes of free memory; default: measured.
 
     Raises:
         UserError: no such mode.
@@ -158,23 +158,23 @@ def photo_reader(
         return read_image, "photos are decoded every time"
     folder = cache_folder() if folder is None else folder
     if folder is None and mode == "disk":
-        raise UserError(
-            f"--cache disk needs a folder, and there is none to keep things in ({VARIABLE} names "
-            "one, or turns keeping off)"
-        )
+        raise UserError(f"--cache disk needs a cache folder; set {VARIABLE} to one")
     needed = needed_bytes(dataset, sizes, config)
     free = free_memory() if memory is None else memory
     if mode == "memory" or (mode == "auto" and needed <= _SHARE * free):
         budget = int(_SHARE * free)
-        return MemoryCache(budget), f"decoded photos are kept in memory, {_size(needed, budget)}"
+        return MemoryCache(budget), f"decoded photos are cached in memory, {_size(needed, budget)}"
     if folder is not None:
-        taken = sum(size for _, size, _ in _kept_files(folder))
-        budget = int(_SHARE * (_free_space(folder) + taken))
+        cached = sum(size for _, size, _ in _cached_files(folder))
+        budget = int(_SHARE * (_free_space(folder) + cached))
         if mode == "disk" or needed <= budget:
             return DiskCache(folder, budget), (
-                f"decoded photos are kept in {folder}, {_size(needed, budget)}"
+                f"decoded photos are cached in {folder}, {_size(needed, budget)}"
             )
-    return read_image, f"photos are decoded every time; all would take {_gigabytes(needed)}"
+    return (
+        read_image,
+        f"photos are decoded every time; a cache of all would take {_gigabytes(needed)}",
+    )
 
 
 def needed_bytes(dataset: Dataset, sizes: Sequence[int], config: AugmentConfig) -> int:
@@ -186,20 +186,20 @@ def needed_bytes(dataset: Dataset, sizes: Sequence[int], config: AugmentConfig) 
 
 
 def cache_folder() -> Path | None:
-    """Where decoded photos go, beside what else is kept; None where nothing may be kept."""
+    """Folder of decoded photos, in the user's cache folder; None if caching is turned off."""
     folder = keeping_folder()
     return None if folder is None else folder / "photos"
 
 
-def _kept_files(folder: Path) -> list[tuple[int, int, str]]:
-    """(time of last use, bytes, path) of the files of a disk cache, the latest first."""
+def _cached_files(folder: Path) -> list[tuple[int, int, str]]:
+    """(time of last use, bytes, path) of the files of a disk cache, most recently used first."""
     found = []
     with suppress(OSError):
-        for place in os.scandir(folder):
-            if not place.is_dir(follow_symlinks=False):
+        for part in os.scandir(folder):
+            if not part.is_dir(follow_symlinks=False):
                 continue
             with suppress(OSError):
-                for entry in os.scandir(place):
+                for entry in os.scandir(part):
                     if entry.name.endswith(".npy"):
                         status = entry.stat(follow_symlinks=False)
                         found.append((status.st_mtime_ns, status.st_size, entry.path))
@@ -224,9 +224,9 @@ def _photo_bytes(record: Record, sizes: Sequence[int], config: AugmentConfig) ->
 
 
 def _free_space(folder: Path) -> int:
-    for place in (folder, *folder.parents):
+    for existing in (folder, *folder.parents):
         try:
-            return shutil.disk_usage(place).free
+            return shutil.disk_usage(existing).free
         except FileNotFoundError:
             continue
         except OSError:  # no permission
@@ -237,7 +237,7 @@ def _free_space(folder: Path) -> int:
 def _size(needed: int, budget: int) -> str:
     if needed <= budget:
         return f"about {_gigabytes(needed)}"
-    return f"{_gigabytes(budget)} of about {_gigabytes(needed)}; the others are decoded every time"
+    return f"{_gigabytes(budget)} of about {_gigabytes(needed)}; the rest is decoded every time"
 
 
 def _gigabytes(count: int) -> str:
