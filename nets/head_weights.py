@@ -1,10 +1,10 @@
 """Weights that a feature pyramid and heads start from.
 
-ImageNet teaches a backbone to name things; a feature pyramid and heads that start from random
-weights must learn from a user's few photos what "something, here, this large" means. Those of the
-files named here have learned it on synthetic pictures (model_data/README.md), on top of the backbone
-with its ImageNet weights. What classes there are differs from data to data, so the channels of the
-class scores are left to chance.
+ImageNet teaches a backbone classes. Where objects are and how large must be learned by a feature
+pyramid and heads, from a user's few photos if they start from random weights. Those of the files
+named here were pretrained on synthetic pictures (model_data/README.md), on top of the backbone with
+its ImageNet weights. Classes differ from dataset to dataset, so the channels of the class scores
+start from random weights.
 
 An output of a head is a factor on an anchor, so weights made with other anchors stay right when the
 logarithm of the anchors' ratio is added to the biases of width and height: the same boxes come
