@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # what is heavy is imported once the options are known to be 
 
     from utils.data.records import Dataset
     from utils.detections import Detections
-    from utils.evaluation.analyse import Stopwatch
-    from utils.evaluation.analysis import Analysis, Tuning
     from utils.evaluation.run_detector import Infer
+    from utils.evaluation.schema import Analysis, Tuning
+    from utils.evaluation.stopwatch import Stopwatch
     from utils.runtime.distribution import Cluster
 
 DESCRIPTION = """\
@@ -113,11 +113,12 @@ def main(argv: list[str]) -> int:
     config = parse(MapConfig, argv, DESCRIPTION, EPILOG)
     refuse_contradictions(config)
     from utils.data.classes import read_classes
-    from utils.evaluation.analyse import Stopwatch, analyse
+    from utils.evaluation.analysis import analyse
     from utils.evaluation.coco_files import ground_truth, to_results
-    from utils.evaluation.matched_results import open_case
-    from utils.evaluation.metrics import evaluate_case, format_table
-    from utils.evaluation.summaries import sentences
+    from utils.evaluation.matching import match_results
+    from utils.evaluation.metrics import compute_metrics
+    from utils.evaluation.stopwatch import Stopwatch
+    from utils.evaluation.summaries import format_table, sentences
 
     watch = Stopwatch()
     warnings: list[str] = []
@@ -168,19 +169,20 @@ def main(argv: list[str]) -> int:
 
     # The scores.
     with watch.phase("scores"):
-        case = open_case(truth, results)
+        matched = match_results(truth, results)
         metrics = {
-            **evaluate_case(case),
+            **compute_metrics(matched),
             "weights": str(source),
             "split": config.split,
             "leaks": {name: len(image_ids) for name, image_ids in leaks.items()},
             "warnings": warnings,
             **limits(config),
         }
+    if other:
+        with watch.phase("comparison"):
+            other = other[0], match_results(truth, other[1])
     analysis = analyse(
-        truth,
-        results,
-        case=case,
+        matched,
         resamples=config.resamples,
         other=other,
         tuning=tuning,

@@ -19,10 +19,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bench.common import append_result
-from utils.evaluation.analyse import analyse
+from utils.evaluation.analysis import analyse
 from utils.evaluation.coco import NAMES
-from utils.evaluation.matched_results import open_case
-from utils.evaluation.metrics import evaluate_case
+from utils.evaluation.matching import match_results
+from utils.evaluation.metrics import compute_metrics
 
 
 def main() -> int:
@@ -104,9 +104,9 @@ def speed() -> dict:
     """Everything that ``get_map.py`` computes, against pycocotools' twelve numbers alone."""
     truth, results = large_case()
     start = time.perf_counter()
-    case = open_case(truth, results)
-    metrics = evaluate_case(case)
-    analysis = analyse(truth, results, case=case)
+    matched = match_results(truth, results)
+    metrics = compute_metrics(matched)
+    analysis = analyse(matched)
     ours = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     start = time.perf_counter()

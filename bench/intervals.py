@@ -16,12 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.common import append_result
-from utils.evaluation.analysis import Comparison, Estimate
-from utils.evaluation.average_precision import average_precisions
 from utils.evaluation.bootstrap import Samples, compare, draw, estimate_mean, sample
-from utils.evaluation.matching import match
-from utils.evaluation.overlaps import overlaps
-from utils.evaluation.tables import FoundTable, TruthTable
+from utils.evaluation.coco import coco_average_precisions
+from utils.evaluation.matching import MatchedResults, match_tables
+from utils.evaluation.schema import Comparison, Estimate
+from utils.evaluation.tables import DetectionTable, GroundTruthTable
 
 TRIALS = 200
 SETS = (  # images, classes, skill
@@ -42,10 +41,19 @@ def main() -> int:
 
 
 def samples_of(
-    truth: TruthTable, found: FoundTable, classes: int, images: int, seed: int
+    truth: GroundTruthTable, found: DetectionTable, classes: int, images: int, seed: int
 ) -> Samples:
-    matching = match(truth, found, overlaps(truth, found), classes)
-    return sample(truth, found, matching, draw(images, seed=seed))
+    return sample(matched(truth, found, classes, images), draw(images, seed=seed))
+
+
+def matched(
+    truth: GroundTruthTable, found: DetectionTable, classes: int, images: int
+) -> MatchedResults:
+    return match_tables(truth, found, names=class_names(classes), images=images)
+
+
+def class_names(classes: int) -> list[str]:
+    return [f"class {c}" for c in range(classes)]
 
 
 def population(skill: float, classes: int, **options) -> np.ndarray:
@@ -54,8 +62,8 @@ def population(skill: float, classes: int, **options) -> np.ndarray:
     for seed in range(3):
         rng = np.random.default_rng(1_000_000 + seed)
         truth, (found,) = simulate(rng, _POPULATION, [skill], classes=classes, **options)
-        matching = match(truth, found, overlaps(truth, found), classes)
-        values.append(average_precisions(truth, found, matching)[..., 0].mean(axis=0))
+        results = matched(truth, found, classes, _POPULATION)
+        values.append(coco_average_precisions(results)[..., 0].mean(axis=0))
     return np.mean(values, axis=0)
 
 
@@ -112,10 +120,10 @@ def compared(skill: float, other: float, images: int, seed: int, classes: int = 
     truth, both = simulate(rng, images, [skill, other], classes=classes)
     this, that = (samples_of(truth, found, classes, images, seed) for found in both)
     held = images_of_class(truth, classes)
-    return compare(this, that, "other", [f"class {c}" for c in range(classes)], held, images)
+    return compare(this, that, "other", class_names(classes), held, images)
 
 
-def images_of_class(truth: TruthTable, classes: int) -> list[int]:
+def images_of_class(truth: GroundTruthTable, classes: int) -> list[int]:
     return [len(np.unique(truth.image_ids[truth.class_ids == c])) for c in range(classes)]
 
 
@@ -131,7 +139,7 @@ def simulate(
     classes: int = 3,
     objects: float = 3.0,
     false: float = 2.0,
-) -> tuple[TruthTable, list[FoundTable]]:
+) -> tuple[GroundTruthTable, list[DetectionTable]]:
     """A test set and what detectors of the given skills find on it.
 
     Args:
@@ -151,7 +159,7 @@ def simulate(
     place = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
     boxes = np.zeros((total, 4))
     boxes[:, 0], boxes[:, 2], boxes[:, 3] = place * _STEP, place * _STEP + _SIDE, _SIDE
-    truth = TruthTable(image_ids, labels, boxes, np.zeros(total, bool))
+    truth = GroundTruthTable(image_ids, labels, boxes, np.zeros(total, bool))
     photo = generator.normal(0, 0.7, images)
     ease = generator.normal(0, 1, total) + np.repeat(photo, counts)
     found = []
@@ -163,7 +171,7 @@ def simulate(
         n = int(extra.sum())
         nowhere = np.tile([0.0, 500, _SIDE, 500 + _SIDE], (n, 1))
         found.append(
-            FoundTable(
+            DetectionTable(
                 np.concatenate([image_ids[seen], np.repeat(np.arange(1, images + 1), extra)]),
                 np.concatenate([labels[seen], generator.choice(classes, n, p=share)]),
                 np.concatenate([drawn, nowhere]),

@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from utils.evaluation.analysis import analyse
+from utils.evaluation.matching import match_results
+from utils.evaluation.metrics import compute_metrics
+from utils.evaluation.schema import Analysis
+
+
+def metrics_of(truth: dict, results: list[dict]) -> dict:
+    """The metrics of COCO results."""
+    return compute_metrics(match_results(truth, results))
+
+
+def analysed(
+    truth: dict, results: list[dict], *, other: tuple[str, list[dict]] | None = None, **options
+) -> Analysis:
+    """The analysis of COCO results; ``other`` are the name and results to compare with."""
+    if other:
+        options["other"] = other[0], match_results(truth, other[1])
+    return analyse(match_results(truth, results), **options)
+
 
 def generated(
     seed: int,

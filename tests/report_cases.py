@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.evaluation_cases import generated
-from utils.evaluation.analyse import analyse
-from utils.evaluation.metrics import evaluate
+from tests.evaluation_cases import analysed, generated, metrics_of
 from utils.evaluation.report import write_report
 
 
@@ -39,12 +37,12 @@ def written(
         shape = (image["width"], image["height"])
         Image.fromarray(pixels).resize(shape).save(photos[image["stem"]])
     worse = [{**one, "bbox": _moved(one["bbox"])} for one in results]
-    metrics = {**evaluate(truth, results), "weights": "<i>w</i>.keras", "split": "test"}
+    metrics = {**metrics_of(truth, results), "weights": "<i>w</i>.keras", "split": "test"}
     path = folder / "report.html"
     write_report(
         path,
         metrics=metrics,
-        analysis=analyse(truth, results, other=("worse.json", worse) if compare else None),
+        analysis=analysed(truth, results, other=("worse.json", worse) if compare else None),
         ground_truth=truth,
         results=results,
         photos=photos,

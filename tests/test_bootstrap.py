@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from bench.intervals import claims, coverage
-from tests.evaluation_cases import CASES, generated
-from utils.evaluation.analyse import analyse
+from tests.evaluation_cases import CASES, analysed, generated
 from utils.evaluation.bootstrap import HALVES, draw
 
 
@@ -49,32 +48,32 @@ def test_draws():
 
 def test_intervals_are_the_same_each_time_and_take_in_the_score():
     case = generated(**CASES["one class"])
-    first, second = analyse(*case), analyse(*case)
+    first, second = analysed(*case), analysed(*case)
     assert first.overall == second.overall
     for one in (*first.classes, first.overall):
         for estimate in (one.ap, one.ap50):
             assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
             assert estimate.high - estimate.low > 0.02
-    assert analyse(*case, seed=1).overall.ap != first.overall.ap
+    assert analysed(*case, seed=1).overall.ap != first.overall.ap
 
 
 def test_more_images_make_surer():
     few, many = (
-        analyse(*generated(3, images=n, classes=1), resamples=300).overall.ap50 for n in (40, 640)
+        analysed(*generated(3, images=n, classes=1), resamples=300).overall.ap50 for n in (40, 640)
     )
     # Four times as narrow for sixteen times as many.
     assert 2.5 < (few.high - few.low) / (many.high - many.low) < 6
 
 
 def test_without_resamples_there_are_no_intervals():
-    analysis = analyse(*generated(**CASES["five classes"]), resamples=0)
+    analysis = analysed(*generated(**CASES["five classes"]), resamples=0)
     assert analysis.resamples == 0
     assert all(c.ap.low is None and c.ap50.high is None for c in analysis.classes)
 
 
 def test_a_class_on_few_images_has_no_interval():
     truth, results = generated(**CASES["80 classes"])
-    for one in analyse(truth, results, resamples=50).classes:
+    for one in analysed(truth, results, resamples=50).classes:
         assert (one.ap.low is None) == (one.images < 5)
 
 
@@ -87,7 +86,7 @@ def perfect(images):
 
 
 def test_a_perfect_score_on_few_images_is_no_certainty():
-    few, many = (analyse(*perfect(n), resamples=50).overall.ap50 for n in (12, 400))
+    few, many = (analysed(*perfect(n), resamples=50).overall.ap50 for n in (12, 400))
     assert few.value == many.value == few.high == 1
     assert few.low < 0.8 < 0.98 < many.low < 1
 
@@ -99,9 +98,9 @@ def test_one_class_without_an_error_is_no_certainty_beside_one_with_some():
         other = {**annotation, "id": 10_000 + n, "category_id": 1}
         truth["annotations"].append(other)
         results.append({**results[n - 1], "category_id": 1})
-    both = analyse(truth, results, resamples=200).overall.ap50
+    both = analysed(truth, results, resamples=200).overall.ap50
     flawed = results[:-2]
-    one = analyse(truth, flawed, resamples=200)
+    one = analysed(truth, flawed, resamples=200)
     # Class 0 has no spread at all: its doubt, halved by the mean, is in the sum of the two.
     doubt = (1 - 0.05 ** (1 / one.classes[0].images)) / 2
     assert one.overall.ap50.value - one.overall.ap50.low >= doubt
@@ -116,7 +115,7 @@ def test_a_small_difference_in_one_of_several_perfect_classes_may_be_luck():
          "score": 0.9 - 1e-4 * n}
         for n, a in enumerate(truth["annotations"])
     ]  # fmt: skip
-    compared = analyse(truth, results, other=("less", results[2:])).comparison.ap50
+    compared = analysed(truth, results, other=("less", results[2:])).comparison.ap50
     assert compared.value > 0
     assert compared.low < 0 < compared.high
     assert compared.more_than_luck is False
@@ -124,7 +123,7 @@ def test_a_small_difference_in_one_of_several_perfect_classes_may_be_luck():
 
 def test_compared_with_itself():
     truth, results = generated(**CASES["five classes"])
-    compared = analyse(truth, results, resamples=50, other=("same", results)).comparison
+    compared = analysed(truth, results, resamples=50, other=("same", results)).comparison
     for difference in (compared.ap, compared.ap50):
         assert (difference.value, difference.low, difference.high) == (0, 0, 0)
         assert difference.more_than_luck is False
@@ -134,12 +133,12 @@ def test_compared_with_itself():
 
 def test_compared_with_much_worse():
     truth, results = generated(**CASES["one class"])
-    compared = analyse(truth, results, other=("half", results[::4])).comparison
+    compared = analysed(truth, results, other=("half", results[::4])).comparison
     assert compared.ap50.this > compared.ap50.other
     assert compared.ap50.value == pytest.approx(compared.ap50.this - compared.ap50.other)
     assert compared.ap50.low > 0
     assert compared.ap50.more_than_luck is True
-    turned = analyse(truth, results[::4], other=("all", results)).comparison
+    turned = analysed(truth, results[::4], other=("all", results)).comparison
     assert turned.ap50.value == pytest.approx(-compared.ap50.value)
     assert turned.ap50.high < 0
 
@@ -147,12 +146,12 @@ def test_compared_with_much_worse():
 @pytest.mark.parametrize("name", CASES)
 def test_every_case_can_be_analysed(name):
     truth, results = generated(**CASES[name])
-    analysis = analyse(truth, results, resamples=20, other=("other", results[1:]))
+    analysis = analysed(truth, results, resamples=20, other=("other", results[1:]))
     assert len(analysis.classes) == len(truth["categories"])
     assert analysis.overall.detections == len(results)
 
 
 def test_nothing_at_all():
-    analysis = analyse({"images": [], "annotations": [], "categories": []}, [], resamples=10)
+    analysis = analysed({"images": [], "annotations": [], "categories": []}, [], resamples=10)
     assert analysis.overall.ap.value is None
     assert analysis.confusion.counts == [[0]]

@@ -12,9 +12,9 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tests.evaluation_cases import CASES, generated
+from tests.evaluation_cases import CASES, generated, metrics_of
 from utils.evaluation import coco
-from utils.evaluation.metrics import evaluate, format_table
+from utils.evaluation.summaries import format_table
 
 
 def by_pycocotools(folder, truth, results):
@@ -35,7 +35,7 @@ def by_pycocotools(folder, truth, results):
 )
 def test_equals_pycocotools_on_the_files(name, tmp_path):
     truth, results = generated(**CASES[name])
-    metrics = evaluate(truth, results)
+    metrics = metrics_of(truth, results)
     evaluation = by_pycocotools(tmp_path, truth, results)
     assert list(metrics["coco"]) == list(coco.NAMES)
     np.testing.assert_allclose(list(metrics["coco"].values()), evaluation.stats, atol=1e-6)
@@ -50,14 +50,14 @@ def test_equals_pycocotools_on_the_files(name, tmp_path):
 def test_without_detections_the_truth_counts_as_missed():
     truth, results = generated(**CASES["no detections"])
     assert results == []
-    metrics = evaluate(truth, results)
+    metrics = metrics_of(truth, results)
     assert metrics["coco"]["AP"] == metrics["coco"]["AR100"] == 0
     assert metrics["voc2007"]["mAP"] == metrics["voc2010"]["mAP"] == 0
 
 
 @pytest.mark.parametrize("name", ["no objects", "neither", "all difficult"])
 def test_nothing_to_count(name):
-    metrics = evaluate(*generated(**CASES[name]))
+    metrics = metrics_of(*generated(**CASES[name]))
     assert set(metrics["coco"].values()) == {-1}
     assert metrics["voc2007"]["mAP"] is None
     assert set(metrics["voc2010"]["AP"].values()) == {None}
@@ -66,7 +66,7 @@ def test_nothing_to_count(name):
 
 
 def test_no_images():
-    metrics = evaluate({"images": [], "annotations": [], "categories": []}, [])
+    metrics = metrics_of({"images": [], "annotations": [], "categories": []}, [])
     assert (metrics["images"], metrics["classes"], metrics["coco"]["AP"]) == (0, [], -1)
     assert "mean" in format_table(metrics)
 
@@ -81,7 +81,7 @@ def test_category_zero_is_a_class_like_any_other():
         "categories": [{"id": 0, "name": "thing"}],
     }
     result = {"image_id": 1, "category_id": 0, "bbox": box, "score": 0.5}
-    metrics = evaluate(truth, [result])
+    metrics = metrics_of(truth, [result])
     for key in ("AP", "AP50", "AP75", "APm", "AR1", "AR100", "ARm"):
         assert metrics["coco"][key] == pytest.approx(1)
     assert metrics["coco"]["APs"] == metrics["coco"]["APl"] == -1
@@ -99,7 +99,7 @@ def test_a_found_difficult_object_is_neither_reward_nor_punishment():
     }
     hard = {"image_id": 1, "category_id": 0, "bbox": box, "score": 0.9}
     easy = {"image_id": 1, "category_id": 0, "bbox": other, "score": 0.5}
-    both, one = evaluate(truth, [hard, easy]), evaluate(truth, [easy])
+    both, one = metrics_of(truth, [hard, easy]), metrics_of(truth, [easy])
     # With one detection allowed an image, the difficult object's uses that one up.
     assert (both["coco"].pop("AR1"), one["coco"].pop("AR1")) == (0, 1)
     assert both == one
@@ -109,7 +109,7 @@ def test_a_found_difficult_object_is_neither_reward_nor_punishment():
 def test_quiet_and_leaves_its_arguments_alone(capsys):
     truth, results = generated(**CASES["one class"])
     before = copy.deepcopy((truth, results))
-    evaluate(truth, results)
+    metrics_of(truth, results)
     assert (truth, results) == before
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
@@ -117,7 +117,7 @@ def test_quiet_and_leaves_its_arguments_alone(capsys):
 
 def test_shape_of_the_metrics():
     truth, results = generated(**CASES["five classes"])
-    metrics = evaluate(truth, results)
+    metrics = metrics_of(truth, results)
     assert metrics == json.loads(json.dumps(metrics, allow_nan=False))
     names = [c["name"] for c in truth["categories"]]
     assert metrics["classes"] == names
@@ -134,7 +134,7 @@ def test_shape_of_the_metrics():
 def test_table():
     truth, results = generated(**CASES["five classes"])
     truth["categories"][1]["name"] = "消防車\n"
-    metrics = evaluate(truth, results)
+    metrics = metrics_of(truth, results)
     lines = format_table(metrics).splitlines()
     assert lines[0].split("  ")[0].strip() == "class"
     assert len(lines) == 1 + 1 + 5 + 1 + 1 + 2

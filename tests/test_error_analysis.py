@@ -7,8 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from utils.evaluation.analyse import analyse
-from utils.evaluation.analysis import ERROR_KINDS
+from tests.evaluation_cases import analysed
+from utils.evaluation import tide
+from utils.evaluation.schema import ERROR_KINDS
 
 SIDE, STEP = 20.0, 60.0
 AMOUNTS = {
@@ -78,7 +79,7 @@ def planted(seed=0, images=40, per=6, classes=4, score=None):
 @pytest.fixture(scope="module")
 def case():
     truth, results, where = planted()
-    return truth, results, where, analyse(truth, results, resamples=0)
+    return truth, results, where, analysed(truth, results, resamples=0)
 
 
 def test_planted_errors_are_counted(case):
@@ -114,7 +115,7 @@ def test_mending_gives_what_a_mended_detector_scores(case):
     objects = {(a["image_id"], a["bbox"][0] / STEP): a for a in truth["annotations"]}
 
     def ap50(truth, results):
-        return analyse(truth, results, resamples=0).overall.ap50.value
+        return analysed(truth, results, resamples=0).overall.ap50.value
 
     def nearest(r):
         return objects.get((r["image_id"], (r["bbox"][0] // STEP)))
@@ -175,7 +176,7 @@ def test_cost_of_one_false_positive_by_hand():
     boxes = [a["bbox"] for a in truth["annotations"]]
     found = [([0.0, 300.0, SIDE, SIDE], 0.9), (boxes[0], 0.8), (boxes[1], 0.7)]
     results = [{"image_id": 1, "category_id": 0, "bbox": b, "score": s} for b, s in found]
-    (item,) = analyse(truth, results, resamples=0).errors.worst
+    (item,) = analysed(truth, results, resamples=0).errors.worst
     assert item.kind == "background"
     assert item.cost == pytest.approx((1 / 2 + 1 / 3) / 2)
 
@@ -189,7 +190,7 @@ def test_duplicates_of_the_mended_do_not_count_twice():
     results = [
         {"image_id": 1, "category_id": wrong, "bbox": thing["bbox"], "score": s} for s in (0.8, 0.6)
     ]
-    analysis = analyse(truth, results, resamples=0)
+    analysis = analysed(truth, results, resamples=0)
     kinds = {k.kind: k for k in analysis.errors.kinds}
     assert kinds["class"].count == 2
     assert kinds["class"].ap50 == 1.0
@@ -200,7 +201,7 @@ def test_difficult_objects_are_neither_missed_nor_found():
     truth, results, _ = planted()
     for annotation in truth["annotations"]:
         annotation["iscrowd"] = 1
-    analysis = analyse(truth, results, resamples=0)
+    analysis = analysed(truth, results, resamples=0)
     assert analysis.overall.objects == 0
     assert {k.kind for k in analysis.errors.kinds if k.count} <= {"background"}
 
@@ -215,7 +216,7 @@ def test_suspicions_are_the_sure_ones_that_labels_lack():
         if (a["image_id"], a["category_id"], *a["bbox"]) in found
     ][:3]  # fmt: skip
     truth["annotations"] = [a for a in truth["annotations"] if a not in lacking]
-    suspected = analyse(truth, results, resamples=0).errors.suspicions
+    suspected = analysed(truth, results, resamples=0).errors.suspicions
     boxes = {(s.image_id, s.box[0]) for s in suspected if s.kind == "not labelled"}
     assert {(a["image_id"], a["bbox"][0]) for a in lacking} <= boxes
     assert all(s.trust >= 0.8 for s in suspected)
@@ -224,16 +225,14 @@ def test_suspicions_are_the_sure_ones_that_labels_lack():
         {"image_id": a["image_id"], "category_id": (a["category_id"] + 1) % 4, "bbox": a["bbox"],
          "score": 0.6} for a in lacking
     ]  # fmt: skip
-    suspected = analyse(truth, results + rival, resamples=0).errors.suspicions
+    suspected = analysed(truth, results + rival, resamples=0).errors.suspicions
     boxes = {(s.image_id, s.box[0]) for s in suspected if s.kind == "not labelled"}
     assert not {(a["image_id"], a["bbox"][0]) for a in lacking} & boxes
 
 
 def test_order_of_the_kinds_is_that_of_the_constants():
-    from utils.evaluation import tide as errors
-
     for i, kind in enumerate(ERROR_KINDS):
-        assert getattr(errors, kind.upper()) == i
+        assert getattr(tide, kind.upper()) == i
 
 
 @pytest.mark.parametrize(("false", "mended"), [(0, 1.0), (3, 0.5)])
@@ -255,7 +254,7 @@ def test_a_class_that_was_missed_altogether(false, mended):
         {"image_id": 1, "category_id": 1, "bbox": [200.0, 60.0 * n, SIDE, SIDE], "score": 0.5}
         for n in range(false)
     ]
-    kinds = {kind.kind: kind for kind in analyse(truth, results, resamples=0).errors.kinds}
+    kinds = {kind.kind: kind for kind in analysed(truth, results, resamples=0).errors.kinds}
     assert (kinds["missed"].count, kinds["background"].count) == (1, false)
     # Without its object class 1 has nothing wrong, or nothing but what it claims in vain.
     assert kinds["missed"].ap50 == mended

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.evaluation_cases import metrics_of
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, read_detections, to_results
-from utils.evaluation.metrics import evaluate
 
 
 def record(stem, boxes=(), class_ids=(), difficult=(), size=(100, 80)):
@@ -103,8 +103,8 @@ def test_results_go_by_image_and_match_classes_by_name(truth):
     assert to_results({}, truth) == []
 
 
-def test_results_of_strangers(truth):
-    with pytest.raises(UserError, match=r"'c'.*no image of this split"):
+def test_unknown_images_and_classes_are_refused(truth):
+    with pytest.raises(UserError, match=r"'c'.*not an image of this split"):
         to_results({"c": detections([], [], [])}, truth)
     with pytest.raises(UserError, match="class 'cow' is not in the class list"):
         to_results({"b": detections([], [], [], ("cat", "cow"))}, truth)
@@ -115,7 +115,7 @@ def test_perfect_detections_score_one(truth):
         r.image_id: detections(r.boxes, np.linspace(0.9, 0.8, len(r.boxes)), r.class_ids)
         for r in RECORDS
     }
-    metrics = evaluate(truth, to_results(found, truth))
+    metrics = metrics_of(truth, to_results(found, truth))
     assert metrics["voc2007"]["AP"] == {"cat": None, "dog": 1.0}
     assert metrics["coco"]["AP50"] == pytest.approx(1)
     assert metrics["boxes"] == 2
@@ -185,12 +185,12 @@ BAD = {
     "classes at odds": ({"category": "cat"}, "1 and category 'cat' are different"),
     "short box": ({"bbox": [1, 2, 3]}, r"bbox must be a list .* got \[1, 2, 3\]"),
     "box in a string": ({"bbox": "1 2 3 4"}, "bbox must be a list"),
-    "word in a box": ({"bbox": [1, 2, "3", 4]}, "bbox holds '3', which is no number"),
+    "word in a box": ({"bbox": [1, 2, "3", 4]}, "bbox holds '3', which is not a number"),
     "true in a box": ({"bbox": [1, 2, True, 4]}, "bbox holds True"),
     "NaN in a box": ({"bbox": [1, 2, float("nan"), 4]}, "bbox holds a number that is not finite"),
     "endless box": ({"bbox": [1, 2, float("inf"), 4]}, "bbox holds a number that is not finite"),
     "huge whole number": ({"bbox": [1, 2, 10**400, 4]}, "bbox holds a number that is not finite"),
-    "box beyond every photo": ({"bbox": [1, 2, 1e308, 4]}, "reaches farther than any photo"),
+    "box beyond every photo": ({"bbox": [1, 2, 1e308, 4]}, "larger than any photo"),
     "NaN for a score": ({"score": float("nan")}, "score holds a number that is not finite"),
     "null for a score": ({"score": None}, "score holds None"),
 }
@@ -218,19 +218,19 @@ def coco_json(path, image_ids, category_ids):
         ((7, 8, 9), (0, 1), {"image_id": "b"}, None),
     ],
 )
-def test_numbers_that_may_be_the_datas_own_are_warned_of(
+def test_numbers_that_may_be_the_datasets_own_are_warned_of(
     truth, tmp_path, image_ids, category_ids, item, named
 ):
     labels = coco_json(tmp_path / "instances_val.json", image_ids, category_ids)
     item = {k: v for k, v in {**GOOD, **item}.items() if v is not ...}
-    said = []
+    warnings = []
     path = written(tmp_path, [item])
-    read_detections(path, truth, labels=[labels, tmp_path / "none.json"], warn=said.append)
+    read_detections(path, truth, labels=[labels, tmp_path / "none.json"], warn=warnings.append)
     if named is None:
-        assert not said
+        assert not warnings
     else:
-        assert len(said) == 1
-        assert f"numbers for {named} are read as those of ground_truth.json" in said[0]
+        assert len(warnings) == 1
+        assert f"numbers for {named} are read as those of ground_truth.json" in warnings[0]
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -14,14 +14,12 @@ import numpy as np
 import pytest
 
 import get_map
-from tests.evaluation_cases import CASES, generated
+from tests.evaluation_cases import CASES, analysed, generated, metrics_of
 from utils.cli import run
 from utils.data.records import Record
 from utils.data.synthetic.generate import write_dataset
-from utils.evaluation.analyse import analyse
 from utils.evaluation.leaks import find_leaks, find_shared, is_folder_of_run
-from utils.evaluation.metrics import evaluate, format_table
-from utils.evaluation.summaries import sentences, write_csv, write_summary
+from utils.evaluation.summaries import format_table, sentences, write_csv, write_summary
 from utils.files import content_hash
 
 
@@ -108,7 +106,7 @@ def test_usage_errors(data, tmp_path, capsys, argv):
 
 @pytest.mark.parametrize("name", CASES)
 def test_csv_holds_what_the_analysis_holds(name, tmp_path):
-    analysis = analyse(*generated(**CASES[name]), resamples=20)
+    analysis = analysed(*generated(**CASES[name]), resamples=20)
     write_csv(tmp_path / "classes.csv", analysis)
     with (tmp_path / "classes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -128,7 +126,7 @@ def test_csv_holds_what_the_analysis_holds(name, tmp_path):
 def test_class_names_do_not_become_formulas(tmp_path):
     truth, results = generated(**CASES["five classes"])
     truth["categories"][0]["name"] = '=HYPERLINK("http://x")'
-    write_csv(tmp_path / "classes.csv", analyse(truth, results, resamples=0))
+    write_csv(tmp_path / "classes.csv", analysed(truth, results, resamples=0))
     with (tmp_path / "classes.csv").open(newline="") as file:
         first = next(csv.DictReader(file))
     assert (first["id"], first["class"]) == ("0", '\'=HYPERLINK("http://x")')
@@ -137,8 +135,8 @@ def test_class_names_do_not_become_formulas(tmp_path):
 def test_summary_and_sentences(tmp_path):
     truth, results = generated(**CASES["five classes"])
     truth["categories"][1]["name"] = "a|b <script> *x*"
-    analysis = analyse(truth, results, resamples=50, other=("my_other.json", results[::2]))
-    metrics = {**evaluate(truth, results), "weights": "my_best.keras", "split": "test"}
+    analysis = analysed(truth, results, resamples=50, other=("my_other.json", results[::2]))
+    metrics = {**metrics_of(truth, results), "weights": "my_best.keras", "split": "test"}
     write_summary(tmp_path / "summary.md", metrics, analysis, ["2 photos (*a*, b|c)\nwere"])
     text = (tmp_path / "summary.md").read_text()
     assert text.startswith(
@@ -149,24 +147,24 @@ def test_summary_and_sentences(tmp_path):
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 5 + 1
     assert all(line.replace("\\|", "").count("|") == 10 for line in table)
-    said = sentences(metrics, analysis)
-    assert said[0].startswith(f"AP50 {metrics['coco']['AP50']:.3f} (")
-    assert sum(s.startswith("against my_other.json") for s in said) == 2
+    lines = sentences(metrics, analysis)
+    assert lines[0].startswith(f"AP50 {metrics['coco']['AP50']:.3f} (")
+    assert sum(s.startswith("against my_other.json") for s in lines) == 2
     table = format_table(metrics, analysis).splitlines()
-    assert f"{analysis.overall.ap50.low:.3f} – {analysis.overall.ap50.high:.3f}" in table[-3]
+    assert f"{analysis.overall.ap50.low:.3f}–{analysis.overall.ap50.high:.3f}" in table[-3]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_analysis_is_plain_json(name):
     truth, results = generated(**CASES[name])
-    analysis = asdict(analyse(truth, results, resamples=20, other=("x", results)))
+    analysis = asdict(analysed(truth, results, resamples=20, other=("x", results)))
     assert json.loads(json.dumps(analysis, allow_nan=False)) == analysis
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_analysis_agrees_with_the_scores(name):
     truth, results = generated(**CASES[name])
-    metrics, analysis = evaluate(truth, results), analyse(truth, results, resamples=0)
+    metrics, analysis = metrics_of(truth, results), analysed(truth, results, resamples=0)
     sizes = analysis.overall.ap_by_size
     for key, value in (
         ("AP", analysis.overall.ap.value), ("AP50", analysis.overall.ap50.value),

@@ -13,18 +13,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests.evaluation_cases import CASES, generated
-from utils.evaluation import coco
-from utils.evaluation.average_precision import average_precisions
-from utils.evaluation.matching import match
-from utils.evaluation.overlaps import overlaps
-from utils.evaluation.tables import (
-    FoundTable,
-    TruthTable,
-    class_names,
-    found_table,
-    numbered_from_one,
-    truth_table,
-)
+from utils.evaluation.coco import coco_average_precisions, coco_scores
+from utils.evaluation.matching import match_results
+from utils.evaluation.pairs import find_pairs
+from utils.evaluation.tables import DetectionTable, GroundTruthTable
 
 
 def by_pycocotools(truth, results):
@@ -43,12 +35,6 @@ def by_pycocotools(truth, results):
         evaluation.accumulate()
         evaluation.summarize()
     return evaluation
-
-
-def matched(truth, results):
-    names = class_names(truth)
-    tables = numbered_from_one(truth, truth_table(truth), found_table(results))
-    return *tables, match(*tables, overlaps(*tables), len(names))
 
 
 def crowded(seed):
@@ -117,13 +103,13 @@ SETS |= {f"extreme {seed}": extreme(seed) for seed in (1, 2)}
 def test_every_precision_equals_pycocotools(name):
     truth, results = SETS[name]
     evaluation = by_pycocotools(truth, results)
-    tables = matched(truth, results)
+    matched = match_results(truth, results)
     for group in range(4):  # all, small, medium, large
-        mine = average_precisions(*tables, group=group)[..., 0]  # (C, T)
+        mine = coco_average_precisions(matched, group=group)[..., 0]  # (C, T)
         theirs = evaluation.eval["precision"][:, :, :, group, 2]  # (T, R, C)
         theirs = np.where(theirs < 0, np.nan, theirs).mean(axis=1).T
         np.testing.assert_allclose(mine, theirs, atol=1e-12, err_msg=f"group {group}")
-    twelve = list(coco.score(*matched(truth, results)).summary.values())
+    twelve = list(coco_scores(match_results(truth, results)).summary.values())
     np.testing.assert_allclose(twelve, evaluation.stats, atol=1e-12)
 
 
@@ -131,29 +117,28 @@ def test_every_precision_equals_pycocotools(name):
 def test_nearly_tied_objects_are_chosen_as_pycocotools_chooses(seed):
     truth, results = nearly_tied(seed)
     evaluation = by_pycocotools(truth, results)
-    _, _, matching = matched(truth, results)
+    matched = match_results(truth, results)
     theirs = np.zeros((10, len(results)), np.int64)
     for one in evaluation.evalImgs[: len(truth["images"])]:  # one class, all sizes
         theirs[:, np.array(one["dtIds"], int) - 1] = one["dtMatches"]
-    np.testing.assert_array_equal(matching.met + 1, theirs)  # annotation ids count from 1
+    np.testing.assert_array_equal(matched.matched_gt + 1, theirs)  # annotation ids count from 1
     assert (theirs > 0).any(axis=0).mean() > 0.5
 
 
 def test_the_crowded_sets_try_the_rules():
     truth, results = SETS["crowded 21"]
-    _, found, matching = matched(truth, results)
-    assert matching.outcome.min() == -1
-    assert matching.outcome.max() == 1
-    assert len(np.unique(found.scores)) < len(found)
-    assert 0.02 < coco.score(*matched(truth, results)).summary["AP50"] < 0.9
+    matched = match_results(truth, results)
+    assert matched.outcome.min() == -1
+    assert matched.outcome.max() == 1
+    assert len(np.unique(matched.detections.scores)) < len(results)
+    assert 0.02 < coco_scores(match_results(truth, results)).summary["AP50"] < 0.9
 
 
 def test_best_hundred_of_an_image_and_class_count():
     truth, results = SETS["more than 100 detections an image"]
-    _, found, matching = matched(truth, results)
-    counts = np.unique(
-        np.stack([found.image_ids, found.class_ids])[:, matching.order], axis=1, return_counts=True
-    )[1]
+    matched = match_results(truth, results)
+    places = np.stack([matched.detections.image_ids, matched.detections.class_ids])
+    counts = np.unique(places[:, matched.order], axis=1, return_counts=True)[1]
     assert counts.max() == 100 < len(results) / 12
 
 
@@ -161,8 +146,8 @@ def test_weights_are_images_that_occur_several_times():
     truth, results = generated(**CASES["five classes"])
     rng = np.random.default_rng(3)
     weights = rng.multinomial(60, np.full(60, 1 / 60), size=3).T.astype(np.float64)
-    tables = matched(truth, results)
-    mine = average_precisions(*tables, weights)
+    matched = match_results(truth, results)
+    mine = coco_average_precisions(matched, weights)
     for column in range(3):
         images = np.repeat(np.arange(1, 61), weights[:, column].astype(int)).tolist()
         drawn = {**truth, "images": [{**truth["images"][0], "id": n} for n in range(1, 61)]}
@@ -191,7 +176,7 @@ def test_weights_are_images_that_occur_several_times():
             for r in distinct
             if r["image_id"] == image
         ]
-        again = average_precisions(*matched(truth, distinct), weights)
+        again = coco_average_precisions(match_results(truth, distinct), weights)
         theirs = by_pycocotools(drawn, found).eval["precision"][:, :, :, 0, 2]
         theirs = np.where(theirs < 0, np.nan, theirs).mean(axis=1).T
         np.testing.assert_allclose(again[..., column], theirs, atol=1e-12)
@@ -199,10 +184,10 @@ def test_weights_are_images_that_occur_several_times():
 
 def test_single_precision_is_close_enough_for_resamples():
     truth, results = generated(**CASES["80 classes"])
-    tables = matched(truth, results)
+    matched = match_results(truth, results)
     weights = np.random.default_rng(0).integers(0, 3, (60, 20))
-    exact = average_precisions(*tables, weights.astype(np.float64))
-    quick = average_precisions(*tables, weights.astype(np.float32))
+    exact = coco_average_precisions(matched, weights.astype(np.float64))
+    quick = coco_average_precisions(matched, weights.astype(np.float32))
     # COCO's 0.07 and 7/100 are different floats: there single precision counts one recall more.
     np.testing.assert_allclose(quick, exact, atol=0.011)
     assert np.nanmean(np.abs(quick - exact)) < 5e-4
@@ -226,8 +211,8 @@ def test_aspect_groups():
     # The square one is missed; a tall detection on nothing outranks everything.
     results = [{**box(i, *shapes[i - 1]), "score": 0.5} for i in (1, 3)]
     results.append({**box(2, 5.0, 40.0), "bbox": [150.0, 100.0, 5.0, 40.0], "score": 0.9})
-    tables = matched(truth, results)
-    tall, square, wide = (average_precisions(*tables, group=g)[0, 0, 0] for g in (4, 5, 6))
+    matched = match_results(truth, results)
+    tall, square, wide = (coco_average_precisions(matched, group=g)[0, 0, 0] for g in (4, 5, 6))
     assert (tall, square, wide) == (0.5, 0.0, 1.0)
 
 
@@ -238,14 +223,14 @@ thing = st.tuples(st.integers(1, 3), st.integers(0, 1), corner, st.booleans())
 
 
 @given(st.lists(thing, max_size=12), st.lists(thing, max_size=12))
-def test_overlaps_are_those_of_a_double_loop(objects, detections):
+def test_pairs_are_those_of_a_double_loop(objects, detections):
     image, label, box, difficult = zip(*objects, strict=True) if objects else ([], [], [], [])
-    truth = TruthTable(
+    truth = GroundTruthTable(
         np.array(image, np.int64), np.array(label, np.int64),
         np.array(box, float).reshape(-1, 4), np.array(difficult, bool),
     )  # fmt: skip
     image, label, box, _ = zip(*detections, strict=True) if detections else ([], [], [], [])
-    found = FoundTable(
+    found = DetectionTable(
         np.array(image, np.int64), np.array(label, np.int64),
         np.array(box, float).reshape(-1, 4), np.zeros(len(image)),
     )  # fmt: skip
@@ -261,7 +246,8 @@ def test_overlaps_are_those_of_a_double_loop(objects, detections):
             coco_iou = width * height / area_a if crowd else iou
             if iou >= 0.1 or coco_iou >= 0.5:
                 expected.append((d, g, iou, coco_iou, label == other_label))
-    got = overlaps(truth, found)
+    got = find_pairs(truth, found)
     columns = zip(*expected, strict=True) if expected else ([],) * 5
-    for name, column in zip(("found", "truth", "iou", "coco", "same_class"), columns, strict=True):
+    names = ("detection", "truth", "iou", "coco", "same_class")
+    for name, column in zip(names, columns, strict=True):
         np.testing.assert_allclose(getattr(got, name), column, atol=1e-15)

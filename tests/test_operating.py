@@ -6,104 +6,100 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.evaluation_cases import CASES, generated
-from utils.evaluation.analyse import analyse
+from tests.evaluation_cases import CASES, analysed, generated
 from utils.evaluation.confusion import confusion_matrix
-from utils.evaluation.matching import match
-from utils.evaluation.operating import Sweep, reliability, sweep_class
-from utils.evaluation.overlaps import overlaps
-from utils.evaluation.tables import class_names, found_table, truth_table
+from utils.evaluation.matching import match_results
+from utils.evaluation.operating_points import ThresholdCurve, reliability, threshold_curve
 
 
 def matched(name):
-    truth, results = generated(**CASES[name])
-    tables = truth_table(truth), found_table(results)
-    return *tables, match(*tables, overlaps(*tables), len(class_names(truth)))
+    return match_results(*generated(**CASES[name]))
 
 
-def counts_from(truth, found, matching, class_id, confidence):
+def counts_from(results, class_id, confidence):
     """True and false positives by a loop over all detections."""
     true = false = 0
-    for row in matching.order.tolist():
-        if class_id is not None and found.class_ids[row] != class_id:
+    for row in results.order.tolist():
+        if class_id is not None and results.detections.class_ids[row] != class_id:
             continue
-        if found.scores[row] >= confidence:
-            true += matching.outcome[0, 0, row] == 1
-            false += matching.outcome[0, 0, row] == 0
+        if results.detections.scores[row] >= confidence:
+            true += results.outcome[0, 0, row] == 1
+            false += results.outcome[0, 0, row] == 0
     return true, false
 
 
 @pytest.mark.parametrize("name", ["one class", "five classes"])
 @pytest.mark.parametrize("class_id", [0, None])
-def test_sweep_counts_what_a_loop_counts(name, class_id):
-    truth, found, matching = matched(name)
-    sweep = sweep_class(truth, found, matching, class_id)
-    assert (np.diff(sweep.confidence) < 0).all()
-    for i in range(0, len(sweep.confidence), 7):
-        expected = counts_from(truth, found, matching, class_id, sweep.confidence[i])
-        assert (sweep.true[i], sweep.false[i]) == expected
-        point = sweep.at(sweep.confidence[i])
+def test_threshold_curve_counts_what_a_loop_counts(name, class_id):
+    results = matched(name)
+    curve = threshold_curve(results, class_id)
+    assert (np.diff(curve.confidence) < 0).all()
+    for i in range(0, len(curve.confidence), 7):
+        expected = counts_from(results, class_id, curve.confidence[i])
+        assert (curve.true[i], curve.false[i]) == expected
+        point = curve.at(curve.confidence[i])
         assert (point.true_positives, point.false_positives) == expected
-    best = sweep.best_f1()
-    f1 = [2 * t / (t + f + sweep.positives) for t, f in zip(sweep.true, sweep.false, strict=True)]
+    best = curve.best_f1()
+    f1 = [2 * t / (t + f + curve.positives) for t, f in zip(curve.true, curve.false, strict=True)]
     assert best.f1 == pytest.approx(max(f1))
     assert best.precision == best.true_positives / (best.true_positives + best.false_positives)
-    assert best.recall == best.true_positives / sweep.positives
-    assert best.missed == sweep.positives - best.true_positives
+    assert best.recall == best.true_positives / curve.positives
+    assert best.missed == curve.positives - best.true_positives
 
 
-def sweep_of(true, false, positives):
+def curve_of(true, false, positives):
     confidence = np.linspace(0.9, 0.1, len(true))
-    return Sweep(confidence, np.array(true), np.array(false), positives)
+    return ThresholdCurve(confidence, np.array(true), np.array(false), positives)
 
 
 def test_best_f1_by_hand():
-    sweep = sweep_of([1, 2, 2, 3], [0, 0, 1, 4], 4)  # F1 2/5, 4/6, 4/7, 6/11
-    assert sweep.best_f1().f1 == pytest.approx(4 / 6)
-    assert sweep.best_f1().confidence == sweep.confidence[1]
-    nothing = sweep_of([], [], 4).best_f1()
+    curve = curve_of([1, 2, 2, 3], [0, 0, 1, 4], 4)  # F1 2/5, 4/6, 4/7, 6/11
+    assert curve.best_f1().f1 == pytest.approx(4 / 6)
+    assert curve.best_f1().confidence == curve.confidence[1]
+    nothing = curve_of([], [], 4).best_f1()
     assert (nothing.confidence, nothing.precision, nothing.recall, nothing.f1) == (None, None, 0, 0)
 
 
 def test_precision_asked_for():
-    sweep = sweep_of([1, 2, 2, 3], [0, 0, 1, 4], 4)
-    assert sweep.precise(1.0).recall == 0.5
-    assert sweep.precise(0.66).recall == 0.5
-    assert sweep.precise(0.66).confidence == sweep.confidence[1]  # not the worse one as far down
-    assert sweep.precise(3 / 7).recall == 0.75
-    assert sweep_of([0, 1], [1, 1], 4).precise(0.6) is None
+    curve = curve_of([1, 2, 2, 3], [0, 0, 1, 4], 4)
+    assert curve.best_recall(1.0).recall == 0.5
+    assert curve.best_recall(0.66).recall == 0.5
+    assert curve.best_recall(0.66).confidence == curve.confidence[1]  # not the lower one
+    assert curve.best_recall(3 / 7).recall == 0.75
+    assert curve_of([0, 1], [1, 1], 4).best_recall(0.6) is None
 
 
 def test_log_average_miss_rate_by_hand():
     # 100 images, 10 objects: 5 found before the first false positive, 8 before the 11th.
-    sweep = sweep_of([5, 5, 8, 8], [0, 2, 10, 200], 10)
+    curve = curve_of([5, 5, 8, 8], [0, 2, 10, 200], 10)
     rates = np.logspace(-2, 0, 9)  # 0.01 … 1 false positives an image
     missed = np.where(rates < 0.1, 0.5, 0.2)  # reached at 0.1: 10 false positives
     expected = np.exp(np.log(missed).mean())
-    assert sweep.log_average_miss_rate(100) == pytest.approx(expected)
-    assert sweep_of([], [], 3).log_average_miss_rate(10) == 1.0
-    assert sweep_of([3], [0], 3).log_average_miss_rate(10) == pytest.approx(1e-10)
-    assert sweep_of([], [], 0).log_average_miss_rate(10) is None
+    assert curve.log_average_miss_rate(100) == pytest.approx(expected)
+    assert curve_of([], [], 3).log_average_miss_rate(10) == 1.0
+    assert curve_of([3], [0], 3).log_average_miss_rate(10) == pytest.approx(1e-10)
+    assert curve_of([], [], 0).log_average_miss_rate(10) is None
 
 
 def test_curve_keeps_its_ends_and_is_short():
     rng = np.random.default_rng(0)
     hits = np.sort(rng.random(20_000)) < rng.random(20_000) * 0.9
     true = np.cumsum(hits)
-    sweep = Sweep(np.linspace(1, 0, 20_000), true, np.arange(1, 20_001) - true, int(true[-1]) + 50)
-    curve = sweep.curve()
-    assert len(curve.recall) == len(curve.precision) == len(curve.confidence) <= 201
-    assert (curve.confidence[0], curve.confidence[-1]) == (1, 0)
-    assert curve.recall == sorted(curve.recall)
-    assert max(np.diff(curve.recall)) < 0.01
+    false = np.arange(1, 20_001) - true
+    curve = ThresholdCurve(np.linspace(1, 0, 20_000), true, false, int(true[-1]) + 50)
+    points = curve.curve()
+    assert len(points.recall) == len(points.precision) == len(points.confidence) <= 201
+    assert (points.confidence[0], points.confidence[-1]) == (1, 0)
+    assert points.recall == sorted(points.recall)
+    assert max(np.diff(points.recall)) < 0.01
 
 
 def test_reliability_by_loop():
-    _, found, matching = matched("one class")
-    result = reliability(found, matching)
+    results = matched("one class")
+    result = reliability(results)
     bins = [[] for _ in range(10)]
-    for row in matching.order.tolist():
-        score, what = found.scores[row], matching.outcome[0, 0, row]
+    for row in results.order.tolist():
+        score, what = results.detections.scores[row], results.outcome[0, 0, row]
         if what != -1 and score >= result.lowest:
             bins[min(sum(score >= k / 10 for k in range(1, 11)), 9)].append((score, what == 1))
     assert result.counts == [len(b) for b in bins]
@@ -122,19 +118,18 @@ def test_scores_that_are_no_probabilities_have_no_calibration():
     truth, results = generated(**CASES["five classes"])
     for factor, known in ((1.0, True), (5.0, False), (-1.0, False)):
         scaled = [{**r, "score": factor * r["score"]} for r in results]
-        error = analyse(truth, scaled, resamples=0).reliability.error
+        error = analysed(truth, scaled, resamples=0).reliability.error
         assert (error is not None) == known
 
 
 def test_confusion_of_a_generated_case_adds_up():
-    truth, found, matching = matched("five classes")
-    pairs = overlaps(truth, found)
-    matrix = confusion_matrix(truth, found, matching, pairs, [f"class {c}" for c in range(5)], 0.3)
+    results = matched("five classes")
+    matrix = confusion_matrix(results, 0.3)
     counts = np.array(matrix.counts)
-    objects = np.bincount(truth.class_ids[matching.counted[0]], minlength=5)
+    objects = results.objects_by_class()
     assert counts[:5].sum(axis=1).tolist() == objects.tolist()
     for c in range(5):
-        true, false = counts_from(truth, found, matching, c, 0.3)
+        true, false = counts_from(results, c, 0.3)
         assert counts[c, c] == true
         assert counts[:, c].sum() - counts[c, c] == false
     assert matrix.names[-1] == "background"
@@ -162,14 +157,12 @@ def test_confusion_by_hand():
         item(0, 300.0, score=0.7),  # on nothing
         item(1, 200.0, score=0.05),  # too unsure to count, so that its object is missed
     ]
-    tables = truth_table(truth), found_table(results)
-    pairs = overlaps(*tables)
-    matrix = confusion_matrix(*tables, match(*tables, pairs, 2), pairs, ["0", "1"], 0.1)
+    matrix = confusion_matrix(match_results(truth, results), 0.1)
     assert matrix.counts == [[1, 1, 0], [0, 0, 1], [1, 2, 0]]
 
 
 def test_overall_and_classes_speak_of_the_same():
-    analysis = analyse(*generated(**CASES["five classes"]), resamples=0)
+    analysis = analysed(*generated(**CASES["five classes"]), resamples=0)
     for key in ("true_positives", "false_positives", "missed"):
         assert getattr(analysis.overall.at_confidence, key) == sum(
             getattr(c.at_confidence, key) for c in analysis.classes

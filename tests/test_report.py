@@ -5,11 +5,10 @@ from html.parser import HTMLParser
 import pytest
 from pycocotools import mask as coco_mask
 
-from tests.evaluation_cases import CASES, generated
+from tests.evaluation_cases import CASES, analysed, generated
 from tests.report_cases import written
-from utils.evaluation.analyse import analyse
-from utils.evaluation.report import formatting, report_page
-from utils.evaluation.report.remaining_errors import mistakes_kept
+from utils.evaluation.report import report_page
+from utils.evaluation.report.remaining_errors import remaining_errors
 
 
 class Tags(HTMLParser):
@@ -54,21 +53,22 @@ def test_pictures_stop_at_the_size_limit(tmp_path, monkeypatch):
     assert "more would have made this file too large" in less
 
 
-def test_mistakes_in_use_are_those_of_the_operating_point():
+def test_remaining_errors_are_those_of_the_operating_point():
     truth, results = generated(**CASES["five classes"])
-    analysis = analyse(truth, results, resamples=0)
-    kept, point = mistakes_kept(truth, results, analysis.confidence), analysis.overall.at_confidence
+    analysis = analysed(truth, results, resamples=0)
+    remaining = remaining_errors(truth, results, analysis.confidence)
+    point = analysis.overall.at_confidence
     assert 0 < point.false_positives < len(results)
-    boxes = {kind: n for kind, n in kept.kinds.items() if kind != "missed"}
+    boxes = {kind: n for kind, n in remaining.kinds.items() if kind != "missed"}
     assert sum(boxes.values()) == point.false_positives
     # The others that were not found have a box of the wrong class or place.
-    assert 0 < kept.kinds["missed"] <= point.missed
-    assert point.missed - kept.kinds["missed"] <= boxes["class"] + boxes["location"]
-    for kind, count in kept.kinds.items():
-        assert sum(photo[kind] for photo in kept.photos.values()) == count
-    assert len(kept.missed) <= kept.kinds["missed"]
+    assert 0 < remaining.kinds["missed"] <= point.missed
+    assert point.missed - remaining.kinds["missed"] <= boxes["class"] + boxes["location"]
+    for kind, count in remaining.kinds.items():
+        assert sum(photo[kind] for photo in remaining.by_image.values()) == count
+    assert len(remaining.missed) <= remaining.kinds["missed"]
     sure = [one for one in results if one["score"] >= analysis.confidence]
-    for item in kept.missed:  # nothing sure of its class lies on it
+    for item in remaining.missed:  # nothing sure of its class lies on it
         x0, y0, x1, y1 = item.true_box
         box = [x0, y0, x1 - x0, y1 - y0]
         of_class = [
@@ -79,10 +79,10 @@ def test_mistakes_in_use_are_those_of_the_operating_point():
         ]
         if of_class:
             assert coco_mask.iou(of_class, [box], [0]).max() < 0.5
-    everything = mistakes_kept(truth, results, 0.0)
+    everything = remaining_errors(truth, results, 0.0)
     assert everything.kinds == {kind.kind: kind.count for kind in analysis.errors.kinds}
     for image in analysis.errors.images:
-        assert everything.of(image.stem) == image.errors
+        assert everything.of_image(image.stem) == image.errors
 
 
 def test_an_unreadable_photo_costs_its_crops_only(tmp_path):
@@ -93,5 +93,5 @@ def test_an_unreadable_photo_costs_its_crops_only(tmp_path):
 
 
 def test_names_break_between_their_parts_and_stay_text():
-    assert formatting.breakable("blood_00-1.jpg") == "blood_<wbr>00-<wbr>1.<wbr>jpg"
-    assert formatting.breakable("a<b>_") == "a&lt;b&gt;_"
+    assert report_page.breakable("blood_00-1.jpg") == "blood_<wbr>00-<wbr>1.<wbr>jpg"
+    assert report_page.breakable("a<b>_") == "a&lt;b&gt;_"

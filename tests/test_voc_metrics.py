@@ -10,7 +10,14 @@ import pytest
 from tests.evaluation_cases import CASES, generated
 from tests.reference import kit_scores
 from utils.evaluation import voc
-from utils.evaluation.tables import FoundTable, TruthTable, class_names, found_table, truth_table
+from utils.evaluation.tables import (
+    DetectionTable,
+    GroundTruthTable,
+    class_names,
+    detection_table,
+    ground_truth_table,
+    mean_of_known,
+)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -19,7 +26,8 @@ def test_equals_the_development_kit(name, shift):
     case = CASES[name]
     truth, results = generated(**{**case, "seed": case["seed"] + shift})
     classes = len(class_names(truth))
-    ap_2007, ap_2010 = voc.average_precisions(truth_table(truth), found_table(results), classes)
+    tables = ground_truth_table(truth), detection_table(results)
+    ap_2007, ap_2010 = voc.voc_average_precisions(*tables, classes)
     for class_id in range(classes):
         expected = kit_scores(truth, results, class_id)
         if expected is None:
@@ -32,20 +40,20 @@ def test_equals_the_development_kit(name, shift):
 
 def test_the_cases_are_no_trivial_ones():
     truth, results = generated(**CASES["five classes"])
-    _, ap = voc.average_precisions(truth_table(truth), found_table(results), 5)
+    _, ap = voc.voc_average_precisions(ground_truth_table(truth), detection_table(results), 5)
     assert ap[2] is None  # only difficult objects
     assert all(0.05 < v < 0.95 for v in ap if v is not None)
-    outcome = voc.match(truth_table(truth), found_table(results)).outcome
+    outcome = voc.match_voc(ground_truth_table(truth), detection_table(results)).outcome
     assert set(outcome.tolist()) == {voc.TRUE_POSITIVE, voc.FALSE_POSITIVE, voc.IGNORED}
 
 
 def test_pairs_in_several_parts_give_the_same(monkeypatch):
     truth, results = generated(**CASES["more than 100 detections an image"])
-    tables = truth_table(truth), found_table(results)
-    whole = voc.match(*tables)
+    tables = ground_truth_table(truth), detection_table(results)
+    whole = voc.match_voc(*tables)
     for pairs in (1, 7, 500):
         monkeypatch.setattr("utils.evaluation.pairs._PAIRS_AT_ONCE", pairs)
-        parts = voc.match(*tables)
+        parts = voc.match_voc(*tables)
         np.testing.assert_array_equal(parts.nearest, whole.nearest)
         np.testing.assert_array_equal(parts.iou, whole.iou)
 
@@ -53,14 +61,14 @@ def test_pairs_in_several_parts_give_the_same(monkeypatch):
 def tables(objects, detections):
     """(image, class, box, difficult) rows and (image, class, box, score) rows as tables."""
     image, label, box, last = zip(*objects, strict=True) if objects else ([], [], [], [])
-    truth = TruthTable(
+    truth = GroundTruthTable(
         np.array(image, np.int64),
         np.array(label, np.int64),
         np.array(box, float).reshape(-1, 4),
         np.array(last, bool),
     )
     image, label, box, last = zip(*detections, strict=True) if detections else ([], [], [], [])
-    found = FoundTable(
+    found = DetectionTable(
         np.array(image, np.int64),
         np.array(label, np.int64),
         np.array(box, float).reshape(-1, 4),
@@ -78,7 +86,7 @@ def test_worked_example():
         [(1, 0, A, False), (1, 0, B, False)],
         [(1, 0, A, 0.9), (1, 0, FAR, 0.8), (1, 0, B, 0.7)],
     )
-    ap_2007, ap_2010 = voc.average_precisions(*pair, 1)
+    ap_2007, ap_2010 = voc.voc_average_precisions(*pair, 1)
     assert ap_2007[0] == pytest.approx((6 * 1 + 5 * 2 / 3) / 11)  # recalls 0 … 0.5, 0.6 … 1
     assert ap_2010[0] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
 
@@ -87,13 +95,13 @@ def test_recall_is_tested_in_integers():
     # 3 of 10 found reach recall 0.3, which 0.1 * 3 in floating point does not.
     objects = [(1, 0, [20 * i, 0, 20 * i + 10, 10], False) for i in range(10)]
     found = [(1, 0, box, 0.9 - 0.1 * i) for i, (_, _, box, _) in enumerate(objects[:3])]
-    ap_2007, ap_2010 = voc.average_precisions(*tables(objects, found), 1)
+    ap_2007, ap_2010 = voc.voc_average_precisions(*tables(objects, found), 1)
     assert ap_2007[0] == pytest.approx(4 / 11)
     assert ap_2010[0] == pytest.approx(0.3)
 
 
 def outcomes(objects, detections):
-    return voc.match(*tables(objects, detections)).outcome.tolist()
+    return voc.match_voc(*tables(objects, detections)).outcome.tolist()
 
 
 HIT, MISS, IGNORED = voc.TRUE_POSITIVE, voc.FALSE_POSITIVE, voc.IGNORED
@@ -115,7 +123,7 @@ def test_difficult_objects_count_neither_way():
     objects = [(1, 0, A, True), (1, 0, [3, 0, 13, 10], False)]
     found = [(1, 0, A, 0.9), (1, 0, A, 0.8), (1, 0, [3, 0, 13, 10], 0.7)]
     assert outcomes(objects, found) == [IGNORED, IGNORED, HIT]
-    ap_2007, ap_2010 = voc.average_precisions(*tables(objects, found), 1)
+    ap_2007, ap_2010 = voc.voc_average_precisions(*tables(objects, found), 1)
     assert ap_2007 == ap_2010 == [1.0]
 
 
@@ -130,7 +138,7 @@ def test_of_equal_overlaps_the_first_object_is_met():
 def test_equal_scores_go_by_image_then_by_place_in_the_file():
     objects = [(1, 0, A, False), (2, 0, A, False)]
     found = [(2, 0, FAR, 0.5), (1, 0, A, 0.5), (1, 0, A, 0.5), (2, 0, A, 0.5)]
-    matches = voc.match(*tables(objects, found))
+    matches = voc.match_voc(*tables(objects, found))
     assert matches.rank.tolist() == [1, 2, 0, 3]
     assert matches.outcome.tolist() == [MISS, HIT, MISS, HIT]
 
@@ -149,14 +157,14 @@ def test_boxes_without_area_and_inverted_boxes_meet_nothing():
 
 def test_a_class_without_countable_objects_is_outside_the_mean():
     pair = tables([(1, 0, A, False), (1, 1, A, True)], [(1, 0, A, 0.9), (1, 2, A, 0.9)])
-    ap_2007, _ = voc.average_precisions(*pair, 3)
+    ap_2007, _ = voc.voc_average_precisions(*pair, 3)
     assert ap_2007 == [1.0, None, None]
-    assert voc.mean(ap_2007) == 1.0
-    assert voc.mean([None, None]) is None
+    assert mean_of_known(ap_2007) == 1.0
+    assert mean_of_known([None, None]) is None
 
 
 def test_objects_never_found_give_zero():
-    ap_2007, ap_2010 = voc.average_precisions(*tables([(1, 0, A, False)], []), 1)
+    ap_2007, ap_2010 = voc.voc_average_precisions(*tables([(1, 0, A, False)], []), 1)
     assert ap_2007 == ap_2010 == [0.0]
 
 
@@ -166,10 +174,10 @@ def test_time_at_the_size_of_coco():
     corner = rng.uniform(0, 400, (36_000, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(10, 200, (36_000, 2))], axis=1)
     images, labels = rng.integers(1, 5001, 36_000), rng.integers(0, 80, 36_000)
-    truth = TruthTable(images, labels, boxes, rng.random(36_000) < 0.05)
+    truth = GroundTruthTable(images, labels, boxes, rng.random(36_000) < 0.05)
     source = rng.integers(0, 36_000, 250_000)
     near = boxes[source] + rng.normal(0, 8, (250_000, 4))
-    found = FoundTable(images[source], labels[source], near, rng.random(250_000))
+    found = DetectionTable(images[source], labels[source], near, rng.random(250_000))
     start = time.perf_counter()
-    voc.average_precisions(truth, found, 80)
+    voc.voc_average_precisions(truth, found, 80)
     assert time.perf_counter() - start < 3  # about 0.2 alone on a core

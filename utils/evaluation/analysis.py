@@ -1,361 +1,212 @@
-"""What an evaluation finds out beyond the scores: the values that the report, the CSV and the
-Markdown summary are made of.
+"""``analyse``: everything about an evaluation beyond its scores.
 
-Everything here is plain data: strings, numbers, lists, dictionaries and other dataclasses of this
-module, so that ``dataclasses.asdict`` gives what ``metrics.json`` holds under ``analysis``. A
-number that cannot be told, for want of objects or detections, is None. Shares, precisions,
-recalls, APs and scores lie between 0 and 1; boxes are ``[x0, y0, x1, y1]`` in pixels of the photo.
-``utils.evaluation.analyse.analyse`` fills it all in.
+Detections are matched with objects once. Intervals, curves, the confusion matrix and the error
+breakdown all use these matches.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import numpy as np
 
-IOUS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-SIZES = ("small", "medium", "large")  # area below 32², 32² to 96², above 96² pixels
-ASPECTS = ("tall", "square", "wide")  # width / height below 2/3, 2/3 to 3/2, above 3/2
-ERROR_KINDS = ("class", "location", "both", "duplicate", "background", "missed")
-SUSPICIONS = ("not labelled", "other class", "other box")
+from utils.evaluation import bootstrap, tide
+from utils.evaluation.bootstrap import ALL_IOUS, IOU_50
+from utils.evaluation.coco import coco_average_precisions
+from utils.evaluation.confusion import confusion_matrix
+from utils.evaluation.error_costs import ErrorCosts, error_costs, worst_errors, worst_images
+from utils.evaluation.label_errors import suspected_label_errors
+from utils.evaluation.matching import MatchedResults
+from utils.evaluation.operating_points import ThresholdCurve, reliability, threshold_curve
+from utils.evaluation.schema import (
+    ASPECTS,
+    ERROR_KINDS,
+    SIZES,
+    Analysis,
+    ClassAnalysis,
+    Comparison,
+    ErrorKind,
+    Errors,
+    Tuning,
+)
+from utils.evaluation.stopwatch import Stopwatch
+from utils.evaluation.tables import FALSE_POSITIVE, mean_of_known
+from utils.evaluation.voc import voc_average_precisions
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A score and the 95 % interval around it, by bootstrap over images.
+def analyse(
+    matched: MatchedResults,
+    *,
+    resamples: int = bootstrap.RESAMPLES,
+    seed: int = 0,
+    other: tuple[str, MatchedResults] | None = None,
+    tuning: Tuning | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Analysis:
+    """Analyse detections that were matched with a ground truth.
 
-    Attributes:
-        value: the score on the images as they are; None without objects.
-        low, high: the interval; None where there are too few images to tell one, or where no
-            bootstrap was asked for.
+    Args:
+        matched: as ``utils.evaluation.matching.match_results`` makes it.
+        resamples: of the bootstrap; 0 for no intervals.
+        seed: of the bootstrap; the same seed gives the same intervals.
+        other: name and results of a detector to compare with, on the same images.
+        tuning: becomes part of the result.
+        stopwatch: may hold phases of the caller. Default: a new one.
     """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """What comes of keeping detections from a confidence on, matched at IoU 0.5 as COCO does.
-
-    Attributes:
-        confidence: lowest score kept; None where there is nothing to keep.
-        precision, recall, f1: shares; precision is None without detections, recall without
-            objects, F1 without both.
-        true_positives, false_positives, missed: counts; difficult objects are in none of them.
-    """
-
-    confidence: float | None
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    true_positives: int
-    false_positives: int
-    missed: int
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Precision and recall as the confidence falls, at IoU 0.5; three lists of one length.
-
-    At most about 200 points, the first with the highest confidence. Precision is as measured, not
-    made monotone. Empty without objects or detections.
-    """
-
-    confidence: list[float]
-    precision: list[float]
-    recall: list[float]
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Whether a score of 0.8 is right 8 times in 10 (Guo et al., "On Calibration of Modern Neural
-    Networks", 2017): detections in ten bins of score, 0 to 0.1 … 0.9 to 1, right when they match
-    an object of their class at IoU 0.5.
-
-    Attributes:
-        edges: 11 bounds of score.
-        counts: detections in each bin (10).
-        confidence: mean score in each bin; None in an empty one.
-        precision: share that is right in each bin; None in an empty one.
-        error: expected calibration error: mean distance of the two over all detections that
-            count; None without any.
-        lowest: detections with a lower score are left out everywhere here: with them, thousands
-            of detections that nobody keeps would decide the number.
-    """
-
-    edges: list[float]
-    counts: list[int]
-    confidence: list[float | None]
-    precision: list[float | None]
-    error: float | None
-    lowest: float
+    watch = stopwatch or Stopwatch()
+    with watch.phase("bootstrap"):
+        draws = bootstrap.draw(matched.images, resamples, seed)
+        samples = bootstrap.sample(matched, draws)
+    comparison = None
+    if other is not None:
+        with watch.phase("comparison"):
+            comparison = _compare(matched, samples, draws, *other)
+    with watch.phase("curves"):
+        curves = [threshold_curve(matched, c) for c in range(len(matched.names))]
+        overall_curve = threshold_curve(matched)
+        confidence = overall_curve.best_f1().confidence or 0.0
+        confusion = confusion_matrix(matched, confidence)
+        calibration = reliability(matched)
+    with watch.phase("errors"):
+        breakdown = tide.break_down_errors(matched)
+        costs = error_costs(matched, breakdown)
+        class_confidence = np.array([curve.best_f1().confidence or 0.0 for curve in curves])
+        errors = Errors(
+            ap50=mean_of_known(samples.value[:, 0]),
+            kinds=_error_kinds(matched, samples, breakdown, costs),
+            worst=worst_errors(matched, costs),
+            images=worst_images(matched, costs),
+            suspicions=suspected_label_errors(matched, breakdown, class_confidence),
+        )
+    with watch.phase("curves"):
+        error_counts = costs.counts(costs.label, len(matched.names))
+        classes, overall = _classes(
+            matched, samples, curves, overall_curve, confidence, error_counts
+        )
+    return Analysis(
+        overall=overall,
+        classes=classes,
+        confidence=confidence,
+        confusion=confusion,
+        reliability=calibration,
+        errors=errors,
+        resamples=resamples,
+        comparison=comparison,
+        tuning=tuning,
+        seconds=watch.seconds,
+    )
 
 
-@dataclass(frozen=True)
-class ClassAnalysis:
-    """One class, or all of them together (``Analysis.overall``).
-
-    Attributes:
-        name: class name; "all" for all together.
-        objects: objects that are not difficult.
-        images: images with at least one of them.
-        detections: detections given (for one image and class COCO counts the best 100).
-        ap: COCO AP, mean over IoU 0.50 to 0.95. Overall: mean over the classes with objects.
-        ap50: COCO AP at IoU 0.50, likewise.
-        ap_by_iou: COCO AP at each of ``IOUS`` (10), likewise; all None without objects.
-        voc2007, voc2010: VOC AP (overall: mAP).
-        best: the operating point with the highest F1. Overall: one confidence for all classes,
-            objects and detections of all classes counted together.
-        at_confidence: the same measures at ``Analysis.confidence``, one for all classes.
-        curve: precision against recall. Overall: all classes together.
-        log_average_miss_rate: of Dollár et al., "Pedestrian Detection: An Evaluation of the State
-            of the Art", 2012; 0 is best. Overall: mean over the classes with objects.
-        ap_by_size: COCO AP (0.50 to 0.95) of small, medium and large objects (``SIZES``).
-        ap_by_aspect: the same for tall, square and wide objects (``ASPECTS``).
-        objects_by_size, objects_by_aspect: how many objects stand behind these.
-        errors: how many errors of each of ``ERROR_KINDS``; a detection counts for the class that
-            it claims, a missed object for its own.
-    """
-
-    name: str
-    objects: int
-    images: int
-    detections: int
-    ap: Estimate
-    ap50: Estimate
-    ap_by_iou: list[float | None]
-    voc2007: float | None
-    voc2010: float | None
-    best: OperatingPoint
-    at_confidence: OperatingPoint
-    curve: Curve
-    log_average_miss_rate: float | None
-    ap_by_size: dict[str, float | None]
-    ap_by_aspect: dict[str, float | None]
-    objects_by_size: dict[str, int]
-    objects_by_aspect: dict[str, int]
-    errors: dict[str, int]
+def _compare(
+    matched: MatchedResults,
+    samples: bootstrap.Samples,
+    draws: bootstrap.Draws,
+    name: str,
+    other: MatchedResults,
+) -> Comparison:
+    return bootstrap.compare(
+        samples,
+        bootstrap.sample(other, draws),
+        name,
+        matched.names,
+        matched.images_of_class,
+        matched.images_with_objects,
+    )
 
 
-@dataclass(frozen=True)
-class Confusion:
-    """What detections say against what is there.
-
-    Of the detections from ``confidence`` on, those that match an object of their own class count
-    on the diagonal; the others meet the free object of any other class with which their IoU is
-    highest, if it is at least ``iou``; what is left over is background on one side or the other.
-
-    Attributes:
-        names: class names, then "background".
-        counts: ``counts[true][said]``, (classes + 1) lists of (classes + 1). The last row holds
-            detections where no object is, the last column objects that nothing was said about.
-        confidence: lowest score that counts.
-        iou: lowest IoU of a match.
-    """
-
-    names: list[str]
-    counts: list[list[int]]
-    confidence: float
-    iou: float
-
-
-@dataclass(frozen=True)
-class ErrorKind:
-    """One of ``ERROR_KINDS`` in numbers.
-
-    Attributes:
-        kind: ``class`` (right place, wrong class), ``location`` (right class, IoU 0.1 to 0.5),
-            ``both`` (wrong class, IoU 0.1 to 0.5), ``duplicate`` (an object found twice),
-            ``background`` (IoU below 0.1 with everything) or ``missed`` (an object that no
-            detection found, nor any error of class or location explains).
-        count: how many.
-        ap50: what AP50 would be if they all were mended and nothing else changed.
-        gain: ``ap50`` minus the AP50 of now.
-    """
-
-    kind: str
-    count: int
-    ap50: float | None
-    gain: float | None
+def _error_kinds(
+    matched: MatchedResults,
+    samples: bootstrap.Samples,
+    breakdown: tide.ErrorBreakdown,
+    costs: ErrorCosts,
+) -> list[ErrorKind]:
+    """Number of errors of each kind, and AP50 with all of them corrected."""
+    ap50 = mean_of_known(samples.value[:, 0])
+    counts = np.bincount(costs.kind, minlength=len(ERROR_KINDS))
+    rows = matched.order[matched.outcome[0, 0, matched.order] == FALSE_POSITIVE]
+    labels = matched.detections.class_ids[rows]
+    has_false_positives = np.bincount(labels, minlength=len(matched.names)) > 0
+    kinds = []
+    for i, kind in enumerate(ERROR_KINDS):
+        by_class = tide.corrected_ap50(matched, breakdown, i)
+        # If every object of a class was missed, none is left after the correction. Its AP is then
+        # 0 with false positives, as in TIDE, and 1 without.
+        emptied = np.isnan(by_class) & ~np.isnan(samples.value[:, 0])
+        corrected = mean_of_known(
+            np.where(emptied, np.where(has_false_positives, 0.0, 1.0), by_class)
+        )
+        if ap50 is not None:  # COCO's 101 recalls can make a correction look slightly harmful
+            corrected = max(corrected, ap50)
+        gain = None if ap50 is None else corrected - ap50
+        kinds.append(ErrorKind(kind, int(counts[i]), corrected, gain))
+    return kinds
 
 
-@dataclass(frozen=True)
-class ErrorItem:
-    """One error, for a gallery.
-
-    Attributes:
-        kind: of ``ERROR_KINDS``.
-        image_id: number in ``ground_truth.json``.
-        stem: file stem of the photo.
-        file_name: file name of the photo.
-        said: class that the detection claims; None for a missed object.
-        score: of the detection; None for a missed object.
-        box: of the detection; None for a missed object.
-        true_class: class of the object concerned; None for background.
-        true_box: box of the object concerned; None for background.
-        iou: of the two boxes; None where one is missing.
-        cost: by how much AP50 (mean over the classes) would rise, to first order, if this alone
-            were mended; what sorts errors from worst to least.
-    """
-
-    kind: str
-    image_id: int
-    stem: str
-    file_name: str
-    said: str | None
-    score: float | None
-    box: list[float] | None
-    true_class: str | None
-    true_box: list[float] | None
-    iou: float | None
-    cost: float
-
-
-@dataclass(frozen=True)
-class ImageCost:
-    """One image and what its errors cost together.
-
-    Attributes:
-        image_id, stem, file_name: which photo.
-        cost: sum of the costs of its errors, in AP50.
-        errors: number of its errors of each of ``ERROR_KINDS``.
-    """
-
-    image_id: int
-    stem: str
-    file_name: str
-    cost: float
-    errors: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Suspicion:
-    """A confident detection that the labels contradict: the label may be what is wrong.
-
-    Attributes:
-        kind: ``not labelled`` (no object there), ``other class`` (the label there has another
-            class) or ``other box`` (the label lies elsewhere, IoU 0.1 to 0.5).
-        image_id, stem, file_name: which photo.
-        said, score, box: the detection.
-        true_class, true_box: the label concerned; None for ``not labelled``.
-        trust: share of right ones among this class's detections with at least this score,
-            itself left out; what sorts suspicions.
-    """
-
-    kind: str
-    image_id: int
-    stem: str
-    file_name: str
-    said: str
-    score: float
-    box: list[float]
-    true_class: str | None
-    true_box: list[float] | None
-    trust: float
+def _classes(
+    matched: MatchedResults,
+    samples: bootstrap.Samples,
+    curves: list[ThresholdCurve],
+    overall_curve: ThresholdCurve,
+    confidence: float,
+    errors: np.ndarray,
+) -> tuple[list[ClassAnalysis], ClassAnalysis]:
+    """One ``ClassAnalysis`` a class, and that of all together; ``errors`` (C, kinds)."""
+    names = matched.names
+    groups = range(1, len(matched.counted))
+    group_ap = np.stack(
+        [coco_average_precisions(matched, group=g)[..., 0].mean(axis=1) for g in groups], axis=1
+    )  # (C, 6)
+    objects = np.stack(
+        [matched.objects_by_class(g) for g in range(len(matched.counted))], axis=1
+    )  # (C, 7)
+    detections = np.bincount(matched.detections.class_ids, minlength=len(names))
+    ap_2007, ap_2010 = voc_average_precisions(matched.truth, matched.detections, len(names))
+    images = matched.images_of_class
+    classes = [
+        ClassAnalysis(
+            name=name,
+            objects=int(objects[c, 0]),
+            images=images[c],
+            detections=int(detections[c]),
+            ap=bootstrap.estimate_class(samples, c, ALL_IOUS, images[c]),
+            ap50=bootstrap.estimate_class(samples, c, IOU_50, images[c]),
+            ap_by_iou=[mean_of_known([v]) for v in samples.value[c]],
+            voc2007=ap_2007[c],
+            voc2010=ap_2010[c],
+            best=curves[c].best_f1(),
+            at_confidence=curves[c].at(confidence),
+            curve=curves[c].curve(),
+            log_average_miss_rate=curves[c].log_average_miss_rate(matched.images),
+            **_groups(group_ap[c : c + 1], objects[c]),
+            errors=dict(zip(ERROR_KINDS, errors[c].tolist(), strict=True)),
+        )
+        for c, name in enumerate(names)
+    ]
+    with_objects = matched.images_with_objects
+    overall = ClassAnalysis(
+        name="all",
+        objects=int(objects[:, 0].sum()),
+        images=with_objects,
+        detections=len(matched.detections),
+        ap=bootstrap.estimate_mean(samples, ALL_IOUS, images, with_objects),
+        ap50=bootstrap.estimate_mean(samples, IOU_50, images, with_objects),
+        ap_by_iou=[mean_of_known(v) for v in samples.value.T],
+        voc2007=mean_of_known(ap_2007),
+        voc2010=mean_of_known(ap_2010),
+        best=overall_curve.best_f1(),
+        at_confidence=overall_curve.at(confidence),
+        curve=overall_curve.curve(),
+        log_average_miss_rate=mean_of_known([c.log_average_miss_rate for c in classes]),
+        **_groups(group_ap, objects.sum(axis=0)),
+        errors=dict(zip(ERROR_KINDS, errors.sum(axis=0).tolist(), strict=True)),
+    )
+    return classes, overall
 
 
-@dataclass(frozen=True)
-class Errors:
-    """Errors sorted as in Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection
-    Errors", 2020, at IoU 0.5 (right) and 0.1 (background).
-
-    Attributes:
-        ap50: COCO AP50 as it is.
-        kinds: one each of ``ERROR_KINDS``, in that order.
-        worst: the costliest errors of each kind and class, worst first.
-        images: images with errors, the costliest first (at most 100).
-        suspicions: labels to look at, the likeliest first (at most 200).
-    """
-
-    ap50: float | None
-    kinds: list[ErrorKind]
-    worst: list[ErrorItem]
-    images: list[ImageCost]
-    suspicions: list[Suspicion]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A score of this detector minus that of the other, on the same images.
-
-    Attributes:
-        this, other: the two scores.
-        value: this minus other; None without objects.
-        low, high: 95 % interval of the difference, by paired bootstrap over images.
-        more_than_luck: whether the interval leaves out 0; None where there is no interval.
-    """
-
-    this: float | None
-    other: float | None
-    value: float | None
-    low: float | None
-    high: float | None
-    more_than_luck: bool | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """This detector against another on the same images.
-
-    Attributes:
-        other: the file compared with.
-        ap, ap50: differences over all classes.
-        classes: class name → difference of COCO AP. With many classes some stand out by luck.
-    """
-
-    other: str
-    ap: Difference
-    ap50: Difference
-    classes: dict[str, Difference]
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """The operating point that a sweep of confidence and NMS threshold found.
-
-    Attributes:
-        split: photos it was found on.
-        goal: ``best F1`` or ``precision of at least 0.95``.
-        confidence, iou: the thresholds for ``predict.py``.
-        point: what they give on that split, all classes together.
-        sweep: the best point for each NMS threshold tried: ``{"iou": …, "confidence": …,
-            "precision": …, "recall": …, "f1": …}``.
-    """
-
-    split: str
-    goal: str
-    confidence: float
-    iou: float
-    point: OperatingPoint
-    sweep: list[dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Everything about one evaluation, beside the scores of ``metrics.evaluate``.
-
-    Attributes:
-        overall: all classes together.
-        classes: one for each class, in order of class id.
-        confidence: the confidence of the confusion matrix and of ``at_confidence``: the one with
-            the best F1 overall; 0 where there is none.
-        confusion: see ``Confusion``.
-        reliability: see ``Reliability``; all classes together.
-        errors: see ``Errors``.
-        resamples: how many bootstrap resamples stand behind the intervals; 0 without.
-        comparison: set with ``--compare``.
-        tuning: set with ``--tune``.
-        seconds: what took how long, by name of the phase.
-    """
-
-    overall: ClassAnalysis
-    classes: list[ClassAnalysis]
-    confidence: float
-    confusion: Confusion
-    reliability: Reliability
-    errors: Errors
-    resamples: int
-    comparison: Comparison | None = None
-    tuning: Tuning | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+def _groups(ap: np.ndarray, objects: np.ndarray) -> dict:
+    """AP (c, 6), mean over classes, and objects (7) of the groups, by their names."""
+    means = [mean_of_known(column) for column in ap.T]
+    return {
+        "ap_by_size": dict(zip(SIZES, means[:3], strict=True)),
+        "ap_by_aspect": dict(zip(ASPECTS, means[3:], strict=True)),
+        "objects_by_size": dict(zip(SIZES, objects[1:4].tolist(), strict=True)),
+        "objects_by_aspect": dict(zip(ASPECTS, objects[4:7].tolist(), strict=True)),
+    }

@@ -1,29 +1,27 @@
-"""How sure a score is: 95 % intervals by bootstrap over images, and paired differences.
+"""95 % intervals of AP by bootstrap over images, and paired differences.
 
 Images, not objects, are drawn with replacement (Efron, "Bootstrap Methods: Another Look at the
-Jackknife", 1979), since objects on one photo are alike. Average precision has a trap: the best
-precision "at this recall or beyond" picks out lucky stretches, so that AP of a small set is too
-high on average, and that of a resample even more. The plain percentile interval misses the truth
-upwards far too often. What is done about it:
+Jackknife", 1979), because objects on one photo are alike. AP takes the best precision "at this
+recall or beyond". Chance therefore raises the AP of a small set, and that of a resample even more.
+The plain percentile interval lies too high and misses the true value too often. The corrections:
 
-- The excess is measured on random halves of the images: AP of half the images minus AP of all,
-  call it d. If the excess falls with the root of the number of images, as simulations show, AP of
-  all is too high by d / (√2 − 1). The interval is built around AP less that.
-- Its shape is that of the resamples about their mean, its width that of the resamples or that of
-  the halves (which spread as much as whole sets do: Shao and Wu, "A General Theory for Jackknife
-  Variance Estimation", 1989), whichever is wider, and a tenth more, because the correction is
-  itself uncertain (not so for differences, in which most of it cancels).
-- A class with next to no errors brings next to no spread, in whatever resample, and yet not
-  certainty: what held on n images may fail in a share of 1 − 0.05^(1 / n) of them (the exact
-  binomial bound, the "rule of three" of Hanley and Lippman-Hand, 1983). Where the spread of a class
-  says less than that, the rest is added, class by class.
-- COCO reads precision at 101 recalls, so AP of a class comes in steps of 1/101, and no resample
-  shows what lies between. One step, over the root of the number of APs that the mean is of, is
-  added below the score.
-- It is stretched, where need be, to take in the score itself and a little above it, and cut off at
-  0 and 1. An interval of a difference reaches as far to both sides of it as its spread says.
+- The bias is measured on random halves of the images: d = AP of half the images - AP of all. It
+  falls with the root of the number of images, as simulations show. AP of all images is therefore
+  too high by d / (√2 - 1). The interval is built around AP minus that.
+- The shape is that of the resamples around their mean. The width is that of the resamples or that
+  of the halves, whichever is wider. Halves spread as much as whole sets do (Shao and Wu, "A General
+  Theory for Jackknife Variance Estimation", 1989). An interval of a score is a tenth wider, because
+  the correction is itself uncertain. In a difference most of that cancels.
+- A class with almost no errors has almost no spread in any resample, but this is not certainty.
+  What held on n images may fail on a share of 1 - 0.05^(1 / n) of them: the exact binomial bound,
+  the "rule of three" of Hanley and Lippman-Hand, 1983. Where the spread of a class is smaller, the
+  rest is added, class by class.
+- COCO reads precision at 101 recalls, so AP of a class has steps of 1/101, which no resample shows.
+  One step, divided by the root of the number of averaged APs, is added below the score.
+- The interval is extended, where necessary, to the score and a little above it, and cut at 0 and 1.
+  An interval of a difference reaches at least 1.96 standard deviations to both sides.
 
-``python -m bench.intervals`` measures how often the interval holds the truth.
+``python -m bench.intervals`` measures how often the interval contains the true value.
 """
 
 from __future__ import annotations
@@ -34,21 +32,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.evaluation.analysis import Comparison, Difference, Estimate
-from utils.evaluation.average_precision import RECALLS, average_precisions
-from utils.evaluation.matching import Matching
-from utils.evaluation.tables import FoundTable, TruthTable
+from utils.evaluation.coco import RECALLS, coco_average_precisions
+from utils.evaluation.matching import MatchedResults
+from utils.evaluation.schema import Comparison, Difference, Estimate
+from utils.evaluation.tables import mean_of_known
 
 RESAMPLES = 1000
 HALVES = 200
 MIN_IMAGES = 5  # with objects of a class, for an interval of that class
-_EXCESS = 1 / (np.sqrt(2) - 1)
+ALL_IOUS, IOU_50 = slice(None), slice(0, 1)  # of the IoU thresholds
+_BIAS = 1 / (np.sqrt(2) - 1)
 _WIDER = 1.1
 _NORMAL = 1.96  # standard deviations to each side that hold 95 %
-_UP = 1.5  # standard deviations of the resamples that an interval reaches above the score
-_FAILING = 0.05  # probability of no failure, at the share of failing images that is allowed for
+_ABOVE = 1.5  # standard deviations of the resamples that an interval reaches above the score
+_FAILURE_PROBABILITY = 0.05  # of no failure at the share of failing images that is allowed for
 _STEP = 1 / len(RECALLS)
-_LEVELS = (2.5, 97.5)
+_PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Draws:
 
     Attributes:
         whole: (images, B), drawn with replacement.
-        half: (images, H), half of the images each, every image once in two neighbours.
+        half: (images, H), each half of the images; two neighbouring columns hold every image once.
     """
 
     whole: np.ndarray
@@ -83,7 +82,7 @@ class Samples:
 
 
 def draw(images: int, resamples: int = RESAMPLES, seed: int = 0) -> Draws:
-    """Resamples of images numbered from 1; the same for the same numbers.
+    """Resamples of images numbered from 1; the same arguments give the same resamples.
 
     Without resamples there are no halves either.
     """
@@ -101,14 +100,12 @@ def draw(images: int, resamples: int = RESAMPLES, seed: int = 0) -> Draws:
     return Draws(whole, half)
 
 
-def sample(truth: TruthTable, found: FoundTable, matching: Matching, draws: Draws) -> Samples:
-    """AP on everything and on every resample."""
-    images = len(draws.whole)
-    once = np.ones((images, 1))
+def sample(matched: MatchedResults, draws: Draws) -> Samples:
+    """AP on all images and on every resample."""
     return Samples(
-        average_precisions(truth, found, matching, once)[..., 0],
-        average_precisions(truth, found, matching, draws.whole),
-        average_precisions(truth, found, matching, draws.half),
+        coco_average_precisions(matched)[..., 0],
+        coco_average_precisions(matched, draws.whole),
+        coco_average_precisions(matched, draws.half),
     )
 
 
@@ -121,8 +118,14 @@ def estimate_class(samples: Samples, class_id: int, thresholds: slice, images: i
 def estimate_mean(
     samples: Samples, thresholds: slice, images_of_class: Sequence[int], images: int
 ) -> Estimate:
-    """AP, mean over the classes with objects and the thresholds; ``images`` hold objects, of each
-    class ``images_of_class``."""
+    """AP, mean over the classes with objects and over the thresholds.
+
+    Args:
+        samples: of all classes.
+        thresholds: which of the IoU thresholds.
+        images_of_class: how many images hold objects of each class.
+        images: how many images hold objects.
+    """
     return _estimate(_part(samples, slice(None), thresholds), images_of_class, images)
 
 
@@ -134,30 +137,28 @@ def compare(
     images_of_class: list[int],
     images: int,
 ) -> Comparison:
-    """Two detectors on the same images and draws; ``images`` hold objects, of each class
-    ``images_of_class``."""
+    """Two detectors on the same images and draws; the last two as for ``estimate_mean``."""
 
     def difference(which: slice, thresholds: slice, count: int) -> Difference:
         of_this, of_other = _part(this, which, thresholds), _part(other, which, thresholds)
         part = _part(this - other, which, thresholds)
         estimate = _estimate(part, images_of_class[which], count, difference=True)
-        sure = estimate.low is not None
+        has_interval = estimate.low is not None
         return Difference(
-            this=_mean(of_this.value),
-            other=_mean(of_other.value),
+            this=mean_of_known(of_this.value),
+            other=mean_of_known(of_other.value),
             value=estimate.value,
             low=estimate.low,
             high=estimate.high,
-            more_than_luck=not estimate.low <= 0 <= estimate.high if sure else None,
+            more_than_luck=not estimate.low <= 0 <= estimate.high if has_interval else None,
         )
 
-    all_ious, half = slice(None), slice(0, 1)
     return Comparison(
         other=name,
-        ap=difference(slice(None), all_ious, images),
-        ap50=difference(slice(None), half, images),
+        ap=difference(slice(None), ALL_IOUS, images),
+        ap50=difference(slice(None), IOU_50, images),
         classes={
-            label: difference(slice(c, c + 1), all_ious, images_of_class[c])
+            label: difference(slice(c, c + 1), ALL_IOUS, images_of_class[c])
             for c, label in enumerate(classes)
         },
     )
@@ -175,53 +176,48 @@ def _estimate(
     samples: Samples, images_of_class: Sequence[int], images: int, *, difference: bool = False
 ) -> Estimate:
     """The mean over classes and thresholds of a score or of a difference, with its interval."""
-    value = _mean(samples.value)
+    value = mean_of_known(samples.value)
     if value is None or images < MIN_IMAGES or not samples.whole.shape[2]:
         return Estimate(value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a class may be in no resample
-        classes = samples.whole.mean(axis=1, dtype=np.float64)  # (C, B)
+        by_class = samples.whole.mean(axis=1, dtype=np.float64)  # (C, B)
         halves = samples.half.mean(axis=1, dtype=np.float64)  # (C, H)
-        whole, half = np.nanmean(classes, axis=0), np.nanmean(halves, axis=0)
-        spreads = np.nanstd(classes, axis=1)
-        excess = np.nanmean(np.nanmean(halves, axis=1) - samples.value.mean(axis=1)) * _EXCESS
+        whole, half = np.nanmean(by_class, axis=0), np.nanmean(halves, axis=0)
+        class_spread = np.nanstd(by_class, axis=1)
+        bias = np.nanmean(np.nanmean(halves, axis=1) - samples.value.mean(axis=1)) * _BIAS
     whole, half = whole[np.isfinite(whole)], half[np.isfinite(half)]
     if not len(whole) or not len(half):
         return Estimate(value)
-    spread, of_halves = whole.std(), half.std()
-    if difference and value == 0 and not spreads[np.isfinite(spreads)].any():
-        return Estimate(value, 0.0, 0.0)  # no difference at all is none
-    low = high = value - excess
+    spread, half_spread = whole.std(), half.std()
+    if difference and value == 0 and not class_spread[np.isfinite(class_spread)].any():
+        return Estimate(value, 0.0, 0.0)  # the two are equal in every resample
+    low = high = value - bias
     if spread > 0:
-        factor = max(1.0, of_halves / spread) * (1.0 if difference else _WIDER)
-        shape = factor * (np.percentile(whole, _LEVELS) - whole.mean())
+        factor = max(1.0, half_spread / spread) * (1.0 if difference else _WIDER)
+        shape = factor * (np.percentile(whole, _PERCENTILES) - whole.mean())
         low, high = low + shape[0], high + shape[1]
     low, high = min(low, value), max(high, value)
     known = np.isfinite(samples.value).all(axis=1)
-    doubt = _doubt(spreads[known], np.asarray(images_of_class)[known])
-    low = value - np.hypot(value - low, doubt)
+    unseen = _unseen_failures(class_spread[known], np.asarray(images_of_class)[known])
+    low = value - np.hypot(value - low, unseen)
     if not difference:
         low = value - np.hypot(value - low, _STEP / np.sqrt(samples.value[known].size))
-        high = max(high, value + _UP * spread)
+        high = max(high, value + _ABOVE * spread)
         return Estimate(value, float(max(0.0, low)), float(min(1.0, high)))
-    high = value + np.hypot(high - value, doubt)
-    reach = _NORMAL * max(spread, of_halves)
+    high = value + np.hypot(high - value, unseen)
+    reach = _NORMAL * max(spread, half_spread)
     low, high = min(low, value - reach), max(high, value + reach)
     return Estimate(value, float(max(-1.0, low)), float(min(1.0, high)))
 
 
-def _doubt(spreads: np.ndarray, images: np.ndarray) -> float:
-    """How far the mean over classes may be off because classes had too few images to fail on.
+def _unseen_failures(spread: np.ndarray, images: np.ndarray) -> float:
+    """How far the mean over classes may be off because some failures occur on no image here.
 
     Args:
-        spreads: (C,) standard deviation of each class over the resamples.
+        spread: (C,) standard deviation of each class over the resamples.
         images: (C,) how many images hold its objects.
     """
-    failing = 1 - _FAILING ** (1 / np.maximum(images, 1))
-    unseen = np.maximum(failing**2 - (_NORMAL * spreads) ** 2, 0.0)
+    failing = 1 - _FAILURE_PROBABILITY ** (1 / np.maximum(images, 1))
+    unseen = np.maximum(failing**2 - (_NORMAL * spread) ** 2, 0.0)
     return float(np.sqrt(np.nansum(unseen)) / max(len(unseen), 1))
-
-
-def _mean(values: np.ndarray) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else None

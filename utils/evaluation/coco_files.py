@@ -1,7 +1,7 @@
-"""The two files of an evaluation, in COCO's format: the ground truth and the detections.
+"""``ground_truth.json`` and ``detections.json``, in COCO's format.
 
-``ground_truth`` and ``to_results`` make them from the project's own values; ``read_detections``
-reads anyone's detections and says exactly which item of the file is wrong.
+``ground_truth`` and ``to_results`` make their content. ``read_detections`` reads a file of
+detections from any source and names the item that is wrong.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from typing import Any
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.errors import UserError
-from utils.evaluation.own_ids import warn_of_own_ids
+from utils.evaluation.dataset_ids import warn_of_dataset_ids
 from utils.evaluation.tables import class_names
+from utils.text import short
 
-_FARTHEST = 1e9  # pixels; no photo is as large, and areas stay finite
+_MAX_COORDINATE = 1e9  # pixels; no photo is as large, and areas stay finite
 
 
 def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
     """The labels of ``records`` as a COCO dictionary, ready for ``json.dump``.
 
     Image ids are 1 … n in sorted order of ``stem``, category ids the class ids from 0, annotation
-    ids count from 1. Difficult objects have ``iscrowd: 1``: COCO's scorers then neither reward
-    nor punish finding them.
+    ids count from 1. Difficult objects have ``iscrowd: 1``, so that finding them counts neither
+    way in COCO's scorers.
     """
     images: list[dict] = []
     annotations: list[dict] = []
@@ -65,8 +66,8 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
 def to_results(detections: Mapping[str, Detections], ground_truth: dict) -> list[dict]:
     """Detections by file stem → COCO results, in order of image id, best first in each image.
 
-    Classes are matched by name, never by number, so that a detector whose class list has another
-    order is scored rightly. Images without an entry have no detections.
+    Classes are matched by name, never by number, because a detector may have another order of
+    classes. Images without an entry have no detections.
 
     Raises:
         UserError: a stem or a class that ``ground_truth`` lacks.
@@ -75,7 +76,7 @@ def to_results(detections: Mapping[str, Detections], ground_truth: dict) -> list
     class_ids = {name: i for i, name in enumerate(class_names(ground_truth))}
     for stem, found in detections.items():
         if stem not in image_ids:
-            raise UserError(f"there are detections for {stem!r}, which is no image of this split")
+            raise UserError(f"detections for {stem!r}, which is not an image of this split")
         unknown = [name for name in found.class_names if name not in class_ids]
         if unknown:
             raise UserError(
@@ -109,18 +110,16 @@ def read_detections(
 
     Each item needs ``bbox`` (x, y, width, height in pixels of the photo), ``score``, ``image_id``
     (the number in ``ground_truth``, or the file stem as a string) and ``category_id`` (a number)
-    or ``category`` (the class name). Other keys are left out of what is returned. Nothing is
-    clipped or filtered.
+    or ``category`` (the class name). Other keys are ignored. Nothing is clipped or filtered.
 
     Args:
         path: the file.
         ground_truth: as ``ground_truth`` makes it.
-        labels: the files that the labels came from. Where they are COCO JSON with other ids than
-            ``ground_truth`` and the detections give numbers, that is worth a warning.
-        warn: called with one sentence for each warning.
+        labels: the label files of the dataset, for ``warn_of_dataset_ids``.
+        warn: called with each warning.
 
     Raises:
-        UserError: the file cannot be read, is no JSON list, or an item is wrong; the message
+        UserError: the file cannot be read, is not a JSON list, or an item is wrong; the message
             names the file and the item, counted from 0.
     """
     path = Path(path)
@@ -130,7 +129,7 @@ def read_detections(
             f"{path}: expected a list of detections, as COCO results are, but the file holds "
             f"{_kind(items)}"
         )
-    # Numbers and stems, numbers and names: JSON's own types keep them apart.
+    # Keys are ids and names at once: JSON has different types for them.
     images: dict[int | str, int] = {}
     for image in ground_truth["images"]:
         images[image["id"]] = images[image["stem"]] = image["id"]
@@ -143,13 +142,13 @@ def read_detections(
             results.append(_result(item, images, categories))
         except _ItemError as error:
             raise UserError(f"{path}, item {index} (counted from 0): {error}") from None
-    for warning in warn_of_own_ids(str(path), items, labels, ground_truth):
+    for warning in warn_of_dataset_ids(str(path), items, labels, ground_truth):
         warn(warning)
     return results
 
 
 class _ItemError(Exception):
-    """What is wrong with one item, without saying which."""
+    """What is wrong with an item; the caller adds which item it is."""
 
 
 def _read_json(path: Path) -> Any:
@@ -157,7 +156,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8; nested without end
+    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8; nested too deep
         raise UserError(f"{path}: is not JSON: {error}") from error
 
 
@@ -170,15 +169,15 @@ def _result(item: Any, images: dict[int | str, int], categories: dict[int | str,
     image_id = _look_up(item["image_id"], images)
     if image_id is None:
         raise _ItemError(
-            f"image_id {_short(item['image_id'])} is neither the number in ground_truth.json nor "
+            f"image_id {_quoted(item['image_id'])} is neither the number in ground_truth.json nor "
             "the file stem of an image of this split"
         )
     bbox = item["bbox"]
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise _ItemError(f"bbox must be a list of x, y, width, height, got {_short(bbox)}")
+        raise _ItemError(f"bbox must be a list of x, y, width, height, got {_quoted(bbox)}")
     box = [_number(value, "bbox") for value in bbox]
-    if max(map(abs, box)) > _FARTHEST:
-        raise _ItemError(f"bbox {_short(bbox)} reaches farther than any photo")
+    if max(map(abs, box)) > _MAX_COORDINATE:
+        raise _ItemError(f"bbox {_quoted(bbox)} is larger than any photo")
     return {
         "image_id": image_id,
         "category_id": _category(item, categories),
@@ -199,21 +198,21 @@ def _category(item: dict, categories: dict[int | str, int]) -> int:
         if ids[-1] is None:
             known = [k for k in categories if isinstance(k, str)]
             wanted = (
-                f"one of the class names {_short(known)}"
+                f"one of the class names {_quoted(known)}"
                 if key == "category"
                 else f"a class id from 0 to {len(known) - 1}"
             )
-            raise _ItemError(f"{key} {_short(value)} is not {wanted}")
+            raise _ItemError(f"{key} {_quoted(value)} is not {wanted}")
     if ids[0] != ids[-1]:
         raise _ItemError(
-            f"category_id {_short(item['category_id'])} and category "
-            f"{_short(item['category'])} are different classes"
+            f"category_id {_quoted(item['category_id'])} and category "
+            f"{_quoted(item['category'])} are different classes"
         )
     return ids[0]
 
 
 def _look_up(value: Any, ids: dict[int | str, int]) -> int | None:
-    """The id for a number or a string; ``true`` is neither, though Python takes it for 1."""
+    """The id for a number or a string. ``true`` is neither, although it equals 1 in Python."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     return ids.get(value)
@@ -221,10 +220,10 @@ def _look_up(value: Any, ids: dict[int | str, int]) -> int | None:
 
 def _number(value: Any, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _ItemError(f"{key} holds {_short(value)}, which is no number")
+        raise _ItemError(f"{key} holds {_quoted(value)}, which is not a number")
     try:
         number = float(value)
-    except OverflowError:  # JSON allows whole numbers of any length
+    except OverflowError:  # JSON allows integers of any length
         number = math.inf
     if not math.isfinite(number):
         raise _ItemError(f"{key} holds a number that is not finite")
@@ -241,6 +240,5 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a single value")
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _quoted(value: Any) -> str:
+    return short(repr(value), 80)

@@ -1,143 +1,221 @@
-"""Which detection finds which object, by COCO's rules, for all IoU thresholds at once.
+"""Which detection matches which object, by COCO's rules, for all IoU thresholds at once.
 
-pycocotools decides this image by image in Python and keeps the scores only; the intervals, curves
-and the error analysis need the decisions themselves. Matching depends on one image and one class
-alone, so it is the same in every bootstrap resample and is done once. The average precisions that
-follow from it equal pycocotools' (the tests hold them together).
+pycocotools matches image by image in Python and keeps only the scores. Intervals, curves and the
+error analysis need the matches themselves. Matching uses one image and one class at a time, so it
+is the same in every bootstrap resample and is done once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from utils.evaluation.analysis import IOUS
-from utils.evaluation.overlaps import Overlaps
-from utils.evaluation.tables import FoundTable, TruthTable
-from utils.evaluation.voc import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
+from utils.evaluation.pairs import Pairs, find_pairs
+from utils.evaluation.schema import IOUS
+from utils.evaluation.tables import (
+    FALSE_POSITIVE,
+    IGNORED,
+    TRUE_POSITIVE,
+    DetectionTable,
+    GroundTruthTable,
+    class_names,
+    detection_table,
+    ground_truth_table,
+    numbered_from_one,
+)
 
 MAX_DETECTIONS = 100  # of one class on one image, COCO's limit
-LARGEST = 1e5**2  # pixels; COCO counts no object beyond, nor one of negative area
-SIZE_LIMITS = ((0, 32**2), (32**2, 96**2), (96**2, LARGEST))  # pixels, both ends included
+MAX_AREA = 1e5**2  # pixels; COCO ignores larger objects, and those of negative area
+SIZE_LIMITS = ((0, 32**2), (32**2, 96**2), (96**2, MAX_AREA))  # pixels, both ends included
 ASPECT_LIMITS = ((0, 2 / 3), (2 / 3, 3 / 2), (3 / 2, np.inf))  # width / height
-# COCO's own thresholds are these floats; 0.55 and its like differ from the literals in the last
-# place.
+# COCO computes its thresholds so. Some differ from the literals 0.55 … in the last bit.
 _THRESHOLDS = np.linspace(0.5, 0.95, len(IOUS))
 
 
 @dataclass(frozen=True)
-class Matching:
-    """What each detection is, for each group of objects and each IoU threshold.
+class MatchedResults:
+    """Labels, detections, and what each detection is.
 
-    The groups (S): 0 all objects, 1 to 3 small, medium and large ones, 4 to 6 tall, square and
-    wide ones. In a group, other objects are as difficult ones, and detections that match nothing
-    count only if they lie within the group's limits themselves.
+    Everything is decided for seven groups of objects (S): 0 all objects; 1 to 3 small, medium and
+    large ones; 4 to 6 tall, square and wide ones. Within a group all other objects are treated as
+    difficult. An unmatched detection counts only if its own box lies within the group's limits.
 
     Attributes:
-        outcome: int8 (S, T, D), ``voc.TRUE_POSITIVE``, ``FALSE_POSITIVE`` or ``IGNORED``.
-        met: int64 (T, D), row of the object matched in group 0; -1 for none.
-        order: int64 (n,), rows of the detections that count by class, then falling score, then
-            image, then row: the best ``MAX_DETECTIONS`` of each image and class.
+        truth, detections: tables with image ids 1 … n.
+        pairs: overlapping detections and objects.
+        names: class names by class id.
+        images: number of images, with and without objects.
+        outcome: int8 (S, T, D), ``TRUE_POSITIVE``, ``FALSE_POSITIVE`` or ``IGNORED``.
+        matched_gt: int64 (T, D), row of the object matched in group 0; -1 for none.
+        order: int64 (n,), the detection rows that count: the best ``MAX_DETECTIONS`` of each image
+            and class, by class, then falling score, then image, then row.
         edges: int64 (C + 1,), where each class begins in ``order``.
         counted: bool (S, G), objects that count in the group.
-        rank: int64 (D,), how many of its image and class come before each detection.
+        rank: int64 (D,), how many detections of the same image and class have a higher score.
+        coco_images: ``images`` of the ground truth in order of id; empty where there are none.
     """
 
+    truth: GroundTruthTable
+    detections: DetectionTable
+    pairs: Pairs
+    names: list[str]
+    images: int
     outcome: np.ndarray
-    met: np.ndarray
+    matched_gt: np.ndarray
     order: np.ndarray
     edges: np.ndarray
     counted: np.ndarray
     rank: np.ndarray
+    coco_images: tuple[dict, ...] = ()
 
-    def of_class(self, class_id: int) -> np.ndarray:
-        """Rows of the detections of a class that count, best first."""
+    def of_class(self, class_id: int | None) -> np.ndarray:
+        """Rows of the detections of a class that count, best first; of all classes for None."""
+        if class_id is None:
+            return self.order
         return self.order[self.edges[class_id] : self.edges[class_id + 1]]
 
+    def decided(self, class_id: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, whether a true positive) of a class's detections at IoU 0.5, without ignored."""
+        rows = self.of_class(class_id)
+        outcome = self.outcome[0, 0, rows]
+        rows, outcome = rows[outcome != IGNORED], outcome[outcome != IGNORED]
+        return rows, outcome == TRUE_POSITIVE
 
-def match(truth: TruthTable, found: FoundTable, overlaps: Overlaps, classes: int) -> Matching:
-    """Meet detections with objects as COCO does.
+    def objects_by_class(self, group: int = 0) -> np.ndarray:
+        """int64 (C,): number of objects that count in a group."""
+        labels = self.truth.class_ids[self.counted[group]]
+        return np.bincount(labels, minlength=len(self.names))
+
+    @cached_property
+    def images_of_class(self) -> list[int]:
+        """Number of images with countable objects of each class."""
+        counted = self.counted[0]
+        places = np.stack([self.truth.class_ids[counted], self.truth.image_ids[counted]])
+        return np.bincount(np.unique(places, axis=1)[0], minlength=len(self.names)).tolist()
+
+    @cached_property
+    def images_with_objects(self) -> int:
+        """Number of images with countable objects."""
+        return len(np.unique(self.truth.image_ids[self.counted[0]]))
+
+
+def match_results(ground_truth: dict, results: list[dict]) -> MatchedResults:
+    """Match COCO results with a COCO ground truth (``utils.evaluation.coco_files``)."""
+    tables = ground_truth_table(ground_truth), detection_table(results)
+    images = tuple(sorted(ground_truth["images"], key=lambda image: image["id"]))
+    return match_tables(
+        *numbered_from_one(ground_truth, *tables),
+        names=class_names(ground_truth),
+        images=len(images),
+        coco_images=images,
+    )
+
+
+def match_tables(
+    truth: GroundTruthTable,
+    detections: DetectionTable,
+    *,
+    names: list[str],
+    images: int,
+    coco_images: tuple[dict, ...] = (),
+) -> MatchedResults:
+    """Match detections with objects by COCO's rules; image ids must count from 1.
 
     In each image and class, detections by falling score take the free object with the highest
-    IoU, the last of equals; an object that does not count is taken only where none that counts
-    can be. Difficult objects can be met any number of times.
+    IoU, the last of equals. An object that does not count is taken only if none that counts can
+    be. Difficult objects can be matched any number of times.
     """
-    inside_truth, inside_found = _inside(truth), _inside(found)
-    counted = inside_truth & ~truth.difficult
-    rank = _ranks(found)
+    pairs = find_pairs(truth, detections)
+    counted = _within_limits(truth) & ~truth.difficult
+    rank = _ranks(detections)
     rows = np.flatnonzero(rank < MAX_DETECTIONS)
-    order = rows[np.lexsort((found.image_ids[rows], -found.scores[rows], found.class_ids[rows]))]
-    outcome, met = _take(truth, found, overlaps, rank, counted)
-    unmatched_outside = (outcome == FALSE_POSITIVE) & ~inside_found[:, None]
-    outcome[unmatched_outside] = IGNORED
-    edges = np.searchsorted(found.class_ids[order], np.arange(classes + 1))
-    return Matching(outcome, met, order, edges, counted, rank)
+    order = rows[
+        np.lexsort(
+            (detections.image_ids[rows], -detections.scores[rows], detections.class_ids[rows])
+        )
+    ]
+    outcome, matched_gt = _match(truth, detections, pairs, rank, counted)
+    outcome[(outcome == FALSE_POSITIVE) & ~_within_limits(detections)[:, None]] = IGNORED
+    edges = np.searchsorted(detections.class_ids[order], np.arange(len(names) + 1))
+    return MatchedResults(
+        truth, detections, pairs, names, images,
+        outcome, matched_gt, order, edges, counted, rank, coco_images,
+    )  # fmt: skip
 
 
-def _take(
-    truth: TruthTable,
-    found: FoundTable,
-    overlaps: Overlaps,
+def _match(
+    truth: GroundTruthTable,
+    detections: DetectionTable,
+    pairs: Pairs,
     rank: np.ndarray,
     counted: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Round r lets the r-th detection of every image and class choose: none disturbs another."""
+    """(outcome, matched_gt). Round r matches the r-th detection of every image and class.
+
+    Detections of one round belong to different images or classes, so they never compete.
+    """
     groups, thresholds = len(counted), len(_THRESHOLDS)
-    outcome = np.full((groups, thresholds, len(found)), FALSE_POSITIVE, np.int8)
-    met = np.full((thresholds, len(found)), -1, np.int64)
-    chosen = overlaps.same_class & (overlaps.coco >= _THRESHOLDS[0])
-    chosen = np.flatnonzero(chosen & (rank[overlaps.found] < MAX_DETECTIONS))
-    chosen = chosen[np.argsort(rank[overlaps.found[chosen]], kind="stable")]
-    detection, thing, overlap = (
-        column[chosen] for column in (overlaps.found, overlaps.truth, overlaps.coco)
-    )
+    outcome = np.full((groups, thresholds, len(detections)), FALSE_POSITIVE, np.int8)
+    matched_gt = np.full((thresholds, len(detections)), -1, np.int64)
+    chosen = pairs.same_class & (pairs.coco >= _THRESHOLDS[0])
+    chosen = np.flatnonzero(chosen & (rank[pairs.detection] < MAX_DETECTIONS))
+    chosen = chosen[np.argsort(rank[pairs.detection[chosen]], kind="stable")]
+    detection, gt, overlap = pairs.detection[chosen], pairs.truth[chosen], pairs.coco[chosen]
     rounds = np.searchsorted(rank[detection], np.arange(rank[detection[-1:]].sum() + 2))
     taken = np.zeros((len(truth), groups, thresholds), bool)
     for begin, end in pairwise(rounds.tolist()):
         if begin == end:
             continue
-        d, g, v = detection[begin:end], thing[begin:end], overlap[begin:end]
-        first = np.flatnonzero(np.diff(d, prepend=-1))  # where each detection's run begins
+        d, g, v = detection[begin:end], gt[begin:end], overlap[begin:end]
+        first = np.flatnonzero(np.diff(d, prepend=-1))  # where the pairs of each detection begin
         free = (v[:, None] >= np.minimum(_THRESHOLDS, 1 - 1e-10))[:, None] & ~taken[g]
-        # (pairs, groups, thresholds): what counts comes first, then the higher IoU; by place among
-        # the IoUs, since adding to an IoU would round away what tells two of them apart
+        # Preference (pairs, groups, thresholds): objects that count first, then the higher IoU.
+        # The IoU enters by its rank, because adding to it would round small differences away.
         place = np.unique(v, return_inverse=True)[1]
-        worth = np.where(free, place[:, None, None] + len(v) * counted[:, g].T[:, :, None], -1)
-        best = np.maximum.reduceat(worth, first)
+        preference = place[:, None, None] + len(v) * counted[:, g].T[:, :, None]
+        preference = np.where(free, preference, -1)
+        best = np.maximum.reduceat(preference, first)
         run = np.cumsum(np.isin(np.arange(end - begin), first)) - 1
-        at = np.where(free & (worth == best[run]), np.arange(end - begin)[:, None, None], -1)
+        at = np.arange(end - begin)[:, None, None]
+        at = np.where(free & (preference == best[run]), at, -1)
         at = np.maximum.reduceat(at, first)  # the last of equals
         n, s, t = np.nonzero(at >= 0)
-        mine, theirs = d[first][n], g[at[n, s, t]]
-        outcome[s, t, mine] = np.where(counted[s, theirs], TRUE_POSITIVE, IGNORED)
+        own, theirs = d[first][n], g[at[n, s, t]]
+        outcome[s, t, own] = np.where(counted[s, theirs], TRUE_POSITIVE, IGNORED)
         whole = s == 0
-        met[t[whole], mine[whole]] = theirs[whole]
+        matched_gt[t[whole], own[whole]] = theirs[whole]
         once = ~truth.difficult[theirs]
         taken[theirs[once], s[once], t[once]] = True
-    return outcome, met
+    return outcome, matched_gt
 
 
-def _ranks(found: FoundTable) -> np.ndarray:
-    """int64 (D,): how many of its image and class come before each detection."""
-    order = np.lexsort((-found.scores, found.class_ids, found.image_ids))
-    images, labels = found.image_ids[order], found.class_ids[order]
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (images[1:] != images[:-1]) | (labels[1:] != labels[:-1])
-    position = np.arange(len(order))
+def _ranks(detections: DetectionTable) -> np.ndarray:
+    """int64 (D,): how many detections of the same image and class have a higher score."""
+    order = np.lexsort((-detections.scores, detections.class_ids, detections.image_ids))
+    images, labels = detections.image_ids[order], detections.class_ids[order]
+    starts = np.ones(len(order), bool)
+    starts[1:] = (images[1:] != images[:-1]) | (labels[1:] != labels[:-1])
     rank = np.empty(len(order), np.int64)
-    rank[order] = position - np.maximum.accumulate(np.where(fresh, position, 0))
+    rank[order] = position_in_run(starts)
     return rank
 
 
-def _inside(table: TruthTable | FoundTable) -> np.ndarray:
+def position_in_run(starts: np.ndarray) -> np.ndarray:
+    """bool (n,), True where a run begins → int64 (n,), position of each item in its run."""
+    position = np.arange(len(starts))
+    return position - np.maximum.accumulate(np.where(starts, position, 0))
+
+
+def _within_limits(table: GroundTruthTable | DetectionTable) -> np.ndarray:
     """bool (S, n): which boxes lie within the limits of each group."""
     width = table.boxes[:, 2] - table.boxes[:, 0]
     height = table.boxes[:, 3] - table.boxes[:, 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         aspect = np.nan_to_num(width / height, nan=1.0)
-    groups = [(table.areas >= 0) & (table.areas <= LARGEST)]
+    groups = [(table.areas >= 0) & (table.areas <= MAX_AREA)]
     groups += [(table.areas >= low) & (table.areas <= high) for low, high in SIZE_LIMITS]
     groups += [(aspect >= low) & (aspect < high) for low, high in ASPECT_LIMITS]
     return np.stack(groups)

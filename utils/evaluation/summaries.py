@@ -1,5 +1,4 @@
-"""What people and their tools read of an evaluation: a CSV with a row a class, a Markdown summary,
-and the sentences that ``get_map.py`` prints."""
+"""The scores as text: the printed table and sentences, ``classes.csv`` and ``summary.md``."""
 
 from __future__ import annotations
 
@@ -7,7 +6,10 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.evaluation.analysis import (
+from rich.cells import cell_len, set_cell_size
+
+from utils.evaluation.formatting import ERROR_NAMES, NONE, interval, score, signed, verdict
+from utils.evaluation.schema import (
     IOUS,
     Analysis,
     ClassAnalysis,
@@ -16,24 +18,79 @@ from utils.evaluation.analysis import (
     OperatingPoint,
 )
 from utils.files import atomic_write
+from utils.text import counted, one_line
 
-KIND_NAMES = {
-    "class": "wrong class",
-    "location": "wrong place",
-    "both": "wrong class and place",
-    "duplicate": "found twice",
-    "background": "nothing there",
-    "missed": "missed",
-}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes cells that begin so
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell
+
+def format_table(metrics: dict, analysis: Analysis | None = None) -> str:
+    """The scores as lines of text: a row a class, the mean, and COCO's other numbers below.
+
+    With an analysis, COCO's two columns are followed by their 95 % intervals.
+    """
+    columns = (
+        metrics["voc2007"]["AP"],
+        metrics["voc2010"]["AP"],
+        metrics["coco_classes"]["AP"],
+        metrics["coco_classes"]["AP50"],
+    )
+    rows = [["class", "objects", "VOC 2007", "VOC 2010", "COCO AP", "COCO AP50"]]
+    for name in metrics["classes"]:
+        scores = [score(column[name]) for column in columns]
+        rows.append([one_line(name), str(metrics["objects"][name]), *scores])
+    means = [metrics["voc2007"]["mAP"], metrics["voc2010"]["mAP"]]
+    means += [metrics["coco"]["AP"], metrics["coco"]["AP50"]]
+    rows.append(["mean", str(metrics["boxes"]), *map(score, means)])
+    if analysis is not None and analysis.resamples:
+        for row, one in zip(rows[1:], [*analysis.classes, analysis.overall], strict=True):
+            row[5:] = [interval(one.ap) or NONE, row[5], interval(one.ap50) or NONE]
+        rows[0][5:] = ["95 %", "COCO AP50", "95 %"]
+    lines = _aligned(rows)
+    rule = "-" * cell_len(lines[0])
+    others = [
+        f"{name} {score(value)}"
+        for name, value in metrics["coco"].items()
+        if name not in ("AP", "AP50")
+    ]
+    table = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    return "\n".join([*table, "", "COCO: " + "  ".join(others)])
+
+
+def sentences(metrics: dict, analysis: Analysis) -> list[str]:
+    """The scores, their intervals, the errors, and the comparison and tuning, if any."""
+    overall = analysis.overall
+    lines = [f"AP50 {_with_interval(overall.ap50)}; AP {_with_interval(overall.ap)}"]
+    if analysis.resamples and overall.ap50.low is not None:
+        photos = counted(metrics["images"], "photo")
+        lines[0] += f" (95 % intervals, {analysis.resamples:,} resamples of {photos})"
+    if overall.best.confidence is not None:
+        lines.append(f"best F1: {_point(overall.best)}")
+    kinds = [k for k in analysis.errors.kinds if k.count and k.gain is not None]
+    kinds.sort(key=lambda k: -k.gain)
+    if kinds:
+        costs = [f"{ERROR_NAMES[k.kind][0].lower()} {k.gain:.3f} ({k.count:,})" for k in kinds]
+        lines.append(f"AP50 lost by kind of error (number of errors): {', '.join(costs)}")
+    if analysis.errors.suspicions:
+        labels = counted(len(analysis.errors.suspicions), "suspected label error")
+        lines.append(f"{labels}; see the report")
+    if analysis.comparison:
+        compared = analysis.comparison
+        lines.append(f"against {compared.other}: AP50 {_difference(compared.ap50)}")
+        lines.append(f"against {compared.other}: AP {_difference(compared.ap)}")
+    if analysis.tuning:
+        tuning = analysis.tuning
+        lines.append(
+            f"tuned on the split {tuning.split!r} for {tuning.goal}: --conf "
+            f"{tuning.confidence:g} --iou {tuning.iou:g} (there {_point(tuning.point)})"
+        )
+    return lines
 
 
 def write_csv(path: str | Path, analysis: Analysis) -> None:
-    """One row a class and a last one, ``all``; an empty cell where a number cannot be told.
+    """One row a class and a last one, ``all``; an empty cell where a number is unknown.
 
     The first column is the class id, −1 for all. A class name that a spreadsheet would take for a
-    formula has an apostrophe before it.
+    formula gets an apostrophe in front.
     """
     ids = (*range(len(analysis.classes)), -1)
     ones = (*analysis.classes, analysis.overall)
@@ -42,6 +99,38 @@ def write_csv(path: str | Path, analysis: Analysis) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_summary(
+    path: str | Path, metrics: dict, analysis: Analysis, warnings: Sequence[str] = ()
+) -> None:
+    """The evaluation as Markdown, for a pull request or a model card."""
+    counts = (
+        counted(metrics["images"], "photo"),
+        counted(metrics["boxes"], "object"),
+        counted(len(metrics["classes"]), "class", "classes"),
+    )
+    lines = [f"# {_cell(metrics['weights'])} on {_cell(metrics['split'])}", ""]
+    lines += [f"> **Warning:** {_cell(warning)}\n" for warning in warnings]
+    lines += [f"{', '.join(counts)}.", ""]
+    lines += [f"- {_cell(sentence)}" for sentence in sentences(metrics, analysis)]
+    lines += ["", "| class | objects | VOC 2007 | VOC 2010 | AP | 95 % | AP50 | 95 % | best F1 |"]
+    lines += ["|:--|--:|--:|--:|--:|:-:|--:|:-:|--:|"]
+    for one in (*analysis.classes, analysis.overall):
+        cells = [
+            _cell(one.name) if one is not analysis.overall else "**all**",
+            f"{one.objects:,}",
+            score(one.voc2007),
+            score(one.voc2010),
+            score(one.ap.value),
+            interval(one.ap) or NONE,
+            score(one.ap50.value),
+            interval(one.ap50) or NONE,
+            score(one.best.f1),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    with atomic_write(path) as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def _columns(one: ClassAnalysis) -> dict:
@@ -71,98 +160,39 @@ def _columns(one: ClassAnalysis) -> dict:
     return columns
 
 
-def sentences(metrics: dict, analysis: Analysis) -> list[str]:
-    """How good, how sure, what goes wrong, and what else was asked for, as plain text."""
-    overall = analysis.overall
-    lines = [f"AP50 {_sure(overall.ap50)}; AP {_sure(overall.ap)}"]
-    if analysis.resamples and overall.ap50.low is not None:
-        lines[0] += (
-            f" (95 % intervals, {analysis.resamples:,} resamples of {metrics['images']:,} photos)"
-        )
-    if overall.best.confidence is not None:
-        lines.append(f"best F1: {_point(overall.best)}")
-    kinds = [k for k in analysis.errors.kinds if k.count and k.gain is not None]
-    kinds.sort(key=lambda k: -k.gain)
-    if kinds:
-        costs = ", ".join(f"{KIND_NAMES[k.kind]} {k.gain:.3f} ({k.count:,})" for k in kinds)
-        lines.append(f"AP50 lost to each kind of error (how many): {costs}")
-    if analysis.errors.suspicions:
-        lines.append(f"{len(analysis.errors.suspicions)} labels look suspicious; see the report")
-    if analysis.comparison:
-        compared = analysis.comparison
-        lines.append(f"against {compared.other}: AP50 {_difference(compared.ap50)}")
-        lines.append(f"against {compared.other}: AP {_difference(compared.ap)}")
-    if analysis.tuning:
-        tuning = analysis.tuning
-        lines.append(
-            f"tuned on the split {tuning.split!r} for {tuning.goal}: --conf "
-            f"{tuning.confidence:g} --iou {tuning.iou:g} ({_point(tuning.point)} there)"
-        )
-    return lines
-
-
-def write_summary(
-    path: str | Path, metrics: dict, analysis: Analysis, warnings: Sequence[str] = ()
-) -> None:
-    """The evaluation as Markdown, for a pull request or a model card."""
-    lines = [f"# {_cell(metrics['weights'])} on {_cell(metrics['split'])}", ""]
-    lines += [f"> **Warning:** {_cell(warning)}\n" for warning in warnings]
-    lines += [
-        f"{metrics['images']:,} photos, {metrics['boxes']:,} objects, "
-        f"{len(metrics['classes'])} classes.",
-        "",
-    ]
-    lines += [f"- {_cell(sentence)}" for sentence in sentences(metrics, analysis)]
-    lines += ["", "| class | objects | VOC 2007 | VOC 2010 | AP | 95 % | AP50 | 95 % | best F1 |"]
-    lines += ["|:--|--:|--:|--:|--:|:-:|--:|:-:|--:|"]
-    for one in (*analysis.classes, analysis.overall):
-        cells = [
-            _cell(one.name) if one is not analysis.overall else "**all**",
-            f"{one.objects:,}",
-            _score(one.voc2007),
-            _score(one.voc2010),
-            _score(one.ap.value),
-            _interval(one.ap),
-            _score(one.ap50.value),
-            _interval(one.ap50),
-            _score(one.best.f1),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    with atomic_write(path) as file:
-        file.write("\n".join(lines) + "\n")
-
-
-def _sure(estimate: Estimate) -> str:
-    interval = f" ({_interval(estimate)})" if estimate.low is not None else ""
-    return _score(estimate.value) + interval
+def _with_interval(estimate: Estimate) -> str:
+    between = interval(estimate)
+    return score(estimate.value) + (f" ({between})" if between else "")
 
 
 def _point(point: OperatingPoint) -> str:
     return (
-        f"{_score(point.f1)} at confidence {_score(point.confidence)}, "
-        f"precision {_score(point.precision)}, recall {_score(point.recall)}"
+        f"{score(point.f1)} at confidence {score(point.confidence)}, "
+        f"precision {score(point.precision)}, recall {score(point.recall)}"
     )
 
 
 def _difference(difference: Difference) -> str:
     if difference.value is None:
-        return "–"
-    text = f"{difference.value:+.3f}"
-    if difference.low is None:
-        return f"{text} (too few photos to say how sure)"
-    verdict = "more than luck" if difference.more_than_luck else "may be luck"
-    return f"{text} ({difference.low:+.3f} – {difference.high:+.3f}): {verdict}"
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return "–" if estimate.low is None else f"{estimate.low:.3f} – {estimate.high:.3f}"
+        return NONE
+    between = ""
+    if difference.low is not None:
+        between = f" ({signed(difference.low)} to {signed(difference.high)})"
+    return f"{signed(difference.value)}{between}: {verdict(difference)}"
 
 
 def _cell(text: str) -> str:
-    """Text of one line that neither ends a table's cell nor turns into markup."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    return "".join("\\" + c if c in "\\|*_`<>[]#~&" else c for c in shown)
+    """Text as one line that Markdown neither splits into cells nor takes for markup."""
+    return "".join("\\" + c if c in "\\|*_`<>[]#~&" else c for c in one_line(text))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first column to the left, the others to the right, by the width on a terminal."""
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [set_cell_size(row[0], widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]

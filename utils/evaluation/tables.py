@@ -1,18 +1,21 @@
 """Objects and detections as columns: what every NumPy metric reads.
 
-The files keep COCO's lists of dictionaries; ``truth_table`` and ``found_table`` turn them into
-arrays once.
+The files hold COCO's lists of dictionaries. ``ground_truth_table`` and ``detection_table`` turn
+them into arrays once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1  # what a detection is, after matching
+
 
 @dataclass(frozen=True)
-class TruthTable:
+class GroundTruthTable:
     """All labelled objects, in the order of the file.
 
     Attributes:
@@ -20,9 +23,9 @@ class TruthTable:
         class_ids: int64 (G,).
         boxes: float64 (G, 4), ``x0, y0, x1, y1`` in pixels of the photo.
         difficult: bool (G,).
-        areas: float64 (G,), ``area`` of the file, which says how large an object is (in COCO that
-            of its outline); by itself, from the corners.
-        sides: float64 (G,), width × height of the file, which IoU is made of; by itself, from the
+        areas: float64 (G,), ``area`` of the file, which decides an object's size group. In COCO it
+            is the area of the outline. Default: from the corners.
+        box_areas: float64 (G,), width × height of the file, used for IoU. Default: from the
             corners.
     """
 
@@ -31,10 +34,10 @@ class TruthTable:
     boxes: np.ndarray
     difficult: np.ndarray
     areas: np.ndarray | None = None
-    sides: np.ndarray | None = None
+    box_areas: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("areas", "sides"):
+        for name in ("areas", "box_areas"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, _areas(self.boxes))
 
@@ -43,7 +46,7 @@ class TruthTable:
 
 
 @dataclass(frozen=True)
-class FoundTable:
+class DetectionTable:
     """All detections, in the order of the file.
 
     Attributes:
@@ -51,7 +54,7 @@ class FoundTable:
         class_ids: int64 (D,).
         boxes: float64 (D, 4), ``x0, y0, x1, y1`` in pixels of the photo.
         scores: float64 (D,).
-        areas: float64 (D,), width × height as the file gives them; by itself, from the corners.
+        areas: float64 (D,), width × height of the file. Default: from the corners.
     """
 
     image_ids: np.ndarray
@@ -68,27 +71,27 @@ class FoundTable:
         return len(self.image_ids)
 
 
-def truth_table(ground_truth: dict) -> TruthTable:
+def ground_truth_table(ground_truth: dict) -> GroundTruthTable:
     """The annotations of a COCO ground truth; ``iscrowd`` means difficult."""
     annotations = ground_truth["annotations"]
-    return TruthTable(
+    return GroundTruthTable(
         image_ids=_column(annotations, "image_id", np.int64),
         class_ids=_column(annotations, "category_id", np.int64),
         boxes=_corners(annotations),
         difficult=_column(annotations, "iscrowd", bool),
         areas=_column(annotations, "area", np.float64),
-        sides=_sides(annotations),
+        box_areas=_box_areas(annotations),
     )
 
 
-def found_table(results: list[dict]) -> FoundTable:
+def detection_table(results: list[dict]) -> DetectionTable:
     """COCO results."""
-    return FoundTable(
+    return DetectionTable(
         image_ids=_column(results, "image_id", np.int64),
         class_ids=_column(results, "category_id", np.int64),
         boxes=_corners(results),
         scores=_column(results, "score", np.float64),
-        areas=_sides(results),
+        areas=_box_areas(results),
     )
 
 
@@ -98,22 +101,31 @@ def class_names(ground_truth: dict) -> list[str]:
 
 
 def numbered_from_one(
-    ground_truth: dict, truth: TruthTable, found: FoundTable
-) -> tuple[TruthTable, FoundTable]:
-    """The tables with image ids 1 … n in order of the ground truth's own, which need not be so in
-    files from elsewhere."""
+    ground_truth: dict, truth: GroundTruthTable, detections: DetectionTable
+) -> tuple[GroundTruthTable, DetectionTable]:
+    """The tables with image ids 1 … n, in the order of the ground truth's own ids."""
     known = np.array(sorted(image["id"] for image in ground_truth["images"]), np.int64)
     return (
         replace(truth, image_ids=np.searchsorted(known, truth.image_ids) + 1),
-        replace(found, image_ids=np.searchsorted(known, found.image_ids) + 1),
+        replace(detections, image_ids=np.searchsorted(known, detections.image_ids) + 1),
     )
+
+
+def mean_of_known(values: Sequence[float | None] | np.ndarray) -> float | None:
+    """Mean of the values that are neither None nor NaN; None without any.
+
+    Metrics use it for the mean over classes: a class without countable objects has no value.
+    """
+    values = np.asarray(values, np.float64)
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
 
 
 def _column(items: list[dict], key: str, dtype: type) -> np.ndarray:
     return np.array([item[key] for item in items], dtype)
 
 
-def _sides(items: list[dict]) -> np.ndarray:
+def _box_areas(items: list[dict]) -> np.ndarray:
     return np.array([item["bbox"][2] * item["bbox"][3] for item in items], np.float64)
 
 

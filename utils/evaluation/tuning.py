@@ -1,9 +1,8 @@
-"""Choosing the confidence and the NMS threshold that a detector is used with.
+"""Choosing the confidence and NMS thresholds that a detector is used with.
 
-Both are tried together: for each NMS threshold the network's own output is suppressed afresh
-(detections that went through one NMS cannot tell what another would have kept), then all
-confidences are read off one sweep. Choose on photos that are not reported on, such as the
-validation split.
+Both are tried together. For each NMS threshold, NMS runs again on the network's own output. Then
+one curve gives the result of every confidence. Choose on photos that are not used for reporting,
+such as the validation split.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ import math
 from collections.abc import Mapping
 
 from utils.errors import UserError
-from utils.evaluation.analysis import OperatingPoint, Tuning
-from utils.evaluation.matching import match
-from utils.evaluation.operating import Sweep, sweep_class
-from utils.evaluation.overlaps import overlaps
-from utils.evaluation.tables import class_names, found_table, truth_table
+from utils.evaluation.matching import match_results
+from utils.evaluation.operating_points import threshold_curve
+from utils.evaluation.schema import OperatingPoint, Tuning
 
 NMS_IOUS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 LOWEST_CONFIDENCE = 0.01
@@ -33,9 +30,9 @@ def tune(
 
     Args:
         ground_truth: of the photos tuned on.
-        results: COCO results by NMS threshold, none of them cut at a confidence that matters.
-        split: what the photos are called.
-        precision: with it, the highest recall at this precision or better; by itself, the best F1.
+        results: COCO results by NMS threshold, down to a low confidence.
+        split: name of the split, for messages.
+        precision: choose the highest recall at this precision or better. Default: the best F1.
 
     Raises:
         UserError: no objects, none of them found, or no thresholds reach the precision.
@@ -43,14 +40,14 @@ def tune(
     points: dict[float, OperatingPoint] = {}
     best_precision = 0.0
     for iou, found in results.items():
-        sweep = _sweep(ground_truth, found)
-        if not sweep.positives:
+        curve = threshold_curve(match_results(ground_truth, found))
+        if not curve.positives:
             raise UserError(f"--tune {split}: there is no object on these photos to tune with")
-        point = sweep.best_f1() if precision is None else sweep.precise(precision)
+        point = curve.best_f1() if precision is None else curve.best_recall(precision)
         if point is not None and point.true_positives:
             points[iou] = point
-        kept = sweep.true / (sweep.true + sweep.false) if len(sweep.true) else [0.0]
-        best_precision = max(best_precision, float(max(kept)))
+        precisions = curve.true / (curve.true + curve.false) if len(curve.true) else [0.0]
+        best_precision = max(best_precision, float(max(precisions)))
     if not points:
         raise UserError(
             f"--tune {split}: none of the objects on these photos was found"
@@ -59,12 +56,12 @@ def tune(
             f"the highest precision there is {best_precision:.3f}"
         )
 
-    def worth(iou: float) -> tuple:
+    def quality(iou: float) -> tuple:
         point = points[iou]
         first = point.f1 if precision is None else point.recall
         return first, point.f1, -abs(iou - _USUAL_IOU), -iou
 
-    iou = max(points, key=worth)
+    iou = max(points, key=quality)
     return Tuning(
         split=split,
         goal="best F1" if precision is None else f"precision of at least {precision:g}",
@@ -85,11 +82,5 @@ def tune(
 
 
 def rounded_down(confidence: float) -> float:
-    """Six digits, and never above the score it comes from, which would lose that detection."""
+    """Six digits, never above the given score: rounding up would lose that detection."""
     return math.floor(confidence * 1e6) / 1e6
-
-
-def _sweep(ground_truth: dict, results: list[dict]) -> Sweep:
-    truth, found = truth_table(ground_truth), found_table(results)
-    matching = match(truth, found, overlaps(truth, found), len(class_names(ground_truth)))
-    return sweep_class(truth, found, matching, None)

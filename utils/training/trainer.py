@@ -23,7 +23,8 @@ from utils.data.records import Dataset
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, to_results
-from utils.evaluation.metrics import evaluate
+from utils.evaluation.matching import match_results
+from utils.evaluation.metrics import compute_metrics
 from utils.evaluation.run_detector import detect_records
 from utils.runtime.distribution import Cluster
 from utils.runtime.inference import compile_shared_inference, gather_detections
@@ -197,8 +198,8 @@ class Trainer:
         progress: Callable[[Iterable], Iterable] = iter,
         on_unreadable: Callable[[str], None] = print,
     ) -> tuple[dict, dict[str, Detections]]:
-        """Metrics (``utils.evaluation.metrics.evaluate``) of the averaged weights, and what they
-        found, by image id.
+        """Metrics (``utils.evaluation.metrics``) of the averaged weights, and their
+        detections by image id.
 
         Several hosts share the photos out and all get the whole result.
         """
@@ -209,7 +210,7 @@ class Trainer:
         if self.cluster.hosts > 1:
             found = gather_detections(self.cluster, dataset, found, self.model.classes)
         truth = ground_truth(dataset.records, dataset.classes)
-        return evaluate(truth, to_results(found, truth)), found
+        return compute_metrics(match_results(truth, to_results(found, truth))), found
 
     def _detect(self, records: list, progress: Callable, on_unreadable: Callable) -> dict:
         """Detections by image id, in smaller batches where memory runs out."""

@@ -1,7 +1,7 @@
 """The plots of the report, drawn by Matplotlib, as SVG that follows the page's theme.
 
-Each function returns a drawing for a page column about 400 pixels wide, so that its text stays
-readable on a phone, or None where there is nothing to draw.
+Each function returns a drawing for a page column of about 400 pixels, so that its text is readable
+on a phone. It returns None if there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Any
 
 from markupsafe import Markup
 
-from utils.evaluation.analysis import IOUS, ClassAnalysis, Estimate, Reliability
-from utils.evaluation.report.formatting import score
+from utils.evaluation.formatting import score
+from utils.evaluation.schema import IOUS, ClassAnalysis, Estimate, Reliability
 from utils.html.svg import INK, SERIES, drawing, inline_svg
-from utils.text import short
+from utils.text import counted, short
 
-MOST_BARS = 30  # classes in one drawing
+MAX_CLASSES = 30  # in one drawing
 _WIDTH = 420
-_COLOURED = 6  # curves told apart by colour; more are told apart by choosing one
+_MAX_COLOURED = 6  # curves with a colour each; with more the reader highlights one
 
 
 def precision_recall(overall: ClassAnalysis, classes: Sequence[ClassAnalysis]) -> Markup | None:
     """Precision against recall of each class, a dot where F1 is best.
 
-    Each class's curve is an element ``curve-ID``; the page makes one stand out.
+    Each class's curve is an element ``curve-ID``; the page can highlight one.
     """
     drawn = [(i, one) for i, one in enumerate(classes) if one.curve.recall]
     if not drawn:
         return None
-    few = len(drawn) <= _COLOURED
+    few = len(drawn) <= _MAX_COLOURED
     with drawing(_WIDTH, 360) as figure:
         axes = figure.subplots()
         axes.grid()
@@ -58,19 +58,19 @@ def precision_recall(overall: ClassAnalysis, classes: Sequence[ClassAnalysis]) -
                     gid="curve-all-point",
                 )  # fmt: skip
             axes.legend(loc="lower left", labelspacing=0.3)
-        _shares(axes, "recall: share of the objects found", "precision: share of the boxes right")
+        _unit_axes(axes, "recall", "precision")
         best = overall.best
         return inline_svg(
             figure,
             "pr",
-            f"Precision against recall at IoU 0.5. With the best F1 of all classes together, at "
+            f"Precision against recall at IoU 0.5. At the best F1 of all classes together, with "
             f"a confidence of {score(best.confidence)}, precision is {score(best.precision)} and "
             f"recall {score(best.recall)}.",
         )
 
 
 def by_confidence(overall: ClassAnalysis) -> Markup | None:
-    """Precision and recall of all classes together as the confidence asked for changes."""
+    """Precision and recall of all classes together against the confidence threshold."""
     curve, best = overall.curve, overall.best
     if not curve.confidence:
         return None
@@ -91,21 +91,21 @@ def by_confidence(overall: ClassAnalysis) -> Markup | None:
                 ha="right" if left else "left", color=INK,
             )  # fmt: skip
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-        _shares(axes, "confidence asked for", "share")
+        _unit_axes(axes, "confidence threshold", "precision or recall")
         return inline_svg(
             figure,
             "confidence",
-            "Precision rises and recall falls as more confidence is asked for; F1 is best at "
+            "Precision and recall against the confidence threshold; F1 is best at "
             f"{score(best.confidence)}.",
         )
 
 
 def intervals(overall: ClassAnalysis, classes: Sequence[ClassAnalysis]) -> Markup | None:
-    """AP50 and AP of each class with their intervals; of many classes, those with the worst."""
+    """AP50 and AP with their intervals, of the ``MAX_CLASSES`` classes with the lowest AP50."""
     known = [one for one in classes if one.ap50.value is not None]
     if not known:
         return None
-    rows = sorted(known, key=lambda one: one.ap50.value)[:MOST_BARS]
+    rows = sorted(known, key=lambda one: one.ap50.value)[:MAX_CLASSES]
     rows = [*reversed(rows), overall] if len(known) > 1 else rows
     with drawing(_WIDTH, 110 + 34 * len(rows) if len(rows) < 8 else 120 + 25 * len(rows)) as figure:
         axes = figure.subplots()
@@ -117,7 +117,7 @@ def intervals(overall: ClassAnalysis, classes: Sequence[ClassAnalysis]) -> Marku
             heights = [y + offset for y in range(len(rows))]
             values = [e.value or 0.0 for e in estimates]
             axes.errorbar(
-                values, heights, xerr=_reach(estimates), fmt=marker, color=colour, label=name,
+                values, heights, xerr=_error_bars(estimates), fmt=marker, color=colour, label=name,
                 markersize=5, elinewidth=2, capsize=3, ecolor=colour,
             )  # fmt: skip
         names = [short(one.name) for one in rows]
@@ -137,22 +137,22 @@ def intervals(overall: ClassAnalysis, classes: Sequence[ClassAnalysis]) -> Marku
 
 
 def calibration(reliability: Reliability) -> Markup | None:
-    """How often detections of a score are right, and how many there are."""
+    """Precision of the detections in each bin of score, and their number."""
     pairs = [
-        (said, right)
-        for said, right in zip(reliability.confidence, reliability.precision, strict=True)
-        if said is not None and right is not None
+        (confidence, precision)
+        for confidence, precision in zip(reliability.confidence, reliability.precision, strict=True)
+        if confidence is not None and precision is not None
     ]
     if not pairs:
         return None
     with drawing(_WIDTH, 360) as figure:
         axes, below = figure.subplots(2, height_ratios=(3, 1), sharex=True)
         axes.grid()
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="as it should be")
-        said, right = zip(*pairs, strict=True)
-        axes.plot(said, right, "-o", color=SERIES[0], markersize=5, label="as it is")
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="calibrated")
+        confidence, precision = zip(*pairs, strict=True)
+        axes.plot(confidence, precision, "-o", color=SERIES[0], markersize=5, label="detector")
         axes.legend(loc="upper left")
-        _shares(axes, "", "share that is right")
+        _unit_axes(axes, "", "precision")
         middles = [
             (low + high) / 2
             for low, high in zip(reliability.edges, reliability.edges[1:], strict=False)
@@ -163,30 +163,30 @@ def calibration(reliability: Reliability) -> Markup | None:
         return inline_svg(
             figure,
             "calibration",
-            "Share of right detections against their score; the expected calibration error is "
+            "Precision of detections against their score; the expected calibration error is "
             f"{score(reliability.error)}.",
         )
 
 
 def by_overlap(overall: ClassAnalysis) -> Markup | None:
-    """AP as boxes must fit better."""
+    """AP against the IoU that a match needs."""
     if any(value is None for value in overall.ap_by_iou):
         return None
     with drawing(_WIDTH, 280) as figure:
         axes = figure.subplots()
         axes.grid()
         axes.plot(IOUS, overall.ap_by_iou, "-o", color=SERIES[0], markersize=5)
-        axes.set(ylim=(0, 1.02), xlabel="IoU asked for", ylabel="AP")
+        axes.set(ylim=(0, 1.02), xlabel="IoU threshold", ylabel="AP")
         values = ", ".join(
             f"{iou}: {score(value)}" for iou, value in zip(IOUS, overall.ap_by_iou, strict=True)
         )
-        return inline_svg(figure, "overlap", f"AP by the IoU asked for: {values}.")
+        return inline_svg(figure, "overlap", f"AP by IoU threshold: {values}.")
 
 
 def by_group(
     name: str, values: Mapping[str, float | None], objects: Mapping[str, int]
 ) -> Markup | None:
-    """AP of objects by size or by shape, with how many objects stand behind each bar."""
+    """AP of objects by size or by shape, with the number of objects below each bar."""
     if all(value is None for value in values.values()):
         return None
     with drawing(_WIDTH, 280) as figure:
@@ -202,17 +202,18 @@ def by_group(
         axes.tick_params(axis="x", length=0)
         axes.set(ylim=(0, 1.08), ylabel="AP", xlim=(-0.6, len(values) - 0.4))
         text = ", ".join(
-            f"{group}: {score(value)} ({objects[group]} objects)" for group, value in values.items()
+            f"{group}: {score(value)} ({counted(objects[group], 'object')})"
+            for group, value in values.items()
         )
         return inline_svg(figure, name, f"AP by {name} of the objects: {text}.")
 
 
-def _shares(axes: Any, xlabel: str, ylabel: str) -> None:
+def _unit_axes(axes: Any, xlabel: str, ylabel: str) -> None:
     axes.set(xlim=(-0.01, 1.02), ylim=(0, 1.02), xlabel=xlabel, ylabel=ylabel)
 
 
-def _reach(estimates: Sequence[Estimate]) -> list[list[float]] | None:
-    """How far intervals reach below and above; None where there are none."""
+def _error_bars(estimates: Sequence[Estimate]) -> list[list[float]] | None:
+    """Distances from the values to the ends of their intervals; None without intervals."""
     known = [e for e in estimates if e.value is not None and e.low is not None]
     if not known:
         return None

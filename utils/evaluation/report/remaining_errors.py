@@ -1,7 +1,7 @@
-"""How many mistakes are left when only confident detections are kept.
+"""The errors that remain when only detections above a confidence are kept.
 
-AP is made of all detections, down to scores that nobody keeps, and its errors are counted over all
-of them; what a reader meets in use is what is left from the operating confidence on.
+AP uses all detections, down to scores that nobody keeps, and so does the error breakdown. In use,
+only the errors above the chosen confidence matter.
 """
 
 from __future__ import annotations
@@ -10,58 +10,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.evaluation import tide
-from utils.evaluation.analysis import ERROR_KINDS, ErrorItem
-from utils.evaluation.matched_results import open_case
-from utils.evaluation.worst import Photos, ledger, worst_errors
+from utils.evaluation.error_costs import error_costs, worst_errors
+from utils.evaluation.matching import match_results
+from utils.evaluation.schema import ERROR_KINDS, ErrorItem
+from utils.evaluation.tide import break_down_errors
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Mistakes among the detections from a confidence on, sorted anew.
+class RemainingErrors:
+    """The error breakdown of the detections from a confidence on.
 
-    An object that only a less confident detection had explained is missed now.
+    An object that only a less confident detection explained is missed here.
 
     Attributes:
-        kinds: count of each of ``ERROR_KINDS``.
-        photos: the same by stem of the photo; a photo without mistakes is not in it.
-        missed: the objects missed, the costliest first; at most a few of each class.
+        kinds: number of each of ``ERROR_KINDS``.
+        by_image: the same by file stem; images without errors are left out.
+        missed: the missed objects, the costliest first; at most a few of each class.
     """
 
     kinds: dict[str, int]
-    photos: dict[str, dict[str, int]]
+    by_image: dict[str, dict[str, int]]
     missed: list[ErrorItem]
 
-    def of(self, stem: str) -> dict[str, int]:
-        """The counts of a photo."""
-        return self.photos.get(stem) or dict.fromkeys(ERROR_KINDS, 0)
+    def of_image(self, stem: str) -> dict[str, int]:
+        """The counts of an image."""
+        return self.by_image.get(stem) or dict.fromkeys(ERROR_KINDS, 0)
 
 
-def mistakes_kept(ground_truth: dict, results: list[dict], confidence: float) -> Kept:
-    """Sort the mistakes of the COCO results with at least that score."""
-    case = open_case(ground_truth, [one for one in results if one["score"] >= confidence])
-    mistakes = tide.sort_errors(case.truth, case.found, case.matching, case.pairs)
-    entries = ledger(case.truth, case.found, case.matching, mistakes)
-    counts = np.zeros((case.images + 1, len(ERROR_KINDS)), np.int64)
-    np.add.at(counts, (entries.image, entries.kind), 1)  # a case counts its images from 1
-    images = sorted(ground_truth["images"], key=lambda image: image["id"])
-    photos = Photos(
-        [image["stem"] for image in images], [image["file_name"] for image in images], case.names
-    )
-    return Kept(
-        _named(counts.sum(axis=0)),
+def remaining_errors(ground_truth: dict, results: list[dict], confidence: float) -> RemainingErrors:
+    """The error breakdown of the COCO results with at least that score."""
+    matched = match_results(ground_truth, [one for one in results if one["score"] >= confidence])
+    costs = error_costs(matched, break_down_errors(matched))
+    counts = costs.counts(costs.image, matched.images + 1)  # image ids count from 1
+    return RemainingErrors(
+        _by_kind(counts.sum(axis=0)),
         {
-            image["stem"]: _named(row)
-            for image, row in zip(images, counts[1:], strict=True)
+            image["stem"]: _by_kind(row)
+            for image, row in zip(matched.coco_images, counts[1:], strict=True)
             if row.any()
         },
-        [
-            item
-            for item in worst_errors(case.truth, case.found, entries, photos)
-            if item.kind == "missed"
-        ],
+        [item for item in worst_errors(matched, costs) if item.kind == "missed"],
     )
 
 
-def _named(counts: np.ndarray) -> dict[str, int]:
+def _by_kind(counts: np.ndarray) -> dict[str, int]:
     return dict(zip(ERROR_KINDS, counts.tolist(), strict=True))

@@ -1,23 +1,29 @@
-"""Assembling ``report.html`` from an evaluation's numbers, plots and crops."""
+"""``report.html``: the template filled with an evaluation's numbers, plots and crops."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from utils.evaluation.analysis import Analysis
-from utils.evaluation.report import figures, formatting, sections
-from utils.evaluation.report.gallery import Card, Crops, choose
-from utils.evaluation.report.remaining_errors import Kept, mistakes_kept
+from utils.evaluation import formatting
+from utils.evaluation.report import figures, sections
+from utils.evaluation.report.gallery import LABEL_ERROR, Card, CropEncoder, choose_cards
+from utils.evaluation.report.remaining_errors import RemainingErrors, remaining_errors
+from utils.evaluation.schema import Analysis
 from utils.files import atomic_write
 from utils.html.page import Page
 from utils.text import one_line
 
 MAX_BYTES = 15_000_000
-_MARGIN = 200_000  # bytes kept for what is written after the crops are counted
+_MARGIN = 200_000  # bytes for what is added after the crops are counted
+_KIND_NAMES = {
+    **formatting.ERROR_NAMES,
+    LABEL_ERROR: ("Suspected label error", "a confident detection that contradicts the label"),
+}
 
 
 def write_report(
@@ -32,38 +38,37 @@ def write_report(
 ) -> None:
     """Write the report of an evaluation as one HTML file.
 
-    The file loads nothing from anywhere and stays below ``MAX_BYTES``: crops beyond that are left
-    out, the least mistakes first, and the page says how many.
+    The file loads nothing else and stays below ``MAX_BYTES``. If the crops are too large together,
+    those of the least costly errors are left out, and the page says how many.
 
     Args:
-        path: where the page will be.
-        metrics: what ``metrics.json`` holds (``utils.evaluation.metrics.evaluate``, with
-            ``weights`` and ``split``).
-        analysis: how sure the numbers are and what is wrong.
+        path: of the page.
+        metrics: of ``utils.evaluation.metrics.compute_metrics``, with ``weights`` and ``split``.
+        analysis: of ``utils.evaluation.analysis.analyse``.
         ground_truth: the labels, in COCO's format with ``stem`` in its images.
         results: the detections, COCO results.
-        photos: the file of each photo by its stem; one that is missing or unreadable costs its
-            crops only, and the page says so.
-        warnings: sentences for people, shown at the top.
+        photos: files by stem. If one is missing or unreadable, its crops are left out and the page
+            says so.
+        warnings: sentences shown at the top.
     """
-    kept = mistakes_kept(ground_truth, results, analysis.confidence)
-    cards = choose(analysis, kept.missed, ground_truth, results)
+    remaining = remaining_errors(ground_truth, results, analysis.confidence)
+    cards = choose_cards(analysis, remaining.missed, ground_truth, results)
     drawings = _drawings(analysis)
     sizes = {image["id"]: (image["width"], image["height"]) for image in ground_truth["images"]}
     page = Page(
         Path(__file__).with_suffix(".html"),
-        breakable=formatting.breakable,
+        breakable=breakable,
         interval=formatting.interval,
         line=one_line,
         percent=formatting.percent,
         score=formatting.score,
         signed=formatting.signed,
-        verdict=sections.verdict,
+        verdict=formatting.verdict,
     )
     # The size of the page without pictures decides how many bytes are left for them.
-    context = _context(metrics, analysis, warnings, drawings, kept)
-    empty = _render(page, context, cards, Crops(photos, 0))
-    crops = Crops(photos, MAX_BYTES - _MARGIN - len(empty.encode()))
+    context = _context(metrics, analysis, warnings, drawings, remaining)
+    empty = _render(page, context, cards, CropEncoder(photos, 0))
+    crops = CropEncoder(photos, MAX_BYTES - _MARGIN - len(empty.encode()))
     text = _render(page, context, crops.fill(cards, sizes), crops)
     with atomic_write(path) as file:
         file.write(text)
@@ -87,23 +92,23 @@ def _context(
     analysis: Analysis,
     warnings: Sequence[str],
     drawings: Mapping[str, Markup | None],
-    kept: Kept,
+    remaining: RemainingErrors,
 ) -> dict[str, Any]:
-    """What the template shows, but for the pictures."""
+    """Everything that the template shows except the crops."""
     kinds = analysis.errors.kinds
-    wrong = sum(map(sum, analysis.confusion.counts)) > 0
+    any_count = sum(map(sum, analysis.confusion.counts)) > 0
     comparison = analysis.comparison
     return {
-        "title": f"How good is {one_line(metrics['weights'])}?",
+        "title": f"Evaluation of {one_line(metrics['weights'])}",
         "metrics": metrics,
         "analysis": analysis,
         "overall": analysis.overall,
         "warnings": [
-            *warnings, *sections.own_warnings(analysis, metrics["images"]),
+            *warnings, *sections.interval_warnings(analysis, metrics["images"]),
         ],
-        "lead_rest": sections.lead_rest(metrics),
-        "sentences": sections.what_then(analysis),
-        "tiles": sections.tiles(metrics, analysis),
+        "dataset_size": sections.dataset_size(metrics),
+        "sentences": sections.answer(analysis),
+        "key_figures": sections.key_figures(analysis),
         "class_notes": sections.class_notes(analysis),
         "differences": [
             ("AP50", comparison.ap50), ("AP", comparison.ap), *comparison.classes.items(),
@@ -113,29 +118,38 @@ def _context(
             (i, one.name) for i, one in enumerate(analysis.classes) if one.curve.recall
         ],
         "errors": sorted(kinds, key=lambda kind: -(kind.gain or 0)),
-        "most_gain": max([kind.gain or 0 for kind in kinds], default=0) or 1,
-        "matrix": sections.matrix(analysis.confusion) if wrong else None,
-        "kept": kept,
-        "kind_names": formatting.KINDS,
-        "most_bars": figures.MOST_BARS,
+        "max_gain": max([kind.gain or 0 for kind in kinds], default=0) or 1,
+        "matrix": sections.confusion_table(analysis.confusion) if any_count else None,
+        "remaining": remaining,
+        "kind_names": _KIND_NAMES,
+        "max_classes": figures.MAX_CLASSES,
     }  # fmt: skip
 
 
-def _render(page: Page, context: Mapping[str, Any], cards: Sequence[Card], crops: Crops) -> str:
+def _render(
+    page: Page, context: Mapping[str, Any], cards: Sequence[Card], crops: CropEncoder
+) -> str:
     kinds = {
         kind: sum(kind in card.kinds for card in cards)
-        for kind in formatting.KINDS
+        for kind in _KIND_NAMES
         if any(kind in card.kinds for card in cards)
     }
-    suspicious = len(context["analysis"].errors.suspicions) if formatting.SUSPICIOUS in kinds else 0
+    suspected = len(context["analysis"].errors.suspicions) if LABEL_ERROR in kinds else 0
+    unreadable = sections.unreadable_photos(crops.unreadable)
     return page.render(
         {
             **context,
             "cards": cards,
             "shown_kinds": kinds,
             "shown_classes": sorted({i for card in cards for i in card.classes}),
-            "suspicious": sections.suspicious(suspicious),
+            "label_errors": sections.label_errors(suspected),
             "left_out": crops.left_out,
-            "warnings": [*context["warnings"], *sections.unread(crops.unreadable)],
+            "warnings": [*context["warnings"], *unreadable],
         }
     )
+
+
+def breakable(name: str) -> Markup:
+    """The name as HTML that may break after ``-``, ``_``, ``.`` and ``/``."""
+    parts = re.split(r"(?<=[-_./])(?=.)", one_line(name))
+    return Markup("<wbr>").join(escape(part) for part in parts)

@@ -1,38 +1,39 @@
-"""What the report says in words, and which part of a large evaluation it shows."""
+"""The sentences of the report, and the part of a large evaluation that it shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from utils.evaluation.analysis import Analysis, Comparison, Confusion, Difference, ErrorKind
-from utils.evaluation.report.formatting import KINDS, interval, percent, score, signed
-from utils.evaluation.worst import LABELS
+from utils.evaluation.formatting import ERROR_NAMES, interval, percent, score, signed, verdict
+from utils.evaluation.label_errors import MAX_LABELS
+from utils.evaluation.schema import Analysis, Comparison, Confusion, ErrorKind
 from utils.text import counted, listed, one_line
 
-MOST_CONFUSED = 20  # classes in the confusion matrix
-_WIDE = 0.1  # an interval of AP50 this wide deserves a warning
-_FEW_OBJECTS = 10  # a class with fewer tells little
+MAX_CONFUSION_CLASSES = 20
+_WIDE_INTERVAL = 0.1  # of AP50; from here on the report warns
+_FEW_OBJECTS = 10  # the scores of a class with fewer are unreliable
+_MIN_GAIN = 0.0005  # of AP50; smaller gains are not mentioned
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One figure of the answer: its name, its value, and what stands beside it."""
+class KeyFigure:
+    """A number at the top of the report, with its name and a remark."""
 
     name: str
     value: str
-    beside: str
+    remark: str
 
 
 @dataclass(frozen=True)
-class Matrix:
+class ConfusionTable:
     """The part of a confusion matrix that is shown.
 
     Attributes:
         names: of its rows and columns, "background" last.
-        counts: ``counts[true][said]``.
+        counts: ``counts[true][predicted]``.
         shares: each count over the sum of its whole row.
-        left_out: classes that are not shown, having fewer confusions.
+        left_out: number of classes that are not shown; they have fewer confusions.
         frequent: the most frequent confusions, ``(count, sentence)``.
     """
 
@@ -43,28 +44,34 @@ class Matrix:
     frequent: list[tuple[int, str]]
 
 
-def tiles(metrics: dict, analysis: Analysis) -> list[Tile]:
-    """The figures under the first sentence."""
+def key_figures(analysis: Analysis) -> list[KeyFigure]:
+    """The numbers at the top of the report."""
     overall, best = analysis.overall, analysis.overall.best
-    found = []
+    figures = []
     if overall.ap50.value is not None:
-        beside = interval(overall.ap50)
-        found.append(Tile("AP50", score(overall.ap50.value), beside or "boxes must half fit"))
-        beside = interval(overall.ap)
-        found.append(Tile("AP (0.50–0.95)", score(overall.ap.value), beside or "COCO's first"))
-        found.append(
-            Tile("VOC 2010 mAP", score(overall.voc2010), f"2007: {score(overall.voc2007)}")
-        )
+        figures += [
+            KeyFigure(
+                "AP50", score(overall.ap50.value), interval(overall.ap50) or "IoU at least 0.5"
+            ),
+            KeyFigure(
+                "AP", score(overall.ap.value), interval(overall.ap) or "mean over IoU 0.50 to 0.95"
+            ),
+            KeyFigure(
+                "VOC 2010 mAP", score(overall.voc2010), f"VOC 2007: {score(overall.voc2007)}"
+            ),
+        ]
     if best.confidence is not None:
-        found.append(
-            Tile("Precision", percent(best.precision), f"from confidence {score(best.confidence)}")
-        )
-        found.append(Tile("Recall", percent(best.recall), f"best F1: {score(best.f1)}"))
-    return found
+        figures += [
+            KeyFigure(
+                "Precision", percent(best.precision), f"at confidence {score(best.confidence)}"
+            ),
+            KeyFigure("Recall", percent(best.recall), f"best F1: {score(best.f1)}"),
+        ]
+    return figures
 
 
-def lead_rest(metrics: dict) -> str:
-    """How the first sentence goes on after the score."""
+def dataset_size(metrics: dict) -> str:
+    """The end of the first sentence, after the score."""
     classes = counted(len(metrics["classes"]), "class", "classes")
     return (
         f"on {counted(metrics['images'], 'photo')} with {counted(metrics['boxes'], 'object')} "
@@ -72,33 +79,35 @@ def lead_rest(metrics: dict) -> str:
     )
 
 
-def what_then(analysis: Analysis) -> list[str]:
-    """The sentences after the first: how it works in use, and where the most is to gain."""
+def answer(analysis: Analysis) -> list[str]:
+    """The sentences after the first: precision and recall, errors, and the comparison."""
     overall, best = analysis.overall, analysis.overall.best
     if not overall.objects:
-        return ["None of the photos has an object that counts, so there is nothing to score by."]
+        return ["No photo has an object that counts, so there is no score."]
     if not overall.detections:
-        return ["Nothing was detected: all objects are missed."]
+        return ["There are no detections: all objects are missed."]
     sentences = []
     if best.confidence is not None:
         sentences.append(
-            f"Keeping what has a confidence of at least {score(best.confidence)}, "
-            f"{percent(best.precision)} of the boxes are right and {percent(best.recall)} of the "
-            "objects are found."
+            f"At a confidence threshold of {score(best.confidence)}, precision is "
+            f"{percent(best.precision)} and recall is {percent(best.recall)}."
         )
-    gains = [f"{KINDS[kind.kind][0].lower()} (+{kind.gain:.3f})" for kind in most_to_gain(analysis)]
+    gains = [
+        f"{ERROR_NAMES[kind.kind][0].lower()} (+{kind.gain:.3f})"
+        for kind in largest_gains(analysis)
+    ]
     if gains:
-        sentences.append(f"The most to gain in AP50: {listed(gains)}.")
+        sentences.append(f"The errors that cost most AP50: {listed(gains)}.")
     if analysis.comparison:
-        sentences.append(overall_verdict(analysis.comparison))
+        sentences.append(comparison_sentence(analysis.comparison))
     return list(filter(None, sentences))
 
 
-def overall_verdict(comparison: Comparison) -> str:
+def comparison_sentence(comparison: Comparison) -> str:
     """The comparison in a sentence; empty without a score."""
-    if comparison.ap50.value is None:
-        return ""
     change = comparison.ap50
+    if change.value is None:
+        return ""
     between = "" if change.low is None else f" ({signed(change.low)} to {signed(change.high)})"
     return (
         f"Against {one_line(comparison.other)}, AP50 differs by {signed(change.value)}{between}: "
@@ -106,31 +115,32 @@ def overall_verdict(comparison: Comparison) -> str:
     )
 
 
-def most_to_gain(analysis: Analysis) -> list[ErrorKind]:
-    """The three kinds of errors whose mending gives the most, if it gives anything to speak of."""
-    worth = [kind for kind in analysis.errors.kinds if (kind.gain or 0) >= 0.0005]
-    return sorted(worth, key=lambda kind: -kind.gain)[:3]
+def largest_gains(analysis: Analysis) -> list[ErrorKind]:
+    """The three kinds of errors whose correction gains most AP50, without negligible gains."""
+    kinds = [kind for kind in analysis.errors.kinds if (kind.gain or 0) >= _MIN_GAIN]
+    return sorted(kinds, key=lambda kind: -kind.gain)[:3]
 
 
-def own_warnings(analysis: Analysis, images: int) -> list[str]:
-    """What a reader must know before trusting the numbers."""
-    found = []
+def interval_warnings(analysis: Analysis, images: int) -> list[str]:
+    """Warnings about wide or missing intervals."""
     ap50 = analysis.overall.ap50
-    if ap50.value is not None and analysis.resamples:
-        if ap50.low is None or ap50.high is None:
-            found.append(f"With {counted(images, 'photo')} nobody can say how sure the scores are.")
-        elif ap50.high - ap50.low > _WIDE:
-            found.append(
-                f"With {counted(images, 'photo')} AP50 could as well be anything from "
-                f"{score(ap50.low, 2)} to {score(ap50.high, 2)}: smaller differences may be luck. "
-                "More test photos narrow this down."
-            )
-    elif ap50.value is not None:
-        found.append("No intervals were computed: differences of a few points may be luck.")
-    return found
+    if ap50.value is None:
+        return []
+    if not analysis.resamples:
+        return ["No intervals were computed: differences of a few points may be luck."]
+    photos = counted(images, "photo")
+    if ap50.low is None or ap50.high is None:
+        return [f"With {photos} there is no 95 % interval: too few to estimate one."]
+    if ap50.high - ap50.low > _WIDE_INTERVAL:
+        return [
+            f"With {photos} AP50 can lie anywhere between {score(ap50.low, 2)} and "
+            f"{score(ap50.high, 2)}. Smaller differences may be luck. More test photos narrow "
+            "the interval."
+        ]
+    return []
 
 
-def unread(stems: Sequence[str]) -> list[str]:
+def unreadable_photos(stems: Sequence[str]) -> list[str]:
     """The warning that photos are missing from the gallery."""
     if not stems:
         return []
@@ -138,13 +148,12 @@ def unread(stems: Sequence[str]) -> list[str]:
     return [f"{counted(len(stems), 'photo')} could not be read for the pictures below: {names}."]
 
 
-def suspicious(count: int) -> str:
-    """The link to the labels that may be wrong; empty without any."""
+def label_errors(count: int) -> str:
+    """The link to the suspected label errors; empty without any."""
     if not count:
         return ""
-    least = "At least " if count >= LABELS else ""
-    looks = "looks" if count == 1 else "look"
-    return f"{least}{counted(count, 'label')} {looks} suspicious: check first."
+    least = "At least " if count >= MAX_LABELS else ""
+    return f"{least}{counted(count, 'suspected label error')}: check these first."
 
 
 def class_notes(analysis: Analysis) -> list[str]:
@@ -153,49 +162,37 @@ def class_notes(analysis: Analysis) -> list[str]:
     empty = [one_line(one.name) for one in analysis.classes if not one.objects]
     few = [one_line(one.name) for one in analysis.classes if 0 < one.objects < _FEW_OBJECTS]
     if empty and len(empty) < len(analysis.classes):
-        notes.append(f"Without objects, and so outside every mean: {listed(empty, 6)}.")
+        notes.append(f"Without objects, and therefore outside every mean: {listed(empty, 6)}.")
     if few:
         notes.append(
-            f"Fewer than {_FEW_OBJECTS} objects, so its numbers say little: {listed(few, 6)}."
-            if len(few) == 1
-            else f"Fewer than {_FEW_OBJECTS} objects each, so their numbers say little: "
-            f"{listed(few, 6)}."
+            f"Unreliable scores, with fewer than {_FEW_OBJECTS} objects: {listed(few, 6)}."
         )
     return notes
 
 
-def matrix(confusion: Confusion) -> Matrix:
+def confusion_table(confusion: Confusion) -> ConfusionTable:
     """The confusion matrix; of many classes, those with the most confusions."""
     counts, names = confusion.counts, [one_line(name) for name in confusion.names]
     background = len(names) - 1
     wrong = [
         sum(counts[i]) + sum(row[i] for row in counts) - 2 * counts[i][i] for i in range(background)
     ]
-    shown = sorted(sorted(range(background), key=lambda i: -wrong[i])[:MOST_CONFUSED])
+    shown = sorted(sorted(range(background), key=lambda i: -wrong[i])[:MAX_CONFUSION_CLASSES])
     shown.append(background)
     sums = [max(1, sum(row)) for row in counts]
-    pairs = sorted(
+    confused = sorted(
         (
-            (counts[true][said], true, said)
+            (counts[true][predicted], true, predicted)
             for true in range(background)
-            for said in range(background)
-            if true != said and counts[true][said]
+            for predicted in range(background)
+            if true != predicted and counts[true][predicted]
         ),
         key=lambda pair: -pair[0],
     )
-    return Matrix(
+    return ConfusionTable(
         names=[names[i] for i in shown],
         counts=[[counts[i][j] for j in shown] for i in shown],
         shares=[[counts[i][j] / sums[i] for j in shown] for i in shown],
         left_out=background + 1 - len(shown),
-        frequent=[(n, f"{names[true]} taken for {names[said]}") for n, true, said in pairs[:8]],
+        frequent=[(n, f"{names[i]} predicted as {names[j]}") for n, i, j in confused[:8]],
     )
-
-
-def verdict(difference: Difference) -> str:
-    """Whether a difference is more than luck, in words."""
-    if difference.more_than_luck is None:
-        return "too few photos to tell"
-    if not difference.more_than_luck:
-        return "could be luck"
-    return "better, more than luck" if difference.value > 0 else "worse, more than luck"

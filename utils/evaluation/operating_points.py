@@ -1,5 +1,5 @@
-"""Precision and recall as the confidence varies, and what follows: the best F1, the log-average
-miss rate, the reliability of scores. Matches are COCO's at IoU 0.5."""
+"""Precision and recall at every confidence threshold: the best F1, the log-average miss rate and
+the calibration of scores. Matches are COCO's at IoU 0.5."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.evaluation.analysis import Curve, OperatingPoint, Reliability
-from utils.evaluation.matching import Matching
-from utils.evaluation.tables import FoundTable, TruthTable
-from utils.evaluation.voc import IGNORED, TRUE_POSITIVE
+from utils.evaluation.matching import MatchedResults
+from utils.evaluation.schema import Curve, OperatingPoint, Reliability
 
 CURVE_POINTS = 200
 RELIABILITY_BINS = 10
@@ -19,12 +17,12 @@ _FALSE_POSITIVES_PER_IMAGE = np.logspace(-2, 0, 9)
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Counts of keeping detections from each confidence on, the highest first.
+class ThresholdCurve:
+    """True and false positives at each confidence threshold, the highest first.
 
     Attributes:
-        confidence: float64 (n,), falling, no two alike.
-        true, false: int64 (n,), true and false positives from there on.
+        confidence: float64 (n,), falling, without repeats.
+        true, false: int64 (n,), true and false positives with at least that confidence.
         positives: number of objects.
     """
 
@@ -34,7 +32,7 @@ class Sweep:
     positives: int
 
     def point(self, index: int) -> OperatingPoint:
-        """The operating point at one of the confidences; −1 counts from the end as usual."""
+        """The operating point at one of the confidences."""
         return _point(
             float(self.confidence[index]),
             int(self.true[index]),
@@ -45,11 +43,11 @@ class Sweep:
     def at(self, confidence: float) -> OperatingPoint:
         """The operating point at any confidence."""
         kept = int(np.searchsorted(-self.confidence, -confidence, side="right"))
-        if kept:
-            return _point(
-                confidence, int(self.true[kept - 1]), int(self.false[kept - 1]), self.positives
-            )
-        return _point(confidence, 0, 0, self.positives)
+        if not kept:
+            return _point(confidence, 0, 0, self.positives)
+        return _point(
+            confidence, int(self.true[kept - 1]), int(self.false[kept - 1]), self.positives
+        )
 
     def best_f1(self) -> OperatingPoint:
         """The highest F1; of several, that with the highest confidence."""
@@ -57,13 +55,13 @@ class Sweep:
             return _point(None, 0, 0, self.positives)
         return self.point(int(np.argmax(2 * self.true / (self.true + self.false + self.positives))))
 
-    def precise(self, precision: float) -> OperatingPoint | None:
-        """The highest recall with at least this precision; None where there is none."""
+    def best_recall(self, precision: float) -> OperatingPoint | None:
+        """The highest recall with at least this precision; None if the precision is not reached."""
         good = self.true >= precision * (self.true + self.false) - 1e-9
         good = np.flatnonzero(good & (self.true > 0))
         if not len(good):
             return None
-        # The longest stretch from the top reaches furthest; of equals the highest confidence.
+        # Of several points with the same recall, argmax takes the highest confidence.
         return self.point(int(good[np.argmax(self.true[good])]))
 
     def curve(self) -> Curve:
@@ -87,8 +85,8 @@ class Sweep:
     def log_average_miss_rate(self, images: int) -> float | None:
         """Geometric mean of the miss rate at nine rates of false positives an image, 0.01 to 1.
 
-        At each rate, the miss rate where the curve last is at or below it, 1 where it never is,
-        and no less than 1e-10, as the authors' toolbox does.
+        At each rate it takes the last point of the curve with at most that many false positives,
+        or 1 if there is none, and at least 1e-10, as the authors' toolbox does.
         """
         if not self.positives or not images:
             return None
@@ -98,38 +96,34 @@ class Sweep:
         return float(np.exp(np.log(np.maximum(missed[last], 1e-10)).mean()))
 
 
-def sweep_class(
-    truth: TruthTable, found: FoundTable, matching: Matching, class_id: int | None
-) -> Sweep:
-    """The sweep of one class, or of all together (None)."""
-    rows = matching.order if class_id is None else matching.of_class(class_id)
-    counted = matching.counted[0]
+def threshold_curve(matched: MatchedResults, class_id: int | None = None) -> ThresholdCurve:
+    """The curve of one class, or of all classes together (None)."""
+    rows, hits = matched.decided(class_id)
+    counted = matched.counted[0]
     if class_id is not None:
-        counted = counted & (truth.class_ids == class_id)
-    what = matching.outcome[0, 0, rows]
-    rows, what = rows[what != IGNORED], what[what != IGNORED]
-    falling = np.argsort(-found.scores[rows], kind="stable")
-    scores, hits = found.scores[rows][falling], what[falling] == TRUE_POSITIVE
+        counted = counted & (matched.truth.class_ids == class_id)
+    falling = np.argsort(-matched.detections.scores[rows], kind="stable")
+    scores, hits = matched.detections.scores[rows][falling], hits[falling]
     last = np.flatnonzero(np.append(np.diff(scores) != 0, True))[: len(scores)]  # of equal scores
     true = np.cumsum(hits)[last]
-    return Sweep(scores[last], true, last + 1 - true, int(counted.sum()))
+    return ThresholdCurve(scores[last], true, last + 1 - true, int(counted.sum()))
 
 
-def reliability(found: FoundTable, matching: Matching) -> Reliability:
-    """How far scores can be believed, all classes together."""
-    rows = matching.order
-    what = matching.outcome[0, 0, rows]
-    scores = found.scores[rows]
-    used = (what != IGNORED) & (scores >= RELIABILITY_LOWEST)
-    scores, hits = scores[used], what[used] == TRUE_POSITIVE
+def reliability(matched: MatchedResults) -> Reliability:
+    """The calibration of the scores, all classes together."""
+    rows, hits = matched.decided(None)
+    scores = matched.detections.scores[rows]
+    used = scores >= RELIABILITY_LOWEST
+    scores, hits = scores[used], hits[used]
     edges = np.arange(RELIABILITY_BINS + 1) / RELIABILITY_BINS  # 3/10 is 0.3; linspace is not
     which = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, RELIABILITY_BINS - 1)
     counts = np.bincount(which, minlength=RELIABILITY_BINS)
     confidence = np.bincount(which, scores, RELIABILITY_BINS)
     right = np.bincount(which, hits, RELIABILITY_BINS)
-    # Scores that are no probabilities, such as logits, cannot be believed or not.
-    shares = not len(found) or 0 <= found.scores.min() <= found.scores.max() <= 1
-    known = counts.sum() and shares
+    # Scores outside 0 to 1, such as logits, have no calibration.
+    every = matched.detections.scores
+    probabilities = not len(every) or 0 <= every.min() <= every.max() <= 1
+    known = counts.sum() and probabilities
     error = float(np.abs(confidence - right).sum() / counts.sum()) if known else None
     return Reliability(
         edges=edges.tolist(),
