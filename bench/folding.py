@@ -51,7 +51,10 @@ def main(argv: list[str]) -> None:
 
     def training_step(fold: bool, freeze_depthwise: bool) -> Callable:
         set_backbone_trainable(
-            model.backbone, frozen_stages=2, freeze_norms=True, freeze_depthwise=freeze_depthwise
+            model.backbone,
+            frozen_stages=2,
+            freeze_batch_norms=True,
+            freeze_depthwise=freeze_depthwise,
         )
         backbone = folded(model.backbone) if fold else model.backbone
         variables = model.trainable_variables

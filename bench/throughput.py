@@ -140,8 +140,8 @@ def our_steps(
     from nets.targets import assign_simota
     from nets.yolo import STRIDES, YOLOv3, decode
     from utils.runtime.distribution import make_cluster
+    from utils.training.choices.recipes import Recipe
     from utils.training.optimizers import Optimizers
-    from utils.training.recipes import Recipe
     from utils.training.step import StepConfig
     from utils.training.trainer import Trainer
 

@@ -3,9 +3,9 @@
 A process of its own: TensorFlow divides the processor into devices before it computes anything.
 With ``TF_CONFIG`` it is one of several hosts, and takes its rows of each batch.
 
-    python -m tests.replicas OUT.npz [--devices 2] [--turns 1] [--norms live|synchronized|frozen]
-                             [--precision float32] [--steps 3] [--weights FILE.keras]
-                             [--size 64] [--smooth]
+    python -m tests.replicas OUT.npz [--devices 2] [--accumulate 1] [--steps 3]
+                             [--norms live|synchronized|frozen] [--precision float32]
+                             [--weights FILE.keras] [--size 64] [--smooth]
 """
 
 import argparse
@@ -22,11 +22,11 @@ from nets.loss import LossConfig  # noqa: E402
 from nets.yolo import YOLOv3  # noqa: E402
 from utils.checkpoint import load_checkpoint  # noqa: E402
 from utils.runtime.distribution import make_cluster  # noqa: E402
-from utils.training.build import copied  # noqa: E402
-from utils.training.freezing import synchronize_norms  # noqa: E402
+from utils.training.batch_norm import synchronize  # noqa: E402
+from utils.training.choices.recipes import Recipe  # noqa: E402
+from utils.training.choices.start import copy_detector  # noqa: E402
+from utils.training.numerics import set_precision  # noqa: E402
 from utils.training.optimizers import Optimizers  # noqa: E402
-from utils.training.precision import set_precision  # noqa: E402
-from utils.training.recipes import Recipe  # noqa: E402
 from utils.training.schedule import learning_rate  # noqa: E402
 from utils.training.step import StepConfig  # noqa: E402
 from utils.training.trainer import Trainer  # noqa: E402
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
     parser.add_argument("--devices", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--norms", default="frozen")
     parser.add_argument("--run", type=int, help="steps of the run that these begin")
@@ -81,10 +81,10 @@ def main() -> None:
     set_precision(given.precision)
     checkpoint = load_checkpoint(given.weights) if given.weights else None
     with cluster.strategy.scope():
-        model = copied(checkpoint, given.size) if checkpoint else make_detector(given.size)
+        model = copy_detector(checkpoint, given.size) if checkpoint else make_detector(given.size)
     assert model.compute_dtype == keras.config.dtype_policy().compute_dtype
     if given.norms == "synchronized":
-        synchronize_norms(model)
+        synchronize(model)
     if given.norms == "frozen":
         for layer in model.head.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -94,11 +94,11 @@ def main() -> None:
         model,
         Optimizers(given.optimizer, rate=given.rate, backbone_rate=1.0, decay=5e-4),
         cluster,
-        StepConfig(BATCH, given.turns, seed=5, loss=loss, simota=not given.smooth),
+        StepConfig(BATCH, given.accumulate, seed=5, loss=loss, simota=not given.smooth),
         precision=given.precision,
         pretrained=True,
         recipe=Recipe(frozen_stages=5),
-        synchronized_norms=given.norms == "synchronized",
+        sync_batch_norm=given.norms == "synchronized",
     )
     first = model.head.get_layer("p5_1_conv").kernel.numpy()
     trainer.set_backbone_frozen(False)
@@ -113,13 +113,13 @@ def main() -> None:
         return [tf.constant(part[mine]) for part in make_batch(i, given.size)]
 
     losses = [
-        [float(x) for x in trainer.step(share(i), i + 1, rate(i), settled=i > 1)]
+        [float(x) for x in trainer.step(share(i), i + 1, rate(i), uniform_average=i > 1)]
         for i in range(given.steps)
     ]
     found = trainer._infer(make_batch(size=given.size)[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
     averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}
-    trainer.renew_statistics(share(i) for i in range(2))
+    trainer.update_bn(share(i) for i in range(2))
     renewed = [v.numpy() for v in trainer.average.averages[-len(trainer.statistics) :]]
     np.savez(
         given.out, first=first, losses=losses, boxes=found[0], scores=found[1],

@@ -1,4 +1,4 @@
-"""How many cores there are, and what an exact run says when they change."""
+"""How many cores there are."""
 
 import os
 import subprocess
@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from utils.cores import available_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,11 +20,3 @@ def test_only_the_cores_that_may_be_used_count():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "1"
-
-
-def test_a_run_that_goes_on_with_other_cores_is_told():
-    from utils.training.exact import other_cores
-
-    cores = available_cores()
-    assert other_cores(cores) == ""
-    assert f"was {cores + 1} when the run was started and is {cores} now" in other_cores(cores + 1)

@@ -1,4 +1,4 @@
-"""The same step on one device, on several, in turns and over hosts gives the same weights."""
+"""The same step on one device, on several devices or hosts and in parts gives the same weights."""
 
 import csv
 import json
@@ -70,7 +70,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("divided", [("--devices", 2), ("--devices", 4), ("--turns", 2)])
+@pytest.mark.parametrize("divided", [("--devices", 2), ("--devices", 4), ("--accumulate", 2)])
 def test_a_divided_batch_makes_the_same_step(single, tmp_path, divided):
     """Loss by the positives of the whole batch, masks by sample, gradients summed once."""
     assert_same(single, steps(tmp_path / "divided.npz", *divided))
@@ -203,7 +203,7 @@ def test_two_hosts_train_together_and_go_on_after_one_was_killed(tmp_path):
     output, error = chief.communicate(timeout=400)
     other_output, other_error = other.communicate(timeout=60)
     assert (chief.returncode, other.returncode) == (0, 0), error + other_error
-    assert f"going on after step {saved}" in output  # nothing but the steps since is lost
+    assert f"resuming after step {saved}" in output  # nothing but the steps since is lost
     assert other_output == ""
     rows = hosts.rows()
     assert [int(row["step"]) for row in rows] == list(range(2, 33, 2))

@@ -42,7 +42,7 @@ def outputs_and_gradients(network, variables):
 
 
 def test_maps_and_gradients_are_the_same(backbone):
-    set_backbone_trainable(backbone, frozen_stages=2, freeze_norms=True)
+    set_backbone_trainable(backbone, frozen_stages=2, freeze_batch_norms=True)
     variables = backbone.trainable_variables
     expected = outputs_and_gradients(backbone, variables)
     network = folded(backbone)
@@ -55,7 +55,7 @@ def test_maps_and_gradients_are_the_same(backbone):
 
 def test_folding_for_training_leaves_folding_for_inference_as_it_was():
     model = build_backbone("efficientnet_lite0", stochastic_depth=0)
-    set_backbone_trainable(model, frozen_stages=2, freeze_norms=False)
+    set_backbone_trainable(model, frozen_stages=2, freeze_batch_norms=False)
 
     def count(network):
         return sum(isinstance(layer, FoldedConvolution) for layer in network.layers)
@@ -66,7 +66,7 @@ def test_folding_for_training_leaves_folding_for_inference_as_it_was():
 
 
 def test_new_weights_are_seen_by_what_was_folded_before(backbone):
-    set_backbone_trainable(backbone, frozen_stages=2, freeze_norms=True)
+    set_backbone_trainable(backbone, frozen_stages=2, freeze_batch_norms=True)
     network = folded(backbone)
     for variable in backbone.variables:
         if variable.name in ("kernel", "moving_variance", "beta"):
@@ -78,9 +78,9 @@ def test_new_weights_are_seen_by_what_was_folded_before(backbone):
 
 def test_norms_that_learn_are_left_alone():
     model = build_backbone("efficientnet_lite0", stochastic_depth=0)
-    set_backbone_trainable(model, frozen_stages=0, freeze_norms=False)
+    set_backbone_trainable(model, frozen_stages=0, freeze_batch_norms=False)
     assert folded(model) is model
-    set_backbone_trainable(model, frozen_stages=2, freeze_norms=False)
+    set_backbone_trainable(model, frozen_stages=2, freeze_batch_norms=False)
     kept = [x for x in folded(model).layers if isinstance(x, keras.layers.BatchNormalization)]
     assert {layer.name for layer in kept} == {
         layer.name for layer in model.layers

@@ -1,17 +1,15 @@
 """Rectangular training: the shape that nine photos in ten fit into, and photos in it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.drawn_photos import LabelledPhoto, as_png, compose
-from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
+from utils.data.augment import NO_AUGMENTATION
 from utils.data.augment.params import sample_params
 from utils.data.batches.input_shape import TrainingShape, rectangular_aspect, training_shape
 from utils.data.records import Dataset, Record
-from utils.training.loader import training_shares
 
 
 def dataset(*shapes):
@@ -58,12 +56,3 @@ def test_a_photo_lies_whole_and_centred_in_it(width, height):
     rows, columns = np.nonzero((picture.image == 7).all(axis=2))
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_array_equal(seen, expected)
-
-
-def test_the_square_stays_where_borders_or_turns_need_it():
-    photos = dataset(*[(640, 480)] * 4)
-    full = AUGMENTATIONS["full"]
-    assert training_shares(photos, full, fitted=True) == (1.0, 0.75)
-    assert training_shares(photos, full, fitted=False) == (1.0, 1.0)
-    assert training_shares(photos, replace(full, rotation=90), fitted=True) == (1.0, 1.0)
-    assert training_shares(photos, NO_AUGMENTATION, fitted=True) == (1.0, 1.0)

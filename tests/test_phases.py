@@ -3,9 +3,9 @@
 import pytest
 
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
-from utils.training.phases import CLOSING_SHARE, liveliest, phase_at, plan_phases
+from utils.training.choices.phases import FINAL_SHARE, phase_at, plan_phases, strongest_phase
 
-STEADY = {"multi_scale": False, "progressive": False, "closing_strength": 1.0}
+STEADY = {"multi_scale": False, "progressive": False, "final_strength": 1.0}
 
 
 def test_an_ordinary_run_is_one_phase():
@@ -19,21 +19,21 @@ def test_mosaic_and_mixup_are_off_at_the_end():
     phases = plan_phases(416, augment, **STEADY)
     assert phase_at(phases, 0.0).augment == augment
     assert phase_at(phases, 0.79).augment == augment
-    calm = phase_at(phases, 1 - CLOSING_SHARE).augment
-    assert (calm.mosaic, calm.mixup) == (0, 0)
-    assert (calm.scale, calm.hue) == (augment.scale, augment.hue)
+    final = phase_at(phases, 1 - FINAL_SHARE).augment
+    assert (final.mosaic, final.mixup) == (0, 0)
+    assert (final.scale, final.hue) == (augment.scale, augment.hue)
 
 
-def test_photos_are_changed_less_at_the_end():
+def test_augmentation_is_weaker_at_the_end():
     full = AUGMENTATIONS["full"]
-    options = STEADY | {"closing_strength": 0.5}
-    whole, closing = plan_phases(416, full, **options)
+    options = STEADY | {"final_strength": 0.5}
+    whole, final = plan_phases(416, full, **options)
     assert (whole.begins, whole.augment) == (0.0, full)
-    assert closing.begins == pytest.approx(1 - CLOSING_SHARE)
-    assert closing.sizes == whole.sizes
-    assert closing.augment.hue == full.hue / 2
-    assert closing.augment.horizontal_flip == full.horizontal_flip / 2
-    assert closing.augment.scale == pytest.approx((0.6**0.5, 1.5**0.5))
+    assert final.begins == pytest.approx(1 - FINAL_SHARE)
+    assert final.sizes == whole.sizes
+    assert final.augment.hue == full.hue / 2
+    assert final.augment.horizontal_flip == full.horizontal_flip / 2
+    assert final.augment.scale == pytest.approx((0.6**0.5, 1.5**0.5))
     (only,) = plan_phases(416, AUGMENTATIONS["none"], **options)  # nothing to do less of
     assert only.augment == AUGMENTATIONS["none"]
 
@@ -66,17 +66,17 @@ def test_each_moment_has_the_latest_phase_that_has_begun():
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("augment", [AugmentConfig(), AugmentConfig(mosaic=0.5, mixup=0.1)])
-def test_the_liveliest_phase_is_the_last_before_the_closing_one(progressive, augment):
-    for closing in (0.3, 1.0):
-        options = {"progressive": progressive, "closing_strength": closing}
+def test_the_strongest_phase_is_the_last_before_the_final_one(progressive, augment):
+    for strength in (0.3, 1.0):
+        options = {"progressive": progressive, "final_strength": strength}
         phases = plan_phases(416, augment, **STEADY | options)
-        assert liveliest(phases).augment == augment
-        assert liveliest(phases).sizes == (416,)
+        assert strongest_phase(phases).augment == augment
+        assert strongest_phase(phases).sizes == (416,)
 
 
-def test_a_progressive_run_ends_calmly_too():
-    options = {"progressive": True, "closing_strength": 0.5}
-    *_, last, closing = plan_phases(416, AugmentConfig(), **STEADY | options)
-    assert (last.begins, closing.begins) == pytest.approx((0.6, 0.8))
-    assert closing.augment == AugmentConfig().at_strength(0.5)
-    assert (closing.sizes, closing.drop_strength) == (last.sizes, last.drop_strength)
+def test_a_progressive_run_has_a_final_phase_too():
+    options = {"progressive": True, "final_strength": 0.5}
+    *_, last, final = plan_phases(416, AugmentConfig(), **STEADY | options)
+    assert (last.begins, final.begins) == pytest.approx((0.6, 0.8))
+    assert final.augment == AugmentConfig().at_strength(0.5)
+    assert (final.sizes, final.drop_strength) == (last.sizes, last.drop_strength)

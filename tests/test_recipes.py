@@ -1,4 +1,4 @@
-"""Recipes, what options change of them, and what a run starts from."""
+"""Recipes, what options change of them, learning rates, and what a run starts from."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,10 @@ from nets.head_weights import save_head_weights
 from nets.yolo import COCO_ANCHORS_416, YOLOv3
 from utils.data.augment import AUGMENTATIONS
 from utils.errors import UserError
-from utils.training.build import (
-    head_weights_for,
-    learning_rates_for,
-    new_detector,
-    recipe_for,
-)
+from utils.training.choices.learning_rate import choose_learning_rates
+from utils.training.choices.recipes import PLAIN, Recipe, choose_recipe
+from utils.training.choices.start import head_weights_file, new_detector
 from utils.training.config import TrainConfig
-from utils.training.recipes import PLAIN, Recipe
 
 ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
 LITE = {"backbone": "efficientnet_lite0"}
@@ -26,16 +22,20 @@ def config(**options):
 
 
 def test_options_win_over_the_recipe():
-    assert recipe_for(config()) == Recipe()
-    assert recipe_for(config(recipe="plain")) == PLAIN
-    changed = recipe_for(config(recipe="plain", frozen_stages=3, augmentation="light"))
+    assert choose_recipe(config()) == Recipe()
+    assert choose_recipe(config(recipe="plain")) == PLAIN
+    changed = choose_recipe(config(recipe="plain", frozen_stages=3, augmentation="light"))
     assert (changed.frozen_stages, changed.augment) == (3, AUGMENTATIONS["light"])
     assert not changed.simota
 
 
 def rates(batch_size=8, pretrained=True, photos=400, **options):
     chosen = config(**options)
-    return learning_rates_for(chosen, recipe_for(chosen), pretrained, batch_size, photos)
+    rate, backbone, note = choose_learning_rates(
+        chosen, choose_recipe(chosen), pretrained=pretrained, batch_size=batch_size, photos=photos
+    )
+    assert f"{rate:g}" in note
+    return rate, backbone
 
 
 def test_learning_rates_of_heads_and_the_share_of_the_backbone():
@@ -54,9 +54,9 @@ def test_learning_rates_of_heads_and_the_share_of_the_backbone():
     assert rates(pretrained=False, backbone_rate=0.3) == (0.001, 1)
 
 
-def test_weights_are_averaged_alike_only_after_the_last_jump():
+def test_the_average_is_uniform_only_after_the_last_jump_of_rate_or_size():
     def share(**options):
-        return recipe_for(config(**options)).settled_share
+        return choose_recipe(config(**options)).average_start
 
     assert share() == share(schedule="constant") == pytest.approx(1 / 3)
     assert share(progressive=True) == 0.75
@@ -66,8 +66,8 @@ def test_weights_are_averaged_alike_only_after_the_last_jump():
 
 
 def test_without_frozen_stages_depthwise_kernels_learn():
-    assert recipe_for(config()).frozen_depthwise
-    assert not recipe_for(config(frozen_stages=0)).frozen_depthwise
+    assert choose_recipe(config()).frozen_depthwise
+    assert not choose_recipe(config(frozen_stages=0)).frozen_depthwise
 
 
 @pytest.fixture
@@ -79,13 +79,13 @@ def bundled(monkeypatch, tmp_path):
 
 
 def test_which_heads_a_run_starts_from(bundled):
-    assert head_weights_for(config(**LITE)) == bundled
+    assert head_weights_file(config(**LITE)) == bundled
     for options in (
         {"head_weights": "none"}, {"recipe": "plain"}, {"backbone_weights": "none"},
         {"backbone_weights": "mine.h5"}, {"width": 1.5}, {"backbone": "efficientnet_b0"},
     ):  # fmt: skip
-        assert head_weights_for(config(**{**LITE, **options})) is None
-    assert str(head_weights_for(config(head_weights="mine.npz"))) == "mine.npz"
+        assert head_weights_file(config(**{**LITE, **options})) is None
+    assert str(head_weights_file(config(head_weights="mine.npz"))) == "mine.npz"
 
 
 def test_a_run_says_what_it_starts_from(bundled):
@@ -104,9 +104,9 @@ def test_heads_that_cannot_be_read_are_refused(tmp_path, content):
 
 
 def test_strengths_that_are_asked_for_hold_from_start_to_end():
-    assert recipe_for(config()).familiar > 1
-    assert recipe_for(config()).closing_strength < 1
-    assert (PLAIN.familiar, PLAIN.closing_strength) == (1, 1.0)
+    assert choose_recipe(config()).augment_warmup_epochs > 1
+    assert choose_recipe(config()).final_strength < 1
+    assert (PLAIN.augment_warmup_epochs, PLAIN.final_strength) == (1, 1.0)
     for asked in ({"augmentation": "full"}, {"augment": ("mosaic=1",)}):
-        recipe = recipe_for(config(**asked))
-        assert (recipe.familiar, recipe.closing_strength) == (1, 1.0)
+        recipe = choose_recipe(config(**asked))
+        assert (recipe.augment_warmup_epochs, recipe.final_strength) == (1, 1.0)

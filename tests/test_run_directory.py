@@ -45,7 +45,7 @@ def test_a_folder_with_files_needs_resume(tmp_path):
         RunDirectory.open(tmp_path / "best.keras", resume=True)
 
 
-def test_a_full_disk_is_said_and_outlasted(tmp_path, capsys):
+def test_a_full_disk_is_a_warning(tmp_path, capsys):
     directory = RunDirectory.open(tmp_path, resume=False)
 
     def write(path):
@@ -59,7 +59,7 @@ def test_a_full_disk_is_said_and_outlasted(tmp_path, capsys):
         raise PermissionError(errno.EACCES, "no")
 
     with pytest.raises(PermissionError):
-        directory.outlasting_a_full_disk(refuse)
+        directory.survives_full_disk(refuse)
 
 
 def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):

@@ -1,9 +1,15 @@
-"""The course of a run: learning rate, time limit, evaluations, freezing."""
+"""The schedule of a run: learning rate, time limit, evaluations, freezing, averaging."""
 
 import pytest
 
 from utils.training.history import History
-from utils.training.schedule import CLOSING_SECONDS, FINAL_RATE, WARM_UP, Plan, learning_rate
+from utils.training.schedule import (
+    FINAL_RATE,
+    RESERVED_SECONDS,
+    WARM_UP,
+    Schedule,
+    learning_rate,
+)
 
 
 class Clock:
@@ -13,14 +19,14 @@ class Clock:
         return self.now
 
 
-def make_plan(**options):
+def make_schedule(**options):
     clock = Clock()
     defaults = {
         "steps_per_epoch": 10, "epochs": 10**6, "seconds": None, "freeze_epochs": None,
-        "frozen_share": 0.1, "settled_epochs": 10, "settled_share": 1 / 3, "started": 100.0,
+        "frozen_share": 0.1, "average_start_epoch": 10, "average_start": 1 / 3, "started": 100.0,
         "clock": clock,
     }  # fmt: skip
-    return Plan(**{**defaults, **options}), clock
+    return Schedule(**{**defaults, **options}), clock
 
 
 def test_learning_rate_rises_then_falls_to_its_end():
@@ -35,110 +41,110 @@ def test_learning_rate_rises_then_falls_to_its_end():
 
 
 def test_epochs_alone_are_counted_in_steps():
-    plan, clock = make_plan(epochs=4)
-    plan.begin(0)
+    schedule, clock = make_schedule(epochs=4)
+    schedule.begin(0)
     clock.now += 1000
-    assert plan.progress(0) == 0
-    assert plan.progress(10) == 0.25
-    assert plan.progress(40) == 1
-    assert plan.seconds_left(10) == pytest.approx(3000)
+    assert schedule.progress(0) == 0
+    assert schedule.progress(10) == 0.25
+    assert schedule.progress(40) == 1
+    assert schedule.seconds_left(10) == pytest.approx(3000)
 
 
-def test_minutes_leave_time_to_close_and_start_up_is_no_progress():
-    plan, clock = make_plan(seconds=120)
+def test_minutes_leave_time_to_save_and_start_up_is_no_progress():
+    schedule, clock = make_schedule(seconds=120)
     clock.now += 20  # importing and compiling
-    plan.begin(0)
-    assert plan.progress(0) == 0
-    clock.now = 100 + 20 + (100 - CLOSING_SECONDS) / 2
-    assert plan.progress(7) == pytest.approx(0.5)
-    plan.note_evaluation(10)
-    assert plan.progress(7) > 0.5
-    clock.now = 100 + 120 - CLOSING_SECONDS - 10
-    assert plan.progress(7) == pytest.approx(1)
+    schedule.begin(0)
+    assert schedule.progress(0) == 0
+    clock.now = 100 + 20 + (100 - RESERVED_SECONDS) / 2
+    assert schedule.progress(7) == pytest.approx(0.5)
+    schedule.note_evaluation(10)
+    assert schedule.progress(7) > 0.5
+    clock.now = 100 + 120 - RESERVED_SECONDS - 10
+    assert schedule.progress(7) == pytest.approx(1)
 
 
 def test_whichever_limit_is_nearer_rules():
-    plan, clock = make_plan(seconds=1000, epochs=2)
-    plan.begin(0)
-    assert plan.progress(10) == 0.5
+    schedule, clock = make_schedule(seconds=1000, epochs=2)
+    schedule.begin(0)
+    assert schedule.progress(10) == 0.5
     clock.now += 990
-    assert plan.progress(10) > 0.99
+    assert schedule.progress(10) > 0.99
 
 
-def test_a_resumed_run_goes_on_where_it_was_and_ends_in_time():
-    plan, clock = make_plan(seconds=100, spent=40.0, reached=0.43)
+def test_a_resumed_run_continues_its_schedule_and_ends_in_time():
+    schedule, clock = make_schedule(seconds=100, seconds_before=40.0, progress_before=0.43)
     clock.now += 20  # starting up again
-    plan.begin(30)
-    assert plan.elapsed() == 60
-    assert plan.progress(30) == pytest.approx(0.43)  # no jump by what start-up took
-    clock.now += (100 - CLOSING_SECONDS - 60) / 2
-    assert plan.progress(30) == pytest.approx((1 + 0.43) / 2)
-    clock.now += (100 - CLOSING_SECONDS - 60) / 2
-    assert plan.progress(31) == pytest.approx(1)
+    schedule.begin(30)
+    assert schedule.elapsed() == 60
+    assert schedule.progress(30) == pytest.approx(0.43)  # no jump by what start-up took
+    clock.now += (100 - RESERVED_SECONDS - 60) / 2
+    assert schedule.progress(30) == pytest.approx((1 + 0.43) / 2)
+    clock.now += (100 - RESERVED_SECONDS - 60) / 2
+    assert schedule.progress(31) == pytest.approx(1)
 
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():
-    plan, clock = make_plan(seconds=100)
-    plan.expect(40, compiling=0.5, looking=2.5)
-    plan.begin(0)
+    schedule, clock = make_schedule(seconds=100)
+    schedule.expect(40, compiling=0.5, update_bn=2.5)
+    schedule.begin(0)
     clock.now += 25
-    assert plan.progress(5) == pytest.approx(0.5)
+    assert schedule.progress(5) == pytest.approx(0.5)
 
 
 def test_time_too_short_for_anything_is_over_at_once():
-    plan, clock = make_plan(seconds=6)
+    schedule, clock = make_schedule(seconds=6)
     clock.now += 5
-    plan.begin(0)
-    assert plan.progress(0) == 1
+    schedule.begin(0)
+    assert schedule.progress(0) == 1
 
 
 def test_freezing_by_share_or_by_epochs():
-    plan, _ = make_plan(epochs=10)
-    assert plan.backbone_frozen(0, 0.0)
-    assert plan.backbone_frozen(9, 0.09)
-    assert not plan.backbone_frozen(10, 0.1)
-    plan, _ = make_plan(epochs=10, freeze_epochs=3)
-    assert plan.backbone_frozen(29, 0.29)
-    assert not plan.backbone_frozen(30, 0.3)
-    plan, _ = make_plan(epochs=10, freeze_epochs=0)
-    assert not plan.backbone_frozen(0, 0.0)
+    schedule, _ = make_schedule(epochs=10)
+    assert schedule.backbone_frozen(0, 0.0)
+    assert schedule.backbone_frozen(9, 0.09)
+    assert not schedule.backbone_frozen(10, 0.1)
+    schedule, _ = make_schedule(epochs=10, freeze_epochs=3)
+    assert schedule.backbone_frozen(29, 0.29)
+    assert not schedule.backbone_frozen(30, 0.3)
+    schedule, _ = make_schedule(epochs=10, freeze_epochs=0)
+    assert not schedule.backbone_frozen(0, 0.0)
 
 
-def test_a_run_has_settled_after_ten_epochs_and_a_third():
-    plan, _ = make_plan(epochs=60)
-    assert not plan.settled(199, 199 / 600)
-    assert plan.settled(200, 200 / 600)
-    short, _ = make_plan(epochs=12)
-    assert not short.settled(99, 99 / 120)
-    assert short.settled(100, 100 / 120)
-    frozen, _ = make_plan(epochs=60, freeze_epochs=15)
-    assert not frozen.settled(299, 299 / 600)
-    assert frozen.settled(300, 300 / 600)
-    never, _ = make_plan(epochs=60, settled_share=1.0)
-    assert not never.settled(599, 599 / 600)
+def test_the_average_is_uniform_after_ten_epochs_and_a_third():
+    schedule, _ = make_schedule(epochs=60)
+    assert not schedule.uniform_average(199, 199 / 600)
+    assert schedule.uniform_average(200, 200 / 600)
+    short, _ = make_schedule(epochs=12)
+    assert not short.uniform_average(99, 99 / 120)
+    assert short.uniform_average(100, 100 / 120)
+    frozen, _ = make_schedule(epochs=60, freeze_epochs=15)
+    assert not frozen.uniform_average(299, 299 / 600)
+    assert frozen.uniform_average(300, 300 / 600)
+    never, _ = make_schedule(epochs=60, average_start=1.0)
+    assert not never.uniform_average(599, 599 / 600)
 
 
 def test_evaluations_of_a_run_of_known_length():
-    plan, _ = make_plan(epochs=200)
-    plan.begin(0)
-    due = [e for e in range(1, 201) if plan.evaluation_due(History(step=10 * e, epoch=e))]
+    schedule, _ = make_schedule(epochs=200)
+    schedule.begin(0)
+    due = [e for e in range(1, 201) if schedule.evaluation_due(History(step=10 * e, epoch=e))]
     assert len(due) == 50
     assert due[-1] == 200
-    plan, _ = make_plan(epochs=7)
-    assert all(plan.evaluation_due(History(step=10 * e, epoch=e)) for e in range(1, 8))
+    schedule, _ = make_schedule(epochs=7)
+    assert all(schedule.evaluation_due(History(step=10 * e, epoch=e)) for e in range(1, 8))
 
 
 def test_evaluations_of_a_limited_run_take_a_bounded_share():
-    plan, clock = make_plan(seconds=1000)
-    plan.begin(0)
+    schedule, clock = make_schedule(seconds=1000)
+    schedule.begin(0)
     spent, history = 0.0, History()
-    while plan.progress(history.step) < 1:
+    while schedule.progress(history.step) < 1:
         clock.now += 10
         history.step, history.epoch = history.step + 10, history.epoch + 1
-        if plan.evaluation_due(history):
+        if schedule.evaluation_due(history):
             clock.now += 3
             spent += 3
-            plan.note_evaluation(3)
+            schedule.note_evaluation(3)
     assert 0.03 * 1000 < spent < 0.08 * 1000
     assert clock.now - 100 <= 1000
 
@@ -166,24 +172,24 @@ def test_history_leaves_bad_steps_out_of_the_means():
     history.note_best(0.5)
     assert not history.is_best(0.4, photos=100)
     history.note_score(0.4)
-    history.note_score(-1.0)  # photos that show nothing say nothing
-    assert history.stale == 1
+    history.note_score(-1.0)  # photos without objects do not count
+    assert history.evaluations_without_improvement == 1
     history.epoch = 9
     assert history.is_best(0.5, photos=100)  # a later epoch wins a tie
     history.note_score(0.5)
     history.note_best(0.5)
-    assert (history.best_epoch, history.stale) == (9, 2)
-    # 0.01 less is luck on a hundred photos, not on a thousand; it does not lower the bar.
+    assert (history.best_epoch, history.evaluations_without_improvement) == (9, 2)
+    # 0.01 less is within min_delta on a hundred photos, not on a thousand; the best AP stays.
     assert history.is_best(0.495, photos=100)
     assert not history.is_best(0.495, photos=1000)
     history.note_best(0.495)
     assert (history.best_ap, history.kept_ap) == (0.5, 0.495)
     early = History()
     early.note_best(0.02)
-    assert not early.is_best(0.0, photos=12)  # on few photos luck is 0.03, more than all there is
+    assert not early.is_best(0.0, photos=12)  # min_delta is at most a tenth of the best AP
     assert early.is_best(0.019, photos=12)
     history.note_score(0.6)
-    assert history.stale == 0
+    assert history.evaluations_without_improvement == 0
     history.note_step([float("nan")] * 4)
     assert history.close_epoch(step=7)["loss"] is None
 
@@ -197,28 +203,28 @@ def test_step_and_constant_schedules():
 
 
 def test_saves_take_a_bounded_share_of_the_time():
-    plan, clock = make_plan(epochs=5, save_every=30.0)
-    plan.begin(0)
+    schedule, clock = make_schedule(epochs=5, save_every=30.0)
+    schedule.begin(0)
     clock.now += 29
-    assert not plan.saving_due()
+    assert not schedule.saving_due()
     clock.now += 1
-    assert plan.saving_due()
-    plan.note_saving(2.0)
+    assert schedule.saving_due()
+    schedule.note_saving(2.0)
     clock.now += 199
-    assert not plan.saving_due()  # 2 s of saving after less than 200 s of training
+    assert not schedule.saving_due()  # 2 s of saving after less than 200 s of training
     clock.now += 1
-    assert plan.saving_due()
-    plan, clock = make_plan(epochs=5, save_every=0.0)
-    plan.begin(0)
-    plan.note_saving(2.0)
-    assert plan.saving_due()
+    assert schedule.saving_due()
+    schedule, clock = make_schedule(epochs=5, save_every=0.0)
+    schedule.begin(0)
+    schedule.note_saving(2.0)
+    assert schedule.saving_due()
 
 
 def test_a_run_that_goes_on_without_its_minutes_does_not_fall_back():
     """Ahead of its epochs for lack of minutes: what is left of it is stretched over them."""
-    plan, _ = make_plan(epochs=30, reached=0.5)
-    plan.begin(50)  # of 300 steps
-    values = [plan.progress(step) for step in range(50, 301)]
+    schedule, _ = make_schedule(epochs=30, progress_before=0.5)
+    schedule.begin(50)  # of 300 steps
+    values = [schedule.progress(step) for step in range(50, 301)]
     assert values[0] == 0.5
     assert values == sorted(values)
     assert values[125] == pytest.approx(0.75)
@@ -226,9 +232,9 @@ def test_a_run_that_goes_on_without_its_minutes_does_not_fall_back():
 
 
 def test_a_run_that_goes_on_by_epochs_is_where_it_was_to_the_last_bit():
-    whole, _ = make_plan(epochs=7)
+    whole, _ = make_schedule(epochs=7)
     whole.begin(0)
-    resumed, _ = make_plan(epochs=7, reached=whole.progress(33))
+    resumed, _ = make_schedule(epochs=7, progress_before=whole.progress(33))
     resumed.begin(33)
     assert [resumed.progress(s) for s in range(33, 71)] == [
         whole.progress(s) for s in range(33, 71)

@@ -22,7 +22,7 @@ from utils.training.state import read_state
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--backbone", "efficientnet_lite0", "--input-size", "64", "--batch-size", "4"]
-LAST_LOOK = "batch norms: the averaged network looks at"
+UPDATE_BN = "batch norms: statistics of"
 SMALL = [*TINY, "--freeze-epochs", "0"]  # one compilation instead of two
 
 
@@ -74,7 +74,7 @@ def test_a_run_leaves_what_it_promises(trained):
     assert [row["step"] for row in rows] == ["3", "6"]
     assert yaml.safe_load((out / "config.yaml").read_text())["epochs"] == 2
     assert "done in" in done.stdout
-    assert done.stdout.count(LAST_LOOK) == 1
+    assert done.stdout.count(UPDATE_BN) == 1
     # TensorFlow's own chatter stays off the terminal.
     assert done.stderr == ""
 
@@ -129,7 +129,7 @@ def test_scoring_training_photos_warns(trained, data, tmp_path):
 def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
     """Three SIGKILLs at random moments, inside epochs too; and a second run with the same seed.
 
-    From the eleventh epoch on the moving average takes all steps alike.
+    From the eleventh epoch on the moving average is uniform.
     """
     done = subprocess.run(
         [sys.executable, "-m", "bench.exactness", "--kills", "3", "--epochs", "14",
@@ -144,9 +144,7 @@ def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
 
 
 @pytest.mark.slow
-def test_growing_pictures_in_parts_and_the_other_optimizer_survive_a_kill_between_stages(
-    data, tmp_path
-):
+def test_progressive_accumulated_sgd_survives_a_kill_between_phases(data, tmp_path):
     """Six epochs in four phases; killed in the second, resumed in the third."""
     options = (
         "--data", data, "--epochs", 6, "--exact", "--progressive", "--optimizer", "sgd",
@@ -172,7 +170,7 @@ def test_growing_pictures_in_parts_and_the_other_optimizer_survive_a_kill_betwee
     process.communicate()
     resumed = command("train.py", *options, "--out", tmp_path / "killed", "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on after step" in resumed.stdout
+    assert "resuming after step" in resumed.stdout
     (_, one), (_, other) = (read_state(tmp_path / name) for name in ("whole", "killed"))
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
@@ -187,9 +185,9 @@ def test_what_was_chosen_is_said_and_kept(trained):
         "input size": 64, "batch size": 4, "epochs": 2, "learning rate": 0.001,
         "backbone rate": 0.5,
     }  # fmt: skip
-    whole, closing = read_state(out)[0]["choices"]["phases"]
-    assert (whole["begins"], closing["begins"]) == (0.0, 0.8)
-    assert closing["augment"]["hue"] == pytest.approx(0.3 * whole["augment"]["hue"])
+    whole, final = read_state(out)[0]["choices"]["phases"]
+    assert (whole["begins"], final["begins"]) == (0.0, 0.8)
+    assert final["augment"]["hue"] == pytest.approx(0.3 * whole["augment"]["hue"])
 
 
 @pytest.mark.slow
@@ -215,12 +213,12 @@ def test_sigterm_before_training_has_begun_is_an_interruption(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_resume_without_a_state_starts_afresh_and_says_so(data, tmp_path):
+def test_resume_without_a_state_starts_a_new_run_and_says_so(data, tmp_path):
     done = command(
         "train.py", "--data", data, "--epochs", 1, "--out", tmp_path / "new", "--resume", *SMALL
     )
     assert done.returncode == 0, done.stderr
-    assert "starting afresh" in done.stdout
+    assert "starting a new run" in done.stdout
 
 
 @pytest.mark.slow
@@ -288,7 +286,7 @@ def test_a_full_disk_is_said_and_is_no_success(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_photo_that_turns_out_damaged_is_stood_in_for_and_named(data, tmp_path):
+def test_a_damaged_photo_is_replaced_and_named(data, tmp_path):
     broken = tmp_path / "data"
     shutil.copytree(data, broken)
     image_id = (broken / "ImageSets" / "Main" / "train.txt").read_text().split()[4]
@@ -297,7 +295,7 @@ def test_a_photo_that_turns_out_damaged_is_stood_in_for_and_named(data, tmp_path
     done = command("train.py", "--data", broken, "--epochs", 2, "--out", tmp_path / "run", *SMALL)
     assert done.returncode == 0, done.stderr
     assert photo.name in done.stderr
-    assert "other photos stood in for it" in done.stderr
+    assert "other photos took its place" in done.stderr
     assert (tmp_path / "run" / "best.keras").exists()
 
 
@@ -321,13 +319,13 @@ def test_patience_ends_a_run_and_a_resume_knows(data, tmp_path):
     options = ["--data", data, "--epochs", 40, "--patience", 1, "--learning-rate", 1e-8]
     done = command("train.py", *options, "--out", tmp_path / "run", *SMALL)
     assert done.returncode == 0, done.stderr
-    assert "stopped early: no better AP in 1 evaluations" in done.stdout
-    assert done.stdout.count(LAST_LOOK) == 1
+    assert "stopped early: no better AP in 1 evaluation" in done.stdout
+    assert done.stdout.count(UPDATE_BN) == 1
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
     assert len(rows) < 40
     again = command("train.py", "--out", tmp_path / "run", "--resume")
     assert again.returncode == 0, again.stderr
-    assert LAST_LOOK not in again.stdout
+    assert UPDATE_BN not in again.stdout
     assert list(csv.DictReader((tmp_path / "run" / "metrics.csv").open())) == rows
 
 
@@ -386,14 +384,14 @@ def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
 
 @pytest.mark.slow
 def test_the_plain_recipe_trains_everything(data, trained, tmp_path):
-    """Image id and statistics of the backbone move, which the default leaves as ImageNet's are."""
+    """Stem and statistics of the backbone change, which the default keeps as ImageNet's."""
     out = tmp_path / "run"
     done = command(
         "train.py", "--data", data, "--epochs", 2, "--out", out, "--recipe", "plain", *TINY
     )
     assert done.returncode == 0, done.stderr
     assert "heads: random weights" in done.stdout
-    assert LAST_LOOK not in done.stdout
+    assert UPDATE_BN not in done.stdout
     plain, default = (
         keras.saving.load_model(run / "last.keras").backbone for run in (out, trained[0])
     )

@@ -8,10 +8,10 @@ import tensorflow as tf
 from nets.yolo import YOLOv3
 from utils.errors import UserError
 from utils.runtime.distribution import Cluster
+from utils.training.choices.recipes import Recipe
 from utils.training.ema import MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_of
 from utils.training.optimizers import Optimizers
-from utils.training.recipes import Recipe
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 
@@ -55,7 +55,7 @@ def stages(paths):
 
 
 @pytest.mark.slow
-def test_frozen_then_thawed():
+def test_frozen_then_unfrozen():
     trainer = make_trainer(pretrained=True)
     backbone, head = trainer.model.backbone, trainer.model.head
 
@@ -82,7 +82,7 @@ def test_frozen_then_thawed():
 
 
 @pytest.mark.slow
-def test_a_backbone_from_nothing_learns_everywhere_and_the_loss_falls():
+def test_a_random_backbone_learns_everywhere_and_the_loss_falls():
     trainer = make_trainer(pretrained=False)
     trainer.set_backbone_frozen(False)
     before = values(trainer.model.backbone)
@@ -131,25 +131,25 @@ def test_weight_decay_shrinks_kernels_only():
 
 
 @pytest.mark.slow
-def test_less_memory_gives_the_same_step_until_one_photo_at_a_time():
+def test_accumulation_gives_the_same_step_until_one_photo_at_a_time():
     whole, parts = (make_trainer(pretrained=True, kind="sgd") for _ in range(2))
     for trainer in (whole, parts):
         for layer in trainer.model.head.layers:  # live norms see each part by itself
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
         trainer.set_backbone_frozen(True)
-    assert parts.halve_memory() == 2
+    assert parts.accumulate_more() == 2
     for number in (1, 2):
         expected = [float(x) for x in whole.step(batch(), number, 1.0)]
         assert [float(x) for x in parts.step(batch(), number, 1.0)] == pytest.approx(expected)
     for a, b in zip(whole.model.head.weights, parts.model.head.weights, strict=True):
         assert np.allclose(a, b, atol=1e-6), a.path
-    assert parts.halve_memory() == 4
+    assert parts.accumulate_more() == 4
     with pytest.raises(UserError, match="out of memory"):
-        parts.halve_memory()
+        parts.accumulate_more()
 
 
-def test_moving_average_follows_its_rule_and_steps_aside():
+def test_moving_average_follows_its_rule_and_is_applied_only_inside():
     variable = keras.Variable(np.array([1.0, 2.0], np.float32), name="v")
     average = MovingAverage([variable])
     expected = np.array([1.0, 2.0])
@@ -168,23 +168,23 @@ def test_moving_average_follows_its_rule_and_steps_aside():
 
 
 @pytest.mark.slow
-def test_a_settled_run_goes_on_from_its_variables():
+def test_a_uniform_average_resumes_from_its_variables():
     whole, resumed = (make_trainer(pretrained=True) for _ in range(2))
     for trainer in (whole, resumed):
         trainer.set_backbone_frozen(True)
-    for number, settled in ((1, False), (2, True), (3, True)):
-        whole.step(batch(), number, 1.0, settled=settled)
+    for number, uniform in ((1, False), (2, True), (3, True)):
+        whole.step(batch(), number, 1.0, uniform_average=uniform)
     assert float(whole.average.span) == pytest.approx(11 / 9 + 2)
     for name, variable in resumed.variables().items():
         variable.assign(whole.variables()[name])
     for trainer in (whole, resumed):
-        trainer.step(batch(), 4, 1.0, settled=True)
+        trainer.step(batch(), 4, 1.0, uniform_average=True)
     assert float(resumed.average.span) == pytest.approx(11 / 9 + 3)
     for a, b in zip(whole.average.averages, resumed.average.averages, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_steps_of_a_settled_run_count_alike():
+def test_steps_of_a_uniform_average_have_equal_weight():
     variable = keras.Variable(np.zeros(1, np.float32), name="v")
     average = MovingAverage([variable], longest=9)
     values = np.random.default_rng(0).normal(size=60)
@@ -212,23 +212,25 @@ def test_an_average_of_one_step_follows_the_variables():
         assert float(average.averages[0][0]) == step
 
 
-def test_frozen_stages_are_counted_from_the_pixels():
+def test_frozen_stages_are_counted_from_the_input():
     model = make_trainer(pretrained=False).model
     for count, expected in ((0, set(range(8))), (1, {2, 3, 4, 5, 6, 7}), (7, set())):
-        set_backbone_trainable(model.backbone, frozen_stages=count, freeze_norms=False)
+        set_backbone_trainable(model.backbone, frozen_stages=count, freeze_batch_norms=False)
         got = {
             stage_of(layer.name)
             for layer in model.backbone.layers
             if layer.weights and layer.trainable and layer.trainable_weights
         }
         assert got == expected
-    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_norms=True)
+    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_batch_norms=True)
     assert not [v for v in model.backbone.trainable_variables if "_bn/" in v.path]
 
 
-def test_depthwise_kernels_stay_and_others_learn():
+def test_depthwise_kernels_are_frozen_and_others_learn():
     backbone = make_trainer(pretrained=True).model.backbone
-    set_backbone_trainable(backbone, frozen_stages=2, freeze_norms=True, freeze_depthwise=True)
+    set_backbone_trainable(
+        backbone, frozen_stages=2, freeze_batch_norms=True, freeze_depthwise=True
+    )
     learning = [layer for layer in backbone.layers if layer.trainable_weights]
     assert {stage_of(layer.name) for layer in learning} == {3, 4, 5, 6, 7}
     assert {type(layer) for layer in learning} == {keras.layers.Conv2D}

@@ -30,7 +30,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -151,11 +151,12 @@ def parse(
     epilog: str = "",
     *,
     prog: str | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> ConfigClass:
     """Command line and ``--config`` file → an instance of the dataclass.
 
     The command line wins over the file, the file over the defaults. ``-`` and ``_`` in names are
-    the same in both.
+    the same in both. ``renamed`` are old names of options in files, with today's names.
 
     Raises:
         UserError: an unknown option or key, a value of the wrong type or out of bounds, a
@@ -164,7 +165,7 @@ def parse(
     """
     specs = _specs(config_class)
     argv = _with_dashes(argv)
-    from_file = _read_config_file(argv, specs)
+    from_file = _read_config_file(argv, specs, renamed or {})
     parser = _build_parser(specs, set(from_file), description, epilog, prog)
     given, unknown = parser.parse_known_intermixed_args(argv)
     if unknown:
@@ -494,7 +495,9 @@ def _did_you_mean(name: str, names: typing.Iterable[str]) -> str:
 # The configuration file ------------------------------------------------------------------------
 
 
-def _read_config_file(argv: Sequence[str], specs: list[_Spec]) -> dict[str, Any]:
+def _read_config_file(
+    argv: Sequence[str], specs: list[_Spec], renamed: Mapping[str, str]
+) -> dict[str, Any]:
     """Values by field name from the file that ``--config`` names; empty without one."""
     finder = _Parser(add_help=False, allow_abbrev=False)
     finder.add_argument("--config")
@@ -505,6 +508,7 @@ def _read_config_file(argv: Sequence[str], specs: list[_Spec]) -> dict[str, Any]
     values: dict[str, Any] = {}
     for name, value in _load_yaml(path).items():
         key = str(name).replace("_", "-")
+        key = renamed.get(key, key)
         if key not in by_key:
             raise UserError(f"{path}: there is no option {str(name)!r}{_did_you_mean(key, by_key)}")
         spec = by_key[key]

@@ -140,8 +140,8 @@ def measure_kind(name: str, model, cluster, config: AllReduceConfig) -> dict:
     import tensorflow as tf
 
     from bench.throughput import random_batch
+    from utils.training.choices.recipes import Recipe
     from utils.training.optimizers import Optimizers
-    from utils.training.recipes import Recipe
     from utils.training.step import StepConfig
     from utils.training.trainer import Trainer
 

@@ -157,7 +157,7 @@ def norms_table(results: dict[str, dict]) -> str:
         count = NORM_COLLECTIVES * result["live_norms"]
         times = [f"{1000 * count * ring_seconds(64, 0, link):.0f}" for link in LINKS]
         rows.append([backbone, str(result["live_norms"]), *times])
-    return table(["--synchronized-norms, ms", "norms", *(link.name for link in LINKS)], rows)
+    return table(["--sync-batch-norm, ms", "norms", *(link.name for link in LINKS)], rows)
 
 
 def feeding_table(step_ms: tuple[float, ...]) -> str:

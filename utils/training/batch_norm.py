@@ -1,11 +1,10 @@
-"""Batch-norm statistics for weights that were averaged.
+"""Batch norms in training: momentum, synchronisation, and statistics for averaged weights.
 
-The mean of the networks along a run was itself never run on a training batch: the running
-statistics that were averaged with the weights belong to those networks, not to their mean. Large
-objects came out up to three per cent too small on each side by that, in some runs. Hence, as
-after stochastic weight averaging (Izmailov et al., Averaging weights leads to wider optima, 2018,
-section 3.2), the averaged network looks at training pictures once more, and learns nothing from
-them but the means and variances of its channels.
+The averaged network has never seen a training batch: running statistics that are averaged along
+with the weights belong to the networks of the run, not to their average. In some runs boxes of
+large objects came out up to three per cent too small on each side. So the statistics are
+re-estimated from training batches at the end, as after stochastic weight averaging (Izmailov et
+al., Averaging weights leads to wider optima, 2018, section 3.2; PyTorch's ``update_bn``).
 """
 
 from __future__ import annotations
@@ -22,8 +21,29 @@ from nets.randomness import SampleRandomness, sample_randomness
 from nets.yolo import YOLOv3
 from utils.runtime.distribution import Cluster
 
-FEWEST_PHOTOS, MOST_PHOTOS = 64, 256  # that are looked at; 420 gave the same scores as 209
-SHARE = 1 / 8  # of the photos that were trained on, between those limits
+FEWEST_PHOTOS, MOST_PHOTOS = 64, 256  # for re-estimation; 420 gave the same scores as 209
+SHARE = 1 / 8  # of the photos seen in training, between those limits
+LOW_MOMENTUM = 0.9  # noisy, but the moving average of the weights smooths it
+
+
+def lower_momentum(backbone: keras.Model) -> None:
+    """Let the batch norms of a random backbone follow a run of a few hundred steps.
+
+    The published momentum of 0.99 or more is meant for many thousands. After 250 steps a twelfth of
+    the statistics would still be the initial ones, and inference would fail.
+    """
+    for norm in _batch_norms(backbone):
+        norm.momentum = min(norm.momentum, LOW_MOMENTUM)
+
+
+def synchronize(model: keras.Model) -> None:
+    """``--sync-batch-norm``: batch norms that learn see the photos of all replicas."""
+    for norm in _batch_norms(model):
+        norm.synchronized = True
+
+
+def _batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    return [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
 
 
 def is_statistic(variable: keras.Variable) -> bool:
@@ -31,9 +51,9 @@ def is_statistic(variable: keras.Variable) -> bool:
     return variable.name.startswith("moving_")
 
 
-def photos_to_look_at(trained_on: int) -> int:
-    """How many photos a run looks at that has trained on so many, each time counted."""
-    return round(min(max(SHARE * trained_on, FEWEST_PHOTOS), MOST_PHOTOS))
+def update_bn_photos(seen: int) -> int:
+    """Photos for re-estimation after a run that has seen so many, each counted once an epoch."""
+    return round(min(max(SHARE * seen, FEWEST_PHOTOS), MOST_PHOTOS))
 
 
 def batch_statistics(
@@ -42,14 +62,14 @@ def batch_statistics(
     cluster: Cluster,
     batches: Iterable[Sequence[tf.Tensor]],
 ) -> list[np.ndarray]:
-    """Mean over batches of what the batch norms of ``model`` see, as it is now.
+    """The statistics of batches in the batch norms of ``model``, averaged over the batches.
 
-    Norms that are frozen keep their statistics. No block is dropped, as in prediction.
+    Frozen batch norms keep theirs. There is no stochastic depth, as in prediction.
 
     Args:
         model: the detector; its running statistics are overwritten.
         statistics: the variables that hold them, all of them or some.
-        cluster: the devices; each looks at its share of a batch.
+        cluster: the devices; each takes its share of a batch.
         batches: this host's shares of training batches, at least one.
 
     Returns:
@@ -60,8 +80,8 @@ def batch_statistics(
 
     def replica(images):
         present = tf.shape(images)[0]
-        undisturbed = SampleRandomness(0, tf.constant(0, tf.int64), present, strength=0.0)
-        with sample_randomness(undisturbed):
+        randomness = SampleRandomness(0, tf.constant(0, tf.int64), present, strength=0.0)
+        with sample_randomness(randomness):
             features = backbone(tf.cast(images, tf.float32), training=True)
             model.head(features, training=True)
         if cluster.replicas > 1:
@@ -74,25 +94,25 @@ def batch_statistics(
     signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
 
     @tf.function(jit_compile=False, input_signature=None if cluster.replicas > 1 else signature)
-    def look(images):
+    def forward(images):
         strategy.run(replica, args=(images,))
 
     means = [np.zeros(v.shape) for v in statistics]
-    with cluster.strategy.scope(), _no_memory(model):
+    with cluster.strategy.scope(), _no_momentum(model):
         for number, batch in enumerate(batches, 1):
-            look(cluster.split(batch)[0])
+            forward(cluster.split(batch)[0])
             for mean, variable in zip(means, statistics, strict=True):
                 mean += (variable.numpy() - mean) / number
     return means
 
 
 @contextmanager
-def _no_memory(model: YOLOv3) -> Iterator[None]:
+def _no_momentum(model: YOLOv3) -> Iterator[None]:
     """Inside, running statistics are those of the last batch alone.
 
-    Only for functions that are compiled inside: others have their momentum built in.
+    Only in functions that are compiled inside: others keep the momentum they were compiled with.
     """
-    norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
+    norms = _batch_norms(model)
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -1,11 +1,14 @@
-"""The options of ``train.py`` as one typed, frozen value."""
+"""The options of ``train.py`` as one typed, frozen value, and how they depend on each other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from utils.cli import option
+from utils.cli import option, to_mapping
+from utils.errors import UserError
 
 
 def _input_size(text: str) -> int | str:
@@ -17,199 +20,261 @@ def _input_size(text: str) -> int | str:
         raise ValueError(f"{text!r} is neither auto nor a number of pixels") from None
 
 
+MAIN, DATA, NETWORK, TRAINING, RESEARCH = (
+    "main options", "data", "network", "training", "for research"
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training run is made of; saved as ``config.yaml`` in the run directory."""
+    """The options of a training run; saved as ``config.yaml`` in the run directory."""
 
-    data: Path = option(help="folder with the labelled photos", metavar="DIR", group="data")
-    split: str = option(
-        "train", help="list of photos to train on; 2007:trainval,2012:trainval joins years",
-        metavar="NAME", group="data",
+    data: Path = option(help="folder with the labelled photos", metavar="DIR", group=MAIN)
+    out: Path | None = option(
+        None, help="run directory (default: runs/train/NAME, after the data folder)",
+        metavar="DIR", group=MAIN,
     )  # fmt: skip
-    val_split: str | None = option(
-        None, help="list of photos to validate on; by itself the list named val, or a tenth of "
-        "the training list where val is part of it", metavar="NAME", group="data",
+    minutes: float | None = option(
+        None, help="end after this many minutes of wall time, start-up included; the schedule is "
+        "completed in that time (default: no limit)", metavar="M", low=0.1, group=MAIN,
     )  # fmt: skip
-    classes: Path | None = option(
-        None, help="text file with one class name a line; by itself all classes found, in "
-        "alphabetical order", metavar="FILE", group="data",
+    epochs: int | None = option(
+        None, help="passes over the training photos (default: 20, 40 with random heads, 120 with a "
+        "random backbone; recipe plain: 100, 200; more for fewer than 4,000 photos in all, but at "
+        "most 200)", low=1,
+        group=MAIN,
     )  # fmt: skip
-    only_listed: bool = option(
-        False, help="drop objects of classes that the --classes file does not list", group="data"
-    )
-    anchors: str = option(
-        "auto", help="auto clusters the training boxes; or a text file of nine width,height pairs "
-        "in pixels of the network input", metavar="auto|FILE", group="data",
-    )  # fmt: skip
-
     backbone: str = option(
-        "efficientnet_b0", help="the network that reads the pixels; help lists all, with their "
-        "size, speed and accuracy", metavar="NAME", group="network",
-    )  # fmt: skip
-    width: float | None = option(
-        None, help="factor on the backbone's filters instead of its own, for example with "
-        "--backbone efficientnet", low=0.1, high=4, group="network",
-    )  # fmt: skip
-    depth: float | None = option(
-        None, help="factor on the repeats of the backbone's stages instead of its own", low=0.1,
-        high=6, group="network",
-    )  # fmt: skip
-    stochastic_depth: float | None = option(
-        None, help="highest rate at which blocks of the backbone are dropped in training; by "
-        "itself 0 with pretrained weights, the paper's 0.2 without", low=0, high=0.9,
-        group="network",
-    )  # fmt: skip
-    backbone_weights: str = option(
-        "imagenet", help="what the backbone starts from", metavar="imagenet|none|FILE",
-        group="network",
-    )  # fmt: skip
-    head_weights: str = option(
-        "auto", help="what feature pyramid and heads start from: auto takes weights that learned "
-        "on synthetic pictures, where the project has them and the backbone starts from ImageNet",
-        metavar="auto|none|FILE.npz", group="network",
+        "efficientnet_b0", help="the network below the heads; `--backbone help` lists all with "
+        "size, speed and accuracy", metavar="NAME", group=MAIN,
     )  # fmt: skip
     weights: Path | None = option(
-        None, help="start from this checkpoint instead; its classes, anchors and backbone hold",
-        metavar="FILE.keras", group="network",
+        None, help="start from this checkpoint, with its classes, anchors and backbone",
+        metavar="FILE.keras", group=MAIN,
     )  # fmt: skip
     input_size: int | str = option(
         "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
-        "by the sizes of the objects and the --minutes there are, or takes the checkpoint's with "
-        "--weights",
-        metavar="auto|PIXELS", parse=_input_size, group="network",
-    )  # fmt: skip
-
-    recipe: str = option(
-        "default", help="default, or plain: YOLOv3 as tutorials train it, for comparison",
-        choices=("default", "plain"), group="training",
-    )  # fmt: skip
-    epochs: int | None = option(
-        None, help="passes over the training photos; by itself 40 over a pretrained backbone, 20 "
-        "where the heads are pretrained too (efficientnet_lite0, or --weights), 120 from random "
-        "weights (recipe plain: 100, 200), and more where that would be fewer than 4,000 photos, "
-        "but 200 at most; --minutes may end them sooner", low=1, group="training",
-    )  # fmt: skip
-    minutes: float | None = option(
-        None, help="end after this many minutes of wall time at most, start-up included, with the "
-        "schedule completed", metavar="M", low=0.1, group="training",
+        "by object sizes and --minutes, or takes the checkpoint's",
+        metavar="auto|PIXELS", parse=_input_size, group=MAIN,
     )  # fmt: skip
     batch_size: int | None = option(
-        None, help="photos in a training step, on all devices together; by itself 8 on each, or 4 "
-        "with fewer than 400 training photos, which need steps more than smooth ones, or what "
-        "fits into the memory", low=1, group="training",
+        None, help="photos in a training step, on all devices together (default: 8 on each device, "
+        "4 with fewer than 400 training photos, or what fits into memory)", low=1, group=MAIN,
     )  # fmt: skip
-    accumulate: int | None = option(
-        None, help="compute a batch in this many parts, one after the other, which takes less "
-        "memory; by itself 1, and more when memory runs out", low=1, group="training",
+    seed: int = option(0, help="seed of every random number", low=0, high=2**32 - 1, group=MAIN)
+    device: str = option(
+        "auto", help="auto takes all GPUs, or the CPU where there is none; the environment "
+        "variable TF_CONFIG describes several hosts", metavar="auto|cpu|gpu|gpu:0,1", group=MAIN,
     )  # fmt: skip
-    freeze_epochs: int | None = option(
-        None, help="epochs at the start in which a pretrained backbone does not learn; by itself "
-        "a tenth of the run (recipe plain: half)", low=0, group="training",
-    )  # fmt: skip
-    frozen_stages: int | None = option(
-        None, help="stages of a pretrained backbone that never learn, counted from the pixels; the "
-        "stem is one of them; by itself 2 (recipe plain: 0). In the default recipe depthwise "
-        "kernels of the others do not either, unless this is 0", low=0, high=9, group="training",
-    )  # fmt: skip
-    optimizer: str = option(
-        "adamw", help="how weights are changed", choices=("adamw", "sgd"), group="training"
+    resume: bool = option(
+        False, help="continue the run in --out from its last saved state", group=MAIN
     )
-    learning_rate: float | None = option(
-        None, help="highest learning rate, that of pyramid and heads; the backbone has its share "
-        "of it; by itself 0.004 for adamw, 0.002 with fewer than 400 photos, and 0.01 for sgd "
-        "(recipe plain and backbones from random weights: 0.001 and 0.01) with batches of 8, and "
-        "in proportion for others up to 16",
-        metavar="X", low=1e-8, group="training",
+    check: bool = option(False, help="only check photos and labels, and write a report", group=MAIN)
+    preview: bool = option(
+        False, help="only draw a page of augmented training photos with their boxes", group=MAIN
+    )
+
+    split: str = option(
+        "train", help="list of photos to train on; 2007:trainval,2012:trainval joins years",
+        metavar="NAME", group=DATA,
     )  # fmt: skip
-    schedule: str = option(
-        "cosine", help="how the learning rate falls over the run, after warming up; step: to a "
-        "tenth at 70 and at 90 per cent", choices=("cosine", "step", "constant"),
-        group="training",
+    val_split: str | None = option(
+        None, help="list of photos to validate on (default: val; a tenth of the training list "
+        "where val is part of it)", metavar="NAME", group=DATA,
     )  # fmt: skip
-    patience: int | None = option(
-        None, help="stop when this many evaluations in a row have not raised the validation AP; by "
-        "itself never: the schedule's end is usually its best", low=1, group="training",
+    classes: Path | None = option(
+        None, help="text file with one class name a line (default: all classes found, in "
+        "alphabetical order)", metavar="FILE", group=DATA,
     )  # fmt: skip
-    backbone_rate: float | None = option(
-        None, help="a pretrained backbone's share of the learning rate; by itself a quarter "
-        "for adamw, a half with fewer than 400 photos and for sgd (recipe plain: 1)", low=0,
-        high=10, group="training",
-    )  # fmt: skip
-    weight_decay: float = option(
-        0.0005, help="decoupled decay of convolution kernels, a share of each weight times the "
-        "learning rate", low=0, group="training",
-    )  # fmt: skip
-    augmentation: str | None = option(
-        None, help="random scale, aspect, place and colour of the training photos, and mirroring "
-        "with full; light suits runs of few epochs and objects with lettering; by itself full, "
-        "but little of it at the start and end (recipe plain has its own)",
-        choices=("full", "light", "none"), group="training",
-    )  # fmt: skip
-    augment: tuple[str, ...] = option(
-        (), help="strengths of the augmentation by name, such as mosaic=0.5 rotation=5 "
-        "scale=0.5,2; docs/augmentation.md lists them", metavar="NAME=VALUE", group="training",
-    )  # fmt: skip
-    multi_scale: bool = option(
-        False, help="let the size of the network input differ from batch to batch, by up to a "
-        "quarter", group="training",
-    )  # fmt: skip
-    progressive: bool = option(
-        False, help="let size and strength of augmentation grow over the run, all but its last "
-        "fifth, so that its early steps are cheap", group="training",
+    only_listed: bool = option(
+        False, help="drop objects of classes that are not in the --classes file", group=DATA
+    )
+    anchors: str = option(
+        "auto", help="auto clusters the training boxes; or a text file of nine width,height pairs "
+        "in pixels of the network input", metavar="auto|FILE", group=DATA,
     )  # fmt: skip
     cache: str = option(
         "auto", help="keep decoded photos in memory, on disk (below $EFFICIENT_YOLO3_CACHE or "
         "~/.cache/efficient-yolo3, at most a quarter of the free space), or not at all; auto takes "
-        "memory when they fit, else the disk", choices=("auto", "memory", "disk", "off"),
-        group="training",
+        "memory if they fit, else the disk", choices=("auto", "memory", "disk", "off"),
+        group=DATA,
     )  # fmt: skip
-    seed: int = option(0, help="of every random number", low=0, high=2**32 - 1, group="training")
-    exact: bool = option(
-        False, help="the same weights bit for bit for the same seed on the same machine, also "
-        "when the run is killed and resumed; a step takes longer", group="training",
+    fix: Path | None = option(
+        None, help="with --check: write a repaired copy of the data there", metavar="DIR",
+        group=DATA,
     )  # fmt: skip
-    device: str = option(
-        "auto", help="auto takes all GPUs, or the processor when there is none; several hosts are "
-        "described in the environment variable TF_CONFIG", metavar="auto|cpu|gpu|gpu:0,1",
-        group="training",
+
+    backbone_weights: str = option(
+        "imagenet", help="weights that the backbone starts from; none: random",
+        metavar="imagenet|none|FILE", group=NETWORK,
+    )  # fmt: skip
+    head_weights: str = option(
+        "auto", help="weights that feature pyramid and heads start from; auto: pretrained on "
+        "synthetic pictures where the project has them, else random; none: random",
+        metavar="auto|none|FILE.npz", group=NETWORK,
+    )  # fmt: skip
+
+    augmentation: str | None = option(
+        None, help="random scale, aspect, position and colour of the training photos, and "
+        "mirroring with full; light suits short runs and objects with lettering (default: full, "
+        "weaker at start and end)", choices=("full", "light", "none"), group=TRAINING,
+    )  # fmt: skip
+    augment: tuple[str, ...] = option(
+        (), help="strengths of the augmentation by name, such as mosaic=0.5 rotation=5 "
+        "scale=0.5,2; docs/augmentation.md lists them", metavar="NAME=VALUE", group=TRAINING,
+    )  # fmt: skip
+    learning_rate: float | None = option(
+        None, help="highest learning rate of pyramid and heads (default for batches of 8: 0.004 "
+        "with adamw, 0.002 with fewer than 400 photos, 0.01 with sgd; 0.001 and 0.01 over a random "
+        "backbone and in recipe plain; in proportion for other batches, up to 16)", metavar="X",
+        low=1e-8, group=TRAINING,
+    )  # fmt: skip
+    patience: int | None = option(
+        None, help="stop after this many evaluations without a higher validation AP (default: "
+        "never, as the last epochs are usually the best)", low=1, group=TRAINING,
+    )  # fmt: skip
+    accumulate: int | None = option(
+        None, help="gradient accumulation steps: compute a batch in this many parts, which takes "
+        "less memory (default: 1, more when memory runs out)", low=1, group=TRAINING,
     )  # fmt: skip
     precision: str = option(
         "float32", help="of the computation; weights are always kept in float32",
-        choices=("float32", "mixed_float16", "mixed_bfloat16"), group="training",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"), group=TRAINING,
     )  # fmt: skip
-    synchronized_norms: bool = option(
-        False, help="let batch norms see the photos of all devices", group="training"
-    )
     fast_math: bool | None = option(
-        None, help="let convolutions on the processor round their inputs to bfloat16 (oneDNN's own "
-        "switch); by itself where it has instructions for that; --no-fast-math never",
-        group="training",
+        None, help="let convolutions on the CPU round their inputs to bfloat16 (default: where it "
+        "has the instructions; --no-fast-math: never)", group=TRAINING,
+    )  # fmt: skip
+    exact: bool = option(
+        False, help="the same weights bit for bit for the same seed on the same machine, also when "
+        "the run is killed and resumed; steps are slower", group=TRAINING,
+    )  # fmt: skip
+    save_every: float = option(
+        30.0, help="seconds between two saves of the state, at least; saves take at most one per "
+        "cent of the time, unless this is 0", metavar="SECONDS", low=0, group=TRAINING,
     )  # fmt: skip
 
-    out: Path | None = option(
-        None, help="run directory; by itself runs/train/NAME with the name of the data folder and "
-        "a number", metavar="DIR", group="output",
+    recipe: str = option(
+        "default", help="plain is YOLOv3 as tutorials train it, for comparison",
+        choices=("default", "plain"), group=RESEARCH,
     )  # fmt: skip
-    resume: bool = option(
-        False, help="go on with the run in --out where its state was last saved", group="output"
+    width: float | None = option(
+        None, help="factor on the backbone's filters, for example with --backbone efficientnet "
+        "(default: the backbone's own)", low=0.1,
+        high=4, group=RESEARCH,
+    )  # fmt: skip
+    depth: float | None = option(
+        None, help="factor on the repeats of the backbone's blocks (default: the backbone's own)",
+        low=0.1, high=6, group=RESEARCH,
+    )  # fmt: skip
+    stochastic_depth: float | None = option(
+        None, help="highest rate at which blocks of the backbone are dropped in training (default: "
+        "0 with pretrained weights, else 0.2)", low=0, high=0.9, group=RESEARCH,
+    )  # fmt: skip
+    freeze_epochs: int | None = option(
+        None, help="epochs at the start in which a pretrained backbone is frozen (default: a tenth "
+        "of the run; recipe plain: half)", low=0, group=RESEARCH,
+    )  # fmt: skip
+    frozen_stages: int | None = option(
+        None, help="stages of a pretrained backbone that never learn, from the input on; the stem "
+        "belongs to the first. 0 lets depthwise kernels learn too (default: 2; recipe plain: 0)",
+        low=0, high=9, group=RESEARCH,
+    )  # fmt: skip
+    optimizer: str = option(
+        "adamw", help="of all weights", choices=("adamw", "sgd"), group=RESEARCH
     )
-    save_every: float = option(
-        30.0, help="seconds between two saves of what --resume needs, at least; they take one "
-        "per cent of the time at most, unless this is 0", metavar="SECONDS", low=0,
-        group="output",
+    backbone_rate: float | None = option(
+        None, help="factor on the learning rate for a pretrained backbone (default: 0.25 with "
+        "adamw, 0.5 with fewer than 400 photos and with sgd; recipe plain: 1)", low=0, high=10,
+        group=RESEARCH,
     )  # fmt: skip
-    check: bool = option(
-        False, help="only examine the labels and photos, and write a report", group="output"
+    weight_decay: float = option(
+        0.0005, help="decoupled weight decay of convolution kernels, times the learning rate",
+        low=0, group=RESEARCH,
+    )  # fmt: skip
+    schedule: str = option(
+        "cosine", help="how the learning rate falls after warm-up; step: to a tenth at 70 and at "
+        "90 per cent of the run", choices=("cosine", "step", "constant"), group=RESEARCH,
+    )  # fmt: skip
+    multi_scale: bool = option(
+        False, help="vary the input size from batch to batch, by up to a quarter", group=RESEARCH
     )
-    fix: Path | None = option(
-        None, help="with --check: write a cleaned copy of the data there", metavar="DIR",
-        group="output",
+    progressive: bool = option(
+        False, help="let input size and augmentation grow over the run, so that early steps are "
+        "cheap", group=RESEARCH,
     )  # fmt: skip
-    preview: bool = option(
-        False, help="only draw a page of augmented training photos with their boxes",
-        group="output",
-    )  # fmt: skip
+    sync_batch_norm: bool = option(
+        False, help="let batch norms see the photos of all devices", group=RESEARCH
+    )
     histograms: bool = option(
         False, help="write histograms of the weights for TensorBoard after each evaluation",
-        group="output",
+        group=RESEARCH,
     )  # fmt: skip
+
+
+# Options that may differ when a run is resumed, or among hosts: where and on what, how long by the
+# clock, and how often to save.
+MAY_CHANGE = (
+    "data", "out", "resume", "check", "fix", "preview", "device", "fast-math", "cache", "minutes",
+    "patience", "save-every", "histograms",
+)  # fmt: skip
+# Options without a meaning for a run that starts from a checkpoint, or from a random backbone.
+NEW_ONLY = (
+    "anchors", "backbone", "backbone_weights", "head_weights", "width", "depth", "stochastic_depth",
+)  # fmt: skip
+PRETRAINED_ONLY = ("freeze_epochs", "frozen_stages", "backbone_rate")
+
+
+def with_options_of_run(argv: list[str]) -> list[str]:
+    """The arguments; for ``--resume`` with the run's own ``config.yaml`` before them.
+
+    So ``--out DIR --resume`` is enough, and options that differ from the run's were asked for.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--out", type=Path)
+    early.add_argument("--config")
+    early.add_argument("--resume", action="store_true")
+    try:
+        given, _ = early.parse_known_args(argv)
+    except argparse.ArgumentError:  # the parser that knows all options reports it
+        return argv
+    if not given.resume or given.config or not given.out:
+        return argv
+    own = given.out.expanduser() / "config.yaml"
+    return ["--config", str(own), *argv] if own.is_file() else argv
+
+
+def refuse_contradictions(config: TrainConfig) -> None:
+    """
+    Raises:
+        UserError: options that exclude each other.
+    """
+    if config.resume and config.out is None:
+        raise UserError("--resume needs --out, the run directory to continue")
+    if config.only_listed and config.classes is None:
+        raise UserError("--only-listed needs --classes, the list")
+    if config.fix and not config.check:
+        raise UserError("--fix needs --check, which finds what there is to repair")
+    if config.sync_batch_norm and (config.accumulate or 1) > 1:
+        raise UserError("--sync-batch-norm cannot see a whole batch that --accumulate divides")
+    if config.exact and config.minutes:
+        raise UserError("--exact excludes --minutes, as a clock is never exact; give --epochs")
+
+
+def lasting_options(config: TrainConfig) -> dict[str, Any]:
+    """The options that a resumed run must have in common with the run it continues."""
+    mapping = to_mapping(config)
+    return {name: value for name, value in mapping.items() if name not in MAY_CHANGE}
+
+
+def unused_options(config: TrainConfig) -> str:
+    """A sentence on options that were given and have no effect here; "" without any."""
+    names = NEW_ONLY if config.weights else ()
+    if not config.weights and config.backbone_weights == "none":
+        names = PRETRAINED_ONLY
+    defaults = {field.name: field.default for field in fields(config)}
+    given = [f"--{n.replace('_', '-')}" for n in names if getattr(config, n) != defaults[n]]
+    if not given:
+        return ""
+    why = "--weights brings its own network" if config.weights else "nothing is pretrained"
+    return f"{', '.join(given)}: not used, because {why}"

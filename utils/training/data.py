@@ -1,20 +1,19 @@
-"""What a run learns from: the two splits, the anchors, and the record of both."""
+"""The photos of a run: training and validation split, and what checkpoints record of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nets.yolo import YOLOv3
-from utils.data.anchors import choose_anchors, object_sizes, read_anchors
 from utils.data.classes import read_classes
 from utils.data.datasets import SplitInfo, load_datasets
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
 from utils.data.splits.stratified import write_split
-from utils.training.build import check_classes
+from utils.errors import UserError
+from utils.text import counted, listing
 from utils.training.config import TrainConfig
 
 
@@ -23,8 +22,8 @@ def load_training_data(
 ) -> tuple[Dataset, Dataset, SplitInfo]:
     """The training and validation photos of a run, and how they were chosen.
 
-    Classes come from ``--classes``; else from the data, in the checkpoint's order when there is
-    one and it knows the same classes.
+    Classes come from ``--classes``, else from the data; their order is the checkpoint's where the
+    run starts from one.
 
     Raises:
         UserError: see ``utils.data.datasets.load_datasets``; or the data's classes are not the
@@ -39,31 +38,33 @@ def load_training_data(
     }
     train, val, info = load_datasets(config.data, classes=classes, **options)
     if checkpoint:
-        check_classes(checkpoint, train.classes, config.weights)
+        _check_classes(checkpoint, train.classes, config.weights)
         if train.classes != checkpoint.classes:
             train, val, info = load_datasets(config.data, classes=checkpoint.classes, **options)
     return train, val, info
 
 
-def anchors_for(asked: str, train: Dataset, input_size: int, seed: int) -> tuple[np.ndarray, str]:
-    """Nine anchors (9, 2) in pixels of the network input, and a sentence on where they are from.
-
-    Raises:
-        UserError: the anchors file is missing or wrong.
+def _check_classes(model: YOLOv3, classes: Sequence[str], path: Path) -> None:
     """
-    if asked != "auto":
-        return read_anchors(Path(asked)), f"anchors: from {asked}"
-    choice = choose_anchors(object_sizes(train, input_size), input_size, seed)
-    return choice.anchors, f"anchors: {choice.note}"
+    Raises:
+        UserError: the data's classes are not the checkpoint's.
+    """
+    if set(classes) != set(model.classes):
+        has = f"{counted(len(model.classes), 'class', 'classes')} ({listing(model.classes, 5)})"
+        raise UserError(
+            f"--weights {path}: the checkpoint has {has}, the data has {len(classes)} "
+            f"({listing(classes, 5)}); "
+            "leave --weights out to train new heads, or give matching data"
+        )
 
 
 def write_provenance(
     path: Path | None, config: TrainConfig, train: Dataset, val: Dataset, info: SplitInfo
 ) -> dict[str, Any]:
-    """Write the split to ``path``, unless None; returns what the checkpoint tells about its data.
+    """Write the split to ``path``, unless None. Returns what checkpoints record of their data.
 
-    The content hash of each photo lets an evaluation notice that it scores photos that were
-    trained on, whatever their names are by then.
+    By the content hash of each photo an evaluation notices photos that were trained on, also under
+    other names.
     """
     if path is not None:
         write_split(path, info.splits)
@@ -84,9 +85,9 @@ def write_provenance(
 
 
 def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any]:
-    """Add the photos that a checkpoint was trained on before to what the new one tells.
+    """Add the photos that an earlier run trained the checkpoint on to what the new one records.
 
-    Their image ids are prefixed: other photos may have the same names.
+    Their image ids get a prefix, as other photos may have the same names.
     """
     before = checkpoint.metadata.get("hashes", {}).get("train", {}) if checkpoint else {}
     earlier = {f"earlier/{image_id}": digest for image_id, digest in before.items()}

@@ -1,18 +1,18 @@
-"""What has happened in a run so far: the numbers that survive a resume."""
+"""What has happened in a run so far: the numbers that a resumed run continues with."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 # A later checkpoint replaces an earlier one unless its AP on n photos is lower by more than this
-# over √n. A score on a dozen photos differs by that much from one epoch to the next, and its
-# highest is luck more than merit; what has learnt for longer is better on other photos.
-LUCK = 0.1
+# over √n. The AP on a dozen photos varies that much from epoch to epoch. Its highest value is
+# mostly chance, and a network that was trained for longer is better on other photos.
+MIN_DELTA = 0.1
 PARTS = ("loss", "box", "objectness", "classes")
 
 
@@ -24,12 +24,12 @@ class History:
         step: training steps done.
         epoch: epochs finished.
         best_ap: highest validation AP so far, −1 before the first evaluation.
-        kept_ap: that of ``best.keras``, which may be an equally good one of a later epoch.
+        kept_ap: that of ``best.keras``, which may be slightly lower.
         best_epoch: the epoch of ``best.keras``.
         bad_steps: how many of the last steps in a row had a loss that is not finite.
-        stale: evaluations in a row that have not raised the best AP.
+        evaluations_without_improvement: in a row, since the best AP rose.
         losses: total, box, objectness and class loss of each step of the unfinished epoch.
-        seconds, waited: that its steps took, and that they waited for data.
+        seconds, waited: of its steps, in total and waiting for data.
         rows: one for each finished epoch, as in ``metrics.csv``.
         finished: whether the final weights have been scored.
     """
@@ -40,30 +40,24 @@ class History:
     kept_ap: float = -1.0
     best_epoch: int = 0
     bad_steps: int = 0
-    stale: int = 0
+    evaluations_without_improvement: int = 0
     losses: list[list[float]] = field(default_factory=list)
     seconds: float = 0.0
     waited: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
 
-    @classmethod
-    def from_saved(cls, fields: Mapping[str, Any]) -> History:
-        """As it was saved, also by a version that did not know ``kept_ap``."""
-        return cls(**{"kept_ap": fields["best_ap"], **fields})
-
     def note_step(self, losses: Sequence[float]) -> bool:
-        """Take in a step's losses, in the order of ``PARTS``; whether they are finite."""
+        """Add a step's losses, in the order of ``PARTS``. Returns whether they are finite."""
         self.losses.append([float(value) for value in losses])
         finite = bool(np.isfinite(losses).all())
         self.bad_steps = 0 if finite else self.bad_steps + 1
         return finite
 
     def close_epoch(self, **facts: Any) -> dict[str, Any]:
-        """Count an epoch and add its row.
+        """End an epoch and add its row.
 
-        Steps whose loss was not finite changed nothing; they are counted and left out of the
-        means.
+        Steps whose loss was not finite changed nothing. They are counted, but not in the means.
 
         Args:
             facts: further columns.
@@ -80,13 +74,12 @@ class History:
         return row
 
     def is_best(self, ap: float, photos: int) -> bool:
-        """Whether an AP on so many photos with objects is as good as any before, luck aside.
+        """Whether an AP on so many photos with objects is the best, within ``MIN_DELTA``.
 
-        A later epoch wins a tie: it has learnt for longer. Luck is never more than a tenth of the
-        AP, so nothing that works gives way to what does not.
+        At most a tenth of the best AP is tolerated.
         """
-        luck = min(LUCK / math.sqrt(max(photos, 1)), 0.1 * max(self.best_ap, 0.0))
-        return ap >= self.best_ap - luck
+        min_delta = min(MIN_DELTA / math.sqrt(max(photos, 1)), 0.1 * max(self.best_ap, 0.0))
+        return ap >= self.best_ap - min_delta
 
     def note_best(self, ap: float) -> None:
         """The checkpoint with this AP has been saved as the best."""
@@ -94,9 +87,11 @@ class History:
         self.best_epoch = self.epoch
 
     def note_score(self, ap: float) -> None:
-        """Count evaluations that have not raised the AP; before ``note_best``.
+        """Count evaluations without improvement; call before ``note_best``.
 
-        An AP of −1, of photos that show nothing, says nothing.
+        An AP of −1, of photos without objects, does not count.
         """
-        if ap >= 0:
-            self.stale = 0 if ap > self.best_ap else self.stale + 1
+        if ap > self.best_ap:
+            self.evaluations_without_improvement = 0
+        elif ap >= 0:
+            self.evaluations_without_improvement += 1

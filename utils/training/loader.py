@@ -10,14 +10,11 @@ import tensorflow as tf
 
 from utils.data.augment import AugmentConfig
 from utils.data.batches.image_cache import photo_reader
-from utils.data.batches.input_shape import rectangular_aspect
 from utils.data.batches.pipeline import next_batch, training_batches
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
+from utils.training.choices.phases import Phase
 from utils.training.config import TrainConfig
-from utils.training.phases import Phase
-
-FAR_TURN = 20.0  # degrees
 
 
 def training_samples(
@@ -26,29 +23,29 @@ def training_samples(
     input_size: int,
     augment: AugmentConfig,
     phases: Sequence[Phase],
-    shares: tuple[float, float],
-    familiar: int,
+    aspect: tuple[float, float],
+    warmup_epochs: int,
 ) -> tuple[TrainingSamples, str]:
     """Training samples as the options ask for them, and a sentence on the cache of photos.
 
-    ``shares`` and ``familiar`` are as ``TrainingSamples`` takes them.
+    Args:
+        config: the run's options.
+        train: the training photos.
+        input_size: side of the square network input in pixels.
+        augment: strengths of the augmentation.
+        phases: of the run.
+        aspect: the part of that square that training pictures take.
+        warmup_epochs: epochs until augmentation has its full strength.
     """
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
-    return TrainingSamples(train, input_size, config.seed, augment, reader, shares, familiar), note
+    samples = TrainingSamples(
+        train, input_size, config.seed, augment, reader, aspect, warmup_epochs
+    )
+    return samples, note
 
 
-def training_shares(train: Dataset, augment: AugmentConfig, fitted: bool) -> tuple[float, float]:
-    """Shares of the square that training pictures take: what the photos need, or all of it.
-
-    All of it where photos are turned far, as their ends would be cut off, and where none is ever
-    made smaller: the network would not see the grey borders that it meets in prediction.
-    """
-    turned, never_smaller = augment.rotation > FAR_TURN, augment.scale[0] >= 1
-    return rectangular_aspect(train) if fitted and not (turned or never_smaller) else (1.0, 1.0)
-
-
-class Feed:
+class TrainingLoader:
     """This host's share of the batches, in an order that depends on the seed alone.
 
     Attributes:

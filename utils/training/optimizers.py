@@ -1,4 +1,4 @@
-"""What changes the weights: AdamW or SGD, one for the head and one for the backbone."""
+"""What changes the weights: AdamW or SGD for head and backbone, and the loss scale of float16."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import tensorflow as tf
 from nets.yolo import YOLOv3
 
 MOMENTUM = 0.9
+FIRST_SCALE, LARGEST_SCALE = 2.0**15, 2.0**24  # of the loss
+GROW_EVERY = 1000  # good steps after which a larger scale is tried
 
 
 class Optimizers:
     """One optimiser for the head and one for the backbone, which learns more slowly.
 
-    Two rather than one: the backbone is thawed later, and an Adam whose step count has run on
-    without it would take its first steps three times too long.
+    They are two because the backbone is unfrozen later. Adam corrects its first steps by its step
+    count; with the head's count the backbone's first steps would be three times too large.
     """
 
     def __init__(self, kind: str, *, rate: float, backbone_rate: float, decay: float) -> None:
@@ -25,7 +27,7 @@ class Optimizers:
         self.parts: dict[str, keras.optimizers.Optimizer] = {}
 
     def build(self, model: YOLOv3) -> None:
-        """Create the slots for every variable that may ever learn; within the strategy's scope."""
+        """Create the slots of every trainable variable; within the strategy's scope."""
         for name, variables in _parts(model).items():
             self.parts[name] = _optimizer(self.kind, self.rates[name], self.decay)
             self.parts[name].exclude_from_weight_decay(
@@ -39,9 +41,9 @@ class Optimizers:
             optimizer.learning_rate = self.rates[name] * factor
 
     def apply(self, model: YOLOv3, gradients: Sequence[tf.Tensor]) -> None:
-        """Update the trainable variables of ``model`` with gradients in that order.
+        """Update the trainable variables of ``model`` with gradients in the same order.
 
-        The gradients are those of the whole batch, summed over replicas already.
+        The gradients are those of the whole batch, already summed over replicas.
         """
         by_id = dict(zip(map(id, model.trainable_variables), gradients, strict=True))
         for name, variables in _parts(model).items():
@@ -61,7 +63,7 @@ def _parts(model: YOLOv3) -> dict[str, list[keras.Variable]]:
 
 
 class _GradientsAreSums:
-    """The step sums gradients over replicas itself, before it clips them; Keras would again."""
+    """Keeps Keras from summing gradients over replicas: the step has done so, before clipping."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
@@ -79,3 +81,39 @@ def _optimizer(kind: str, rate: float, decay: float) -> keras.optimizers.Optimiz
     if kind == "adamw":
         return _AdamW(rate, weight_decay=decay)
     return _SGD(rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay)
+
+
+class LossScale:
+    """Dynamic loss scaling (Micikevicius et al., Mixed precision training, 2018, section 3.2).
+
+    float16 loses gradients below 6e-8. The loss is multiplied by ``value`` before the gradients
+    are computed and they are divided by it; on overflow the step is skipped and the scale halved.
+    With other precisions the scale stays 1. Runs inside a ``tf.function``, across replicas.
+    """
+
+    def __init__(self, precision: str) -> None:
+        self.active = precision == "mixed_float16"
+        start = FIRST_SCALE if self.active else 1.0
+        self.value = tf.Variable(start, trainable=False, name="loss_scale")
+        self.good_steps = tf.Variable(0, trainable=False, name="good_steps", dtype=tf.int64)
+
+    def note_good(self) -> None:
+        """A step was finite."""
+        if not self.active:
+            return
+        self.good_steps.assign_add(1)
+        if self.good_steps % GROW_EVERY == 0:
+            self.value.assign(tf.minimum(self.value * 2, LARGEST_SCALE))
+
+    def note_bad(self) -> tf.Tensor:
+        """A step was not finite. Whether it was because of the scale, which is now lower."""
+        if not self.active:
+            return tf.constant(False)
+        lower = self.value > 1
+        self.good_steps.assign(0)
+        self.value.assign(tf.maximum(self.value / 2, 1.0))
+        return lower
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return [self.value, self.good_steps] if self.active else []

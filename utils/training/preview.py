@@ -1,31 +1,31 @@
-"""Looking at what the network would be shown, instead of training: ``--preview``."""
+"""``--preview``: a picture of what the network would see, instead of training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.data.batches.sample_sheet import draw_preview
+from utils.data.batches.sample_sheet import draw_sample_sheet
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
+from utils.training.choices.phases import Phase, strongest_phase
 from utils.training.config import TrainConfig
-from utils.training.phases import Phase, liveliest
 
 
 def write_preview(
-    config: TrainConfig, train: Dataset, phases: Sequence[Phase], shares: tuple[float, float]
+    config: TrainConfig, train: Dataset, phases: Sequence[Phase], aspect: tuple[float, float]
 ) -> Path:
-    """A page of augmented training photos with their boxes.
+    """Draw a page of augmented training photos with their boxes.
 
-    Of the phase in which photos are changed the most, at its full strength. ``shares`` of a square
-    are what the run's pictures take.
+    They are of the phase with the strongest augmentation, at its full strength. ``aspect`` is the
+    part of the square network input that training pictures take.
 
     Returns:
-        Where it is: ``preview.jpg`` in ``--out``, or in the folder of previews without it.
+        Its path: ``preview.jpg`` in ``--out``, or in the folder of previews without that.
     """
-    phase = liveliest(phases)
+    phase = strongest_phase(phases)
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
-    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, aspect=shares)
-    draw_preview(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
+    samples = TrainingSamples(train, max(phase.sizes), config.seed, phase.augment, aspect=aspect)
+    draw_sample_sheet(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
     return path

@@ -1,190 +1,388 @@
-"""A run that is under way: its parts, its checkpoints, and what a resume needs."""
+"""A training run from its options to its checkpoints: ``train`` and its stages, in order."""
 
 from __future__ import annotations
 
-import math
+import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from utils.cli import INTERRUPTED
+import cv2
+import keras
+import numpy as np
+
+from nets.yolo import YOLOv3
+from utils.checkpoint import load_checkpoint
+from utils.cli import to_mapping
+from utils.data.augment import AugmentConfig, augmentation
+from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
 from utils.errors import UserError
-from utils.runtime.distribution import Cluster
+from utils.files import next_free
+from utils.memory import free_memory
+from utils.runtime.distribution import Cluster, host_was_lost, is_chief, make_cluster
 from utils.signals import StopRequest
-from utils.training.batch_norm import photos_to_look_at
-from utils.training.config import TrainConfig
-from utils.training.curves import draw_curves, val_predictions
+from utils.text import counted
+from utils.training import batch_norm, curves
+from utils.training.choices.aspect import choose_aspect, shape_text
+from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
+from utils.training.choices.epochs import choose_epochs
+from utils.training.choices.input_size import choose_input_size
+from utils.training.choices.learning_rate import choose_learning_rates
+from utils.training.choices.phases import Phase, plan_phases
+from utils.training.choices.recipes import Recipe, choose_recipe
+from utils.training.choices.start import copy_detector, new_detector, starting_anchors
+from utils.training.config import TrainConfig, lasting_options, unused_options
+from utils.training.data import inherited, load_training_data, write_provenance
 from utils.training.history import History
-from utils.training.loader import Feed
-from utils.training.messages import score_text
-from utils.training.phases import Phase, phase_at
+from utils.training.loader import TrainingLoader, training_samples
+from utils.training.loop import Run, train_to_end
+from utils.training.numerics import (
+    changed_cores,
+    has_bfloat16,
+    make_deterministic,
+    set_precision,
+)
+from utils.training.optimizers import Optimizers
+from utils.training.preview import write_preview
+from utils.training.reporting import length_text
 from utils.training.run_directory import RunDirectory
-from utils.training.schedule import Plan
-from utils.training.state import save_state
+from utils.training.schedule import Schedule
+from utils.training.state import assign_state, check_choices, read_state
+from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 
-ASK_EVERY = 8  # steps between two questions among hosts whether one was asked to stop
 
-
-@dataclass
-class Run:
-    """The parts of a run that the loop moves.
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run has left.
 
     Attributes:
-        choices: what a resumed run must have in common with this one.
+        path: the run directory.
+        best, last: its checkpoints.
+        ap: validation AP of ``best``; −1 without one.
+        epoch: the epoch of ``best``.
+        interrupted: whether the run was asked to stop before its end; it can be resumed.
+        run: its parts. They also keep the network alive: freeing it takes half a minute, and a
+            command that ends the process first need not wait.
+    """
+
+    path: Path
+    best: Path
+    last: Path
+    ap: float
+    epoch: int
+    interrupted: bool
+    run: Run = field(repr=False)
+
+
+def train(config: TrainConfig, started: float | None = None) -> TrainResult:
+    """Train a detector.
+
+    Args:
+        config: the options.
+        started: reading of ``time.monotonic`` from which ``--minutes`` count; default: now.
+
+    Raises:
+        UserError: what is wrong with options or data, before anything is written; a full disk; a
+            loss that stays infinite; another host that was lost.
+    """
+    started = time.monotonic() if started is None else started
+    with _lost_hosts_explained():
+        setup = set_up(config)
+        inputs = choose_inputs(setup)
+        model, start = make_detector(setup, inputs)
+        run = assemble(setup, inputs, model, start, started)
+        restore(setup, run)
+        announce(setup, inputs, run)
+        if run.schedule.seconds:
+            run.schedule.expect(*run.trainer.expected_times(inputs.val))
+        run.schedule.begin(run.history.step)
+        with StopRequest() as run.stop:  # from here on a signal ends the run after its step
+            finished = train_to_end(run, inputs.val)
+        run.directory.close()
+    return TrainResult(
+        path=run.directory.path,
+        best=run.directory.best,
+        last=run.directory.last,
+        ap=run.history.kept_ap,
+        epoch=run.history.best_epoch,
+        interrupted=not finished,
+        run=run,
+    )
+
+
+def preview(config: TrainConfig) -> Path:
+    """``--preview``: draw augmented training photos; returns the path of the picture.
+
+    Raises:
+        UserError: what is wrong with options or data.
+    """
+    setup = set_up(config)
+    inputs = choose_inputs(setup)
+    return write_preview(setup.config, inputs.train, inputs.phases, inputs.aspect)
+
+
+# The stages of ``train``, in order -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where a run computes, and what it resumes.
+
+    Attributes:
+        config: the options; --minutes are the chief's.
+        cluster: the devices.
         threads: of each operation, where the run is exact.
+        directory: of the run that is resumed, locked; None for a new run.
+        saved: facts of the saved state, on all hosts; empty for a new run.
+        arrays: of the saved state, on the chief.
+        notes: sentences for the log on what was chosen.
     """
 
     config: TrainConfig
-    trainer: Trainer
-    feed: Feed
-    phases: tuple[Phase, ...]
-    plan: Plan
-    history: History
-    directory: RunDirectory
     cluster: Cluster
-    stop: StopRequest
-    choices: dict[str, Any] = field(default_factory=dict)
-    threads: int | None = None
+    threads: int | None
+    directory: RunDirectory | None
+    saved: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    notes: list[str] = field(default_factory=list)
 
-    def progress(self) -> float:
-        """Share of the run that lies behind, the same on all hosts."""
-        progress = self.plan.progress(self.history.step)
-        return progress if self.plan.seconds is None else self.cluster.agree(progress)[0]
-
-    def out_of_patience(self) -> bool:
-        """Whether the AP has not risen for as long as ``--patience`` allows."""
-        return self.config.patience is not None and self.history.stale >= self.config.patience
-
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self.progress() >= 1 or self.out_of_patience()
-
-    def asked_to_stop(self) -> bool:
-        """Whether a signal came to any host; asked now and then where it costs a message."""
-        if self.cluster.hosts > 1 and self.history.step % ASK_EVERY:
-            return False
-        return self.cluster.any(self.stop.asked)
-
-    def agreed(self, decision: bool) -> bool:
-        """The chief's decision, on all hosts."""
-        return bool(self.cluster.agree(decision)[0])
+    def saved_choice(self, name: str, asked: Any = None) -> Any:
+        """The choice of the run that is resumed; what the options ask for in a new run."""
+        return self.saved.get("choices", {}).get(name, asked)
 
 
-def finish(run: Run, val: Dataset) -> None:
-    """Score the averaged weights once they are final, with batch-norm statistics of their own."""
-    trainer, feed, history = run.trainer, run.feed, run.history
-    if trainer.averaging:
-        count = photos_to_look_at(history.step * feed.batch_size)
-        run.directory.log(f"batch norms: the averaged network looks at {count} training photos")
-        last = replace(phase_at(run.phases, 1.0), sizes=(trainer.model.input_size,))
-        batches = range(math.ceil(count / feed.batch_size))
-        if not trainer.renew_statistics(feed.next(history.step + i, last) for i in batches):
-            run.directory.warn(
-                "the averaged network keeps the batch-norm statistics of training: for those of "
-                "its own there was no memory, or they were not finite"
+@dataclass(frozen=True)
+class Inputs:
+    """The data, and what is chosen by it before there is a network.
+
+    Attributes:
+        checkpoint: that the run starts from.
+        aspect: the part of the square network input that training pictures take.
+    """
+
+    checkpoint: YOLOv3 | None
+    train: Dataset
+    val: Dataset
+    split: SplitInfo
+    recipe: Recipe
+    augment: AugmentConfig
+    aspect: tuple[float, float]
+    epochs: int
+    input_size: int
+    phases: tuple[Phase, ...]
+
+
+def set_up(config: TrainConfig) -> Setup:
+    """Read the run to resume, if any, and choose the devices, before anything is computed."""
+    directory, saved, arrays = None, {}, {}
+    if config.resume and config.out.exists():
+        directory = RunDirectory.open(config.out, resume=True, writes=is_chief())
+        saved, arrays = read_state(config.out) if is_chief() else ({}, {})
+    threads = make_deterministic(saved.get("threads")) if config.exact else None
+    cluster = make_cluster(config.device)
+    if config.exact and cluster.replicas > 1:
+        raise UserError("--exact is promised for one device; choose it with --device")
+    saved = cluster.broadcast_json(saved)
+    config = replace(config, minutes=cluster.broadcast_json(config.minutes))
+    cv2.setNumThreads(1)  # several threads read photos already
+    keras.utils.set_random_seed(config.seed)
+    set_precision(config.precision)
+    return Setup(config, cluster, threads, directory, saved, arrays)
+
+
+def choose_inputs(setup: Setup) -> Inputs:
+    """Load the data and choose what follows from it. Finds most of what is wrong with the input."""
+    config, cluster = setup.config, setup.cluster
+    checkpoint = load_checkpoint(config.weights) if config.weights else None
+    train, val, split = load_training_data(config, checkpoint)
+    recipe = choose_recipe(config)
+    augment = augmentation(recipe.augment, config.augment)
+    aspect = choose_aspect(train, augment, rectangular=recipe.rectangular)
+    epochs, epochs_note = choose_epochs(config, recipe, len(train), setup.saved_choice("epochs"))
+    input_size, size_note = cluster.broadcast_json(
+        choose_input_size(
+            setup.saved_choice("input size", config.input_size),
+            checkpoint, train, aspect, config, epochs, cluster.replicas,
+        )
+    )  # fmt: skip
+    phases = plan_phases(
+        input_size,
+        augment,
+        multi_scale=config.multi_scale,
+        progressive=config.progressive,
+        final_strength=recipe.final_strength,
+    )
+    setup.notes.extend([size_note, shape_text(input_size, aspect), epochs_note])
+    return Inputs(
+        checkpoint, train, val, split, recipe, augment, aspect, epochs, input_size, phases
+    )
+
+
+def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
+    """The detector to train, on all devices, and a sentence on what it starts from."""
+    config, size = setup.config, inputs.input_size
+    with setup.cluster.strategy.scope():
+        if inputs.checkpoint:
+            model, start = copy_detector(inputs.checkpoint, size), f"from {config.weights}"
+            anchors_note = "anchors: the checkpoint's"
+        else:
+            anchors, anchors_note = starting_anchors(
+                config.anchors, inputs.train, size, config.seed
             )
-    evaluate(run, val, last=True)
-    history.finished = True
+            model, start = new_detector(config, inputs.train.classes, size, anchors)
+    if config.sync_batch_norm:
+        batch_norm.synchronize(model)
+    setup.notes.extend([start, anchors_note])
+    return model, start
 
 
-def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
-    """Score the averaged weights on the validation photos; keep them if they are the best.
+def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: float) -> Run:
+    """Choose batch and learning rates, and put loader, schedule, trainer and folder together."""
+    config, cluster, recipe = setup.config, setup.cluster, inputs.recipe
+    photos = len(inputs.train)
+    pretrained = inputs.checkpoint is not None or config.backbone_weights != "none"
+    batch_size, batch_note = cluster.broadcast_json(
+        choose_batch_size(
+            setup.saved_choice("batch size", config.batch_size),
+            photos,
+            model,
+            cluster,
+            largest=max(size for phase in inputs.phases for size in phase.sizes),
+            free=cluster.least(free_memory()),
+        )
+    )
+    samples, cache_note = training_samples(
+        config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
+        recipe.augment_warmup_epochs,
+    )  # fmt: skip
+    loader = TrainingLoader(samples, batch_size, shard=(cluster.host, cluster.hosts))
+    schedule = Schedule(
+        steps_per_epoch=loader.steps_per_epoch,
+        epochs=inputs.epochs,
+        seconds=config.minutes * 60 if config.minutes else None,
+        freeze_epochs=config.freeze_epochs if pretrained else 0,
+        frozen_share=recipe.frozen_share,
+        average_start_epoch=recipe.average_start_epoch,
+        average_start=recipe.average_start,
+        started=started,
+        save_every=config.save_every,
+    )
+    rate, backbone_rate, rates_note = choose_learning_rates(
+        config, recipe, pretrained=pretrained, batch_size=batch_size, photos=photos
+    )
+    accumulation_steps = choose_accumulation(
+        setup.saved_choice("accumulation steps", config.accumulate), batch_size, cluster
+    )
+    trainer = Trainer(
+        model,
+        Optimizers(
+            config.optimizer, rate=rate, backbone_rate=backbone_rate, decay=config.weight_decay
+        ),
+        cluster,
+        StepConfig(batch_size, accumulation_steps, config.seed, recipe.loss, recipe.simota),
+        precision=config.precision,
+        pretrained=pretrained,
+        recipe=recipe,
+        sync_batch_norm=config.sync_batch_norm,
+    )
+    setup.notes.extend([batch_note, rates_note, cache_note])
+    directory = setup.directory or RunDirectory.open(
+        config.out or next_free(Path("runs/train"), config.data.resolve().name),
+        resume=config.resume,
+        writes=cluster.chief,
+    )
+    choices = {
+        "options": lasting_options(config),
+        "classes": model.classes,
+        "anchors": model.anchors,
+        "input size": inputs.input_size,
+        "batch size": batch_size,
+        "epochs": inputs.epochs,
+        "learning rate": rate,
+        "backbone rate": backbone_rate,
+        "recipe": asdict(recipe),
+        "start": start,
+        "phases": [asdict(phase) for phase in inputs.phases],
+        "photos": dict(inputs.split.splits),
+    }
+    if not cluster.same(json.loads(json.dumps(choices))):
+        raise UserError("the hosts have different options or photos; give all of them the same")
+    if setup.saved:
+        check_choices(setup.saved["choices"], choices)
+    choices["accumulation steps"] = accumulation_steps
+    return Run(
+        config, trainer, loader, inputs.phases, schedule, History(), directory, cluster, choices,
+        setup.threads,
+    )  # fmt: skip
 
-    The ``last`` time says nothing of how long to go on: a run that is out of patience stays so.
-    """
-    trainer, history, directory = run.trainer, run.history, run.directory
-    began = time.monotonic()
-    metrics, found = trainer.evaluate(val, on_unreadable=directory.warn)
-    coco = metrics["coco"]
-    history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
-    history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
-    if coco["AP"] < 0:
-        directory.warn("the validation photos show no object; best.keras is simply the newest")
-    if not last:
-        history.note_score(coco["AP"])
-    picture = val_predictions(val, found) if run.cluster.chief else None
-    directory.write_event_picture(picture, history.epoch)
-    if run.config.histograms:
-        directory.write_event_histograms(trainer.model, history.epoch)
-    if history.is_best(coco["AP"], val.photos_with_objects):
-        with_history(run)
-        if run.agreed(directory.save("best.keras", trainer.save)):
-            history.note_best(coco["AP"])
-            directory.save_picture("val_predictions.jpg", picture)
-    run.plan.note_evaluation(time.monotonic() - began)
+
+def restore(setup: Setup, run: Run) -> None:
+    """Continue from the saved state, or write down the options of a new run."""
+    saved, directory = setup.saved, run.directory
+    if saved:
+        assign_state(directory.state, setup.arrays, run.trainer.variables(), setup.cluster)
+        setup.arrays.clear()  # as large as the model and its optimizers
+        run.history = History(**saved["history"])
+        run.schedule.seconds_before = saved["seconds"]
+        run.schedule.progress_before = saved["progress"]
+        directory.log(f"resuming after step {run.history.step}, epoch {run.history.epoch + 1}")
+        if setup.threads and (change := changed_cores(setup.threads)):
+            directory.warn(change)
+        return
+    if setup.config.resume:
+        directory.log(f"nothing to resume in {directory.path}; starting a new run")
+    directory.write_config(
+        {**to_mapping(setup.config), "out": str(directory.path), "resume": False}
+    )
 
 
-def with_history(run: Run) -> None:
-    """Let the model's next checkpoint hold what has happened so far."""
-    run.trainer.model.metadata = {**run.trainer.model.metadata, "history": run.history.rows}
-
-
-def save_last(run: Run) -> bool:
-    """Save ``last.keras``; whether there was room."""
-    with_history(run)
-    return run.directory.save("last.keras", run.trainer.save)
-
-
-def record_progress(run: Run, *, drawn: bool) -> bool:
-    """Write down what ``--resume`` needs and, with ``drawn``, the table and the curves.
-
-    Returns:
-        Whether there was room for it.
-    """
-    began = time.monotonic()
-    facts = {
-        "history": asdict(run.history),
-        "seconds": run.plan.elapsed(),
-        "progress": run.plan.progress(run.history.step),
-        "choices": run.choices,
-        "threads": run.threads,
+def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
+    """Log what was chosen and why; draw the labels; give checkpoints their metadata."""
+    config, cluster, directory, model = run.config, run.cluster, run.directory, run.trainer.model
+    train, val, split = inputs.train, inputs.val, inputs.split
+    directory.log(
+        f"{len(train)} training and {len(val)} validation photos ({split.train}; {split.val}), "
+        f"{counted(len(train.classes), 'class', 'classes')}: {', '.join(train.classes)}"
+    )
+    directory.log_remarks([*split.notes, *train.notes, *val.notes])
+    notes = [*setup.notes, unused_options(config)]
+    if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):
+        notes.append("convolutions round their inputs to bfloat16 (--no-fast-math: float32)")
+    for note in filter(None, notes):
+        directory.log(note)
+    if cluster.chief:
+        curves.draw_labels(directory.labels, train, model.anchors, inputs.input_size)
+    directory.log(
+        f"training {model.backbone_name} at {inputs.input_size}×{inputs.input_size} on "
+        f"{cluster.devices} for {length_text(run.schedule)}; files go to {directory.path}"
+    )
+    split_file = directory.split if cluster.chief else None
+    chosen = ("input size", "batch size", "epochs", "learning rate", "backbone rate")
+    model.metadata = {
+        "training": to_mapping(config),
+        "chosen": {name: run.choices[name] for name in chosen},
+        **inherited(inputs.checkpoint, write_provenance(split_file, config, train, val, split)),
     }
 
-    def write() -> None:
-        save_state(run.directory.state, run.trainer.variables(), facts)
-        if drawn:
-            run.directory.write_metrics(run.history.rows)
-            draw_curves(run.directory.curves, run.history.rows)
 
-    saved = not run.cluster.chief or run.directory.outlasting_a_full_disk(write)
-    run.plan.note_saving(time.monotonic() - began)
-    return saved
-
-
-def close(run: Run) -> None:
-    """Save the last weights and say how it went.
-
-    Raises:
-        UserError: there was no room for the checkpoints.
+@contextmanager
+def _lost_hosts_explained() -> Iterator[None]:
     """
-    directory, history = run.directory, run.history
-    if not save_last(run) or (run.cluster.chief and not directory.best.exists()):
+    Raises:
+        UserError: inside, TensorFlow failed because another host has gone.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not host_was_lost(error):
+            raise
+        what = str(error).strip().partition("\n")[0][:200]
         raise UserError(
-            f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
-            f"room, then --out {directory.path} --resume"
-        )
-    run.cluster.any(False)  # no host leaves while the chief writes
-    if history.step < run.plan.steps_per_epoch:
-        directory.warn(
-            f"the time was over after {history.step} of the {run.plan.steps_per_epoch} steps that "
-            "it takes to see each photo once: give it more --minutes"
-        )
-    if run.out_of_patience():
-        directory.log(f"stopped early: no better AP in {history.stale} evaluations")
-    directory.log(
-        f"done in {run.plan.elapsed() / 60:.1f} minutes: validation AP "
-        f"{score_text(history.kept_ap)} in epoch {history.best_epoch}, checkpoint {directory.best}"
-    )
-
-
-def stop_early(run: Run) -> int:
-    """Save everything where the run stands; returns the exit status of an interrupted command."""
-    saved = record_progress(run, drawn=True) and save_last(run)
-    run.directory.warn(
-        f"stopped after step {run.history.step}; "
-        + ("all of it is saved" if saved else "not all of it could be saved")
-        + f"; to go on: --out {run.directory.path} --resume"
-    )
-    return INTERRUPTED
+            "another host has gone; start the job again on all of them with --resume "
+            f"(TensorFlow says: {what})"
+        ) from error

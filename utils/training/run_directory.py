@@ -24,7 +24,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunDirectory:
-    """Paths and small files of a run; ``log`` prints a line and keeps it in ``log.txt``."""
+    """Paths and small files of a run. ``log`` prints a line and appends it to ``log.txt``."""
 
     def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path, self.writes = path, writes
@@ -40,12 +40,10 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path, *, resume: bool, writes: bool = True) -> RunDirectory:
-        """Create the folder, or open the one to resume, and keep other processes out of it.
+        """Create the folder, or open the one to resume, and lock it against other processes.
 
-        Where several hosts train, only the chief ``writes``; for the others nothing here does
-        anything.
-
-        The lock is the system's: it ends with this process, however that ends.
+        Where several hosts train, only the chief ``writes``; on the others every method here does
+        nothing. The lock is the system's: it ends with this process, however that ends.
 
         Raises:
             UserError: it holds files and ``resume`` was not asked for, it is no folder, or
@@ -57,7 +55,7 @@ class RunDirectory:
             raise UserError(f"--out {path}: is a file, not a folder")
         if not resume and path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
             raise UserError(
-                f"--out {path}: the folder is not empty; give --resume to go on with the run in "
+                f"--out {path}: the folder is not empty; give --resume to continue the run in "
                 "it, or another folder"
             )
         path.mkdir(parents=True, exist_ok=True)
@@ -71,13 +69,13 @@ class RunDirectory:
         return directory
 
     def close(self) -> None:
-        """Let others in."""
+        """Unlock the folder."""
         self._lock.release()
 
-    def outlasting_a_full_disk(self, write: Callable[[], None]) -> bool:
-        """Writing may fail for want of space: the run says so and goes on.
+    def survives_full_disk(self, write: Callable[[], None]) -> bool:
+        """Write; where the disk is full, warn and continue.
 
-        What was there before is still whole, and the next save tries again.
+        The old file is still whole, and the next save tries again.
 
         Returns:
             Whether it was written.
@@ -97,7 +95,7 @@ class RunDirectory:
             self.note(message)
 
     def note(self, message: str) -> None:
-        """Into ``log.txt`` only; on a full disk not even there."""
+        """Into ``log.txt`` only; a full disk is reported on the terminal."""
         if not self.writes:
             return
         log = self.path / "log.txt"
@@ -114,23 +112,23 @@ class RunDirectory:
         self.note(f"warning: {message}")
 
     def log_remarks(self, remarks: Sequence[str], shown: int = 5) -> None:
-        """All of them into ``log.txt``, the first few onto the terminal."""
+        """All remarks into ``log.txt``, the first few also onto the terminal."""
         for number, remark in enumerate(remarks):
             (self.log if number < shown else self.note)(f"data: {remark}")
         if len(remarks) > shown:
             self.log(f"data: and {len(remarks) - shown} more remarks, in {self.path / 'log.txt'}")
 
     def save(self, name: str, write: Callable[[Path], None]) -> bool:
-        """Let ``write`` make a file of that name; False where the disk was full."""
-        return not self.writes or self.outlasting_a_full_disk(lambda: write(self.path / name))
+        """Call ``write`` with the path of that file. Returns whether the disk had room."""
+        return not self.writes or self.survives_full_disk(lambda: write(self.path / name))
 
     def save_picture(self, name: str, picture: np.ndarray | None) -> None:
-        """uint8 (H, W, 3) as a file; None is no picture."""
+        """Save uint8 (H, W, 3) as a JPEG file; None is no picture."""
         if picture is not None:
             self.save(name, lambda path: save_image(path, picture))
 
     def keep_bad_batch(self, step: int, batch: Sequence[Any]) -> Path | None:
-        """Keep a batch for inspection: images, boxes, class_ids. The first few only."""
+        """Save images, boxes and class ids of the first few bad batches for inspection."""
         folder = self.path / "bad_batches"
         if not self.writes or (folder.is_dir() and len(list(folder.iterdir())) >= MAX_BAD_BATCHES):
             return None
@@ -141,7 +139,7 @@ class RunDirectory:
             with atomic_write(path, "wb") as file:
                 np.savez_compressed(file, images=images, boxes=boxes, class_ids=class_ids)
 
-        return path if self.outlasting_a_full_disk(write) else None
+        return path if self.survives_full_disk(write) else None
 
     def write_events(self, row: dict[str, Any]) -> None:
         """The epoch's numbers for TensorBoard."""
@@ -161,10 +159,10 @@ class RunDirectory:
             return
         import tensorflow as tf
 
-        from utils.training.events import EventWriter
+        from utils.training.reporting import TensorBoardWriter
 
         try:
-            self._events = self._events or EventWriter(self.events)
+            self._events = self._events or TensorBoardWriter(self.events)
             getattr(self._events, name)(*values)
         except tf.errors.OpError as error:  # TensorFlow's own name for a full disk
             self.warn(f"nothing could be written for TensorBoard: {error.message[:200]}")
@@ -190,7 +188,7 @@ class RunDirectory:
 
 
 def _say(message: str, stream: TextIO) -> None:
-    """Print; what is printed may go to a file on the very disk that is full."""
+    """Print; the output may be a file on the disk that is full."""
     try:
         print(message, file=stream, flush=True)
     except OSError as error:

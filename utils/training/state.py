@@ -1,4 +1,4 @@
-"""Everything a run needs to go on where it stopped: one archive of arrays, replaced as a whole."""
+"""The state of a run, for ``--resume``: one archive of arrays, replaced atomically."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.runtime.distribution import Cluster
-
-# Fields of a saved recipe that had other names when the run was started: old → new.
-RENAMED = {"by_cost": "simota", "doubt": "gce_q"}
+from utils.training.legacy import current_facts
 
 
 def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -28,7 +26,7 @@ def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any
 
 
 def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """See that a run goes on with what it was started with.
+    """Compare the choices of a resumed run with those it was started with.
 
     Raises:
         UserError: something differs, such as the classes, the anchors or the photos.
@@ -54,7 +52,7 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def read_state(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The facts and arrays that a run directory holds; both empty where there is none yet.
+    """The facts and arrays of a run directory; both empty where there is no state yet.
 
     Raises:
         UserError: the file is damaged.
@@ -65,25 +63,16 @@ def read_state(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        facts = json.loads(arrays.pop("facts").tobytes())
+        facts = current_facts(json.loads(arrays.pop("facts").tobytes()))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); start again in another --out") from None
-    if recipe := facts.get("choices", {}).get("recipe"):
-        facts["choices"]["recipe"] = _renamed(recipe)
     return facts, arrays
-
-
-def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        RENAMED.get(name, name): _renamed(value) if isinstance(value, Mapping) else value
-        for name, value in fields.items()
-    }
 
 
 def assign_state(
     path: Path, arrays: Mapping[str, np.ndarray], variables: Mapping[str, Any], cluster: Cluster
 ) -> None:
-    """Assign the chief's saved arrays to ``variables`` on every host.
+    """Assign the arrays that the chief has read to ``variables``, on every host.
 
     Raises:
         UserError: they belong to a run with another network.
@@ -91,7 +80,7 @@ def assign_state(
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     if cluster.chief and {name: value.shape for name, value in arrays.items()} != shapes:
         raise UserError(
-            f"{path}: the run was started with other options (backbone, classes or optimiser); "
+            f"{path}: the run was started with other options (backbone, classes or optimizer); "
             "resume it with the same ones"
         )
     for name, variable in variables.items():

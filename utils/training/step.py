@@ -18,8 +18,7 @@ from nets.targets import assign, assign_simota
 from nets.yolo import STRIDES, YOLOv3, decode
 from utils.training.batch_norm import is_statistic
 from utils.training.ema import MovingAverage
-from utils.training.optimizers import Optimizers
-from utils.training.precision import LossScale
+from utils.training.optimizers import LossScale, Optimizers
 
 # What sums over positives are divided by until all parts of a batch are counted: about as many as
 # there are for each image, so that scaled gradients in float16 stay in their range.
@@ -33,14 +32,15 @@ class StepConfig:
 
     Attributes:
         batch: images in the global batch.
-        turns: parts that a replica computes one after the other; more need less memory.
+        accumulation_steps: micro-batches that a replica computes one after the other; more of them
+            need less memory.
         seed: of the run, for random masks.
         loss: weights and thresholds.
-        simota: whether labels are assigned by SimOTA, instead of by the shapes of anchors.
+        simota: whether objects are assigned to predictions by SimOTA; else by anchor shape alone.
     """
 
     batch: int
-    turns: int = 1
+    accumulation_steps: int = 1
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
     simota: bool = True
@@ -53,16 +53,16 @@ def build_train_step(
     scale: LossScale,
     config: StepConfig,
 ) -> Callable[..., Losses]:
-    """Compile a step for the variables that are trainable now; build anew after a thaw.
+    """Compile a step for the variables that are trainable now; build it anew when that changes.
 
     Call within the scope of the strategy that made the variables.
 
     Returns:
         (images uint8 (B, H, W, 3), boxes (B, M, 4), class ids (B, M), step number from 1, factor
-        on drop rates, whether the run has settled) → the losses of the global batch, with the
-        model, optimisers and average updated. The first three are one value a replica where there
-        are several. A step whose loss or gradients are not finite changes nothing; its losses say
-        so, unless lowering the loss scale was all that it took.
+        on the rates of stochastic depth, whether averaging is uniform) → the losses of the global
+        batch, with the model, optimizers and average updated. The first three are one value a
+        replica where there are several. A step whose loss or gradients are not finite changes
+        nothing. Its losses are then NaN, unless only the loss scale was too high.
     """
     strategy = tf.distribute.get_strategy()
     trainable = model.trainable_variables
@@ -77,7 +77,7 @@ def build_train_step(
     provisional = tf.constant(config.batch * POSITIVES_AN_IMAGE)
 
     def losses_and_gradients(images, boxes, class_ids, randomness):
-        """Losses and count of positives of one turn; gradients of the scaled loss."""
+        """Losses and count of positives of a micro-batch; gradients of the scaled loss."""
         size = tf.shape(images)
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         with tf.GradientTape() as tape, sample_randomness(randomness):
@@ -98,23 +98,23 @@ def build_train_step(
         first = context.replica_id_in_sync_group * share
         before = [tf.identity(v) for v in statistics]
 
-        def turn(index):
-            rows = share // config.turns
+        def micro_batch(index):
+            rows = share // config.accumulation_steps
             part = slice(index * rows, (index + 1) * rows)
             drawn = SampleRandomness(
                 config.seed, number, config.batch, first + index * rows, strength
             )
             return losses_and_gradients(images[part], boxes[part], class_ids[part], drawn)
 
-        if config.turns == 1:
-            sums, gradients = turn(0)
+        if config.accumulation_steps == 1:
+            sums, gradients = micro_batch(0)
         else:
-            sums, gradients = _add_turns(turn, config.turns, trainable)
+            sums, gradients = _accumulate(micro_batch, config.accumulation_steps, trainable)
         gradients = summed(gradients)
         *losses, counts = summed(sums)
         share_of_batch = provisional / loss_normalizer(counts)
         losses = [part * share_of_batch for part in losses]
-        if several and statistics:  # each replica has seen its own images; keep the mean
+        if several and statistics:  # each replica's are those of its own images; keep the mean
             means = context.all_reduce("MEAN", [tf.identity(v) for v in statistics])
             for variable, mean in zip(statistics, means, strict=True):
                 variable.assign(mean)
@@ -124,12 +124,12 @@ def build_train_step(
         return Losses(*losses), gradients, norm, before
 
     def restore(before):
-        """The forward pass has already mixed the batch into the running statistics."""
+        """Undo what the forward pass has done to the running statistics."""
         for variable, value in zip(statistics, before, strict=True):
             variable.assign(value)
 
     def the_first(value):
-        return strategy.experimental_local_results(value)[0]  # all replicas agree
+        return strategy.experimental_local_results(value)[0]  # the same on all replicas
 
     signature = [
         tf.TensorSpec([None, None, None, 3], tf.uint8),
@@ -140,17 +140,17 @@ def build_train_step(
         tf.TensorSpec([], tf.bool),
     ]
 
-    # XLA loses on CPUs and recompiles for every count of boxes. A value for each replica has no
-    # signature; ``distribution.Cluster.split`` sees to it that its shapes are few.
+    # XLA is slower on CPUs and recompiles for every count of boxes. A value for each replica has no
+    # signature; ``distribution.Cluster.split`` keeps its shapes few.
     @tf.function(jit_compile=False, input_signature=None if several else signature)
-    def step(images, boxes, class_ids, number, strength, settled):
+    def step(images, boxes, class_ids, number, strength, uniform):
         losses, gradients, norm, before = strategy.run(
             replica, args=(images, boxes, class_ids, number, strength)
         )
         losses = Losses(*map(the_first, losses))
         if tf.math.is_finite(the_first(norm)) & tf.math.is_finite(losses.total):
             strategy.run(lambda g: optimizers.apply(model, g), args=(gradients,))
-            average.update(number, settled)
+            average.update(number, uniform)
             scale.note_good()
             return losses
         strategy.run(restore, args=(before,))
@@ -161,15 +161,15 @@ def build_train_step(
     return step
 
 
-def _add_turns(
-    turn: Callable, turns: int, trainable: list
+def _accumulate(
+    micro_batch: Callable, steps: int, trainable: list
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Sum losses, counts and gradients of the turns, in a loop that holds one's activations."""
+    """Sum losses, counts and gradients of the micro-batches. The loop holds one's activations."""
     zeros = [tf.zeros(v.shape, v.dtype) for v in trainable]
     nothing = [*[tf.constant(0.0)] * len(Losses._fields), tf.zeros(2)]
 
     def body(index, sums, gradients):
-        more, further = turn(index)
+        more, further = micro_batch(index)
         return (
             index + 1,
             [a + b for a, b in zip(sums, more, strict=True)],
@@ -177,7 +177,7 @@ def _add_turns(
         )
 
     _, sums, gradients = tf.while_loop(
-        lambda index, *_: index < turns,
+        lambda index, *_: index < steps,
         body,
         (tf.constant(0), nothing, zeros),
         parallel_iterations=1,

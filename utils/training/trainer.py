@@ -1,6 +1,6 @@
-"""A detector in training: the network, its optimisers and moving average, and the compiled step.
+"""A detector in training: the network, its optimizers and moving average, and the compiled step.
 
-What happens when is decided in ``train.py``; here is what each event does.
+``utils.training.loop`` decides when something happens; here is how it is done.
 """
 
 from __future__ import annotations
@@ -28,29 +28,33 @@ from utils.evaluation.metrics import compute_metrics
 from utils.evaluation.run_detector import detect_records
 from utils.runtime.distribution import Cluster
 from utils.runtime.inference import compile_shared_inference, gather_detections
-from utils.training.batch_norm import MOST_PHOTOS, batch_statistics, is_statistic
+from utils.training.batch_norm import (
+    MOST_PHOTOS,
+    batch_statistics,
+    is_statistic,
+    lower_momentum,
+)
+from utils.training.choices.recipes import Recipe
 from utils.training.ema import LONGEST, MovingAverage
-from utils.training.freezing import quicken_norms, set_backbone_trainable, stage_count
-from utils.training.optimizers import Optimizers
-from utils.training.precision import LossScale
-from utils.training.recipes import Recipe
+from utils.training.freezing import set_backbone_trainable, stage_count
+from utils.training.optimizers import LossScale, Optimizers
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
 
 
 class Trainer:
-    """Owns everything that training changes.
+    """Has everything that training changes.
 
     Args:
         model: the detector, built within the cluster's scope.
-        optimizers: unbuilt; they get slots for every variable that may ever learn.
+        optimizers: not yet built.
         cluster: the devices.
         step: what a step is compiled for.
         precision: the dtype policy that the model was built with.
-        pretrained: whether the backbone's weights are worth keeping.
-        recipe: what of such a backbone stays as it is; whether weights are averaged.
-        synchronized_norms: whether the model's batch norms see all replicas' photos.
+        pretrained: whether the backbone has trained weights.
+        recipe: which parts of such a backbone stay frozen; whether weights are averaged.
+        sync_batch_norm: whether the model's batch norms see all replicas' photos.
     """
 
     def __init__(
@@ -63,12 +67,12 @@ class Trainer:
         precision: str = "float32",
         pretrained: bool,
         recipe: Recipe,
-        synchronized_norms: bool = False,
+        sync_batch_norm: bool = False,
     ) -> None:
-        self.synchronized_norms = synchronized_norms and cluster.replicas > 1
+        self.sync_batch_norm = sync_batch_norm and cluster.replicas > 1
         self.model, self.optimizers, self.cluster, self.config = model, optimizers, cluster, step
         self.frozen_stages = recipe.frozen_stages if pretrained else 0
-        self.freeze_norms = recipe.frozen_norms and pretrained
+        self.freeze_batch_norms = recipe.frozen_batch_norms and pretrained
         self.freeze_depthwise = recipe.frozen_depthwise and pretrained
         self._frozen: bool | None = None
         self._step: Callable | None = None
@@ -78,11 +82,11 @@ class Trainer:
         set_backbone_trainable(
             model.backbone,
             frozen_stages=self.frozen_stages,
-            freeze_norms=self.freeze_norms,
+            freeze_batch_norms=self.freeze_batch_norms,
             freeze_depthwise=self.freeze_depthwise,
         )
         if not pretrained:
-            quicken_norms(model.backbone)
+            lower_momentum(model.backbone)
         with cluster.strategy.scope():
             optimizers.build(model)
             self.statistics = [v for v in model.non_trainable_variables if is_statistic(v)]
@@ -94,7 +98,7 @@ class Trainer:
         self._infer = compile_shared_inference(cluster, model)
 
     def set_backbone_frozen(self, frozen: bool) -> bool:
-        """Freeze the whole backbone, or thaw it but for the stages that never learn.
+        """Freeze the whole backbone, or unfreeze all of it but the layers that never learn.
 
         Returns:
             Whether anything changed; the next step is then compiled anew.
@@ -105,7 +109,7 @@ class Trainer:
         set_backbone_trainable(
             self.model.backbone,
             frozen_stages=stage_count(self.model.backbone) if frozen else self.frozen_stages,
-            freeze_norms=self.freeze_norms,
+            freeze_batch_norms=self.freeze_batch_norms,
             freeze_depthwise=self.freeze_depthwise,
         )
         self._build_step()
@@ -118,7 +122,7 @@ class Trainer:
         rate: float,
         drop_strength: float = 1.0,
         *,
-        settled: bool = False,
+        uniform_average: bool = False,
     ) -> Losses:
         """One update.
 
@@ -126,43 +130,39 @@ class Trainer:
             batch: this host's share of the global batch.
             number: of the step, from 1.
             rate: the schedule's factor on the learning rate.
-            drop_strength: factor on the rates at which blocks are dropped.
-            settled: whether all steps from here on count alike in the moving average.
+            drop_strength: factor on the rates of stochastic depth.
+            uniform_average: whether steps have equal weight in the moving average from here on.
 
         Raises:
             tensorflow.errors.ResourceExhaustedError: it does not fit into memory; see
-                ``halve_memory``.
+                ``accumulate_more``.
         """
         self.optimizers.set_rate(rate)
         return self._step(
             *self.cluster.split(batch),
             tf.constant(number, tf.int64),
             tf.constant(drop_strength, tf.float32),
-            tf.constant(settled),
+            tf.constant(uniform_average),
         )
 
-    def halve_memory(self) -> int:
-        """From now on compute a batch in twice as many turns; returns how many.
+    def accumulate_more(self) -> int:
+        """From now on take at least twice as many accumulation steps; returns how many.
 
         Raises:
-            UserError: it is one photo at a time already.
+            UserError: a step takes one photo at a time already.
         """
         share = self.config.batch // self.cluster.replicas
-        turns = next((t for t in range(2 * self.config.turns, share + 1) if share % t == 0), None)
-        if turns is None or self.cluster.hosts > 1 or self.synchronized_norms:
+        more = range(2 * self.config.accumulation_steps, share + 1)
+        steps = next((count for count in more if share % count == 0), None)
+        if steps is None or self.cluster.hosts > 1 or self.sync_batch_norm:
             raise UserError(
                 "out of memory; take a smaller --input-size, --batch-size or backbone, or let each "
                 "device compute its share in parts (--accumulate)"
             )
-        self.set_turns(turns)
-        return turns
-
-    def set_turns(self, turns: int) -> None:
-        """Compute a batch in this many parts, one after the other."""
-        if turns != self.config.turns:
-            self.config = replace(self.config, turns=turns)
-            if self._step is not None:
-                self._build_step()
+        self.config = replace(self.config, accumulation_steps=steps)
+        if self._step is not None:
+            self._build_step()
+        return steps
 
     def _build_step(self) -> None:
         with self.cluster.strategy.scope():
@@ -170,14 +170,14 @@ class Trainer:
                 self.model, self.optimizers, self.average, self.scale, self.config
             )
 
-    def renew_statistics(self, batches: Iterable[Sequence[tf.Tensor]]) -> bool:
-        """Give the averaged weights batch-norm statistics of their own.
+    def update_bn(self, batches: Iterable[Sequence[tf.Tensor]]) -> bool:
+        """Re-estimate the averaged network's batch-norm statistics.
 
         Args:
             batches: this host's shares of training batches.
 
         Returns:
-            Whether they have them: not if a value is not finite, or memory ran out.
+            Whether that was done: not if a value is not finite, or memory ran out.
         """
         try:
             with self.average.applied():
@@ -198,10 +198,12 @@ class Trainer:
         progress: Callable[[Iterable], Iterable] = iter,
         on_unreadable: Callable[[str], None] = print,
     ) -> tuple[dict, dict[str, Detections]]:
-        """Metrics (``utils.evaluation.metrics``) of the averaged weights, and their
-        detections by image id.
+        """Score the averaged weights.
 
-        Several hosts share the photos out and all get the whole result.
+        Several hosts divide the photos among them, and all get the whole result.
+
+        Returns:
+            Metrics (``utils.evaluation.metrics``), and the detections by image id.
         """
         mine = self.cluster.share(len(dataset))
         records = [dataset.records[i] for i in mine]
@@ -236,8 +238,8 @@ class Trainer:
                 self.evaluation_batch //= 2
 
     def expected_times(self, dataset: Dataset) -> tuple[float, float, float]:
-        """Seconds that an evaluation takes, compiling the network, and looking at the photos of
-        new statistics (0 where weights are not averaged), from a batch of grey."""
+        """Seconds for an evaluation, for compiling the network, and for re-estimating batch-norm
+        statistics (0 where weights are not averaged). Measured with a grey batch."""
         size, replicas = self.model.input_size, self.cluster.replicas
         images = np.full((EVALUATION_BATCH, size, size, 3), 128, np.uint8)
         began = time.monotonic()
@@ -247,11 +249,11 @@ class Trainer:
         batch = time.monotonic() - compiled
         here = EVALUATION_BATCH * replicas
         batches = math.ceil(len(dataset) / here)
-        looking = 1.3 * batch * MOST_PHOTOS / here if self.averaging else 0.0
-        return 1.3 * batch * batches, compiled - began - batch, looking
+        update_bn = 1.3 * batch * MOST_PHOTOS / here if self.averaging else 0.0
+        return 1.3 * batch * batches, compiled - began - batch, update_bn
 
     def save(self, path: Path) -> None:
-        """Write the averaged weights as a float32 checkpoint, whole or not at all."""
+        """Write the averaged weights as a float32 checkpoint, atomically."""
         part = path.with_name(f".part-{path.name}")  # Keras insists on the suffix .keras
         try:
             with self.average.applied():
@@ -264,7 +266,7 @@ class Trainer:
                 part.unlink()
 
     def _plain_model(self) -> YOLOv3:
-        """The model itself; or its float32 twin on one device, which opens anywhere."""
+        """The model itself; or a float32 copy on one device, which opens anywhere."""
         plain = self.cluster.replicas == 1 and self.model.dtype_policy.name == "float32"
         if plain:
             return self.model

@@ -1,7 +1,7 @@
-"""What the network is shown: a sheet of augmented training photos with their boxes.
+"""A sheet of augmented training photos with their boxes, as the network sees them.
 
-A look at it finds what no check can: boxes that sit beside their objects, classes exchanged, or
-changes so strong that nobody could tell what the picture shows.
+It shows what no check finds: boxes beside their objects, exchanged classes, and augmentation so
+strong that objects cannot be recognised.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from utils.drawing.contact_sheet import contact_sheet
 from utils.images import save_image
 
 COLUMNS, CELL = 4, 416
-_GREY = (150, 150, 150)  # boxes of objects that are neither trained on nor punished
+_GREY = (150, 150, 150)  # boxes of objects that the loss ignores
 _TEXT = 22  # pixels
 _MOST_CLASSES = 40  # in the legend
 
 
-def draw_preview(
+def draw_sample_sheet(
     path: Path,
     samples: TrainingSamples,
     *,
@@ -34,11 +34,11 @@ def draw_preview(
     first_step: int = 0,
     input_sizes: Sequence[int] = (),
 ) -> None:
-    """Write a JPEG of the first batches as the network will see them.
+    """Write a JPEG picture of the first batches.
 
     Args:
         path: of the picture.
-        samples: what the batches are made of.
+        samples: that batches are made of.
         batch_size: photos in a batch.
         batches: how many to show.
         first_step: the step to begin at.
@@ -49,8 +49,8 @@ def draw_preview(
     """
     pictures = []
     for step in range(first_step, first_step + batches):
-        several = len(input_sizes) > 1
-        size = input_size_at(input_sizes, samples.seed, step) if several else samples.size
+        multi_scale = len(input_sizes) > 1
+        size = input_size_at(input_sizes, samples.seed, step) if multi_scale else samples.size
         for row in range(batch_size):
             pictures.append(with_boxes(samples.sample(step * batch_size + row, size)))
     sheet = contact_sheet(pictures, columns=COLUMNS, cell=CELL)
@@ -72,7 +72,7 @@ def _legend(classes: Sequence[str], width: int) -> np.ndarray:
     entries = [(colour(i), name) for i, name in enumerate(classes[:_MOST_CLASSES])]
     if len(classes) > _MOST_CLASSES:
         entries.append(((255, 255, 255), f"and {len(classes) - _MOST_CLASSES} more"))
-    entries.append((_GREY, "ignored: difficult, or mostly out of sight"))
+    entries.append((_GREY, "ignored: difficult, or mostly hidden"))
     font = _font()
     spots, x, y, line = [], _TEXT, 0, round(1.8 * _TEXT)
     for rgb, name in entries:

@@ -1,4 +1,4 @@
-"""Batch-norm statistics of the averaged network: those of what it sees, and nothing else moves."""
+"""Re-estimated batch-norm statistics are those of the batches, and nothing else changes."""
 
 import keras
 import numpy as np
@@ -9,9 +9,9 @@ from nets.yolo import YOLOv3
 from utils.runtime.distribution import Cluster
 from utils.training import trainer as module
 from utils.training.batch_norm import batch_statistics, is_statistic
+from utils.training.choices.recipes import Recipe
 from utils.training.freezing import set_backbone_trainable
 from utils.training.optimizers import Optimizers
-from utils.training.recipes import Recipe
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 
@@ -41,7 +41,7 @@ def statistics_of(model):
     return [v for v in model.non_trainable_variables if is_statistic(v)]
 
 
-def renew(model, batches):
+def reestimate(model, batches):
     variables = statistics_of(model)
     found = batch_statistics(model, variables, ONE_DEVICE, batches)
     for variable, value in zip(variables, found, strict=True):
@@ -51,24 +51,24 @@ def renew(model, batches):
 
 def test_with_the_statistics_of_a_batch_prediction_is_what_training_sees():
     model = make_model(backbone_options={"stochastic_depth": 0.0})
-    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_norms=False)
+    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_batch_norms=False)
     (batch,) = make_batches(1)
     images = tf.cast(batch[0], tf.float32)
     seen = model.raw(images, training=True)
-    renew(model, [batch])
+    reestimate(model, [batch])
     for mine, theirs in zip(model.raw(images), seen, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
 def test_they_are_the_mean_over_batches_and_blocks_are_not_dropped():
     model = make_model(backbone_options={"stochastic_depth": 0.9})
-    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_norms=False)
+    set_backbone_trainable(model.backbone, frozen_stages=0, freeze_batch_norms=False)
     both = list(make_batches(2))
-    apart = [renew(model, [batch]) for batch in both]
-    again = [renew(model, [batch]) for batch in both]
+    apart = [reestimate(model, [batch]) for batch in both]
+    again = [reestimate(model, [batch]) for batch in both]
     for first, second in zip(apart[0], again[0], strict=True):
         np.testing.assert_array_equal(first, second)
-    together = renew(model, both)
+    together = reestimate(model, both)
     assert any(not np.allclose(a, b) for a, b in zip(*apart, strict=True))
     for a, b, mean in zip(*apart, together, strict=True):
         np.testing.assert_allclose(mean, (a + b) / 2, rtol=1e-6)
@@ -76,11 +76,11 @@ def test_they_are_the_mean_over_batches_and_blocks_are_not_dropped():
 
 def test_frozen_norms_keep_theirs_and_momentum_comes_back():
     model = make_model()
-    set_backbone_trainable(model.backbone, frozen_stages=2, freeze_norms=True)
+    set_backbone_trainable(model.backbone, frozen_stages=2, freeze_batch_norms=True)
     norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     momentum = [norm.momentum for norm in norms]
     before = {v.path: v.numpy() for v in statistics_of(model)}
-    renew(model, make_batches(2))
+    reestimate(model, make_batches(2))
     after = {v.path: v.numpy() for v in statistics_of(model)}
     moved = {path for path in before if not np.array_equal(before[path], after[path])}
     assert moved == {v.path for v in statistics_of(model.head)}
@@ -97,7 +97,7 @@ def test_the_average_gets_them_and_the_network_in_training_keeps_its_own():
         trainer.step(batches[0], number, 1.0)
     own = [v.numpy() for v in model.weights]
     averages = [v.numpy() for v in trainer.average.averages]
-    trainer.renew_statistics(batches)
+    trainer.update_bn(batches)
     for before, after in zip(own, model.weights, strict=True):
         np.testing.assert_array_equal(before, after.numpy())
     weights = len(averages) - len(trainer.statistics)
@@ -120,12 +120,12 @@ def test_values_that_are_not_finite_change_nothing(monkeypatch):
     before = [v.numpy() for v in trainer.average.averages]
     broken = [np.full(v.shape, np.nan) for v in trainer.statistics]
     monkeypatch.setattr(module, "batch_statistics", lambda *_: broken)
-    assert not trainer.renew_statistics([])
+    assert not trainer.update_bn([])
 
     def no_memory(*_):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     monkeypatch.setattr(module, "batch_statistics", no_memory)
-    assert not trainer.renew_statistics([])
+    assert not trainer.update_bn([])
     for one, other in zip(before, trainer.average.averages, strict=True):
         np.testing.assert_array_equal(one, other.numpy())

@@ -1,8 +1,9 @@
-"""What changes while a run goes on: image size, augmentation, dropped blocks.
+"""The phases of a run: what changes in image size, augmentation and stochastic depth.
 
-An ordinary run is one phase, and a closing one in which photos are changed little. Before that, a
-progressive run grows from small, hardly changed pictures to large and strongly changed ones, as
-EfficientNetV2 does (Tan & Le, 2021, section 4.2), so that its early steps are cheap.
+An ordinary run has one phase, and then a final one with little augmentation, as YOLOX has epochs
+without (Ge et al., 2021, section 2.1). A progressive run first grows from small pictures and weak
+augmentation to large pictures and strong augmentation, as EfficientNetV2 does (Tan & Le, 2021,
+section 4.2), so that its early steps are cheap.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 
 from utils.data.augment import AugmentConfig
 
-CLOSING_SHARE = 0.2  # of a run, in which photos come nearer to what they are in prediction
+FINAL_SHARE = 0.2  # the final phase's share of the run; its photos are more like those predicted on
 # Stages of a progressive run: where each begins, its share of the input size, and its strength of
-# augmentation. The last is the longest: what a detector knows of small objects it learns there.
+# augmentation. The last is the longest, as small objects are learned at full size.
 PROGRESSIVE = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
 MULTI_SCALE = (0.75, 1.25)  # of the input size: the range of --multi-scale
 STRIDE = 32
@@ -24,13 +25,13 @@ STRIDE = 32
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the run.
+    """A part of the run.
 
     Attributes:
-        begins: progress of the run, 0 to 1, from which on it holds.
-        sizes: sides of the network input in pixels; with several each batch has one of them.
-        augment: how strongly photos are changed.
-        drop_strength: factor on the rates at which blocks of the backbone are dropped.
+        begins: progress of the run, 0 to 1, at which it begins.
+        sizes: sides of the network input in pixels. With several, each batch has one of them.
+        augment: strengths of the augmentation.
+        drop_strength: factor on the rates of stochastic depth.
     """
 
     begins: float
@@ -45,19 +46,19 @@ def plan_phases(
     *,
     multi_scale: bool,
     progressive: bool,
-    closing_strength: float,
+    final_strength: float,
 ) -> tuple[Phase, ...]:
     """The phases of a run, in order; the first begins at 0.
 
     Args:
         input_size: of the finished detector, in pixels.
-        augment: how strongly photos are changed, at its strongest.
-        multi_scale: whether batches differ in size, from three to five quarters of the input size.
+        augment: the full strengths of the augmentation.
+        multi_scale: whether batches differ in size, within ``MULTI_SCALE`` of the input size.
         progressive: whether size and strength grow over the run.
-        closing_strength: factor on how strongly photos are changed in the last ``CLOSING_SHARE``
-            of the run, which has neither mosaic nor mixup: real photos hold neither.
+        final_strength: factor on the augmentation in the final phase, which also has no mosaic and
+            no mixup.
     """
-    calm = replace(augment, mosaic=0.0, mixup=0.0).at_strength(closing_strength)
+    final = replace(augment, mosaic=0.0, mixup=0.0).at_strength(final_strength)
     stages = []
     for begins, share, strength in PROGRESSIVE if progressive else PROGRESSIVE[-1:]:
         size = _multiple(input_size * share)
@@ -69,19 +70,19 @@ def plan_phases(
                 drop_strength=strength if progressive else 1.0,
             )
         )
-    if augment != calm:
-        stages.append(replace(stages[-1], begins=1 - CLOSING_SHARE, augment=calm))
+    if augment != final:
+        stages.append(replace(stages[-1], begins=1 - FINAL_SHARE, augment=final))
     return tuple(stages)
 
 
 def phase_at(phases: Sequence[Phase], progress: float) -> Phase:
-    """The phase that a run with this progress is in."""
+    """The phase of a run at this progress."""
     return next(phase for phase in reversed(phases) if phase.begins <= progress)
 
 
-def liveliest(phases: Sequence[Phase]) -> Phase:
-    """The phase in which photos are changed the most: the last before the closing one."""
-    return [phase for phase in phases if phase.begins < 1 - CLOSING_SHARE][-1]
+def strongest_phase(phases: Sequence[Phase]) -> Phase:
+    """The phase with the strongest augmentation: the last before the final one."""
+    return [phase for phase in phases if phase.begins < 1 - FINAL_SHARE][-1]
 
 
 def _around(size: int) -> tuple[int, ...]:

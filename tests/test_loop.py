@@ -1,4 +1,4 @@
-"""What the loop of train.py does when a step goes wrong; the devices are stood in for."""
+"""What the loop does when a step goes wrong, and at the end. The devices are stand-ins."""
 
 from types import SimpleNamespace
 
@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from utils.data.augment import NO_AUGMENTATION
 from utils.errors import UserError
-from utils.training.epoch import MAX_BAD_STEPS, note_losses, step_within_memory
+from utils.training.choices.phases import Phase
 from utils.training.history import History
-from utils.training.phases import Phase
-from utils.training.run import finish
+from utils.training.loop import MAX_BAD_STEPS, finish, note_losses, step_within_memory
 from utils.training.run_directory import RunDirectory
 
 BATCH = (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1, 4)), np.zeros((2, 1)))
@@ -19,21 +18,21 @@ NAN = (float("nan"),) * 4
 
 
 class SmallDevice:
-    """Has room for two photos at a time."""
+    """Has memory for two photos at a time."""
 
     def __init__(self):
-        self.turns, self.calls = 1, 0
+        self.accumulation_steps, self.calls = 1, 0
 
-    def step(self, batch, number, rate, drop_strength, *, settled):
+    def step(self, batch, number, rate, drop_strength, *, uniform_average):
         self.calls += 1
-        assert settled
-        if 8 // self.turns > 2:
+        assert uniform_average
+        if 8 // self.accumulation_steps > 2:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
         return (1.0, 0.5, 0.25, 0.25)
 
-    def halve_memory(self):
-        self.turns *= 2
-        return self.turns
+    def accumulate_more(self):
+        self.accumulation_steps *= 2
+        return self.accumulation_steps
 
 
 def make_run(tmp_path, trainer):
@@ -43,13 +42,14 @@ def make_run(tmp_path, trainer):
     )  # fmt: skip
 
 
-def test_out_of_memory_halves_until_it_fits_and_says_so(tmp_path, capsys):
+def test_out_of_memory_takes_more_accumulation_steps_and_warns(tmp_path, capsys):
     run = make_run(tmp_path, SmallDevice())
     assert step_within_memory(run, BATCH, 1.0, 1.0, True)[0] == 1.0
-    assert (run.trainer.turns, run.trainer.calls) == (4, 3)
-    assert run.choices["turns"] == 4
+    assert (run.trainer.accumulation_steps, run.trainer.calls) == (4, 3)
+    assert run.choices["accumulation steps"] == 4
     errors = capsys.readouterr().err
-    assert "out of memory; from now on a batch is computed in 2 parts" in errors
+    assert "out of memory" in errors
+    assert "in 2 parts" in errors
     assert "in 4 parts" in errors
 
 
@@ -67,16 +67,16 @@ def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_p
     assert run.history.bad_steps == 0
 
 
-class LastLook:
+class NotingTrainer:
     """A trainer that notes what it is asked for, in order."""
 
-    def __init__(self, *, averaging=True, renewed=True):
-        self.averaging, self.renewed, self.asked = averaging, renewed, []
+    def __init__(self, *, averaging=True, updated=True):
+        self.averaging, self.updated, self.asked = averaging, updated, []
         self.model = SimpleNamespace(input_size=64)
 
-    def renew_statistics(self, batches):
-        self.asked += ["renew", *batches]
-        return self.renewed
+    def update_bn(self, batches):
+        self.asked += ["update_bn", *batches]
+        return self.updated
 
     def evaluate(self, val, **_):
         self.asked.append("evaluate")
@@ -86,27 +86,29 @@ class LastLook:
 def finish_run(tmp_path, trainer, steps):
     run = make_run(tmp_path, trainer)
     run.history.step = steps
-    run.feed = SimpleNamespace(batch_size=8, next=lambda step, phase: (step, phase.sizes))
+    run.loader = SimpleNamespace(batch_size=8, next=lambda step, phase: (step, phase.sizes))
     run.phases = tuple(Phase(begins, (96,), NO_AUGMENTATION) for begins in (0.0, 0.8))
     with pytest.raises(StopIteration):
         finish(run, val=None)
 
 
 @pytest.mark.parametrize(("steps", "batches"), [(3, 8), (100, 13), (9000, 32)])
-def test_new_statistics_come_from_the_batches_after_the_run_before_it_is_scored(
+def test_statistics_are_reestimated_from_the_next_batches_before_the_last_evaluation(
     tmp_path, steps, batches
 ):
-    trainer = LastLook()
+    trainer = NotingTrainer()
     finish_run(tmp_path, trainer, steps)
-    assert trainer.asked == ["renew", *((steps + i, (64,)) for i in range(batches)), "evaluate"]
+    assert trainer.asked == ["update_bn", *((steps + i, (64,)) for i in range(batches)), "evaluate"]
 
 
-def test_what_is_not_averaged_needs_no_new_statistics(tmp_path):
-    trainer = LastLook(averaging=False)
+def test_without_averaging_statistics_stay(tmp_path):
+    trainer = NotingTrainer(averaging=False)
     finish_run(tmp_path, trainer, 100)
     assert trainer.asked == ["evaluate"]
 
 
-def test_statistics_that_could_not_be_had_are_no_failure_and_are_said(tmp_path, capsys):
-    finish_run(tmp_path, LastLook(renewed=False), 100)
-    assert "keeps the batch-norm statistics of training" in capsys.readouterr().err
+def test_a_failed_reestimation_is_a_warning(tmp_path, capsys):
+    finish_run(tmp_path, NotingTrainer(updated=False), 100)
+    warning = capsys.readouterr().err
+    assert "batch norms keep" in warning
+    assert "memory" in warning

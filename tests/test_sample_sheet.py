@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION
-from utils.data.batches.sample_sheet import CELL, COLUMNS, draw_preview, with_boxes
+from utils.data.batches.sample_sheet import CELL, COLUMNS, draw_sample_sheet, with_boxes
 from utils.data.batches.samples import Sample, TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.drawing.boxes import colour
@@ -30,7 +30,7 @@ def test_the_sheet_holds_the_photos_of_the_first_batches(tmp_path):
         records.append(Record(str(i), path, CELL, CELL, *nothing))
     names = tuple(f"a long class name {i}" for i in range(60))
     samples = TrainingSamples(Dataset(tuple(records), names), CELL, 0, NO_AUGMENTATION)
-    draw_preview(tmp_path / "preview.jpg", samples, batch_size=3, first_step=1)
+    draw_sample_sheet(tmp_path / "preview.jpg", samples, batch_size=3, first_step=1)
     sheet = read_image(tmp_path / "preview.jpg")
     cell = sheet.shape[1] // COLUMNS
     middles = [

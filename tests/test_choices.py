@@ -1,0 +1,119 @@
+"""What a run decides where no option does: epochs, batch, speed, shape of training pictures."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
+from utils.data.records import Dataset, Record
+from utils.errors import UserError
+from utils.training.choices import batch_size, input_size
+from utils.training.choices.aspect import choose_aspect, shape_text
+from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
+from utils.training.choices.epochs import choose_epochs
+from utils.training.choices.input_size import photos_seen
+from utils.training.choices.recipes import choose_recipe
+from utils.training.config import TrainConfig
+
+
+def test_photos_seen_in_a_time_follow_from_their_pixels():
+    seen = photos_seen("mobilenet_v3_small", minutes=10)
+    assert seen(320 * 320) == pytest.approx(4 * seen(640 * 640))
+    assert 100 < seen(416 * 416) < 10_000_000
+
+
+def test_a_fast_forward_pass_promises_less(monkeypatch):
+    monkeypatch.setattr(input_size, "_seconds", lambda work: 0.1)
+    seen = [photos_seen("mobilenet_v3_small", 10, fast_math=fast)(1e5) for fast in (False, True)]
+    assert seen[1] == pytest.approx(seen[0] * input_size.STEP_OVER_FORWARD / 5.0)
+
+
+def epochs(photos=1000, **options):
+    config = TrainConfig(data=Path("photos"), **options)
+    return choose_epochs(config, choose_recipe(config), photos)
+
+
+def test_a_run_sees_enough_photos_and_has_a_limit():
+    pretrained = {"backbone": "efficientnet_lite0"}
+    assert epochs(20, **pretrained)[0] == 200  # at most
+    assert epochs(100, **pretrained)[0] == 40  # 4,000 photos at least
+    assert epochs(263, **pretrained)[0] == 20
+    assert epochs(20_000, **pretrained)[0] == 20
+
+
+def test_random_weights_take_more_epochs():
+    lite0 = {"backbone": "efficientnet_lite0"}
+    assert epochs(**lite0)[0] == 20  # heads come with the project
+    assert epochs(weights=Path("best.keras"))[0] == 20
+    assert epochs(backbone="efficientnet_b0")[0] == 40
+    assert epochs(**lite0, head_weights="none")[0] == 40
+    assert epochs(backbone_weights="none")[0] == 120
+    assert epochs(backbone_weights="none", weights=Path("best.keras"))[0] == 20
+    assert epochs(**lite0, recipe="plain")[0] == 100
+    assert epochs(backbone_weights="none", recipe="plain")[0] == 200
+    assert epochs(**lite0, minutes=5)[0] == 20
+    assert epochs(**lite0, minutes=5, epochs=7)[0] == 7
+    note = epochs(minutes=24.0)[1]
+    for part in ("40 epochs", "40,000 photos", "24 minutes", "--epochs"):
+        assert part in note
+
+
+class FakeModel:
+    pass
+
+
+def test_few_photos_small_batches_and_never_more_than_fits(monkeypatch):
+    monkeypatch.setattr(batch_size, "bytes_per_photo", lambda model, size: 100e6)
+
+    def chosen(photos, replicas, hosts, free, devices="CPU"):
+        cluster = SimpleNamespace(replicas=replicas, hosts=hosts, devices=devices)
+        return choose_batch_size(None, photos, FakeModel, cluster, 416, free)
+
+    assert chosen(100, 1, 1, 8e9)[0] == 4
+    assert chosen(1000, 1, 1, 8e9)[0] == 8
+    assert chosen(1000, 2, 1, 0.1e9, "GPU 0, GPU 1")[0] == 16  # a GPU reports it
+    size, why = chosen(1000, 1, 1, 0.5e9)
+    assert size == 3
+    assert "fits" in why
+    assert chosen(1000, 2, 1, 0.5e9)[0] == 2  # two devices share one memory
+    assert chosen(1000, 2, 2, 0.5e9)[0] == 6  # each host has its own
+    size, why = chosen(1000, 1, 1, 0.1e9)
+    assert size == 1
+    assert "memory" in why
+    assert "--input-size" in why
+
+
+def test_a_batch_must_be_divisible_among_devices_and_parts():
+    two = SimpleNamespace(replicas=2, hosts=1, devices="GPU 0, GPU 1")
+    assert choose_batch_size(6, 1000, FakeModel, two, 416, 8e9)[0] == 6
+    with pytest.raises(UserError, match=r"--batch-size 5.* multiple of 2"):
+        choose_batch_size(5, 1000, FakeModel, two, 416, 8e9)
+    assert choose_accumulation(None, 6, two) == 1
+    assert choose_accumulation(3, 6, two) == 3
+    with pytest.raises(UserError, match=r"--accumulate 2.* 3 photos"):
+        choose_accumulation(2, 6, two)
+
+
+@pytest.mark.slow
+def test_the_estimate_of_memory_grows_with_the_picture():
+    from nets.yolo import YOLOv3
+
+    model = YOLOv3("efficientnet_lite0", ["a"], input_size=128)
+    small, large = (batch_size.bytes_per_photo(model, size) for size in (128, 256))
+    assert large == pytest.approx(4 * small, rel=0.05)
+
+
+def test_training_pictures_are_square_where_borders_or_turns_need_it():
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
+    photo = Record("a", Path("a.jpg"), 640, 480, *nothing)
+    train, full = Dataset((photo,), ("thing",)), AUGMENTATIONS["full"]
+    assert choose_aspect(train, full, rectangular=True) == (1.0, 0.75)
+    assert choose_aspect(train, full, rectangular=False) == (1.0, 1.0)
+    turned = replace(full, rotation=90)
+    assert choose_aspect(train, turned, rectangular=True) == (1.0, 1.0)
+    assert choose_aspect(train, NO_AUGMENTATION, rectangular=True) == (1.0, 1.0)
+    assert "416×320" in shape_text(416, (1.0, 0.75))
+    assert shape_text(416, (1.0, 1.0)) == ""

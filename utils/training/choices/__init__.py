@@ -1,0 +1,13 @@
+"""What a run decides where no option does. One file a choice: its rule, its reason, its message.
+
+recipes        what belongs together in a way of training; options change parts of it
+start          the weights and anchors that the detector starts from
+epochs         how many times a run sees each photo
+input_size     the side of the network input
+aspect         how much of that square training pictures take
+phases         how size and augmentation change over the run
+batch_size     photos in a step, and the parts it is computed in
+learning_rate  the highest rates of heads and backbone
+
+Each ``choose_…`` returns its choice and, where there is something to say, one sentence for the log.
+"""

@@ -1,0 +1,32 @@
+"""Rectangular training: the shape of training pictures follows that of the photos."""
+
+from __future__ import annotations
+
+from utils.data.augment import AugmentConfig
+from utils.data.batches.input_shape import rectangular_aspect, training_shape
+from utils.data.records import Dataset
+
+MOST_ROTATION = 20.0  # degrees; a photo that is turned further loses its ends in a rectangle
+
+
+def choose_aspect(
+    train: Dataset, augment: AugmentConfig, *, rectangular: bool
+) -> tuple[float, float]:
+    """The part of the square network input's width and height that training pictures take.
+
+    What nine photos in ten need (``utils.data.batches.input_shape``), as grey borders cost time
+    and teach nothing. The whole square where photos are turned far, and where none is ever made
+    smaller: such a network would never see the borders that it meets in prediction.
+    """
+    turned, never_smaller = augment.rotation > MOST_ROTATION, augment.scale[0] >= 1
+    return (
+        rectangular_aspect(train) if rectangular and not (turned or never_smaller) else (1.0, 1.0)
+    )
+
+
+def shape_text(input_size: int, aspect: tuple[float, float]) -> str:
+    """A sentence on the shape of training pictures; "" for squares."""
+    shape = training_shape(input_size, aspect)
+    if shape.width == shape.height:
+        return ""
+    return f"training pictures of {shape.width}×{shape.height}, as the photos need"

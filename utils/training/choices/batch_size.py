@@ -1,0 +1,87 @@
+"""How many photos a training step takes, and in how many parts it is computed."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from nets.yolo import STRIDES, YOLOv3
+from utils.errors import UserError
+from utils.runtime.distribution import Cluster
+from utils.text import counted
+from utils.training.choices.recipes import FEW_PHOTOS
+
+EACH, EACH_OF_FEW = 8, 4  # photos on each device; few training photos need many steps
+MEMORY_SHARE = 0.6  # of the free memory, for a training step
+# Bytes for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its value for
+# the backward pass, and the gradients and workspaces that live at the same time.
+BYTES_PER_OUTPUT = 6.0
+
+
+def choose_batch_size(
+    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster, largest: int, free: float
+) -> tuple[int, str]:
+    """Photos in a step on all devices together, and a sentence why.
+
+    Args:
+        asked: ``--batch-size``, or the choice of the run that is resumed.
+        photos: number of training photos.
+        model: the detector.
+        cluster: the devices.
+        largest: side of the largest network input of the run in pixels.
+        free: bytes of memory that every host has.
+
+    Raises:
+        UserError: the batch cannot be divided among the devices.
+    """
+    if asked is not None:
+        if asked % cluster.replicas:
+            raise UserError(
+                f"--batch-size {asked}: cannot be divided among {cluster.replicas} devices; take a "
+                f"multiple of {cluster.replicas}"
+            )
+        return asked, f"batches of {asked}"
+    each = EACH_OF_FEW if photos < FEW_PHOTOS else EACH
+    reason = counted(photos, "training photo")
+    # A GPU reports when its memory runs out. On the CPU the system kills the process instead.
+    if cluster.devices.startswith("CPU"):
+        here = cluster.replicas // cluster.hosts
+        fits = int(free * MEMORY_SHARE / bytes_per_photo(model, largest) / here)
+        if fits < 1:
+            reason = "even one photo may need more than the memory; try a smaller --input-size"
+        elif fits < each:
+            reason = "the most that fits into the memory"
+        each = max(min(each, fits), 1)
+    return each * cluster.replicas, f"batches of {each * cluster.replicas}: {reason}"
+
+
+def choose_accumulation(asked: int | None, batch_size: int, cluster: Cluster) -> int:
+    """Accumulation steps: the micro-batches in which each device computes its share of a batch.
+
+    1 unless asked for; a step that runs out of memory raises it (``Trainer.accumulate_more``).
+
+    Raises:
+        UserError: the share cannot be divided so.
+    """
+    steps, share = asked or 1, batch_size // cluster.replicas
+    if share % steps:
+        raise UserError(
+            f"--accumulate {steps}: a device's share of a batch is {counted(share, 'photo')}, "
+            f"which cannot be divided into {steps} parts"
+        )
+    return steps
+
+
+def bytes_per_photo(model: YOLOv3, size: int) -> float:
+    """Estimate of the memory that a training step takes for each photo of ``size`` pixels."""
+    outputs = 0
+    for part, shapes in (
+        (model.backbone, [(None, size, size, 3)]),
+        (model.head, [(None, size // s, size // s, f.shape[-1])
+                      for s, f in zip(STRIDES, model.head.inputs, strict=True)]),
+    ):  # fmt: skip
+        traced = keras.Model(part.inputs, [layer.output for layer in part.layers])
+        found = traced.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
+        outputs += sum(math.prod(shape[1:]) for shape in found)
+    return outputs * BYTES_PER_OUTPUT

@@ -1,0 +1,46 @@
+"""How many epochs a run has."""
+
+from __future__ import annotations
+
+import math
+
+from utils.training.choices.recipes import Recipe
+from utils.training.choices.start import head_weights_file
+from utils.training.config import TrainConfig
+
+FEWEST_SEEN = 4_000  # photos that a run sees at least, counted once an epoch
+MOST_EPOCHS = 200
+# Times as many epochs where the heads start from random weights, or the backbone too (with the
+# plain recipe's 50 that is more than ``MOST_EPOCHS``).
+NEW_HEADS, NEW_BACKBONE = 2, 6
+
+
+def choose_epochs(
+    config: TrainConfig, recipe: Recipe, photos: int, saved: int | None = None
+) -> tuple[int, str]:
+    """Epochs of the run, and a sentence why. ``--minutes`` may end the run sooner.
+
+    A pretrained detector sees each photo ``recipe.epochs`` times. More would overfit. What starts
+    from random weights has more to learn. A run over few photos is longer, so that it sees
+    ``FEWEST_SEEN`` photos in all.
+
+    Args:
+        config: the run's options.
+        recipe: the recipe.
+        photos: number of training photos.
+        saved: the choice of the run that is resumed, None for a new run.
+    """
+    if saved or config.epochs:
+        epochs = saved or config.epochs
+        return epochs, f"{epochs} epochs"
+    if config.weights:
+        times = 1
+    elif config.backbone_weights == "none":
+        times = NEW_BACKBONE
+    else:
+        times = 1 if head_weights_file(config) else NEW_HEADS
+    epochs = min(max(times * recipe.epochs, math.ceil(FEWEST_SEEN / photos)), MOST_EPOCHS)
+    limit = f", or as many as {config.minutes:g} minutes allow" if config.minutes else ""
+    return epochs, (
+        f"{epochs} epochs: {epochs * photos:,} photos seen in all{limit} (--epochs for more)"
+    )

@@ -1,0 +1,37 @@
+"""Names that older versions wrote into ``config.yaml`` and ``state/``, and today's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OPTIONS = {"synchronized-norms": "sync-batch-norm"}
+CHOICES = {"turns": "accumulation steps"}
+RECIPE = {
+    "frozen_norms": "frozen_batch_norms",
+    "settled_epochs": "average_start_epoch",
+    "settled_share": "average_start",
+    "fitted_canvas": "rectangular",
+    "sightings": "epochs",
+    "familiar": "augment_warmup_epochs",
+    "closing_strength": "final_strength",
+    "by_cost": "simota",
+}
+LOSS = {"doubt": "gce_q"}
+HEADS = ("efficientnet_lite0_drawn_heads.npz", "efficientnet_lite0_pretrained_heads.npz")
+HISTORY = {"stale": "evaluations_without_improvement"}
+
+
+def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a saved state in today's names; unchanged where they have these already."""
+    history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
+    choices = _renamed(facts["choices"], CHOICES)
+    choices["options"] = _renamed(choices.get("options", {}), OPTIONS)
+    choices["start"] = choices.get("start", "").replace(*HEADS)
+    recipe = _renamed(choices.get("recipe", {}), RECIPE)
+    choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
+    return {**facts, "history": history, "choices": choices}
+
+
+def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}

@@ -1,0 +1,320 @@
+"""The loop of a run: epochs, evaluations and saves, and what happens when a step goes wrong."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import tensorflow as tf
+
+from utils.data.records import Dataset
+from utils.errors import UserError
+from utils.runtime.distribution import Cluster
+from utils.signals import StopRequest
+from utils.text import counted
+from utils.training.batch_norm import update_bn_photos
+from utils.training.choices.phases import Phase, phase_at
+from utils.training.config import TrainConfig
+from utils.training.curves import draw_curves, val_predictions
+from utils.training.history import History
+from utils.training.loader import TrainingLoader
+from utils.training.reporting import advance, epoch_bar, epoch_text, score_text
+from utils.training.run_directory import RunDirectory
+from utils.training.schedule import Schedule, learning_rate
+from utils.training.state import save_state
+from utils.training.trainer import Trainer
+
+ASK_EVERY = 8  # steps between two checks among hosts whether one was asked to stop
+MAX_BAD_STEPS = 20  # in a row whose loss is not finite
+
+
+@dataclass
+class Run:
+    """The parts of a run that the loop moves.
+
+    Attributes:
+        choices: what a resumed run must have in common with this one.
+        threads: of each operation, where the run is exact.
+        stop: tells whether a signal came, once training has begun.
+    """
+
+    config: TrainConfig
+    trainer: Trainer
+    loader: TrainingLoader
+    phases: tuple[Phase, ...]
+    schedule: Schedule
+    history: History
+    directory: RunDirectory
+    cluster: Cluster
+    choices: dict[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+    stop: StopRequest | None = None
+
+    def progress(self) -> float:
+        """Share of the run that is done, the same on all hosts."""
+        progress = self.schedule.progress(self.history.step)
+        return progress if self.schedule.seconds is None else self.cluster.agree(progress)[0]
+
+    def out_of_patience(self) -> bool:
+        """Whether the AP has not risen for as many evaluations as ``--patience`` allows."""
+        patience, without = self.config.patience, self.history.evaluations_without_improvement
+        return patience is not None and without >= patience
+
+    def finished(self) -> bool:
+        """Whether training is over."""
+        return self.progress() >= 1 or self.out_of_patience()
+
+    def asked_to_stop(self) -> bool:
+        """Whether any host got a signal; several hosts ask each other only now and then."""
+        if self.cluster.hosts > 1 and self.history.step % ASK_EVERY:
+            return False
+        return self.cluster.any(self.stop.asked)
+
+    def agreed(self, decision: bool) -> bool:
+        """The chief's decision, on all hosts."""
+        return bool(self.cluster.agree(decision)[0])
+
+
+def train_to_end(run: Run, val: Dataset) -> bool:
+    """Train, evaluate and save until the run ends. Returns False if it was asked to stop before."""
+    schedule, history, directory = run.schedule, run.history, run.directory
+    over = history.epoch > 0 and not history.losses and run.finished()
+    if over:  # resumed after its last step; it may have been killed before its last evaluation
+        if not history.finished:
+            finish(run, val)
+        record_progress(run, drawn=True)
+    else:
+        history.finished = False  # a finished run may have been given more --minutes
+    try:
+        while not over:
+            row = train_epoch(run)
+            if row is None:
+                stop_early(run)
+                return False
+            over = run.progress() >= 1
+            if not over and run.agreed(schedule.evaluation_due(history)):
+                evaluate(run, val)
+                over = run.finished()
+            if over:
+                finish(run, val)
+            directory.log(epoch_text(row, schedule, history))
+            directory.write_events(row)
+            if over or schedule.saving_due():
+                record_progress(run, drawn=True)
+    finally:
+        for message in list(run.loader.unreadable.values()):
+            directory.warn(f"{message}; other photos took its place")
+    close(run)
+    return True
+
+
+def train_epoch(run: Run) -> dict | None:
+    """Train to the end of the epoch, or of the run.
+
+    Returns:
+        The epoch's row of numbers; None when the run was asked to stop within it.
+    """
+    trainer, loader, schedule, history = run.trainer, run.loader, run.schedule, run.history
+    pending: list[tuple] = []  # the last step: its loss is read when the next one is computing
+    rate = learning_rate(run.progress(), run.config.schedule)
+    began, loader.waited = time.monotonic(), 0.0
+
+    def close_steps() -> None:
+        nonlocal began
+        while pending:
+            note_losses(run, *pending.pop(0))
+        history.seconds += time.monotonic() - began
+        history.waited += loader.waited
+        began, loader.waited = time.monotonic(), 0.0
+
+    with epoch_bar(schedule, history) as bar:
+        while len(history.losses) + len(pending) < schedule.steps_per_epoch:
+            progress = run.progress()
+            if progress >= 1 and (history.losses or pending):
+                break
+            if run.asked_to_stop():
+                close_steps()
+                return None
+            if schedule.saving_due():
+                close_steps()
+                record_progress(run, drawn=False)
+            phase = phase_at(run.phases, progress)
+            trainer.set_backbone_frozen(schedule.backbone_frozen(history.step, progress))
+            batch = loader.next(history.step, phase)
+            rate = learning_rate(progress, run.config.schedule)
+            uniform = schedule.uniform_average(history.step, progress)
+            losses = step_within_memory(run, batch, rate, phase.drop_strength, uniform)
+            history.step += 1
+            pending.append((history.step, batch, losses))
+            if len(pending) > 1:
+                note_losses(run, *pending.pop(0))
+            advance(bar, schedule, history, loader, began)
+        close_steps()
+    photos = len(history.losses) * loader.batch_size
+    return history.close_epoch(
+        step=history.step,
+        learning_rate=rate * trainer.optimizers.rates["head"],
+        photos_per_second=photos / history.seconds,
+        waiting_for_data=history.waited / history.seconds,
+    )
+
+
+def step_within_memory(
+    run: Run, batch: tuple, rate: float, drop_strength: float, uniform_average: bool
+) -> tuple:
+    """One update; when memory runs out, again with more accumulation steps.
+
+    Raises:
+        UserError: there is no memory for a single photo.
+    """
+    while True:
+        try:
+            return run.trainer.step(
+                batch, run.history.step + 1, rate, drop_strength, uniform_average=uniform_average
+            )
+        except tf.errors.ResourceExhaustedError:
+            steps = run.trainer.accumulate_more()
+            run.choices["accumulation steps"] = steps
+            run.directory.warn(
+                f"out of memory; from now on a batch is computed in {steps} parts, each with "
+                "batch statistics of its own"
+            )
+
+
+def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
+    """Record a step's losses; save its batch where they are not finite.
+
+    Raises:
+        UserError: that has happened ``MAX_BAD_STEPS`` times in a row.
+    """
+    values = [float(part) for part in losses]
+    if not run.history.note_step(values):
+        kept = run.directory.keep_bad_batch(number, batch)
+        if kept:
+            run.directory.warn(f"the loss of step {number} is not finite; its batch is in {kept}")
+    if run.history.bad_steps >= MAX_BAD_STEPS:
+        rate = run.trainer.optimizers.rates["head"]
+        raise UserError(
+            f"the loss was not finite in the last {run.history.bad_steps} steps; start again with "
+            f"a --learning-rate below {rate:g}"
+        )
+
+
+def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
+    """Score the averaged weights on the validation photos; save them if they are the best.
+
+    The ``last`` evaluation does not count for ``--patience``: a run that it has ended stays ended.
+    """
+    trainer, history, directory = run.trainer, run.history, run.directory
+    began = time.monotonic()
+    metrics, found = trainer.evaluate(val, on_unreadable=directory.warn)
+    coco = metrics["coco"]
+    history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
+    history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
+    if coco["AP"] < 0:
+        directory.warn("the validation photos have no objects; best.keras is simply the newest")
+    if not last:
+        history.note_score(coco["AP"])
+    picture = val_predictions(val, found) if run.cluster.chief else None
+    directory.write_event_picture(picture, history.epoch)
+    if run.config.histograms:
+        directory.write_event_histograms(trainer.model, history.epoch)
+    if history.is_best(coco["AP"], val.photos_with_objects):
+        add_history_to_metadata(run)
+        if run.agreed(directory.save("best.keras", trainer.save)):
+            history.note_best(coco["AP"])
+            directory.save_picture("val_predictions.jpg", picture)
+    run.schedule.note_evaluation(time.monotonic() - began)
+
+
+def finish(run: Run, val: Dataset) -> None:
+    """The last evaluation. Averaged weights first get batch-norm statistics of their own."""
+    trainer, loader, history = run.trainer, run.loader, run.history
+    if trainer.averaging:
+        count = update_bn_photos(history.step * loader.batch_size)
+        run.directory.log(f"batch norms: statistics of {count} training photos")
+        last = replace(phase_at(run.phases, 1.0), sizes=(trainer.model.input_size,))
+        batches = range(math.ceil(count / loader.batch_size))
+        if not trainer.update_bn(loader.next(history.step + i, last) for i in batches):
+            run.directory.warn(
+                "batch norms keep the averaged statistics of training: there was no memory to "
+                "re-estimate them, or the new ones were not finite"
+            )
+    evaluate(run, val, last=True)
+    history.finished = True
+
+
+def add_history_to_metadata(run: Run) -> None:
+    """The model's next checkpoint gets the rows of the epochs so far."""
+    run.trainer.model.metadata = {**run.trainer.model.metadata, "history": run.history.rows}
+
+
+def save_last(run: Run) -> bool:
+    """Save ``last.keras``. Returns whether the disk had room."""
+    add_history_to_metadata(run)
+    return run.directory.save("last.keras", run.trainer.save)
+
+
+def record_progress(run: Run, *, drawn: bool) -> bool:
+    """Save the state and, with ``drawn``, the table and the curves.
+
+    Returns:
+        Whether the disk had room.
+    """
+    began = time.monotonic()
+    facts = {
+        "history": asdict(run.history),
+        "seconds": run.schedule.elapsed(),
+        "progress": run.schedule.progress(run.history.step),
+        "choices": run.choices,
+        "threads": run.threads,
+    }
+
+    def write() -> None:
+        save_state(run.directory.state, run.trainer.variables(), facts)
+        if drawn:
+            run.directory.write_metrics(run.history.rows)
+            draw_curves(run.directory.curves, run.history.rows)
+
+    saved = not run.cluster.chief or run.directory.survives_full_disk(write)
+    run.schedule.note_saving(time.monotonic() - began)
+    return saved
+
+
+def close(run: Run) -> None:
+    """Save the last weights and log the result.
+
+    Raises:
+        UserError: the disk had no room for the checkpoints.
+    """
+    directory, history = run.directory, run.history
+    if not save_last(run) or (run.cluster.chief and not directory.best.exists()):
+        raise UserError(
+            f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
+            f"room, then --out {directory.path} --resume"
+        )
+    run.cluster.any(False)  # no host leaves while the chief writes
+    if history.step < run.schedule.steps_per_epoch:
+        directory.warn(
+            f"the time was over after {history.step} of the {run.schedule.steps_per_epoch} steps "
+            "of one epoch: give the run more --minutes"
+        )
+    if run.out_of_patience():
+        without = history.evaluations_without_improvement
+        directory.log(f"stopped early: no better AP in {counted(without, 'evaluation')}")
+    directory.log(
+        f"done in {run.schedule.elapsed() / 60:.1f} minutes: validation AP "
+        f"{score_text(history.kept_ap)} in epoch {history.best_epoch}, checkpoint {directory.best}"
+    )
+
+
+def stop_early(run: Run) -> None:
+    """Save everything at the step where the run was asked to stop."""
+    saved = record_progress(run, drawn=True) and save_last(run)
+    run.directory.warn(
+        f"stopped after step {run.history.step}; "
+        + ("everything is saved" if saved else "not everything could be saved")
+        + f"; to continue: --out {run.directory.path} --resume"
+    )

@@ -1,0 +1,96 @@
+"""How a run computes: bfloat16 convolutions, op determinism, the dtype policy.
+
+TensorFlow and Keras are imported inside functions: the CPU is asked for bfloat16 before they load.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from utils.cores import available_cores
+
+CPUINFO = Path("/proc/cpuinfo")
+# oneDNN reads this variable when TensorFlow loads: how it may compute float32 convolutions.
+FAST_MATH_VARIABLE = "ONEDNN_DEFAULT_FPMATH_MODE"
+
+
+def set_fast_math(
+    asked: bool | None,
+    environment: MutableMapping[str, str] = os.environ,
+    cpuinfo: Path = CPUINFO,
+) -> bool:
+    """``--fast-math``: let convolutions round their inputs to bfloat16, or not.
+
+    Call before TensorFlow loads.
+
+    Args:
+        asked: None for what the environment says already, else for what the CPU can do.
+        environment: of this process.
+        cpuinfo: what the system says about the CPU.
+
+    Returns:
+        Whether they may.
+    """
+    if asked is None and FAST_MATH_VARIABLE in environment:
+        return environment[FAST_MATH_VARIABLE].upper() in ("BF16", "ANY")
+    fast = has_bfloat16(cpuinfo) if asked is None else asked
+    environment[FAST_MATH_VARIABLE] = "BF16" if fast else "STRICT"
+    return fast
+
+
+def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether an x86 CPU multiplies bfloat16 numbers; False where the system does not say.
+
+    ``avx512_bf16`` and ``amx_bf16`` are the names of the instructions in Linux' list of flags.
+    """
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return bool(flags and {"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
+
+
+def make_deterministic(threads: int | None = None) -> int:
+    """``--exact``: the same options and seed give the same weights bit for bit.
+
+    TensorFlow's op determinism alone is not enough on the CPU: operations that run at the same
+    time may still add their results in another order. So one operation runs at a time, with a
+    fixed number of threads. Call before anything is computed.
+
+    Args:
+        threads: of each operation, as in the run that is resumed; default: one a core.
+
+    Returns:
+        The number of threads. It belongs to the run: another number adds in another order.
+    """
+    import tensorflow as tf
+
+    threads = threads or available_cores()
+    tf.config.experimental.enable_op_determinism()
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    return threads
+
+
+def changed_cores(threads: int) -> str:
+    """A warning that an exact run resumes on another number of cores; "" if it does not.
+
+    The same number of threads on one core instead of two gave other bits.
+    """
+    now = available_cores()
+    if now == threads:
+        return ""
+    return (
+        f"the number of cores was {threads} when the run was started and is {now} now: its weights "
+        "may differ in their last bits from those of an uninterrupted run"
+    )
+
+
+def set_precision(precision: str) -> None:
+    """``--precision``: layers built from here on compute in it; their weights stay float32."""
+    import keras
+
+    keras.config.set_dtype_policy(precision)
