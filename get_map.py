@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
@@ -19,10 +19,9 @@ if TYPE_CHECKING:  # what is heavy is imported once the options are known to be 
 
     from utils.data.records import Dataset
     from utils.detections import Detections
-    from utils.evaluation.run_detector import Infer
+    from utils.detector import Detector
     from utils.evaluation.schema import Analysis, Tuning
     from utils.evaluation.stopwatch import Stopwatch
-    from utils.runtime.distribution import Cluster
 
 DESCRIPTION = """\
 Score a detector, or a file of detections, on labelled photos: VOC 2007, VOC 2010 and COCO mAP with
@@ -90,25 +89,6 @@ class MapConfig:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Network:
-    """A detector, however it is run.
-
-    Attributes:
-        infer: batches of network inputs → boxes and scores.
-        classes: names by class id.
-        input_size: (height, width) of the network input in pixels.
-        batch_size: photos it sees at once, on all its devices.
-        facts: what the checkpoint knows of its training; empty where the file does not say.
-    """
-
-    infer: Infer
-    classes: tuple[str, ...]
-    input_size: tuple[int, int]
-    batch_size: int
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
 def main(argv: list[str]) -> int:
     config = parse(MapConfig, argv, DESCRIPTION, EPILOG)
     refuse_contradictions(config)
@@ -126,9 +106,9 @@ def main(argv: list[str]) -> int:
     # The detectors know their classes, and which photos they were trained on.
     classes = read_classes(config.classes) if config.classes else None
     with watch.phase("start-up"):
-        network, rival = open_networks(config, watch)
-    facts = network.facts if network else {}
-    classes = classes or (network.classes if network else None)
+        detector, rival = open_detectors(config, watch)
+    facts = detector.runtime.metadata if detector else {}
+    classes = classes or (detector.class_names if detector else None)
 
     # The photos and their labels. What may be wrong with them is found out before hours of looking.
     with watch.phase("labels"):
@@ -142,7 +122,7 @@ def main(argv: list[str]) -> int:
         leaks, found = look_for_leaks(dataset, facts)
         warnings += found
         if rival:
-            warnings += look_for_leaks(dataset, rival.facts, f"{config.compare}: ")[1]
+            warnings += look_for_leaks(dataset, rival.runtime.metadata, f"{config.compare}: ")[1]
         tuned = None
         if config.tune:
             tuned, shared, found = read_tuning_split(config, dataset, classes, facts)
@@ -152,20 +132,20 @@ def main(argv: list[str]) -> int:
         for path in (config.detections, None if rival else config.compare)
         if path
     }
-    for path, one in ((config.weights, network), (config.compare, rival)):
+    for path, one in ((config.weights, detector), (config.compare, rival)):
         refuse_unlisted(path, one, dataset)
 
     # What was found on them.
-    def look(path: Path, one: Network | None) -> list[dict]:
+    def look(path: Path, one: Detector | None) -> list[dict]:
         if one is None:
             return given[path]
         options = {"conf": config.conf, "ious": (config.iou,), "warnings": warnings}
         return to_results(detect(one, dataset, config, watch, **options)[config.iou], truth)
 
     source = config.weights or config.detections
-    results = look(source, network)
+    results = look(source, detector)
     other = (str(config.compare), look(config.compare, rival)) if config.compare else None
-    tuning = tune_on(network, tuned, config, watch, warnings) if tuned else None
+    tuning = tune_on(detector, tuned, config, watch, warnings) if tuned else None
 
     # The scores.
     with watch.phase("scores"):
@@ -201,7 +181,7 @@ def main(argv: list[str]) -> int:
         note_operating_point(config.weights, tuning)
     print(f"\nwritten to {out}: {', '.join(names)}")
     print("seconds: " + ", ".join(f"{name} {s:.1f}" for name, s in watch.seconds.items()))
-    if network:
+    if detector:
         share = network_share(watch.seconds)
         print(f"{share:.0%} of the time, start-up and files apart, was the network's")
     ap50 = metrics["coco"]["AP50"]
@@ -233,75 +213,28 @@ def is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def open_networks(config: MapConfig, watch: Stopwatch) -> list[Network | None]:
+def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]:
     """The detectors of ``--weights`` and ``--compare``; None where there is none, or a JSON."""
-    cluster = None
-    networks: list[Network | None] = []
+    from utils.detector import Detector
+    from utils.runtime.runtime import open_runtime
+
+    device = None
+    detectors: list[Detector | None] = []
     for option_name, path in (("--weights", config.weights), ("--compare", config.compare)):
         if path is None or is_json(path):
-            networks.append(None)
+            detectors.append(None)
             continue
-        try:
-            if path.suffix.lower() != ".keras" and path.exists():
-                networks.append(open_exported(path, config, watch))
-                continue
+        if path.suffix.lower() == ".keras" and device is None:
             import_tensorflow()
             from utils.runtime.distribution import make_cluster
 
-            cluster = cluster or make_cluster(config.device)
-            networks.append(open_checkpoint(path, config, watch, cluster))
-        except UserError as error:
-            # Whatever opens a detector calls its file --weights.
-            raise UserError(str(error).replace("--weights", option_name, 1)) from error
-    return networks
-
-
-def open_checkpoint(
-    weights: Path, config: MapConfig, watch: Stopwatch, cluster: Cluster
-) -> Network:
-    """A ``.keras`` file, with a copy of the network on each device."""
-    from utils.checkpoint import load_checkpoint
-    from utils.runtime.inference import compile_shared_inference
-
-    with cluster.strategy.scope():
-        model = load_checkpoint(weights)
-    infer = compile_shared_inference(cluster, model)
-    batch_size = config.batch_size * (cluster.replicas // cluster.hosts)
-    size = (model.input_size, model.input_size)
-    return warm_network(infer, tuple(model.classes), size, batch_size, model.metadata, watch)
-
-
-def open_exported(weights: Path, config: MapConfig, watch: Stopwatch) -> Network:
-    """Any other weights file, by its own runtime."""
-    from utils.detector import open_runtime
-
-    runtime = open_runtime(weights, device=config.device)
-    names, facts = tuple(runtime.class_names), getattr(runtime, "metadata", {})
-    size = config.batch_size
-    return warm_network(runtime.infer, names, runtime.input_size, size, facts, watch)
-
-
-def warm_network(
-    infer: Infer,
-    classes: tuple[str, ...],
-    size: tuple[int, int],
-    batch_size: int,
-    facts: dict[str, Any],
-    watch: Stopwatch,
-) -> Network:
-    """Let a network see a batch of nothing, since compiling is start-up too; then time it."""
-    import numpy as np
-
-    def timed(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # A batch that is not full is filled up: the network is compiled for one size only.
-        missing = batch_size - len(images)
-        full = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)])
-        with watch.phase("network"):
-            boxes, scores = infer(full)
-        return boxes[: len(images)], scores[: len(images)]
-
-    infer(np.zeros((batch_size, *size, 3), np.uint8))
-    return Network(timed, classes, size, batch_size, facts)
+            device = make_cluster(config.device)
+        runtime = open_runtime(
+            path, device=device or config.device, batch_size=config.batch_size, option=option_name
+        )
+        timed = watch.phase("network")(runtime.infer)
+        detectors.append(Detector(replace(runtime, infer=timed)))
+    return detectors
 
 
 def read_split(config: MapConfig, split: str, classes, facts: dict) -> Dataset:
@@ -397,9 +330,9 @@ def some(image_ids: Sequence[str]) -> str:
     return ", ".join(image_ids[:3]) + (", …" if len(image_ids) > 3 else "")
 
 
-def refuse_unlisted(path: Path, network: Network | None, dataset: Dataset) -> None:
+def refuse_unlisted(path: Path, detector: Detector | None, dataset: Dataset) -> None:
     """A detector must not know classes that the data cannot score."""
-    if network and (unlisted := set(network.classes) - set(dataset.classes)):
+    if detector and (unlisted := set(detector.class_names) - set(dataset.classes)):
         raise UserError(
             f"the class list lacks {', '.join(sorted(unlisted))}, which the detector {path} knows; "
             "leave --classes out to take the detector's own list"
@@ -430,7 +363,7 @@ def read_results(
 
 
 def tune_on(
-    network: Network, tuned: Dataset, config: MapConfig, watch: Stopwatch, warnings: list[str]
+    detector: Detector, tuned: Dataset, config: MapConfig, watch: Stopwatch, warnings: list[str]
 ) -> Tuning:
     """The operating point with the best results on the photos to tune on."""
     from utils.evaluation.coco_files import ground_truth, to_results
@@ -438,14 +371,14 @@ def tune_on(
 
     truth = ground_truth(tuned.records, tuned.classes)
     options = {"conf": LOWEST_CONFIDENCE, "ious": NMS_IOUS, "warnings": warnings}
-    found = detect(network, tuned, config, watch, **options)
+    found = detect(detector, tuned, config, watch, **options)
     with watch.phase("tuning"):
         results = {iou: to_results(one, truth) for iou, one in found.items()}
         return tune(truth, results, config.tune, config.tune_precision)
 
 
 def detect(
-    network: Network,
+    detector: Detector,
     dataset: Dataset,
     config: MapConfig,
     watch: Stopwatch,
@@ -454,25 +387,22 @@ def detect(
     ious: Sequence[float],
     warnings: list[str],
 ) -> dict[float, dict[str, Detections]]:
-    """Detections by NMS threshold and file stem; photos that cannot be read become warnings."""
+    """Detections by NMS threshold and image id; photos that cannot be read become warnings."""
     from tqdm import tqdm
 
-    from utils.evaluation.run_detector import detect_at
+    from utils.evaluation.run_detector import detect_records
 
     def progress(batches):
         return tqdm(batches, "looking", unit="batch", leave=False, disable=None)
 
     before = watch.seconds.get("network", 0.0)
     start = time.perf_counter()
-    found = detect_at(
-        network.infer,
+    found = detect_records(
+        detector,
         dataset.records,
-        network.input_size,
-        network.classes,
         conf=conf,
         ious=ious,
         max_det=config.max_det,
-        batch_size=network.batch_size,
         progress=progress,
         on_unreadable=lambda message: warnings.append(warn(message)),
     )

@@ -9,34 +9,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils.detector import Detector, open_runtime
+from utils.detector import Detector
 from utils.errors import UserError
+from utils.runtime.runtime import Runtime, in_full_batches, open_runtime
 
 INPUT = 416
 
 
-class PlantedRuntime:
-    """Finds the one green rectangle by its pixels in the network input: what a perfect network
-    would say. The box is measured at half intensity, to a fraction of a pixel."""
+def find_green(batch):
+    """Finds the one green rectangle by its pixels in the network input: a perfect network's output.
 
-    class_names = ("nothing", "green")
-    input_size = (INPUT, INPUT)
-    batch_size = 2
-    description = "planted"
+    The box is measured at half intensity, to a fraction of a pixel.
+    """
+    assert batch.dtype == np.uint8
+    assert batch.shape[1:] == (INPUT, INPUT, 3)
+    boxes = np.zeros((len(batch), 3, 4), np.float32)
+    scores = np.zeros((len(batch), 3, 2), np.float32)
+    for i, pixels in enumerate(batch):
+        green = (pixels[..., 1].astype(float) - pixels[..., 0]).clip(0) / 255
+        columns, rows = green.max(0), green.max(1)
+        x0, x1 = extent(columns)
+        y0, y1 = extent(rows)
+        boxes[i, 1] = x0, y0, x1, y1
+        scores[i, 1, 1] = 0.9
+    return boxes, scores
 
-    def infer(self, batch):
-        assert batch.dtype == np.uint8
-        assert batch.shape[1:] == (INPUT, INPUT, 3)
-        boxes = np.zeros((len(batch), 3, 4), np.float32)
-        scores = np.zeros((len(batch), 3, 2), np.float32)
-        for i, pixels in enumerate(batch):
-            green = (pixels[..., 1].astype(float) - pixels[..., 0]).clip(0) / 255
-            columns, rows = green.max(0), green.max(1)
-            x0, x1 = extent(columns)
-            y0, y1 = extent(rows)
-            boxes[i, 1] = x0, y0, x1, y1
-            scores[i, 1, 1] = 0.9
-        return boxes, scores
+
+def planted(infer=find_green):
+    return Detector(Runtime(infer, ("nothing", "green"), (INPUT, INPUT), batch_size=2))
 
 
 def extent(profile: np.ndarray) -> tuple[float, float]:
@@ -59,7 +59,7 @@ def photo(width: int, height: int, box) -> np.ndarray:
 )
 def test_planted_boxes_come_back(width, height):
     box = np.array([width // 5, height // 4, width * 3 // 4, height * 2 // 3])
-    found = Detector(PlantedRuntime())(photo(width, height, box))
+    found = planted()(photo(width, height, box))
     assert found.names() == ["green"]
     # Enlarging blurs the rectangle's edges by up to a pixel of the photo, hence the tolerance on
     # tiny ones; test_boxes_in_the_raw_output covers them exactly.
@@ -76,15 +76,14 @@ def test_boxes_in_the_raw_output(width, height):
     left, top = [(INPUT - side) // 2 for side in inner]
     truth = np.array([0.1 * width, 0.2 * height, 0.7 * width, 0.9 * height])
 
-    class Runtime(PlantedRuntime):
-        def infer(self, batch):
-            boxes, scores = np.zeros((1, 4, 4), np.float32), np.zeros((1, 4, 2), np.float32)
-            x, y = inner[0] / width, inner[1] / height
-            boxes[0, 2] = truth * [x, y, x, y] + [left, top, left, top]
-            scores[0, 2, 1] = 0.5
-            return boxes, scores
+    def infer(batch):
+        boxes, scores = np.zeros((1, 4, 4), np.float32), np.zeros((1, 4, 2), np.float32)
+        x, y = inner[0] / width, inner[1] / height
+        boxes[0, 2] = truth * [x, y, x, y] + [left, top, left, top]
+        scores[0, 2, 1] = 0.5
+        return boxes, scores
 
-    found = Detector(Runtime())(np.zeros((height, width, 3), np.uint8))
+    found = planted(infer)(np.zeros((height, width, 3), np.uint8))
     np.testing.assert_allclose(found.boxes, [truth], atol=0.5)
 
 
@@ -97,7 +96,7 @@ def test_every_exif_orientation(tmp_path, orientation):
     exif[0x0112] = orientation
     path = tmp_path / "photo.png"
     Image.fromarray(stored).save(path, exif=exif)
-    found = Detector(PlantedRuntime())(path)
+    found = planted()(path)
     np.testing.assert_allclose(found.boxes[0], box, atol=0.5)
 
 
@@ -122,14 +121,14 @@ def test_a_list_for_a_list_in_order(tmp_path):
     images = [photo(416, 416, box) for box in boxes]
     Image.fromarray(images[3]).save(tmp_path / "3.png")
     images[3] = str(tmp_path / "3.png")
-    found = Detector(PlantedRuntime())(images)
+    found = planted()(images)
     assert [len(one) for one in found] == [1] * 5
     np.testing.assert_allclose([one.boxes[0] for one in found], boxes, atol=0.5)
-    assert Detector(PlantedRuntime())([]) == []
+    assert planted()([]) == []
 
 
 def test_thresholds_are_passed_on():
-    assert len(Detector(PlantedRuntime())(photo(99, 99, (9, 9, 60, 60)), conf=0.95)) == 0
+    assert len(planted()(photo(99, 99, (9, 9, 60, 60)), conf=0.95)) == 0
 
 
 @pytest.mark.parametrize(
@@ -137,7 +136,7 @@ def test_thresholds_are_passed_on():
 )
 def test_pixels_of_another_kind_are_refused(pixels):
     with pytest.raises(ValueError, match="uint8"):
-        Detector(PlantedRuntime())(pixels)
+        planted()(pixels)
 
 
 def test_bad_weights_are_one_sentence(tmp_path):
@@ -148,6 +147,25 @@ def test_bad_weights_are_one_sentence(tmp_path):
             Detector(path)
     with pytest.raises(UserError, match="runtime 'torch'"):
         open_runtime(other, "torch")
+
+
+def test_a_missing_file_is_named_with_its_option(tmp_path):
+    with pytest.raises(UserError, match=r"--compare .*no\.keras"):
+        open_runtime(tmp_path / "no.keras", option="--compare")
+
+
+def test_networks_of_one_batch_size_get_full_batches():
+    sizes = []
+
+    def infer(batch):
+        sizes.append(len(batch))
+        return np.arange(len(batch)), np.zeros(len(batch))
+
+    for count in (1, 4, 5):
+        boxes, scores = in_full_batches(infer, 4)(np.ones((count, 2, 2, 3), np.uint8))
+        np.testing.assert_array_equal(boxes, np.arange(count))
+        assert len(scores) == count
+    assert sizes == [4, 4, 8]
 
 
 def test_importing_does_not_bring_tensorflow():
@@ -186,14 +204,13 @@ def test_a_checkpoint_answers_as_its_model_does(checkpoint):
 
 
 @pytest.mark.slow
-def test_a_batch_that_is_not_full_is_filled_up(checkpoint):
-    detector = Detector(checkpoint)
-    detector.runtime.batch_size = 4
+def test_a_batch_that_is_not_full_is_padded(checkpoint):
+    in_fours = Detector(open_runtime(checkpoint, batch_size=4))
+    alone = Detector(open_runtime(checkpoint, batch_size=1))
     images = np.random.default_rng(0).integers(0, 255, (5, 96, 96, 3), np.uint8)
-    together = detector(list(images), conf=0.0, max_det=3)
-    detector.runtime.batch_size = 1
+    together = in_fours(list(images), conf=0.0, max_det=3)
     for one, image in zip(together, images, strict=True):
-        np.testing.assert_allclose(one.scores, detector(image, conf=0.0, max_det=3).scores, 1e-4)
+        np.testing.assert_allclose(one.scores, alone(image, conf=0.0, max_det=3).scores, 1e-4)
 
 
 @pytest.mark.slow

@@ -18,9 +18,11 @@ from tests.evaluation_cases import CASES, analysed, generated, metrics_of
 from utils.cli import run
 from utils.data.records import Record
 from utils.data.synthetic.generate import write_dataset
+from utils.detector import Detector
 from utils.evaluation.leaks import find_leaks, find_shared, is_folder_of_run
 from utils.evaluation.summaries import format_table, sentences, write_csv, write_summary
 from utils.files import content_hash
+from utils.runtime.runtime import Runtime
 
 
 @pytest.fixture
@@ -218,7 +220,7 @@ def test_a_folder_with_the_same_names_is_not_that_of_the_run(tmp_path):
     assert is_folder_of_run({"e": run["e"]}, ["e"], hashes)  # the test photos alone
 
 
-def network_of(facts, calls=None):
+def detector_of(facts, calls=None):
     """A detector that finds the cat everywhere."""
 
     def infer(images):
@@ -227,7 +229,7 @@ def network_of(facts, calls=None):
         box = np.array([[[3.2, 14.4, 16.0, 27.2]]] * len(images), np.float32)
         return box, np.array([[[0.9, 0.0]]] * len(images), np.float32)
 
-    return get_map.Network(infer, ("cat", "dog"), (64, 64), 4, facts)
+    return Detector(Runtime(infer, ("cat", "dog"), (64, 64), 4, metadata=facts))
 
 
 @pytest.fixture
@@ -241,11 +243,11 @@ def lists(data):
 def scored(monkeypatch, tmp_path, data, facts, *argv):
     """``metrics.json`` of a detector with these facts, without a checkpoint of its own."""
 
-    def open_networks(config, watch):
-        return network_of(facts), None
+    def open_detectors(config, watch):
+        return detector_of(facts), None
 
     noted = []
-    monkeypatch.setattr(get_map, "open_networks", open_networks)
+    monkeypatch.setattr(get_map, "open_detectors", open_detectors)
     monkeypatch.setattr(get_map, "note_operating_point", lambda *a: noted.append(a))
     monkeypatch.setattr(get_map, "network_share", lambda seconds: 1.0)
     out = tmp_path / "out"
@@ -320,7 +322,7 @@ def test_what_is_wrong_is_said_before_the_photos_are_looked_at(
 ):
     calls = []
     monkeypatch.setattr(
-        get_map, "open_networks", lambda config, watch: (network_of({}, calls), None)
+        get_map, "open_detectors", lambda config, watch: (detector_of({}, calls), None)
     )
     options = ["--weights", "x.keras", "--data", lists, "--out", tmp_path / "o", *argv]
     assert command(*options) == 2

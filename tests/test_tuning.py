@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from utils.data.records import Record
+from utils.detector import Detector, operating_point
 from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, to_results
-from utils.evaluation.run_detector import detect_at, detect_records
+from utils.evaluation.run_detector import detect_records
 from utils.evaluation.tuning import NMS_IOUS, rounded_down, tune
-from utils.letterbox import Letterbox
-from utils.postprocess import to_detections
+from utils.postprocess import nms
+from utils.runtime.runtime import Runtime
+from utils.voting import vote
 
 BUNDLED = Path(__file__).parent.parent / "model_data" / "signs_lite0.keras"
 
@@ -37,6 +39,10 @@ def photos(tmp_path):
     return records
 
 
+def detector(infer, batch_size=8):
+    return Detector(Runtime(infer, ("thing",), (64, 64), batch_size))
+
+
 def infer(images):
     """Both objects, each twice, 2 pixels off (IoU 0.82), and nonsense."""
     box = [[8, 8, 28, 28], [13, 8, 33, 28], [8, 10, 28, 30], [13, 10, 33, 30], [40, 40, 60, 60]]
@@ -46,7 +52,7 @@ def infer(images):
 
 def test_the_sweep_finds_the_nms_threshold_that_the_scene_needs(photos):
     truth = ground_truth(photos, ["thing"])
-    found = detect_at(infer, photos, 64, ["thing"], conf=0.01, ious=NMS_IOUS, max_det=100)
+    found = detect_records(detector(infer), photos, conf=0.01, ious=NMS_IOUS, max_det=100)
     results = {iou: to_results(one, truth) for iou, one in found.items()}
     tuning = tune(truth, results, "val")
     # The second object meets the first at IoU 0.6 and its copy the first at 0.51: at 0.5 both are
@@ -62,10 +68,10 @@ def test_the_sweep_finds_the_nms_threshold_that_the_scene_needs(photos):
 
 
 def test_each_threshold_is_what_one_run_with_it_gives(photos):
-    options = {"conf": 0.01, "max_det": 100, "batch_size": 2}
-    both = detect_at(infer, photos, (64, 64), ["thing"], ious=(0.3, 0.7), **options)
+    options = {"conf": 0.01, "max_det": 100}
+    both = detect_records(detector(infer, 2), photos, ious=(0.3, 0.7), **options)
     for iou in both:
-        alone = detect_records(infer, photos, 64, ["thing"], iou=iou, **options)
+        alone = detect_records(detector(infer, 2), photos, ious=(iou,), **options)[iou]
         assert list(alone) == list(both[iou]) == ["a", "b", "c"]
         for image_id in alone:
             np.testing.assert_array_equal(alone[image_id].boxes, both[iou][image_id].boxes)
@@ -73,18 +79,19 @@ def test_each_threshold_is_what_one_run_with_it_gives(photos):
 
 
 def test_boxes_below_the_confidence_vote(photos):
-    """Scoring leaves out rows that cannot matter; the boxes are those of the whole output."""
+    """Rows that cannot matter are left out; the boxes are those of the whole output."""
 
     def infer(images):
         box = [[8, 8, 28, 28], [8, 8, 28, 25], [8, 8, 28, 24]]
         score = [[0.48], [0.32], [0.23]]
         return np.array([box] * len(images)), np.array([score] * len(images))
 
-    options = {"conf": 0.25, "iou": 0.45, "max_det": 9}
-    found = detect_records(infer, photos[:1], 64, ["thing"], **options)["a"]
+    options = {"conf": 0.25, "max_det": 9}
+    found = detect_records(detector(infer), photos[:1], ious=(0.45,), **options)[0.45]["a"]
     boxes, scores = (part[0] for part in infer([0]))
-    whole = to_detections(boxes, scores, Letterbox(64, 64, 64, 64), ["thing"], **options)
-    np.testing.assert_array_equal(found.boxes, whole.boxes)
+    kept = nms(boxes, scores, conf=0.25, iou=0.45, max_det=9)
+    moved, _ = vote(*kept, boxes, scores, iou=0.45)
+    np.testing.assert_array_equal(found.boxes, moved)
     # (0.48 · 20 + 0.32 · 17) / 0.8 tall, then twice more by how nearly each agrees with that; the
     # third is less than half as sure as the first
     tall = (0.48 * 20 + 0.32 * 17) / 0.8
@@ -96,7 +103,7 @@ def test_boxes_below_the_confidence_vote(photos):
 
 def test_a_precision_that_is_asked_for(photos):
     truth = ground_truth(photos, ["thing"])
-    found = detect_at(infer, photos, 64, ["thing"], conf=0.01, ious=NMS_IOUS, max_det=100)
+    found = detect_records(detector(infer), photos, conf=0.01, ious=NMS_IOUS, max_det=100)
     results = {iou: to_results(one, truth) for iou, one in found.items()}
     tuning = tune(truth, results, "val", precision=0.9)
     assert (tuning.point.precision, tuning.point.recall) == (1.0, 1.0)
@@ -119,7 +126,7 @@ def test_rounding_keeps_the_detection():
 
 
 def test_metadata_is_changed_and_nothing_else(tmp_path):
-    from utils.checkpoint import load_checkpoint, operating_point, update_metadata
+    from utils.checkpoint import load_checkpoint, update_metadata
 
     path = tmp_path / "detector.keras"
     shutil.copy(BUNDLED, path)
@@ -175,6 +182,4 @@ def test_a_file_that_is_no_checkpoint_stays_as_it_is(tmp_path):
     ],
 )
 def test_an_operating_point_that_makes_no_sense_is_left_out(noted, expected):
-    from utils.checkpoint import operating_point
-
     assert operating_point({"operating_point": noted}) == expected

@@ -1,18 +1,15 @@
-"""Opening a ``.keras`` detector, running one, and noting things in one."""
+"""Opening a ``.keras`` checkpoint, and changing its metadata."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-from nets.folding import folded_detector
 from nets.yolo import YOLOv3
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -21,45 +18,30 @@ _CONFIG = "config.json"  # inside the archive
 _MOST_CONFIG = 256 << 20  # bytes; a checkpoint of a million photos stays below
 
 
-def load_checkpoint(path: str | Path) -> YOLOv3:
-    """Open a detector that ``train.py`` saved; runs no code that the file brings along.
+def load_checkpoint(path: str | Path, option: str = "--weights") -> YOLOv3:
+    """Open a detector that ``train.py`` saved. No code in the file is run.
+
+    Args:
+        path: a ``.keras`` file.
+        option: the command-line option that named it, for errors.
 
     Raises:
         UserError: no such file, no Keras archive, or no detector of this project.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"--weights {path}: there is no such file")
+        raise UserError(f"{option} {path}: there is no such file")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the damage runs into
+    except Exception as error:  # damage raises any of many kinds
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines else type(error).__name__
         raise UserError(
-            f"--weights {path}: not a checkpoint that can be opened ({reason[:200]})"
+            f"{option} {path}: not a checkpoint that can be opened ({reason[:200]})"
         ) from error
     if not isinstance(model, YOLOv3):
-        raise UserError(f"--weights {path}: a Keras model, but not a detector made by train.py")
+        raise UserError(f"{option} {path}: a Keras model, but not a detector made by train.py")
     return model
-
-
-def compile_inference(model: YOLOv3) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """uint8 (B, H, W, 3) → boxes (B, N, 4) and scores (B, N, classes), as NumPy.
-
-    Compiled once for any number of images of one size; reads the weights at each call.
-    """
-
-    detect = folded_detector(model)
-
-    @tf.function(jit_compile=False, reduce_retracing=True)
-    def forward(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return detect(tf.cast(images, tf.float32))
-
-    def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        output = forward(tf.convert_to_tensor(images))
-        return output["boxes"].numpy(), output["scores"].numpy()
-
-    return infer
 
 
 def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
@@ -75,7 +57,7 @@ def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
         UserError: no such file, or no detector of this project.
     """
     path = Path(path)
-    target = path.resolve()  # of a link, what it leads to changes
+    target = path.resolve()  # of a link, its target is changed
     try:
         with zipfile.ZipFile(target) as old:
             if old.getinfo(_CONFIG).file_size > _MOST_CONFIG:
@@ -103,17 +85,3 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile, item: zipfile.ZipInfo) -> 
     with old.open(item) as source, new.open(item, "w") as target:
         while chunk := source.read(1 << 20):
             target.write(chunk)
-
-
-def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
-    """``{"conf": …, "iou": …}`` as ``get_map.py --tune`` noted it; only what is there and makes
-    sense."""
-    noted = metadata.get("operating_point")
-    noted = noted if isinstance(noted, Mapping) else {}
-    return {
-        key: float(noted[key])
-        for key in ("conf", "iou")
-        if isinstance(noted.get(key), int | float)
-        and not isinstance(noted[key], bool)
-        and 0 <= noted[key] <= 1
-    }

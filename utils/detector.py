@@ -4,101 +4,53 @@
     detections = detector("photo.jpg")          # .boxes .scores .class_ids .class_names
     several = detector(["a.jpg", "b.jpg"], conf=0.5)
 
-What runs the network is a ``Runtime``; what happens to a photo before and to the boxes after is
-here, once, the same for all of them. Importing this module does not import TensorFlow.
+This is the one path from photos to detections, for every runtime, in three steps: ``prepare``
+letterboxes a photo, ``infer`` runs the network on a batch, and ``finish`` suppresses duplicates and
+maps boxes back to the photo. Prediction, scoring and training use it. Importing this module does
+not import TensorFlow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from utils.detections import Detections
-from utils.errors import UserError
 from utils.images import read_image
 from utils.letterbox import Letterbox
 from utils.postprocess import to_detections
+from utils.runtime.runtime import Runtime, open_runtime
 
 Picture = np.ndarray | str | Path  # uint8 (H, W, 3) RGB, upright; or the path of an image
 
 
-class Runtime(Protocol):
-    """What runs a network: one class for each kind of weights file.
+class NetworkInput(NamedTuple):
+    """A photo as the network gets it.
 
     Attributes:
-        class_names: names of the classes, by class id.
-        input_size: (height, width) of the network input in pixels.
-        batch_size: how many pictures it takes at once to be fast here.
-        description: runtime, precision and device in words.
-        operating_point: thresholds noted in the file, of ``conf`` and ``iou``; empty without.
+        pixels: uint8 (height, width, 3) RGB.
+        letterbox: where the photo lies in them.
     """
 
-    class_names: tuple[str, ...]
-    input_size: tuple[int, int]
-    batch_size: int
-    description: str
-    operating_point: dict[str, float]
-
-    def infer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (B, H, W, 3) RGB → boxes (B, N, 4) in pixels of it, scores (B, N, classes)."""
-        ...
+    pixels: np.ndarray
+    letterbox: Letterbox
 
 
-class TensorFlowRuntime:
-    """A ``.keras`` checkpoint in TensorFlow."""
+class NetworkOutput(NamedTuple):
+    """The network's output for one photo.
 
-    def __init__(self, weights: str | Path, device: str | None = None) -> None:
-        from utils.quiet import import_tensorflow
-
-        import_tensorflow()
-        import tensorflow as tf
-
-        from utils.checkpoint import compile_inference, load_checkpoint, operating_point
-        from utils.runtime.device import use_device
-
-        where = use_device(device) if device else _visible_device(tf)
-        model = load_checkpoint(weights)
-        self.class_names = tuple(model.classes)
-        self.input_size = (model.input_size, model.input_size)
-        self.batch_size = 8 if "GPU" in where else 1
-        self.operating_point = operating_point(model.metadata)
-        precision = model.dtype_policy.compute_dtype
-        self.description = f"TensorFlow {tf.__version__}, {precision}, {where}"
-        self._forward = compile_inference(model)
-        self.infer(np.zeros((1, *self.input_size, 3), np.uint8))  # compile now, not at a photo
-
-    def infer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # A batch that is not full is filled up: the graph is compiled for one size only.
-        missing = -len(batch) % self.batch_size
-        if missing:
-            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.uint8)])
-        boxes, scores = self._forward(batch)
-        return boxes[: len(batch) - missing], scores[: len(batch) - missing]
-
-
-RUNTIMES: dict[str, Callable[..., Runtime]] = {"tensorflow": TensorFlowRuntime}
-_BY_SUFFIX = {".keras": "tensorflow"}
-
-
-def open_runtime(weights: str | Path, runtime: str = "auto", device: str | None = None) -> Runtime:
-    """The runtime for a weights file; ``auto`` goes by the file's suffix.
-
-    Raises:
-        UserError: no such file or runtime, or the file is no detector.
+    Attributes:
+        boxes: float32 (N, 4) in pixels of the network input.
+        scores: float32 (N, classes).
+        letterbox: where the photo lies in the network input.
     """
-    path = Path(weights)
-    if runtime != "auto" and runtime not in RUNTIMES:
-        raise UserError(f"there is no runtime {runtime!r}; choose auto, {', '.join(RUNTIMES)}")
-    if not path.exists():
-        raise UserError(f"--weights {path}: there is no such file")
-    if runtime == "auto":
-        runtime = _BY_SUFFIX.get(path.suffix.lower(), "")
-    if not runtime:
-        raise UserError(f"--weights {path}: not a .keras checkpoint, as train.py writes it")
-    return RUNTIMES[runtime](path, device)
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    letterbox: Letterbox
 
 
 class Detector:
@@ -117,8 +69,8 @@ class Detector:
     def __init__(
         self, weights: str | Path | Runtime, runtime: str = "auto", device: str | None = None
     ) -> None:
-        given = hasattr(weights, "infer")
-        self.runtime: Runtime = weights if given else open_runtime(weights, runtime, device)
+        ready = isinstance(weights, Runtime)
+        self.runtime = weights if ready else open_runtime(weights, runtime, device=device)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -130,9 +82,14 @@ class Detector:
         return self.runtime.input_size
 
     @property
+    def batch_size(self) -> int:
+        """How many pictures the network gets at once."""
+        return self.runtime.batch_size
+
+    @property
     def operating_point(self) -> dict[str, float]:
-        """``conf`` and ``iou`` as ``get_map.py --tune`` noted them; only those that it did."""
-        return getattr(self.runtime, "operating_point", {})
+        """``conf`` and ``iou`` as ``get_map.py --tune`` noted them; empty without."""
+        return operating_point(self.runtime.metadata)
 
     def __call__(
         self,
@@ -158,34 +115,41 @@ class Detector:
             return self([images], conf=conf, iou=iou, max_det=max_det)[0]
         limits = {"conf": conf, "iou": iou, "max_det": max_det}
         found: list[Detections] = []
-        step = self.runtime.batch_size
-        for start in range(0, len(images), step):
-            prepared = [self.prepare(_pixels(image)) for image in images[start : start + step]]
-            boxes, scores = self.runtime.infer(np.stack([pixels for pixels, _ in prepared]))
-            for (_, letterbox), box, score in zip(prepared, boxes, scores, strict=True):
-                found.append(self.finish(box, score, letterbox, **limits))
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            outputs = self.infer([self.prepare(_pixels(image)) for image in batch])
+            found += [self.finish(output, **limits) for output in outputs]
         return found
 
-    def prepare(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
-        """uint8 (H, W, 3) photo → the network input made of it, and where the photo lies in it."""
+    def prepare(self, image: np.ndarray) -> NetworkInput:
+        """uint8 (H, W, 3) photo → the network input."""
         height, width = self.input_size
         letterbox = Letterbox(image.shape[1], image.shape[0], width, height)
-        return letterbox.apply(image), letterbox
+        return NetworkInput(letterbox.apply(image), letterbox)
 
-    def finish(
-        self,
-        boxes: np.ndarray,
-        scores: np.ndarray,
-        letterbox: Letterbox,
-        *,
-        conf: float,
-        iou: float,
-        max_det: int,
-    ) -> Detections:
-        """The network's output for one input, boxes (N, 4) and scores (N, classes) → objects."""
-        return to_detections(
-            boxes, scores, letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
-        )
+    def infer(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
+        """Run the network on up to ``batch_size`` inputs."""
+        boxes, scores = self.runtime.infer(np.stack([one.pixels for one in batch]))
+        letterboxes = [one.letterbox for one in batch]
+        return [NetworkOutput(*one) for one in zip(boxes, scores, letterboxes, strict=True)]
+
+    def finish(self, output: NetworkOutput, *, conf: float, iou: float, max_det: int) -> Detections:
+        """The network's output → the objects on the photo."""
+        return to_detections(*output, self.class_names, conf=conf, iou=iou, max_det=max_det)
+
+
+def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
+    """``{"conf": …, "iou": …}`` as ``get_map.py --tune`` noted them, without missing or invalid
+    values."""
+    noted = metadata.get("operating_point")
+    noted = noted if isinstance(noted, Mapping) else {}
+    return {
+        key: float(noted[key])
+        for key in ("conf", "iou")
+        if isinstance(noted.get(key), int | float)
+        and not isinstance(noted[key], bool)
+        and 0 <= noted[key] <= 1
+    }
 
 
 def _pixels(image: Picture) -> np.ndarray:
@@ -198,8 +162,3 @@ def _pixels(image: Picture) -> np.ndarray:
             f"expected uint8 pixels of shape (H, W, 3), RGB; got {image.dtype} {image.shape}"
         )
     return image
-
-
-def _visible_device(tf) -> str:
-    gpus = tf.config.get_visible_devices("GPU")
-    return f"GPU ({len(gpus)} visible)" if gpus else "CPU"

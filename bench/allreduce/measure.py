@@ -194,7 +194,7 @@ def together(work: Callable[[], None], cluster, rounds: int) -> float:
     work()  # compiles
     times = []
     for _ in range(rounds):
-        cluster.any(False)  # nobody begins before the other is here
+        cluster.reduce_any(False)  # nobody begins before the other is here
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)

@@ -19,10 +19,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from utils.checkpoint import compile_inference, load_checkpoint
+from utils.checkpoint import load_checkpoint
 from utils.data.synthetic import draw_picture
 from utils.files import atomic_write
 from utils.letterbox import Letterbox
+from utils.runtime.tensorflow_runtime import compile_inference
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
 LIMIT = 0.01

@@ -1,4 +1,4 @@
-"""A detector run over frames as they come, and timed on one."""
+"""Running a detector over frames, and timing it on one."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ def detect_frames(
     detector: Detector, frames: Iterator[Frame], *, conf: float, iou: float, max_det: int
 ) -> Iterator[tuple[Frame, Detections, float]]:
     """Each frame in order, what is on it, and the milliseconds that the network took for it."""
-    for batch in _batches(frames, detector.runtime.batch_size):
-        prepared = [detector.prepare(frame.image) for frame in batch]
-        pixels = np.stack([pixels for pixels, _ in prepared])
+    for batch in _batches(frames, detector.batch_size):
+        inputs = [detector.prepare(frame.image) for frame in batch]
         started = time.perf_counter()
-        boxes, scores = detector.runtime.infer(pixels)
+        outputs = detector.infer(inputs)
         network_ms = 1000 * (time.perf_counter() - started) / len(batch)
-        for frame, (_, letterbox), box, score in zip(batch, prepared, boxes, scores, strict=True):
-            found = detector.finish(box, score, letterbox, conf=conf, iou=iou, max_det=max_det)
-            yield frame, found, network_ms
+        for frame, output in zip(batch, outputs, strict=True):
+            yield frame, detector.finish(output, conf=conf, iou=iou, max_det=max_det), network_ms
 
 
 def benchmark(
@@ -40,11 +38,11 @@ def benchmark(
     times = []
     for _ in range(WARM_UP_RUNS + runs):
         start = time.perf_counter()
-        pixels, letterbox = detector.prepare(image)
+        network_input = detector.prepare(image)
         prepared = time.perf_counter()
-        boxes, scores = detector.runtime.infer(pixels[None])
+        (output,) = detector.infer([network_input])
         inferred = time.perf_counter()
-        detector.finish(boxes[0], scores[0], letterbox, conf=conf, iou=iou, max_det=max_det)
+        detector.finish(output, conf=conf, iou=iou, max_det=max_det)
         done = time.perf_counter()
         times.append((prepared - start, inferred - prepared, done - inferred, done - start))
     names = ("preprocessing", "network", "postprocessing", "together")

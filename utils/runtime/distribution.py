@@ -1,4 +1,4 @@
-"""One device, several, or several hosts: ``Cluster`` is all that the training loop knows of it.
+"""``Cluster``: the devices of a run, be they one, several, or those of several hosts.
 
 Several GPUs of one machine hold mirrored weights (``--device gpu:0,1``). Several hosts run the
 same command, each with its own place in the environment variable ``TF_CONFIG``, as TensorFlow
@@ -12,20 +12,21 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from utils.detections import Detections
 from utils.errors import UserError
 from utils.runtime.device import gpu_numbers, make_visible
 from utils.runtime.rendezvous import meet
 
 FEWEST_BOXES = 16  # replicas' box lists are padded to this or a doubling: few shapes are compiled
 
-Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+MAX_DET = 300  # detections a photo that hosts exchange
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Cluster:
         """Copies of the network, over all hosts."""
         return self.strategy.num_replicas_in_sync
 
+    @property
+    def local_replicas(self) -> int:
+        """Copies of the network on this host."""
+        return self.replicas // self.hosts
+
     def split(self, batch: Sequence[tf.Tensor]) -> tuple[Any, ...]:
         """This host's share of a batch, divided among its replicas in order.
 
@@ -61,40 +67,40 @@ class Cluster:
         """
         if self.replicas == 1:
             return tuple(batch)
-        here = self.replicas // self.hosts
         images, boxes, class_ids = batch
-        spare = _room(boxes.shape[1]) - boxes.shape[1]
+        spare = _padded_length(boxes.shape[1]) - boxes.shape[1]
         boxes = tf.pad(boxes, [[0, 0], [0, spare], [0, 0]])
         class_ids = tf.pad(class_ids, [[0, 0], [0, spare]], constant_values=-1)
-        rows = len(images) // here
-        return tuple(self._by_replica(lambda i, x=x: x[i * rows : (i + 1) * rows])
+        rows = len(images) // self.local_replicas
+        return tuple(self.by_replica(lambda i, x=x: x[i * rows : (i + 1) * rows])
                      for x in (images, boxes, class_ids))  # fmt: skip
 
-    def agree(self, *values: float) -> tuple[float, ...]:
-        """The chief's values on every host: what depends on a clock or on a signal must be one
-        decision, or hosts would wait for each other for ever."""
-        if self.hosts == 1:
-            return values
-        return tuple(self.broadcast(np.asarray(values, np.float64)).tolist())
-
-    def same(self, value: Any) -> bool:
+    def all_equal(self, value: Any) -> bool:
         """Whether a JSON value is the same on all hosts; all get the same answer."""
         if self.hosts == 1:
             return True
         digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
-        here = np.frombuffer(digest, np.uint8).astype(np.int32)
-        return not self.any(not np.array_equal(here, self.broadcast(here)))
+        own = np.frombuffer(digest, np.uint8).astype(np.int32)
+        return not self.reduce_any(not np.array_equal(own, self.broadcast(own)))
 
-    def any(self, flag: bool) -> bool:
+    def reduce_any(self, flag: bool) -> bool:
         """Whether the flag is set on any host."""
         return flag if self.hosts == 1 else bool(self._sum(np.float64(flag)) > 0)
 
-    def least(self, value: float) -> float:
+    def reduce_min(self, value: float) -> float:
         """The smallest of the hosts' values, on every host."""
         if self.hosts == 1:
             return value
         values = np.array([value], np.float64)
         return float(self.gather_rows(values, np.array([self.host]), self.hosts).min())
+
+    def broadcast_number(self, value: float) -> float:
+        """The chief's number on every host.
+
+        A decision that depends on a clock or a signal must be the chief's. Hosts that decide
+        differently would wait for each other for ever.
+        """
+        return value if self.hosts == 1 else float(self.broadcast(np.float64(value)))
 
     def broadcast(self, value: np.ndarray) -> np.ndarray:
         """The chief's array on every host; its shape and dtype are the same everywhere."""
@@ -112,33 +118,68 @@ class Cluster:
         padded[: data.size] = data
         return json.loads(self.broadcast(padded).astype(np.uint8).tobytes())
 
-    def gather_rows(self, rows: np.ndarray, places: np.ndarray, total: int) -> np.ndarray:
-        """Rows that the hosts have worked out, in one array (total, …) on every host."""
-        table = np.zeros((total, *rows.shape[1:]), rows.dtype)
-        table[places] = rows
-        return table if self.hosts == 1 else self._sum(table)
-
-    def share(self, total: int) -> np.ndarray:
-        """Indices below ``total`` that are this host's to work on; together all of them."""
+    def local_indices(self, total: int) -> np.ndarray:
+        """This host's part of the indices below ``total``; the hosts' parts make up all."""
         return np.arange(self.host, total, self.hosts)
 
+    def gather_rows(self, rows: np.ndarray, indices: np.ndarray, total: int) -> np.ndarray:
+        """The rows of all hosts in one array (total, …) on every host.
+
+        Args:
+            rows: this host's.
+            indices: where they belong.
+            total: rows of all hosts.
+        """
+        table = np.zeros((total, *rows.shape[1:]), rows.dtype)
+        table[indices] = rows
+        return table if self.hosts == 1 else self._sum(table)
+
+    def gather_detections(
+        self,
+        image_ids: Sequence[str],
+        found: Mapping[str, Detections],
+        class_names: Sequence[str],
+    ) -> dict[str, Detections]:
+        """The detections of all hosts on every host.
+
+        Args:
+            image_ids: of the photos of all hosts; ``local_indices`` says which are this host's.
+            found: this host's detections, by image id.
+            class_names: the detector's.
+        """
+        indices = self.local_indices(len(image_ids))
+        rows = np.zeros((len(indices), MAX_DET, 7), np.float64)  # is one, class, score, box
+        for row, index in zip(rows, indices, strict=True):
+            one = found.get(image_ids[int(index)])
+            if one is not None and len(one):
+                row[: len(one), 0] = 1
+                row[: len(one), 1], row[: len(one), 2] = one.class_ids, one.scores
+                row[: len(one), 3:] = one.boxes
+        table = self.gather_rows(rows, indices, len(image_ids))
+        gathered = {}
+        for image_id, row in zip(image_ids, table, strict=True):
+            row = row[row[:, 0] > 0]
+            gathered[image_id] = Detections(
+                boxes=row[:, 3:].astype(np.float32),
+                scores=row[:, 2].astype(np.float32),
+                class_ids=row[:, 1].astype(np.int32),
+                class_names=tuple(class_names),
+            )
+        return gathered
+
     def _sum(self, value: np.ndarray) -> np.ndarray:
-        """Sum over hosts: one replica of each counts."""
-        here = self.replicas // self.hosts
-        values = self._by_replica(
-            lambda i: tf.constant(value if i % here == 0 else np.zeros_like(value))
-        )
+        """Sum over hosts: the value of one replica of each."""
+        values = self.by_replica(lambda i: tf.constant(value if i == 0 else np.zeros_like(value)))
         return np.asarray(self.strategy.reduce("SUM", values, axis=None))
 
-    def _by_replica(self, make: Callable[[int], tf.Tensor]) -> Any:
-        """One value a replica of this host, counted from 0."""
-        here = self.replicas // self.hosts
+    def by_replica(self, make: Callable[[int], tf.Tensor]) -> Any:
+        """One value for each replica of this host, counted from 0."""
         return self.strategy.experimental_distribute_values_from_function(
-            lambda context: make(context.replica_id_in_sync_group % here)
+            lambda context: make(context.replica_id_in_sync_group % self.local_replicas)
         )
 
 
-def _room(boxes: int) -> int:
+def _padded_length(boxes: int) -> int:
     return max(FEWEST_BOXES, 1 << (boxes - 1).bit_length())
 
 
@@ -153,7 +194,7 @@ def is_chief() -> bool:
 
 
 def host_was_lost(error: BaseException) -> bool:
-    """Whether an error is what TensorFlow says when another host has gone."""
+    """Whether TensorFlow raises this error when another host has gone."""
     return _tasks() is not None and isinstance(
         error,
         tf.errors.UnavailableError

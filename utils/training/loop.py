@@ -55,7 +55,9 @@ class Run:
     def progress(self) -> float:
         """Share of the run that is done, the same on all hosts."""
         progress = self.schedule.progress(self.history.step)
-        return progress if self.schedule.seconds is None else self.cluster.agree(progress)[0]
+        return (
+            progress if self.schedule.seconds is None else self.cluster.broadcast_number(progress)
+        )
 
     def out_of_patience(self) -> bool:
         """Whether the AP has not risen for as many evaluations as ``--patience`` allows."""
@@ -70,11 +72,11 @@ class Run:
         """Whether any host got a signal; several hosts ask each other only now and then."""
         if self.cluster.hosts > 1 and self.history.step % ASK_EVERY:
             return False
-        return self.cluster.any(self.stop.asked)
+        return self.cluster.reduce_any(self.stop.asked)
 
     def agreed(self, decision: bool) -> bool:
         """The chief's decision, on all hosts."""
-        return bool(self.cluster.agree(decision)[0])
+        return bool(self.cluster.broadcast_number(decision))
 
 
 def train_to_end(run: Run, val: Dataset) -> bool:
@@ -295,7 +297,7 @@ def close(run: Run) -> None:
             f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
             f"room, then --out {directory.path} --resume"
         )
-    run.cluster.any(False)  # no host leaves while the chief writes
+    run.cluster.reduce_any(False)  # no host leaves while the chief writes
     if history.step < run.schedule.steps_per_epoch:
         directory.warn(
             f"the time was over after {history.step} of the {run.schedule.steps_per_epoch} steps "

@@ -253,7 +253,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
             model,
             cluster,
             largest=max(size for phase in inputs.phases for size in phase.sizes),
-            free=cluster.least(free_memory()),
+            free=cluster.reduce_min(free_memory()),
         )
     )
     samples, cache_note = training_samples(
@@ -310,7 +310,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
     }
-    if not cluster.same(json.loads(json.dumps(choices))):
+    if not cluster.all_equal(json.loads(json.dumps(choices))):
         raise UserError("the hosts have different options or photos; give all of them the same")
     if setup.saved:
         check_choices(setup.saved["choices"], choices)

@@ -21,13 +21,15 @@ from nets.loss import Losses
 from nets.yolo import YOLOv3
 from utils.data.records import Dataset
 from utils.detections import Detections
+from utils.detector import Detector
 from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.matching import match_results
 from utils.evaluation.metrics import compute_metrics
 from utils.evaluation.run_detector import detect_records
 from utils.runtime.distribution import Cluster
-from utils.runtime.inference import compile_shared_inference, gather_detections
+from utils.runtime.runtime import Runtime
+from utils.runtime.tensorflow_runtime import compile_inference
 from utils.training.batch_norm import (
     MOST_PHOTOS,
     batch_statistics,
@@ -95,7 +97,7 @@ class Trainer:
                 model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
             )
             self.scale = LossScale(precision)
-        self._infer = compile_shared_inference(cluster, model)
+        self._infer = compile_inference(model, cluster)
 
     def set_backbone_frozen(self, frozen: bool) -> bool:
         """Freeze the whole backbone, or unfreeze all of it but the layers that never learn.
@@ -205,12 +207,13 @@ class Trainer:
         Returns:
             Metrics (``utils.evaluation.metrics``), and the detections by image id.
         """
-        mine = self.cluster.share(len(dataset))
+        mine = self.cluster.local_indices(len(dataset))
         records = [dataset.records[i] for i in mine]
         with self.average.applied():
             found = self._detect(records, progress, on_unreadable)
         if self.cluster.hosts > 1:
-            found = gather_detections(self.cluster, dataset, found, self.model.classes)
+            image_ids = [record.image_id for record in dataset.records]
+            found = self.cluster.gather_detections(image_ids, found, self.model.classes)
         truth = ground_truth(dataset.records, dataset.classes)
         return compute_metrics(match_results(truth, to_results(found, truth))), found
 
@@ -219,23 +222,25 @@ class Trainer:
         while True:
             try:
                 return detect_records(
-                    self._infer,
+                    self._detector(),
                     records,
-                    self.model.input_size,
-                    self.model.classes,
                     conf=0.001,
-                    iou=0.6,
+                    ious=(0.6,),
                     max_det=300,
-                    batch_size=self.evaluation_batch * self.cluster.replicas // self.cluster.hosts,
                     progress=progress,
                     on_unreadable=on_unreadable,
-                )
+                )[0.6]
             except tf.errors.ResourceExhaustedError:
                 if self.evaluation_batch == 1 or self.cluster.hosts > 1:
                     raise UserError(
                         "out of memory in the evaluation; take a smaller --input-size"
                     ) from None
                 self.evaluation_batch //= 2
+
+    def _detector(self) -> Detector:
+        size = (self.model.input_size, self.model.input_size)
+        batch_size = self.evaluation_batch * self.cluster.local_replicas
+        return Detector(Runtime(self._infer, tuple(self.model.classes), size, batch_size))
 
     def expected_times(self, dataset: Dataset) -> tuple[float, float, float]:
         """Seconds for an evaluation, for compiling the network, and for re-estimating batch-norm

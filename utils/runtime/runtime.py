@@ -1,0 +1,106 @@
+"""``Runtime``: a network that is ready to run, whatever runs it, and how to open one.
+
+To add a runtime, write an opener as in ``utils.runtime.tensorflow_runtime`` and name it in
+``RUNTIMES``, and its files in ``_BY_SUFFIX``. What happens to a photo before and to the boxes after
+is the same for all of them; see ``utils.detector``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.errors import UserError
+
+# uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
+# (B, N, classes).
+Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A network that is ready to run.
+
+    Attributes:
+        infer: network inputs → boxes and scores; takes any number of pictures up to ``batch_size``.
+        class_names: names of the classes, by class id.
+        input_size: (height, width) of the network input in pixels.
+        batch_size: how many pictures it should get at once, on all its devices.
+        description: runtime, precision and device in words.
+        metadata: what the weights file says of its training, such as splits and thresholds.
+    """
+
+    infer: Infer
+    class_names: tuple[str, ...]
+    input_size: tuple[int, int]
+    batch_size: int = 1
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_runtime(
+    weights: str | Path,
+    runtime: str = "auto",
+    *,
+    device: Any = None,
+    batch_size: int | None = None,
+    option: str = "--weights",
+) -> Runtime:
+    """Open a weights file.
+
+    Args:
+        weights: a file that ``train.py`` wrote.
+        runtime: one of ``RUNTIMES``; ``auto`` goes by the file's suffix.
+        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime. A
+            ``Cluster`` runs a TensorFlow network on all its devices.
+        batch_size: pictures that each device gets at once; None for what is fast there.
+        option: the command-line option that named the file, for errors.
+
+    Raises:
+        UserError: no such file or runtime, or the file is no detector.
+    """
+    path = Path(weights)
+    if runtime != "auto" and runtime not in RUNTIMES:
+        raise UserError(f"there is no runtime {runtime!r}; choose auto, {', '.join(RUNTIMES)}")
+    if not path.exists():
+        raise UserError(f"{option} {path}: there is no such file")
+    if runtime == "auto":
+        runtime = _BY_SUFFIX.get(path.suffix.lower(), "")
+    if not runtime:
+        raise UserError(f"{option} {path}: not a .keras checkpoint, as train.py writes it")
+    return RUNTIMES[runtime](path, device=device, batch_size=batch_size, option=option)
+
+
+def in_full_batches(infer: Infer, batch_size: int) -> Infer:
+    """``infer``, for a network that is compiled for one batch size: other batches are padded."""
+
+    def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        boxes, scores = infer(padded(images, batch_size))
+        return boxes[: len(images)], scores[: len(images)]
+
+    return run
+
+
+def padded(images: np.ndarray, multiple: int) -> np.ndarray:
+    """(B, H, W, 3) with black pictures added, until their number is a multiple."""
+    missing = -len(images) % multiple
+    if not missing:
+        return images
+    return np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
+
+
+def _open_tensorflow(weights: Path, **options: Any) -> Runtime:
+    from utils.quiet import import_tensorflow
+
+    import_tensorflow()
+    from utils.runtime.tensorflow_runtime import open_tensorflow
+
+    return open_tensorflow(weights, **options)
+
+
+RUNTIMES: dict[str, Callable[..., Runtime]] = {"tensorflow": _open_tensorflow}
+_BY_SUFFIX = {".keras": "tensorflow"}

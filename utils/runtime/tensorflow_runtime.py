@@ -1,0 +1,81 @@
+"""A detector in TensorFlow, on one device or on several of this host."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from nets.folding import folded_detector
+from nets.yolo import YOLOv3
+from utils.checkpoint import load_checkpoint
+from utils.runtime.device import use_device
+from utils.runtime.distribution import Cluster
+from utils.runtime.runtime import Infer, Runtime, in_full_batches, padded
+
+
+def open_tensorflow(
+    weights: str | Path,
+    *,
+    device: str | Cluster | None = None,
+    batch_size: int | None = None,
+    option: str = "--weights",
+) -> Runtime:
+    """A ``.keras`` checkpoint, compiled; see ``utils.runtime.runtime.open_runtime``."""
+    if isinstance(device, Cluster):
+        cluster, where, devices = device, device.devices, device.local_replicas
+    else:
+        cluster, where, devices = None, use_device(device) if device else _visible_device(), 1
+    with cluster.strategy.scope() if cluster else nullcontext():
+        model = load_checkpoint(weights, option)
+    batch_size = (batch_size or (8 if "GPU" in where else 1)) * devices
+    infer = in_full_batches(compile_inference(model, cluster), batch_size)
+    infer(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))  # compiles it
+    return Runtime(
+        infer,
+        tuple(model.classes),
+        (model.input_size, model.input_size),
+        batch_size,
+        f"TensorFlow {tf.__version__}, {model.dtype_policy.compute_dtype}, {where}",
+        model.metadata,
+    )
+
+
+def compile_inference(model: YOLOv3, cluster: Cluster | None = None) -> Infer:
+    """Compile a network once for each batch size; it reads the weights at each call.
+
+    Args:
+        model: made in the scope of the cluster's strategy.
+        cluster: divides each batch among its devices on this host; None for one device.
+    """
+    detect = folded_detector(model)
+    devices = cluster.local_replicas if cluster else 1
+
+    @tf.function(jit_compile=False, reduce_retracing=devices == 1)
+    def forward(images):
+        if devices == 1:
+            return detect(tf.cast(images, tf.float32))
+        return cluster.strategy.run(lambda x: detect(tf.cast(x, tf.float32)), args=(images,))
+
+    def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        output = forward(tf.convert_to_tensor(images))
+        return output["boxes"].numpy(), output["scores"].numpy()
+
+    def infer_on_all(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        full = padded(images, devices)
+        rows = len(full) // devices
+        output = forward(cluster.by_replica(lambda i: tf.constant(full[i * rows :][:rows])))
+        boxes, scores = (
+            np.concatenate([x.numpy() for x in cluster.strategy.experimental_local_results(part)])
+            for part in (output["boxes"], output["scores"])
+        )
+        return boxes[: len(images)], scores[: len(images)]
+
+    return infer if devices == 1 else infer_on_all
+
+
+def _visible_device() -> str:
+    gpus = tf.config.get_visible_devices("GPU")
+    return f"GPU ({len(gpus)} visible)" if gpus else "CPU"
