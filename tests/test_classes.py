@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.data.classes import class_line, read_classes
+from utils.data.classes import read_classes, write_classes
 from utils.errors import UserError
 
 NAME = st.text(st.sampled_from("#\\a1é "), min_size=1, max_size=6).map(
@@ -15,7 +15,7 @@ NAME = st.text(st.sampled_from("#\\a1é "), min_size=1, max_size=6).map(
 @given(st.lists(NAME.filter(bool), min_size=1, max_size=5, unique=True))
 def test_names_come_back(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("classes") / "classes.txt"
-    path.write_text("".join(class_line(name) + "\n" for name in names), encoding="utf-8")
+    write_classes(path, names)
     assert read_classes(path) == tuple(names)
 
 

@@ -18,9 +18,9 @@ from PIL import Image
 
 from tests.bad_dataset import CAT, DOG, Writer, bndbox, near, pixels, write_bad, write_clean, xml
 from utils.cli import USAGE_ERROR, run
-from utils.commands.convert import convert
 from utils.commands.doctor import main
 from utils.data.annotations import Annotation
+from utils.data.conversion import convert
 from utils.data.doctor import check_dataset, fix_dataset
 from utils.data.doctor.checks.boxes import SAME, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import _edits, check_classes, check_names, renames, twins

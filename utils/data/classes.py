@@ -1,19 +1,23 @@
 """The classes file: one name a line, in the order of the class ids.
 
 A line that starts with ``#`` is a comment; the name of a class that starts so is written with a
-backslash before it (``class_line``).
+backslash before it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.files import atomic_write
 
 
-def class_line(name: str) -> str:
-    """A class name as a line that ``read_classes`` reads as this name."""
-    return "\\" + name if name.lstrip("\\").startswith("#") else name
+def write_classes(path: str | Path, classes: Iterable[str]) -> None:
+    """Write a file that ``read_classes`` reads as these names, atomically."""
+    with atomic_write(path) as file:
+        for name in classes:
+            file.write("\\" * name.lstrip("\\").startswith("#") + name + "\n")
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:

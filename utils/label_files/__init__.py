@@ -1,1 +1,1 @@
-"""Writing label files: the formats of people's other tools."""
+"""Writing label files as VOC, YOLO and COCO, one function a file."""

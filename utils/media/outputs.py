@@ -26,6 +26,7 @@ from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import save_image
 from utils.label_files.voc import write_voc_annotation
+from utils.label_files.yolo import write_yolo_labels
 from utils.media.sources import Frame, Source
 
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
@@ -245,12 +246,14 @@ class YoloLabels:
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         height, width = frame.image.shape[:2]
-        x0, y0, x1, y1 = detections.boxes.astype(np.float64).T
-        rows = np.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], axis=1)
-        rows /= (width, height, width, height)
-        with atomic_write(self.folder / f"{name}.txt") as file:
-            for class_id, row in zip(detections.class_ids, rows, strict=True):
-                file.write(f"{class_id} {' '.join(f'{value:.6f}' for value in row)}\n")
+        write_yolo_labels(
+            self.folder / f"{name}.txt",
+            width,
+            height,
+            detections.boxes,
+            detections.class_ids,
+            decimals=6,
+        )
 
     def close(self, whole: bool) -> None:
         pass

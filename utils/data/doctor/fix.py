@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.classes import class_line
+from utils.data.classes import write_classes
+from utils.data.conversion import output_names
 from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
 from utils.data.doctor.checks.classes import renames, twins
 from utils.data.doctor.checks.photos import right_suffix
@@ -23,9 +24,8 @@ from utils.data.doctor.findings import KINDS, NOTE, Finding
 from utils.data.doctor.mend import mended
 from utils.data.doctor.photos import Folder, Photo
 from utils.data.doctor.report import Report, plural
-from utils.data.writers.dataset import output_names
 from utils.errors import UserError
-from utils.files import atomic_folder, atomic_write
+from utils.files import atomic_folder
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.text import listing
 
@@ -211,8 +211,7 @@ def _write_classes(
 ) -> None:
     """``classes.txt``, as conversion to VOC writes it: XML has no place for the classes' order."""
     classes = list(dict.fromkeys([*declared, *sorted(written)]))
-    with atomic_write(out / "classes.txt") as file:
-        file.writelines(f"{class_line(name)}\n" for name in classes)
+    write_classes(out / "classes.txt", classes)
     if classes != sorted(written):
         result.done.append(
             "the class list, which VOC has no place for, is in classes.txt: train with --classes"

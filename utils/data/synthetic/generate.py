@@ -19,6 +19,7 @@ import cv2
 from tqdm import tqdm
 
 from utils.cores import available_cores
+from utils.data.classes import write_classes
 from utils.data.synthetic.scenes import SPLIT_IDS, Scene, draw_scene
 from utils.data.synthetic.signs import CLASSES
 from utils.errors import UserError
@@ -62,8 +63,7 @@ def write_dataset(
     for split, names in image_ids.items():
         write_voc_list(out, split, names)
     write_voc_list(out, "trainval", sorted(image_ids["train"] + image_ids["val"]))
-    with atomic_write(out / "classes.txt") as file:
-        file.writelines(f"{name}\n" for name in CLASSES)
+    write_classes(out / "classes.txt", CLASSES)
     _write_manifest(out, manifest, finished=True)
     return True
 

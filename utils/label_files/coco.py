@@ -1,24 +1,33 @@
-"""Writing COCO JSON: ``write_coco``.
+"""Writing COCO JSON: ``write_coco``, with one image and one object a line.
 
-The file is as ``utils.data.formats.coco_json`` reads it, with one image and one object a line. An
-object that is neither to be trained on nor to be counted becomes a crowd, which scorers pass over.
+``utils.data.formats.coco_json`` reads such files. A difficult object, which is neither trained on
+nor counted, becomes a crowd, which scorers neither reward nor punish.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 
-from utils.data.records import Record
 from utils.files import atomic_write
 
 
+class LabelledPhoto(Protocol):
+    """Size and objects of a photo, as a ``Record`` has them."""
+
+    width: int
+    height: int
+    boxes: np.ndarray  # float32 (N, 4)
+    class_ids: np.ndarray  # (N,), from 0
+    difficult: np.ndarray  # bool (N,)
+
+
 def write_coco(
-    path: str | Path, photos: Iterable[tuple[int, str, Record]], classes: Sequence[str]
+    path: str | Path, photos: Iterable[tuple[int, str, LabelledPhoto]], classes: Sequence[str]
 ) -> None:
     """Write one file, atomically.
 
@@ -26,8 +35,9 @@ def write_coco(
     read back as the same float32 boxes.
 
     Args:
+        path: the JSON file.
         photos: for each its image id, its ``file_name`` and its labels.
-        classes: names in the order of the records' class ids.
+        classes: names in the order of the class ids.
     """
     photos = list(photos)
     with atomic_write(path) as file:
@@ -46,22 +56,22 @@ def _write_items(file: IO[str], items: Iterable[dict[str, Any]]) -> None:
         file.write((",\n" if number else "\n") + json.dumps(item, ensure_ascii=False))
 
 
-def _image(image_id: int, file_name: str, record: Record) -> dict[str, Any]:
+def _image(image_id: int, file_name: str, photo: LabelledPhoto) -> dict[str, Any]:
     return {
         "id": image_id,
         "file_name": file_name,
-        "width": record.width,
-        "height": record.height,
+        "width": photo.width,
+        "height": photo.height,
         # Not part of COCO, where nothing tells whether boxes are of the photo before or after
         # EXIF orientation; other readers pass over it.
         "upright": True,
     }
 
 
-def _annotations(photos: Iterable[tuple[int, str, Record]]) -> Iterable[dict[str, Any]]:
+def _annotations(photos: Iterable[tuple[int, str, LabelledPhoto]]) -> Iterator[dict[str, Any]]:
     number = 0
-    for image_id, _, record in photos:
-        rows = zip(record.boxes, record.class_ids.tolist(), record.difficult.tolist(), strict=True)
+    for image_id, _, photo in photos:
+        rows = zip(photo.boxes, photo.class_ids.tolist(), photo.difficult.tolist(), strict=True)
         for box, class_id, difficult in rows:
             number += 1
             bbox = short_xywh(box)

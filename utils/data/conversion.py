@@ -1,6 +1,8 @@
-"""Writing a whole labelled folder as VOC, COCO or YOLO: ``write_dataset``.
+"""``convert``: any labelled folder, written as VOC, COCO or YOLO.
 
-The folder appears under its name once it is complete. Photos keep their names and their bytes.
+What is written is what training sees: boxes in pixels of the upright photo, clipped to it. What
+cannot be used is left out with a note. Photos are copied byte for byte, split lists are kept. The
+new folder appears under its name once it is complete.
 """
 
 from __future__ import annotations
@@ -8,45 +10,94 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from utils.data.classes import class_line
+from utils.data.classes import write_classes
+from utils.data.folder.data_folder import DataFolder
 from utils.data.formats.naming import CONTENT_FOLDERS, is_control
 from utils.data.records import Record
 from utils.data.splits.names import SPLIT_FOLDERS
-from utils.data.writers.coco import write_coco
-from utils.data.writers.yolo import write_yolo_labels, write_yolo_yaml
 from utils.errors import UserError
-from utils.files import atomic_folder, atomic_write
+from utils.files import atomic_folder, atomic_write, check_empty
 from utils.images import IMAGE_SUFFIXES
+from utils.label_files.coco import write_coco
 from utils.label_files.voc import write_voc_annotation, write_voc_list
-
-TARGETS = ("voc", "coco", "yolo")
+from utils.label_files.yolo import write_yolo_labels, write_yolo_yaml
+from utils.text import counted
 
 _SPLIT_ORDER = ("train", "val", "test")
 _UNLISTED = "unlisted"  # where photos go that no list names
-_TAKEN = ("classes", "predefined_classes")  # a label file of that name would be read as class names
+_CLASSES_FILES = ("classes", "predefined_classes")  # a label file so called would name classes
 
 
 @dataclass(frozen=True)
-class Written:
+class Conversion:
     """What was written.
 
     Attributes:
-        objects: how many.
-        lists: split name → how many photos.
-        lost: one sentence for each thing that the format cannot hold as it is.
-        renamed: image ids that had to change, old → new.
+        photos, objects: how many.
+        classes: their names in order.
+        lists: split name → number of photos.
+        lost: one sentence for each thing that the format cannot hold.
+        notes: what was skipped or repaired, and photos that had to be renamed.
     """
 
+    photos: int
     objects: int
+    classes: tuple[str, ...]
     lists: Mapping[str, int]
     lost: tuple[str, ...]
-    renamed: Mapping[str, str]
+    notes: tuple[str, ...]
 
 
-def write_dataset(
+def convert(
+    data: str | Path,
+    out: str | Path,
+    *,
+    to: str,
+    link: bool = False,
+    divide: bool = False,
+    seed: int = 0,
+) -> Conversion:
+    """Write the folder ``data`` as ``out`` in the format ``to``.
+
+    Args:
+        data: a labelled folder of any format.
+        out: the folder to write; it must not exist, or be empty.
+        to: ``voc``, ``coco`` or ``yolo``.
+        link: hard links to the photos instead of copies.
+        divide: make ``train``, ``val`` and ``test`` lists from ``seed``; ``data`` has none.
+
+    Raises:
+        UserError: nothing to read in ``data``, ``out`` is not empty or lies inside ``data``, lists
+            to be made are there already, or the disk has no hard links.
+    """
+    data, out = Path(data), Path(out)
+    check_empty(out)
+    folder = DataFolder.open(data)
+    if folder.index.layout.root in out.resolve().parents:
+        raise UserError(f"{out}: lies inside {data}, where it would be read as a part of it")
+    classes = folder.classes(None, False)
+    dataset = folder.dataset(folder.image_ids, classes, folder.notes)
+    if not len(dataset):
+        raise UserError(f"{data}: no photo can be used ({dataset.notes[-1]})")
+    lists, notes = folder.index.layout.lists, list(dataset.notes)
+    notes += [note for found in lists.values() for note in found.notes]
+    if divide:
+        splits = folder.splits(seed)
+        if not splits.generated:
+            raise UserError(
+                f"{data}: has split lists ({', '.join(sorted(lists))}), which are kept; leave "
+                "--divide out"
+            )
+        lists, notes = splits.named, [*notes, *splits.provenance]
+    image_ids = {name: found.image_ids for name, found in lists.items()}
+    written = write_folder(out, to, dataset.records, classes, image_ids, link=link)
+    return replace(written, notes=tuple(dict.fromkeys([*notes, *written.notes])))
+
+
+def write_folder(
     out: str | Path,
     to: str,
     records: Iterable[Record],
@@ -54,22 +105,16 @@ def write_dataset(
     lists: Mapping[str, Sequence[str]],
     *,
     link: bool = False,
-) -> Written:
-    """Write photos with their labels and split lists.
+) -> Conversion:
+    """Write photos with their labels and split lists; arguments and errors as for ``convert``.
 
     Args:
-        out: the folder; it must not exist, or be empty.
-        to: ``voc``, ``coco`` or ``yolo``.
         classes: names in the order of the records' class ids.
-        lists: image ids by split name; those of no record are passed over.
-        link: hard links to the photos instead of copies.
-
-    Raises:
-        UserError: ``out`` is not empty, or the disk has no hard links.
+        lists: image ids by split name; those of no record are left out.
     """
     records = tuple(records)
     names = output_names([record.image_id for record in records])
-    kept = _tame_lists(lists, names)
+    kept = _plain_lists(lists, names)
     with atomic_folder(out) as folder:
         job = _Job(
             folder=folder,
@@ -79,29 +124,35 @@ def write_dataset(
             place=_link if link else shutil.copyfile,
         )
         left_out, lost = {"voc": job.voc, "coco": job.coco, "yolo": job.yolo}[to]()
-    return Written(
+    return Conversion(
+        photos=len(records),
         objects=sum(len(record.boxes) for record in records) - left_out,
+        classes=tuple(classes),
         lists={name: len(found) for name, found in kept.items()},
         lost=lost,
-        renamed={image_id: name for image_id, name in names.items() if image_id != name},
+        notes=tuple(
+            f"{image_id!r} is written as {name!r}, which every reader can read"
+            for image_id, name in names.items()
+            if image_id != name
+        ),
     )
 
 
 def output_names(image_ids: Iterable[str]) -> dict[str, str]:
-    """A name to write each image id under: itself, unless lists, XML or readers stumble over it."""
+    """A name to write each image id under: itself, unless lists, XML or readers cannot hold it."""
     names: dict[str, str] = {}
     used: set[str] = set()
     # Those that may stay as they are first: another must not take their name.
-    for image_id in sorted(image_ids, key=lambda image_id: (_tame(image_id) != image_id, image_id)):
-        name, number = _tame(image_id), 2
+    for image_id in sorted(image_ids, key=lambda name: (_plain_name(name) != name, name)):
+        name, number = _plain_name(image_id), 2
         while name in used:
-            name, number = f"{_tame(image_id)}-{number}", number + 1
+            name, number = f"{_plain_name(image_id)}-{number}", number + 1
         names[image_id] = name
         used.add(name)
     return names
 
 
-def _tame(image_id: str) -> str:
+def _plain_name(image_id: str) -> str:
     """No control characters, no hidden folders, none that readers take for ``images/``."""
     parts = []
     for part in image_id.split("/"):
@@ -111,10 +162,10 @@ def _tame(image_id: str) -> str:
     folders = ["_" + folder if folder.lower() in CONTENT_FOLDERS else folder for folder in folders]
     if name.lower().endswith(IMAGE_SUFFIXES):  # the end of a name in a list is taken for a suffix
         name = "_".join(name.rsplit(".", 1))
-    return "/".join([*folders, name + "_" if name.lower() in _TAKEN else name])
+    return "/".join([*folders, name + "_" if name.lower() in _CLASSES_FILES else name])
 
 
-def _tame_lists(
+def _plain_lists(
     lists: Mapping[str, Sequence[str]], names: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
     """Lists of names to write, ``train`` first; a year's list that is the whole one is left out."""
@@ -127,7 +178,8 @@ def _tame_lists(
     for name in sorted(found, key=lambda name: (rank.get(name, len(rank)), name)):
         year, colon, plain = name.partition(":")
         if found[name] and not (colon and found.get(plain) == found[name]):
-            kept[_tame(f"{year}_{plain}" if colon else name).replace("/", "_")] = found[name]
+            written = _plain_name(f"{year}_{plain}" if colon else name)
+            kept[written.replace("/", "_")] = found[name]
     return kept
 
 
@@ -165,8 +217,7 @@ class _Job:
             )
         for split, names in self.lists.items():
             write_voc_list(self.folder, split, names)
-        with atomic_write(self.folder / "classes.txt") as file:
-            file.writelines(f"{class_line(name)}\n" for name in self.classes)
+        write_classes(self.folder / "classes.txt", self.classes)
         if self.classes == tuple(sorted({self.classes[i] for i in self._class_ids()})):
             return 0, ()
         return 0, ("VOC has no place for the class list; it is in classes.txt, for --classes",)
@@ -182,29 +233,33 @@ class _Job:
             lists = {"instances": tuple(self.photos)}
         elif unlisted := self._unlisted():
             lists[f"instances_{_UNLISTED}"] = unlisted
-        for image_id, names in lists.items():
+        for file, names in lists.items():
             photos = ((ids[name], files[name], self.photos[name]) for name in names)
-            write_coco(self.folder / "annotations" / f"{image_id}.json", photos, self.classes)
+            write_coco(self.folder / "annotations" / f"{file}.json", photos, self.classes)
         return 0, ()
 
     def yolo(self) -> tuple[int, tuple[str, ...]]:
         """``images`` and ``labels`` with a folder for each list, and ``data.yaml``."""
-        homes = self._homes()
-        places = _within(homes)
+        folders = self._list_folders()
+        places = _places(folders)
         left_out = 0
         for name, record in self.photos.items():
             self._photo(f"images/{places[name]}", record)
             path = self.folder / "labels" / f"{places[name]}.txt"
-            left_out += write_yolo_labels(path, record)
+            kept = ~record.difficult
+            write_yolo_labels(
+                path, record.width, record.height, record.boxes[kept], record.class_ids[kept]
+            )
+            left_out += int(record.difficult.sum())
         splits = {
-            split: self._yolo_split(split, names, homes, places)
+            split: self._yolo_split(split, names, folders, places)
             for split, names in self.lists.items()
         }
         write_yolo_yaml(self.folder / "data.yaml", self.classes, splits)
         lost = []
         if left_out:
-            have = "object is" if left_out == 1 else "objects are"
-            lost.append(f"{left_out} {have} marked difficult, which YOLO cannot say; left out")
+            objects = counted(left_out, "object is", "objects are")
+            lost.append(f"{objects} marked difficult, which YOLO cannot say; left out")
         if not {"train", "val"} <= splits.keys():
             lost.append(
                 "data.yaml names no train and val, as there are no lists; --divide makes some"
@@ -225,25 +280,25 @@ class _Job:
         listed = {name for names in self.lists.values() for name in names}
         return tuple(name for name in self.photos if name not in listed)
 
-    def _homes(self) -> dict[str, str]:
+    def _list_folders(self) -> dict[str, str]:
         """For each photo the list whose folder it lies in: the first that names it."""
-        homes: dict[str, str] = {}
+        folders: dict[str, str] = {}
         for split, names in self.lists.items():
             for name in names:
-                homes.setdefault(name, split)
-        return {name: homes.get(name, _UNLISTED if self.lists else "") for name in self.photos}
+                folders.setdefault(name, split)
+        return {name: folders.get(name, _UNLISTED if self.lists else "") for name in self.photos}
 
     def _yolo_split(
         self,
         split: str,
         names: Sequence[str],
-        homes: Mapping[str, str],
+        folders: Mapping[str, str],
         places: Mapping[str, str],
     ) -> str | list[str]:
-        """A list as the folders that it is made of; where it is not, a file of paths."""
-        folders = list(dict.fromkeys(homes[name] for name in names))
-        if sum(home in folders for home in homes.values()) == len(names):
-            paths = [f"images/{folder}" for folder in folders]
+        """A list as whole folders where it is made of such, otherwise as a file of paths."""
+        own = list(dict.fromkeys(folders[name] for name in names))
+        if sum(folder in own for folder in folders.values()) == len(names):
+            paths = [f"images/{folder}" for folder in own]
             return paths[0] if len(paths) == 1 else paths
         with atomic_write(self.folder / f"{split}.txt") as file:
             for name in names:
@@ -251,14 +306,14 @@ class _Job:
         return f"{split}.txt"
 
 
-def _within(homes: Mapping[str, str]) -> dict[str, str]:
+def _places(folders: Mapping[str, str]) -> dict[str, str]:
     """name → place below ``images``: in the folder of its list, which is not named twice."""
-    places = {name: f"{home}/{name}" if home else name for name, home in homes.items()}
+    places = {name: f"{folder}/{name}" if folder else name for name, folder in folders.items()}
     taken = set(places.values())
-    for name, home in homes.items():
+    for name, own in folders.items():
         folder, _, rest = name.partition("/")
-        if rest and SPLIT_FOLDERS.get(folder.lower()) == home and f"{home}/{rest}" not in taken:
-            places[name] = f"{home}/{rest}"
+        if rest and SPLIT_FOLDERS.get(folder.lower()) == own and f"{own}/{rest}" not in taken:
+            places[name] = f"{own}/{rest}"
             taken.add(places[name])
     return places
 

@@ -1,1 +1,0 @@
-"""Writing labelled folders as VOC, COCO or YOLO."""
