@@ -19,7 +19,12 @@ from utils.cli import run
 from utils.data.records import Record
 from utils.data.synthetic.generate import write_dataset
 from utils.detector import Detector
-from utils.evaluation.leaks import find_leaks, find_shared, is_folder_of_run
+from utils.evaluation.leaks import (
+    find_leaks,
+    find_shared,
+    is_folder_of_run,
+    load_evaluation_split,
+)
 from utils.evaluation.summaries import format_table, sentences, write_csv, write_summary
 from utils.files import content_hash
 from utils.runtime.runtime import Runtime
@@ -220,7 +225,7 @@ def test_a_folder_with_the_same_names_is_not_that_of_the_run(tmp_path):
     assert is_folder_of_run({"e": run["e"]}, ["e"], hashes)  # the test photos alone
 
 
-def detector_of(facts, calls=None):
+def detector_of(metadata, calls=None):
     """A detector that finds the cat everywhere."""
 
     def infer(images):
@@ -229,7 +234,7 @@ def detector_of(facts, calls=None):
         box = np.array([[[3.2, 14.4, 16.0, 27.2]]] * len(images), np.float32)
         return box, np.array([[[0.9, 0.0]]] * len(images), np.float32)
 
-    return Detector(Runtime(infer, ("cat", "dog"), (64, 64), 4, metadata=facts))
+    return Detector(Runtime(infer, ("cat", "dog"), (64, 64), 4, metadata=metadata))
 
 
 @pytest.fixture
@@ -240,16 +245,14 @@ def lists(data):
     return data
 
 
-def scored(monkeypatch, tmp_path, data, facts, *argv):
-    """``metrics.json`` of a detector with these facts, without a checkpoint of its own."""
+def files_of(monkeypatch, tmp_path, data, metadata, *argv):
+    """``metrics.json`` and ``summary.md`` of a detector with this metadata, without its file."""
 
     def open_detectors(config, watch):
-        return detector_of(facts), None
+        return detector_of(metadata), None
 
-    noted = []
     monkeypatch.setattr(get_map, "open_detectors", open_detectors)
-    monkeypatch.setattr(get_map, "note_operating_point", lambda *a: noted.append(a))
-    monkeypatch.setattr(get_map, "network_share", lambda seconds: 1.0)
+    monkeypatch.setattr("utils.evaluation.tuning.store_operating_point", lambda *a: None)
     out = tmp_path / "out"
     options = ["--weights", "x.keras", "--data", data, "--out", out, "--no-report", *argv]
     assert command(*options, "--resamples", 0) == 0
@@ -257,31 +260,30 @@ def scored(monkeypatch, tmp_path, data, facts, *argv):
 
 
 def test_leaks_are_warned_of_in_every_file(lists, tmp_path, monkeypatch, capsys):
-    facts = {"hashes": {
+    metadata = {"hashes": {
         "train": {"p1": content_hash(lists / "p1.png"), "p3": content_hash(lists / "p3.png")},
         "val": {"p4": content_hash(lists / "p4.png")},
     }}  # fmt: skip
     shutil.copy(lists / "p5.png", lists / "p2.png")  # in val now what is in test
-    metrics, summary = scored(monkeypatch, tmp_path, lists, facts, "--tune", "val")
+    metrics, summary = files_of(monkeypatch, tmp_path, lists, metadata, "--tune", "val")
     assert metrics["leaks"] == {"train": 1, "val": 1, "tune_train": 1, "tune_reported": 1}
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for words in (
         "1 of these photos were trained on (p3)",
         "1 of these photos were used to choose this checkpoint (p4)",
         "1 of the 3 photos of --tune val were trained on (p1)",
         "1 of the 3 photos of --tune val are reported on as well (p2)",
     ):
-        assert words in said
+        assert words in printed
         assert words in summary
         assert sum(words in warning for warning in metrics["warnings"]) == 1
     assert (metrics["conf"], metrics["iou"], metrics["max_det"]) == (0.001, 0.6, 300)
 
 
 def test_photos_that_cannot_be_read_are_in_the_files(lists, tmp_path, monkeypatch):
-    facts = {}
     whole = (lists / "p4.png").read_bytes()
     (lists / "p4.png").write_bytes(whole[: len(whole) // 2])
-    metrics, summary = scored(monkeypatch, tmp_path, lists, facts)
+    metrics, summary = files_of(monkeypatch, tmp_path, lists, {})
     assert any("p4.png" in warning for warning in metrics["warnings"])
     assert "p4.png" in summary
 
@@ -289,37 +291,34 @@ def test_photos_that_cannot_be_read_are_in_the_files(lists, tmp_path, monkeypatc
 def test_validation_photos_that_a_run_held_out_are_taken(lists, tmp_path, monkeypatch):
     """After --split trainval the list val was trained on."""
     hashes = {s: content_hash(lists / f"{s}.png") for s in ("p0", "p1", "p2")}
-    facts = {
+    metadata = {
         "split": {"train": "trainval", "val": "held out of trainval", "generated": False},
         "splits": {"train": ["p0", "p2"], "val": ["p1"]},
         "hashes": {"train": {s: hashes[s] for s in ("p0", "p2")}, "val": {"p1": hashes["p1"]}},
     }
-    metrics, _ = scored(monkeypatch, tmp_path, lists, facts, "--tune", "val")
+    metrics, _ = files_of(monkeypatch, tmp_path, lists, metadata, "--tune", "val")
     assert metrics["leaks"]["tune_train"] == 0
-    held_out = get_map.read_split(get_map.MapConfig(data=lists), "val", ("cat", "dog"), facts)
+    held_out = load_evaluation_split(lists, "val", metadata, classes=("cat", "dog"))
     assert held_out.records.image_ids() == ["p1"]
 
 
 def test_the_split_of_a_run_is_not_taken_from_other_photos(data, tmp_path):
     shutil.rmtree(data / "ImageSets")
-    config = get_map.MapConfig(data=data)
-    facts = {
+    metadata = {
         "split": {"generated": True},
         "splits": {"test": ["p0", "p1", "p2"]},
         "hashes": {"train": {s: content_hash(data / f"{s}.png") for s in ("p3", "p4")}},
     }
-    own = get_map.read_split(config, "test", ("cat", "dog"), facts)
+    own = load_evaluation_split(data, "test", metadata, classes=("cat", "dog"))
     assert list(own.records.image_ids()) == ["p0", "p1", "p2"]
     for path in data.glob("*.png"):  # another folder: the same names, other photos
         path.write_bytes(path.read_bytes() + b"other")
-    others = get_map.read_split(config, "test", ("cat", "dog"), facts)
+    others = load_evaluation_split(data, "test", metadata, classes=("cat", "dog"))
     assert list(others.records.image_ids()) != ["p0", "p1", "p2"]
 
 
 @pytest.mark.parametrize("argv", [("--compare", "gone.json"), ("--tune", "nowhere")])
-def test_what_is_wrong_is_said_before_the_photos_are_looked_at(
-    lists, tmp_path, monkeypatch, capsys, argv
-):
+def test_errors_are_reported_before_the_detector_runs(lists, tmp_path, monkeypatch, capsys, argv):
     calls = []
     monkeypatch.setattr(
         get_map, "open_detectors", lambda config, watch: (detector_of({}, calls), None)
@@ -330,7 +329,7 @@ def test_what_is_wrong_is_said_before_the_photos_are_looked_at(
     assert not calls
 
 
-def test_a_rival_that_is_not_there_is_called_by_its_own_option(data, tmp_path, capsys):
+def test_a_missing_file_to_compare_is_named_with_its_option(data, tmp_path, capsys):
     found = detections(tmp_path / "found.json")
     assert command("--detections", found, "--data", data, "--compare", "gone.keras") == 2
     assert "--compare gone.keras: there is no such file" in capsys.readouterr().err

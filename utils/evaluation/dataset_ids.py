@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from utils.data.folder.index import open_index
+from utils.data.records import Record
 from utils.evaluation.tables import class_names
 
 
@@ -67,3 +69,10 @@ def dataset_ids_differ(labels: Iterable[Path], ground_truth: dict) -> tuple[bool
         images_differ |= any(images.get(name, own) != own for name, own in image_ids)
         classes_differ |= any(classes.get(name, own) != own for name, own in category_ids)
     return images_differ, classes_differ
+
+
+def json_label_files(data: Path, records: Iterable[Record]) -> set[Path]:
+    """The JSON files of a data folder that hold the labels of the records."""
+    entries = open_index(data).layout.entries
+    labels = (entries[record.image_id].label for record in records if record.image_id in entries)
+    return {label for label in labels if label is not None and label.suffix.lower() == ".json"}

@@ -1,65 +1,124 @@
-"""Noticing that an evaluation scores photos that the detector was trained on."""
+"""Scoring on photos that the detector has not seen: the split to score, and warnings about leaks.
+
+``metadata`` is what a checkpoint stores of its training. ``hashes`` in it are content hashes by
+image id: ``{"train": {image id: hash}, "val": …}``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from utils.data.datasets import load_photos, load_split
 from utils.data.duplicates.hashes import content_hashes
-from utils.data.records import Record
+from utils.data.folder.index import open_index
+from utils.data.records import Dataset, Record
+from utils.text import counted, listing
 
-_LOOKED_AT = 50  # photos
+_MAX_COMPARED = 50  # photos whose content is compared
 
 
-def find_leaks(records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]]) -> dict:
-    """Stems of ``records`` whose very file was among the photos of a run.
+def load_evaluation_split(
+    data: Path, split: str, metadata: Mapping[str, Any], **options: Any
+) -> Dataset:
+    """A split of a data folder; ``options`` as for ``utils.data.datasets.load_split``.
 
-    Args:
-        records: the photos about to be scored.
-        hashes: ``{"train": {stem: content hash}, "val": …}``, as a checkpoint stores them.
-
-    Returns:
-        ``{"train": [stems], "val": [stems]}``; compared by content, so renaming hides nothing.
+    Two kinds of splits come from the checkpoint, if the folder holds the photos of its run: the
+    validation photos that the run held out, and all splits of a folder without lists. Otherwise
+    photos of the training could be taken for new ones.
     """
-    used = {name: set(by_stem.values()) for name, by_stem in hashes.items()}
-    found: dict[str, list[str]] = {name: [] for name in ("train", "val")}
-    if not any(used.values()):
-        return found
-    digests = content_hashes({record.image_id: record.image for record in records})
-    for record in records:
-        digest = digests.get(record.image_id)
-        for name in found:
-            if digest in used.get(name, ()):
-                found[name].append(record.image_id)
-    return found
-
-
-def find_shared(records: Sequence[Record], others: Sequence[Record]) -> list[str]:
-    """Stems of ``records`` whose very file is among ``others`` too, whatever its name there."""
-    theirs = set(content_hashes({record.image_id: record.image for record in others}).values())
-    own = content_hashes({record.image_id: record.image for record in records})
-    return [record.image_id for record in records if own.get(record.image_id) in theirs]
+    seed = metadata.get("training", {}).get("seed", 0)
+    run_split, stored = metadata.get("split", {}), metadata.get("splits", {}).get(split)
+    held_out = split == "val" and str(run_split.get("val", "")).startswith("held out")
+    if stored and (run_split.get("generated") or held_out):
+        layout = open_index(data).layout
+        if held_out or not layout.lists:
+            photos = {image_id: entry.image for image_id, entry in layout.entries.items()}
+            if is_folder_of_run(photos, stored, metadata.get("hashes", {})):
+                print(f"{split!r} is the split of the training run")
+                return load_photos(data, stored, **options)
+    return load_split(data, split, **options, seed=seed)
 
 
 def is_folder_of_run(
     photos: Mapping[str, Path], stored: Iterable[str], hashes: Mapping[str, Mapping[str, str]]
 ) -> bool:
-    """Whether a folder holds the photos of a run, and not others of the same names.
+    """Whether a folder holds the photos of a run, and not others with the same names.
 
-    Most of the stored split must be there; and of the photos whose content the run noted and
-    whose names are here, most of up to ``_LOOKED_AT`` must have that content.
+    Most of the stored split must be in the folder. Of the photos with a stored hash, most of up to
+    ``_MAX_COMPARED`` must have that content.
 
     Args:
-        photos: the folder's photos by stem.
-        stored: stems of the split that is wanted.
-        hashes: as for ``find_leaks``.
+        photos: the folder's photos by image id.
+        stored: image ids of the wanted split.
+        hashes: of the run.
     """
     stored = set(stored)
     if not stored or 2 * len(stored & photos.keys()) <= len(stored):
         return False
-    noted = {stem: digest for one in hashes.values() for stem, digest in one.items()}
-    looked_at = sorted(noted.keys() & photos.keys())
-    looked_at = looked_at[:: max(1, len(looked_at) // _LOOKED_AT)]
-    found = content_hashes({stem: photos[stem] for stem in looked_at})
-    same = sum(found.get(stem) == noted[stem] for stem in looked_at)
-    return 2 * same > len(looked_at) or not looked_at
+    known = {image_id: digest for one in hashes.values() for image_id, digest in one.items()}
+    compared = sorted(known.keys() & photos.keys())
+    compared = compared[:: max(1, len(compared) // _MAX_COMPARED)]
+    digests = content_hashes({image_id: photos[image_id] for image_id in compared})
+    same = sum(digests.get(image_id) == known[image_id] for image_id in compared)
+    return 2 * same > len(compared) or not compared
+
+
+def find_leaks(
+    records: Sequence[Record], hashes: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str]]:
+    """``{"train": [image ids], "val": [image ids]}`` of the records whose file the run used.
+
+    Files are compared by content, so that renamed copies are found.
+    """
+    used = {name: set(by_id.values()) for name, by_id in hashes.items()}
+    leaks: dict[str, list[str]] = {name: [] for name in ("train", "val")}
+    if not any(used.values()):
+        return leaks
+    digests = content_hashes({record.image_id: record.image for record in records})
+    for record in records:
+        digest = digests.get(record.image_id)
+        for name in leaks:
+            if digest in used.get(name, ()):
+                leaks[name].append(record.image_id)
+    return leaks
+
+
+def find_shared(records: Sequence[Record], others: Sequence[Record]) -> list[str]:
+    """Image ids of the records whose file is among ``others`` too, under any name."""
+    theirs = set(content_hashes({record.image_id: record.image for record in others}).values())
+    own = content_hashes({record.image_id: record.image for record in records})
+    return [record.image_id for record in records if own.get(record.image_id) in theirs]
+
+
+def leak_warnings(leaks: Mapping[str, Sequence[str]], prefix: str = "") -> list[str]:
+    """Warnings about scored photos that the detector was trained on or chosen by."""
+    uses = {"train": "trained on", "val": "used to choose this checkpoint"}
+    return [
+        f"{prefix}{len(leaks[kind])} of these photos were {use} ({listing(leaks[kind], 3)}); "
+        "the scores are better than they would be on new photos"
+        for kind, use in uses.items()
+        if leaks[kind]
+    ]
+
+
+def tuning_leak_warnings(
+    trained: Sequence[str], shared: Sequence[str], photos: int, *, tune: str, split: str
+) -> list[str]:
+    """Warnings about photos of ``--tune`` that were trained on, or that are reported on as well."""
+    of_photos = f"of the {counted(photos, 'photo')} of --tune {tune}"
+    reported = "what the thresholds reach there is better than it would be on new photos"
+    warnings = []
+    if trained:
+        warnings.append(
+            f"{len(trained)} {of_photos} were trained on ({listing(trained, 3)}); on new photos "
+            "other thresholds are better than those found here"
+        )
+    if tune == split:
+        warnings.append(f"tuning on {tune!r}, the split that is reported; {reported}")
+    elif shared:
+        warnings.append(
+            f"{len(shared)} {of_photos} are reported on as well ({listing(shared, 3)}); {reported}"
+        )
+    return warnings

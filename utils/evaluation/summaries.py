@@ -1,9 +1,11 @@
-"""The scores as text: the printed table and sentences, ``classes.csv`` and ``summary.md``."""
+"""What an evaluation prints and writes: ``write_evaluation`` writes every file."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +19,7 @@ from utils.evaluation.schema import (
     Estimate,
     OperatingPoint,
 )
+from utils.evaluation.stopwatch import Stopwatch
 from utils.files import atomic_write
 from utils.text import counted, one_line
 
@@ -84,6 +87,61 @@ def sentences(metrics: dict, analysis: Analysis) -> list[str]:
             f"{tuning.confidence:g} --iou {tuning.iou:g} (there {_point(tuning.point)})"
         )
     return lines
+
+
+def write_evaluation(
+    out: Path,
+    *,
+    metrics: dict,
+    analysis: Analysis,
+    ground_truth: dict,
+    results: list[dict],
+    photos: Mapping[str, Path],
+    warnings: Sequence[str],
+    stopwatch: Stopwatch,
+    report: bool = True,
+) -> list[str]:
+    """Write every file of an evaluation.
+
+    Args:
+        out: folder of the files.
+        metrics: of ``utils.evaluation.metrics.compute_metrics``, with ``weights`` and ``split``.
+        analysis: of ``utils.evaluation.analysis.analyse``.
+        ground_truth: the labels, in COCO's format with ``stem`` in its images.
+        results: the detections, COCO results.
+        photos: files by stem.
+        warnings: sentences for the summary and the report.
+        stopwatch: that of ``analysis.seconds``.
+        report: whether to write ``report.html``.
+
+    Returns:
+        The names of the files, the one to open first in front.
+    """
+    with stopwatch.phase("files"):
+        for name, content in (("ground_truth.json", ground_truth), ("detections.json", results)):
+            with atomic_write(out / name) as file:
+                file.write(json.dumps(content, ensure_ascii=False))
+        write_csv(out / "classes.csv", analysis)
+        write_summary(out / "summary.md", metrics, analysis, warnings)
+    names = ["summary.md", "classes.csv", "metrics.json", "ground_truth.json", "detections.json"]
+    if report:
+        from utils.evaluation.report import write_report  # imports Matplotlib
+
+        with stopwatch.phase("report"):
+            write_report(
+                out / "report.html",
+                metrics=metrics,
+                analysis=analysis,
+                ground_truth=ground_truth,
+                results=results,
+                photos=photos,
+                warnings=warnings,
+            )
+        names.insert(0, "report.html")
+    with atomic_write(out / "metrics.json") as file:  # last: it holds the seconds of all phases
+        content = {**metrics, "analysis": asdict(analysis)}
+        file.write(json.dumps(content, ensure_ascii=False, indent=1))
+    return names
 
 
 def write_csv(path: str | Path, analysis: Analysis) -> None:

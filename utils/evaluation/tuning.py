@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from utils.errors import UserError
 from utils.evaluation.matching import match_results
@@ -79,6 +80,22 @@ def tune(
             for at, point in points.items()
         ],
     )
+
+
+def store_operating_point(weights: Path, tuning: Tuning) -> None:
+    """Write the thresholds into the checkpoint, where ``predict.py`` finds them."""
+    from utils.checkpoint import update_metadata
+
+    operating_point = {
+        "conf": tuning.confidence,
+        "iou": tuning.iou,
+        "split": tuning.split,
+        "goal": tuning.goal,
+        "precision": tuning.point.precision,
+        "recall": tuning.point.recall,
+        "f1": tuning.point.f1,
+    }
+    update_metadata(weights, {"operating_point": operating_point})
 
 
 def rounded_down(confidence: float) -> float:

@@ -1,7 +1,7 @@
 """``fix_dataset`` writes a cleaned copy of a dataset, in VOC format; nothing is changed in place.
 
-What has one right answer is repaired. The rest is copied as it is and listed, for a person to
-look at. The copy appears whole or not at all.
+Only what needs no judgement is mended; the rest is copied as it stands and listed, for a person
+to look at. The copy appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ import numpy as np
 
 from utils.data.classes import write_classes
 from utils.data.conversion import output_names
-from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
-from utils.data.doctor.checks.box_checks import BEYOND, check_boxes, check_pairs
-from utils.data.doctor.checks.class_checks import renames, similar_names
-from utils.data.doctor.checks.photo_checks import right_suffix
-from utils.data.doctor.doctor_report import DoctorReport
-from utils.data.doctor.examine import progress, with_labels
+from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
+from utils.data.doctor.checks.classes import renames, twins
+from utils.data.doctor.checks.photos import right_suffix
+from utils.data.doctor.examine import progress, upright
 from utils.data.doctor.findings import KINDS, NOTE, Finding
-from utils.data.doctor.repair import repaired_labels
+from utils.data.doctor.mend import mended
+from utils.data.doctor.photos import Folder, Photo
+from utils.data.doctor.report import Report, plural
 from utils.errors import UserError
 from utils.files import atomic_folder
 from utils.label_files.voc import write_voc_annotation, write_voc_list
-from utils.text import counted, listing
+from utils.text import listing
 
 _DROPPED = {  # kinds whose objects are left out → why, in words
     "box-outside": "outside the photo",
     "box-normalised": "in fractions instead of pixels",
     "box-duplicate": "labelled twice",
 }
-# Changed in the copy, though only a person can tell whether rightly.
+# Settled, though nobody knows if rightly.
 _TO_LOOK_AT = ("labels-size", "photo-turned", "copy-labels")
-_RANKS = ("test", "val", "train", "")  # the copy in the first of these lists is kept
+_RANKS = ("test", "val", "train", "")  # of copies, the one that comes first here stays
 
 
 @dataclass
-class CleanedCopy:
+class Fixed:
     """What was written, and what was done on the way.
 
     Attributes:
@@ -57,14 +57,14 @@ class CleanedCopy:
     left: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        size = f"{counted(self.photos, 'photo')}, {counted(self.objects, 'object')}"
-        lines = [f"Cleaned copy: {self.out} ({size}, VOC)", *(f"  {line}" for line in self.done)]
+        counted = f"{plural(self.photos, 'photo')}, {plural(self.objects, 'object')}"
+        lines = [f"Cleaned copy: {self.out} ({counted}, VOC)", *(f"  {line}" for line in self.done)]
         if self.left:
-            lines += ["Left for you to decide:", *(f"  {line}" for line in self.left)]
+            lines += ["Left for you to settle:", *(f"  {line}" for line in self.left)]
         return "\n".join(lines)
 
 
-def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
+def fix_dataset(report: Report, out: str | Path) -> Fixed:
     """Write the cleaned copy of a checked dataset.
 
     Photos are copied byte for byte, under the right suffix. Boxes are clipped; objects without
@@ -78,8 +78,8 @@ def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
     out = Path(out)
     folder = report.folder
     refuse_used(out, folder.name)
-    result = CleanedCopy(out)
-    photos = _photos_to_copy(folder, result)
+    result = Fixed(out)
+    photos = _kept(folder, result)
     if not photos:
         raise UserError(f"{folder.name}: no photo is left to be copied")
     with atomic_folder(out) as work:
@@ -101,22 +101,22 @@ def refuse_used(out: str | Path, data: str | Path) -> None:
         raise UserError(f"--fix {out}: lies inside the dataset; name a folder outside it")
 
 
-def _left(report: DoctorReport) -> Iterator[str]:
-    """What the copy still has, beyond notes, and only a person can decide."""
+def _left(report: Report) -> Iterator[str]:
+    """What the copy still has, beyond notes, and only a person can settle."""
     found = report.folder.class_counts()
     renamed = renames(found)
     for kind, findings in report.by_kind().items():
         about, count = KINDS[kind], len(findings)
         if kind == "class-twins":
-            count = sum(rare not in renamed for rare, *_ in similar_names(found))
+            count = sum(rare not in renamed for rare, *_ in twins(found))
         elif about.severity == NOTE or (about.fix and kind not in _TO_LOOK_AT):
             continue
         if count:
             yield f"{about.title}: {count:,}"
 
 
-def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedPhoto]:
-    """The photos that go into the copy, with their label files repaired where possible."""
+def _kept(folder: Folder, result: Fixed) -> list[Photo]:
+    """The photos that go into the copy, label files mended where it is plain how."""
     photos, repaired, unreadable, pixels = [], 0, 0, 0
     guessed: Counter[str] = Counter()
     for photo in folder.photos:
@@ -124,50 +124,51 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
             pixels += 1
             continue
         if photo.annotation is None:
-            voc = folder.layout.format == "voc"
-            found = repaired_labels(photo.entry.label, photo.where) if voc else None
+            found = mended(photo.label, photo.where) if folder.format == "voc" else None
             if found is None:
                 unreadable += 1
                 continue
             repaired += 1
             guessed.update(found.guessed)
-            photo = with_labels(photo, found.labels, folder)
+            boxes, unsure = upright(found.labels, photo.pixels.size, folder.as_stored)
+            photo = replace(photo, annotation=found.labels, boxes=boxes, unsure=unsure)
         photos.append(photo)
     dropped = _copies(folder, photos)
     twice = sum(photo.image_id in dropped for photo in photos)
     photos = [photo for photo in photos if photo.image_id not in dropped]
     _say(result, pixels, "{} left out: cannot be read", "photo")
     _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
-    _say(result, len(folder.layout.unlabelled), "{} left out: no labels", "photo")
-    _say(result, len(folder.layout.unmatched_labels), "labels of {} left out: not there", "photo")
+    _say(result, len(folder.unlabelled), "{} left out: no labels", "photo")
+    _say(result, len(folder.unmatched_labels), "labels of {} left out: not there", "photo")
     _say(result, twice, "{} left out: copies of others", "photo")
-    _say(result, repaired, "{} repaired", "label file")
+    _say(result, repaired, "{} mended", "label file")
     for name, count in sorted(guessed.items()):
-        files = counted(count, "label file")
+        files = plural(count, "label file")
         result.left.append(f"class {name!r} as read from {files} in a guessed encoding")
     return photos
 
 
-def _copies(folder: CheckedFolder, photos: Iterable[CheckedPhoto]) -> set[str]:
-    """Of the photos with the same content, all but one.
+def _copies(folder: Folder, photos: Iterable[Photo]) -> set[str]:
+    """Of those photos with the same content all but one.
 
-    The photo in the test list stays, else that in val, else that in train. Within a list it is the
-    photo with the most objects, since labels more often miss an object than invent one.
+    The one in the test list stays, else in val, else in train; within a list the one with the most
+    objects: an object that was overlooked is commoner than one that was made up.
     """
     parts = folder.parts()
-    first = folder.duplicates.exact
-    groups: dict[str, list[CheckedPhoto]] = {}
+    families: dict[str, list[Photo]] = {}
     for photo in photos:
-        groups.setdefault(first.get(photo.image_id, photo.image_id), []).append(photo)
+        families.setdefault(folder.copies.get(photo.image_id, photo.image_id), []).append(photo)
 
-    def rank(photo: CheckedPhoto) -> tuple:
+    def rank(photo: Photo) -> tuple:
         part = next((name for name in _RANKS if photo.image_id in parts.get(name, ())), "")
         return _RANKS.index(part), -len(photo.annotation.names), photo.image_id
 
-    return {photo.image_id for group in groups.values() for photo in sorted(group, key=rank)[1:]}
+    return {
+        photo.image_id for family in families.values() for photo in sorted(family, key=rank)[1:]
+    }
 
 
-def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
+def _write(out: Path, folder: Folder, result: Fixed) -> None:
     """Photos, XML and lists; counts what is changed on the way."""
     names = _flat_names(folder.photos, result)
     dropped, as_they_are = _objects(folder, result)
@@ -184,7 +185,7 @@ def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
         written.update(classes)
         clipped += int((np.abs(boxes - photo.boxes)[keep] > BEYOND).any(axis=1).sum())
         image = names[photo.image_id] + right_suffix(photo)
-        shutil.copyfile(photo.entry.image, out / "JPEGImages" / image)
+        shutil.copyfile(photo.path, out / "JPEGImages" / image)
         try:
             write_voc_annotation(
                 out / "Annotations" / f"{names[photo.image_id]}.xml", image, *photo.size[:2],
@@ -198,18 +199,15 @@ def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
     _say(result, errors, "{} without a class or a proper box left out", "object")
     _say(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
-        result.done.append(f"class {old!r} renamed {new_name[old]!r} ({counted(count, 'object')})")
+        result.done.append(f"class {old!r} renamed {new_name[old]!r} ({plural(count, 'object')})")
     _write_classes(
-        out,
-        [name for name in (folder.layout.class_order or ()) if name not in new_name],
-        written,
-        result,
+        out, [name for name in folder.class_order if name not in new_name], written, result
     )
     _write_lists(out, folder, names, result)
 
 
 def _write_classes(
-    out: Path, declared: Iterable[str], written: Iterable[str], result: CleanedCopy
+    out: Path, declared: Iterable[str], written: Iterable[str], result: Fixed
 ) -> None:
     """``classes.txt``, as conversion to VOC writes it: XML has no place for the classes' order."""
     classes = list(dict.fromkeys([*declared, *sorted(written)]))
@@ -220,7 +218,7 @@ def _write_classes(
         )
 
 
-def _cleaned(photo: CheckedPhoto, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
+def _cleaned(photo: Photo, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
     """The (N, 4) boxes of a photo, clipped where that is right, and which of them stay."""
     numbers = photo.annotation.numbers
     boxes = photo.clipped()
@@ -232,7 +230,7 @@ def _cleaned(photo: CheckedPhoto, dropped: set, as_they_are: set) -> tuple[np.nd
     ]
 
 
-def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
+def _objects(folder: Folder, result: Fixed) -> tuple[set, set]:
     """(image id, number) of the objects to leave out, and of those whose boxes stay as they are."""
     findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
     for kind, why in _DROPPED.items():
@@ -245,9 +243,7 @@ def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
     return of(_DROPPED), of({"box-swapped"})
 
 
-def _write_lists(
-    out: Path, folder: CheckedFolder, names: Mapping[str, str], result: CleanedCopy
-) -> None:
+def _write_lists(out: Path, folder: Folder, names: Mapping[str, str], result: Fixed) -> None:
     """The folder's lists, without the photos that are gone or that a better list names too."""
     parts = folder.parts()
     taken: set[str] = set()
@@ -274,7 +270,7 @@ def _write_lists(
     _say(result, moved, "{} taken out of the worse of two lists", "photo")
 
 
-def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str, str]:
+def _flat_names(photos: Iterable[Photo], result: Fixed) -> dict[str, str]:
     """A file stem for each photo that lists can name, unique even where case does not count."""
     bases = {}
     for photo in photos:
@@ -293,11 +289,11 @@ def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str
         if name != flat:
             renamed.append(f"{image_id!r} to {name!r}")
     if renamed:
-        count = counted(len(renamed), "photo")
+        count = plural(len(renamed), "photo")
         result.done.append(f"{count} renamed, so that lists can name them: {listing(renamed)}")
     return names
 
 
-def _say(result: CleanedCopy, count: int, words: str, one: str, many: str | None = None) -> None:
+def _say(result: Fixed, count: int, words: str, one: str, many: str | None = None) -> None:
     if count:
-        result.done.append(words.format(counted(count, one, many)))
+        result.done.append(words.format(plural(count, one, many)))
