@@ -403,3 +403,36 @@ def test_the_plain_recipe_trains_everything(data, trained, tmp_path):
         )
         assert (own != before).any()
         np.testing.assert_array_equal(theirs, before)
+
+
+TWICE = """
+import sys
+from pathlib import Path
+from utils.errors import UserError
+from utils.training.config import TrainConfig
+from utils.training.run import train
+
+data, out = map(Path, sys.argv[1:])
+small = {"data": data, "backbone": "efficientnet_lite0", "epochs": 1, "batch_size": 4}
+try:
+    train(TrainConfig(**small, input_size=100, out=out / "refused"))
+except UserError as error:
+    assert "multiple of 32" in str(error)
+for name in ("one", "two"):
+    result = train(TrainConfig(**small, input_size=64, freeze_epochs=0, exact=True, out=out / name))
+    assert result.best.exists() and result.last.exists() and result.path == out / name
+    assert not result.interrupted
+again = train(TrainConfig(**small, input_size=64, freeze_epochs=0, exact=True, out=out / "one",
+                          resume=True))
+assert (again.epoch, again.ap) == (1, result.ap)
+"""
+
+
+@pytest.mark.slow
+def test_train_can_be_called_several_times_in_one_process(data, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, str(data), str(tmp_path)],
+        capture_output=True, text=True, cwd=ROOT, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "refused").exists()

@@ -1,4 +1,4 @@
-"""The input size that a dataset's objects ask for: ``choose_input_size``."""
+"""The input size that the objects of a dataset need: ``choose_input_size``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from utils.data.anchors import object_sizes
 from utils.data.batches.input_shape import rectangular_aspect, training_shape
 from utils.data.records import Dataset
 
-SIZES = (256, 320, 416, 512, 640, 832, 1024)  # of the network input, that are chosen from
+SIZES = (256, 320, 416, 512, 640, 832, 1024)  # of the network input
 MOST_PIXELS = 640 * 640  # of a training picture: the last two are for photos much wider than high
 SMALL_SHARE = 0.1  # of the objects, which may be smaller than ...
 SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level,
 FEWEST_PIXELS = 12  # ... or, where there is little time, this
-ENOUGH_PHOTOS = 4000  # seen in a run: more of them are worth more than larger ones, up to here
+ENOUGH_PHOTOS = 4000  # seen in a run; below this, more photos gain more than larger ones
 
 
 def choose_input_size(
@@ -24,10 +24,10 @@ def choose_input_size(
     seen: Callable[[float], float] | None = None,
     planned: int | None = None,
 ) -> tuple[int, str]:
-    """The smallest size at which nine objects in ten can be seen well, and a sentence why.
+    """The smallest size at which nine objects in ten have ``SMALL_PIXELS``, and a sentence why.
 
-    Never larger than the photos themselves: pixels that are made up show nothing. Smaller where a
-    run would else see too few photos to learn from, as long as nine in ten can be seen at all.
+    It is not larger than the photos, as enlarging adds no information. It is smaller where a run
+    would otherwise see too few photos, as long as nine objects in ten have ``FEWEST_PIXELS``.
 
     Args:
         dataset: the photos.
@@ -35,7 +35,7 @@ def choose_input_size(
             for those that fit the photos.
         seen: pixels of a training picture → pictures that a run has the time for; None for any
             number.
-        planned: pictures that the run looks at, at most.
+        planned: pictures that the run sees, at most.
     """
     sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
     small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SIZES[-1]
@@ -56,7 +56,7 @@ def choose_input_size(
             size = affordable[-1]
             why = f", and in this time a run sees about {seen(pixels[size]):,.0f} photos of it"
     if not len(sides):
-        return size, f"input size {size}: there are no objects to go by"
+        return size, f"input size {size}: there are no objects to choose by"
     at_size = small * size / SIZES[-1]
     return size, (
         f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "

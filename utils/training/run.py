@@ -58,7 +58,7 @@ from utils.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run has left.
+    """The outcome of a run.
 
     Attributes:
         path: the run directory.
@@ -66,8 +66,8 @@ class TrainResult:
         ap: validation AP of ``best``; −1 without one.
         epoch: the epoch of ``best``.
         interrupted: whether the run was asked to stop before its end; it can be resumed.
-        run: its parts. They also keep the network alive: freeing it takes half a minute, and a
-            command that ends the process first need not wait.
+        run: its parts. They keep the network in memory, as freeing it takes half a minute. A
+            command that ends its process need not wait for that.
     """
 
     path: Path
@@ -88,7 +88,7 @@ def train(config: TrainConfig, started: float | None = None) -> TrainResult:
 
     Raises:
         UserError: what is wrong with options or data, before anything is written; a full disk; a
-            loss that stays infinite; another host that was lost.
+            loss that is not finite in many steps; another host that was lost.
     """
     started = time.monotonic() if started is None else started
     with _lost_hosts_explained():
@@ -158,7 +158,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data, and what is chosen by it before there is a network.
+    """The data of a run, and what is chosen before there is a network.
 
     Attributes:
         checkpoint: that the run starts from.
@@ -196,7 +196,7 @@ def set_up(config: TrainConfig) -> Setup:
 
 
 def choose_inputs(setup: Setup) -> Inputs:
-    """Load the data and choose what follows from it. Finds most of what is wrong with the input."""
+    """Load the data, and choose what depends on it. Most input errors are found here."""
     config, cluster = setup.config, setup.cluster
     checkpoint = load_checkpoint(config.weights) if config.weights else None
     train, val, split = load_training_data(config, checkpoint)
@@ -291,11 +291,6 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         sync_batch_norm=config.sync_batch_norm,
     )
     setup.notes.extend([batch_note, rates_note, cache_note])
-    directory = setup.directory or RunDirectory.open(
-        config.out or next_free(Path("runs/train"), config.data.resolve().name),
-        resume=config.resume,
-        writes=cluster.chief,
-    )
     choices = {
         "options": lasting_options(config),
         "classes": model.classes,
@@ -310,15 +305,26 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
     }
-    if not cluster.all_equal(json.loads(json.dumps(choices))):
-        raise UserError("the hosts have different options or photos; give all of them the same")
-    if setup.saved:
-        check_choices(setup.saved["choices"], choices)
+    directory = open_directory(setup, choices)
     choices["accumulation steps"] = accumulation_steps
     return Run(
         config, trainer, loader, inputs.phases, schedule, History(), directory, cluster, choices,
         setup.threads,
     )  # fmt: skip
+
+
+def open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
+    """The run directory, new or resumed, once hosts and the saved state have the same choices."""
+    config, cluster = setup.config, setup.cluster
+    if not cluster.all_equal(json.loads(json.dumps(choices))):
+        raise UserError("the hosts have different options or photos; give all of them the same")
+    if setup.saved:
+        check_choices(setup.saved["choices"], choices)
+    return setup.directory or RunDirectory.open(
+        config.out or next_free(Path("runs/train"), config.data.resolve().name),
+        resume=config.resume,
+        writes=cluster.chief,
+    )
 
 
 def restore(setup: Setup, run: Run) -> None:
