@@ -1,4 +1,4 @@
-"""The pictures of a run: curves of losses and scores, and what the labels look like."""
+"""The pictures of a run: curves of losses and scores, labels, validation detections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from utils.files import atomic_write
 from utils.images import read_image
 from utils.postprocess import nms
 
-MAX_CLASSES_DRAWN = 10  # more lines than that nobody can tell apart
+MAX_CLASSES_DRAWN = 10  # more lines cannot be told apart
 LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
 SCORES = {"AP50": "AP50", "AP": "AP"}
 

@@ -73,20 +73,17 @@ class Trainer:
     ) -> None:
         self.sync_batch_norm = sync_batch_norm and cluster.replicas > 1
         self.model, self.optimizers, self.cluster, self.config = model, optimizers, cluster, step
-        self.frozen_stages = recipe.frozen_stages if pretrained else 0
-        self.freeze_batch_norms = recipe.frozen_batch_norms and pretrained
-        self.freeze_depthwise = recipe.frozen_depthwise and pretrained
+        self.evaluation_batch = EVALUATION_BATCH
+        self._never_learns = {
+            "frozen_stages": recipe.frozen_stages if pretrained else 0,
+            "freeze_batch_norms": recipe.frozen_batch_norms and pretrained,
+            "freeze_depthwise": recipe.frozen_depthwise and pretrained,
+        }
         self._frozen: bool | None = None
         self._step: Callable | None = None
-        self._clean: YOLOv3 | None = None
-        self.evaluation_batch = EVALUATION_BATCH
+        self._float32_copy: YOLOv3 | None = None
 
-        set_backbone_trainable(
-            model.backbone,
-            frozen_stages=self.frozen_stages,
-            freeze_batch_norms=self.freeze_batch_norms,
-            freeze_depthwise=self.freeze_depthwise,
-        )
+        set_backbone_trainable(model.backbone, **self._never_learns)
         if not pretrained:
             lower_momentum(model.backbone)
         with cluster.strategy.scope():
@@ -108,12 +105,9 @@ class Trainer:
         if frozen == self._frozen:
             return False
         self._frozen = frozen
-        set_backbone_trainable(
-            self.model.backbone,
-            frozen_stages=stage_count(self.model.backbone) if frozen else self.frozen_stages,
-            freeze_batch_norms=self.freeze_batch_norms,
-            freeze_depthwise=self.freeze_depthwise,
-        )
+        backbone = self.model.backbone
+        all_stages = {"frozen_stages": stage_count(backbone)} if frozen else {}
+        set_backbone_trainable(backbone, **self._never_learns | all_stages)
         self._build_step()
         return True
 
@@ -275,14 +269,14 @@ class Trainer:
         plain = self.cluster.replicas == 1 and self.model.dtype_policy.name == "float32"
         if plain:
             return self.model
-        if self._clean is None:
+        if self._float32_copy is None:
             policy = keras.config.dtype_policy()
             keras.config.set_dtype_policy("float32")
-            self._clean = YOLOv3.from_config({**self.model.get_config(), "dtype": "float32"})
+            self._float32_copy = YOLOv3.from_config({**self.model.get_config(), "dtype": "float32"})
             keras.config.set_dtype_policy(policy)
-        self._clean.metadata = self.model.metadata
-        self._clean.set_weights(self.model.get_weights())
-        return self._clean
+        self._float32_copy.metadata = self.model.metadata
+        self._float32_copy.set_weights(self.model.get_weights())
+        return self._float32_copy
 
     def variables(self) -> dict[str, tf.Variable]:
         """Every variable of the run by a unique name, for saving and resuming."""
