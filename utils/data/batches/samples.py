@@ -17,7 +17,7 @@ import numpy as np
 from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.colour import degrade, recolour
 from utils.data.augment.geometry import clip_boxes, move_boxes, place, render
-from utils.data.augment.params import Layer, SampleParams, sample_params
+from utils.data.augment.params import Layer, PhotoParams, SampleParams, sample_params
 from utils.data.batches.image_cache import PhotoReader
 from utils.data.batches.input_shape import TrainingShape, training_shape
 from utils.data.records import Dataset, Record
@@ -156,36 +156,48 @@ class TrainingSamples:
     def _compose_layer(
         self, layer: Layer, order: Sequence[int], shape: TrainingShape, config: AugmentConfig
     ) -> Sample:
-        """One photo over the whole input, or four in a mosaic (Bochkovskiy et al., 2020).
-
-        A photo that cannot be read is replaced by the next one in the epoch's order.
-        """
+        """One photo over the whole input, or four in a mosaic (Bochkovskiy et al., 2020)."""
         image = np.full((shape.height, shape.width, 3), PAD_VALUE, np.uint8)
         scale = config.mosaic_scale if layer.centre else 1.0
         boxes, class_ids = [], []
         tiles = layer.tiles(shape.width, shape.height)
         for (position, params), (x0, y0, x1, y1) in zip(layer.photos, tiles, strict=True):
-            tile, tile_size = image[y0:y1, x0:x1], (x1 - x0, y1 - y0)
-            for step in range(len(order)):
-                record = self.dataset.records[order[(position + step) % len(order)]]
-                photo = (record.width, record.height)
-                placement = place(photo, tile_size, shape.inner, params, scale)
-                reduce = reduction(photo, (placement.width, placement.height))
-                try:
-                    pixels = self._read(record, reduce)
-                    break
-                except UserError as error:
-                    self.unreadable[record.image_id] = str(error)
-            else:
-                raise UserError(f"none of the {len(order)} training photos can be read")
-            matrix = render(pixels, reduce, placement, tile)
+            tile = image[y0:y1, x0:x1]
+            record, matrix = self._draw_photo(tile, order, position, params, shape.inner, scale)
             recolour(tile, params)
             ids = np.where(record.difficult, IGNORED, record.class_ids).astype(np.int32)
             moved = move_boxes(record.boxes, matrix)
-            moved, ids = clip_boxes(moved, ids, tile_size, config.min_visible)
+            moved, ids = clip_boxes(moved, ids, (x1 - x0, y1 - y0), config.min_visible)
             boxes.append(moved + np.float32([x0, y0, x0, y0]))
             class_ids.append(ids)
         return Sample(image, np.concatenate(boxes), np.concatenate(class_ids))
+
+    def _draw_photo(
+        self,
+        tile: np.ndarray,
+        order: Sequence[int],
+        position: int,
+        params: PhotoParams,
+        inner: tuple[int, int],
+        scale: float,
+    ) -> tuple[Record, np.ndarray]:
+        """Place, read and render a photo; if it cannot be read, the next one in the order.
+
+        Returns:
+            Its record, and the map from the photo to the tile.
+        """
+        for step in range(len(order)):
+            record = self.dataset.records[order[(position + step) % len(order)]]
+            size = (record.width, record.height)
+            placement = place(size, tile.shape[1::-1], inner, params, scale)
+            reduce = reduction(size, (placement.width, placement.height))
+            try:
+                pixels = self._read(record, reduce)
+            except UserError as error:
+                self.unreadable[record.image_id] = str(error)
+            else:
+                return record, render(pixels, reduce, placement, tile)
+        raise UserError(f"none of the {len(order)} training photos can be read")
 
     def _read(self, record: Record, reduce: int) -> np.ndarray:
         image = self._reader(record.image, reduce=reduce)
