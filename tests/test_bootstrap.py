@@ -15,7 +15,7 @@ from utils.evaluation.bootstrap import HALVES, draw
     ("images", "classes", "skill"),
     [(70, 3, 1.0), (100, 8, 1.0), (70, 3, 3.0), (300, 3, 3.0), (70, 3, 4.0)],
 )
-def test_intervals_hold_the_populations_value(images, classes, skill):
+def test_intervals_contain_the_true_value(images, classes, skill):
     result = coverage(images, classes, skill, trials=100)
     # Near 1 the exact bound is on the safe side.
     assert 0.90 <= result["held"]["AP50"] <= (0.99 if skill == 1 else 1.0)
@@ -23,14 +23,14 @@ def test_intervals_hold_the_populations_value(images, classes, skill):
 
 
 @pytest.mark.slow
-def test_equals_are_called_equal_and_a_difference_is_found():
+def test_equal_detectors_are_called_equal_and_a_difference_is_found():
     assert claims(1.0, 1.0, 120, 100) <= 0.08
     assert claims(1.0, 0.5, 120, 50) >= 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("skill", "images"), [(4.0, 70), (3.0, 70), (-1.0, 30)])
-def test_equals_that_hardly_ever_fail_or_hardly_ever_find_are_called_equal(skill, images):
+def test_equal_detectors_near_ap_0_and_1_are_called_equal(skill, images):
     assert claims(skill, skill, images, 100) <= 0.08
 
 
@@ -46,7 +46,7 @@ def test_draws():
     assert draw(31, 0).half.shape == (31, 0)  # halves alone say nothing
 
 
-def test_intervals_are_the_same_each_time_and_take_in_the_score():
+def test_intervals_are_reproducible_and_contain_the_score():
     case = generated(**CASES["one class"])
     first, second = analysed(*case), analysed(*case)
     assert first.overall == second.overall
@@ -57,7 +57,7 @@ def test_intervals_are_the_same_each_time_and_take_in_the_score():
     assert analysed(*case, seed=1).overall.ap != first.overall.ap
 
 
-def test_more_images_make_surer():
+def test_more_images_narrow_the_interval():
     few, many = (
         analysed(*generated(3, images=n, classes=1), resamples=300).overall.ap50 for n in (40, 640)
     )
@@ -85,13 +85,13 @@ def perfect(images):
     ]
 
 
-def test_a_perfect_score_on_few_images_is_no_certainty():
+def test_a_perfect_score_on_few_images_has_a_wide_interval():
     few, many = (analysed(*perfect(n), resamples=50).overall.ap50 for n in (12, 400))
     assert few.value == many.value == few.high == 1
     assert few.low < 0.8 < 0.98 < many.low < 1
 
 
-def test_one_class_without_an_error_is_no_certainty_beside_one_with_some():
+def test_a_class_without_errors_widens_the_interval_of_the_mean():
     truth, results = perfect(20)
     truth["categories"].append({"id": 1, "name": "other"})
     for n, annotation in enumerate(list(truth["annotations"]), 1):
@@ -101,10 +101,10 @@ def test_one_class_without_an_error_is_no_certainty_beside_one_with_some():
     both = analysed(truth, results, resamples=200).overall.ap50
     flawed = results[:-2]
     one = analysed(truth, flawed, resamples=200)
-    # Class 0 has no spread at all: its doubt, halved by the mean, is in the sum of the two.
-    doubt = (1 - 0.05 ** (1 / one.classes[0].images)) / 2
-    assert one.overall.ap50.value - one.overall.ap50.low >= doubt
-    assert both.value - both.low == pytest.approx(np.hypot(doubt, doubt), abs=1e-3)
+    # Class 0 has no spread: the binomial bound, halved by the mean, is part of the interval.
+    bound = (1 - 0.05 ** (1 / one.classes[0].images)) / 2
+    assert one.overall.ap50.value - one.overall.ap50.low >= bound
+    assert both.value - both.low == pytest.approx(np.hypot(bound, bound), abs=1e-3)
 
 
 def test_a_small_difference_in_one_of_several_perfect_classes_may_be_luck():

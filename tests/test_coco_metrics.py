@@ -106,7 +106,7 @@ def test_a_found_difficult_object_is_neither_reward_nor_punishment():
     assert both["voc2007"]["mAP"] == both["voc2010"]["mAP"] == 1
 
 
-def test_quiet_and_leaves_its_arguments_alone(capsys):
+def test_prints_nothing_and_leaves_its_arguments_unchanged(capsys):
     truth, results = generated(**CASES["one class"])
     before = copy.deepcopy((truth, results))
     metrics_of(truth, results)
@@ -129,33 +129,3 @@ def test_shape_of_the_metrics():
     assert metrics["images"] == 60
     assert metrics["boxes"] == len(countable) == sum(metrics["objects"].values())
     assert metrics["voc2007"]["AP"]["class 2"] is None  # difficult objects only
-
-
-def test_table():
-    truth, results = generated(**CASES["five classes"])
-    truth["categories"][1]["name"] = "消防車\n"
-    metrics = metrics_of(truth, results)
-    lines = format_table(metrics).splitlines()
-    assert lines[0].split("  ")[0].strip() == "class"
-    assert len(lines) == 1 + 1 + 5 + 1 + 1 + 2
-    row = next(line for line in lines if line.startswith("class 0"))
-    expected = [
-        metrics["objects"]["class 0"],
-        f"{metrics['voc2007']['AP']['class 0']:.3f}",
-        f"{metrics['voc2010']['AP']['class 0']:.3f}",
-        f"{metrics['coco_classes']['AP']['class 0']:.3f}",
-        f"{metrics['coco_classes']['AP50']['class 0']:.3f}",
-    ]
-    assert row.split()[2:] == [str(e) for e in expected]
-    mean = next(line for line in lines if line.startswith("mean"))
-    assert mean.split()[1:4] == [
-        str(metrics["boxes"]),
-        f"{metrics['voc2007']['mAP']:.3f}",
-        f"{metrics['voc2010']['mAP']:.3f}",
-    ]
-    assert (
-        next(line for line in lines if line.startswith("class 2")).split()[2:] == ["0"] + ["–"] * 4
-    )
-    # A wide name shifts nothing: its six columns are three characters.
-    wide = next(line for line in lines if line.startswith("消防車"))
-    assert len(wide) + 3 == len(row)

@@ -110,7 +110,7 @@ def test_planted_errors_are_found_where_they_are(case):
     assert min(costs) >= 0
 
 
-def test_mending_gives_what_a_mended_detector_scores(case):
+def test_correction_gives_the_score_of_a_corrected_detector(case):
     truth, results, where, analysis = case
     objects = {(a["image_id"], a["bbox"][0] / STEP): a for a in truth["annotations"]}
 
@@ -120,7 +120,7 @@ def test_mending_gives_what_a_mended_detector_scores(case):
     def nearest(r):
         return objects.get((r["image_id"], (r["bbox"][0] // STEP)))
 
-    def mended(kind):
+    def corrected(kind):
         kept = []
         for r in results:
             thing, off = nearest(r), r["bbox"][0] % STEP
@@ -152,13 +152,13 @@ def test_mending_gives_what_a_mended_detector_scores(case):
             }
             expected = ap50(fewer, results)
         else:
-            expected = ap50(truth, mended(kind.kind))
+            expected = ap50(truth, corrected(kind.kind))
         assert kind.ap50 == pytest.approx(max(expected, analysis.errors.ap50), abs=1e-9), kind
         assert kind.gain == pytest.approx(kind.ap50 - analysis.errors.ap50)
     assert sum(k.gain for k in analysis.errors.kinds) > 0.05
 
 
-def test_images_are_charged_with_their_errors(case):
+def test_image_costs_are_the_sums_of_their_errors(case):
     analysis = case[3]
     total = Counter()
     for image in analysis.errors.images:
@@ -181,8 +181,8 @@ def test_cost_of_one_false_positive_by_hand():
     assert item.cost == pytest.approx((1 / 2 + 1 / 3) / 2)
 
 
-def test_duplicates_of_the_mended_do_not_count_twice():
-    # Two detections of the wrong class on one object: mending makes the surer one right, and
+def test_a_corrected_object_counts_once():
+    # Two detections of the wrong class on one object: correction makes the one with the higher score right and
     # takes the other away.
     truth, _, _ = planted(images=1, per=1, classes=2)
     (thing,) = truth["annotations"]
@@ -206,7 +206,7 @@ def test_difficult_objects_are_neither_missed_nor_found():
     assert {k.kind for k in analysis.errors.kinds if k.count} <= {"background"}
 
 
-def test_suspicions_are_the_sure_ones_that_labels_lack():
+def test_suspected_label_errors_are_confident_detections_without_label():
     truth, results, _ = planted(score=lambda: 0.9)
     results = [r for r in results if r["bbox"][1] == 0]  # a detector that is seldom wrong
     # Take labels away whose objects are found, surely: detections there look like background.
@@ -220,7 +220,7 @@ def test_suspicions_are_the_sure_ones_that_labels_lack():
     boxes = {(s.image_id, s.box[0]) for s in suspected if s.kind == "not labelled"}
     assert {(a["image_id"], a["bbox"][0]) for a in lacking} <= boxes
     assert all(s.trust >= 0.8 for s in suspected)
-    # A rival of another class at the same place sows doubt.
+    # A rival of another class at the same place rules the suspicion out.
     rival = [
         {"image_id": a["image_id"], "category_id": (a["category_id"] + 1) % 4, "bbox": a["bbox"],
          "score": 0.6} for a in lacking
@@ -235,8 +235,8 @@ def test_order_of_the_kinds_is_that_of_the_constants():
         assert getattr(tide, kind.upper()) == i
 
 
-@pytest.mark.parametrize(("false", "mended"), [(0, 1.0), (3, 0.5)])
-def test_a_class_that_was_missed_altogether(false, mended):
+@pytest.mark.parametrize(("false", "corrected"), [(0, 1.0), (3, 0.5)])
+def test_a_class_with_every_object_missed(false, corrected):
     truth = {
         "images": [
             {"id": i, "file_name": f"{i}.jpg", "stem": f"{i}", "width": 400, "height": 400}
@@ -256,6 +256,6 @@ def test_a_class_that_was_missed_altogether(false, mended):
     ]
     kinds = {kind.kind: kind for kind in analysed(truth, results, resamples=0).errors.kinds}
     assert (kinds["missed"].count, kinds["background"].count) == (1, false)
-    # Without its object class 1 has nothing wrong, or nothing but what it claims in vain.
-    assert kinds["missed"].ap50 == mended
-    assert kinds["missed"].gain == mended - 0.5
+    # Without its object, class 1 has no errors left, or only false positives.
+    assert kinds["missed"].ap50 == corrected
+    assert kinds["missed"].gain == corrected - 0.5

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import get_map
-from tests.evaluation_cases import CASES, analysed, generated, metrics_of
 from utils.cli import run
-from utils.data.records import Record
 from utils.data.synthetic.generate import write_dataset
 from utils.detector import Detector
 from utils.evaluation.leaks import (
-    find_leaks,
-    find_shared,
-    is_folder_of_run,
     load_evaluation_split,
 )
-from utils.evaluation.summaries import format_table, sentences, write_csv, write_summary
 from utils.files import content_hash
 from utils.runtime.runtime import Runtime
 
@@ -111,120 +103,6 @@ def test_usage_errors(data, tmp_path, capsys, argv):
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_csv_holds_what_the_analysis_holds(name, tmp_path):
-    analysis = analysed(*generated(**CASES[name]), resamples=20)
-    write_csv(tmp_path / "classes.csv", analysis)
-    with (tmp_path / "classes.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [int(r["id"]) for r in rows] == [*range(len(analysis.classes)), -1]
-    assert [r["class"] for r in rows] == [*(c.name for c in analysis.classes), "all"]
-    for row, one in zip(rows, [*analysis.classes, analysis.overall], strict=True):
-        assert None not in row
-        assert int(row["objects"]) == one.objects
-        for key, value in (
-            ("ap", one.ap.value), ("ap50_high", one.ap50.high), ("ap_iou_0.75", one.ap_by_iou[5]),
-            ("best_f1", one.best.f1), ("voc2010", one.voc2010),
-            ("ap_small", one.ap_by_size["small"]),
-        ):  # fmt: skip
-            assert (float(row[key]) if row[key] else None) == value
-
-
-def test_class_names_do_not_become_formulas(tmp_path):
-    truth, results = generated(**CASES["five classes"])
-    truth["categories"][0]["name"] = '=HYPERLINK("http://x")'
-    write_csv(tmp_path / "classes.csv", analysed(truth, results, resamples=0))
-    with (tmp_path / "classes.csv").open(newline="") as file:
-        first = next(csv.DictReader(file))
-    assert (first["id"], first["class"]) == ("0", '\'=HYPERLINK("http://x")')
-
-
-def test_summary_and_sentences(tmp_path):
-    truth, results = generated(**CASES["five classes"])
-    truth["categories"][1]["name"] = "a|b <script> *x*"
-    analysis = analysed(truth, results, resamples=50, other=("my_other.json", results[::2]))
-    metrics = {**metrics_of(truth, results), "weights": "my_best.keras", "split": "test"}
-    write_summary(tmp_path / "summary.md", metrics, analysis, ["2 photos (*a*, b|c)\nwere"])
-    text = (tmp_path / "summary.md").read_text()
-    assert text.startswith(
-        "# my\\_best.keras on test\n\n> **Warning:** 2 photos (\\*a\\*, b\\|c) were"
-    )
-    assert "- against my\\_other.json: AP50" in text
-    assert "a\\|b \\<script\\> \\*x\\*" in text
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + 5 + 1
-    assert all(line.replace("\\|", "").count("|") == 10 for line in table)
-    lines = sentences(metrics, analysis)
-    assert lines[0].startswith(f"AP50 {metrics['coco']['AP50']:.3f} (")
-    assert sum(s.startswith("against my_other.json") for s in lines) == 2
-    table = format_table(metrics, analysis).splitlines()
-    assert f"{analysis.overall.ap50.low:.3f}–{analysis.overall.ap50.high:.3f}" in table[-3]
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_analysis_is_plain_json(name):
-    truth, results = generated(**CASES[name])
-    analysis = asdict(analysed(truth, results, resamples=20, other=("x", results)))
-    assert json.loads(json.dumps(analysis, allow_nan=False)) == analysis
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_analysis_agrees_with_the_scores(name):
-    truth, results = generated(**CASES[name])
-    metrics, analysis = metrics_of(truth, results), analysed(truth, results, resamples=0)
-    sizes = analysis.overall.ap_by_size
-    for key, value in (
-        ("AP", analysis.overall.ap.value), ("AP50", analysis.overall.ap50.value),
-        ("AP75", analysis.overall.ap_by_iou[5]), ("APs", sizes["small"]),
-        ("APm", sizes["medium"]), ("APl", sizes["large"]),
-    ):  # fmt: skip
-        assert (-1 if value is None else value) == pytest.approx(metrics["coco"][key], abs=1e-12)
-    for one in analysis.classes:
-        assert one.voc2007 == metrics["voc2007"]["AP"][one.name]
-        assert one.ap50.value == pytest.approx(metrics["coco_classes"]["AP50"][one.name])
-    counts = np.array(analysis.confusion.counts)
-    assert counts[:-1].sum() == metrics["boxes"]
-
-
-def record_of(path, image_id):
-    empty = np.zeros((0, 4), np.float32)
-    return Record(image_id, path, 4, 4, empty, np.zeros(0, np.int32), np.zeros(0, bool))
-
-
-def photos_in(folder, **colours):
-    from PIL import Image
-
-    folder.mkdir()
-    for image_id, colour in colours.items():
-        Image.new("RGB", (4, 4), (colour, 0, 0)).save(folder / f"{image_id}.png")
-    return {image_id: folder / f"{image_id}.png" for image_id in colours}
-
-
-def test_leaks_are_found_by_content(tmp_path):
-    photos = photos_in(tmp_path / "here", a=1, b=2, c=3, d=4)
-    records = [record_of(path, image_id) for image_id, path in photos.items()]
-    hashes = {
-        "train": {"renamed": content_hash(photos["a"]), "d": "0" * 16},
-        "val": {"b": content_hash(photos["b"]), "earlier": content_hash(photos["a"])},
-    }
-    assert find_leaks(records, hashes) == {"train": ["a"], "val": ["a", "b"]}
-    assert find_leaks(records, {}) == {"train": [], "val": []}
-    copies = photos_in(tmp_path / "there", x=3, a=9)
-    others = [record_of(path, image_id) for image_id, path in copies.items()]
-    assert find_shared(records, others) == ["c"]
-
-
-def test_a_folder_with_the_same_names_is_not_that_of_the_run(tmp_path):
-    run = photos_in(tmp_path / "run", a=1, b=2, c=3, d=4, e=5)
-    hashes = {"train": {s: content_hash(run[s]) for s in "abc"}, "val": {"d": "?" * 16}}
-    assert is_folder_of_run(run, ["e"], hashes)
-    stranger = photos_in(tmp_path / "stranger", a=11, b=12, c=13, d=14, e=15)
-    assert not is_folder_of_run(stranger, ["e"], hashes)
-    assert is_folder_of_run(stranger, ["e"], {})  # nothing but names to go by
-    assert not is_folder_of_run(run, ["e", "f", "g"], hashes)  # most of it is not here
-    assert is_folder_of_run({"e": run["e"]}, ["e"], hashes)  # the test photos alone
-
-
 def detector_of(metadata, calls=None):
     """A detector that finds the cat everywhere."""
 
@@ -288,7 +166,7 @@ def test_photos_that_cannot_be_read_are_in_the_files(lists, tmp_path, monkeypatc
     assert "p4.png" in summary
 
 
-def test_validation_photos_that_a_run_held_out_are_taken(lists, tmp_path, monkeypatch):
+def test_held_out_validation_photos_come_from_the_checkpoint(lists, tmp_path, monkeypatch):
     """After --split trainval the list val was trained on."""
     hashes = {s: content_hash(lists / f"{s}.png") for s in ("p0", "p1", "p2")}
     metadata = {

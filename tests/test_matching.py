@@ -125,7 +125,7 @@ def test_nearly_tied_objects_are_chosen_as_pycocotools_chooses(seed):
     assert (theirs > 0).any(axis=0).mean() > 0.5
 
 
-def test_the_crowded_sets_try_the_rules():
+def test_the_crowded_sets_exercise_the_rules():
     truth, results = SETS["crowded 21"]
     matched = match_results(truth, results)
     assert matched.outcome.min() == -1

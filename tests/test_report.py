@@ -44,7 +44,7 @@ def test_names_are_text(tmp_path):
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_pictures_stop_at_the_size_limit(tmp_path, monkeypatch):
+def test_crops_are_left_out_at_the_size_limit(tmp_path, monkeypatch):
     whole = written(tmp_path, seed=2, images=20, classes=3)
     size, pictures = len(whole.read_bytes()), whole.read_text().count("<img ")
     monkeypatch.setattr(report_page, "MAX_BYTES", size - 100_000 + report_page._MARGIN)
@@ -67,13 +67,13 @@ def test_remaining_errors_are_those_of_the_operating_point():
     for kind, count in remaining.kinds.items():
         assert sum(photo[kind] for photo in remaining.by_image.values()) == count
     assert len(remaining.missed) <= remaining.kinds["missed"]
-    sure = [one for one in results if one["score"] >= analysis.confidence]
-    for item in remaining.missed:  # nothing sure of its class lies on it
+    kept = [one for one in results if one["score"] >= analysis.confidence]
+    for item in remaining.missed:  # no kept detection of its class lies on it
         x0, y0, x1, y1 = item.true_box
         box = [x0, y0, x1 - x0, y1 - y0]
         of_class = [
             one["bbox"]
-            for one in sure
+            for one in kept
             if one["image_id"] == item.image_id
             and truth["categories"][one["category_id"]]["name"] == item.true_class
         ]

@@ -58,7 +58,7 @@ def test_loads_whole_and_fits(request, name):
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("name", ["report", "large"])
-def test_text_can_be_read_in_both_themes(request, name, dark):
+def test_text_has_contrast_in_both_themes(request, name, dark):
     with opened(request.getfixturevalue(name), **DESKTOP) as driver:
         set_dark(driver, dark)
         # The strongest tint that the confusion matrix can have, which no class here reaches.
@@ -195,7 +195,7 @@ def test_show_more_until_all_are_shown(large):
         assert not driver.execute_script("return document.querySelector('.more').checkVisibility()")
 
 
-def test_the_comparison_says_who_is_better(report, large):
+def test_the_comparison_names_the_better_detector(report, large):
     with opened(report, **DESKTOP) as driver:
         answer, rows = driver.execute_script(
             """return [document.querySelector('#answer').innerText,

@@ -50,12 +50,12 @@ def infer(images):
     return np.array([box] * len(images), np.float32), np.array([score] * len(images), np.float32)
 
 
-def test_the_sweep_finds_the_nms_threshold_that_the_scene_needs(photos):
+def test_tuning_finds_the_nms_threshold_of_the_scene(photos):
     truth = ground_truth(photos, ["thing"])
     found = detect_records(detector(infer), photos, conf=0.01, ious=NMS_IOUS, max_det=100)
     results = {iou: to_results(one, truth) for iou, one in found.items()}
     tuning = tune(truth, results, "val")
-    # The second object meets the first at IoU 0.6 and its copy the first at 0.51: at 0.5 both are
+    # The second object overlaps the first at IoU 0.6 and its copy the first at 0.51: at 0.5 both are
     # suppressed, at 0.55 the copy stays. The confidence must keep the nonsense out.
     assert tuning.iou == 0.55
     assert tuning.point.f1 == 1.0
@@ -101,7 +101,7 @@ def test_boxes_below_the_confidence_vote(photos):
     np.testing.assert_allclose(found.boxes, [[8, 8, 28, 8 + tall]], rtol=1e-6)
 
 
-def test_a_precision_that_is_asked_for(photos):
+def test_tuning_for_a_precision(photos):
     truth = ground_truth(photos, ["thing"])
     found = detect_records(detector(infer), photos, conf=0.01, ious=NMS_IOUS, max_det=100)
     results = {iou: to_results(one, truth) for iou, one in found.items()}
@@ -142,7 +142,7 @@ def test_metadata_is_changed_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["detector.keras"]
 
 
-def test_a_link_stays_and_what_it_leads_to_changes(tmp_path):
+def test_a_link_stays_and_its_target_changes(tmp_path):
     from utils.checkpoint import load_checkpoint, update_metadata
 
     (tmp_path / "runs").mkdir()
@@ -181,5 +181,5 @@ def test_a_file_that_is_no_checkpoint_stays_as_it_is(tmp_path):
         ({"conf": True, "iou": False}, {}),
     ],
 )
-def test_an_operating_point_that_makes_no_sense_is_left_out(noted, expected):
+def test_an_invalid_operating_point_is_ignored(noted, expected):
     assert operating_point({"operating_point": noted}) == expected

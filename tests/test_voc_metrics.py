@@ -38,7 +38,7 @@ def test_equals_the_development_kit(name, shift):
             assert ap_2010[class_id] == pytest.approx(expected[1], abs=1e-9)
 
 
-def test_the_cases_are_no_trivial_ones():
+def test_the_cases_are_not_trivial():
     truth, results = generated(**CASES["five classes"])
     _, ap = voc.voc_average_precisions(ground_truth_table(truth), detection_table(results), 5)
     assert ap[2] is None  # only difficult objects
@@ -107,12 +107,12 @@ def outcomes(objects, detections):
 HIT, MISS, IGNORED = voc.TRUE_POSITIVE, voc.FALSE_POSITIVE, voc.IGNORED
 
 
-def test_iou_of_exactly_a_half_meets():
+def test_iou_of_exactly_a_half_matches():
     assert outcomes([(1, 0, A, False)], [(1, 0, [0, 0, 10, 5], 0.9)]) == [HIT]
     assert outcomes([(1, 0, A, False)], [(1, 0, [0, 0, 10, 4.99], 0.9)]) == [MISS]
 
 
-def test_only_the_nearest_object_is_met_found_or_not():
+def test_only_the_object_with_the_highest_iou_can_match():
     # The second detection reaches 0.5 with the free object too, but lies nearer the found one.
     objects = [(1, 0, [0, 0, 10, 10], False), (1, 0, [2, 0, 12, 10], False)]
     found = [(1, 0, [0, 0, 10, 10], 0.9), (1, 0, [0.5, 0, 10.5, 10], 0.8)]
@@ -127,7 +127,7 @@ def test_difficult_objects_count_neither_way():
     assert ap_2007 == ap_2010 == [1.0]
 
 
-def test_of_equal_overlaps_the_first_object_is_met():
+def test_of_equal_ious_the_first_object_matches():
     # Both objects are equally near; the first is difficult.
     middle = [(1, 0, [1, 0, 11, 10], 0.9)]
     first_difficult = [(1, 0, A, True), (1, 0, [2, 0, 12, 10], False)]
@@ -148,7 +148,7 @@ def test_image_and_class_must_agree():
     assert outcomes(objects, [(2, 0, A, 0.9), (1, 1, A, 0.8), (1, 0, A, 0.1)]) == [MISS, MISS, HIT]
 
 
-def test_boxes_without_area_and_inverted_boxes_meet_nothing():
+def test_boxes_without_area_and_inverted_boxes_match_nothing():
     objects = [(1, 0, [5, 5, 5, 5], False), (1, 0, A, False)]
     assert outcomes(objects, [(1, 0, [5, 5, 5, 5], 0.9), (1, 0, [10, 10, 0, 0], 0.8)]) == [MISS] * 2
     huge = [(1, 0, [-1e308, -1e308, 1e308, 1e308], 0.9), (1, 0, A, 0.8)]

@@ -10,7 +10,7 @@ NONE = "–"  # for a number that cannot be computed
 ERROR_NAMES = {
     "class": ("Wrong class", "right place (IoU at least 0.5), wrong class"),
     "location": ("Poor localization", "right class, but the box fits badly (IoU 0.1 to 0.5)"),
-    "both": ("Wrong class and poor localization", "wrong class, and the box fits badly"),
+    "both": ("Class and localization", "wrong class, and the box fits badly"),
     "duplicate": ("Duplicate", "a second box on an object that is already found"),
     "background": ("Background", "a box where no object is labelled"),
     "missed": ("Missed", "an object that no box explains"),

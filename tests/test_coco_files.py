@@ -87,7 +87,7 @@ def detections(boxes, scores, class_ids, class_names=("cat", "dog")):
     )
 
 
-def test_results_go_by_image_and_match_classes_by_name(truth):
+def test_results_are_ordered_by_image_and_match_classes_by_name(truth):
     found = {
         "b": detections([[1, 2, 3, 5], [0, 0, 1, 1]], [0.75, 0.5], [1, 0], ("dog", "cat")),
         "a2": detections([[0, 0, 100, 80]], [0.25], [0]),

@@ -60,7 +60,7 @@ def test_best_f1_by_hand():
     assert (nothing.confidence, nothing.precision, nothing.recall, nothing.f1) == (None, None, 0, 0)
 
 
-def test_precision_asked_for():
+def test_best_recall_by_hand():
     curve = curve_of([1, 2, 2, 3], [0, 0, 1, 4], 4)
     assert curve.best_recall(1.0).recall == 0.5
     assert curve.best_recall(0.66).recall == 0.5
@@ -114,7 +114,7 @@ def test_reliability_by_loop():
     assert result.error == pytest.approx(error)
 
 
-def test_scores_that_are_no_probabilities_have_no_calibration():
+def test_scores_outside_0_to_1_have_no_calibration():
     truth, results = generated(**CASES["five classes"])
     for factor, known in ((1.0, True), (5.0, False), (-1.0, False)):
         scaled = [{**r, "score": factor * r["score"]} for r in results]
@@ -155,13 +155,13 @@ def test_confusion_by_hand():
         item(1, 100.0, score=0.8),  # 0 taken for 1
         item(1, 101.0, score=0.85),  # again, and worse placed: background
         item(0, 300.0, score=0.7),  # on nothing
-        item(1, 200.0, score=0.05),  # too unsure to count, so that its object is missed
+        item(1, 200.0, score=0.05),  # below the threshold, so its object is missed
     ]
     matrix = confusion_matrix(match_results(truth, results), 0.1)
     assert matrix.counts == [[1, 1, 0], [0, 0, 1], [1, 2, 0]]
 
 
-def test_overall_and_classes_speak_of_the_same():
+def test_overall_counts_are_the_sums_over_classes():
     analysis = analysed(*generated(**CASES["five classes"]), resamples=0)
     for key in ("true_positives", "false_positives", "missed"):
         assert getattr(analysis.overall.at_confidence, key) == sum(
