@@ -182,8 +182,8 @@ def test_cost_of_one_false_positive_by_hand():
 
 
 def test_a_corrected_object_counts_once():
-    # Two detections of the wrong class on one object: correction makes the one with the higher score right and
-    # takes the other away.
+    # Two detections of the wrong class on one object: correction makes the one with the higher
+    # score a true positive, and removes the other.
     truth, _, _ = planted(images=1, per=1, classes=2)
     (thing,) = truth["annotations"]
     wrong = 1 - thing["category_id"]

@@ -55,8 +55,8 @@ def test_tuning_finds_the_nms_threshold_of_the_scene(photos):
     found = detect_records(detector(infer), photos, conf=0.01, ious=NMS_IOUS, max_det=100)
     results = {iou: to_results(one, truth) for iou, one in found.items()}
     tuning = tune(truth, results, "val")
-    # The second object overlaps the first at IoU 0.6 and its copy the first at 0.51: at 0.5 both are
-    # suppressed, at 0.55 the copy stays. The confidence must keep the nonsense out.
+    # The IoU of the two objects is 0.6; that of the first object and the second's copy is 0.51. At
+    # 0.5 both are suppressed, at 0.55 the copy stays. The confidence must exclude the false positive.
     assert tuning.iou == 0.55
     assert tuning.point.f1 == 1.0
     assert 0.3 < tuning.confidence <= 0.6
