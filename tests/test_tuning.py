@@ -56,7 +56,8 @@ def test_tuning_finds_the_nms_threshold_of_the_scene(photos):
     results = {iou: to_results(one, truth) for iou, one in found.items()}
     tuning = tune(truth, results, "val")
     # The IoU of the two objects is 0.6; that of the first object and the second's copy is 0.51. At
-    # 0.5 both are suppressed, at 0.55 the copy stays. The confidence must exclude the false positive.
+    # 0.5 both are suppressed, at 0.55 the copy stays. The confidence must exclude the false
+    # positive.
     assert tuning.iou == 0.55
     assert tuning.point.f1 == 1.0
     assert 0.3 < tuning.confidence <= 0.6
