@@ -1,8 +1,8 @@
 """A network with its frozen batch norms folded into the convolutions before them.
 
-A batch norm that does not learn multiplies each channel by a constant and adds another. Done to the
-kernel instead of the map, the same comes out, and the passes over memory that cost more time than
-their arithmetic are gone: forward, and backward too.
+A frozen batch norm multiplies each channel by a constant and adds another. Applied to the kernel
+instead of the feature map, this gives the same result with fewer passes over memory, forward and
+backward. Those passes cost more time than their arithmetic.
 """
 
 from __future__ import annotations
@@ -20,30 +20,35 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
-    """The same network over the same variables; for the batch norms that are frozen now.
+    """The same network over the same variables, with its frozen batch norms folded.
 
-    Gradients reach the kernels as before. A batch norm that learns, or that does not follow a
-    convolution of its own, stays as it is. For ``inference`` none of them learns.
+    Gradients reach the kernels as before. A batch norm that is trainable, or that does not directly
+    follow a convolution, stays as it is.
+
+    Args:
+        network: a functional model.
+        inference: fold all batch norms, trainable ones too.
     """
-    norms, readers = {}, _readers(network)
+    batch_norms, consumers = {}, _consumers(network)
     for layer in network.layers:
-        norm = _only(readers[layer])
-        if _is_plain(layer) and _is_whole(norm) and (inference or not norm.trainable):
-            norms[layer] = norm
-    gone = set(norms.values())
+        after = consumers[layer][0] if len(consumers[layer]) == 1 else None
+        can_fold = _is_plain_convolution(layer) and _is_full_batch_norm(after)
+        if can_fold and (inference or not after.trainable):
+            batch_norms[layer] = after
+    removed = set(batch_norms.values())
 
     def call(layer: keras.Layer, *args, **kwargs):
-        if layer in norms:
-            return FoldedConvolution(layer, norms[layer])(*args)
-        return args[0] if layer in gone else layer(*args, **kwargs)
+        if layer in batch_norms:
+            return FoldedConvolution(layer, batch_norms[layer])(*args)
+        return args[0] if layer in removed else layer(*args, **kwargs)
 
-    if not norms:
+    if not batch_norms:
         return network
     return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
 
 
 def folded_detector(model: YOLOv3) -> Callable[[Any], dict[str, Any]]:
-    """What ``model(images, training=False)`` computes, in fewer passes over memory."""
+    """``model(images, training=False)``, with all batch norms folded."""
     backbone, head = folded(model.backbone, inference=True), folded(model.head, inference=True)
 
     def detect(images: Any) -> dict[str, Any]:
@@ -80,8 +85,8 @@ class FoldedConvolution(keras.layers.Layer):
         return self.conv.compute_output_shape(shape)
 
 
-def _is_plain(layer: keras.Layer) -> bool:
-    """Whether it is a convolution and nothing else."""
+def _is_plain_convolution(layer: keras.Layer) -> bool:
+    """Whether it is a convolution without bias and activation."""
     return (
         isinstance(layer, _CONVOLUTIONS)
         and not layer.use_bias
@@ -90,8 +95,8 @@ def _is_plain(layer: keras.Layer) -> bool:
     )
 
 
-def _is_whole(layer: keras.Layer | None) -> bool:
-    """Whether it is a batch norm over channels with all of its four parts."""
+def _is_full_batch_norm(layer: keras.Layer | None) -> bool:
+    """Whether it is a batch norm over channels with both gamma and beta."""
     return (
         isinstance(layer, keras.layers.BatchNormalization)
         and layer.center
@@ -100,20 +105,16 @@ def _is_whole(layer: keras.Layer | None) -> bool:
     )
 
 
-def _readers(network: keras.Model) -> dict[keras.Layer, list[keras.Layer | None]]:
-    """Who takes each layer's output within this network; layers may be part of others too.
+def _consumers(network: keras.Model) -> dict[keras.Layer, list[keras.Layer | None]]:
+    """Layers that take each layer's output within this network; None for the network's output.
 
-    Whoever reads the network's own outputs stands there as None.
+    Layers may also be part of other networks.
     """
-    readers: dict = defaultdict(list)
+    consumers: dict = defaultdict(list)
     for output in network.outputs:
-        readers[output._keras_history.operation].append(None)
+        consumers[output._keras_history.operation].append(None)
     for nodes in network._nodes_by_depth.values():
         for node in nodes:
             for parent in node.parent_nodes:
-                readers[parent.operation].append(node.operation)
-    return readers
-
-
-def _only(layers: list[keras.Layer | None]) -> keras.Layer | None:
-    return layers[0] if len(layers) == 1 else None
+                consumers[parent.operation].append(node.operation)
+    return consumers

@@ -6,10 +6,10 @@ named here were pretrained on synthetic pictures (model_data/README.md), on top 
 its ImageNet weights. Classes differ from dataset to dataset, so the channels of the class scores
 start from random weights.
 
-An output of a head is a factor on an anchor, so weights made with other anchors stay right when the
-logarithm of the anchors' ratio is added to the biases of width and height: the same boxes come
-out. Up to a factor of two, that is: where all anchors are of another order, as on photos of tiny
-things, the boxes must start near their anchors, or they would take long to find the way back.
+A head predicts width and height as factors on its anchor. Where the anchors differ from those of
+the file, the logarithm of their ratio is added to the biases, and the boxes are the same. This is
+done up to a factor of two. Where the ratio is larger, as on photos of tiny objects, boxes must
+start near their anchors, or training would take long to get there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BUNDLED = {
 }
 OUTPUTS = ("head3_out", "head4_out", "head5_out")
 LARGEST_SHIFT = float(np.log(2))
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
+_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
 _NOT_CLASSES = 5  # channels of an anchor before those of its classes: x, y, w, h, objectness
 
 
@@ -45,7 +45,7 @@ def save_head_weights(model: YOLOv3, path: Path | BinaryIO) -> None:
     arrays = {"anchors": np.asarray(model.anchors, np.float32)}
     for name, variable in _variables(model).items():
         value = np.asarray(variable.value)
-        arrays[name] = (_common(value) if _is_output(name) else value).astype(np.float16)
+        arrays[name] = (_without_classes(value) if _is_output(name) else value).astype(np.float16)
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name}: too large for float16")
     np.savez_compressed(path, **arrays)
@@ -61,7 +61,7 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
     try:
         with np.load(path) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except _DAMAGE as error:
+    except _READ_ERRORS as error:
         raise ValueError(f"{path} cannot be read ({error})") from None
     if arrays.keys() != {"anchors", *variables}:
         raise ValueError(f"{path} holds the heads of another network")
@@ -77,7 +77,7 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
         if _is_output(name):
             if name.endswith("bias"):
                 value = _with_shift(value, shifts, name)
-            value = _merged(np.array(variable.value), value)
+            value = _with_classes_of(np.array(variable.value), value)
         if value.shape != tuple(variable.shape):
             raise ValueError(f"{path}: {name} has shape {value.shape}, not {variable.shape}")
         values[name] = value
@@ -102,11 +102,11 @@ def _by_anchor(value: np.ndarray) -> np.ndarray:
     return value.reshape(*value.shape[:-1], ANCHORS_PER_LEVEL, -1)
 
 
-def _common(value: np.ndarray) -> np.ndarray:
+def _without_classes(value: np.ndarray) -> np.ndarray:
     return _by_anchor(value)[..., :_NOT_CLASSES].reshape(*value.shape[:-1], -1)
 
 
-def _merged(own: np.ndarray, common: np.ndarray) -> np.ndarray:
+def _with_classes_of(own: np.ndarray, common: np.ndarray) -> np.ndarray:
     merged = _by_anchor(own).copy()
     merged[..., :_NOT_CLASSES] = _by_anchor(common)
     return merged.reshape(own.shape)

@@ -29,22 +29,22 @@ COCO_ANCHORS_416 = (
     (10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119), (116, 90), (156, 198), (373, 326),
 )  # fmt: skip
 
-# A prediction may lie up to half a cell outside its own cell: offsets span [−0.5, 1.5]. YOLOv3's
-# plain sigmoid is a span of 1.0; it reaches a cell's border only at infinity and cannot serve
-# objects centred in a neighbouring cell (Bochkovskiy et al., YOLOv4, 2020: "grid sensitivity").
+# The centre of a prediction may lie up to half a cell outside its own cell: offsets span
+# [−0.5, 1.5]. YOLOv3's plain sigmoid has a span of 1.0. It reaches a cell's border only at infinity
+# and cannot predict objects centred in a neighbouring cell (Bochkovskiy et al., YOLOv4, 2020: "grid
+# sensitivity").
 OFFSET_SPAN = 2.0
 
 # exp(4.2) = 67: no object is 67 times its anchor, and float16 activations stay finite.
 MAX_LOG_SIZE = 4.2
 
-# The share of predictions expected to hold an object when training starts (Lin et al., Focal
-# Loss, 2017, section 4.1), so that the first steps are not spent on unlearning thousands of
-# false positives.
+# The initial objectness of all predictions (Lin et al., Focal Loss, 2017, section 4.1). With a
+# higher one, the first steps would only unlearn thousands of false positives.
 OBJECTNESS_PRIOR = 0.01
 
 
 class Predictions(NamedTuple):
-    """What the heads say, one row for each anchor of each cell, N rows in all.
+    """Decoded output of the heads, one row for each anchor of each cell, N rows in all.
 
     Rows run over strides 8, 16, 32; within a stride over cells row by row; within a cell over its
     three anchors.
@@ -79,7 +79,7 @@ class YOLOv3(keras.Model):
         backbone_weights: None for random, ``"imagenet"``, or a weights file.
         backbone_options: what ``nets.backbones.build_backbone`` takes beside the name, such as
             ``stochastic_depth``.
-        metadata: anything JSON can hold; travels with the checkpoint.
+        metadata: anything JSON can hold; it is saved in the checkpoint.
 
     Raises:
         ValueError: no classes or a class twice, a size that is no multiple of 32, anchors that
@@ -114,7 +114,7 @@ class YOLOv3(keras.Model):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """A copy of what travels with the checkpoint; assign to change it."""
+        """A copy of the metadata in the checkpoint; assign to change it."""
         return json.loads(self._metadata)
 
     @metadata.setter
@@ -147,7 +147,7 @@ class YOLOv3(keras.Model):
 
 @contextmanager
 def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
-    """Layers built inside compute under this policy; the global one is put back."""
+    """Layers built in the block get this policy; afterwards the global one is restored."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -214,10 +214,10 @@ def _head(x: Any, filters: int, classes: int, name: str) -> Any:
 
 @keras.saving.register_keras_serializable(package="efficient_yolo3")
 class HeadBias(keras.initializers.Initializer):
-    """Objectness and class logits start at the log-odds of their priors, all else at zero.
+    """Objectness and class logits start at the log-odds of their priors, all other channels at 0.
 
-    One class in so many, and one chance more, is right; from an even chance for each of many
-    classes, the first steps would do nothing but unlearn it.
+    The prior of a class is 1 / (1 + classes). With a prior of ½ for each of many classes, the first
+    steps would only unlearn it.
     """
 
     def __init__(self, classes: int) -> None:

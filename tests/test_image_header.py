@@ -35,14 +35,14 @@ def saved(path, size=(7, 5), mode="RGB", orientation=None, **options):
 )
 def test_jpegs(tmp_path, monkeypatch, orientation, options):
     path = saved(tmp_path / "a.jpg", orientation=orientation, **options)
-    assert read_header(path) == (7, 5, orientation or 1)
+    assert read_header(path)[:3] == (7, 5, orientation or 1)
     assert image_size(path) == by_pillow(path, monkeypatch)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_pngs(tmp_path, monkeypatch, mode):
     path = saved(tmp_path / "a.png", mode=mode)
-    assert read_header(path) == (7, 5, 1)
+    assert read_header(path)[:3] == (7, 5, 1)
     assert image_size(path) == by_pillow(path, monkeypatch)
 
 
@@ -105,7 +105,7 @@ def test_damaged_headers_never_give_another_answer(
     except UserError:
         return  # decoding will say so, too
     if quick is not None:
-        width, height, turn = quick
+        width, height, turn, _ = quick
         assert (slow.stored, slow.orientation) == ((width, height), turn)
 
 
@@ -125,7 +125,7 @@ def test_exif_behind_the_frame_header_counts_as_it_does_for_pillow(
     end = begin + 2 + int.from_bytes(content[begin + 2 : begin + 4], "big")
     moved = content[:begin] + content[end:]
     path.write_bytes(with_segment_behind_the_frame(moved, content[begin:end]))
-    assert read_header(path) == (7, 5, orientation)
+    assert read_header(path)[:3] == (7, 5, orientation)
     assert image_size(path) == by_pillow(path, monkeypatch)
 
 

@@ -1,21 +1,19 @@
 """Reading photos: any usual file in, upright RGB uint8 out.
 
-``read_image`` gives the pixels, ``image_size`` the size and EXIF orientation from the header
-alone. ``orient_boxes`` turns boxes as ``read_image`` turns pixels. Where a small picture is wanted,
-``reduction`` says by how much the photo may be shrunk while it is decoded, which costs far less
-than decoding all of it.
+``read_image`` gives the pixels. ``image_size`` gives size and EXIF orientation from the header
+alone. ``orient_boxes`` turns boxes as ``read_image`` turns pixels. ``reduction`` says how far a
+photo may be shrunk while it is decoded, which is much faster than decoding all of it.
 
-What becomes of other kinds of pixels: grey and palette are spread to RGB; transparency is laid on
-white, as a browser would show it; CMYK is converted by the plain formula (colour profiles are
-not applied); 16-bit channels keep their high byte; 32-bit integers are taken as 16-bit values;
-floating-point pixels as 0–1 when none exceeds 1, else as 0–255. Of several frames the first counts.
+Other kinds of pixels are converted. Grey and palette become RGB. Transparency is put on white, as
+in a browser. CMYK is converted by the plain formula, without colour profiles. 16-bit channels keep
+their high byte. 32-bit integers are read as 16-bit values. Floating-point pixels are read as 0–1
+if none exceeds 1, otherwise as 0–255. Of several frames the first is read.
 """
 
 from __future__ import annotations
 
 import io
 import stat
-import struct
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -28,7 +26,7 @@ from PIL import Image
 
 from utils.errors import UserError
 from utils.files import atomic_write
-from utils.image_header import parse_header, read_header
+from utils.image_header import parse_header, png_chunks, read_header
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # in lower case
 
@@ -47,8 +45,8 @@ _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _ORIENTATION = 0x0112  # the EXIF tag
 _WIDTH, _HEIGHT = 256, 257  # the TIFF tags
 
-# Up to MAX_PIXELS a large photo is an ordinary thing, beyond it there is an error; and damaged
-# EXIF is no reason to print lines of Pillow's source between the user's own messages.
+# Large photos are allowed up to MAX_PIXELS and are an error beyond it. Warnings about damaged EXIF
+# would stand between this project's own messages.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -59,6 +57,11 @@ class ImageSize(NamedTuple):
     width: int
     height: int
     orientation: int
+
+    @classmethod
+    def of_stored(cls, width: int, height: int, orientation: int) -> ImageSize:
+        """The size of a photo whose pixels are stored with that size and orientation."""
+        return cls(*((height, width) if orientation >= 5 else (width, height)), orientation)
 
     @property
     def stored(self) -> tuple[int, int]:
@@ -153,9 +156,7 @@ def image_size(path: str | Path) -> ImageSize:
     try:
         header = read_header(path)
         if header is not None:
-            width, height, orientation = header
-            turned = orientation >= 5
-            size = ImageSize(*((height, width) if turned else (width, height)), orientation)
+            size = ImageSize.of_stored(header.width, header.height, header.orientation)
         else:
             with Image.open(path, formats=_FORMATS) as image:
                 size = _header_size(image)
@@ -200,7 +201,7 @@ def save_image(path: Path, image: np.ndarray) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what would hang or flood a plain read: devices, pipes, folders, enormous files."""
+    """Refuse devices, pipes, folders and enormous files, which would block or fill the memory."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -209,7 +210,7 @@ def _check_file(path: Path) -> None:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB, too large for a photo")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # no permission; a name the system cannot hold
+    except (OSError, ValueError) as error:  # no permission; an impossible name
         raise UserError(f"{path}: cannot be read ({error})") from error
 
 
@@ -237,40 +238,39 @@ def _header_size(image: Image.Image) -> ImageSize:
     width, height = image.size
     if image.format == "TIFF":
         width, height = int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT])
-    orientation = _orientation(image)
-    if orientation >= 5:
-        width, height = height, width
-    return ImageSize(width, height, orientation)
+    return ImageSize.of_stored(width, height, _orientation(image))
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1–8; 1 where there is none or it makes no sense."""
+    """The EXIF orientation, 1–8; 1 where it is missing or invalid."""
     try:
         # The general method: the one of Pillow's PNG class decodes the whole picture first.
         value = Image.Image.getexif(image).get(_ORIENTATION)
         if value is None and image.format == "PNG":
             value = _late_png_orientation(image.fp)
         value = int(value or 1)
-    except Exception:  # damaged EXIF does not make the photo unreadable
+    except Exception:  # a photo with damaged EXIF can still be read
         return 1
     return value if 1 <= value <= 8 else 1
 
 
 def _late_png_orientation(file: IO[bytes]) -> int | None:
     """Orientation from an ``eXIf`` chunk behind the pixels of a PNG, skipping over the pixels."""
-    position = file.tell()
+    before = file.tell()
+
+    def read(place: int, count: int) -> bytes:
+        file.seek(place)
+        return file.read(count)
+
     try:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
+        for kind, place, length in png_chunks(read):
             if kind == b"eXIf":
                 exif = Image.Exif()
-                exif.load(file.read(min(length, 1 << 20)))
+                exif.load(read(place, min(length, 1 << 20)))
                 return exif.get(_ORIENTATION)
-            file.seek(length + 4, io.SEEK_CUR)  # and the checksum
         return None
     finally:
-        file.seek(position)
+        file.seek(before)
 
 
 _REDUCED = {
@@ -281,39 +281,26 @@ _REDUCED = {
 
 
 def _plain_jpeg(data: bytes, reduce: int) -> np.ndarray | None:
-    """``decode_image`` for a JPEG with nothing special about it; None where Pillow has to look."""
+    """``decode_image`` for an ordinary JPEG; None where Pillow is needed."""
     header = parse_header(data)
-    if header is None or _jpeg_channels(data) not in (1, 3):
+    if header is None or header.channels not in (1, 3):
         return None
-    width, height, orientation = header
-    if orientation >= 5:
-        width, height = height, width
-    if width * height > MAX_PIXELS:
+    size = ImageSize.of_stored(header.width, header.height, header.orientation)
+    if size.width * size.height > MAX_PIXELS:
         return None
-    size = ImageSize(width, height, orientation)
     with _one_at_a_time(size):
         return _fast_jpeg(data, size, reduce)
 
 
-def _jpeg_channels(data: bytes) -> int:
-    """Channels of a JPEG, from its frame header (ITU-T T.81, B.2.2); 0 for anything else."""
-    place = 2
-    while data.startswith(b"\xff\xd8") and len(data) > place + 9 and data[place] == 0xFF:
-        if data[place + 1] in (0xC0, 0xC1, 0xC2):
-            return data[place + 9]
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return 0
-
-
 def _fast_jpeg(data: bytes, size: ImageSize, reduce: int) -> np.ndarray | None:
-    """Upright pixels of an ordinary JPEG by OpenCV; None where Pillow has to look at it.
+    """Upright pixels of an ordinary JPEG, decoded by OpenCV; None where Pillow is needed.
 
-    The pixels equal Pillow's; decoding takes less than half the time. OpenCV does not turn the
-    photo here, so that one place decides what the orientation is. ``reduce`` makes the decoder
-    compute fewer coefficients of each block, which is an antialiased picture at a smaller size.
+    The pixels equal Pillow's; decoding takes less than half the time. OpenCV must not turn the
+    photo: only ``orient_image`` does. With ``reduce`` the decoder computes fewer coefficients of
+    each block, which gives an antialiased picture of smaller size.
     """
     # Without an end-of-image mark behind its last scan the file is cut off. Some versions of
-    # OpenCV then fill the rest with grey; Pillow says so.
+    # OpenCV then fill the rest with grey; Pillow raises an error.
     if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         return None
     within = reduce if _reduces_while_decoding(size, reduce) else 1
@@ -330,10 +317,10 @@ def _fast_jpeg(data: bytes, size: ImageSize, reduce: int) -> np.ndarray | None:
 
 
 def _reduces_while_decoding(size: ImageSize, reduce: int) -> bool:
-    """Whether a JPEG decoded at that size has its whole pixels at the upright photo's upper left.
+    """Whether the decoder may reduce a JPEG of that size.
 
-    The decoder's last column and row may be only partly covered by the photo. In a photo that is
-    turned they end up first, unless the sides divide evenly, as those of cameras do.
+    The photo may cover the decoder's last column and row only in part. In a turned photo they come
+    first, where only whole pixels are wanted. Sides that divide evenly have no such column or row.
     """
     mirrored = size.orientation not in (1, 5)
     return not mirrored or (size.width % reduce == 0 and size.height % reduce == 0)
@@ -361,7 +348,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         return np.asarray(image)
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(1, _STRIP // width)  # in strips: else there would be four copies of all of it
+    rows = max(1, _STRIP // width)  # in strips: otherwise the memory would hold four copies
     for top in range(0, height, rows):
         strip = image.crop((0, top, width, min(top + rows, height)))
         pixels[top : top + rows] = np.asarray(_flat(strip))

@@ -1,4 +1,4 @@
-"""All backbones side by side: what each costs and how well it knows ImageNet."""
+"""All backbones side by side: cost and ImageNet accuracy."""
 
 from nets.backbones.cost import backbone_cost
 from nets.backbones.measured import DETECTORS, MACHINE

@@ -94,7 +94,7 @@ def _read_counted_h5(path: Path, datasets: dict, layers: list[keras.Layer]) -> l
     for layer in layers:
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
         if kind == "dense" and not has_dense:
-            kind = "conv2d"  # keras.applications draws MobileNetV3's dense layers so
+            kind = "conv2d"  # keras.applications stores MobileNetV3's dense layers so
         number = counts[kind] = counts.get(kind, -1) + 1
         group = f"{kind}_{number}" if number else kind
         arrays = _take_vars(datasets, group)
