@@ -15,7 +15,7 @@ from utils.training.config import (  # noqa: E402
     refuse_contradictions,
     with_options_of_run,
 )
-from utils.training.legacy import OPTIONS  # noqa: E402
+from utils.training.legacy import RENAMED_OPTIONS  # noqa: E402
 from utils.training.numerics import set_fast_math  # noqa: E402
 
 DESCRIPTION = """\
@@ -42,7 +42,9 @@ def main(argv: list[str]) -> int:
     if "--backbone help" in " ".join(argv).replace("=", " "):
         print_backbones()
         return OK
-    config = parse(TrainConfig, with_options_of_run(argv), DESCRIPTION, EPILOG, renamed=OPTIONS)
+    config = parse(
+        TrainConfig, with_options_of_run(argv), DESCRIPTION, EPILOG, renamed=RENAMED_OPTIONS
+    )
     refuse_contradictions(config)
     if config.check:
         from utils.data.doctor import run_doctor

@@ -791,7 +791,7 @@ def test_labels_of_which_none_can_be_read_fail_unless_they_are_mended(tmp_path, 
 
 def test_sizes_are_judged_where_training_would_train(tmp_path, capsys):
     from utils.data.datasets import load_datasets
-    from utils.data.input_size import choose_input_size
+    from utils.data.input_size import input_size_for_objects
 
     writer = Writer(tmp_path / "data")
     for i in range(12):
@@ -802,7 +802,7 @@ def test_sizes_are_judged_where_training_would_train(tmp_path, capsys):
         writer.pair(f"large {i}", ("fly", 1, 1, 190 - i, 140), split="val")
     writer.write_lists()
     train, *_ = load_datasets(tmp_path / "data", split="train", val_split="val")
-    size, note = choose_input_size(train)
+    size, note = input_size_for_objects(train)
     assert size != 416
     report = check_dataset(tmp_path / "data")
     assert report.folder.input_size == size

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.input_size import choose_input_size
+from utils.data.input_size import input_size_for_objects
 from utils.data.records import Dataset, Record
 
 
@@ -23,22 +23,22 @@ def dataset(side, *, photo=(1000, 800), count=40):
 
 
 def test_large_objects_need_few_pixels_and_small_ones_many():
-    sizes = [choose_input_size(dataset(side))[0] for side in (500, 90, 70, 50, 20)]
+    sizes = [input_size_for_objects(dataset(side))[0] for side in (500, 90, 70, 50, 20)]
     assert sizes[0] == 256
     assert sizes[-1] == 640
     assert sizes == sorted(sizes)
 
 
 def test_no_more_pixels_than_the_photos_have():
-    assert choose_input_size(dataset(8, photo=(320, 240)))[0] == 320
-    assert choose_input_size(dataset(8, photo=(450, 300)))[0] == 416
-    assert choose_input_size(dataset(8, photo=(200, 100)))[0] == 256
+    assert input_size_for_objects(dataset(8, photo=(320, 240)))[0] == 320
+    assert input_size_for_objects(dataset(8, photo=(450, 300)))[0] == 416
+    assert input_size_for_objects(dataset(8, photo=(200, 100)))[0] == 256
 
 
 def test_wide_photos_may_have_more_pixels_along_their_side():
-    assert choose_input_size(dataset(8, photo=(1600, 400)))[0] == 1024
-    assert choose_input_size(dataset(8, photo=(1600, 1200)))[0] == 640
-    squares = choose_input_size(dataset(8, photo=(1600, 400)), aspect=(1.0, 1.0))
+    assert input_size_for_objects(dataset(8, photo=(1600, 400)))[0] == 1024
+    assert input_size_for_objects(dataset(8, photo=(1600, 1200)))[0] == 640
+    squares = input_size_for_objects(dataset(8, photo=(1600, 400)), aspect=(1.0, 1.0))
     assert squares[0] == 640  # where training pictures are squares
 
 
@@ -48,7 +48,7 @@ def test_without_objects_the_smallest_size_and_its_reason():
         replace(record, **dict(zip(("boxes", "class_ids", "difficult"), empty, strict=True)))
         for record in dataset(50).records
     ]
-    size, why = choose_input_size(Dataset(tuple(records), ("thing",)))
+    size, why = input_size_for_objects(Dataset(tuple(records), ("thing",)))
     assert size == 256
     assert "no objects" in why
 
@@ -59,11 +59,15 @@ def test_with_little_time_objects_may_be_smaller_but_not_too_small():
     def machine(photos_at_640):
         return lambda pixels: photos_at_640 * 640 * 512 / pixels
 
-    sizes = [choose_input_size(photos, seen=machine(n))[0] for n in (9000, 3000, 2000, 1200, 10)]
+    sizes = [
+        input_size_for_objects(photos, seen=machine(n))[0] for n in (9000, 3000, 2000, 1200, 10)
+    ]
     assert sizes == [640, 512, 416, 320, 320]  # at 256 they would be 10 pixels
-    assert "in this time" in choose_input_size(photos, seen=machine(2000))[1]
-    assert choose_input_size(photos, seen=machine(9000)) == choose_input_size(photos)
-    assert choose_input_size(dataset(8), seen=machine(10))[0] == 640  # or they could not be seen
+    assert "in this time" in input_size_for_objects(photos, seen=machine(2000))[1]
+    assert input_size_for_objects(photos, seen=machine(9000)) == input_size_for_objects(photos)
+    assert (
+        input_size_for_objects(dataset(8), seen=machine(10))[0] == 640
+    )  # or they could not be seen
     few = machine(1000)
-    assert choose_input_size(photos, seen=few)[0] < choose_input_size(photos)[0]
-    assert choose_input_size(photos, seen=few, planned=1) == choose_input_size(photos)
+    assert input_size_for_objects(photos, seen=few)[0] < input_size_for_objects(photos)[0]
+    assert input_size_for_objects(photos, seen=few, planned=1) == input_size_for_objects(photos)

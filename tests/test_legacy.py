@@ -9,11 +9,11 @@ import pytest
 from nets.head_weights import bundled_heads
 from utils.cli import parse, to_mapping
 from utils.errors import UserError
-from utils.training.choices.phases import plan_phases
+from utils.training.choices.phases import choose_phases
 from utils.training.choices.recipes import choose_recipe
 from utils.training.config import TrainConfig, lasting_options, with_options_of_run
 from utils.training.history import History
-from utils.training.legacy import OPTIONS
+from utils.training.legacy import RENAMED_OPTIONS
 from utils.training.state import check_choices, read_state
 
 CONFIG = """\
@@ -97,14 +97,14 @@ HISTORY = {
 def old_config(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     argv = with_options_of_run(["--out", str(tmp_path), "--resume"])
-    return parse(TrainConfig, argv, renamed=OPTIONS)
+    return parse(TrainConfig, argv, renamed=RENAMED_OPTIONS)
 
 
 def test_an_old_configuration_is_read(old_config):
     assert old_config.sync_batch_norm
     assert (old_config.input_size, old_config.epochs, old_config.seed) == (160, 6, 3)
     with pytest.raises(UserError, match="--synchronized-norms"):  # in files only
-        parse(TrainConfig, ["--data", "photos", "--synchronized-norms"], renamed=OPTIONS)
+        parse(TrainConfig, ["--data", "photos", "--synchronized-norms"], renamed=RENAMED_OPTIONS)
 
 
 def test_an_old_state_is_resumed(old_config, tmp_path):
@@ -134,7 +134,7 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
     assert history.evaluations_without_improvement == 1
 
     recipe = choose_recipe(old_config)
-    now = plan_phases(
+    now = choose_phases(
         160, recipe.augment, multi_scale=False, progressive=False,
         final_strength=recipe.final_strength,
     )  # fmt: skip

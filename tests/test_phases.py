@@ -3,20 +3,20 @@
 import pytest
 
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
-from utils.training.choices.phases import FINAL_SHARE, phase_at, plan_phases, strongest_phase
+from utils.training.choices.phases import FINAL_SHARE, choose_phases, phase_at, strongest_phase
 
 STEADY = {"multi_scale": False, "progressive": False, "final_strength": 1.0}
 
 
 def test_an_ordinary_run_is_one_phase():
     full = AUGMENTATIONS["full"]
-    (only,) = plan_phases(416, full, **STEADY)
+    (only,) = choose_phases(416, full, **STEADY)
     assert (only.begins, only.sizes, only.augment, only.drop_strength) == (0.0, (416,), full, 1.0)
 
 
 def test_mosaic_and_mixup_are_off_at_the_end():
     augment = AugmentConfig(mosaic=0.5, mixup=0.2)
-    phases = plan_phases(416, augment, **STEADY)
+    phases = choose_phases(416, augment, **STEADY)
     assert phase_at(phases, 0.0).augment == augment
     assert phase_at(phases, 0.79).augment == augment
     final = phase_at(phases, 1 - FINAL_SHARE).augment
@@ -27,25 +27,25 @@ def test_mosaic_and_mixup_are_off_at_the_end():
 def test_augmentation_is_weaker_at_the_end():
     full = AUGMENTATIONS["full"]
     options = STEADY | {"final_strength": 0.5}
-    whole, final = plan_phases(416, full, **options)
+    whole, final = choose_phases(416, full, **options)
     assert (whole.begins, whole.augment) == (0.0, full)
     assert final.begins == pytest.approx(1 - FINAL_SHARE)
     assert final.sizes == whole.sizes
     assert final.augment.hue == full.hue / 2
     assert final.augment.horizontal_flip == full.horizontal_flip / 2
     assert final.augment.scale == pytest.approx((0.6**0.5, 1.5**0.5))
-    (only,) = plan_phases(416, AUGMENTATIONS["none"], **options)  # nothing to do less of
+    (only,) = choose_phases(416, AUGMENTATIONS["none"], **options)  # nothing to do less of
     assert only.augment == AUGMENTATIONS["none"]
 
 
 def test_multi_scale_spans_three_to_five_quarters():
-    (only,) = plan_phases(416, AugmentConfig(), **STEADY | {"multi_scale": True})
+    (only,) = choose_phases(416, AugmentConfig(), **STEADY | {"multi_scale": True})
     assert only.sizes == (320, 352, 384, 416, 448, 480, 512)
 
 
 def test_a_progressive_run_grows_in_size_strength_and_dropping():
     augment = AugmentConfig(mosaic=0.4)
-    phases = plan_phases(416, augment, **STEADY | {"progressive": True})
+    phases = choose_phases(416, augment, **STEADY | {"progressive": True})
     assert [p.begins for p in phases] == pytest.approx([0, 0.3, 0.6, 0.8])
     assert [p.sizes for p in phases] == [(288,), (352,), (416,), (416,)]
     strengths = [p.drop_strength for p in phases]
@@ -58,7 +58,7 @@ def test_a_progressive_run_grows_in_size_strength_and_dropping():
 
 
 def test_each_moment_has_the_latest_phase_that_has_begun():
-    phases = plan_phases(64, AugmentConfig(), **STEADY | {"progressive": True})
+    phases = choose_phases(64, AugmentConfig(), **STEADY | {"progressive": True})
     assert [phases.index(phase_at(phases, p)) for p in (0, 0.29, 0.3, 0.59, 0.6, 1)] == [
         0, 0, 1, 1, 2, 2,
     ]  # fmt: skip
@@ -69,14 +69,14 @@ def test_each_moment_has_the_latest_phase_that_has_begun():
 def test_the_strongest_phase_is_the_last_before_the_final_one(progressive, augment):
     for strength in (0.3, 1.0):
         options = {"progressive": progressive, "final_strength": strength}
-        phases = plan_phases(416, augment, **STEADY | options)
+        phases = choose_phases(416, augment, **STEADY | options)
         assert strongest_phase(phases).augment == augment
         assert strongest_phase(phases).sizes == (416,)
 
 
 def test_a_progressive_run_has_a_final_phase_too():
     options = {"progressive": True, "final_strength": 0.5}
-    *_, last, final = plan_phases(416, AugmentConfig(), **STEADY | options)
+    *_, last, final = choose_phases(416, AugmentConfig(), **STEADY | options)
     assert (last.begins, final.begins) == pytest.approx((0.6, 0.8))
     assert final.augment == AugmentConfig().at_strength(0.5)
     assert (final.sizes, final.drop_strength) == (last.sizes, last.drop_strength)

@@ -1,4 +1,4 @@
-"""The input size that the objects of a dataset need: ``choose_input_size``."""
+"""The input size that the objects of a dataset need: ``input_size_for_objects``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEWEST_PIXELS = 12  # ... or, where there is little time, this
 ENOUGH_PHOTOS = 4000  # seen in a run; below this, more photos gain more than larger ones
 
 
-def choose_input_size(
+def input_size_for_objects(
     dataset: Dataset,
     aspect: tuple[float, float] | None = None,
     seen: Callable[[float], float] | None = None,

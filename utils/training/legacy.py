@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-OPTIONS = {"synchronized-norms": "sync-batch-norm"}
+RENAMED_OPTIONS = {"synchronized-norms": "sync-batch-norm"}
 CHOICES = {"turns": "accumulation steps"}
 RECIPE = {
     "frozen_norms": "frozen_batch_norms",
@@ -26,7 +26,7 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a saved state in today's names; unchanged where they have these already."""
     history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
     choices = _renamed(facts["choices"], CHOICES)
-    choices["options"] = _renamed(choices.get("options", {}), OPTIONS)
+    choices["options"] = _renamed(choices.get("options", {}), RENAMED_OPTIONS)
     choices["start"] = choices.get("start", "").replace(*HEADS)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
     choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}

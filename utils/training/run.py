@@ -32,7 +32,7 @@ from utils.training.choices.batch_size import choose_accumulation, choose_batch_
 from utils.training.choices.epochs import choose_epochs
 from utils.training.choices.input_size import choose_input_size
 from utils.training.choices.learning_rate import choose_learning_rates
-from utils.training.choices.phases import Phase, plan_phases
+from utils.training.choices.phases import Phase, choose_phases
 from utils.training.choices.recipes import Recipe, choose_recipe
 from utils.training.choices.start import copy_detector, new_detector, starting_anchors
 from utils.training.config import TrainConfig, lasting_options, unused_options
@@ -210,7 +210,7 @@ def choose_inputs(setup: Setup) -> Inputs:
             checkpoint, train, aspect, config, epochs, cluster.replicas,
         )
     )  # fmt: skip
-    phases = plan_phases(
+    phases = choose_phases(
         input_size,
         augment,
         multi_scale=config.multi_scale,

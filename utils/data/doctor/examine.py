@@ -21,7 +21,7 @@ from utils.data.annotations import Annotation, AnnotationError, Layout, SplitLis
 from utils.data.doctor.photos import Folder, Photo, Pixels
 from utils.data.duplicates.groups import find_duplicates
 from utils.data.formats import find_layout, read_annotations
-from utils.data.input_size import choose_input_size
+from utils.data.input_size import input_size_for_objects
 from utils.data.records import Dataset, Record
 from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
@@ -106,7 +106,7 @@ def _with_chosen_size(folder: Folder) -> Folder:
         )
     if not any((~record.difficult).any() for record in records):
         return folder
-    size, note = choose_input_size(Dataset(records, ()))
+    size, note = input_size_for_objects(Dataset(records, ()))
     return replace(folder, input_size=size, size_note=note)
 
 

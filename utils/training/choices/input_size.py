@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nets.backbones import build_backbone
 from nets.yolo import YOLOv3, checked_input_size
-from utils.data.input_size import choose_input_size as size_for_objects
+from utils.data.input_size import input_size_for_objects
 from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.training.choices.start import explain_backbone_errors
@@ -74,7 +74,7 @@ def choose_input_size(
                 width=config.width,
                 depth=config.depth,
             )
-    return size_for_objects(train, aspect, seen, planned=epochs * len(train))
+    return input_size_for_objects(train, aspect, seen, planned=epochs * len(train))
 
 
 def photos_seen(

@@ -40,7 +40,7 @@ class Phase:
     drop_strength: float = 1.0
 
 
-def plan_phases(
+def choose_phases(
     input_size: int,
     augment: AugmentConfig,
     *,
