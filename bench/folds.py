@@ -66,7 +66,7 @@ def copy_photos(opened: DataFolder, image_ids: Iterable[str], fold: Path) -> Non
     for folder in ("JPEGImages", "Annotations"):
         (fold / folder).mkdir(parents=True)
     for image_id in image_ids:
-        entry = entries.at(entries.places[image_id])
+        entry = entries[image_id]
         for folder, path in (("JPEGImages", entry.image), ("Annotations", entry.label)):
             shutil.copyfile(path, fold / folder / f"{image_id}{path.suffix}")
 

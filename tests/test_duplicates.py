@@ -62,7 +62,7 @@ def test_photos_without_contrast_and_damaged_ones_have_no_duplicates(tmp_path):
     assert find_duplicates(paths).near == {"b": "a"}
 
 
-def test_what_was_found_out_is_kept_and_notices_changes(tmp_path, monkeypatch):
+def test_hashes_are_cached_and_changes_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(utils.data.folder.file_scan, "TICK", 0)
     for seed in range(3):
         scene(seed).save(tmp_path / f"{seed}.png")
@@ -216,8 +216,8 @@ def test_pairs_across_groups_stay_together_and_are_told():
     assert "4 copies and near-duplicates" in note
     assert duplicates.near_duplicates(["0", "1"], ["4", "7"]) == [("1", "4")]
     assert duplicates.near_duplicates(["4"], ["1"]) == [("4", "1")]
-    places = {image_id: row for row, image_id in enumerate(image_ids)}
-    assert Duplicates.from_arrays(duplicates.arrays(places), image_ids) == duplicates
+    rows = {image_id: row for row, image_id in enumerate(image_ids)}
+    assert Duplicates.from_rows(duplicates.to_rows(rows), image_ids) == duplicates
 
 
 def test_a_long_chain_falls_back_to_its_pieces():

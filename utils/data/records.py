@@ -79,8 +79,8 @@ class RecordTable(Sequence[Record]):
 
     def image_ids(self) -> list[str]:
         """The image ids of all records."""
-        names = self.entries.names
-        return [names[row] for row in self.rows.tolist()]
+        image_ids = self.entries.image_ids
+        return [image_ids[row] for row in self.rows.tolist()]
 
 
 @dataclass(frozen=True)

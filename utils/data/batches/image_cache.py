@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from utils.data.augment import AugmentConfig
-from utils.data.folder.cache import VARIABLE, keeping_folder
+from utils.data.folder.cache import VARIABLE, cache_root
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -187,7 +187,7 @@ def needed_bytes(dataset: Dataset, sizes: Sequence[int], config: AugmentConfig) 
 
 def cache_folder() -> Path | None:
     """Folder of decoded photos, in the user's cache folder; None if caching is turned off."""
-    folder = keeping_folder()
+    folder = cache_root()
     return None if folder is None else folder / "photos"
 
 

@@ -112,10 +112,10 @@ class Duplicates:
                 above[top(a)] = top(b)
         return _within({image_id: top(image_id) for image_id in within}, within)
 
-    def arrays(self, places: Mapping[str, int]) -> dict[str, np.ndarray]:
-        """Rows instead of image ids, for the cache; ``from_arrays`` reverses it."""
+    def to_rows(self, rows: Mapping[str, int]) -> dict[str, np.ndarray]:
+        """Pairs of rows instead of image ids, for the cache."""
         return {
-            name: np.array([(places[a], places[b]) for a, b in pairs], np.int64).reshape(-1, 2)
+            name: np.array([(rows[a], rows[b]) for a, b in pairs], np.int64).reshape(-1, 2)
             for name, pairs in (
                 ("exact", self.exact.items()),
                 ("near", self.near.items()),
@@ -124,19 +124,12 @@ class Duplicates:
         }
 
     @classmethod
-    def from_arrays(
-        cls, archive: Mapping[str, np.ndarray], image_ids: Sequence[str]
-    ) -> Duplicates | None:
-        """None where the arrays make no sense."""
-        found = []
-        for name in ("exact", "near", "pairs"):
-            rows = archive.get(name)
-            if rows is None or rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != 2:
-                return None
-            if rows.size and not (rows.min() >= 0 and rows.max() < len(image_ids)):
-                return None
-            found.append([(image_ids[a], image_ids[b]) for a, b in rows.tolist()])
-        exact, near, pairs = found
+    def from_rows(cls, rows: Mapping[str, np.ndarray], image_ids: Sequence[str]) -> Duplicates:
+        """What ``to_rows`` was called on."""
+        exact, near, pairs = (
+            [(image_ids[a], image_ids[b]) for a, b in rows[name].tolist()]
+            for name in ("exact", "near", "pairs")
+        )
         return cls(dict(exact), dict(near), tuple(pairs))
 
 

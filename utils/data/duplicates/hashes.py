@@ -19,8 +19,7 @@ import numpy as np
 from utils.cores import available_cores
 from utils.data.duplicates import fingerprint
 from utils.data.folder import file_scan
-from utils.data.folder.cache import load_arrays, save_arrays
-from utils.data.folder.tables import Strings, column
+from utils.data.folder.cache import read_cache, write_cache
 from utils.errors import UserError
 from utils.files import content_hash
 from utils.progress import progress
@@ -43,12 +42,17 @@ class _Hashes(NamedTuple):
     perceptual: int = 0
 
 
+_DTYPE = np.dtype(list(zip(_Hashes._fields, ("i8", "i8", "i8", "u1", "u8", "u8"), strict=True)))
+
+
 class PhotoHashes:
     """Hashes of the photos below a folder; read from the cache, written to it by ``save``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._hashes = _read(load_arrays(root, "photos", ""))
+        cached = read_cache(root, "photos") or {"paths": [], "hashes": np.array([], _DTYPE)}
+        rows = zip(cached["paths"], cached["hashes"].tolist(), strict=True)
+        self._hashes = {path: _Hashes(*row) for path, row in rows}
         self._changed = False
         self._fresh: set[str] = set()  # files that changed this very moment
 
@@ -90,7 +94,8 @@ class PhotoHashes:
         """Write what was computed to the cache."""
         if self._changed:
             settled = {p: hashes for p, hashes in self._hashes.items() if p not in self._fresh}
-            save_arrays(self.root, "photos", "", _arrays(settled))
+            hashes = np.array(list(settled.values()), _DTYPE)
+            write_cache(self.root, "photos", "", {"paths": list(settled), "hashes": hashes})
             self._changed = False
 
     def _find(
@@ -160,31 +165,3 @@ def common_folder(paths: Iterable[Path]) -> Path | None:
     """The folder that holds all of the photos; None without any."""
     folders = {os.path.dirname(path) for path in paths}
     return Path(os.path.commonpath(folders)) if folders else None
-
-
-def _arrays(found: Mapping[str, _Hashes]) -> dict[str, np.ndarray]:
-    columns = {
-        name: np.array([getattr(hashes, name) for hashes in found.values()], dtype)
-        for name, dtype in _COLUMNS.items()
-    }
-    return {**Strings.of(found).arrays("paths"), **columns}
-
-
-def _read(archive: Mapping[str, np.ndarray] | None) -> dict[str, _Hashes]:
-    if archive is None:
-        return {}
-    try:
-        paths = Strings.read(archive, "paths")
-        columns = [
-            column(archive, name, dtype, (len(paths),)).tolist() for name, dtype in _COLUMNS.items()
-        ]
-        rows = zip(paths, *columns, strict=True)
-        return {path: _Hashes(*values) for path, *values in rows}
-    except (KeyError, ValueError, TypeError):
-        return {}  # not what this version writes
-
-
-_COLUMNS = {
-    "size": np.int64, "time": np.int64, "change": np.int64,
-    "known": np.uint8, "content": np.uint64, "perceptual": np.uint64,
-}  # fmt: skip

@@ -1,38 +1,37 @@
-"""What was found out about a data folder, kept between runs: ``load_arrays``, ``save_arrays``.
+"""What is known of a data folder, cached between runs: ``read_cache`` and ``write_cache``.
 
-Nothing depends on it: an archive that is missing, old or damaged is made anew. It lies in the
-user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``, then ``efficient-yolo3``), never in the
-data folder. The environment variable ``EFFICIENT_YOLO3_CACHE`` names another folder, or turns it
-off with ``off``.
+A cache file that is missing, old or damaged is ignored, and its content is computed again. The
+files lie in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``, then
+``efficient-yolo3``), never in the data folder. The environment variable ``EFFICIENT_YOLO3_CACHE``
+names another folder, or turns the cache off with ``off``.
+
+A cache file is an ``.npz`` archive with a checksum behind it. So its content needs no further
+checks: it is whole, and this version of the code wrote it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import logging
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from utils.files import atomic_write
 
 VARIABLE = "EFFICIENT_YOLO3_CACHE"
-VERSION = 1  # of everything kept; archives of another version are not read
-# What reading a damaged archive raises: zipfile alone has five ways.
-_DAMAGED = (
-    OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, TypeError, SyntaxError,
-    MemoryError, OverflowError, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+VERSION = 2  # raise it with every change of what is cached, or of how it is computed
+_CHECKSUM = 16  # bytes
 _log = logging.getLogger(__name__)
 
 
-def keeping_folder() -> Path | None:
-    """Where archives are kept; None when that is turned off."""
+def cache_root() -> Path | None:
+    """The folder of all cache files; None when the cache is turned off."""
     asked = os.environ.get(VARIABLE, "")
     if asked.lower() in ("off", "0", "no", "none"):
         return None
@@ -45,45 +44,62 @@ def keeping_folder() -> Path | None:
         return None
 
 
-def load_arrays(root: Path, kind: str, state: str) -> dict[str, np.ndarray] | None:
-    """The arrays kept of a folder in that state, None where there are none.
+def read_cache(root: Path, kind: str, state: str = "") -> dict[str, Any] | None:
+    """What ``write_cache`` wrote, and its ``state``; None if there is nothing valid.
 
     Args:
         root: the data folder.
-        kind: what they are, such as ``index``; one archive of a kind is kept for each folder.
-        state: what they were made from, in a few characters; "" for any.
+        kind: what is cached, such as ``index``; there is one file per kind and data folder.
+        state: the state of the folder that it must belong to; "" for any.
     """
     path = _path(root, kind)
     if path is None:
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            version, made_from = archive["made_from"].tolist()
-            if version != str(VERSION) or (state and made_from != state):
-                return None
-            return {name: archive[name] for name in archive.files}
+        data = path.read_bytes()
+        archive, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
+        if checksum != _checksum(archive):
+            _log.info("%s: damaged, or of another version; ignored", path)
+            return None
+        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+            content = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         return None
-    except _DAMAGED as error:
-        _log.info("%s: cannot be read (%s); made anew", path, error)
+    except (OSError, ValueError) as error:
+        _log.info("%s: cannot be read (%s); ignored", path, error)
         return None
+    plain = json.loads(content.pop("json").tobytes().decode("utf-8", "surrogatepass"))
+    return {**content, **plain} if state in ("", plain["state"]) else None
 
 
-def save_arrays(root: Path, kind: str, state: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keep arrays for ``load_arrays``; a folder that cannot be written to is no error."""
+def write_cache(root: Path, kind: str, state: str, content: Mapping[str, Any]) -> None:
+    """Cache arrays and plain values (as in JSON); a folder that is not writable is no error."""
     path = _path(root, kind)
     if path is None:
         return
+    arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
+    plain = {name: value for name, value in content.items() if name not in arrays}
+    # File names may hold lone surrogates, where their bytes are no UTF-8.
+    text = json.dumps({**plain, "state": state}, ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+    archive = io.BytesIO()
+    np.savez(archive, json=np.frombuffer(text, np.uint8), **arrays)
     try:
         with atomic_write(path, "wb") as file:
-            np.savez(file, made_from=np.array([str(VERSION), state]), **arrays)
+            file.write(archive.getbuffer())
+            file.write(_checksum(archive.getbuffer()))
     except OSError as error:
-        _log.info("%s: cannot be written (%s); it will be made again next time", path, error)
+        _log.info("%s: cannot be written (%s); computed again next time", path, error)
+
+
+def _checksum(archive: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(archive, digest_size=_CHECKSUM, salt=b"%d" % VERSION).digest()
 
 
 def _path(root: Path, kind: str) -> Path | None:
-    folder = keeping_folder()
+    folder = cache_root()
     if folder is None:
         return None
-    place = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
-    return folder / f"{kind}-{place}.npz"
+    name = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
+    return folder / f"{kind}-{name}.npz"

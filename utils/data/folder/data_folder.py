@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from utils.data.annotations import SplitList
 from utils.data.duplicates.groups import Duplicates, find_duplicates
-from utils.data.folder.cache import load_arrays, save_arrays
+from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
-from utils.data.folder.tables import from_json, to_json
 from utils.data.record_maker import make_records
 from utils.data.records import Dataset
 from utils.data.splits.names import Splits, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 from utils.text import listing
-
-_SPLIT_VERSION = 2  # of cached splits
 
 
 @dataclass(frozen=True)
@@ -54,26 +52,26 @@ class DataFolder:
         """Of all photos whose labels can be read."""
         unreadable = self.index.labels.unreadable
         if not unreadable:
-            return frozenset(self.index.entries.names)
+            return frozenset(self.index.entries.image_ids)
         return frozenset(
             image_id
-            for row, image_id in enumerate(self.index.entries.names)
+            for row, image_id in enumerate(self.index.entries.image_ids)
             if row not in unreadable
         )
 
     def rows(self, image_ids: Iterable[str]) -> np.ndarray:
         """Their rows in the index, rising."""
-        places = self.index.entries.places
-        return np.sort(np.fromiter((places[image_id] for image_id in image_ids), np.int64))
+        rows = self.index.entries.rows
+        return np.sort(np.fromiter((rows[image_id] for image_id in image_ids), np.int64))
 
     def class_names(self, image_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The class names of the objects on each photo."""
-        places, labels = self.index.entries.places, self.index.labels
+        rows, labels = self.index.entries.rows, self.index.labels
         first, ids, names = labels.first.tolist(), labels.name_ids.tolist(), labels.names
         return {
             image_id: tuple(names[i] for i in ids[first[row] : first[row + 1]])
             for image_id in image_ids
-            for row in (places[image_id],)
+            for row in (rows[image_id],)
         }
 
     def classes(
@@ -121,18 +119,14 @@ class DataFolder:
 
     @cached_property
     def duplicates(self) -> Duplicates:
-        """Which photos show the same picture; cached while the folder stays the same."""
-        index = self.index
-        kept = load_arrays(index.layout.root, "duplicates", index.state) if index.settled else None
-        found = None if kept is None else Duplicates.from_arrays(kept, index.entries.names)
-        if found is not None:
-            return found
-        paths = {image_id: index.entries.image(row) for row, image_id in enumerate(index.entries)}
-        duplicates = find_duplicates(paths)
-        if index.settled:
-            arrays = duplicates.arrays(index.entries.places)
-            save_arrays(index.layout.root, "duplicates", index.state, arrays)
-        return duplicates
+        """Which photos show the same picture."""
+        entries = self.index.entries
+
+        def find() -> dict[str, np.ndarray]:
+            paths = {image_id: entries.image(row) for row, image_id in enumerate(entries)}
+            return find_duplicates(paths).to_rows(entries.rows)
+
+        return Duplicates.from_rows(self._cached("duplicates", find), entries.image_ids)
 
     def splits(self, seed: int) -> Splits:
         """The folder's own lists; without any, a split made from the seed."""
@@ -143,66 +137,49 @@ class DataFolder:
 
     def made_splits(self, seed: int) -> Splits:
         """A split made from the seed, whether the folder has lists or not."""
-        parts, provenance = self._cached_split(seed)
+        found = self._cached(f"split-{seed}", lambda: self._make_split(seed))
+        image_ids = self.index.entries.image_ids
+        named = {
+            name: SplitList(tuple(image_ids[row] for row in rows))
+            for name, rows in found["parts"].items()
+            if rows
+        }
         return Splits(
             root=self.index.layout.root,
-            named={name: SplitList(image_ids) for name, image_ids in parts.items() if image_ids},
+            named=named,
             everything=self.image_ids,
             generated=True,
-            provenance=provenance,
+            provenance=tuple(found["provenance"]),
         )
 
-    def _cached_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
-        """The split made from a seed, and how; cached while the folder stays the same."""
-        index, kind = self.index, f"split-{seed}"
-        state = f"{index.state}-{_SPLIT_VERSION}"
-        kept = load_arrays(index.layout.root, kind, state) if index.settled else None
-        if (
-            kept is not None
-            and (found := _read_split(kept, index.entries.names, len(self.image_ids))) is not None
-        ):
-            return found
-        parts, provenance = self._make_split(seed)
-        if index.settled:
-            facts = {"parts": list(parts), "provenance": provenance}
-            arrays = {f"part {name}": self.rows(image_ids) for name, image_ids in parts.items()}
-            save_arrays(index.layout.root, kind, state, {"facts": to_json(facts), **arrays})
-        return parts, provenance
-
-    def _make_split(self, seed: int) -> tuple[Mapping[str, Collection[str]], tuple[str, ...]]:
+    def _make_split(self, seed: int) -> dict[str, Any]:
+        """The rows of each part, and sentences on how they were chosen."""
         groups, note = self.duplicates.split_groups(self.image_ids)
         parts = stratified_split(self.class_names(self.image_ids), seed=seed, groups=groups)
         sizes = ", ".join(f"{len(image_ids)} {name}" for name, image_ids in parts.items())
-        provenance = f"no split lists; photos divided by class with seed {seed}: {sizes}"
-        return parts, tuple(filter(None, (provenance, note)))
+        how = f"no split lists; photos divided by class with seed {seed}: {sizes}"
+        return {
+            "parts": {name: self.rows(image_ids).tolist() for name, image_ids in parts.items()},
+            "provenance": [how, note] if note else [how],
+        }
+
+    def _cached(self, kind: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What ``compute`` returns, cached while the folder stays the same."""
+        index = self.index
+        root = index.layout.root
+        if not index.settled:
+            return compute()
+        content = read_cache(root, kind, index.state)
+        if content is None:
+            content = compute()
+            write_cache(root, kind, index.state, content)
+        return content
 
     def dataset(
         self, image_ids: Iterable[str], classes: tuple[str, ...], notes: Iterable[str] = ()
     ) -> Dataset:
         """Records of the given photos."""
         return make_records(self.index, self.rows(image_ids), classes, tuple(notes))
-
-
-def _read_split(
-    kept: Mapping[str, np.ndarray], image_ids: Sequence[str], count: int
-) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]] | None:
-    """A split of ``count`` photos that was kept, and how it was made; None where it makes no
-    sense."""
-    try:
-        facts = from_json(kept["facts"])
-        parts = {name: kept[f"part {name}"] for name in facts["parts"]}
-        provenance = tuple(facts["provenance"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
-    rows = np.concatenate([*parts.values()]) if parts else np.empty(0)
-    if not len(rows) == count > 0:
-        return None
-    if rows.dtype != np.int64 or rows.ndim != 1 or not all(isinstance(t, str) for t in provenance):
-        return None
-    if len(np.unique(rows)) != len(rows) or not (rows.min() >= 0 and rows.max() < len(image_ids)):
-        return None
-    named = {n: tuple(image_ids[row] for row in own.tolist()) for n, own in parts.items()}
-    return named, provenance
 
 
 def _left_out(index: Index) -> list[str]:
