@@ -16,6 +16,7 @@ import io
 import json
 import logging
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from utils.files import atomic_write
 
 VARIABLE = "EFFICIENT_YOLO3_CACHE"
 VERSION = 2  # raise it with every change of what is cached, or of how it is computed
-_CHECKSUM = 16  # bytes
+_CHECKSUM = 4  # bytes behind the archive
 _log = logging.getLogger(__name__)
 
 
@@ -57,11 +58,10 @@ def read_cache(root: Path, kind: str, state: str = "") -> dict[str, Any] | None:
         return None
     try:
         data = path.read_bytes()
-        archive, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
-        if checksum != _checksum(archive):
+        if data[-_CHECKSUM:] != _checksum(memoryview(data)[:-_CHECKSUM]):
             _log.info("%s: damaged, or of another version; ignored", path)
             return None
-        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         return None
@@ -93,8 +93,8 @@ def write_cache(root: Path, kind: str, state: str, content: Mapping[str, Any]) -
         _log.info("%s: cannot be written (%s); computed again next time", path, error)
 
 
-def _checksum(archive: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(archive, digest_size=_CHECKSUM, salt=b"%d" % VERSION).digest()
+def _checksum(archive: memoryview) -> bytes:
+    return zlib.crc32(archive, VERSION).to_bytes(_CHECKSUM)
 
 
 def _path(root: Path, kind: str) -> Path | None:

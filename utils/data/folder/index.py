@@ -165,6 +165,10 @@ def _content(index: Index) -> dict[str, Any]:
         "images": entries.images,
         "labels": entries.labels,
         **index.labels.content(),
+        "where": [  # mostly the path of the label file
+            "" if place == label else place
+            for place, label in zip(index.labels.where, entries.labels, strict=True)
+        ],
         "photo_sizes": photos.sizes,
         "orientation": photos.orientation,
         "photo_errors": list(photos.errors.items()),
@@ -187,6 +191,7 @@ def _from_content(root: Path, content: Mapping[str, Any]) -> Index:
     """The index that ``_content`` gave to the cache."""
     image_ids = content["image_ids"]
     entries = EntryTable(root, image_ids, content["images"], content["labels"])
+    where = [place or label for place, label in zip(content["where"], entries.labels, strict=True)]
     class_order = content["class_order"]
     layout = Layout(
         format=content["format"],
@@ -205,7 +210,7 @@ def _from_content(root: Path, content: Mapping[str, Any]) -> Index:
     return Index(
         layout=layout,
         entries=entries,
-        labels=LabelTable.from_content(content),
+        labels=LabelTable.from_content({**content, "where": where}),
         photos=PhotoTable(
             content["photo_sizes"], content["orientation"], dict(content["photo_errors"])
         ),
