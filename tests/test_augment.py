@@ -14,7 +14,7 @@ from utils.data.augment import (
     augmentation,
 )
 from utils.data.augment.geometry import move_boxes, place, render
-from utils.data.augment.params import Layer, PhotoParams, SampleParams
+from utils.data.augment.params import PhotoParams, PictureParams, SampleParams
 from utils.data.batches.input_shape import TrainingShape
 from utils.errors import UserError
 from utils.letterbox import PAD_VALUE, Letterbox
@@ -23,7 +23,7 @@ from utils.letterbox import PAD_VALUE, Letterbox
 def augment(image, boxes, class_ids, size, rng, config):
     """One photo → one square network input, without mosaic and mixup."""
     photo = LabelledPhoto(as_png(image), image.shape[1], image.shape[0], boxes, class_ids)
-    params = SampleParams((Layer(((0, PhotoParams(rng, config)),)),))
+    params = SampleParams((PictureParams(((0, PhotoParams(rng, config)),)),))
     return compose([photo], params, TrainingShape.square(size), config)
 
 

@@ -100,7 +100,7 @@ def test_mosaic(photo_shapes, seed, shape):
     ]
     config = replace(GEOMETRY, mosaic=1.0, min_visible=0.0)
     params, (picture, boxes, ids) = augmented(photos, seed, config, shape)
-    shown = [at for at, _ in params.layers[0].photos]
+    shown = [at for at, _ in params.pictures[0].photos]
     assert len(shown) == 4
     for class_id, colour in enumerate(COLOURS):
         mine = boxes[ids == class_id]
@@ -127,7 +127,7 @@ def test_mixup(first, second, seed, shape):
     ]
     config = replace(GEOMETRY, mixup=1.0, min_visible=0.0)
     params, (picture, boxes, ids) = augmented(photos, seed, config, shape)
-    assume([layer.photos[0][0] for layer in params.layers] == [0, 1])
+    assume([picture.photos[0][0] for picture in params.pictures] == [0, 1])
     image = picture.astype(int)
     for class_id, share in ((0, params.share), (1, 1 - params.share)):
         mine = boxes[ids == class_id]
@@ -163,9 +163,9 @@ def test_all_at_once(width, height, where, seed):
         GEOMETRY, mosaic=0.7, mixup=0.7, rotation=20, scale=(0.6, 1.1), min_visible=0.0
     )
     params, (picture, boxes, ids) = augmented(photos, seed, config, TrainingShape.square(256))
-    assume(sum(at == 0 for layer in params.layers for at, _ in layer.photos) == 1)
+    assume(sum(at == 0 for picture in params.pictures for at, _ in picture.photos) == 1)
     mine = boxes[ids == 0]
-    centre = params.layers[0].centre
+    centre = params.pictures[0].centre
     x1, y1 = (1, 1) if centre is None else centre  # the first photo's tile
     assume(len(mine) == 1)
     label = mine[0]

@@ -139,15 +139,17 @@ def test_test_split_has_generators_of_its_own():
     assert train is val
 
     def functions(props):
-        return {place.paint for place in props.places} | set(
+        return {background.paint for background in props.backgrounds} | set(
             props.hung + props.standing + props.occluders
         )
 
     assert not functions(train) & functions(test)
     for props in (train, test):
-        assert sum(place.weight for place in props.places) == pytest.approx(1)
+        assert sum(background.weight for background in props.backgrounds) == pytest.approx(1)
     for name, module in (("train", backgrounds_train), ("test", backgrounds_test)):
-        assert all(place.paint.__module__.endswith(f"_{name}") for place in module.PLACES)
+        assert all(
+            background.paint.__module__.endswith(f"_{name}") for background in module.BACKGROUNDS
+        )
     for name, module in (("train", clutter_train), ("test", clutter_test)):
         for make in module.HUNG + module.STANDING + module.OCCLUDERS:
             assert make.__module__.endswith(f"_{name}")
@@ -169,9 +171,9 @@ def test_outline_lies_within_its_sheet(kind):
 @pytest.mark.parametrize("module", [backgrounds_train, backgrounds_test])
 @pytest.mark.parametrize("size", [(480, 640), (480, 320)])
 def test_every_background_fills_the_picture(module, size):
-    for place in module.PLACES:
-        picture = place.paint(np.random.default_rng(0), *size, round(0.6 * size[0]))
-        assert picture.shape == (*size, 3), place.paint.__name__
+    for background in module.BACKGROUNDS:
+        picture = background.paint(np.random.default_rng(0), *size, round(0.6 * size[0]))
+        assert picture.shape == (*size, 3), background.paint.__name__
         assert picture.dtype == np.uint8
         assert picture.std() > 2
 

@@ -52,7 +52,7 @@ class PhotoParams:
 
 
 @dataclass(frozen=True)
-class Layer:
+class PictureParams:
     """One picture: a single photo, or a mosaic of four.
 
     Attributes:
@@ -76,11 +76,11 @@ class SampleParams:
     """One sample: a single picture, or two that are blended (mixup).
 
     Attributes:
-        layers: one picture, or two.
+        pictures: one picture, or two.
         share: weight of the first picture in the blend.
     """
 
-    layers: tuple[Layer, ...]
+    pictures: tuple[PictureParams, ...]
     share: float = 1.0
 
 
@@ -101,19 +101,19 @@ def sample_params(
         return at, PhotoParams(np.random.default_rng([*own, number] if number else own), config)
 
     if not config.mosaic and not config.mixup:
-        return SampleParams((Layer((photo(position, 0),)),))
+        return SampleParams((PictureParams((photo(position, 0),)),))
 
     rng = np.random.default_rng([seed, _COMPOSITION, epoch, position])
-    u = rng.random((2, 3))  # two layers: mosaic or not, and where its photos meet
+    u = rng.random((2, 3))  # two pictures: mosaic or not, and where its photos meet
     partners = rng.integers(0, photos, 7)
     blended = rng.random() < config.mixup
     share = float(rng.beta(config.mixup_alpha, config.mixup_alpha)) if blended else 1.0
 
     chosen = [position, *(int(partner) for partner in partners)]
-    layers = []
+    pictures = []
     for i in range(1 + blended):
         tiled = u[i, 0] < config.mosaic
         numbers = range(4 * i, 4 * i + (4 if tiled else 1))
         centre = (0.3 + 0.4 * float(u[i, 1]), 0.3 + 0.4 * float(u[i, 2])) if tiled else None
-        layers.append(Layer(tuple(photo(chosen[n], n) for n in numbers), centre))
-    return SampleParams(tuple(layers), share)
+        pictures.append(PictureParams(tuple(photo(chosen[n], n) for n in numbers), centre))
+    return SampleParams(tuple(pictures), share)

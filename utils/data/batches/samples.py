@@ -17,7 +17,7 @@ import numpy as np
 from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.colour import degrade, recolour
 from utils.data.augment.geometry import clip_boxes, move_boxes, place, render
-from utils.data.augment.params import Layer, PhotoParams, SampleParams, sample_params
+from utils.data.augment.params import PhotoParams, PictureParams, SampleParams, sample_params
 from utils.data.batches.image_cache import PhotoReader
 from utils.data.batches.input_shape import TrainingShape, training_shape
 from utils.data.records import Dataset, Record
@@ -147,21 +147,25 @@ class TrainingSamples:
         Raises:
             UserError: no photo of the dataset can be read.
         """
-        layers = [self._compose_layer(layer, order, shape, config) for layer in params.layers]
-        sample = layers[0]
-        if len(layers) > 1:
-            sample = mixup(*layers, params.share, config.min_visible)
-        return sample._replace(image=degrade(sample.image, params.layers[0].photos[0][1]))
+        samples = [self._compose_picture(p, order, shape, config) for p in params.pictures]
+        sample = samples[0]
+        if len(samples) > 1:
+            sample = mixup(*samples, params.share, config.min_visible)
+        return sample._replace(image=degrade(sample.image, params.pictures[0].photos[0][1]))
 
-    def _compose_layer(
-        self, layer: Layer, order: Sequence[int], shape: TrainingShape, config: AugmentConfig
+    def _compose_picture(
+        self,
+        picture: PictureParams,
+        order: Sequence[int],
+        shape: TrainingShape,
+        config: AugmentConfig,
     ) -> Sample:
         """One photo over the whole input, or four in a mosaic (Bochkovskiy et al., 2020)."""
         image = np.full((shape.height, shape.width, 3), PAD_VALUE, np.uint8)
-        scale = config.mosaic_scale if layer.centre else 1.0
+        scale = config.mosaic_scale if picture.centre else 1.0
         boxes, class_ids = [], []
-        tiles = layer.tiles(shape.width, shape.height)
-        for (position, params), (x0, y0, x1, y1) in zip(layer.photos, tiles, strict=True):
+        tiles = picture.tiles(shape.width, shape.height)
+        for (position, params), (x0, y0, x1, y1) in zip(picture.photos, tiles, strict=True):
             tile = image[y0:y1, x0:x1]
             record, matrix = self._draw_photo(tile, order, position, params, shape.inner, scale)
             recolour(tile, params)
@@ -218,7 +222,7 @@ class TrainingSamples:
 
 
 def mixup(first: Sample, second: Sample, share: float, min_visible: float) -> Sample:
-    """Mixup (Zhang et al., 2018) for detection: pixels are blended, the objects of both kept.
+    """Mixup (Zhang et al., 2018) for detection: pixels are samples, the objects of both kept.
 
     ``share`` is the weight of the first sample. Objects of a sample whose weight is less than
     ``min_visible`` are ``IGNORED``.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import canvas
-from utils.data.synthetic.props import Place
+from utils.data.synthetic.props import Background
 
 
 def mountain_pass(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
@@ -201,14 +201,14 @@ def facets(rng: np.random.Generator, height: int, width: int, horizon: int) -> n
     return scene
 
 
-PLACES = (
-    Place(mountain_pass, 0.20, ground=True),
-    Place(row_houses, 0.22, ground=True),
-    Place(stone_wall, 0.10, ground=False),
-    Place(forest, 0.12, ground=True),
-    Place(concrete, 0.10, ground=False),
-    Place(motorway, 0.20, ground=True),
-    Place(facets, 0.06, ground=False),
+BACKGROUNDS = (
+    Background(mountain_pass, 0.20, ground=True),
+    Background(row_houses, 0.22, ground=True),
+    Background(stone_wall, 0.10, ground=False),
+    Background(forest, 0.12, ground=True),
+    Background(concrete, 0.10, ground=False),
+    Background(motorway, 0.20, ground=True),
+    Background(facets, 0.06, ground=False),
 )
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from utils.data.synthetic import canvas
-from utils.data.synthetic.props import Place
+from utils.data.synthetic.props import Background
 
 
 def country_road(rng: np.random.Generator, height: int, width: int, horizon: int) -> np.ndarray:
@@ -141,14 +141,14 @@ def open_sky(rng: np.random.Generator, height: int, width: int, horizon: int) ->
     return scene
 
 
-PLACES = (
-    Place(country_road, 0.26, ground=True),
-    Place(city_street, 0.30, ground=True),
-    Place(brick_wall, 0.11, ground=False),
-    Place(hedge, 0.10, ground=False),
-    Place(bokeh, 0.08, ground=False),
-    Place(cloud_colours, 0.06, ground=False),
-    Place(open_sky, 0.09, ground=False),
+BACKGROUNDS = (
+    Background(country_road, 0.26, ground=True),
+    Background(city_street, 0.30, ground=True),
+    Background(brick_wall, 0.11, ground=False),
+    Background(hedge, 0.10, ground=False),
+    Background(bokeh, 0.08, ground=False),
+    Background(cloud_colours, 0.06, ground=False),
+    Background(open_sky, 0.09, ground=False),
 )
 
 

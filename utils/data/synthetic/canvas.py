@@ -194,12 +194,19 @@ def alpha(mask: np.ndarray) -> np.ndarray:
     return mask.astype(np.float32) / 255
 
 
+def window(shape: tuple[int, ...], patch: tuple[int, ...], x: int, y: int) -> tuple:
+    """Where a patch (h, w, …) with its corner at (x, y) lies in a picture (H, W, …).
+
+    Returns:
+        Slices of the picture and of the patch; both are empty if the patch is outside.
+    """
+    top, left = min(max(0, y), shape[0]), min(max(0, x), shape[1])
+    bottom = max(top, min(shape[0], y + patch[0]))
+    right = max(left, min(shape[1], x + patch[1]))
+    return np.s_[top:bottom, left:right], np.s_[top - y : bottom - y, left - x : right - x]
+
+
 def paste(picture: np.ndarray, patch: np.ndarray, cover: np.ndarray, x: int, y: int) -> None:
     """Lay ``patch`` (h, w, 3) with alpha ``cover`` (h, w) at corner (x, y), clipped, in place."""
-    height, width = picture.shape[:2]
-    top, bottom = max(0, y), min(height, y + patch.shape[0])
-    left, right = max(0, x), min(width, x + patch.shape[1])
-    if top >= bottom or left >= right:
-        return
-    inside = np.s_[top - y : bottom - y, left - x : right - x]
-    mix(picture[top:bottom, left:right], patch[inside], cover[inside])
+    target, inside = window(picture.shape, patch.shape, x, y)
+    mix(picture[target], patch[inside], cover[inside])

@@ -1,4 +1,4 @@
-"""What a split draws its scenes with: ``Place`` (a background) and ``Props`` (everything else)."""
+"""What a split draws its scenes with: ``Background`` and ``Props``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PatchMaker = Callable[[np.random.Generator, int], Patch]  # a sheet of that many
 
 
 @dataclass(frozen=True)
-class Place:
+class Background:
     """A kind of background.
 
     Attributes:
@@ -30,7 +30,7 @@ class Place:
 class Props:
     """The generators of a split: backgrounds, clutter that hangs or stands, and occluders."""
 
-    places: tuple[Place, ...]
+    backgrounds: tuple[Background, ...]
     hung: tuple[PatchMaker, ...]
     standing: tuple[PatchMaker, ...]
     occluders: tuple[PatchMaker, ...]

@@ -24,7 +24,7 @@ from utils.data.synthetic import (
     signs,
     wear,
 )
-from utils.data.synthetic.props import Place, Props
+from utils.data.synthetic.props import Background, Props
 
 SPLIT_IDS = {"train": 0, "val": 1, "test": 2}
 OCCLUDED_SHARE = 0.22  # of the signs have an occluder
@@ -33,10 +33,13 @@ UNLABELLED_BELOW = 0.1  # a sign with a smaller visible share gets no label
 NO_SIGN = -1  # in the sign map: no sign is visible at this pixel
 
 _TRAIN = Props(
-    backgrounds_train.PLACES, clutter_train.HUNG, clutter_train.STANDING, clutter_train.OCCLUDERS
+    backgrounds_train.BACKGROUNDS,
+    clutter_train.HUNG,
+    clutter_train.STANDING,
+    clutter_train.OCCLUDERS,
 )
 _TEST = Props(
-    backgrounds_test.PLACES, clutter_test.HUNG, clutter_test.STANDING, clutter_test.OCCLUDERS
+    backgrounds_test.BACKGROUNDS, clutter_test.HUNG, clutter_test.STANDING, clutter_test.OCCLUDERS
 )
 PROPS = {"train": _TRAIN, "val": _TRAIN, "test": _TEST}
 
@@ -75,16 +78,18 @@ def draw_scene(seed: int, split: str, index: int) -> Scene:
 def render(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props) -> Scene:
     """Draw a plan with a split's generators and photograph it."""
     light = camera.draw_light(rng)
-    place = props.places[int(rng.choice(len(props.places), p=[p.weight for p in props.places]))]
-    picture = draw_place(rng, scene_plan, place, props, light)
+    background = props.backgrounds[
+        int(rng.choice(len(props.backgrounds), p=[p.weight for p in props.backgrounds]))
+    ]
+    picture = draw_background(rng, scene_plan, background, props, light)
     sign_map = np.full(picture.shape[:2], NO_SIGN, np.int16)
     for number, sign in enumerate(scene_plan.signs):
         if sign.pole:
-            foot = _foot(rng, scene_plan, place, sign.box)
+            foot = _foot(rng, scene_plan, background, sign.box)
             draw_pole(rng, picture, sign_map, sign.box, foot, light)
         draw_sign(rng, picture, sign_map, sign, light, number)
         if rng.random() < OCCLUDED_SHARE:
-            ground = scene_plan.horizon if place.ground else scene_plan.height
+            ground = scene_plan.horizon if background.ground else scene_plan.height
             _occlude(rng, picture, sign_map, sign.box, ground, props, light)
     visible = np.array(
         [
@@ -100,22 +105,22 @@ def render(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props)
     return Scene(photo, scene_plan.boxes[kept], names, visible[kept] < DIFFICULT_BELOW)
 
 
-def draw_place(
+def draw_background(
     rng: np.random.Generator,
     scene_plan: layout.ScenePlan,
-    place: Place,
+    background: Background,
     props: Props,
     light: camera.Light,
 ) -> np.ndarray:
     """A background with distractors, none of them behind a sign, in the light of the scene."""
     width, height, horizon = scene_plan.width, scene_plan.height, scene_plan.horizon
-    picture = place.paint(rng, height, width, horizon)
+    picture = background.paint(rng, height, width, horizon)
     daylight = camera.Light(
         "day", np.ones(3, np.float32), 1.0
     )  # the scene's light is applied to everything at the end
     for _ in range(int(rng.integers(1, 7))):
         side = np.exp(rng.uniform(np.log(0.03), np.log(0.26))) * max(width, height)
-        standing = place.ground and rng.random() < 0.35
+        standing = background.ground and rng.random() < 0.35
         x = rng.uniform(-0.1 * side, width - 0.6 * side)
         y = rng.uniform(0, 0.8 * height)
         if standing:  # the nearer, the larger and the lower
@@ -125,7 +130,7 @@ def draw_place(
             continue
         make = canvas.pick(rng, props.standing if standing else props.hung)
         if not standing and rng.random() < 0.5:
-            foot = _foot(rng, scene_plan, place, box)
+            foot = _foot(rng, scene_plan, background, box)
             draw_pole(rng, picture, None, box, foot, daylight)
         place_patch(rng, picture, *make(rng, _sheet_size(side)), box, upright=standing)
     camera.apply_light(picture, light)
@@ -173,10 +178,10 @@ def draw_pole(
 
 
 def _foot(
-    rng: np.random.Generator, scene_plan: layout.ScenePlan, place: Place, box: np.ndarray
+    rng: np.random.Generator, scene_plan: layout.ScenePlan, background: Background, box: np.ndarray
 ) -> float:
     """Row where a pole meets the ground; below the picture where there is no ground."""
-    if not place.ground:
+    if not background.ground:
         return scene_plan.height
     depth = scene_plan.height - scene_plan.horizon
     near = (box[3] - box[1]) / scene_plan.height * rng.uniform(3, 5)
@@ -247,12 +252,8 @@ def _is_tall(height: int, width: int) -> bool:
 
 def _mark(sign_map: np.ndarray, alpha: np.ndarray, x: int, y: int, number: int) -> None:
     """Write ``number`` into the sign map where ``alpha`` is more than one half."""
-    height, width = sign_map.shape
-    top, bottom = max(0, y), min(height, y + alpha.shape[0])
-    left, right = max(0, x), min(width, x + alpha.shape[1])
-    if top < bottom and left < right:
-        solid = alpha[top - y : bottom - y, left - x : right - x] > 0.5
-        sign_map[top:bottom, left:right][solid] = number
+    target, inside = canvas.window(sign_map.shape, alpha.shape, x, y)
+    sign_map[target][alpha[inside] > 0.5] = number
 
 
 def _area(points: np.ndarray) -> float:

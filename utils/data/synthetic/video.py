@@ -34,7 +34,7 @@ class StandingSign:
     kind: str
     face: np.ndarray  # (S, S, 3) uint8
     tilt: np.ndarray  # (3, 3) plane → rotated plane
-    place: np.ndarray  # (3,) metres
+    position: np.ndarray  # (3,) metres
 
 
 def write_video(path: Path, *, seconds: float = 4, fps: int = 12, seed: int = 0) -> None:
@@ -95,8 +95,8 @@ def _plant_signs(rng: np.random.Generator, reach: float) -> list[StandingSign]:
             float(rng.normal(0, 0.04)),
             distance=z / SIGN_HALF,
         )
-        place = np.array([side * rng.uniform(2.9, 3.6), EYE - rng.uniform(1.8, 2.3), z])
-        standing.append(StandingSign(kind, face, tilt, place))
+        position = np.array([side * rng.uniform(2.9, 3.6), EYE - rng.uniform(1.8, 2.3), z])
+        standing.append(StandingSign(kind, face, tilt, position))
         z, side = z + rng.uniform(3.0, 5.5), -side
     return standing[::-1]
 
@@ -111,7 +111,7 @@ def _scaled(scenery: np.ndarray, factor: float) -> np.ndarray:
 
 def _draw_at(frame: np.ndarray, sign: StandingSign, ahead: float) -> None:
     """The sign and its pole as seen ``ahead`` metres down the road, in place."""
-    x, y, z = sign.place - [0, 0, ahead]
+    x, y, z = sign.position - [0, 0, ahead]
     if z < NEAREST:
         return
     scale = FOCAL / z
