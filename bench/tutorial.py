@@ -17,12 +17,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from utils.data.anchors import COCO_ANCHORS_416
 from utils.data.records import Record
 
 STRIDES = (8, 16, 32)
-ANCHORS = np.array(
-    [(10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119), (116, 90), (156, 198), (373, 326)]
-)  # published with YOLOv3, for 416 pixels
+ANCHORS = np.array(COCO_ANCHORS_416)
 GREY = (128, 128, 128)
 IGNORE_IOU = 0.5
 

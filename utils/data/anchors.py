@@ -1,6 +1,6 @@
 """Anchors: the nine sizes that the network's boxes start from.
 
-``choose_anchors`` clusters the sizes of a dataset's objects, or keeps the published ones where
+``choose_anchors`` clusters the sizes of a dataset's objects. It keeps the published anchors if
 clustering gains little. Sizes are (width, height) in pixels of the *network input*, after the
 letterbox. The overlap of two sizes is the IoU of two boxes with a common corner.
 """
@@ -8,7 +8,7 @@ letterbox. The overlap of two sizes is the IoU of two boxes with a common corner
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,15 @@ from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.letterbox import Letterbox
 
-# Published with YOLOv3 (Redmon & Farhadi, 2018, section 2.3), at an input size of 416. Here once
-# more, as importing ``nets`` brings TensorFlow; a test holds the two together.
+# Published with YOLOv3 (Redmon & Farhadi, 2018, section 2.3), for an input size of 416. The same
+# as in ``nets.yolo``, which cannot be imported without TensorFlow; a test compares the two.
 COCO_ANCHORS_416 = (
     (10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119), (116, 90), (156, 198), (373, 326),
 )  # fmt: skip
 COUNT = 9
-MIN_GAIN = 0.03  # in mean best IoU; below it the published anchors stay
-MIN_BOXES = 30  # sizes of fewer objects say little about those to come
-_SAMPLE = 10_000  # objects beyond these change nothing visible
+MIN_GAIN = 0.03  # in mean best IoU; below it, the published anchors are kept
+MIN_BOXES = 30  # fewer objects say little about future ones
+_SAMPLE = 10_000  # objects; more change nothing visible
 _RESTARTS = 5
 _ITERATIONS = 50
 _MUTATIONS = 300
@@ -38,19 +38,12 @@ class AnchorChoice:
 
     Attributes:
         anchors: float32 (9, 2), smallest first.
-        source: ``"clustered"`` or ``"COCO"``.
-        mean_iou, coco_mean_iou: mean best IoU of the objects with these and with the published
-            anchors; nan without objects.
-        recall, coco_recall: best possible recall at IoU 0.5, likewise.
+        recall: best possible recall at IoU 0.5 with these anchors; nan without objects.
         note: the choice in a sentence.
     """
 
     anchors: np.ndarray
-    source: str
-    mean_iou: float
-    coco_mean_iou: float
     recall: float
-    coco_recall: float
     note: str
 
 
@@ -70,28 +63,29 @@ def coco_anchors(input_size: int = 416) -> np.ndarray:
 
 
 def choose_anchors(sizes: np.ndarray, input_size: int, seed: int = 0) -> AnchorChoice:
-    """Clustered anchors where they fit the (N, 2) sizes clearly better than the published ones."""
+    """Clustered anchors if they fit the (N, 2) sizes clearly better than the published ones."""
     coco = coco_anchors(input_size)
     sizes = _usable(sizes)
     if len(sizes) < MIN_BOXES or len(np.unique(sizes.round(), axis=0)) < COUNT:
-        reason = f"{len(sizes)} objects are too few or too alike to cluster"
-        return _choice(sizes, coco, coco, "COCO", f"{reason}; the COCO anchors are used")
+        reason = f"{len(sizes)} objects are too few or too similar to cluster"
+        return _choice(sizes, coco, f"{reason}; the COCO anchors are used")
     anchors = cluster_anchors(sizes, COUNT, seed)
-    gain = mean_best_iou(sizes, anchors) - mean_best_iou(sizes, coco)
+    mean_iou = mean_best_iou(sizes, coco)
+    gain = mean_best_iou(sizes, anchors) - mean_iou
     if gain < MIN_GAIN:
-        reason = f"clustering would gain only {gain:+.3f}"
-        return _choice(sizes, coco, coco, "COCO", f"COCO anchors kept: {reason}")
-    return _choice(
-        sizes, anchors, coco, "clustered", f"anchors clustered from {len(sizes)} objects"
-    )
+        return _choice(sizes, coco, f"COCO anchors kept: clustering would gain only {gain:+.3f}")
+    choice = _choice(sizes, anchors, f"anchors clustered from {len(sizes)} objects")
+    coco_recall = best_possible_recall(sizes, coco)
+    note = f"{choice.note} (COCO anchors: {mean_iou:.3f}, {coco_recall:.3f})"
+    return replace(choice, note=note)
 
 
 def cluster_anchors(sizes: np.ndarray, k: int = COUNT, seed: int = 0) -> np.ndarray:
     """k-means on (N, 2) sizes with distance 1 − IoU, then a short evolution.
 
-    Several seeded starts (k-means++), medians as centres, the best start kept; then small random
-    changes, each kept when the mean best IoU rises. Fewer than ``k`` different sizes are filled
-    up with larger and smaller copies.
+    Several seeded starts (k-means++) with medians as centres; the best one is kept. Then small
+    random changes follow, each kept if the mean best IoU rises. Fewer than ``k`` different sizes
+    are filled up with larger and smaller copies.
 
     Returns:
         float32 (k, 2), sorted by area.
@@ -135,8 +129,8 @@ def size_iou(sizes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 def read_anchors(path: str | Path) -> np.ndarray:
     """Nine ``width,height`` pairs from a text file, float32 (9, 2), sorted by area.
 
-    Pairs are in pixels of the network input, one a line or several, divided by commas or spaces;
-    what follows a ``#`` is left out.
+    Pairs are in pixels of the network input, one or several a line, separated by commas or spaces.
+    A ``#`` starts a comment.
 
     Raises:
         UserError: the file is missing or does not hold nine pairs of positive numbers.
@@ -164,16 +158,12 @@ def _anchor_side(word: str, path: str | Path) -> float:
     return value
 
 
-def _choice(
-    sizes: np.ndarray, anchors: np.ndarray, coco: np.ndarray, source: str, note: str
-) -> AnchorChoice:
-    mean_iou, coco_iou = mean_best_iou(sizes, anchors), mean_best_iou(sizes, coco)
-    recall, coco_recall = best_possible_recall(sizes, anchors), best_possible_recall(sizes, coco)
+def _choice(sizes: np.ndarray, anchors: np.ndarray, note: str) -> AnchorChoice:
+    recall = best_possible_recall(sizes, anchors)
     if len(sizes):
+        mean_iou = mean_best_iou(sizes, anchors)
         note += f"; mean best IoU {mean_iou:.3f}, best possible recall {recall:.3f}"
-    if source != "COCO":
-        note += f" (COCO anchors: {coco_iou:.3f}, {coco_recall:.3f})"
-    return AnchorChoice(anchors, source, mean_iou, coco_iou, recall, coco_recall, note)
+    return AnchorChoice(anchors, recall, note)
 
 
 def _usable(sizes: np.ndarray) -> np.ndarray:
@@ -211,16 +201,16 @@ def _spread_start(sizes: np.ndarray, k: int, rng: np.random.Generator) -> np.nda
 
 
 def _k_means(sizes: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Lloyd's iterations; a centre that nobody is nearest to stays where it is."""
-    owner = None
+    """Lloyd's iterations; a centre without any size assigned to it stays the same."""
+    assigned = None
     for _ in range(_ITERATIONS):
         nearest = size_iou(sizes, centres).argmax(axis=1)
-        if owner is not None and (nearest == owner).all():
+        if assigned is not None and (nearest == assigned).all():
             break
-        owner = nearest
+        assigned = nearest
         centres = np.array(
             [
-                np.median(sizes[owner == i], axis=0) if (owner == i).any() else centre
+                np.median(sizes[assigned == i], axis=0) if (assigned == i).any() else centre
                 for i, centre in enumerate(centres)
             ]
         )
