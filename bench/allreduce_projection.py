@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 
-from bench.allreduce.config import LOADER, RESULTS, THAWED, AllReduceConfig
+from bench.common import RESULTS, read_results
 from utils.errors import UserError
 
+THAWED = "stages 3-7 learn"
 BATCH_PER_GPU = 8
 GPUS = (1, 8, 16, 32, 64)
 COLLECTIVES = 3  # a step: gradients, losses with their counts, running statistics
@@ -57,7 +57,7 @@ def ring_seconds(n: int, size: float, link: Link, achieved: float = 1.0) -> floa
 def efficiency(n: int, kind: dict, link: Link, *, step: float, achieved: float) -> float:
     """Share of n times one GPU's speed, at the same number of photos a GPU.
 
-    The step sums its gradients as one, when the last of them is known: nothing hides behind the
+    The gradients are summed together, after the last is computed: nothing overlaps with the
     backward pass.
 
     Args:
@@ -79,32 +79,38 @@ def newest_results() -> dict[str, dict]:
     Raises:
         UserError: there is none.
     """
-    if not RESULTS.exists():
-        raise UserError(f"{RESULTS} is not there; measure first: python -m bench.allreduce")
-    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    return {line["backbone"]: line for line in lines}
+    rows = read_results("allreduce")
+    if not rows:
+        raise UserError(f"no measurement in {RESULTS}; measure first: python -m bench.allreduce")
+    return {row["backbone"]: row for row in rows}
 
 
-def projection(results: dict[str, dict], config: AllReduceConfig) -> str:
-    """What was measured, efficiency by link and number of GPUs, and what the hosts must feed them,
-    as Markdown."""
+def projection(step_ms: tuple[float, ...], achieved: float) -> str:
+    """What was measured, efficiency by link and number of GPUs, and the photos that a host must
+    load, as Markdown.
+
+    Args:
+        step_ms: assumed milliseconds of a step on one GPU.
+        achieved: assumed share of a link's published rate.
+    """
+    results = newest_results()
     parts = [measured_table(results)]
     backbone, kind = most_bytes(results)
     size = (kind["gradient_bytes"] + kind["statistics_bytes"]) / 1e6
-    for step in config.step_ms:
+    for step in step_ms:
         parts.append(
             f"{backbone}, {THAWED}, {size:.1f} MB a step; assumed: {step:g} ms a step of "
-            f"{BATCH_PER_GPU} photos on one GPU, {config.achieved:.0%} of the published rate.\n"
+            f"{BATCH_PER_GPU} photos on one GPU, {achieved:.0%} of the published rate.\n"
         )
-        parts.append(efficiency_table(kind, step / 1000, config.achieved))
-    parts.append(reduction_table(results, config.achieved))
+        parts.append(efficiency_table(kind, step / 1000, achieved))
+    parts.append(reduction_table(results, achieved))
     parts.append(norms_table(results))
-    parts.append(feeding_table(config.step_ms))
+    parts.append(feeding_table(step_ms))
     return "\n".join(parts)
 
 
 def most_bytes(results: dict[str, dict]) -> tuple[str, dict]:
-    """The backbone that sends most with its stages 3 to 7 learning, and what was measured so."""
+    """The backbone that sends most with stages 3 to 7 learning, and its measurement."""
     kinds = {backbone: result["kinds"][THAWED] for backbone, result in results.items()}
     backbone = max(kinds, key=lambda name: kinds[name]["gradient_bytes"])
     return backbone, kinds[backbone]
@@ -166,18 +172,15 @@ def feeding_table(step_ms: tuple[float, ...]) -> str:
     rows = []
     for step in step_ms:
         needed = 8 * BATCH_PER_GPU / step * 1000
-        cores = f"{math.ceil(needed / rate)}" if rate else f"{needed:.0f} ÷ its photos/s on a core"
-        rows.append([f"{step:g} ms", f"{needed:.0f}", cores])
-    source = f" (measured: {rate:.0f} photos/s a core at {size} pixels)" if rate else ""
+        rows.append([f"{step:g} ms", f"{needed:.0f}", f"{math.ceil(needed / rate)}"])
+    source = f" (measured: {rate:.0f} photos/s a core at {size} pixels)"
     return table(["step", "photos/s for a host of 8 GPUs", f"cores for the loader{source}"], rows)
 
 
 def loader_rate() -> tuple[float, int]:
-    """Photos a second of one core, full augmentation, and their size; 0 where not measured."""
-    if not LOADER.exists():
-        return 0.0, 0
-    line = json.loads(LOADER.read_text().splitlines()[-1])
-    return line["samples_per_second"]["ours"]["cpu"], line["size"]
+    """Photos a second of one core, full augmentation, and their size in pixels."""
+    row = read_results("loader")[-1]
+    return row["samples_per_second"]["ours"]["cpu"], row["size"]
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -1,4 +1,13 @@
-"""Two processes of one core each that train together: bytes and seconds of their all-reduce."""
+"""What the exchange of gradients costs: bytes and seconds of the all-reduce, and a projection.
+
+    python -m bench.allreduce                # measures, two processes on this machine
+    python -m bench.allreduce --project      # tables of docs/scaling.md from the newest measurement
+
+Two processes with one core each train together over loopback, as two hosts would. Timed are an
+all-reduce of the tensors that a step sums, and the whole step: with the backbone frozen, with its
+stages 3 to 7 learning, and with everything learning. The projection is arithmetic:
+``bench.allreduce_projection``.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +21,60 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO
 
-from bench.allreduce.config import ALL, HEADS, ROOT, THAWED, AllReduceConfig
+from bench.allreduce_projection import THAWED, projection
+from bench.common import ROOT, append_result
+from utils.cli import OK, option, parse, run
 from utils.errors import UserError
 from utils.quiet import import_tensorflow
 
+HEADS, ALL = "frozen backbone", "everything learns"
 CLASSES = 3
 TIMEOUT = 900  # seconds that the two processes get for a backbone
 
 
-def measure(backbone: str, config: AllReduceConfig) -> dict:
-    """Start the two processes and put their findings together.
+@dataclass(frozen=True)
+class AllReduceConfig:
+    """The options of this measurement."""
 
-    An all-reduce and a step are over when both have them: the slower process counts.
+    backbones: tuple[str, ...] = option(
+        ("efficientnet_lite0", "efficientnet_b0"), help="backbones to measure"
+    )
+    size: int = option(128, help="side of the network input in pixels")
+    batch: int = option(4, help="photos in a step of one process", low=1)
+    reductions: int = option(20, help="all-reduces of each kind; the median counts", low=1)
+    steps: int = option(8, help="training steps of each kind; the median counts", low=1)
+    record: bool = option(True, help="append the results to bench/results")
+    project: bool = option(False, help="print the projection from the newest results instead")
+    step_ms: tuple[float, ...] = option(
+        (20.0, 80.0), help="projection: assumed milliseconds of a step on one GPU"
+    )
+    achieved: float = option(
+        0.8, help="projection: assumed share of a link's published rate", low=0.01, high=1
+    )
+
+
+def main(argv: list[str]) -> int:
+    config = parse(AllReduceConfig, argv, __doc__.split("\n\n")[0])
+    if config.project:
+        print(projection(config.step_ms, config.achieved))
+    elif os.environ.get("TF_CONFIG"):
+        print(json.dumps(measure_here(config.backbones[0], config)))
+    else:
+        for backbone in config.backbones:
+            result = measure(backbone, config)
+            print(json.dumps(result, indent=1), flush=True)
+            if config.record:
+                append_result("allreduce", result)
+    return OK
+
+
+def measure(backbone: str, config: AllReduceConfig) -> dict:
+    """Start the two processes and combine their results.
+
+    An all-reduce or a step ends when both have finished it: the slower process counts.
 
     Raises:
         UserError: one of the two failed, or they took longer than ``TIMEOUT``.
@@ -62,10 +111,10 @@ def measure(backbone: str, config: AllReduceConfig) -> dict:
 
 
 def run_both(command: list[str], workers: list[str]) -> list[dict]:
-    """Run the command as each of the workers; what they printed last.
+    """Run the command as each of the workers; the last line that each printed, from JSON.
 
     Raises:
-        UserError: one of them failed, which ends the others, or they took too long.
+        UserError: one of them failed or they took too long; all are ended.
     """
     deadline = time.monotonic() + TIMEOUT
     with contextlib.ExitStack() as stack:
@@ -100,7 +149,7 @@ def text_of(file: IO[str]) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens at."""
+    """Free ports of this machine."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
@@ -109,7 +158,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def measure_here(backbone: str, config: AllReduceConfig) -> dict:
-    """The part of one of the two processes, on a core of its own."""
+    """The work of one of the two processes, on a core of its own."""
     place = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[place % len(cores)]})
@@ -190,11 +239,11 @@ def reduction(cluster, variables: list) -> Callable[[], None]:
 
 
 def together(work: Callable[[], None], cluster, rounds: int) -> float:
-    """Median seconds of ``work``, which both processes begin at the same time."""
+    """Median seconds of ``work``; both processes begin at the same time."""
     work()  # compiles
     times = []
     for _ in range(rounds):
-        cluster.reduce_any(False)  # nobody begins before the other is here
+        cluster.reduce_any(False)  # waits for the other process
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)
@@ -216,3 +265,7 @@ def live_norms(head) -> int:
     return sum(
         isinstance(layer, keras.layers.BatchNormalization) for layer in head._flatten_layers()
     )
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
