@@ -217,7 +217,7 @@ def test_no_pickle_is_ever_read(tmp_path):
     assert not (tmp_path / "taken over").exists()
 
 
-def test_records_are_made_when_asked_for(tmp_path):
+def test_records_are_made_on_access(tmp_path):
     fill(tmp_path, 5)
     records = load_split(tmp_path, "all").records
     assert [record.image_id for record in records[1:3]] == ["photo 01", "photo 02"]

@@ -97,7 +97,7 @@ def test_its_own_name_comes_before_the_filename_it_names(tmp_path):
     dataset = load_split(tmp_path, "all")
     assert [record.class_ids.tolist() for record in dataset.records] == [[0], [1]]
     (note,) = dataset.notes
-    assert "2 label files name another photo" in note
+    assert "2 label files" in note
     assert "Annotations/a.xml" in note
 
 
@@ -142,7 +142,7 @@ def test_photos_and_xml_alone_are_noted(tmp_path):
     assert layout.unmatched_labels == ("Annotations/lost.xml",)
     assert layout.unlabelled == (tmp_path / "JPEGImages" / "alone.jpg",)
     assert load_split(tmp_path, "all").notes == (
-        "Annotations/lost.xml: its photo is missing or labelled elsewhere; left out",
+        "Annotations/lost.xml: the photo is missing or labelled elsewhere; left out",
         "JPEGImages/alone.jpg: no labels; left out",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import SplitList
+from utils.data.annotations import Layout, SplitList
 from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
@@ -19,16 +19,16 @@ from utils.data.records import Dataset
 from utils.data.splits.names import Splits, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
-from utils.text import listing
+from utils.text import counted, listed
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """A folder with all its labels read.
+    """A data folder with all its labels.
 
     Attributes:
-        index: what is in it.
-        notes: about the folder as a whole.
+        index: its photos and labels.
+        notes: sentences on the folder as a whole.
     """
 
     index: Index
@@ -39,17 +39,17 @@ class DataFolder:
         """Raises UserError: nothing to read."""
         index = open_index(data)
         labels, layout = index.labels, index.layout
-        notes = [*layout.notes, *_left_out(index)]
+        notes = [*layout.notes, *_left_out(layout)]
         for row, error in labels.unreadable.items():
             entry = index.entries.at(row)
             notes.append(f"{layout.name(entry.label or entry.image)}: {error}")
         if len(labels.unreadable) == len(labels):
             raise UserError(f"{data}: none of {len(labels)} label files can be read ({notes[-1]})")
-        return cls(index, (*notes, *_other_filenames(index)))
+        return cls(index, (*notes, *_misnamed(index)))
 
     @cached_property
     def image_ids(self) -> frozenset[str]:
-        """Of all photos whose labels can be read."""
+        """The image ids of all photos whose labels can be read."""
         unreadable = self.index.labels.unreadable
         if not unreadable:
             return frozenset(self.index.entries.image_ids)
@@ -76,32 +76,37 @@ class DataFolder:
 
     def classes(
         self,
-        listed: Sequence[str] | None,
+        classes: Sequence[str] | None,
         only_listed: bool,
         image_ids: Iterable[str] | None = None,
     ) -> tuple[str, ...]:
-        """The class list: the one given, else the folder's own, else all found, alphabetically.
+        """The class list: ``classes`` if given, or the folder's own order followed by other names.
+
+        Names that the folder does not declare are sorted alphabetically.
+
+        Args:
+            only_listed: objects of other classes are allowed, and will be left out.
+            image_ids: the photos to check; all when None.
 
         Raises:
-            UserError: a photo of ``image_ids`` (all when None) shows a class that is not listed, or
-                there is no class at all.
+            UserError: a photo has an object of a class that is not listed, or there is no class.
         """
         labels = self.index.labels
-        if listed is None:
+        if classes is None:
             if not len(labels.boxes):
                 raise UserError(f"{self.index.layout.root}: no photo has a labelled object")
             declared = self.index.layout.class_order or ()
             return (*declared, *sorted(set(labels.names) - set(declared)))
         if not only_listed:
-            strange = np.array([name not in set(listed) for name in labels.names], bool)
+            strange = np.array([name not in set(classes) for name in labels.names], bool)
             if strange.any():
                 self._check_listed(
-                    listed, strange, self.image_ids if image_ids is None else image_ids
+                    classes, strange, self.image_ids if image_ids is None else image_ids
                 )
-        return tuple(listed)
+        return tuple(classes)
 
     def _check_listed(
-        self, listed: Sequence[str], strange: np.ndarray, image_ids: Iterable[str]
+        self, classes: Sequence[str], strange: np.ndarray, image_ids: Iterable[str]
     ) -> None:
         labels = self.index.labels
         wanted = np.zeros(len(labels), bool)
@@ -113,8 +118,8 @@ class DataFolder:
             raise UserError(
                 f"{self.index.layout.root / labels.where[photos[first]]}: class "
                 f"{labels.names[labels.name_ids[first]]!r} is not in the class "
-                f"list ({listing(listed)}); add it to the list, or leave objects of "
-                "other classes out with --only-listed"
+                f"list ({listed(classes, most=8)}); add it to the list, or leave out objects of "
+                "other classes with --only-listed"
             )
 
     @cached_property
@@ -182,31 +187,22 @@ class DataFolder:
         return make_records(self.index, self.rows(image_ids), classes, tuple(notes))
 
 
-def _left_out(index: Index) -> list[str]:
-    """Notes on photos without labels and labels without photo."""
-    layout, notes = index.layout, []
-    if layout.unmatched_labels:
-        count = len(layout.unmatched_labels)
-        whose = "its photo is" if count == 1 else "their photos are"
-        notes.append(
-            f"{listing(layout.unmatched_labels)}: {whose} missing or labelled elsewhere; left out"
-            + (f" ({count} in all)" if count > 8 else "")
-        )
-    if layout.unlabelled:
-        names = [layout.name(path) for path in layout.unlabelled[:9]]
-        count = len(layout.unlabelled)
-        notes.append(
-            f"{listing(names)}: no labels; left out" + (f" ({count} in all)" if count > 8 else "")
-        )
-    return notes
+def _left_out(layout: Layout) -> Iterator[str]:
+    """Notes on labels without photo and photos without labels."""
+    unlabelled = [layout.name(path) for path in layout.unlabelled]
+    for names, reason in (
+        (layout.unmatched_labels, "the photo is missing or labelled elsewhere"),
+        (unlabelled, "no labels"),
+    ):
+        if names:
+            yield f"{listed(names, most=8)}: {reason}; left out"
 
 
-def _other_filenames(index: Index) -> list[str]:
-    """One note on all labels whose ``filename`` is not that of the photo they belong to."""
-    others = [index.labels.where[row] for row in index.misnamed]
-    if not others:
-        return []
-    return [
-        f"{len(others)} label files name another photo than the one with their own name, which is "
-        f"used ({listing(others)})"
-    ]
+def _misnamed(index: Index) -> Iterator[str]:
+    """A note on all labels whose ``filename`` is not that of the photo they belong to."""
+    if index.misnamed:
+        files = [index.labels.where[row] for row in index.misnamed]
+        yield (
+            f"{counted(len(files), 'label file')} with the name of another photo inside "
+            f"({listed(files, most=8)}); the photo with the name of the label file is used"
+        )
