@@ -19,19 +19,26 @@ from PIL import Image
 from tests.bad_dataset import CAT, DOG, Writer, bndbox, near, pixels, write_bad, write_clean, xml
 from utils.cli import USAGE_ERROR, run
 from utils.commands.doctor import main
-from utils.data.annotations import Annotation
+from utils.data.annotations import Annotation, Entry, Layout
 from utils.data.conversion import convert
 from utils.data.doctor import check_dataset, fix_dataset
-from utils.data.doctor.checks.boxes import SAME, check_boxes, check_pairs
-from utils.data.doctor.checks.classes import _edits, check_classes, check_names, renames, twins
-from utils.data.doctor.checks.sizes import check_anchors, check_sizes, measure_sizes
-from utils.data.doctor.checks.splits import agreement
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
+from utils.data.doctor.checks.box_checks import SAME, check_boxes, check_pairs
+from utils.data.doctor.checks.class_checks import (
+    _edits,
+    check_classes,
+    check_names,
+    renames,
+    similar_names,
+)
+from utils.data.doctor.checks.size_checks import check_sizes, measure_sizes
+from utils.data.doctor.checks.split_checks import agreement
+from utils.data.doctor.doctor_report import SHOWN
 from utils.data.doctor.examine import look_at
 from utils.data.doctor.findings import KINDS, SEVERITIES
-from utils.data.doctor.mend import mended
-from utils.data.doctor.photos import Folder, Photo, Pixels
-from utils.data.doctor.report import SHOWN
+from utils.data.doctor.repair import repaired_labels
 from utils.data.formats.voc_xml import parse_annotation
+from utils.data.records import Record
 from utils.errors import UserError
 from utils.images import ImageSize, image_size, read_image
 from utils.label_files.voc import write_voc_annotation
@@ -46,22 +53,25 @@ def bad(tmp_path_factory):
     return root, planted, check_dataset(root)
 
 
-def a_photo(image_id="photo", *objects, size=(200, 150)) -> Photo:
+def a_photo(image_id="photo", *objects, size=(200, 150)) -> CheckedPhoto:
     """A photo with (name, x0, y0, x1, y1) objects, as the checks see it."""
     boxes = np.array([item[1:] for item in objects], np.float32).reshape(-1, 4)
+    difficult = np.zeros(len(objects), bool)
     labels = Annotation(
         where=f"{image_id}.xml", filename="", size=size, names=tuple(item[0] for item in objects),
-        boxes=boxes, difficult=np.zeros(len(objects), bool), upright=False,
+        boxes=boxes, difficult=difficult, upright=False,
         numbers=tuple(range(1, len(objects) + 1)), errors=(),
     )  # fmt: skip
-    return Photo(
-        image_id, Path(f"{image_id}.jpg"), f"{image_id}.jpg", None, f"{image_id}.xml", labels, "",
-        Pixels(ImageSize(*size, 1)), boxes,
-    )  # fmt: skip
+    entry = Entry(image_id, Path(f"{image_id}.jpg"), None)
+    record = Record(image_id, entry.image, *size, boxes, np.zeros(len(boxes), int), difficult)
+    return CheckedPhoto(
+        entry, entry.image.name, labels.where, labels, "", Pixels(ImageSize(*size, 1)), record
+    )
 
 
-def a_folder(*photos: Photo, **more) -> Folder:
-    return Folder("data", "voc", 416, photos, **more)
+def a_folder(*photos: CheckedPhoto, **more) -> CheckedFolder:
+    layout = Layout("voc", Path("data"), {photo.image_id: photo.entry for photo in photos}, {})
+    return CheckedFolder("data", layout, more.pop("input_size", 416), photos, **more)
 
 
 def kinds(findings) -> list[str]:
@@ -132,7 +142,7 @@ def test_the_same_data_in_another_format_has_no_findings_either(tmp_path, form):
     write_clean(tmp_path / "voc")
     convert(tmp_path / "voc", tmp_path / form, to=form)
     report = check_dataset(tmp_path / form)
-    assert report.folder.format == form
+    assert report.folder.layout.format == form
     assert report.findings == ()
     fixed = fix_dataset(report, tmp_path / "copy")  # as VOC
     assert (fixed.photos, fixed.objects, fixed.done) == (36, 72, [])
@@ -276,7 +286,7 @@ def test_a_box_that_is_wrong_in_many_ways_is_reported_once():
 
 def test_names_that_are_one_class():
     found = {"stop": 90, "Stop": 2, "give way": 40, "give_way": 3, "bicycle": 50, "bycicle": 2}
-    assert {(rare, common) for rare, common, _ in twins(found)} == {
+    assert {(rare, common) for rare, common, _ in similar_names(found)} == {
         ("Stop", "stop"),
         ("give_way", "give way"),
         ("bycicle", "bicycle"),
@@ -294,7 +304,7 @@ def test_names_that_are_one_class():
     ],
 )
 def test_names_that_are_two_classes(found):
-    assert list(twins(found)) == []
+    assert list(similar_names(found)) == []
 
 
 def test_only_unambiguous_names_are_renamed():
@@ -304,7 +314,7 @@ def test_only_unambiguous_names_are_renamed():
     }
     for found in ({"Cat": 3, "cat": 3}, {"Cat": 19, "cat": 90}):
         assert renames(found) == {}
-        assert list(twins(found))  # but they are mentioned
+        assert list(similar_names(found))  # but they are mentioned
 
 
 @pytest.mark.parametrize(
@@ -321,7 +331,7 @@ def test_only_unambiguous_names_are_renamed():
 )
 def test_letters_signs_and_numbers_are_classes_of_their_own(found):
     assert renames(found) == {}
-    assert list(twins(found)) == []
+    assert list(similar_names(found)) == []
 
 
 def test_a_misspelt_class_is_reported_once():
@@ -361,7 +371,8 @@ def test_edits_agree_with_the_definition(first, second):
 
 def test_objects_below_a_cell_and_the_size_that_mends_it():
     small = [("fly", x, 20, x + 24, 44) for x in range(0, 1200, 40)]  # 24 of 1280 pixels
-    (finding,) = check_sizes(a_folder(a_photo("a", *small, size=(1280, 720))))
+    folder = a_folder(a_photo("a", *small, size=(1280, 720)))
+    finding = next(check_sizes(measure_sizes(folder)))
     assert finding.kind == "objects-small"
     assert "30 of 30 objects (100%)" in finding.message
     assert "--input-size 448 would leave 0.0%" in finding.message  # 24 × 448 / 1280 = 8.4
@@ -375,15 +386,15 @@ def test_objects_that_no_anchor_fits():
         a_photo(f"{i}", ("cat", 0, 0, *map(float, side)), size=(600, 600))
         for i, side in enumerate(sides)
     ]
-    sizes = measure_sizes(a_folder(*photos), 416)
+    sizes = measure_sizes(a_folder(*photos))
     assert sizes.recall < 0.9
-    assert kinds(check_anchors(sizes)) == ["anchors-poor"]
+    assert kinds(check_sizes(sizes)) == ["anchors-poor"]
 
 
 def test_sizes_are_those_of_the_training_photos():
     photos = [a_photo("a", ("cat", 0, 0, 50, 75)), a_photo("b", ("cat", 0, 0, 100, 100))]
-    folder = a_folder(*photos, lists={"train": ("a",), "val": ("b",)})
-    np.testing.assert_allclose(measure_sizes(folder, 400).objects, [[100, 150]])
+    folder = a_folder(*photos, lists={"train": ("a",), "val": ("b",)}, input_size=400)
+    np.testing.assert_allclose(measure_sizes(folder).objects, [[100, 150]])
 
 
 # Copies
@@ -664,9 +675,9 @@ def test_a_devkit_becomes_one_folder_with_joined_lists(tmp_path):
         b"<?xml version='1.0' encoding='no-such'?>" + xml(CAT).encode(),
     ],
 )  # fmt: skip
-def test_plain_damage_is_mended(tmp_path, text):
+def test_plain_damage_is_repaired_labels(tmp_path, text):
     (tmp_path / "a.xml").write_bytes(text)
-    found = mended(tmp_path / "a.xml", "a.xml")
+    found = repaired_labels(tmp_path / "a.xml", "a.xml")
     assert found.labels.names in (("cat",), ("chat à Noël",))
     assert found.guessed == tuple(name for name in found.labels.names if name != "cat")
     np.testing.assert_array_equal(found.labels.boxes, [[20, 30, 90, 100]])
@@ -684,7 +695,7 @@ def test_other_alphabets_do_not_become_western_letters(tmp_path, name, encoding,
     text = head + xml(("CLASS", *CAT[1:]), filename="FILE & FILE")
     data = text.encode().replace(b"CLASS", name.encode(encoding))
     (tmp_path / "a.xml").write_bytes(data)
-    found = mended(tmp_path / "a.xml", "a.xml")
+    found = repaired_labels(tmp_path / "a.xml", "a.xml")
     honest = [(name,)]
     if declared in ("", "utf-8", "latin-1"):  # as any reader reads it: no word of mending
         with contextlib.suppress(ValueError):
@@ -695,7 +706,7 @@ def test_other_alphabets_do_not_become_western_letters(tmp_path, name, encoding,
 def test_a_file_that_says_another_encoding_is_not_taken_for_western(tmp_path):
     text = '<?xml version="1.0" encoding="utf-8"?>' + xml(("chêne", *CAT[1:]))
     (tmp_path / "a.xml").write_bytes(text.encode("cp1252"))  # might be Greek, Russian, Turkish
-    assert mended(tmp_path / "a.xml", "a.xml") is None
+    assert repaired_labels(tmp_path / "a.xml", "a.xml") is None
 
 
 def test_a_guessed_encoding_is_left_for_a_person_to_settle(tmp_path):
@@ -704,7 +715,7 @@ def test_a_guessed_encoding_is_left_for_a_person_to_settle(tmp_path):
         text = xml(("chêne", *near(f"{i}", CAT)[1:])).encode("cp1252")
         writer.pair(f"{i}", text=text)
     fixed = fix_dataset(check_dataset(tmp_path / "data"), tmp_path / "copy")
-    assert "3 label files mended" in fixed.done
+    assert "3 label files repaired" in fixed.done
     assert "class 'chêne' as read from 3 label files in a guessed encoding" in fixed.left
     assert set(check_dataset(tmp_path / "copy").folder.class_counts()) == {"chêne"}
 
@@ -715,19 +726,19 @@ def test_other_damage_is_left_alone(data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.xml"
         path.write_bytes(data)
-        assert mended(path, "a.xml") is None
+        assert repaired_labels(path, "a.xml") is None
     half = xml(CAT, DOG).encode()
     cut = data[:1] and half[: len(half) * data[0] // 256]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.xml"
         path.write_bytes(cut)
-        assert mended(path, "a.xml") is None
+        assert repaired_labels(path, "a.xml") is None
 
 
-def test_entities_are_never_mended(tmp_path):
+def test_entities_are_never_repaired_labels(tmp_path):
     text = '<!DOCTYPE a [<!ENTITY b "cat">]>' + xml(f"<name>&b;</name>{bndbox(1, 1, 9, 9)}")
     (tmp_path / "a.xml").write_text(text)
-    assert mended(tmp_path / "a.xml", "a.xml") is None
+    assert repaired_labels(tmp_path / "a.xml", "a.xml") is None
 
 
 # The command
@@ -779,7 +790,7 @@ def test_a_folder_of_which_nothing_can_be_read_fails_after_the_report(tmp_path, 
     assert run(main, [str(tmp_path / "photos"), "--out", str(tmp_path / "out")]) == 0
 
 
-def test_labels_of_which_none_can_be_read_fail_unless_they_are_mended(tmp_path, capsys):
+def test_labels_of_which_none_can_be_read_fail_unless_they_are_repaired_labels(tmp_path, capsys):
     writer = Writer(tmp_path / "data")
     for image_id in "ab":
         writer.pair(image_id, CAT, filename="cats & dogs.jpg")

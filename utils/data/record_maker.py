@@ -29,13 +29,35 @@ def make_records(
         classes: class names in the order of their ids; objects of others are left out.
         notes: what else is to be said, first.
     """
-    return _Maker(index, np.asarray(rows, np.int64), classes).dataset(notes)
+    return RecordMaker(index, rows, classes).dataset(notes)
 
 
-class _Maker:
-    def __init__(self, index: Index, rows: np.ndarray, classes: tuple[str, ...]) -> None:
+class RecordMaker:
+    """Boxes of the upright photos, and records of them.
+
+    Args:
+        index, rows, classes: as for ``make_records``.
+        as_stored: whether labels belong to photos as stored where their size does not tell; what
+            the rest of the folder says when None.
+
+    Attributes:
+        rows: int64 (P,), those of ``rows`` whose photo can be opened.
+        first: int64 (P + 1,); the objects of photo i are ``first[i]:first[i + 1]``.
+        boxes: float32 (N, 4), in pixels of the upright photo, not clipped.
+        unsure: bool (P,), whether the photo is turned by EXIF and its labels do not tell whether
+            they are.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        rows: np.ndarray,
+        classes: tuple[str, ...],
+        as_stored: bool | None = None,
+    ) -> None:
         self.index, self.classes = index, classes
         photos, labels = index.photos, index.labels
+        rows = np.asarray(rows, np.int64)
         readable = (photos.sizes[rows] > 0).all(axis=1)
         self.unreadable = rows[~readable]
         self.rows = rows = rows[readable]
@@ -49,20 +71,24 @@ class _Maker:
 
         self.sizes = photos.sizes[rows]
         self.orientation = photos.orientation[rows]
-        self._judge_sizes()
-        boxes = self._upright()
+        self._judge_sizes(as_stored)
+        self.boxes = self._upright()
         limits = np.tile(self.sizes, 2)[self.photo].astype(np.float32)
-        self.clipped = np.clip(boxes, 0, limits)
+        self.clipped = np.clip(self.boxes, 0, limits)
         self.inside = (self.clipped[:, 2:] > self.clipped[:, :2]).all(axis=1)
-        self.beyond = (np.abs(self.clipped - boxes) > CLIP_NOTE).any(axis=1)
+        self.beyond = (np.abs(self.clipped - self.boxes) > CLIP_NOTE).any(axis=1)
         ids = {name: i for i, name in enumerate(classes)}
         by_name = np.array([ids.get(name, -1) for name in labels.names], np.int32)
         self.class_ids = by_name[labels.name_ids[self.objects]]
 
     def dataset(self, notes: tuple[str, ...]) -> Dataset:
+        notes = (*notes, *self._notes(), *self._summaries())
+        return Dataset(self.records(), self.classes, notes)
+
+    def records(self) -> RecordTable:
         kept = self.inside & (self.class_ids >= 0)
         counts = np.bincount(self.photo[kept], minlength=len(self.rows))
-        records = RecordTable(
+        return RecordTable(
             entries=self.index.entries,
             rows=self.rows,
             sizes=self.sizes,
@@ -71,11 +97,10 @@ class _Maker:
             class_ids=self.class_ids[kept],
             difficult=self.index.labels.difficult[self.objects[kept]],
         )
-        return Dataset(records, self.classes, (*notes, *self._notes(), *self._summaries()))
 
     # Which way up
 
-    def _judge_sizes(self) -> None:
+    def _judge_sizes(self, as_stored: bool | None) -> None:
         """What the size that the labels were made for tells about each photo.
 
         Attributes set, bool (P,):
@@ -95,8 +120,11 @@ class _Maker:
         self.other = known & ~is_upright & ~is_stored
         self.guessed = known & unclear & is_upright & is_stored
         self.turned = known & unclear & is_stored & ~is_upright
-        self.as_stored = bool(self.guessed.any()) and labels_as_stored(self.index)
-        if self.as_stored:
+        self.unsure = self.unsized | self.guessed
+        if as_stored is None:
+            as_stored = bool(self.guessed.any()) and labels_as_stored(self.index)
+        self.as_stored = as_stored
+        if as_stored:
             self.turned |= self.guessed
 
     def _upright(self) -> np.ndarray:

@@ -1,13 +1,13 @@
-"""The dataset doctor: reads a dataset, and says what is wrong with it and what training does then.
+"""The dataset doctor finds what is wrong with a dataset and says what training does about it.
 
-``check_dataset`` gives a ``Report``: its ``text`` is for the terminal, ``write_page`` makes one
-HTML page with pictures of it, and ``fix_dataset`` a cleaned copy of the dataset. ``run_doctor``
-does all three, for commands.
+``check_dataset`` returns a ``DoctorReport``, whose ``text`` is for the terminal. ``write_page``
+writes it as an HTML page with pictures, ``fix_dataset`` writes a cleaned copy of the dataset.
+``run_doctor`` does all three for commands.
 """
 
 from utils.data.doctor.doctor import check_dataset, run_doctor
+from utils.data.doctor.doctor_report import DoctorReport
 from utils.data.doctor.findings_page import write_page
 from utils.data.doctor.fix import fix_dataset
-from utils.data.doctor.report import Report
 
-__all__ = ["Report", "check_dataset", "fix_dataset", "run_doctor", "write_page"]
+__all__ = ["DoctorReport", "check_dataset", "fix_dataset", "run_doctor", "write_page"]

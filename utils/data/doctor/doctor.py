@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from utils.data.doctor.checks import CHECKS
-from utils.data.doctor.checks.sizes import Sizes, check_anchors, measure_sizes
+from utils.data.doctor.checks.size_checks import check_sizes, measure_sizes
+from utils.data.doctor.doctor_report import DoctorReport, sorted_findings
 from utils.data.doctor.examine import examine
-from utils.data.doctor.findings import Finding
 from utils.data.doctor.findings_page import write_page
 from utils.data.doctor.fix import fix_dataset, refuse_used
-from utils.data.doctor.photos import Folder
-from utils.data.doctor.report import Report, sorted_findings
 from utils.errors import UserError
 
 PAGE = "doctor.html"
@@ -20,7 +18,7 @@ PAGE = "doctor.html"
 
 def check_dataset(
     data: str | Path, *, split: str | None = None, input_size: int | None = None
-) -> Report:
+) -> DoctorReport:
     """Read a dataset whole and run every check; nothing is written.
 
     Args:
@@ -35,8 +33,9 @@ def check_dataset(
     folder = examine(data, split=split, input_size=input_size)
     if not folder.photos:
         raise UserError(f"{data}: no photo of {split!r} has labels")
-    sizes = measure_sizes(folder, folder.input_size)
-    return Report(folder, sorted_findings(_findings(folder, sizes)), sizes)
+    sizes = measure_sizes(folder)
+    findings = [*chain.from_iterable(check(folder) for check in CHECKS), *check_sizes(sizes)]
+    return DoctorReport(folder, sorted_findings(findings), sizes)
 
 
 def run_doctor(
@@ -46,7 +45,7 @@ def run_doctor(
     input_size: int | None = None,
     out: Path | None = None,
     fix: Path | None = None,
-) -> Report:
+) -> DoctorReport:
     """Check, print the report, write the page into ``out`` and the cleaned copy into ``fix``.
 
     Args:
@@ -72,7 +71,7 @@ def run_doctor(
     return report
 
 
-def _refuse_unreadable(report: Report) -> None:
+def _refuse_unreadable(report: DoctorReport) -> None:
     """Raises UserError: there is nothing that training could use."""
     folder = report.folder
     if not any(folder.usable()):
@@ -86,9 +85,3 @@ def _refuse_unreadable(report: Report) -> None:
         else:
             what = f"of none of {count:,} photos both pixels and labels can"
         raise UserError(f"{folder.name}: {what} be read; the report says why")
-
-
-def _findings(folder: Folder, sizes: Sizes | None) -> Iterator[Finding]:
-    for check in CHECKS:
-        yield from check(folder)
-    yield from check_anchors(sizes)

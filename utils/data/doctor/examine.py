@@ -1,13 +1,13 @@
-"""Reading a dataset for the checks: ``examine`` looks at every label file and decodes every photo.
+"""Reading a dataset for the checks: ``examine`` takes the index and decodes every photo.
 
-The one place that knows how the formats are read. Photos are decoded by a few threads, one at a
-time where they are huge, and only what the checks need is kept of them.
+Labels, sizes and records are those of training. A few threads decode the photos, huge ones one at
+a time, and keep only what the checks need.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,96 +17,118 @@ from PIL import Image
 from tqdm import tqdm
 
 from utils.cores import available_cores
-from utils.data.annotations import Annotation, AnnotationError, Layout, SplitList
-from utils.data.doctor.photos import Folder, Photo, Pixels
+from utils.data.annotations import Annotation, SplitList
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
 from utils.data.duplicates.groups import find_duplicates
-from utils.data.formats import find_layout, read_annotations
+from utils.data.folder.index import Index, open_index
+from utils.data.folder.tables import EntryTable, LabelTable, PhotoTable
 from utils.data.input_size import input_size_for_objects
-from utils.data.records import Dataset, Record
+from utils.data.record_maker import RecordMaker, labels_as_stored
 from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
-from utils.images import HUGE, ImageSize, image_size, orient_boxes, read_image
+from utils.images import HUGE, image_size, read_image
 
 _WORKERS = 4  # decoding releases Python's lock
 _USUAL_SIZE = 416  # where there is no object to choose the input size by
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 
 
-def examine(data: str | Path, *, split: str | None = None, input_size: int | None = None) -> Folder:
+def examine(
+    data: str | Path, *, split: str | None = None, input_size: int | None = None
+) -> CheckedFolder:
     """Everything that the checks need to know about a data folder; shows its progress on stderr.
 
     Args:
         data: the folder.
         split: look only at the photos of these lists, such as ``train`` or
             ``2007:trainval,2012:trainval``.
-        input_size: side of the network input in pixels; the one that training would choose when
-            None.
+        input_size: side of the network input in pixels; default: what training would choose.
 
     Raises:
         UserError: no such folder, nothing in it that can be used, or no such list.
     """
-    layout = find_layout(data)
-    chosen = _chosen(layout, split)
-    labels = {
-        image_id: found
-        for image_id, found in progress(
-            read_annotations(layout), len(layout.entries), "reading labels"
-        )
-        if image_id in chosen
-    }
-    paths = {image_id: layout.entries[image_id].image for image_id in labels}
-    pixels = _look_at_all(paths)
-    as_stored = _labels_as_stored(labels, pixels)
-    photos = _photos(layout, labels, pixels, as_stored)
-    readable = {photo.image_id: photo.path for photo in photos if not photo.pixels.error}
-    duplicates = find_duplicates(readable)
-    lists = {} if split else usable_lists(layout.lists)
-    folder = Folder(
+    index = open_index(data)
+    layout = index.layout
+    lists = usable_lists(layout.lists)
+    if split:
+        chosen = _image_ids(index, lists, split)
+        # The notes are about the whole folder.
+        lists, layout = {}, replace(layout, unlabelled=(), unmatched_labels=(), notes=())
+        rows = [row for row, image_id in enumerate(index.entries.image_ids) if image_id in chosen]
+    else:
+        rows = range(len(index.entries))
+    pixels = _look_at_all([index.entries.image(row) for row in rows])
+    as_stored = labels_as_stored(index)
+    photos = tuple(_checked_photos(index, rows, pixels, as_stored))
+    folder = CheckedFolder(
         name=str(data),
-        format=layout.format,
+        layout=layout,
         input_size=input_size or _USUAL_SIZE,
         photos=photos,
-        unlabelled=() if split else tuple(layout.name(path) for path in layout.unlabelled),
-        unmatched_labels=() if split else layout.unmatched_labels,
         lists={name: found.image_ids for name, found in lists.items()},
         missing=_missing(lists),
-        copies=duplicates.exact,
-        alike={
-            image_id: f
-            for image_id, f in duplicates.near.items()
-            if image_id not in duplicates.exact
-        },
-        pairs=duplicates.pairs,
+        duplicates=find_duplicates(
+            {photo.image_id: photo.entry.image for photo in photos if not photo.pixels.error}
+        ),
         split=split or "",
-        notes=() if split else layout.notes,
-        class_order=layout.class_order or (),
         as_stored=as_stored,
     )
     return folder if input_size else _with_chosen_size(folder)
 
 
-def _with_chosen_size(folder: Folder) -> Folder:
-    """The folder, judged at the input size that training would choose for it."""
-    train = folder.parts().get("train")
-    photos = [p for p in folder.usable() if train is None or p.image_id in train]
-    records = []
-    for photo in photos:
-        boxes = photo.clipped()
-        area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # training leaves out the others
-        records.append(
-            Record(
-                image_id=photo.image_id,
-                image=photo.path,
-                width=photo.size.width,
-                height=photo.size.height,
-                boxes=boxes[area],
-                class_ids=np.zeros(int(area.sum()), np.int32),  # the size does not depend on them
-                difficult=photo.annotation.difficult[area],
-            )
+def with_labels(photo: CheckedPhoto, labels: Annotation, folder: CheckedFolder) -> CheckedPhoto:
+    """The photo with other labels, read as those of the rest of the folder are."""
+    root = folder.layout.root
+    index = Index(
+        layout=folder.layout,
+        entries=EntryTable.of(root, {photo.image_id: photo.entry}),
+        labels=LabelTable.of([labels]),
+        photos=PhotoTable.of([photo.pixels.size or photo.pixels.error]),
+        misnamed=(),
+        stamps=np.zeros((1, 2, 3), np.int64),
+        state="",
+        settled=False,
+    )
+    (changed,) = _checked_photos(index, [0], [photo.pixels], folder.as_stored)
+    return changed
+
+
+def _checked_photos(
+    index: Index, rows: Sequence[int], pixels: Sequence[Pixels], as_stored: bool
+) -> Iterator[CheckedPhoto]:
+    """The photos of these rows, rising, whose files hold those pixels."""
+    name = index.layout.name
+    readable = [row for row in rows if row not in index.labels.unreadable]
+    maker = RecordMaker(index, readable, index.labels.names, as_stored)
+    records = maker.records()
+    place_of = {row: place for place, row in enumerate(maker.rows.tolist())}
+    for row, found in zip(rows, pixels, strict=True):
+        entry, labels = index.entries.at(row), index.labels[row]
+        known = isinstance(labels, Annotation)
+        place = place_of.get(row)
+        unsure = False
+        if place is not None:
+            boxes = maker.boxes[slice(*maker.first[place : place + 2])]
+            labels = replace(labels, boxes=boxes)
+            unsure = bool(maker.unsure[place] and len(boxes))
+        yield CheckedPhoto(
+            entry=entry,
+            name=name(entry.image),
+            where=labels.where if known else name(entry.label) if entry.label else "",
+            annotation=labels if known else None,
+            label_error="" if known else labels.message,
+            pixels=found,
+            record=None if place is None or found.error else records[place],
+            unsure=unsure,
         )
-    if not any((~record.difficult).any() for record in records):
+
+
+def _with_chosen_size(folder: CheckedFolder) -> CheckedFolder:
+    """The folder, judged at the input size that training would choose for it."""
+    dataset = folder.training_records()
+    if not dataset.photos_with_objects:
         return folder
-    size, note = input_size_for_objects(Dataset(records, ()))
+    size, note = input_size_for_objects(dataset)
     return replace(folder, input_size=size, size_note=note)
 
 
@@ -126,18 +148,6 @@ def look_at(path: Path) -> Pixels:
     except UserError as error:
         return Pixels(size, str(error).removeprefix(f"{path}: "), form, length=length)
     return Pixels(size, "", form, unusual, length)
-
-
-def upright(found: Annotation, size: ImageSize | None, as_stored: bool) -> tuple[np.ndarray, bool]:
-    """The boxes in the upright photo, and whether that was a guess; as training reads them."""
-    if size is None or size.orientation == 1 or found.upright:
-        return found.boxes, False
-    if found.size is None:
-        return found.boxes, bool(len(found.boxes))
-    turn, unsure = found.size == size.stored, False
-    if size.stored == size[:2] and turn:  # by 180°, mirrored, or square: the size does not tell
-        turn, unsure = as_stored, bool(len(found.boxes))
-    return (orient_boxes(found.boxes, size).astype(np.float32) if turn else found.boxes), unsure
 
 
 def _format(path: Path) -> tuple[str, str]:
@@ -172,72 +182,26 @@ def _transparent(image: Image.Image) -> bool:
     return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
 
 
-def _look_at_all(paths: Mapping[str, Path]) -> dict[str, Pixels]:
+def _look_at_all(paths: Sequence[Path]) -> list[Pixels]:
     workers = min(_WORKERS, available_cores())
     with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(look_at, paths.values())
+        found = pool.map(look_at, paths)
         try:
-            return dict(zip(paths, progress(found, len(paths), "reading photos"), strict=True))
+            return list(progress(found, len(paths), "reading photos"))
         except BaseException:  # Ctrl-C does not wait for the photos still to come
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _photos(
-    layout: Layout,
-    labels: Mapping[str, Annotation | AnnotationError],
-    pixels: Mapping[str, Pixels],
-    as_stored: bool,
-) -> tuple[Photo, ...]:
-    photos = []
-    for image_id, found in sorted(labels.items()):
-        entry = layout.entries[image_id]
-        known = isinstance(found, Annotation)
-        boxes, unsure = np.zeros((0, 4), np.float32), False
-        if known:
-            boxes, unsure = upright(found, pixels[image_id].size, as_stored)
-        label = layout.name(entry.label) if entry.label else ""
-        photos.append(
-            Photo(
-                image_id=image_id,
-                path=entry.image,
-                name=layout.name(entry.image),
-                label=entry.label,
-                where=found.where if known else label,
-                annotation=found if known else None,
-                label_error="" if known else found.message,
-                pixels=pixels[image_id],
-                boxes=boxes,
-                unsure=unsure,
-            )
-        )
-    return tuple(photos)
-
-
-def _labels_as_stored(
-    labels: Mapping[str, Annotation | AnnotationError], pixels: Mapping[str, Pixels]
-) -> bool:
-    """Whether labels belong to photos as stored, by those that lie on their side."""
-    votes = 0
-    for image_id, found in labels.items():
-        size = pixels[image_id].size
-        if isinstance(found, Annotation) and size and size.stored != size[:2]:
-            votes += (found.size == size.stored) - (found.size == size[:2])
-    return votes >= 0
-
-
-def _chosen(layout: Layout, split: str | None) -> set[str]:
-    """The image ids of the lists that a split names; of all photos when None.
+def _image_ids(index: Index, lists: Mapping[str, SplitList], split: str) -> set[str]:
+    """The image ids of the lists that a split names.
 
     Without lists the split that training makes depends on its seed, so there is none here.
     """
-    everything = frozenset(layout.entries)
-    lists = usable_lists(layout.lists)
-    if split is None:
-        return set(everything)
+    root = index.layout.root
     if not lists:
-        raise UserError(f"{layout.root}: there are no split lists; leave --split out")
-    return Splits(layout.root, lists, everything).image_ids(split)
+        raise UserError(f"{root}: there are no split lists; leave --split out")
+    return Splits(root, lists, frozenset(index.entries.image_ids)).image_ids(split)
 
 
 def _missing(lists: Mapping[str, SplitList]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Small pictures of what was found: the photo or the part of it that matters, with its boxes."""
+"""Small pictures of findings: the photo, or the part of it that matters, with boxes drawn."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.data.doctor.checked import CheckedPhoto
 from utils.data.doctor.findings import Finding
-from utils.data.doctor.photos import Photo
 from utils.drawing.boxes import draw_box
 from utils.errors import UserError
 from utils.html.page import data_address
@@ -20,27 +20,27 @@ WIDTH, HEIGHT = 320, 240  # pixels, at most; two photos lie side by side
 _AROUND = 4.0  # times the box that is shown of the photo
 _LEAST = 96  # pixels of the photo that are shown at the least
 _GREY = 160  # around the photo
-_COLOURS = ((255, 40, 160), (0, 200, 255))  # the box that is meant, the other one
+_COLOURS = ((255, 40, 160), (0, 200, 255))  # the finding's box, the other one
 _CROWD = 6  # boxes; lines are thinner beyond
 _QUALITY = 80  # of WebP
 
 
-def picture(finding: Finding, photos: Mapping[str, Photo]) -> str:
+def picture(finding: Finding, photos: Mapping[str, CheckedPhoto]) -> str:
     """A ``data:`` address; "" where nothing can be shown.
 
     A copy is shown beside the photo that it is a copy of, each with its own labels.
     """
-    shown = photos.get(finding.photo)
-    if shown is None or shown.pixels.error:
+    photo = photos.get(finding.photo)
+    if photo is None or photo.pixels.error:
         return ""
-    pair = [shown]
+    pair = [photo]
     if not finding.boxes and finding.others and finding.others[0] in photos:
         pair.append(photos[finding.others[0]])
     try:
         if len(pair) == 1:
-            parts = [_part(shown.path, finding.boxes, finding.boxes, _COLOURS)]
+            parts = [_part(photo.entry.image, finding.boxes, finding.boxes, _COLOURS)]
         else:
-            parts = [_part(p.path, (), p.boxes.tolist(), _COLOURS[:1]) for p in pair]
+            parts = [_part(p.entry.image, (), p.boxes.tolist(), _COLOURS[:1]) for p in pair]
     except UserError:  # gone or changed since it was checked
         return ""
     sheet = parts[0] if len(parts) == 1 else _beside(parts)
@@ -66,14 +66,14 @@ def _part(
     region = _region(np.array(around, np.float64).reshape(-1, 4), photo.shape)
     x0, y0, x1, y1 = region
     scale = min(WIDTH / (x1 - x0), HEIGHT / (y1 - y0))
-    canvas = np.full((round((y1 - y0) * scale) or 1, round((x1 - x0) * scale) or 1, 3), _GREY)
-    canvas = canvas.astype(np.uint8)
-    _paste(canvas, photo, region, scale)
+    drawn = np.full((round((y1 - y0) * scale) or 1, round((x1 - x0) * scale) or 1, 3), _GREY)
+    drawn = drawn.astype(np.uint8)
+    _paste(drawn, photo, region, scale)
     thickness = 3 if len(boxes) <= _CROWD else 2
-    for place in range(len(boxes) - 1, -1, -1):  # the one that is meant last, on top
+    for place in range(len(boxes) - 1, -1, -1):  # the finding's box last, on top
         rgb = colours[min(place, len(colours) - 1)]
-        draw_box(canvas, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, thickness)
-    return canvas
+        draw_box(drawn, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, thickness)
+    return drawn
 
 
 def _region(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -99,8 +99,8 @@ def _region(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([np.floor(region[:2]), np.ceil(region[2:])]).astype(int)
 
 
-def _paste(canvas: np.ndarray, photo: np.ndarray, region: np.ndarray, scale: float) -> None:
-    """Put the part of the photo that lies in the region where it belongs on the canvas."""
+def _paste(drawn: np.ndarray, photo: np.ndarray, region: np.ndarray, scale: float) -> None:
+    """Put the part of the photo that lies in the region where it belongs on the picture."""
     height, width = photo.shape[:2]
     x0, y0 = np.maximum(region[:2], 0)
     x1, y1 = np.minimum(region[2:], (width, height))
@@ -109,8 +109,8 @@ def _paste(canvas: np.ndarray, photo: np.ndarray, region: np.ndarray, scale: flo
     left, top, right, bottom = (round(side) for side in (left, top, right, bottom))
     right, bottom = max(right, left + 1), max(bottom, top + 1)
     small = resize(np.ascontiguousarray(photo[y0:y1, x0:x1]), right - left, bottom - top)
-    room = canvas[top:bottom, left:right]
-    room[:] = small[: room.shape[0], : room.shape[1]]
+    target = drawn[top:bottom, left:right]
+    target[:] = small[: target.shape[0], : target.shape[1]]
 
 
 def _beside(parts: Sequence[np.ndarray]) -> np.ndarray:

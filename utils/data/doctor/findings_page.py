@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.data.doctor.checks.sizes import CELL
+from utils.data.doctor.checks.size_checks import CELL
+from utils.data.doctor.doctor_report import DoctorReport
 from utils.data.doctor.finding_pictures import forget_photos, picture
 from utils.data.doctor.findings import KINDS, SEVERITIES, Finding, Kind, counts
-from utils.data.doctor.report import Report, size_range
 from utils.data.doctor.size_charts import shape_plot, size_plot
 from utils.files import atomic_write
 from utils.html.page import Page
@@ -31,13 +31,13 @@ class _Section:
     hidden: int
 
 
-def write_page(report: Report, path: str | Path) -> None:
+def write_page(report: DoctorReport, path: str | Path) -> None:
     """Write the report as an HTML file, atomically; its folder is made if missing."""
     with atomic_write(path) as file:
         file.write(page(report))
 
 
-def page(report: Report) -> str:
+def page(report: DoctorReport) -> str:
     """The text of the page."""
     found = report.folder.class_counts()
     sizes = report.sizes
@@ -53,24 +53,24 @@ def page(report: Report) -> str:
         "objects": sum(found.values()) or 1,
         "sizes": sizes,
         "cell": CELL,
-        "range": size_range(sizes) if sizes else None,
-        "size_plot": size_plot(sizes, report.folder.input_size) if sizes else "",
+        "range": sizes.percentiles() if sizes else None,
+        "size_plot": size_plot(sizes) if sizes else "",
         "shape_plot": shape_plot(sizes) if sizes else "",
     }
     return Page(Path(__file__).with_suffix(".html"), counted=counted).render(context)
 
 
-def _sections(report: Report) -> list[_Section]:
+def _sections(report: DoctorReport) -> list[_Section]:
     photos = {photo.image_id: photo for photo in report.folder.photos}
     left = PICTURES
     sections = []
     for name, findings in report.by_kind().items():
         pictured, plain = [], []
         for finding in findings[:FINDINGS_OF_KIND]:
-            room = min(left, PICTURES_OF_KIND - len(pictured))
-            shown = picture(finding, photos) if room > 0 else ""
-            if shown:
-                pictured.append((finding, shown))
+            more = min(left, PICTURES_OF_KIND - len(pictured)) > 0
+            address = picture(finding, photos) if more else ""
+            if address:
+                pictured.append((finding, address))
                 left -= 1
             else:
                 plain.append(finding)

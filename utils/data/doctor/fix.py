@@ -1,7 +1,7 @@
 """``fix_dataset`` writes a cleaned copy of a dataset, in VOC format; nothing is changed in place.
 
-Only what needs no judgement is mended; the rest is copied as it stands and listed, for a person
-to look at. The copy appears whole or not at all.
+What has one right answer is repaired. The rest is copied as it is and listed, for a person to
+look at. The copy appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ import numpy as np
 
 from utils.data.classes import write_classes
 from utils.data.conversion import output_names
-from utils.data.doctor.checks.boxes import BEYOND, check_boxes, check_pairs
-from utils.data.doctor.checks.classes import renames, twins
-from utils.data.doctor.checks.photos import right_suffix
-from utils.data.doctor.examine import progress, upright
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
+from utils.data.doctor.checks.box_checks import BEYOND, check_boxes, check_pairs
+from utils.data.doctor.checks.class_checks import renames, similar_names
+from utils.data.doctor.checks.photo_checks import right_suffix
+from utils.data.doctor.doctor_report import DoctorReport
+from utils.data.doctor.examine import progress, with_labels
 from utils.data.doctor.findings import KINDS, NOTE, Finding
-from utils.data.doctor.mend import mended
-from utils.data.doctor.photos import Folder, Photo
-from utils.data.doctor.report import Report, plural
+from utils.data.doctor.repair import repaired_labels
 from utils.errors import UserError
 from utils.files import atomic_folder
 from utils.label_files.voc import write_voc_annotation, write_voc_list
-from utils.text import listing
+from utils.text import counted, listing
 
 _DROPPED = {  # kinds whose objects are left out → why, in words
     "box-outside": "outside the photo",
     "box-normalised": "in fractions instead of pixels",
     "box-duplicate": "labelled twice",
 }
-# Settled, though nobody knows if rightly.
+# Changed in the copy, though only a person can tell whether rightly.
 _TO_LOOK_AT = ("labels-size", "photo-turned", "copy-labels")
-_RANKS = ("test", "val", "train", "")  # of copies, the one that comes first here stays
+_RANKS = ("test", "val", "train", "")  # the copy in the first of these lists is kept
 
 
 @dataclass
-class Fixed:
+class CleanedCopy:
     """What was written, and what was done on the way.
 
     Attributes:
@@ -57,14 +57,14 @@ class Fixed:
     left: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        counted = f"{plural(self.photos, 'photo')}, {plural(self.objects, 'object')}"
-        lines = [f"Cleaned copy: {self.out} ({counted}, VOC)", *(f"  {line}" for line in self.done)]
+        size = f"{counted(self.photos, 'photo')}, {counted(self.objects, 'object')}"
+        lines = [f"Cleaned copy: {self.out} ({size}, VOC)", *(f"  {line}" for line in self.done)]
         if self.left:
-            lines += ["Left for you to settle:", *(f"  {line}" for line in self.left)]
+            lines += ["Left for you to decide:", *(f"  {line}" for line in self.left)]
         return "\n".join(lines)
 
 
-def fix_dataset(report: Report, out: str | Path) -> Fixed:
+def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
     """Write the cleaned copy of a checked dataset.
 
     Photos are copied byte for byte, under the right suffix. Boxes are clipped; objects without
@@ -78,8 +78,8 @@ def fix_dataset(report: Report, out: str | Path) -> Fixed:
     out = Path(out)
     folder = report.folder
     refuse_used(out, folder.name)
-    result = Fixed(out)
-    photos = _kept(folder, result)
+    result = CleanedCopy(out)
+    photos = _photos_to_copy(folder, result)
     if not photos:
         raise UserError(f"{folder.name}: no photo is left to be copied")
     with atomic_folder(out) as work:
@@ -101,22 +101,22 @@ def refuse_used(out: str | Path, data: str | Path) -> None:
         raise UserError(f"--fix {out}: lies inside the dataset; name a folder outside it")
 
 
-def _left(report: Report) -> Iterator[str]:
-    """What the copy still has, beyond notes, and only a person can settle."""
+def _left(report: DoctorReport) -> Iterator[str]:
+    """What the copy still has, beyond notes, and only a person can decide."""
     found = report.folder.class_counts()
     renamed = renames(found)
     for kind, findings in report.by_kind().items():
         about, count = KINDS[kind], len(findings)
         if kind == "class-twins":
-            count = sum(rare not in renamed for rare, *_ in twins(found))
+            count = sum(rare not in renamed for rare, *_ in similar_names(found))
         elif about.severity == NOTE or (about.fix and kind not in _TO_LOOK_AT):
             continue
         if count:
             yield f"{about.title}: {count:,}"
 
 
-def _kept(folder: Folder, result: Fixed) -> list[Photo]:
-    """The photos that go into the copy, label files mended where it is plain how."""
+def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedPhoto]:
+    """The photos that go into the copy, with their label files repaired where possible."""
     photos, repaired, unreadable, pixels = [], 0, 0, 0
     guessed: Counter[str] = Counter()
     for photo in folder.photos:
@@ -124,51 +124,50 @@ def _kept(folder: Folder, result: Fixed) -> list[Photo]:
             pixels += 1
             continue
         if photo.annotation is None:
-            found = mended(photo.label, photo.where) if folder.format == "voc" else None
+            voc = folder.layout.format == "voc"
+            found = repaired_labels(photo.entry.label, photo.where) if voc else None
             if found is None:
                 unreadable += 1
                 continue
             repaired += 1
             guessed.update(found.guessed)
-            boxes, unsure = upright(found.labels, photo.pixels.size, folder.as_stored)
-            photo = replace(photo, annotation=found.labels, boxes=boxes, unsure=unsure)
+            photo = with_labels(photo, found.labels, folder)
         photos.append(photo)
     dropped = _copies(folder, photos)
     twice = sum(photo.image_id in dropped for photo in photos)
     photos = [photo for photo in photos if photo.image_id not in dropped]
     _say(result, pixels, "{} left out: cannot be read", "photo")
     _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
-    _say(result, len(folder.unlabelled), "{} left out: no labels", "photo")
-    _say(result, len(folder.unmatched_labels), "labels of {} left out: not there", "photo")
+    _say(result, len(folder.layout.unlabelled), "{} left out: no labels", "photo")
+    _say(result, len(folder.layout.unmatched_labels), "labels of {} left out: not there", "photo")
     _say(result, twice, "{} left out: copies of others", "photo")
-    _say(result, repaired, "{} mended", "label file")
+    _say(result, repaired, "{} repaired", "label file")
     for name, count in sorted(guessed.items()):
-        files = plural(count, "label file")
+        files = counted(count, "label file")
         result.left.append(f"class {name!r} as read from {files} in a guessed encoding")
     return photos
 
 
-def _copies(folder: Folder, photos: Iterable[Photo]) -> set[str]:
-    """Of those photos with the same content all but one.
+def _copies(folder: CheckedFolder, photos: Iterable[CheckedPhoto]) -> set[str]:
+    """Of the photos with the same content, all but one.
 
-    The one in the test list stays, else in val, else in train; within a list the one with the most
-    objects: an object that was overlooked is commoner than one that was made up.
+    The photo in the test list stays, else that in val, else that in train. Within a list it is the
+    photo with the most objects, since labels more often miss an object than invent one.
     """
     parts = folder.parts()
-    families: dict[str, list[Photo]] = {}
+    first = folder.duplicates.exact
+    groups: dict[str, list[CheckedPhoto]] = {}
     for photo in photos:
-        families.setdefault(folder.copies.get(photo.image_id, photo.image_id), []).append(photo)
+        groups.setdefault(first.get(photo.image_id, photo.image_id), []).append(photo)
 
-    def rank(photo: Photo) -> tuple:
+    def rank(photo: CheckedPhoto) -> tuple:
         part = next((name for name in _RANKS if photo.image_id in parts.get(name, ())), "")
         return _RANKS.index(part), -len(photo.annotation.names), photo.image_id
 
-    return {
-        photo.image_id for family in families.values() for photo in sorted(family, key=rank)[1:]
-    }
+    return {photo.image_id for group in groups.values() for photo in sorted(group, key=rank)[1:]}
 
 
-def _write(out: Path, folder: Folder, result: Fixed) -> None:
+def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
     """Photos, XML and lists; counts what is changed on the way."""
     names = _flat_names(folder.photos, result)
     dropped, as_they_are = _objects(folder, result)
@@ -185,7 +184,7 @@ def _write(out: Path, folder: Folder, result: Fixed) -> None:
         written.update(classes)
         clipped += int((np.abs(boxes - photo.boxes)[keep] > BEYOND).any(axis=1).sum())
         image = names[photo.image_id] + right_suffix(photo)
-        shutil.copyfile(photo.path, out / "JPEGImages" / image)
+        shutil.copyfile(photo.entry.image, out / "JPEGImages" / image)
         try:
             write_voc_annotation(
                 out / "Annotations" / f"{names[photo.image_id]}.xml", image, *photo.size[:2],
@@ -199,15 +198,18 @@ def _write(out: Path, folder: Folder, result: Fixed) -> None:
     _say(result, errors, "{} without a class or a proper box left out", "object")
     _say(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
-        result.done.append(f"class {old!r} renamed {new_name[old]!r} ({plural(count, 'object')})")
+        result.done.append(f"class {old!r} renamed {new_name[old]!r} ({counted(count, 'object')})")
     _write_classes(
-        out, [name for name in folder.class_order if name not in new_name], written, result
+        out,
+        [name for name in (folder.layout.class_order or ()) if name not in new_name],
+        written,
+        result,
     )
     _write_lists(out, folder, names, result)
 
 
 def _write_classes(
-    out: Path, declared: Iterable[str], written: Iterable[str], result: Fixed
+    out: Path, declared: Iterable[str], written: Iterable[str], result: CleanedCopy
 ) -> None:
     """``classes.txt``, as conversion to VOC writes it: XML has no place for the classes' order."""
     classes = list(dict.fromkeys([*declared, *sorted(written)]))
@@ -218,7 +220,7 @@ def _write_classes(
         )
 
 
-def _cleaned(photo: Photo, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
+def _cleaned(photo: CheckedPhoto, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
     """The (N, 4) boxes of a photo, clipped where that is right, and which of them stay."""
     numbers = photo.annotation.numbers
     boxes = photo.clipped()
@@ -230,7 +232,7 @@ def _cleaned(photo: Photo, dropped: set, as_they_are: set) -> tuple[np.ndarray, 
     ]
 
 
-def _objects(folder: Folder, result: Fixed) -> tuple[set, set]:
+def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
     """(image id, number) of the objects to leave out, and of those whose boxes stay as they are."""
     findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
     for kind, why in _DROPPED.items():
@@ -243,7 +245,9 @@ def _objects(folder: Folder, result: Fixed) -> tuple[set, set]:
     return of(_DROPPED), of({"box-swapped"})
 
 
-def _write_lists(out: Path, folder: Folder, names: Mapping[str, str], result: Fixed) -> None:
+def _write_lists(
+    out: Path, folder: CheckedFolder, names: Mapping[str, str], result: CleanedCopy
+) -> None:
     """The folder's lists, without the photos that are gone or that a better list names too."""
     parts = folder.parts()
     taken: set[str] = set()
@@ -270,7 +274,7 @@ def _write_lists(out: Path, folder: Folder, names: Mapping[str, str], result: Fi
     _say(result, moved, "{} taken out of the worse of two lists", "photo")
 
 
-def _flat_names(photos: Iterable[Photo], result: Fixed) -> dict[str, str]:
+def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str, str]:
     """A file stem for each photo that lists can name, unique even where case does not count."""
     bases = {}
     for photo in photos:
@@ -289,11 +293,11 @@ def _flat_names(photos: Iterable[Photo], result: Fixed) -> dict[str, str]:
         if name != flat:
             renamed.append(f"{image_id!r} to {name!r}")
     if renamed:
-        count = plural(len(renamed), "photo")
+        count = counted(len(renamed), "photo")
         result.done.append(f"{count} renamed, so that lists can name them: {listing(renamed)}")
     return names
 
 
-def _say(result: Fixed, count: int, words: str, one: str, many: str | None = None) -> None:
+def _say(result: CleanedCopy, count: int, words: str, one: str, many: str | None = None) -> None:
     if count:
-        result.done.append(words.format(plural(count, one, many)))
+        result.done.append(words.format(counted(count, one, many)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from utils.data.doctor.checks.sizes import CELL, Sizes
+from utils.data.doctor.checks.size_checks import CELL, Sizes
 from utils.html.svg import INK, SERIES, drawing, inline_svg
 
 _WIDTH, _HEIGHT = 420, 380  # CSS pixels
@@ -13,13 +13,13 @@ _OBJECTS, _ANCHORS = SERIES[0], SERIES[1]
 _MOST = 1500  # points that are drawn
 
 
-def size_plot(sizes: Sizes, input_size: int) -> Markup:
+def size_plot(sizes: Sizes) -> Markup:
     """Widths and heights of the objects at the network input, beside the anchors."""
     objects = sizes.objects
     if len(objects) > _MOST:
         objects = objects[np.random.default_rng(0).choice(len(objects), _MOST, replace=False)]
     low = min(CELL / 2, objects.min(), sizes.anchors.min()) * 0.9
-    limits = (low, input_size * 1.1)
+    limits = (low, sizes.input_size * 1.1)
     with drawing(_WIDTH, _HEIGHT) as figure:
         axes = figure.subplots()
         axes.grid()

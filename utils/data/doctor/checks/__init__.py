@@ -1,11 +1,10 @@
 """The checks: each takes the folder and yields findings; ``CHECKS`` is all of them, in order."""
 
-from utils.data.doctor.checks.boxes import check_boxes, check_pairs, check_repeated
-from utils.data.doctor.checks.classes import check_classes, check_names
-from utils.data.doctor.checks.labels import check_errors, check_labels
-from utils.data.doctor.checks.photos import check_photos
-from utils.data.doctor.checks.sizes import check_sizes
-from utils.data.doctor.checks.splits import check_copies, check_lists
+from utils.data.doctor.checks.box_checks import check_boxes, check_pairs, check_repeated
+from utils.data.doctor.checks.class_checks import check_classes, check_names
+from utils.data.doctor.checks.label_checks import check_errors, check_labels
+from utils.data.doctor.checks.photo_checks import check_photos
+from utils.data.doctor.checks.split_checks import check_copies, check_lists
 
 CHECKS = (
     check_photos,
@@ -18,5 +17,4 @@ CHECKS = (
     check_classes,
     check_lists,
     check_copies,
-    check_sizes,
 )

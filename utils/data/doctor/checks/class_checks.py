@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
+from utils.data.doctor.checked import CheckedFolder
 from utils.data.doctor.findings import Finding
-from utils.data.doctor.photos import Folder
 
 FEW = 20  # training examples
 UNEQUAL = 50  # times
@@ -20,10 +20,10 @@ _SIGN = "\0"  # stands for a hyphen or space that says something
 _MEANT = re.compile(r"^\s*-(?=\d)|(?<=\d)[\s_-]+(?=\d)")
 
 
-def check_names(folder: Folder) -> Iterator[Finding]:
+def check_names(folder: CheckedFolder) -> Iterator[Finding]:
     """Pairs of names that differ in case, spacing, plural or a letter or two."""
     found = folder.class_counts()
-    for rare, common, why in twins(found):
+    for rare, common, why in similar_names(found):
         message = f"{rare!r} ({_times(found[rare])}) and {common!r} ({_times(found[common])}) {why}"
         shown = [photo for photo in folder.usable() if rare in photo.annotation.names]
         photo = shown[0]
@@ -34,12 +34,12 @@ def check_names(folder: Folder) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def check_classes(folder: Folder) -> Iterator[Finding]:
+def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
     """Classes with few examples, or missing from a list; a misspelt twin is no class."""
     parts = folder.parts()
     train = parts.get("train")
     everything = folder.class_counts()
-    misspelt = {rare for rare, *_ in twins(everything)}
+    misspelt = {rare for rare, *_ in similar_names(everything)}
     found = folder.class_counts(train)
     for name in misspelt:
         found.pop(name, None)
@@ -62,7 +62,7 @@ def check_classes(folder: Folder) -> Iterator[Finding]:
             )
 
 
-def twins(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
+def similar_names(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
     """(the rarer name, the commoner name, how they differ) of classes that are probably one."""
     renamed = renames(found)
     for rare, common in sorted(renamed.items()):

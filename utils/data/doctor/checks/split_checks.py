@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
-from utils.data.doctor.photos import Folder, Photo
 from utils.overlap import iou
 
 AGREE = 0.5  # IoU; two people drawing the same box agree much better
 
 
-def check_lists(folder: Folder) -> Iterator[Finding]:
+def check_lists(folder: CheckedFolder) -> Iterator[Finding]:
     """No lists, photos in two or in none of them, and names of photos that are not there."""
     parts = folder.parts()
     if not parts:
@@ -22,40 +22,46 @@ def check_lists(folder: Folder) -> Iterator[Finding]:
         return
     for note in folder.missing:
         yield Finding("split-missing-photo", note)
-    by_stem = {photo.image_id: photo for photo in folder.photos}
+    photos = {photo.image_id: photo for photo in folder.photos}
     for (one, first), (other, second) in combinations(parts.items(), 2):
-        for image_id in sorted(first & second & by_stem.keys()):
+        for image_id in sorted(first & second & photos.keys()):
             message = f"is in {one} and in {other}"
-            yield Finding("split-two-lists", message, image_id, by_stem[image_id].name)
+            yield Finding("split-two-lists", message, image_id, photos[image_id].name)
     listed = {image_id for image_ids in folder.lists.values() for image_id in image_ids}
-    for image_id in sorted(by_stem.keys() - listed):
-        yield Finding("split-unlisted-photo", "is in no list", image_id, by_stem[image_id].name)
+    for image_id in sorted(photos.keys() - listed):
+        yield Finding("split-unlisted-photo", "is in no list", image_id, photos[image_id].name)
 
 
-def check_copies(folder: Folder) -> Iterator[Finding]:
+def check_copies(folder: CheckedFolder) -> Iterator[Finding]:
     """Copies and near copies of a photo, across lists and within one."""
-    by_stem = {photo.image_id: photo for photo in folder.photos}
-    parts = folder.parts()
-    for twins, near in ((folder.copies, False), (folder.alike, True)):
-        for first, second in _pairs(twins, parts):
-            one, other = by_stem[first], by_stem[second]
-            kind, message = _copy(one, other, _part(first, parts), _part(second, parts), near)
-            yield Finding(kind, message, second, other.name, others=(first,))
-    # Families are not chained: two photos of different ones may look alike as well.
-    family, told = {**folder.alike, **folder.copies}, set()
-    for first, second in folder.pairs:
-        if second in told or first not in by_stem or second not in by_stem:
-            continue
-        if family.get(first, first) == family.get(second, second):
-            continue
-        if _differ(_part(first, parts), _part(second, parts)):
-            told.add(second)
-            one, other = by_stem[first], by_stem[second]
-            kind, message = _copy(one, other, _part(first, parts), _part(second, parts), True)
-            yield Finding(kind, message, second, other.name, others=(first,))
+    photos = {photo.image_id: photo for photo in folder.photos}
+    parts, exact = folder.parts(), folder.duplicates.exact
+    near = {
+        image_id: first
+        for image_id, first in folder.duplicates.near.items()
+        if image_id not in exact
+    }
+
+    def finding(first: str, second: str, *, exact: bool) -> Finding:
+        one, other = photos[first], photos[second]
+        kind, message = _copy(one, other, _part(first, parts), _part(second, parts), exact)
+        return Finding(kind, message, second, other.name, others=(first,))
+
+    for first, second in _pairs(exact, parts):
+        yield finding(first, second, exact=True)
+    for first, second in _pairs(near, parts):
+        yield finding(first, second, exact=False)
+    # Groups are not chained: two photos of different groups may look the same as well.
+    group, reported = {**near, **exact}, set()
+    for first, second in folder.duplicates.pairs:
+        same_group = group.get(first, first) == group.get(second, second)
+        across = _differ(_part(first, parts), _part(second, parts))
+        if across and not same_group and second not in reported:
+            reported.add(second)
+            yield finding(first, second, exact=False)
 
 
-def agreement(one: Photo, other: Photo) -> float:
+def agreement(one: CheckedPhoto, other: CheckedPhoto) -> float:
     """How well the labels of two copies agree: the lowest IoU of an object and its counterpart.
 
     Counterparts are the best overlapping ones of the same class; 1 where neither has objects, 0
@@ -75,21 +81,17 @@ def agreement(one: Photo, other: Photo) -> float:
 
 
 def _pairs(
-    twins: Mapping[str, str], parts: Mapping[str, frozenset[str]]
+    duplicates: Mapping[str, str], parts: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, str]]:
-    """Each photo that has a twin, second, with one of its family, first: one in another list."""
-    families: dict[str, list[str]] = defaultdict(list)
-    for image_id, first in sorted(twins.items()):
-        families[first].append(image_id)
-    for first, image_ids in families.items():
-        family = [first, *image_ids]
-        home = _part(first, parts)
+    """Pairs of a photo of the same group, in another list where there is one, and a duplicate."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for image_id, first in sorted(duplicates.items()):
+        groups[first].append(image_id)
+    for first, image_ids in groups.items():
         for image_id in image_ids:
-            elsewhere = (s for s in family if _differ(_part(s, parts), _part(image_id, parts)))
-            yield (
-                (first if _differ(home, _part(image_id, parts)) else next(elsewhere, first)),
-                image_id,
-            )
+            part = _part(image_id, parts)
+            others = (s for s in (first, *image_ids) if _differ(_part(s, parts), part))
+            yield next(others, first), image_id
 
 
 def _part(image_id: str, parts: Mapping[str, frozenset[str]]) -> str:
@@ -100,14 +102,16 @@ def _differ(one: str, other: str) -> bool:
     return bool(one and other and one != other)
 
 
-def _copy(one: Photo, other: Photo, first: str, second: str, near: bool) -> tuple[str, str]:
-    like = "looks like" if near else "is the same file as"
+def _copy(
+    one: CheckedPhoto, other: CheckedPhoto, first: str, second: str, exact: bool
+) -> tuple[str, str]:
+    like = "is the same file as" if exact else "looks like"
     if _differ(first, second):
-        return ("near-across" if near else "copy-across"), (
+        return ("copy-across" if exact else "near-across"), (
             f"in {second}, {like} {one.name} in {first}"
         )
     where = f", both in {first}" if first and first == second else ""
-    if near:
+    if not exact:
         return "near-inside", f"{like} {one.name}{where}"
     agreed = agreement(one, other)
     if agreed < AGREE:

@@ -1,15 +1,16 @@
-"""What the checks look at: ``Photo``, one labelled photo, and ``Folder``, all of them."""
+"""What the checks look at: ``CheckedFolder``, and each labelled photo in it, ``CheckedPhoto``."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import Annotation
+from utils.data.annotations import Annotation, Entry, Layout
+from utils.data.duplicates.groups import Duplicates
+from utils.data.records import Dataset, Record
 from utils.images import ImageSize
 
 
@@ -34,44 +35,44 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class CheckedPhoto:
     """One photo that has labels.
 
     Attributes:
-        image_id: the name that identifies it in split lists; unique in the folder.
-        path: its file.
+        entry: its image id, its file and the file of its labels.
         name: its file relative to the folder, for messages.
-        label: the file of its labels, None where there is none of its own.
         where: its labels, for messages: ``Annotations/7.xml``.
-        annotation: the labels; None where they cannot be read.
-        label_error: why they cannot be read.
+        annotation: the labels, with boxes of the upright photo, not clipped; as labelled where the
+            photo cannot be opened. None where the labels cannot be read.
+        label_error: why the labels cannot be read, "" where they can.
         pixels: what its file holds.
-        boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels of the upright photo, not clipped; as
-            labelled where the photo cannot be opened.
+        record: what training makes of it; None where photo or labels cannot be read.
         unsure: whether the photo is turned by EXIF and the labels do not tell whether they are.
     """
 
-    image_id: str
-    path: Path
+    entry: Entry
     name: str
-    label: Path | None
     where: str
     annotation: Annotation | None
     label_error: str
     pixels: Pixels
-    boxes: np.ndarray
+    record: Record | None
     unsure: bool = False
 
     @property
-    def readable(self) -> bool:
-        """Whether both photo and labels can be used."""
-        return self.annotation is not None and not self.pixels.error
+    def image_id(self) -> str:
+        return self.entry.image_id
 
     @property
     def size(self) -> ImageSize:
         """Of a photo that is known to open."""
         assert self.pixels.size is not None
         return self.pixels.size
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """float32 (N, 4), those of the annotation; none where it cannot be read."""
+        return np.zeros((0, 4), np.float32) if self.annotation is None else self.annotation.boxes
 
     def objects(self) -> Iterator[tuple[int, str, np.ndarray]]:
         """For each object: its number among those of the photo, its class, its (4,) box."""
@@ -84,50 +85,48 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Folder:
+class CheckedFolder:
     """Everything the checks know about a dataset.
 
     Attributes:
         name: the data folder, as the user wrote it.
-        format: ``voc``, ``coco`` or ``yolo``.
+        layout: what the folder holds; of a split only what concerns it.
         input_size: side of the network input in pixels.
         photos: the labelled photos, sorted by image id.
-        unlabelled: photos without labels, relative to the folder.
-        unmatched_labels: labels without a photo, likewise.
         lists: the folder's split lists by name; empty where it has none that divide it.
-        missing: sentences about what the lists name in vain.
-        copies: image id → the first image id whose file has the same content.
-        alike: image id → the first image id that looks nearly the same; copies are not in it.
-        pairs: all two image ids that look nearly the same, those of different families too.
+        missing: sentences about photos that the lists name but the folder lacks.
+        duplicates: which photos show the same picture.
         split: the lists that were asked for, in words; "" for the whole folder.
-        notes: what the reader of the format says about the folder.
-        class_order: class names in the order in which the folder declares them; empty where it
-            declares none.
         as_stored: whether labels belong to photos as stored where nothing tells, rather than as
             turned upright by EXIF.
         size_note: why ``input_size`` was chosen, in words; "" where it was given.
     """
 
     name: str
-    format: str
+    layout: Layout
     input_size: int
-    photos: tuple[Photo, ...]
-    unlabelled: tuple[str, ...] = ()
-    unmatched_labels: tuple[str, ...] = ()
+    photos: tuple[CheckedPhoto, ...]
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
-    copies: Mapping[str, str] = field(default_factory=dict)
-    alike: Mapping[str, str] = field(default_factory=dict)
-    pairs: tuple[tuple[str, str], ...] = ()
+    duplicates: Duplicates = field(default_factory=lambda: Duplicates({}, {}))
     split: str = ""
-    notes: tuple[str, ...] = ()
-    class_order: tuple[str, ...] = ()
     as_stored: bool = True
     size_note: str = ""
 
-    def usable(self) -> Iterator[Photo]:
+    def usable(self) -> Iterator[CheckedPhoto]:
         """The photos that training would take."""
-        return (photo for photo in self.photos if photo.readable)
+        return (photo for photo in self.photos if photo.record is not None)
+
+    def training_records(self) -> Dataset:
+        """What would be trained on: the usable photos of the training list, or all without lists.
+
+        Class ids mean nothing here.
+        """
+        train = self.parts().get("train")
+        records = [
+            photo.record for photo in self.usable() if train is None or photo.image_id in train
+        ]
+        return Dataset(records, ())
 
     def class_counts(self, image_ids: frozenset[str] | None = None) -> Counter[str]:
         """Objects by class in the usable photos; only those of ``image_ids`` where given.
@@ -146,7 +145,7 @@ class Folder:
     def parts(self) -> dict[str, frozenset[str]]:
         """The lists that divide the dataset: train, val and test, as far as there are any.
 
-        What ``trainval`` holds beyond ``val`` stands in for ``train`` where that is missing.
+        Without a list ``train``, what ``trainval`` holds beyond ``val`` is trained on.
         """
         parts = {
             name: frozenset(self.lists[name])

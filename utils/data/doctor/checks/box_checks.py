@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
-from utils.data.doctor.photos import Folder, Photo
 from utils.letterbox import Letterbox
 from utils.overlap import iou
 
@@ -23,7 +23,7 @@ REPEATED = 5  # photos with the very same box, at the least
 REPEATED_SHARE = 0.005  # of all photos: among many, a few boxes coincide by chance
 
 
-def check_boxes(folder: Folder) -> Iterator[Finding]:
+def check_boxes(folder: CheckedFolder) -> Iterator[Finding]:
     """Boxes in wrong units, outside the photo, tiny, huge or very thin; one finding for each."""
     for photo in folder.photos:
         if photo.pixels.size is None:
@@ -37,7 +37,7 @@ def check_boxes(folder: Folder) -> Iterator[Finding]:
                 yield _finding(kind, f"{name} {message}", photo, number, box)
 
 
-def check_pairs(folder: Folder) -> Iterator[Finding]:
+def check_pairs(folder: CheckedFolder) -> Iterator[Finding]:
     """Objects labelled twice, and objects under two classes."""
     for photo in folder.usable():
         for first, second in _same_objects(photo):
@@ -53,11 +53,11 @@ def check_pairs(folder: Folder) -> Iterator[Finding]:
             yield _finding(kind, message, photo, numbers[second], *boxes)
 
 
-def check_repeated(folder: Folder) -> Iterator[Finding]:
+def check_repeated(folder: CheckedFolder) -> Iterator[Finding]:
     """The very same coordinates in photo after photo; copies of a photo are no news."""
-    places: dict[tuple, list[tuple[Photo, int]]] = defaultdict(list)
+    places: dict[tuple, list[tuple[CheckedPhoto, int]]] = defaultdict(list)
     for photo in folder.usable():
-        if photo.image_id in folder.copies or photo.image_id in folder.alike:
+        if photo.image_id in folder.duplicates.near or photo.image_id in folder.duplicates.exact:
             continue
         for index in range(len(photo.boxes)):
             box = photo.boxes[index]
@@ -73,7 +73,7 @@ def check_repeated(folder: Folder) -> Iterator[Finding]:
             yield _finding("box-repeated", message, photo, number, box, others=others)
 
 
-def _same_objects(photo: Photo) -> Iterator[tuple[int, int]]:
+def _same_objects(photo: CheckedPhoto) -> Iterator[tuple[int, int]]:
     """Pairs of indices, lower first, of boxes around the same thing; each later box once."""
     boxes = photo.clipped()  # as training sees them
     names = np.array(photo.annotation.names, object)
@@ -86,7 +86,7 @@ def _same_objects(photo: Photo) -> Iterator[tuple[int, int]]:
 
 
 def _finding(
-    kind: str, message: str, photo: Photo, number: int, *boxes: np.ndarray, others=()
+    kind: str, message: str, photo: CheckedPhoto, number: int, *boxes: np.ndarray, others=()
 ) -> Finding:
     drawn = tuple(tuple(float(side) for side in box) for box in boxes)
     return Finding(kind, message, photo.image_id, photo.where, number, drawn, others)
@@ -128,7 +128,7 @@ def _is_whole(box: np.ndarray, limits: np.ndarray) -> bool:
     return bool((inside[2:] - inside[:2] >= WHOLE * limits[2:]).all())
 
 
-def _all_swapped(photo: Photo) -> bool:
+def _all_swapped(photo: CheckedPhoto) -> bool:
     """Whether the boxes do not fit the photo as they are, and all fit it with x and y swapped."""
     if not len(photo.boxes) or photo.size.width == photo.size.height:
         return False

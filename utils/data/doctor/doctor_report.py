@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from utils.data.doctor.checks.photos import shows_nothing
-from utils.data.doctor.checks.sizes import CELL, Sizes
+from utils.data.doctor.checked import CheckedFolder
+from utils.data.doctor.checks.photo_checks import shows_nothing
+from utils.data.doctor.checks.size_checks import CELL, Sizes
 from utils.data.doctor.findings import KINDS, SEVERITIES, Finding, counts
-from utils.data.doctor.photos import Folder
+from utils.text import counted
 
 SHOWN = 5  # findings of a kind in the text
 _WIDTH = 96
 
 
 @dataclass(frozen=True)
-class Report:
+class DoctorReport:
     """What the doctor found.
 
     Attributes:
@@ -25,7 +26,7 @@ class Report:
         sizes: of the objects at the network input; None without objects.
     """
 
-    folder: Folder
+    folder: CheckedFolder
     findings: tuple[Finding, ...]
     sizes: Sizes | None
 
@@ -42,17 +43,17 @@ class Report:
         objects = sum(len(photo.boxes) for photo in folder.usable())
         classes = len(folder.class_counts())
         found = counts(self.findings)
-        problems = ", ".join(plural(found[level], level) for level in SEVERITIES if found[level])
+        problems = ", ".join(counted(found[level], level) for level in SEVERITIES if found[level])
         return (
-            f"{plural(len(folder.photos), 'photo')}, {plural(objects, 'object')}, "
-            f"{plural(classes, 'class', 'classes')}: {problems or 'nothing to complain of'}"
+            f"{counted(len(folder.photos), 'photo')}, {counted(objects, 'object')}, "
+            f"{counted(classes, 'class', 'classes')}: {problems or 'nothing to complain of'}"
         )
 
     def nothing(self) -> str:
         """How many photos show no object, as the end of a sentence; "" where all do."""
         count = sum(shows_nothing(photo) for photo in self.folder.photos)
         share = count / max(1, len(self.folder.photos))
-        return f"; {plural(count, 'photo')} ({share:.0%}) without objects" if count else ""
+        return f"; {counted(count, 'photo')} ({share:.0%}) without objects" if count else ""
 
     def text(self) -> str:
         """The report for a terminal: the headline, then the first few findings of each kind."""
@@ -63,15 +64,10 @@ class Report:
         return "\n".join([*lines, "", *_overview(self)])
 
 
-def sorted_findings(findings: Iterator[Finding]) -> tuple[Finding, ...]:
+def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Worst severity first, then by kind in the order of ``KINDS``, then as they were found."""
     order = {kind: place for place, kind in enumerate(KINDS)}
     return tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), order[f.kind])))
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """``1 photo``, ``2,000 photos``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _kind(kind: str, findings: list[Finding]) -> Iterator[str]:
@@ -84,7 +80,7 @@ def _kind(kind: str, findings: list[Finding]) -> Iterator[str]:
     yield from _wrapped(f"→ {about.consequence} {about.advice}".strip(), "  ", "    ")
 
 
-def _overview(report: Report) -> Iterator[str]:
+def _overview(report: DoctorReport) -> Iterator[str]:
     """Class balance and sizes, in a few lines."""
     found = report.folder.class_counts()
     total = max(1, sum(found.values()))
@@ -93,7 +89,7 @@ def _overview(report: Report) -> Iterator[str]:
     if shown:
         yield from _wrapped(f"Classes: {', '.join(shown)}{more}{report.nothing()}", "", "  ")
     if sizes := report.sizes:
-        low, middle, high = size_range(sizes)
+        low, middle, high = sizes.percentiles()
         size = report.folder.input_size
         if report.folder.size_note:
             yield from _wrapped(f"As training would choose: {report.folder.size_note}", "", "  ")
@@ -106,13 +102,6 @@ def _overview(report: Report) -> Iterator[str]:
             text += f" (--input-size {sizes.advised} would bring that to 1%)"
         yield from _wrapped(text, "", "  ")
         yield from _wrapped(f"Anchors: {sizes.note}", "", "  ")
-
-
-def size_range(sizes: Sizes) -> tuple[float, float, float]:
-    """Tenth, fiftieth and ninetieth percentile of the objects' √area in pixels."""
-    sides = (sizes.objects.prod(axis=1) ** 0.5).tolist()
-    ordered = sorted(sides)
-    return tuple(ordered[round(share * (len(ordered) - 1))] for share in (0.1, 0.5, 0.9))
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
-from utils.data.doctor.photos import Folder, Photo
 
 SMALL = 4  # times that a photo is enlarged to fill the input
 LARGE = 40_000_000  # pixels; phones deliver 12 million, some 50
@@ -23,7 +23,7 @@ _SUFFIXES = {
 }
 
 
-def check_photos(folder: Folder) -> Iterator[Finding]:
+def check_photos(folder: CheckedFolder) -> Iterator[Finding]:
     """Unreadable, misnamed and odd photos, and those without labels or objects."""
     for photo in folder.photos:
         if problem := _unreadable(photo):
@@ -36,22 +36,22 @@ def check_photos(folder: Folder) -> Iterator[Finding]:
     if len(nothing) < MEANT * len(folder.photos):
         for photo in nothing:
             yield Finding("photo-no-objects", "no object is labelled", photo.image_id, photo.where)
-    for name in folder.unlabelled:
-        yield Finding("photo-no-labels", "has no labels", where=name)
+    for path in folder.layout.unlabelled:
+        yield Finding("photo-no-labels", "has no labels", where=folder.layout.name(path))
 
 
-def shows_nothing(photo: Photo) -> bool:
+def shows_nothing(photo: CheckedPhoto) -> bool:
     """Whether its labels say that no object is on it."""
     return photo.annotation is not None and not (photo.annotation.names or photo.annotation.errors)
 
 
-def right_suffix(photo: Photo) -> str:
+def right_suffix(photo: CheckedPhoto) -> str:
     """The suffix of a readable photo where it fits its format, else the format's usual one."""
-    fitting = _SUFFIXES.get(photo.pixels.format, (photo.path.suffix.lower(),))
-    return photo.path.suffix if photo.path.suffix.lower() in fitting else fitting[0]
+    fitting = _SUFFIXES.get(photo.pixels.format, (photo.entry.image.suffix.lower(),))
+    return photo.entry.image.suffix if photo.entry.image.suffix.lower() in fitting else fitting[0]
 
 
-def _unreadable(photo: Photo) -> tuple[str, str] | None:
+def _unreadable(photo: CheckedPhoto) -> tuple[str, str] | None:
     pixels = photo.pixels
     if not pixels.error:
         return None
@@ -60,10 +60,10 @@ def _unreadable(photo: Photo) -> tuple[str, str] | None:
     return ("photo-unreadable" if pixels.size is None else "photo-damaged"), pixels.error
 
 
-def _odd(photo: Photo, input_size: int) -> Iterator[tuple[str, str]]:
+def _odd(photo: CheckedPhoto, input_size: int) -> Iterator[tuple[str, str]]:
     pixels, size = photo.pixels, photo.size
-    if right_suffix(photo) != photo.path.suffix:
-        yield "photo-suffix", f"is a {pixels.format} file, named {photo.path.suffix}"
+    if right_suffix(photo) != photo.entry.image.suffix:
+        yield "photo-suffix", f"is a {pixels.format} file, named {photo.entry.image.suffix}"
     if pixels.unusual:
         yield "photo-pixels", pixels.unusual
     short, long = sorted(size[:2])

@@ -28,7 +28,7 @@ _ALONE = re.compile(r"(?:[\x20-\x7e]|(?<![^\x20-\x7e])[À-ÖØ-öø-ÿŒœŠšŽ
 
 
 @dataclass(frozen=True)
-class Mended:
+class RepairedLabels:
     """The labels of a mended file.
 
     Attributes:
@@ -40,7 +40,7 @@ class Mended:
     guessed: tuple[str, ...] = ()
 
 
-def mended(path: Path, where: str) -> Mended | None:
+def repaired_labels(path: Path, where: str) -> RepairedLabels | None:
     """The labels of a VOC XML that does not parse; None where its damage is not plain."""
     try:
         data = read_limited(path, MAX_BYTES)
@@ -51,12 +51,12 @@ def mended(path: Path, where: str) -> Mended | None:
         return None
     data = _BARE_AMPERSAND.sub(b"&amp;", data[start:])
     if labels := _parsed(data, where):
-        return Mended(labels)
+        return RepairedLabels(labels)
     for body, legible in _other_readings(data):
         labels = _parsed(body, where)
         if labels and all(name.isascii() or legible(name) for name in labels.names):
             guessed = tuple(sorted({name for name in labels.names if not name.isascii()}))
-            return Mended(labels, guessed)
+            return RepairedLabels(labels, guessed)
     return None
 
 

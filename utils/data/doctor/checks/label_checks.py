@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
-from utils.data.doctor.photos import Folder, Photo
 from utils.data.formats.naming import names_photo
 
 _KINDS = {  # of the readers' errors
@@ -17,25 +17,25 @@ _KINDS = {  # of the readers' errors
 }
 
 
-def check_labels(folder: Folder) -> Iterator[Finding]:
+def check_labels(folder: CheckedFolder) -> Iterator[Finding]:
     """Unreadable files, labels without a photo, and those that speak of another photo."""
     for photo in folder.photos:
         if photo.annotation is None:
             yield Finding("labels-unreadable", photo.label_error, photo.image_id, photo.where)
             continue
-        for kind, message in (*_size(photo, folder.format), *_filename(photo)):
+        for kind, message in (*_size(photo, folder.layout.format), *_filename(photo)):
             boxes = tuple(map(tuple, photo.boxes.tolist())) if kind in _WITH_BOXES else ()
             yield Finding(kind, message, photo.image_id, photo.where, boxes=boxes)
-    for name in folder.unmatched_labels:
+    for name in folder.layout.unmatched_labels:
         yield Finding("labels-no-photo", "there is no photo for it", where=name)
-    for note in folder.notes:
+    for note in folder.layout.notes:
         yield Finding("folder", note)
 
 
 _WITH_BOXES = ("labels-size", "photo-turned")
 
 
-def check_errors(folder: Folder) -> Iterator[Finding]:
+def check_errors(folder: CheckedFolder) -> Iterator[Finding]:
     """Objects that the reader had to leave out."""
     for photo in folder.photos:
         for error in photo.annotation.errors if photo.annotation else ():
@@ -43,7 +43,7 @@ def check_errors(folder: Folder) -> Iterator[Finding]:
             yield Finding(kind, error.message, photo.image_id, photo.where, error.number)
 
 
-def _size(photo: Photo, form: str) -> Iterator[tuple[str, str]]:
+def _size(photo: CheckedPhoto, form: str) -> Iterator[tuple[str, str]]:
     size, said = photo.pixels.size, photo.annotation.size
     if size is None:
         return
@@ -57,8 +57,8 @@ def _size(photo: Photo, form: str) -> Iterator[tuple[str, str]]:
         yield "photo-turned", f"EXIF orientation {size.orientation}"
 
 
-def _filename(photo: Photo) -> Iterator[tuple[str, str]]:
-    named = photo.annotation.filename
-    if named and not names_photo(named, photo.path.name):
+def _filename(photo: CheckedPhoto) -> Iterator[tuple[str, str]]:
+    named, image = photo.annotation.filename, photo.entry.image.name
+    if named and not names_photo(named, image):
         name = PurePosixPath(named.replace("\\", "/")).name
-        yield "labels-filename", f"names {name}, but belongs to {photo.path.name}"
+        yield "labels-filename", f"names {name}, but belongs to {image}"
