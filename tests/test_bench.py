@@ -9,7 +9,7 @@ import pytest
 
 from bench.accuracy import ON_ONE_CORE, comparison
 from bench.folds import FOLDS, write_folds
-from tests.voc_folders import fill, lists
+from tests.label_folders import fill, lists
 from utils.data.folder.data_folder import DataFolder
 
 

@@ -5,43 +5,21 @@ import io
 import json
 import os
 import unicodedata
-import zlib
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pycocotools.coco import COCO
 
+from tests.label_folders import CATEGORIES, photo
+from tests.label_folders import coco_image as image
+from tests.label_folders import coco_json as write
+from tests.label_folders import coco_object as thing
 from utils.data.annotations import Annotation
 from utils.data.formats import coco
 from utils.data.formats.coco_json import read_coco
 from utils.errors import UserError
-
-CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 17, "name": "dog"}]
-
-
-def photo(path, size=(40, 30)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shade = zlib.crc32(str(path).encode())  # no two photos are the same file
-    Image.new("RGB", size, (shade & 255, shade >> 8 & 255, shade >> 16 & 255)).save(path)
-
-
-def image(key, name, **more):
-    return {"id": key, "file_name": name, "width": 40, "height": 30, **more}
-
-
-def thing(image_id, box=(1, 2, 3, 4), category=3, **more):
-    return {"image_id": image_id, "category_id": category, "bbox": box, "iscrowd": 0, **more}
-
-
-def write(path, images, annotations, categories=CATEGORIES):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for number, item in enumerate(annotations):
-        item.setdefault("id", number)
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def read(folder):
@@ -138,7 +116,10 @@ def test_a_bad_object_is_named(tmp_path, bad, kind, reason):
 
 
 def test_objects_of_unknown_images(tmp_path):
-    labels, notes = only(tmp_path, [thing(8), thing(7), thing(9), thing(8), {"bbox": [1, 2, 3, 4]}])
+    labels, notes = only(
+        tmp_path,
+        [thing(8), thing(7), thing(9), thing(8), {"bbox": [1, 2, 3, 4]}],
+    )
     assert labels.names == ("cat",)
     (note,) = notes
     assert "4 objects" in note
@@ -170,7 +151,8 @@ def test_categories_of_one_name_are_one_class(tmp_path):
     categories = [{"id": 9, "name": "cat"}, {"id": 4, "name": "dog"}, {"id": 2, "name": "cat"}]
     labels, notes = only(tmp_path, [thing(7, category=9), thing(7, category=2)], categories)
     assert labels.names == ("cat", "cat")
-    assert notes == ("labels.json: 2 categories are called 'cat'; taken for one class",)
+    (note,) = notes
+    assert "2 categories are called 'cat'" in note
     assert coco.find_layout(tmp_path).class_order == ("cat", "dog")
 
 
@@ -183,33 +165,37 @@ def test_categories_of_one_id(tmp_path):
     assert "entry 4 of its categories has no name" in notes[1]
 
 
-def test_roboflows_group_is_no_class(tmp_path):
+def test_a_supercategory_without_objects_is_no_class(tmp_path):
     categories = [
         {"id": 0, "name": "cells", "supercategory": "none"},
         {"id": 1, "name": "red", "supercategory": "cells"},
         {"id": 2, "name": "white", "supercategory": "cells"},
     ]
     _, notes = only(tmp_path, [thing(7, category=1)], categories)
-    assert "'cells' only stands for a group" in notes[0]
+    assert "'cells'" in notes[0]
     assert coco.find_layout(tmp_path).class_order == ("red", "white")
     only(tmp_path, [thing(7, category=0)], categories)
     assert coco.find_layout(tmp_path).class_order == ("cells", "red", "white")
 
 
-# Shapes of folders
+# Layouts
 
 
 def same_names(folder, splits=("train", "val")):
     """Each split has photos 1 and 2; the box's left side tells which photo it was drawn on."""
     for place, split in enumerate(splits):
-        yield split, [image(5, "1.jpg"), image(9, "2.jpg")], [thing(5, [place, 2, 3, 4])]
+        yield (
+            split,
+            [image(5, "1.jpg"), image(9, "2.jpg")],
+            [thing(5, [place, 2, 3, 4])],
+        )
 
 
 def lefts(layout, found, name):
     return [found[image_id].boxes[:, 0].tolist() for image_id in layout.lists[name].image_ids]
 
 
-def test_cocos_own_shape(tmp_path):
+def test_cocos_own_layout(tmp_path):
     for split, images, annotations in same_names(tmp_path):
         for name in ("1.jpg", "2.jpg"):
             photo(tmp_path / f"{split}2017" / name)
@@ -230,7 +216,7 @@ def test_cocos_own_shape(tmp_path):
     assert all("keypoints" in note for note in layout.notes)
 
 
-def test_roboflows_shape(tmp_path):
+def test_roboflows_layout(tmp_path):
     for split, images, annotations in same_names(tmp_path, ("train", "valid", "test")):
         for name in ("1.jpg", "2.jpg"):
             photo(tmp_path / split / name)
@@ -324,7 +310,11 @@ def test_a_photo_in_two_lists(tmp_path):
 def test_other_spellings(tmp_path):
     name = "Übung 写真.jpg"
     photo(tmp_path / "мои данные" / unicodedata.normalize("NFD", name))
-    write(tmp_path / "мои данные" / "a b.json", [image(1, unicodedata.normalize("NFC", name))], [])
+    write(
+        tmp_path / "мои данные" / "a b.json",
+        [image(1, unicodedata.normalize("NFC", name))],
+        [],
+    )
     layout, _ = read(tmp_path)
     assert list(layout.entries) == ["Übung 写真"]
 
@@ -335,7 +325,12 @@ def test_other_spellings(tmp_path):
 def test_images_of_one_id(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         photo(tmp_path / name)
-    images = [image(1, "a.jpg"), image(1, "b.jpg"), image(2, "c.jpg"), image(2, "c.jpg")]
+    images = [
+        image(1, "a.jpg"),
+        image(1, "b.jpg"),
+        image(2, "c.jpg"),
+        image(2, "c.jpg"),
+    ]
     write(tmp_path / "x.json", images, [thing(1), thing(2)])
     layout, found = read(tmp_path)
     assert list(layout.entries) == ["c"]
@@ -405,16 +400,15 @@ def test_a_json_without_objects_is_named(tmp_path):
     write(tmp_path / "test.json", [image(1, "2.jpg")], [])
     layout, found = read(tmp_path)
     assert len(found["2"].boxes) == 0
-    assert layout.notes == (
-        "test.json: none of its 1 images has an object; all count as showing nothing",
-    )
+    (note,) = layout.notes
+    assert note.startswith("test.json: lists 1 image without any object")
 
 
 # What is no COCO
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"images": 3}', '{"shapes": []}', "\0" * 9])
-def test_other_json_is_passed_over(tmp_path, text):
+def test_other_json_is_ignored(tmp_path, text):
     photo(tmp_path / "a.jpg")
     (tmp_path / "a.json").write_text(text)
     assert coco.find_layout(tmp_path) is None
@@ -540,6 +534,7 @@ def test_notes_of_one_kind_are_not_endless(tmp_path):
     write(tmp_path / "x.json", images, [])
     notes = read_coco(tmp_path / "x.json").notes
     assert len(notes) == 10
-    assert notes[0] == "entry 3 of its images has no file_name; left out"
-    assert notes[4].endswith("left out (and 695 more such)")
-    assert notes[9].endswith("has no id; left out (and 35 more such)")
+    assert notes[0].startswith("entry 3 of its images has no file_name")
+    assert "695 more" in notes[4]
+    assert "no id" in notes[9]
+    assert "35 more" in notes[9]

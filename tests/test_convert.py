@@ -3,7 +3,6 @@
 import contextlib
 import io
 import itertools
-import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from tests.label_folders import coco_image, coco_json, coco_object, photo
 from utils.cli import run
 from utils.commands import convert as command
 from utils.data.conversion import convert, output_names, write_folder
@@ -31,16 +31,6 @@ FORMATS = ("voc", "coco", "yolo")
 PAIRS = list(itertools.product(FORMATS, FORMATS))
 CLASSES = ("zebra", "Übung ⛔", "a cat")
 SIZES = [(40, 30), (9999, 7), (3, 5000), (1, 1)]  # of the photos that the random boxes lie in
-
-
-def photo(path, size=(40, 30), orientation=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tags = Image.Exif()
-    if orientation:
-        tags[0x0112] = orientation
-    shade = (len(str(path)) * 7 % 256, ord(path.stem[-1]) * 31 % 256, ord(path.stem[0]) % 256)
-    Image.new("RGB", size, shade).save(path, exif=tags)
-    return path
 
 
 def record(image_id, image, boxes=(), ids=None, difficult=None, size=(40, 30)):
@@ -66,7 +56,7 @@ def rows(found, classes, *, difficult=True):
 
 
 def everything(folder):
-    """stem → record, and the class names."""
+    """Image id → record, and the class names."""
     dataset = load_split(folder, "all")
     return {found.image_id: found for found in dataset.records}, dataset.classes
 
@@ -237,11 +227,14 @@ def test_yolo_says_what_it_cannot_keep(tmp_path, capsys):
     data, out = source(tmp_path / "in"), tmp_path / "out"
     assert run(command.main, [str(data), "--to", "yolo", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "yolo: 1 object is marked difficult, which YOLO cannot say; left out" in printed
-    assert (
-        f"{out}: 6 photos, 9 objects; classes: dog, Übung ⛔; lists: 3 train, 1 val, 2 dark, "
-        "4 trainval\n"
-    ) in printed
+    assert "1 object is marked difficult" in printed
+    for part in (
+        str(out),
+        "6 photos, 9 objects",
+        "dog, Übung ⛔",
+        "3 train, 1 val, 2 dark, 4 trainval",
+    ):
+        assert part in printed.splitlines()[-1]
     assert len(list((out / "labels").rglob("*.txt"))) == 6
     content = yaml.safe_load((out / "data.yaml").read_text(encoding="utf-8"))
     assert content["names"] == {0: "dog", 1: "Übung ⛔"}
@@ -462,12 +455,12 @@ def test_the_source_is_left_alone(tmp_path):
     assert snapshot(data) == before
 
 
-# Names that readers stumble over
+# Names that readers misunderstand
 
-STEM = st.text(st.sampled_from("ab .:\\_-Z\n\udc80#1é"), min_size=1, max_size=6).filter(
+NAME = st.text(st.sampled_from("ab .:\\_-Z\n\udc80#1é"), min_size=1, max_size=6).filter(
     lambda part: part not in (".", "..")
 )
-FOLDER = STEM | st.sampled_from(["images", "labels", "train", "val", "__MACOSX", "Annotations"])
+FOLDER = NAME | st.sampled_from(["images", "labels", "train", "val", "__MACOSX", "Annotations"])
 
 
 @settings(max_examples=200, deadline=None)
@@ -532,19 +525,14 @@ def test_folders_of_splits_in_names(tmp_path, to):
         )
 
 
-def test_two_photos_of_one_stem(tmp_path):
+def test_two_photos_that_differ_by_their_suffix(tmp_path):
     for place, name in enumerate(("a.jpg", "a.png")):
         photo(tmp_path / "in" / "images" / name, (40 + place, 30))
     images = [
-        {"id": i, "file_name": name, "width": 40 + i, "height": 30}
-        for i, name in enumerate(("a.jpg", "a.png"))
+        coco_image(i, f"a{suffix}", (40 + i, 30)) for i, suffix in enumerate((".jpg", ".png"))
     ]
-    things = [
-        {"id": i, "image_id": i, "category_id": 1, "bbox": [i, 1, 5, 5], "iscrowd": 0}
-        for i in range(2)
-    ]
-    content = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "cat"}]}
-    (tmp_path / "in" / "labels.json").write_text(json.dumps(content))
+    objects = [coco_object(i, [i, 1, 5, 5]) for i in range(2)]
+    coco_json(tmp_path / "in" / "labels.json", images, objects)
     for to in FORMATS:
         convert(tmp_path / "in", tmp_path / to, to=to)
         found, _ = everything(tmp_path / to)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.voc_folders import CAT, devkit, fill, image_ids, lists, pair, photo, xml
+from tests.label_folders import CAT, devkit, fill, image_ids, lists, pair, photo, xml
 from utils.data.datasets import load_datasets, load_photos, load_split
 from utils.data.formats import find_layout
 from utils.errors import UserError
@@ -215,7 +215,7 @@ def test_voc_is_used_where_there_are_several_formats(tmp_path):
     dataset = load_split(tmp_path, "all")
     assert dataset.classes == ("cat", "dog")
     assert dataset.notes == (
-        "the folder has YOLO labels of 4 photos, too; those in VOC format are used",
+        "the folder has YOLO labels of 4 photos as well; those in VOC format are used",
     )
 
 

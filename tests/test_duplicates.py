@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 import utils.data.duplicates.hashes
 import utils.data.folder.file_scan
-from tests.voc_folders import CAT, fill, lists, pair, xml
+from tests.label_folders import CAT, fill, lists, pair, xml
 from utils.commands.write_lists import main as write_lists
 from utils.data.datasets import load_datasets
 from utils.data.duplicates.groups import Duplicates, find_duplicates

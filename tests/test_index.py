@@ -15,7 +15,7 @@ import utils.data.batches.image_cache
 import utils.data.folder.cache
 import utils.data.folder.file_scan
 import utils.data.folder.index
-from tests.voc_folders import CAT, DOG, fill, lists, pair, photo, xml
+from tests.label_folders import CAT, DOG, fill, lists, pair, photo, xml
 from utils.data.annotations import Annotation, AnnotationError
 from utils.data.datasets import load_datasets, load_split
 from utils.data.folder.cache import read_cache, write_cache

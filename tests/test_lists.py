@@ -1,10 +1,20 @@
 """Lists and folders that say what is trained on: found whatever they are called, never guessed."""
 
-import json
-
 import pytest
 
-from tests.voc_folders import CAT, fill, image_ids, lists, pair, photo, xml
+from tests.label_folders import (
+    CAT,
+    coco_image,
+    coco_json,
+    coco_object,
+    fill,
+    image_ids,
+    lists,
+    pair,
+    photo,
+    xml,
+    yolo_pair,
+)
 from utils.data.annotations import SplitList
 from utils.data.datasets import load_datasets, load_split
 from utils.data.formats import find_layout
@@ -14,14 +24,14 @@ from utils.errors import UserError
 
 def coco_years(folder, *names):
     for split in names:
-        images = [{"id": i, "file_name": f"{split}-{i}.jpg"} for i in range(4)]
-        things = [{"image_id": i, "category_id": 1, "bbox": [1, 2, 9, 9]} for i in range(4)]
-        for item in images:
-            photo(folder / split / item["file_name"])
-        path = folder / "annotations" / f"instances_{split}.json"
-        path.parent.mkdir(exist_ok=True)
-        content = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "a"}]}
-        path.write_text(json.dumps(content))
+        files = [f"{split}-{i}.jpg" for i in range(4)]
+        for file in files:
+            photo(folder / split / file)
+        coco_json(
+            folder / "annotations" / f"instances_{split}.json",
+            [coco_image(i, file) for i, file in enumerate(files)],
+            [coco_object(i, [1, 2, 9, 9]) for i in range(4)],
+        )
 
 
 def test_two_years_of_coco_are_joined_and_stay_apart_by_split(tmp_path):
@@ -47,9 +57,7 @@ def test_lists_with_other_usual_names_count():
 
 def yolo(folder, names, count=2):
     for i in range(count):
-        photo(folder / "images" / f"{folder.name}{i}.png")
-        (folder / "labels").mkdir(exist_ok=True)
-        (folder / "labels" / f"{folder.name}{i}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+        yolo_pair(folder, f"images/{folder.name}{i}.png", f"labels/{folder.name}{i}.txt")
     (folder / "data.yaml").write_text(f"names: [{names}]\nnc: 1\ntrain: images\n")
 
 
@@ -113,10 +121,7 @@ def test_a_bare_name_in_another_splits_folder_is_told(tmp_path):
 
 def test_a_yolo_list_does_not_take_a_namesake(tmp_path):
     for name in ("train/1", "test/2"):
-        photo(tmp_path / "images" / f"{name}.jpg")
-        path = tmp_path / "labels" / f"{name}.txt"
-        path.parent.mkdir(parents=True)
-        path.write_text("0 0.5 0.5 0.5 0.5\n")
+        yolo_pair(tmp_path, f"images/{name}.jpg", f"labels/{name}.txt")
     (tmp_path / "classes.txt").write_text("cat\n")
     (tmp_path / "train.txt").write_text("images/train/1.jpg\nimages/train/2.jpg\n")
     layout = find_layout(tmp_path)
@@ -129,13 +134,8 @@ def test_a_coco_photo_elsewhere_must_have_the_size_that_is_listed(tmp_path, size
     photo(tmp_path / "a.jpg")
     photo(tmp_path / "deep" / "b.jpg")
     names = ("a.jpg", "gone/b.jpg")
-    images = [
-        {"id": i, "file_name": name, "width": size[0], "height": size[1]}
-        for i, name in enumerate(names)
-    ]
-    things = [{"image_id": i, "category_id": 1, "bbox": [1, 2, 9, 9]} for i in range(2)]
-    content = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "a"}]}
-    (tmp_path / "x.json").write_text(json.dumps(content))
+    images = [coco_image(i, name, size) for i, name in enumerate(names)]
+    coco_json(tmp_path / "x.json", images, [coco_object(i, [1, 2, 9, 9]) for i in range(2)])
     layout = find_layout(tmp_path)
     assert ("b" in layout.entries) == taken
     assert any("gone/b.jpg (taken for deep/b.jpg)" in note for note in layout.notes) == taken
@@ -173,8 +173,8 @@ def test_split_folders_one_level_down(tmp_path):
     for split in ("train", "val"):
         for i in range(3):
             pair(tmp_path / "voc", f"my/{split}/{split}{i}", CAT, images="images", xmls="labels")
-            photo(tmp_path / "yolo" / "my" / split / f"{split}{i}.jpg")
-            (tmp_path / "yolo" / "my" / split / f"{split}{i}.txt").write_text("0 .5 .5 .5 .5\n")
+            name = f"my/{split}/{split}{i}"
+            yolo_pair(tmp_path / "yolo", f"{name}.jpg", f"{name}.txt")
     (tmp_path / "yolo" / "classes.txt").write_text("cat\n")
     for kind in ("voc", "yolo"):
         found = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.voc_folders import CAT, fill, only, pair, photo, xml
+from tests.label_folders import CAT, fill, only, pair, photo, xml
 from utils.data.classes import read_classes
 from utils.data.datasets import load_datasets, load_split
 from utils.errors import UserError

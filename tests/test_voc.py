@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.voc_folders import CAT, DOG, fill, image_ids, only, pair, photo, xml
+from tests.label_folders import CAT, DOG, fill, image_ids, only, pair, photo, xml
 from utils.data.datasets import load_datasets, load_split
 from utils.data.formats import find_layout
 from utils.label_files.voc import write_voc_list

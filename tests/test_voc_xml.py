@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.voc_folders import CAT, DOG, xml
+from tests.label_folders import CAT, DOG, xml
 from utils.data.formats.voc_xml import parse_annotation, read_annotation
 from utils.label_files.voc import write_voc_annotation
 

@@ -82,7 +82,7 @@ class Entry:
     """One labelled photo; ``image_id`` is unique in the folder.
 
     ``label`` is the file that holds the labels, which photos share in COCO. It is None for a photo
-    that counts as showing nothing because it has no label file.
+    without label file that counts as a photo without objects.
     """
 
     image_id: str

@@ -5,8 +5,8 @@ A format is a module with
 - ``NAME``: what ``Layout.format`` says;
 - ``LOOKS_FOR``: in words, what a folder of this format holds;
 - ``OWN_FILES``: whether the labels of a photo depend on nothing but its own label file;
-- ``find_layout(root) -> Layout | None``: None where the folder holds nothing of the format;
-  ``UserError`` where it does but none of it can be used;
+- ``find_layout(root)``: the ``Layout``, None where the folder holds nothing of the format, and
+  ``UserError`` where it holds something but nothing that can be used;
 - ``read_annotations(layout)``: for each entry, in order, its image id and its ``Annotation``, or
   an ``AnnotationError`` where none of its labels can be read.
 """
@@ -24,13 +24,13 @@ from utils.data.formats import coco, voc, yolo
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 
-# In the order in which they are looked for. YOLO before COCO: a YOLO folder often holds the COCO
-# JSON of its validation photos, too.
+# In the order in which they are looked for. A YOLO folder often also holds the COCO JSON of its
+# validation photos, so YOLO comes first.
 FORMATS = (voc, yolo, coco)
 
 
 def find_layout(data: str | Path) -> Layout:
-    """Look through a data folder; the first format that can be used counts, others are noted.
+    """Look through a data folder. The first format that can be used counts; others get a note.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
@@ -45,7 +45,7 @@ def find_layout(data: str | Path) -> Layout:
     layouts = [layout for layout in found if layout is not None]
     if layouts:
         layout, *others = layouts
-        also = (*_also(layout, others), *(f"passed over: {failure}" for failure in failures))
+        also = (*_also(layout, others), *(f"ignored: {failure}" for failure in failures))
         return replace(layout, notes=(*layout.notes, *also))
     if failures:
         raise failures[0]
@@ -70,7 +70,7 @@ def _format(layout: Layout):
 def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
     for other in others:
         yield (
-            f"the folder has {other.format.upper()} labels of {len(other.entries)} photos, too; "
+            f"the folder has {other.format.upper()} labels of {len(other.entries)} photos as well; "
             f"those in {layout.format.upper()} format are used"
         )
 
@@ -84,7 +84,7 @@ def _nothing_found(data: str | Path, root: Path) -> str:
     )
     also = "".join(f", {count} {suffix}" for suffix, count in sorted(others.items()))
     return (
-        f"{data}: no annotated photos ({photos} photos{also} found). Understood are "
+        f"{data}: no annotated photos ({photos} photos{also} found). Formats that can be read: "
         + "; ".join(form.LOOKS_FOR for form in FORMATS)
         + "."
         + (f" First problem: {scan.notes[0]}" if scan.notes else "")

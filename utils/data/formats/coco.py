@@ -1,10 +1,10 @@
 """The COCO format: JSON files, each with the labels of many photos (``coco_json``).
 
-Understood is any folder that holds such files and the photos that they list: COCO's own shape
+It reads any folder that holds such files and the photos that they list: COCO's own layout
 (``annotations/instances_train2017.json`` and ``train2017/``), Roboflow's
-(``train/_annotations.coco.json`` beside the photos), CVAT's and Label Studio's, one JSON with
-photos anywhere below. Each file whose name or folder says so is a split list. A listed image
-without objects is a photo that shows nothing.
+(``train/_annotations.coco.json`` beside the photos), and a JSON with photos anywhere below, as
+CVAT and Label Studio write it. A file that is named like a split, or lies in a folder named so, is
+a split list. A listed image may have no objects.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from utils.data.formats.pairing import NameResolver, Photos
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
+from utils.text import counted, listed
 
 NAME = "coco"
 OWN_FILES = False  # a JSON has the labels of many photos
@@ -38,14 +39,14 @@ _GENERIC = frozenset(
     + ("detection", "detections", "ground", "gt", "instance", "instances", "json", "keypoints")
     + ("labels", "person", "truth", "unlisted")
 )
-# COCO's other labels of the same photos, which the instances files hold already.
-_SIBLINGS = ("person_keypoints", "stuff", "panoptic", "captions")
-_SPLIT_ORDER = ("train", "val", "test")  # whose file declares the classes, and wins where two speak
+# COCO's files with other labels of the photos that the instances files list.
+_OTHER_LABELS = ("person_keypoints", "stuff", "panoptic", "captions")
+_SPLIT_ORDER = ("train", "val", "test")  # the first file declares the classes and wins conflicts
 
 
 @dataclass(frozen=True)
 class CocoLayout(Layout):
-    """A layout with the labels, which the JSON files had to be read for.
+    """A layout with the content of its JSON files.
 
     Attributes:
         files: the JSON files by path.
@@ -75,7 +76,7 @@ def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | Ann
 
 
 def _candidates(scan: FileScan) -> list[Path]:
-    """The JSON files that hold the three lists of COCO's format, by a look for their names."""
+    """The JSON files that hold the names of the three lists of COCO's format."""
     return [path for path in scan.files(scan.root, (".json",)) if _mentions(path, _KEYS)]
 
 
@@ -111,16 +112,14 @@ class _Finder:
         if not self.found:
             raise UserError(self._nothing_found())
         image_ids = unique_image_ids(self.scan.root, self.found)
-        owners = {photo: self._owner(photo) for photo in self.found}
+        files = {photo: self._file_of(photo) for photo in self.found}
         self.notes += self.differing.sentences()
         classes = self._classes()
-        by_stem = sorted((image_id, photo) for photo, image_id in image_ids.items())
+        entries = sorted((image_id, photo) for photo, image_id in image_ids.items())
         return CocoLayout(
             format=NAME,
             root=self.scan.root,
-            entries={
-                image_id: Entry(image_id, photo, owners[photo]) for image_id, photo in by_stem
-            },
+            entries={image_id: Entry(image_id, photo, files[photo]) for image_id, photo in entries},
             lists=self._lists(image_ids),
             class_order=classes,
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in self.found),
@@ -128,19 +127,19 @@ class _Finder:
             notes=(*self.scan.notes, *self.notes),
             files=self.files,
             places={
-                image_id: (owners[photo], tuple(self.found[photo][owners[photo]]))
-                for image_id, photo in by_stem
+                image_id: (files[photo], tuple(self.found[photo][files[photo]]))
+                for image_id, photo in entries
             },
         )
 
     def _read(self, paths: list[Path]) -> dict[Path, CocoFile]:
-        """The files that can be read; beside ``instances`` none of COCO's others count."""
+        """The files that can be read; beside ``instances`` files COCO's others are left out."""
         chosen = {path.parent for path in paths if path.name.lower().startswith("instances")}
         files: dict[Path, CocoFile] = {}
         failures: list[str] = []
         for path in paths:
             name = self.scan.name(path)
-            if path.parent in chosen and path.name.lower().startswith(_SIBLINGS):
+            if path.parent in chosen and path.name.lower().startswith(_OTHER_LABELS):
                 self.notes.append(f"{name}: left out, as the instances files beside it are used")
                 continue
             try:
@@ -150,10 +149,8 @@ class _Finder:
                 continue
             self.notes += [f"{name}: {note}" for note in files[path].notes]
             if files[path].images and not files[path].objects:
-                self.notes.append(
-                    f"{name}: none of its {len(files[path].images)} images has an object; all "
-                    "count as showing nothing"
-                )
+                images = counted(len(files[path].images), "image")
+                self.notes.append(f"{name}: lists {images} without any object; all are used")
         if not files:
             raise UserError(f"{self.scan.root}: no COCO JSON can be read ({failures[0]})")
         self.notes += [f"{failure}; left out" for failure in failures]
@@ -175,18 +172,18 @@ class _Finder:
         for index, image in enumerate(file.images):
             photo = resolver.find(image.file_name, image.size)
             if photo is None:
-                self._orphan(path, index)
+                self._unmatched(path, index)
             else:
                 places.setdefault(photo, []).append(index)
         self.notes += resolver.notes(self.scan.name(path), self.scan.name)
         for photo, indices in list(places.items()):
             names = {name_parts(file.images[index].file_name) for index in indices}
-            if len(names) > 1:  # two names, of which one or none can mean this photo
+            if len(names) > 1:  # two names for one photo: at most one of them is right
                 for index in indices:
-                    self._orphan(path, index)
+                    self._unmatched(path, index)
                 continue
             if len(indices) > 1:
-                ids = " and ".join(formatted(file.images[index].id) for index in indices)
+                ids = listed([formatted(file.images[index].id) for index in indices])
                 name = formatted(file.images[indices[0]].file_name)
                 joined.add(
                     "",
@@ -196,12 +193,12 @@ class _Finder:
             self.listed.setdefault(path, []).append(photo)
         self.notes += joined.sentences()
 
-    def _orphan(self, path: Path, index: int) -> None:
+    def _unmatched(self, path: Path, index: int) -> None:
         image = self.files[path].images[index]
         name = f"{self.scan.name(path)}, image {formatted(image.id)} ({formatted(image.file_name)})"
         self.unmatched_labels.append(name)
 
-    def _owner(self, photo: Path) -> Path:
+    def _file_of(self, photo: Path) -> Path:
         """The file whose labels of the photo count; a note where another's differ."""
         first, *others = self.found[photo]
         own = self.files[first].annotation(self.found[photo][first], "")
@@ -226,17 +223,16 @@ class _Finder:
     def _classes(self) -> tuple[str, ...]:
         """Classes by category id, of the first file and then of the others."""
         files = [self.files[path] for path in sorted(self.files, key=self._order)]
-        shown_somewhere = {name for f in files for name in f.classes if name not in f.placeholders}
-        for name in sorted({name for f in files for name in f.placeholders} - shown_somewhere):
+        classes = {name for f in files for name in f.classes if name not in f.placeholders}
+        for name in sorted({name for f in files for name in f.placeholders} - classes):
             self.notes.append(
-                f"the category {name!r} only stands for a group of others and has no objects; it "
-                "is no class here"
+                f"the category {name!r} is the supercategory of others and has no objects; it is "
+                "not used as a class"
             )
-        order = dict.fromkeys(name for f in files for name in f.classes if name in shown_somewhere)
-        return tuple(order)
+        return tuple(dict.fromkeys(name for f in files for name in f.classes if name in classes))
 
     def _nothing_found(self) -> str:
-        paths = ", ".join(self.scan.name(path) for path in list(self.files)[:3])
+        paths = listed([self.scan.name(path) for path in self.files])
         reason = (
             f"{len(self.unmatched_labels)} images are listed"
             if self.unmatched_labels
@@ -261,7 +257,7 @@ def _objects(annotation: Annotation) -> list[tuple]:
 
 
 def _words(image_id: str) -> list[str]:
-    """The words of a file's name without those at its ends that only say that it is COCO."""
+    """The words of a file's name, without those at its ends that do not name a split."""
     words = [word for word in re.split(r"[_.\-\s]+", image_id) if word]
     while words and words[0].lower() in _GENERIC:
         del words[0]
@@ -271,7 +267,7 @@ def _words(image_id: str) -> list[str]:
 
 
 def _list_names(paths: dict[Path, Path]) -> dict[Path, str]:
-    """For each JSON the name of its split list, "" where neither it nor its folder is a split's.
+    """For each JSON the name of its split list, "" where its name and folder give none.
 
     Two files of one split that differ by their year keep it (``train2014``, ``train2017``).
     """

@@ -2,9 +2,9 @@
 
 The format is that of https://cocodataset.org/#format-data: ``images``, ``annotations`` with
 ``bbox`` as x, y, width, height in continuous pixels, and ``categories``. Ids may have gaps. A
-crowd (``iscrowd``) is an object that is neither trained on nor counted. What the file holds
-besides, outlines above all, is dropped while it is read: that takes two to three times the file's
-size in memory, and what is kept 30 bytes an object.
+crowd (``iscrowd``) is an object that is neither trained on nor counted. Everything else, above all
+outlines, is dropped while the file is read. Reading takes two to three times the file's size in
+memory; what is kept takes 30 bytes an object.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from utils.data.formats.naming import class_name, formatted
 from utils.files import TooLargeError, read_limited
 from utils.text import counted, listed
 
-MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB; a larger file is better cut into parts
-_FARTHEST = 1e9  # pixels
-# Each bracket becomes an object of 50 to 200 bytes. A label with an outline has four on a hundred
-# bytes; a file of nothing but brackets would take fifty times its size.
+MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB
+_LARGEST = 1e9  # pixels
+# Each bracket becomes an object of 50 to 200 bytes in memory. A label with an outline has four on a
+# hundred bytes; a file of nothing but brackets would take fifty times its size.
 _BYTES_A_BRACKET = 16
 _EXAMPLES = 5
 _ALWAYS_READ = 1 << 20  # bytes
-# What takes most of the room in a file and is not used here.
+# Takes most of the space in a file, and is not used here.
 _UNUSED = frozenset({"keypoints", "segments_info", "caption", "attributes", "counts", "extra"})
 
 
@@ -53,7 +53,7 @@ class CocoFile:
     Attributes:
         images: in the file's order, without those that cannot be told apart.
         classes: the names of the categories in order of their ids, each once.
-        placeholders: those of ``classes`` that only stand for a group of others, as Roboflow
+        placeholders: those of ``classes`` that are only the supercategory of others, as Roboflow
             writes them, and have no objects.
         notes: one sentence for each thing left out that belongs to no image.
     """
@@ -161,7 +161,7 @@ def _load(path: Path) -> dict:
 
 
 def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of the file without what is not used; of an outline only that there is one."""
+    """A JSON object without what is not used. An outline becomes whether there is one."""
     return {
         key: bool(value) if key == "segmentation" else value
         for key, value in pairs
@@ -173,28 +173,28 @@ def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | 
     """The images, and id → place among them."""
     images: list[CocoImage] = []
     names: dict[int | str, list[str]] = {}
-    lacking = Notes()
+    problems = Notes()
     for position, item in enumerate(items, start=1):
         key = _id(item.get("id")) if isinstance(item, dict) else None
         name = item.get("file_name") if isinstance(item, dict) else None
         if key is None or not isinstance(name, str) or not name:
             missing = "id" if key is None else "file_name"
-            lacking.add(missing, f"entry {position} of its images has no {missing}; left out")
+            problems.add(missing, f"entry {position} of its images has no {missing}; left out")
             continue
         names.setdefault(key, []).append(name)
         images.append(CocoImage(key, name, _size(item), item.get("upright") is True))
     for key, found in names.items():
         if len(found) > 1 and len(set(found)) == 1:
             name = f"image {formatted(key)} ({formatted(found[0])})"
-            lacking.add("twice", f"{name} is listed {len(found)} times")
+            problems.add("twice", f"{name} is listed {len(found)} times")
         elif len(found) > 1:
             names_of_id = listed([formatted(name) for name in sorted(set(found))])
-            lacking.add(
+            problems.add(
                 "same id",
                 f"{names_of_id} have the same id {formatted(key)}, so their objects cannot be told "
                 "apart; left out",
             )
-    notes += lacking.sentences()
+    notes += problems.sentences()
     kept: dict[int | str, CocoImage] = {}
     for image in images:
         if len(set(names[image.id])) == 1:
@@ -205,55 +205,55 @@ def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | 
 def _categories(
     items: list, notes: list[str]
 ) -> tuple[tuple[str, ...], dict[int | str, int], set[str]]:
-    """Class names by id, id → index of its name, and the names that only stand for a group."""
+    """Class names by id, id → index of its name, and the names that are only supercategories."""
     names: dict[int | str, str] = {}
-    above: dict[str, set[str]] = {}  # class name → what the file says it is a kind of
-    doubtful = set()
-    lacking = Notes()
+    supercategories: dict[str, set[str]] = {}  # by class name
+    ambiguous = set()
+    problems = Notes()
     for position, item in enumerate(items, start=1):
         key = _id(item.get("id")) if isinstance(item, dict) else None
         name = item.get("name") if isinstance(item, dict) else None
         name = class_name(name) if isinstance(name, str) else ""
         if key is None or not name:
             missing = "id" if key is None else "name"
-            lacking.add(missing, f"entry {position} of its categories has no {missing}; left out")
+            problems.add(missing, f"entry {position} of its categories has no {missing}; left out")
         elif names.setdefault(key, name) != name:
-            doubtful.add(key)
-            lacking.add(
+            ambiguous.add(key)
+            problems.add(
                 "same id",
                 f"categories {names[key]!r} and {name!r} have the same id {formatted(key)}; "
                 "objects of that id are left out",
             )
         else:
-            above.setdefault(name, set()).add(str(item.get("supercategory") or "none"))
-    notes += lacking.sentences()
-    names = {key: name for key, name in names.items() if key not in doubtful}
+            supercategories.setdefault(name, set()).add(str(item.get("supercategory") or "none"))
+    notes += problems.sentences()
+    names = {key: name for key, name in names.items() if key not in ambiguous}
     for name, count in Counter(names.values()).items():
         if count > 1:
             notes.append(f"{count} categories are called {name!r}; taken for one class")
     ordered = sorted(names, key=lambda key: (isinstance(key, str), key))
     classes = tuple(dict.fromkeys(names[key] for key in ordered))
     place = {name: index for index, name in enumerate(classes)}
-    others = {group for name, groups in above.items() for group in groups if group != name}
-    placeholders = {name for name in classes if above[name] == {"none"} and name in others}
+    groups = {group for name, above in supercategories.items() for group in above - {name}}
+    placeholders = {name for name in classes if supercategories[name] == {"none"}} & groups
     return classes, {key: place[name] for key, name in names.items()}, placeholders
 
 
 class Notes:
-    """Sentences on things that something is wrong with: of each kind the first five."""
+    """Notes on what is wrong: of each kind the first five, and how many more there are."""
 
     def __init__(self) -> None:
         self._examples: dict[str, list[str]] = {}
         self._count: Counter[str] = Counter()
 
     def add(self, kind: str, sentence: str) -> None:
-        """One thing; ``kind`` is any word that its like share."""
+        """One note; ``kind`` is any word that notes of its kind share."""
         self._count[kind] += 1
         if self._count[kind] <= _EXAMPLES:
             self._examples.setdefault(kind, []).append(sentence)
 
     def sentences(self) -> list[str]:
-        """The last of each kind says how many more there are."""
+        """The notes; the last of each kind says how many more there are."""
         found = []
         for kind, examples in self._examples.items():
             more = self._count[kind] - len(examples)
@@ -272,15 +272,15 @@ class _Collector:
         self._image, self._class, self._number = array("i"), array("i"), array("i")
         self._xywh, self._crowd = array("d"), array("b")
         self._errors: dict[int, list[AnnotationError]] = {}
-        self._strays: dict[str, int] = {}  # unknown image, in words → its objects
+        self._without_image: dict[str, int] = {}  # image id as written → objects
 
     def add(self, position: int, item: Any) -> None:
         """Take one item of ``annotations``."""
         if not isinstance(item, dict):
-            return self._stray(f"none (entry {position + 1} of its annotations)")
+            return self._no_image(f"none (entry {position + 1} of its annotations)")
         image = self._index.get(_id(item.get("image_id")))
         if image is None:
-            return self._stray(formatted(item.get("image_id", "none")))
+            return self._no_image(formatted(item.get("image_id", "none")))
         self._count[image] += 1
         number = self._count[image]
         class_id = self._class_ids.get(_id(item.get("category_id")))
@@ -326,15 +326,14 @@ class _Collector:
 
     def notes(self) -> list[str]:
         """One sentence on all objects of images that the file does not list."""
-        if not self._strays:
+        if not self._without_image:
             return []
-        objects = counted(sum(self._strays.values()), "object is", "objects are")
-        return [
-            f"{objects} of no image that can be used (image {listed(list(self._strays))}); left out"
-        ]
+        objects = counted(sum(self._without_image.values()), "object is", "objects are")
+        images = listed(list(self._without_image))
+        return [f"{objects} of no image that can be used (image {images}); left out"]
 
-    def _stray(self, name: str) -> None:
-        self._strays[name] = self._strays.get(name, 0) + 1
+    def _no_image(self, name: str) -> None:
+        self._without_image[name] = self._without_image.get(name, 0) + 1
 
     def _fault(self, image: int, kind: str, message: str, number: int) -> None:
         self._errors.setdefault(image, []).append(AnnotationError(kind, message, number))
@@ -351,7 +350,7 @@ def _xywh(item: dict) -> list[float]:
     for value in bbox:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ObjectError("not-a-number", f"bbox holds {formatted(value)}, not a number")
-        if not abs(value) <= _FARTHEST:  # NaN too, and whole numbers of any length
+        if not abs(value) <= _LARGEST:  # NaN too, and whole numbers of any length
             raise ObjectError(
                 "not-a-number", f"bbox holds {formatted(value)}, not a place in a photo"
             )
@@ -360,7 +359,7 @@ def _xywh(item: dict) -> list[float]:
 
 
 def _id(value: Any) -> int | str | None:
-    """An id as numbers and texts of the same digits share it; None where it is none."""
+    """An id, where a text of digits is the number; None where the value is not an id."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The VOC format: one XML a photo (``voc_xml``) in folders of several shapes (``voc_layout``)."""
+"""The VOC format: one XML a photo (``voc_xml``) in folders of several layouts (``voc_layout``)."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
-"""Finding photos, their XML and the split lists in the folder that somebody has: ``find_layout``.
+"""Finding the photos, their XML and the split lists of a VOC folder: ``find_layout``.
 
-Understood are a VOC folder (``Annotations``, ``JPEGImages``, with or without ``ImageSets/Main``),
+It reads a VOC folder (``Annotations``, ``JPEGImages``, with or without ``ImageSets/Main``),
 a ``VOCdevkit`` with a folder for each year, and photos and XML side by side or under other usual
-names, in ``train``/``val``/``test`` folders or not.
-
-Photo and XML belong together when their paths are the same but for the suffix and for folders
-that only say what is in them (``images/night/7.jpg`` and ``annotations/night/7.xml``). Nothing
-outside the data folder is looked at, whatever links and XML say.
+names, in ``train``/``val``/``test`` folders or not. Photo and XML belong together when they have
+the same key (``pairing``). Nothing outside the data folder is looked at, whatever links and XML
+say.
 """
 
 from __future__ import annotations
@@ -78,13 +76,15 @@ def find_layout(root: Path) -> Layout | None:
         years=tuple(part.year for part in parts if part.year),
         unlabelled=tuple(image for part in parts for image in part.unlabelled),
         unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.unmatched),
-        notes=(*scan.notes, *_passed_over(scan, beside), *(n for p in parts for n in p.notes)),
+        notes=(*scan.notes, *_not_read(scan, beside), *(n for p in parts for n in p.notes)),
     )
 
 
 def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
-    """The year folders of a devkit by year, and the folders beside them; elsewhere the root itself
-    under "", with the folders beside its own."""
+    """The year folders of a devkit by year, and the folders that are not read.
+
+    In another folder the year is "" and its folder the root itself.
+    """
 
     def is_voc(folder: Path) -> bool:
         names = {child.name.lower() for child in scan.folders(folder)}
@@ -108,8 +108,8 @@ def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     return {"": scan.root}, []
 
 
-def _passed_over(scan: FileScan, folders: list[Path]) -> Iterator[str]:
-    """A note for each folder beside those that are read that holds XML, too."""
+def _not_read(scan: FileScan, folders: list[Path]) -> Iterator[str]:
+    """A note for each folder that is not read although it holds XML."""
     for folder in folders:
         if count := len(scan.files(folder, (".xml",))):
             yield (
@@ -268,7 +268,7 @@ class _Part:
     def _is_guess(self, line: str, key: Key, split: str) -> bool:
         """Whether a photo was found for a line in other folders than the line has.
 
-        For a line without folders any will do, but for those of another split.
+        For a line without folders only the folders of another split are other folders.
         """
         if (meant := self._key_of_line(line)) == key and len(key) > 1:
             return False

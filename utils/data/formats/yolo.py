@@ -1,8 +1,8 @@
-"""The YOLO format: a text file for each photo (``yolo_txt``), in folders of several shapes
+"""The YOLO format: a text file for each photo (``yolo_txt``), in folders of several layouts
 (``yolo_layout``), with a YAML that names the classes (``yolo_yaml``).
 
-Boxes are shares of the photo as YOLO tools show it, which is the upright one: they are of the
-photo after EXIF orientation. Its header is read for the size in pixels.
+Boxes are fractions of the photo as YOLO tools show it: after EXIF orientation. The photo's header
+is read for the size in pixels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
     if len(boxes):
         size = image_size(entry.image)
         boxes = (labels.boxes * ([size.width, size.height] * 2)).astype(np.float32)
-    # A box of next to no size far from the corner loses it in float32.
+    # A tiny box far from the corner can have no area in float32.
     area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     kept = np.flatnonzero(area).tolist()
     lost = [labels.numbers[row] for row in np.flatnonzero(~area)]

@@ -1,10 +1,10 @@
 """Finding photos, their label files and the split lists in a YOLO folder: ``find_layout``.
 
-Understood are the shapes of Ultralytics (``images/train`` and ``labels/train``), Roboflow
+It reads the layouts of Ultralytics (``images/train`` and ``labels/train``), Roboflow
 (``train/images`` and ``train/labels``), Darknet and CVAT (labels beside the photos, ``obj.names``,
-``train.txt``), and photos and labels with nothing but a ``classes.txt``. A photo without label
-file shows nothing, in a split or folder where others have one. Nothing outside the data folder is
-looked at, whatever links, lists and the YAML say.
+``train.txt``), and photos and labels with only a ``classes.txt``. A photo without label file has no
+objects, in a split or folder where others have one. Nothing outside the data folder is looked at,
+whatever links, lists and the YAML say.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def find_layout(root: Path) -> YoloLayout | None:
 
 
 class _Finder:
-    """Brings photos, label files and what declares them together."""
+    """Brings photos, label files and the YAML together."""
 
     def __init__(self, scan: FileScan) -> None:
         self.scan = scan
@@ -87,7 +87,7 @@ class _Finder:
         image_ids = unique_image_ids(self.scan.root, sorted(chosen))
         if unlabelled := len(chosen - self.labels.of.keys()):
             have = counted(unlabelled, "photo has", "photos have")
-            self.notes.append(f"{have} no label file, and count as showing nothing")
+            self.notes.append(f"{have} no label file, and count as photos without objects")
         lists = {
             name: SplitList(tuple(image_ids[photo] for photo in photos if photo in image_ids))
             for name, photos in sorted(splits.items())
@@ -110,7 +110,7 @@ class _Finder:
         )
 
     def _chosen(self, splits: Mapping[str, Sequence[Path]]) -> set[Path]:
-        """All photos with labels, and those that show nothing beside such."""
+        """All photos with labels, and those without in the same splits or folders."""
         if splits:
             beside = {photo for photos in splits.values() for photo in photos}
         else:
@@ -213,15 +213,15 @@ class _Finder:
             if photos:
                 splits[split] = list(dict.fromkeys(photos))
         if usual and not splits and self.labels.of:
-            self.notes.append(f"{name}: none of its splits is there; passed over")
+            self.notes.append(f"{name}: none of its splits is there; all are ignored")
         return splits
 
     def _place(self, value: str) -> Path | None:
         """The folder or list file of this data folder that an entry of the YAML means.
 
-        Entries are written for another machine (``path: /datasets/mine``) or for another working
-        folder (``../train/images``) more often than not: what counts is the longest end of it
-        that there is, next to the YAML or below the top.
+        Most entries are written for another machine (``path: /datasets/mine``) or for another
+        working folder (``../train/images``). The longest end of the entry that exists beside the
+        YAML or below the top is taken.
         """
         beside, root = self.yaml_path.parent, self.scan.root
         bases = [base for base in (self._end(self.yaml.base, [beside, root]), beside, root) if base]

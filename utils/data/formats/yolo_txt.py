@@ -1,8 +1,8 @@
 """Reading one YOLO label file: ``read_labels``.
 
-A line is ``class cx cy width height``, shares of the photo's width and height; a sixth column is
-a detector's confidence and of no use here. A line with more points is an outline,
-``class x y x y x y …``, of which the smallest upright box is taken. (Both forms as in
+A line is ``class cx cy width height``, fractions of the photo's width and height. A sixth column
+is a detector's confidence, which is ignored. A line with more points is an outline,
+``class x y x y x y …``; its bounding box is taken. (Both forms as in
 https://docs.ultralytics.com/datasets/.)
 """
 
@@ -20,7 +20,7 @@ from utils.data.formats.naming import formatted
 from utils.files import read_limited
 
 MAX_BYTES = 8 << 20  # a hundred thousand objects
-_FARTHEST = 10.0  # shares beyond this are no labels that reach over the edge but pixels
+_LARGEST = 10.0  # a larger number is no fraction of a box that reaches over the edge, but pixels
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class YoloLabels:
 
     Attributes:
         names: N class names.
-        boxes: float64 (N, 4), ``x0, y0, x1, y1`` as shares of the photo's width and height, not
-            clipped.
+        boxes: float64 (N, 4), ``x0, y0, x1, y1`` as fractions of the photo's width and height,
+            not clipped.
         numbers: N places among the file's lines with content, from 1.
         errors: the lines left out.
     """
@@ -102,32 +102,33 @@ def _box(columns: Sequence[str], pose: bool) -> tuple[float, float, float, float
     if count < 4:
         raise ObjectError("no-box", f"{count + 1} columns; at least 5 are needed")
     if count < 6 or pose:
-        cx, cy, width, height = (_share(text) for text in columns[:4])
+        cx, cy, width, height = (_fraction(text) for text in columns[:4])
         if not (width > 0 and height > 0):
             raise ObjectError(
                 "empty-box",
-                f"width {formatted(columns[2])}, height {formatted(columns[3])} is no area",
+                f"width {formatted(columns[2])}, height {formatted(columns[3])} enclose no area",
             )
         return cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
     if count % 2:
         raise ObjectError("no-box", f"{count + 1} columns are neither a box nor an outline")
-    values = [_share(text) for text in columns]
+    values = [_fraction(text) for text in columns]
     x0, y0, x1, y1 = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
     if not (x1 > x0 and y1 > y0):
         raise ObjectError("empty-box", f"the outline's {count // 2} points enclose no area")
     return x0, y0, x1, y1
 
 
-def _share(text: str) -> float:
+def _fraction(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         raise ObjectError("not-a-number", f"{formatted(text)!r} is not a number") from None
     if not math.isfinite(value):
         raise ObjectError("not-a-number", f"{formatted(text)} is not a place in a photo")
-    if abs(value) > _FARTHEST:
+    if abs(value) > _LARGEST:
         raise ObjectError(
             "not-a-number",
-            f"{formatted(text)} is no share of the photo's width or height, from 0 to 1 (pixels?)",
+            f"{formatted(text)} is not a fraction of the photo's width or height, from 0 to 1; "
+            "are these pixels?",
         )
     return value

@@ -1,8 +1,8 @@
-"""What declares a YOLO dataset: its YAML (``read_yaml``), or only a file of names (``read_names``).
+"""Reading what declares a YOLO dataset: its YAML (``read_yaml``) or a names file (``read_names``).
 
-The YAML comes from a stranger: it is read as plain text, lists and mappings, so that no tag in it
-makes an object, and nothing that it names is fetched or run. All scalars stay text: a class called
-``no`` or ``1e3`` would else become false or 1000.
+The YAML comes from a stranger. It is read as text, lists and mappings, so that no tag in it makes
+an object, and nothing that it names is fetched or run. All scalars stay text: otherwise a class
+called ``no`` or ``1e3`` would become false or 1000.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class YoloYaml:
         base: ``path``, the folder that the rest is relative to, "" without one.
         splits: list name → the folders and list files that make it, as written.
         pose: whether label lines end in the points of a body.
-        notes: one sentence for each thing that was not understood.
+        notes: one sentence for each thing that cannot be used.
     """
 
     names: Mapping[int, str]
@@ -64,10 +64,10 @@ def read_yaml(path: Path) -> YoloYaml | None:
         if b"names" in data and b"train" in data:
             raise ValueError(f"not valid YAML ({' '.join(str(error).split())[:200]})") from error
         return None
-    return _understood(content) if isinstance(content, dict) else None
+    return _parsed(content) if isinstance(content, dict) else None
 
 
-def _understood(content: dict[Any, Any]) -> YoloYaml | None:
+def _parsed(content: dict[Any, Any]) -> YoloYaml | None:
     splits = {}
     for key, value in content.items():
         values = tuple(value) if isinstance(value, list) else (value,)
@@ -82,10 +82,10 @@ def _understood(content: dict[Any, Any]) -> YoloYaml | None:
     if not names and (count is None or not usual):
         return None
     if names and not usual and "path" not in content and "nc" not in content:
-        # Only names: they might be anything's, such as those of columns.
+        # Only names: they may be those of anything, such as columns.
         return None
     if count is not None and names and count != len(names):
-        notes.append(f"nc is {count}, but there are {len(names)} names; nc is passed over")
+        notes.append(f"nc is {count}, but there are {len(names)} names; nc is ignored")
     base = content.get("path")
     return YoloYaml(
         names=names,
@@ -104,8 +104,8 @@ def _names(value: Any, notes: list[str]) -> dict[int, str]:
     for key, name in pairs:
         text = class_name(name) if isinstance(name, str) else ""
         if not text or not _is_number(key):
-            # Not what it is instead: a few lines of YAML can stand for any number of lists.
-            notes.append(f"entry {len(names) + 1} of its names is no id and name; left out")
+            # The entry is not quoted: a few lines of YAML can stand for any number of lists.
+            notes.append(f"entry {len(names) + 1} of its names is not an id with a name; left out")
         else:
             names[int(key)] = text
     for name, count in Counter(names.values()).items():

@@ -1,5 +1,6 @@
-"""Folders of photos with VOC XML, for tests of everything that reads them."""
+"""Folders of photos with labels of each format, for tests of everything that reads them."""
 
+import json
 import zlib
 
 from PIL import Image
@@ -15,6 +16,15 @@ def photo(path, size=(40, 30), orientation=None):
         tags[0x0112] = orientation
     shade = zlib.crc32(str(path).encode())  # no two photos are the same file
     Image.new("RGB", size, (shade & 255, shade >> 8 & 255, shade >> 16 & 255)).save(path, exif=tags)
+    return path
+
+
+def put(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+# VOC
 
 
 def xml(*objects, size=(40, 30), filename=None):
@@ -40,9 +50,7 @@ def pair(
     folder, image_id, *objects, images="JPEGImages", xmls="Annotations", suffix=".jpg", **options
 ):
     photo(folder / images / (image_id + suffix), options.get("size") or (40, 30))
-    path = folder / xmls / (image_id + ".xml")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(xml(*objects, **options), encoding="utf-8")
+    put(folder / xmls / (image_id + ".xml"), xml(*objects, **options))
 
 
 def fill(folder, count=10, **options):
@@ -77,3 +85,32 @@ def devkit(folder):
         lists(voc, train=names[:5], val=names[5:8], trainval=names[:8])
         if year == "2007":
             lists(voc, test=names[8:])
+
+
+# COCO
+
+
+def coco_image(key, name, size=(40, 30), **more):
+    return {"id": key, "file_name": name, "width": size[0], "height": size[1], **more}
+
+
+def coco_object(image_id, box=(1, 2, 3, 4), category=3, **more):
+    return {"image_id": image_id, "category_id": category, "bbox": box, "iscrowd": 0, **more}
+
+
+CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 17, "name": "dog"}]
+
+
+def coco_json(path, images, annotations, categories=CATEGORIES):
+    for number, item in enumerate(annotations):
+        item.setdefault("id", number)
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    put(path, json.dumps(content, ensure_ascii=False))
+
+
+# YOLO
+
+
+def yolo_pair(folder, image, label, text="0 0.5 0.5 0.5 0.5\n"):
+    photo(folder / image)
+    put(folder / label, text)
