@@ -122,7 +122,7 @@ def test_unlisted_classes(tmp_path):
     dataset = load_split(tmp_path, "all", classes=["dog"], only_listed=True)
     assert dataset.classes == ("dog",)
     assert [len(record.boxes) for record in dataset.records] == [1, 0, 0, 1, 0, 0]
-    assert "6 objects of classes that are not listed were left out (cat)" in dataset.notes
+    assert "6 objects of other classes left out (cat)" in dataset.notes
 
 
 def test_the_order_of_the_list_is_the_order_of_ids(tmp_path):

@@ -1,51 +1,39 @@
-"""From labels to records: ``make_records`` turns boxes upright, clips them and numbers classes.
+"""From labels to records: ``RecordMaker`` rotates boxes, clips them and numbers classes.
 
-All objects are worked on at once, by column; only photos with something to say about are looked
-at one by one. What is skipped or mended becomes a note.
+It works on the columns of all objects at once. Only photos with something to report are visited one
+by one. Everything that is skipped or corrected becomes a note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from utils.data.folder.index import Index
 from utils.data.records import Dataset, RecordTable
 from utils.images import ImageSize, orient_boxes
-from utils.text import listing
+from utils.text import counted, listed
 
-CLIP_NOTE = 1.0  # pixels; counting from 0 instead of 1 is too common to be worth a note
-
-
-def make_records(
-    index: Index, rows: np.ndarray, classes: tuple[str, ...], notes: tuple[str, ...] = ()
-) -> Dataset:
-    """The records of some photos of a folder.
-
-    Args:
-        index: the folder.
-        rows: int (P,), the photos, rising; their labels can be read.
-        classes: class names in the order of their ids; objects of others are left out.
-        notes: what else is to be said, first.
-    """
-    return RecordMaker(index, rows, classes).dataset(notes)
+TOLERANCE = 1.0  # pixels beyond the photo: counting from 0 instead of 1 is too common to report
 
 
 class RecordMaker:
-    """Boxes of the upright photos, and records of them.
+    """The boxes of some photos in the upright photo, and records of them.
 
     Args:
-        index, rows, classes: as for ``make_records``.
-        as_stored: whether labels belong to photos as stored where their size does not tell; what
-            the rest of the folder says when None.
+        index: the folder.
+        rows: int (P,), the photos, rising; their labels are readable.
+        classes: class names in the order of their ids; objects of other classes are left out.
+        as_stored: whether labels belong to photos before EXIF orientation where their size does
+            not tell. When None, the rest of the folder decides.
 
     Attributes:
-        rows: int64 (P,), those of ``rows`` whose photo can be opened.
+        rows: int64 (P,), those of ``rows`` with a readable photo.
         first: int64 (P + 1,); the objects of photo i are ``first[i]:first[i + 1]``.
         boxes: float32 (N, 4), in pixels of the upright photo, not clipped.
-        unsure: bool (P,), whether the photo is turned by EXIF and its labels do not tell whether
-            they are.
+        unsure: bool (P,), EXIF rotates the photo, and its labels do not tell whether they are
+            rotated too.
     """
 
     def __init__(
@@ -62,7 +50,7 @@ class RecordMaker:
         self.unreadable = rows[~readable]
         self.rows = rows = rows[readable]
 
-        # The objects of these photos, and for each the place of its photo in ``rows``.
+        # The objects of these photos, and for each the index of its photo in ``rows``.
         counts = labels.first[rows + 1] - labels.first[rows]
         self.photo = np.repeat(np.arange(len(rows)), counts)
         self.first = np.concatenate([[0], np.cumsum(counts)])
@@ -71,12 +59,12 @@ class RecordMaker:
 
         self.sizes = photos.sizes[rows]
         self.orientation = photos.orientation[rows]
-        self._judge_sizes(as_stored)
+        self._compare_sizes(as_stored)
         self.boxes = self._upright()
         limits = np.tile(self.sizes, 2)[self.photo].astype(np.float32)
         self.clipped = np.clip(self.boxes, 0, limits)
         self.inside = (self.clipped[:, 2:] > self.clipped[:, :2]).all(axis=1)
-        self.beyond = (np.abs(self.clipped - self.boxes) > CLIP_NOTE).any(axis=1)
+        self.beyond = (np.abs(self.clipped - self.boxes) > TOLERANCE).any(axis=1)
         ids = {name: i for i, name in enumerate(classes)}
         by_name = np.array([ids.get(name, -1) for name in labels.names], np.int32)
         self.class_ids = by_name[labels.name_ids[self.objects]]
@@ -98,16 +86,16 @@ class RecordMaker:
             difficult=self.index.labels.difficult[self.objects[kept]],
         )
 
-    # Which way up
+    # EXIF orientation
 
-    def _judge_sizes(self, as_stored: bool | None) -> None:
-        """What the size that the labels were made for tells about each photo.
+    def _compare_sizes(self, as_stored: bool | None) -> None:
+        """Compare the sizes in the labels with those of the photos, before and after EXIF.
 
         Attributes set, bool (P,):
-            unsized: not said, though the photo is turned and so it matters.
-            other: the size is another photo's.
-            guessed: turned by 180°, mirrored, or square: the size cannot tell whether before.
-            turned: made for the photo as stored, so to be turned with it.
+            unsized: EXIF rotates the photo, and the labels give no size.
+            mismatched: the size in the labels is not that of the photo.
+            ambiguous: both sizes agree: the photo is rotated by 180°, mirrored, or square.
+            rotated: the labels were made for the photo as stored, so they are rotated with it.
         """
         made_for = self.index.labels.sizes[self.rows]
         known = made_for[:, 0] > 0
@@ -115,44 +103,39 @@ class RecordMaker:
         stored = np.where(on_side[:, None], self.sizes[:, ::-1], self.sizes)
         is_upright = (made_for == self.sizes).all(axis=1)
         is_stored = (made_for == stored).all(axis=1)
-        unclear = (self.orientation != 1) & ~self.index.labels.upright[self.rows]
-        self.unsized = ~known & unclear
-        self.other = known & ~is_upright & ~is_stored
-        self.guessed = known & unclear & is_upright & is_stored
-        self.turned = known & unclear & is_stored & ~is_upright
-        self.unsure = self.unsized | self.guessed
+        undeclared = (self.orientation != 1) & ~self.index.labels.upright[self.rows]
+        self.unsized = ~known & undeclared
+        self.mismatched = known & ~is_upright & ~is_stored
+        self.ambiguous = known & undeclared & is_upright & is_stored
+        self.rotated = known & undeclared & is_stored & ~is_upright
+        self.unsure = self.unsized | self.ambiguous
         if as_stored is None:
-            as_stored = bool(self.guessed.any()) and labels_as_stored(self.index)
+            as_stored = bool(self.ambiguous.any()) and labels_as_stored(self.index)
         self.as_stored = as_stored
         if as_stored:
-            self.turned |= self.guessed
+            self.rotated |= self.ambiguous
 
     def _upright(self) -> np.ndarray:
         """(N, 4) boxes in the upright photo."""
         boxes = self.index.labels.boxes[self.objects]
-        for place in np.flatnonzero(self.turned):
+        for place in np.flatnonzero(self.rotated):
             own = slice(*self.first[place : place + 2])
             size = ImageSize(*self.sizes[place].tolist(), int(self.orientation[place]))
             boxes[own] = orient_boxes(boxes[own], size)
         return boxes
 
-    # What there is to say
+    # Notes
 
     def _notes(self) -> Iterator[str]:
-        """One note for each thing, photo by photo."""
+        """Notes on single photos and objects, photo by photo."""
         labels, errors = self.index.labels, self.index.photos.errors
-        talked_of = np.zeros(len(labels), bool)
-        talked_of[self.unreadable] = True
-        talked_of[self.rows[self.unsized | self.other]] = True
-        listed = self.class_ids >= 0
-        odd = listed & (~self.inside | self.beyond)
-        talked_of[self.rows[self.photo[odd]]] = True
-        if labels.errors:
-            wanted = np.zeros(len(labels), bool)
-            wanted[self.rows] = True
-            faulty = np.fromiter(labels.errors, np.int64, len(labels.errors))
-            talked_of[faulty[wanted[faulty]]] = True
-        for row in np.flatnonzero(talked_of).tolist():
+        odd = (self.class_ids >= 0) & (~self.inside | self.beyond)
+        noted = np.zeros(len(labels), bool)  # photos with something to report
+        noted[np.intersect1d(self.rows, np.array(list(labels.errors), np.int64))] = True
+        noted[self.unreadable] = True
+        noted[self.rows[self.unsized | self.mismatched]] = True
+        noted[self.rows[self.photo[odd]]] = True
+        for row in np.flatnonzero(noted).tolist():
             if row in errors:
                 yield f"{errors[row]}; skipped"
                 continue
@@ -166,12 +149,12 @@ class RecordMaker:
 
     def _size_notes(self, where: str, row: int, place: int) -> Iterator[str]:
         if self.unsized[place]:
-            yield f"{where}: has no size; boxes taken to be of the upright photo"
-        if self.other[place]:
+            yield f"{where}: has no size; its boxes are taken as those of the rotated photo"
+        if self.mismatched[place]:
             width, height = self.index.labels.sizes[row]
             yield (
                 f"{where}: made for a photo of {width}×{height}, but it is "
-                f"{self.sizes[place, 0]}×{self.sizes[place, 1]}; boxes taken as they are"
+                f"{self.sizes[place, 0]}×{self.sizes[place, 1]}; its boxes are used unchanged"
             )
 
     def _object_note(self, where: str, place: int, i: int) -> str:
@@ -183,37 +166,38 @@ class RecordMaker:
         return f"{what} reaches beyond the {width}×{height} photo; clipped"
 
     def _summaries(self) -> Iterator[str]:
-        if self.turned.any():
+        """Notes on many photos at once."""
+        if self.rotated.any():
             yield (
-                f"the labels of {self.turned.sum()} photos were made before EXIF orientation and "
-                f"were turned with them ({self._stems(self.turned)})"
+                f"labels of {counted(self.rotated.sum(), 'photo')} were made before EXIF "
+                f"orientation and are rotated with the photo ({self._names(self.rotated)})"
             )
-        if self.guessed.any():
-            how = "as stored" if self.as_stored else "upright"
+        if self.ambiguous.any():
+            how = "the photo as stored" if self.as_stored else "the rotated photo"
             yield (
-                f"{self.guessed.sum()} photos have an EXIF orientation that does not show in the "
-                f"size that their labels give; they were taken to be of the photo {how} "
-                f"({self._stems(self.guessed)})"
+                f"the size in the labels of {counted(self.ambiguous.sum(), 'photo')} does not tell "
+                f"whether they were made before EXIF orientation; their boxes are taken as those "
+                f"of {how} ({self._names(self.ambiguous)})"
             )
         unlisted = self.class_ids < 0
         if unlisted.any():
             labels = self.index.labels
             names = sorted(labels.names[i] for i in set(labels.name_ids[self.objects[unlisted]]))
             yield (
-                f"{unlisted.sum()} objects of classes that are not listed were left "
-                f"out ({listing(names)})"
+                f"{counted(unlisted.sum(), 'object')} of other classes left out "
+                f"({listed(names, most=8)})"
             )
 
-    def _stems(self, mask: np.ndarray) -> str:
-        rows: Sequence[int] = self.rows[mask][:9].tolist()
-        return listing([self.index.entries.image_ids[row] for row in rows])
+    def _names(self, mask: np.ndarray) -> str:
+        image_ids = self.index.entries.image_ids
+        return listed([image_ids[row] for row in self.rows[mask]], most=8)
 
 
 def labels_as_stored(index: Index) -> bool:
-    """Whether a folder's labels belong to photos as stored, not turned upright.
+    """Whether a folder's labels belong to photos as stored, before EXIF orientation.
 
-    Photos that lie on their side tell; where there are none, the rule is taken by its letter: the
-    size in the labels is that of the unturned photo, so they are.
+    Photos that EXIF rotates by 90° decide, as their two sizes differ. Without any, the labels are
+    taken to belong to photos as stored.
     """
     upright, made_for = index.photos.sizes, index.labels.sizes
     on_side = (index.photos.orientation >= 5) & (upright[:, 0] != upright[:, 1])

@@ -1,4 +1,4 @@
-"""``Record``: one labelled photo, whatever format it came from, and ``Dataset``, a list of them."""
+"""``Record``: one labelled photo, the same for every format, and ``Dataset``, a list of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Record:
     """One photo and its objects.
 
     Attributes:
-        image_id: what identifies the photo in split lists and reports; unique in a dataset.
+        image_id: identifies the photo in split lists and reports; unique in a dataset.
         image: path of the photo.
         width, height: size in pixels of the upright photo (EXIF orientation applied).
         boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels of the upright photo, continuous.
@@ -36,7 +36,7 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordTable(Sequence[Record]):
-    """P records with N objects, stored by column; a ``Record`` is made when it is asked for.
+    """P records with N objects as a table; a ``Record`` is made on access.
 
     Attributes:
         entries: image ids and paths.
@@ -85,12 +85,12 @@ class RecordTable(Sequence[Record]):
 
 @dataclass(frozen=True)
 class Dataset:
-    """The records of one split and what the reader noticed on the way.
+    """The records of one split, and notes on reading them.
 
     Attributes:
         records: in sorted order of ``image_id``.
         classes: class names; a class id is an index into this tuple.
-        notes: one sentence for each thing skipped or mended, naming file and object.
+        notes: a sentence on everything skipped or corrected, with file and object.
     """
 
     records: Sequence[Record]
@@ -102,5 +102,5 @@ class Dataset:
 
     @cached_property
     def photos_with_objects(self) -> int:
-        """Photos that show something that counts when scoring."""
+        """Number of photos with an object that counts when scoring."""
         return sum(not record.difficult.all() for record in self.records)

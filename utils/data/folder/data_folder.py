@@ -14,7 +14,7 @@ from utils.data.annotations import Layout, SplitList
 from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
-from utils.data.record_maker import make_records
+from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
 from utils.data.splits.names import Splits, usable_lists
 from utils.data.splits.stratified import stratified_split
@@ -184,7 +184,7 @@ class DataFolder:
         self, image_ids: Iterable[str], classes: tuple[str, ...], notes: Iterable[str] = ()
     ) -> Dataset:
         """Records of the given photos."""
-        return make_records(self.index, self.rows(image_ids), classes, tuple(notes))
+        return RecordMaker(self.index, self.rows(image_ids), classes).dataset(tuple(notes))
 
 
 def _left_out(layout: Layout) -> Iterator[str]:
