@@ -30,10 +30,10 @@ from utils.media.outputs import (
     VideoWriter,
     VocLabels,
     YoloLabels,
-    folder_names,
+    class_folders,
 )
 from utils.media.sources import Frame, Source, find_sources, natural_key, read_frames
-from utils.media.summary import Tally
+from utils.media.summary import Summary
 from utils.prefetch import iterate_ahead, map_ahead
 
 
@@ -88,8 +88,8 @@ def test_arguments_that_mean_nothing(tmp_path):
 def test_streams_cameras_and_odd_suffixes(tmp_path):
     picture = write_picture(tmp_path / "p.jpg").rename(tmp_path / "picture.dat")
     stream, camera, file = find_sources(["rtsp://me:secret@host/a b", "0", str(picture)])
-    assert (stream.kind, stream.name, stream.stem) == ("live", "rtsp://host/a b", "host-a-b")
-    assert (camera.kind, camera.address, camera.stem) == ("live", 0, "camera-0")
+    assert (stream.kind, stream.name, stream.output_name) == ("live", "rtsp://host/a b", "host-a-b")
+    assert (camera.kind, camera.address, camera.output_name) == ("live", 0, "camera-0")
     assert file.kind == "picture"
 
 
@@ -127,7 +127,7 @@ def test_unreadable_ones_are_reported_and_the_others_go_on(tmp_path):
     write_video(tmp_path / "6.mp4", 3)
     problems = []
     frames = list(read_frames(find_sources([str(tmp_path)]), problems.append))
-    assert [frame.source.stem for frame in frames] == ["1", "3", "6", "6", "6"]
+    assert [frame.source.output_name for frame in frames] == ["1", "3", "6", "6", "6"]
     assert len(problems) == 3
     for name, problem in zip(("2.jpg", "4.mp4", "5.mp4"), problems, strict=True):
         assert name in problem
@@ -304,18 +304,18 @@ def test_nothing_half_written_stays_when_a_run_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_class_names_that_are_no_folder_names():
+def test_class_names_that_are_no_class_folders():
     names = ["a/b", "a:b", "..", "", "Cat", "cat", "дом"]
-    assert folder_names(names) == ["a_b", "a_b_1", "_2", "_3", "Cat", "cat_5", "дом"]
+    assert class_folders(names) == ["a_b", "a_b_1", "_2", "_3", "Cat", "cat_5", "дом"]
 
 
 def test_the_summary():
-    tally = Tally()
+    summary = Summary()
     frame = Frame(np.zeros((1, 1, 3)), picture_source("a.jpg"))
-    tally.add(frame, some([[0, 0, 1, 1]] * 2, [1, 1]), 20.0)
-    tally.add(frame, some([[0, 0, 1, 1]], [0]), 30.0)
-    assert list(tally.lines()) == [
-        "looked at 2 pictures; network 25.0 ms each",
+    summary.add(frame, some([[0, 0, 1, 1]] * 2, [1, 1]), 20.0)
+    summary.add(frame, some([[0, 0, 1, 1]], [0]), 30.0)
+    assert list(summary.lines()) == [
+        "processed 2 pictures; network 25.0 ms each",
         "objects: dog 2, cat 1",
     ]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from utils.errors import UserError
-from utils.signals import StopRequest, held_back
+from utils.signals import StopRequest, delayed_interrupt
 from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,9 +152,9 @@ def test_a_signal_waits_for_the_end_of_a_short_block():
         signal.raise_signal(signal.SIGINT)
         done.append("all of it")
 
-    with pytest.raises(KeyboardInterrupt), held_back():
+    with pytest.raises(KeyboardInterrupt), delayed_interrupt():
         interrupted_work()
     assert done == ["all of it"]
-    with held_back():
+    with delayed_interrupt():
         done.append("and nothing came")
     assert len(done) == 2

@@ -1,5 +1,5 @@
 """Ctrl-C and SIGTERM: as one interruption (``terminable``), or at moments of one's own choice
-(``StopRequest`` and ``held_back``)."""
+(``StopRequest`` and ``delayed_interrupt``)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def delayed_interrupt() -> Iterator[None]:
     """A SIGINT or SIGTERM inside interrupts when the block has ended; a second one at once."""
     with StopRequest() as stop:
         yield

@@ -1,8 +1,7 @@
-"""What becomes of the detections: drawn pictures and videos, JSON, CSV, label files, crops.
+"""Outputs of predict.py: drawn pictures and videos, JSON, CSV, label files, crops.
 
-Each kind of output is a small class with ``write(frame, detections, name)`` and ``close(whole)``;
-``Outputs`` holds those that were asked for. Nothing is kept in memory beyond the frame at hand,
-and every file appears under its name only when it is complete.
+Each kind of output is a subclass of ``Output``. ``Outputs`` holds those that were asked for. Only
+the current frame is in memory, and every file appears under its name once it is complete.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,21 +31,22 @@ from utils.media.sources import Frame, Source
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 
 
-class Output(Protocol):
-    def write(self, frame: Frame, detections: Detections, name: str) -> None:
-        """``name``: file name for what is made of this frame, without suffix, used once."""
-        ...
+class Output:
+    """One kind of output."""
 
-    def close(self, whole: bool) -> None:
-        """``whole``: nothing failed; otherwise what is incomplete is removed."""
-        ...
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        """Write what is made of a frame; ``name`` is a unique file name for it, without suffix."""
+        raise NotImplementedError
+
+    def close(self, complete: bool) -> None:
+        """Finish the files if ``complete``; otherwise remove those that are not finished."""
 
 
 class Outputs:
-    """Several outputs as one, and the names they share.
+    """All outputs of a run, and the file names they share.
 
-    A context manager: files are completed when the block ends, and those incomplete are removed
-    when it raises.
+    A context manager: files are finished when the block ends. If it raises, unfinished files are
+    removed.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
@@ -68,11 +68,11 @@ class Outputs:
         traceback: TracebackType | None,
     ) -> None:
         for output in self._outputs:
-            output.close(whole=error is None)
+            output.close(complete=error is None)
 
 
 class Names:
-    """File names for what is made of the sources: the stem, with a number where two share it.
+    """File names for the frames of the sources, with a number where two sources share a name.
 
     ``cats/1.jpg`` and ``dogs/1.jpg`` become ``1`` and ``1-2``; frames of a video get their number.
     """
@@ -82,25 +82,24 @@ class Names:
         self._used: set[str] = set()
 
     def of(self, frame: Frame) -> str:
-        stem = self._by_source.get(frame.source) or self._new(frame.source)
-        return stem if frame.index is None else f"{stem}_{frame.index:06d}"
+        name = self._by_source.get(frame.source) or self._new(frame.source)
+        return name if frame.index is None else f"{name}_{frame.index:06d}"
 
     def _new(self, source: Source) -> str:
-        name, number = source.stem, 1
+        name, number = source.output_name, 1
         while name.casefold() in self._used:  # a and A are one file on some systems
             number += 1
-            name = f"{source.stem}-{number}"
+            name = f"{source.output_name}-{number}"
         self._used.add(name.casefold())
         self._by_source[source] = name
         return name
 
 
-class DrawnPictures:
+class DrawnPictures(Output):
     """Pictures with their boxes, ``FOLDER/name.jpg``; PNG where they are, or are too large."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.count = 0
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         if frame.index is not None:
@@ -110,18 +109,13 @@ class DrawnPictures:
             self.folder / f"{name}{'.png' if png else '.jpg'}",
             draw_detections(frame.image, detections),
         )
-        self.count += 1
-
-    def close(self, whole: bool) -> None:
-        pass
 
 
-class DrawnVideos:
+class DrawnVideos(Output):
     """Videos with their boxes, ``FOLDER/name.mp4``, of the same size and frame rate."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.count = 0
         self._writer: VideoWriter | None = None
         self._source: Source | None = None
 
@@ -129,24 +123,23 @@ class DrawnVideos:
         if frame.index is None:
             return
         if frame.source != self._source:
-            self.close(whole=True)
+            self.close(complete=True)
             path = self.folder / f"{name.rpartition('_')[0]}.mp4"
             self._writer = VideoWriter(path, frame.fps, frame.image.shape[1], frame.image.shape[0])
             self._source = frame.source
-            self.count += 1
         self._writer.write(draw_detections(frame.image, detections))
 
-    def close(self, whole: bool) -> None:
+    def close(self, complete: bool) -> None:
         if self._writer:
-            self._writer.close(whole)
+            self._writer.close(complete)
             self._writer = None
 
 
 class VideoWriter:
     """An MP4 file, written frame by frame.
 
-    The video formats in question store whole pairs of pixels: a picture of odd width or height
-    gets one more column or row, a copy of its last.
+    The format needs an even width and height. A picture of odd size gets a copy of its last column or
+    row.
 
     Raises:
         UserError: OpenCV here cannot write MP4, or the file cannot be completed.
@@ -178,9 +171,9 @@ class VideoWriter:
             )
         self._writer.write(pixels)
 
-    def close(self, whole: bool = True) -> None:
+    def close(self, complete: bool = True) -> None:
         self._writer.release()
-        if not whole:
+        if not complete:
             self._remove()
         elif not self._partial.is_file() or self._partial.stat().st_size == 0:
             self._remove()
@@ -193,12 +186,30 @@ class VideoWriter:
             self._partial.unlink()
 
 
-class JsonFile:
-    """One JSON list with an entry for each picture or frame, written as they come."""
+class _TextFile(Output):
+    """A text file that is written frame by frame and appears once it is complete."""
 
     def __init__(self, path: Path) -> None:
         self._context = atomic_write(path)
         self._file = self._context.__enter__()
+
+    def close(self, complete: bool) -> None:
+        if complete:
+            self._context.__exit__(None, None, None)
+            return
+        with suppress(_Incomplete):
+            self._context.__exit__(_Incomplete, _Incomplete(), None)
+
+
+class _Incomplete(Exception):
+    """Makes ``atomic_write`` remove its file."""
+
+
+class JsonFile(_TextFile):
+    """One JSON list with an entry for each picture or frame."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._file.write("[")
         self._separator = "\n"
 
@@ -207,20 +218,20 @@ class JsonFile:
         self._file.write(f"{self._separator}{entry}")
         self._separator = ",\n"
 
-    def close(self, whole: bool) -> None:
-        if whole:
+    def close(self, complete: bool) -> None:
+        if complete:
             self._file.write("\n]\n")
-        _finish(self._context, whole)
+        super().close(complete)
 
 
-class CsvFile:
+class CsvFile(_TextFile):
     """A table with a row for each object."""
 
     COLUMNS = ("source", "frame", "time_s", "class", "class_id", "score", "x0", "y0", "x1", "y1")
 
     def __init__(self, path: Path) -> None:
-        self._context = atomic_write(path)
-        self._writer = csv.writer(self._context.__enter__(), lineterminator="\n")
+        super().__init__(path)
+        self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(self.COLUMNS)
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
@@ -231,13 +242,10 @@ class CsvFile:
                 [*head, item["class"], item["class_id"], item["score"], *item["box"]]
             )
 
-    def close(self, whole: bool) -> None:
-        _finish(self._context, whole)
 
-
-class YoloLabels:
-    """``FOLDER/labels/name.txt``: class id, centre x, centre y, width, height as shares of the
-    picture, a line an object; ``FOLDER/classes.txt`` names the ids."""
+class YoloLabels(Output):
+    """``FOLDER/labels/name.txt``, a line for each object: class id, centre x, centre y, width and
+    height as shares of the picture. ``FOLDER/classes.txt`` names the ids."""
 
     def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
         self.folder = folder / "labels"
@@ -255,11 +263,8 @@ class YoloLabels:
             decimals=6,
         )
 
-    def close(self, whole: bool) -> None:
-        pass
 
-
-class VocLabels:
+class VocLabels(Output):
     """``FOLDER/Annotations/name.xml``, as labelling programs and ``train.py`` read them."""
 
     def __init__(self, folder: Path) -> None:
@@ -277,26 +282,20 @@ class VocLabels:
             detections.names(),
         )
 
-    def close(self, whole: bool) -> None:
-        pass
 
-
-class Crops:
-    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the undrawn picture."""
+class Crops(Output):
+    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the original picture."""
 
     def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
-        self.folders = [folder / "crops" / name for name in folder_names(class_names)]
+        self.folders = [folder / "crops" / name for name in class_folders(class_names)]
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         for number, (box, class_id) in enumerate(
             zip(detections.boxes, detections.class_ids, strict=True), start=1
         ):
-            crop = cut_out(frame.image, box)
+            crop = crop_box(frame.image, box)
             if crop.size:
                 save_image(self.folders[class_id] / f"{name}_{number}.jpg", crop)
-
-    def close(self, whole: bool) -> None:
-        pass
 
 
 def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
@@ -326,7 +325,7 @@ def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
     }
 
 
-def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+def crop_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The pixels that a box touches: uint8 (h, w, 3), empty for a box outside the picture."""
     height, width = image.shape[:2]
     x0, y0 = np.floor(box[:2]).astype(int).clip(0, (width, height))
@@ -334,24 +333,11 @@ def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     return image[y0:y1, x0:x1]
 
 
-def folder_names(class_names: Sequence[str]) -> list[str]:
-    """A folder name for each class: the class name where a file system takes it."""
+def class_folders(class_names: Sequence[str]) -> list[str]:
+    """A folder name for each class: the class name without characters that file systems refuse."""
     names: list[str] = []
     for class_id, name in enumerate(class_names):
         safe = re.sub(r"[^\w. +-]+", "_", name).strip(". ")[:60]
         taken = not safe or safe.casefold() in {other.casefold() for other in names}
         names.append(f"{safe}_{class_id}" if taken else safe)
     return names
-
-
-def _finish(context: Any, whole: bool) -> None:
-    """Leave an ``atomic_write`` block, with its file or without it."""
-    if whole:
-        context.__exit__(None, None, None)
-        return
-    with suppress(_Discarded):
-        context.__exit__(_Discarded, _Discarded(), None)
-
-
-class _Discarded(Exception):
-    """Tells ``atomic_write`` that its file is not wanted."""

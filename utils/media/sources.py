@@ -1,8 +1,7 @@
 """From the SOURCE arguments of the command line to frames.
 
-``find_sources`` says what an argument means: a picture, a folder, a glob, a video, a stream, a
-camera. ``read_picture`` and ``read_video`` give the frames of one source; ``read_frames`` those
-of many, decoded in the background.
+``find_sources`` resolves an argument: a picture, a folder, a glob, a video, a stream or a camera.
+``read_frames`` gives the frames of all sources, decoded in the background.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ class Source:
     """Something that frames can be read from.
 
     Attributes:
-        name: what reports and JSON call it: the path, the address without its password, or the
-            number of the camera.
-        kind: ``live`` frames come at their own pace and are dropped when nobody is ready.
-        address: what OpenCV or the file system is asked to open.
+        name: for messages and JSON: the path, the address without its password, or the number of
+            the camera.
+        kind: frames of ``live`` sources are dropped when they come too fast.
+        address: path, URL or camera number.
     """
 
     name: str
@@ -60,8 +59,8 @@ class Source:
         return Path(self.address) if self.kind in ("picture", "video") else None
 
     @property
-    def stem(self) -> str:
-        """A file name for what is made of this source, without suffix."""
+    def output_name(self) -> str:
+        """A file name for outputs of this source, without suffix."""
         if self.path is not None:
             return self.path.stem
         if isinstance(self.address, int):
@@ -89,10 +88,9 @@ class Frame:
 
 
 def quiet_opencv() -> None:
-    """Keep OpenCV's and FFmpeg's messages about damaged videos off the terminal.
+    """Suppress OpenCV's and FFmpeg's own messages about damaged videos, which are reported here.
 
-    Damage is reported in this project's own words. Variables set by the user win. Call before the
-    first video is opened.
+    Environment variables set by the user take precedence. Call before the first video is opened.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -100,11 +98,10 @@ def quiet_opencv() -> None:
 
 
 def find_sources(arguments: Sequence[str]) -> list[Source]:
-    """What the arguments mean, in their order; nothing is opened but files of unknown suffix.
+    """The sources that the arguments name, in order. Only files of unknown suffix are opened.
 
-    A folder stands for its pictures and videos, one level deep, in natural order (2 before 10);
-    so does a glob, in which ``**`` stands for any number of folders. A file found twice counts
-    once.
+    A folder stands for its pictures and videos, one level deep, in natural order (2 before 10). So
+    does a glob, in which ``**`` stands for any number of folders. A file found twice counts once.
 
     Raises:
         UserError: a path that does not exist, a folder or glob without pictures and videos, a
@@ -115,7 +112,7 @@ def find_sources(arguments: Sequence[str]) -> list[Source]:
     for argument in arguments:
         try:
             found += _find(str(argument))
-        except NotMedia as error:  # photos/* names label files and read-mes too
+        except NotMedia as error:  # photos/* may match label files, too
             others.append(str(error))
     for message in others if found else ():
         print(f"warning: {message}; left out", file=sys.stderr)
@@ -126,14 +123,9 @@ def find_sources(arguments: Sequence[str]) -> list[Source]:
 
 
 def natural_key(path: str | Path) -> list[tuple[int, int, str]]:
-    """Sorts as people do: ``2.jpg`` before ``10.jpg``."""
+    """A sorting key by which ``2.jpg`` comes before ``10.jpg``."""
     parts = re.split(r"(\d+)", str(path))
     return [(0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p]
-
-
-def read_picture(source: Source) -> Frame:
-    """Raises ``UserError`` where the file cannot be read."""
-    return Frame(read_image(source.address), source)
 
 
 def read_video(source: Source, warn: Callable[[str], None]) -> Iterator[Frame]:
@@ -160,7 +152,7 @@ def read_video(source: Source, warn: Callable[[str], None]) -> Iterator[Frame]:
             if source.kind == "live":
                 seconds = time.monotonic() - started
             else:
-                # The frame's own time stamp; the first may be 0, others only if there are none.
+                # The frame's time stamp. Only the first may be 0; otherwise the video has none.
                 stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 seconds = stamp if stamp > 0 or index == 0 else index / fps
             image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
@@ -179,13 +171,13 @@ def read_frames(sources: Sequence[Source], report: Callable[[str], None]) -> Ite
 
     Args:
         sources: what ``find_sources`` gave.
-        report: called with one sentence for each source that cannot be read, or not to its end.
-            The others go on.
+        report: called with one sentence for each source that cannot be read completely. The
+            others are still read.
     """
 
     def read(source: Source) -> Frame | UserError:
         try:
-            return read_picture(source)
+            return Frame(read_image(source.address), source)
         except UserError as error:
             return error
 
@@ -209,7 +201,7 @@ def read_frames(sources: Sequence[Source], report: Callable[[str], None]) -> Ite
 
 def _find(argument: str) -> list[Source]:
     if _STREAM.match(argument):
-        live = not argument.lower().startswith("http")  # what comes by http may be a plain file
+        live = not argument.lower().startswith("http")  # http may give an ordinary file
         return [Source(_without_password(argument), "live" if live else "stream", argument)]
     path = Path(argument).expanduser()
     if _exists(path):
@@ -229,7 +221,7 @@ def _find(argument: str) -> list[Source]:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name the system cannot hold
+    except (OSError, ValueError):  # an impossible name
         return False
 
 
@@ -251,9 +243,7 @@ def _matching(pattern: str) -> list[Source]:
     files = sorted((p for p in paths if _is_media(p)), key=natural_key)
     if not files:
         what = (
-            f"only {len(paths)} that are no pictures or videos match"
-            if paths
-            else "no file matches"
+            f"{len(paths)} files match, but no pictures or videos" if paths else "no file matches"
         )
         raise UserError(f"{pattern}: {what}")
     return [_from_file(path) for path in files]
@@ -294,8 +284,8 @@ def _without_password(address: str) -> str:
 def _open(source: Source) -> cv2.VideoCapture:
     if source.kind == "video":
         _refuse_playlist(Path(source.address))
-        # An absolute path, so that FFmpeg takes no part of a file name for a protocol; and FFmpeg
-        # only, because other back ends take a % in it for a series of pictures.
+        # With an absolute path FFmpeg cannot read a part of the name as a protocol. Other back ends
+        # would read a % in the name as a series of pictures.
         capture = cv2.VideoCapture(os.path.abspath(source.address), cv2.CAP_FFMPEG)
         problem = "not a video that can be read"
     elif isinstance(source.address, int):
@@ -313,7 +303,7 @@ def _open(source: Source) -> cv2.VideoCapture:
 
 
 def _refuse_playlist(path: Path) -> None:
-    """Videos only: a playlist in a video's clothes would have FFmpeg open what it names."""
+    """Refuse text files: FFmpeg would read one as a playlist and open the files that it lists."""
     try:
         with path.open("rb") as file:
             head = file.read(2048)

@@ -1,4 +1,4 @@
-"""What was looked at and what was found, for the summary at the end."""
+"""The summary at the end: how many pictures, how fast, which objects."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from statistics import median
 
 from utils.detections import Detections
 from utils.media.sources import Frame
+from utils.text import counted
 
 _MOST_CLASSES = 10  # named in the summary
 
 
 @dataclass
-class Tally:
-    """Counts, kept while the frames go by."""
+class Summary:
+    """Counts over all frames."""
 
     pictures: int = 0
     frames: int = 0  # of videos
@@ -24,7 +25,7 @@ class Tally:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def looked_at(self) -> int:
+    def total(self) -> int:
         return self.pictures + self.frames
 
     def add(self, frame: Frame, detections: Detections, network_ms: float) -> None:
@@ -38,9 +39,9 @@ class Tally:
     def lines(self) -> Iterator[str]:
         """The summary, for people."""
         counts = ((self.pictures, "picture"), (self.frames, "video frame"))
-        looked_at = [f"{n} {what}{'s' if n != 1 else ''}" for n, what in counts if n]
+        parts = [counted(number, what) for number, what in counts if number]
         speed = f"; network {median(self.network_ms):.1f} ms each" if self.network_ms else ""
-        yield f"looked at {' and '.join(looked_at) or 'nothing'}{speed}"
+        yield f"processed {' and '.join(parts) or 'nothing'}{speed}"
         if self.problems:
             yield f"problems: {len(self.problems)}, see the warnings"
         found = self.objects.most_common()

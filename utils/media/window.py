@@ -1,4 +1,4 @@
-"""Showing frames in a window, where there is a screen."""
+"""Showing frames in a window, if there is a screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LARGEST = (1600, 900)  # pixels; larger pictures are shown smaller
 
 
 class Window:
-    """One window for all frames. Pictures wait for a key, videos run; q or Esc ends the command.
+    """One window for all frames. Pictures wait for a key; q or Esc ends the command.
 
     Raises:
         UserError: no window can be opened here.
@@ -23,7 +23,7 @@ class Window:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        # In a process of its own: without a screen, the window library ends the whole process.
+        # Tried in another process: without a screen, the window library would end this one.
         code = "import cv2; cv2.namedWindow('test'); cv2.destroyAllWindows()"
         tried = subprocess.run([sys.executable, "-c", code], capture_output=True)
         if tried.returncode:
@@ -40,7 +40,7 @@ class Window:
             image: the frame, drawn.
             wait: stay until a key is pressed.
         """
-        cv2.imshow(self.title, cv2.cvtColor(_fitting(image), cv2.COLOR_RGB2BGR))
+        cv2.imshow(self.title, cv2.cvtColor(_fitted(image), cv2.COLOR_RGB2BGR))
         while True:
             key = cv2.waitKey(50 if wait else 1)
             if key & 0xFF in _QUIT_KEYS and key >= 0:
@@ -54,7 +54,7 @@ class Window:
         cv2.destroyAllWindows()
 
 
-def _fitting(image: np.ndarray) -> np.ndarray:
+def _fitted(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
     if scale == 1.0:
