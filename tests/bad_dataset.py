@@ -1,7 +1,7 @@
-"""Datasets for tests of the doctor: a clean one, and one with every fault planted in it.
+"""Datasets for tests of the doctor: a clean one, and one with every problem planted in it.
 
 ``write_clean`` draws a sound VOC folder; ``write_bad`` adds to such a folder one photo for each
-fault, and returns what was planted where.
+problem, and returns what was planted where.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CAT, DOG = ("cat", 21, 31, 90, 100), ("dog", 101, 41, 180, 130)
 
 @dataclass(frozen=True)
 class Planted:
-    """A fault: its kind, the file that it must be reported for, the object's number."""
+    """A problem: its kind, the file that it must be reported for, the object's number."""
 
     kind: str
     where: str = ""
@@ -128,7 +128,7 @@ def write_clean(root: Path) -> None:
 
 
 def write_bad(root: Path) -> list[Planted]:
-    """A clean dataset with one photo more for each fault; returns the faults."""
+    """A clean dataset with one photo more for each problem; returns the problems."""
     writer = Writer(root)
     clean(writer)
     planted = [

@@ -33,7 +33,7 @@ FINDINGS = """return [...document.querySelectorAll('.finding')]
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory):
-    """The report on a folder with every fault, and its page."""
+    """The report on a folder with every problem, and its page."""
     root = tmp_path_factory.mktemp("bad")
     write_bad(root / "data")
     report = check_dataset(root / "data")

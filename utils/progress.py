@@ -7,13 +7,9 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-MANY = 5000  # photos from which on a bar is shown
-
 Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], what: str, count: int) -> Iterable[Item]:
-    """``items`` with a bar, where there are many and somebody is looking."""
-    if count < MANY:
-        return items
-    return tqdm(items, what, total=count, unit=" photos", leave=False, disable=None)
+    """``items`` with a bar on a terminal, where they take longer than half a second."""
+    return tqdm(items, what, total=count, unit=" photos", leave=False, delay=0.5, disable=None)

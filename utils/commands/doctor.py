@@ -1,4 +1,4 @@
-"""``python -m utils.commands.doctor``: say what is wrong with a dataset; write a cleaned copy."""
+"""``python -m utils.commands.doctor``: find what is wrong with a dataset; write a cleaned copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _input_size(text: str) -> int | str:
     except ValueError:
         raise ValueError(f"{text!r} is neither auto nor a number of pixels") from None
     if not SIZES[0] <= size <= SIZES[1]:
-        raise ValueError(f"{size} pixels; it lies between {SIZES[0]} and {SIZES[1]:,}")
+        raise ValueError(f"{size} is not between {SIZES[0]} and {SIZES[1]:,} pixels")
     return size
 
 
@@ -27,16 +27,16 @@ def _input_size(text: str) -> int | str:
 class Config:
     data: Path = option(help="folder with the labelled photos", positional=True, metavar="DATA")
     split: str | None = option(
-        None, help="look only at the photos of this list; by itself at the whole folder, its "
-        "lists included", metavar="NAME",
+        None, help="check only the photos of this list; default: the whole folder and its lists",
+        metavar="NAME",
     )  # fmt: skip
     input_size: int | str = option(
-        "auto", help="side of the network input in pixels, for judging sizes; auto takes the one "
-        "that training would choose", metavar="auto|PIXELS", parse=_input_size,
+        "auto", help="side of the network input in pixels that object sizes are judged at; auto: "
+        "what training would choose", metavar="auto|PIXELS", parse=_input_size,
     )  # fmt: skip
     out: Path | None = option(
-        None, help="folder for doctor.html, the report with pictures; by itself "
-        "runs/doctor/NAME, after DATA", metavar="DIR",
+        None, help="folder for doctor.html, the report with pictures; default: runs/doctor/NAME, "
+        "where NAME is that of DATA", metavar="DIR",
     )  # fmt: skip
     fix: Path | None = option(
         None, help="write a cleaned copy of the dataset into this new folder; DATA is not touched",
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     config = parse(
         Config,
         argv,
-        "Read a dataset whole and say what is wrong with it, and what training does about it.",
+        "Check all photos and labels of a dataset, and say what training does about each problem.",
         "example: python -m utils.commands.doctor photos --fix photos-clean",
         prog="python -m utils.commands.doctor",
     )

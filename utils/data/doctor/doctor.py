@@ -1,4 +1,4 @@
-"""``check_dataset`` runs all checks; ``run_doctor`` is what commands do with the outcome."""
+"""``check_dataset`` runs all checks; ``run_doctor`` reports their findings, for commands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from utils.data.doctor.examine import examine
 from utils.data.doctor.findings_page import write_page
 from utils.data.doctor.fix import fix_dataset, refuse_used
 from utils.errors import UserError
+from utils.text import counted
 
 PAGE = "doctor.html"
 
@@ -23,9 +24,9 @@ def check_dataset(
 
     Args:
         data: the folder, in any format that training reads.
-        split: look only at the photos of these lists; at all when None.
-        input_size: side of the network input in pixels that sizes are judged at; the one that
-            training would choose when None.
+        split: check only the photos of these lists; default: all.
+        input_size: side of the network input in pixels that sizes are judged at; default: what
+            training would choose.
 
     Raises:
         UserError: no such folder, nothing in it that can be used, or no such list.
@@ -50,8 +51,8 @@ def run_doctor(
 
     Args:
         data, split, input_size: as ``check_dataset``.
-        out: folder for the page, ``doctor.html``; ``runs/doctor/NAME`` when None.
-        fix: new folder for the cleaned copy; none is written when None.
+        out: folder for the page, ``doctor.html``; default: ``runs/doctor/NAME``.
+        fix: new folder for the cleaned copy; default: none is written.
 
     Raises:
         UserError: as ``check_dataset`` and ``fix_dataset``; before anything is read where ``fix``
@@ -74,14 +75,13 @@ def run_doctor(
 def _refuse_unreadable(report: DoctorReport) -> None:
     """Raises UserError: there is nothing that training could use."""
     folder = report.folder
-    if not any(folder.usable()):
-        count = len(folder.photos)
-        if all(photo.pixels.error for photo in folder.photos):
-            what = "the photo cannot" if count == 1 else f"none of {count:,} photos can"
-        elif all(photo.annotation is None for photo in folder.photos):
-            what = (
-                "the labels cannot" if count == 1 else f"the labels of none of {count:,} photos can"
-            )
-        else:
-            what = f"of none of {count:,} photos both pixels and labels can"
-        raise UserError(f"{folder.name}: {what} be read; the report says why")
+    if any(folder.usable()):
+        return
+    if all(photo.pixels.error for photo in folder.photos):
+        what = "photo can"
+    elif all(photo.annotation is None for photo in folder.photos):
+        what = "label file can"
+    else:
+        what = "photo can be used: either it or its labels cannot"
+    photos = counted(len(folder.photos), "photo")
+    raise UserError(f"{folder.name}: {photos}, but no {what} be read; the report says why")

@@ -1,4 +1,4 @@
-"""The doctor's report: all findings with what they were found in, and their text."""
+"""``DoctorReport``: all findings about a dataset, and their text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from utils.data.doctor.checked import CheckedFolder
-from utils.data.doctor.checks.photo_checks import shows_nothing
-from utils.data.doctor.checks.size_checks import CELL, Sizes
+from utils.data.doctor.checks.photo_checks import has_no_object
+from utils.data.doctor.checks.size_checks import Sizes
 from utils.data.doctor.findings import KINDS, SEVERITIES, Finding, counts
 from utils.text import counted
 
@@ -22,7 +22,7 @@ class DoctorReport:
 
     Attributes:
         folder: the dataset.
-        findings: worst first; those of a kind together, in the order of the photos.
+        findings: worst severity first; those of a kind together, in the order of the photos.
         sizes: of the objects at the network input; None without objects.
     """
 
@@ -46,12 +46,12 @@ class DoctorReport:
         problems = ", ".join(counted(found[level], level) for level in SEVERITIES if found[level])
         return (
             f"{counted(len(folder.photos), 'photo')}, {counted(objects, 'object')}, "
-            f"{counted(classes, 'class', 'classes')}: {problems or 'nothing to complain of'}"
+            f"{counted(classes, 'class', 'classes')}: {problems or 'no problems found'}"
         )
 
-    def nothing(self) -> str:
-        """How many photos show no object, as the end of a sentence; "" where all do."""
-        count = sum(shows_nothing(photo) for photo in self.folder.photos)
+    def without_objects(self) -> str:
+        """How many photos have no object, as the end of a sentence; "" where all have."""
+        count = sum(has_no_object(photo) for photo in self.folder.photos)
         share = count / max(1, len(self.folder.photos))
         return f"; {counted(count, 'photo')} ({share:.0%}) without objects" if count else ""
 
@@ -84,23 +84,16 @@ def _overview(report: DoctorReport) -> Iterator[str]:
     """Class balance and sizes, in a few lines."""
     found = report.folder.class_counts()
     total = max(1, sum(found.values()))
-    shown = [f"{name} {count:,} ({count / total:.0%})" for name, count in found.most_common(12)]
+    classes = [f"{name} {count:,} ({count / total:.0%})" for name, count in found.most_common(12)]
     more = f", and {len(found) - 12} more" if len(found) > 12 else ""
-    if shown:
-        yield from _wrapped(f"Classes: {', '.join(shown)}{more}{report.nothing()}", "", "  ")
-    if sizes := report.sizes:
-        low, middle, high = sizes.percentiles()
-        size = report.folder.input_size
-        if report.folder.size_note:
-            yield from _wrapped(f"As training would choose: {report.folder.size_note}", "", "  ")
-        text = (
-            f"Sizes at --input-size {size}: half of the objects are smaller than {middle:.0f} "
-            f"pixels (square root of the area), one in ten smaller than {low:.0f}, one in ten "
-            f"larger than {high:.0f}; {sizes.small:.1%} are smaller than one {CELL}-pixel cell"
+    if classes:
+        yield from _wrapped(
+            f"Classes: {', '.join(classes)}{more}{report.without_objects()}", "", "  "
         )
-        if sizes.advised:
-            text += f" (--input-size {sizes.advised} would bring that to 1%)"
-        yield from _wrapped(text, "", "  ")
+    if sizes := report.sizes:
+        if note := report.folder.size_note:
+            yield from _wrapped(f"Training would choose {note}", "", "  ")
+        yield from _wrapped(sizes.text(), "", "  ")
         yield from _wrapped(f"Anchors: {sizes.note}", "", "  ")
 
 

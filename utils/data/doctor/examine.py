@@ -6,15 +6,13 @@ a time, and keep only what the checks need.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from utils.cores import available_cores
 from utils.data.annotations import Annotation, SplitList
@@ -27,6 +25,7 @@ from utils.data.record_maker import RecordMaker, labels_as_stored
 from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
 from utils.images import HUGE, image_size, read_image
+from utils.progress import progress
 
 _WORKERS = 4  # decoding releases Python's lock
 _USUAL_SIZE = 416  # where there is no object to choose the input size by
@@ -187,7 +186,7 @@ def _look_at_all(paths: Sequence[Path]) -> list[Pixels]:
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(look_at, paths)
         try:
-            return list(progress(found, len(paths), "reading photos"))
+            return list(progress(found, "reading photos", len(paths)))
         except BaseException:  # Ctrl-C does not wait for the photos still to come
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -208,11 +207,3 @@ def _missing(lists: Mapping[str, SplitList]) -> tuple[str, ...]:
     """What lists name in vain; a devkit's lists are there with and without their year."""
     notes = (note for found in lists.values() for note in found.notes)
     return tuple(dict.fromkeys(note.removesuffix("; left out") for note in notes))
-
-
-def progress(items: Iterable, total: int, what: str) -> Iterable:
-    """``items``, with a bar on a terminal where they take longer than a moment."""
-    return tqdm(
-        items, total=total, desc=what, unit="", leave=False, delay=0.5,
-        disable=None, file=sys.stderr,
-    )  # fmt: skip

@@ -1,7 +1,7 @@
 """What the doctor can find: ``KINDS``, and one ``Finding``.
 
-A kind is data: how bad it is, what training does about it, what the user should do, and what
-``--fix`` does. A finding names one place in the dataset where it holds.
+A kind says how bad it is, what training does about it, what the user should do, and what ``--fix``
+does. A finding is one place in the dataset with that problem.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class Kind:
     """One kind of finding.
 
     Attributes:
-        severity: ``error``: labels or photos are lost, or almost surely wrong; ``warning``: worth
-            a look, often wrong; ``note``: good to know.
-        title: what is the matter, as a heading.
-        consequence: what training and scoring do about it as it stands.
+        severity: ``error``: labels or photos are lost, or almost certainly wrong; ``warning``:
+            worth a look, often wrong; ``note``: good to know.
+        title: the problem, as a heading.
+        consequence: what training and scoring do about it.
         advice: what to do; "" where the consequence says enough.
-        fix: what ``--fix`` does about it; "" where only a person can settle it.
+        fix: what ``--fix`` does about it; "" where only a person can decide.
     """
 
     severity: str
@@ -35,7 +35,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Finding:
-    """One place where something is the matter.
+    """One place with a problem.
 
     Attributes:
         kind: a key of ``KINDS``.
@@ -44,7 +44,7 @@ class Finding:
         where: the file to look into (labels or photo), relative to the data folder.
         number: place of the object among those of its photo, from 1.
         boxes: what to draw on the photo, each ``x0, y0, x1, y1`` in its pixels.
-        others: image ids of further photos that belong to it, such as a copy.
+        others: image ids of further photos concerned, such as a copy.
     """
 
     kind: str
@@ -104,7 +104,7 @@ KINDS: dict[str, Kind] = {
     ),
     "photo-small": Kind(
         WARNING, "Very small photos",
-        "They are blown up to the input size and show little but blur.",
+        "They are enlarged to the input size and become blurred.",
         "Use the originals if these are thumbnails.",
     ),
     "photo-large": Kind(
@@ -118,21 +118,21 @@ KINDS: dict[str, Kind] = {
         "become small.", "Cut such photos into pieces.",
     ),
     "photo-turned": Kind(
-        WARNING, "Photos turned by EXIF, with labels that may or may not be",
-        "The photo is turned upright; the size in the XML cannot tell which way its boxes were "
-        "drawn, so they are taken as in the rest of the dataset.",
+        WARNING, "Photos turned by EXIF whose labels may not be",
+        "The photo is turned upright. The size in the XML does not tell whether its boxes were "
+        "drawn before or after that. They are read as in the rest of the dataset.",
         "Look at the boxes in the picture.",
         "the boxes as drawn here are written for the upright photo, and marked so",
     ),
     "photo-no-labels": Kind(
         WARNING, "Photos without labels", "They are not used.",
-        "Label them. For photos that truly show nothing, save labels without objects: they "
-        "teach the detector what not to find.", "left out of the copy",
+        "Label them. For photos without any object, save labels without objects: the detector "
+        "learns from them what not to find.", "left out of the copy",
     ),
     "photo-no-objects": Kind(
         NOTE, "Photos without objects",
-        "They are trained on as photos that show nothing.",
-        "So few of them are more often forgotten than meant: make sure that nothing is on them.",
+        "They are trained on as background.",
+        "There are few of them, so labels may be missing: make sure that no object is on them.",
     ),
     # Label files
     "labels-no-photo": Kind(
@@ -141,7 +141,7 @@ KINDS: dict[str, Kind] = {
     ),
     "labels-unreadable": Kind(
         ERROR, "Label files that cannot be read", _LEFT_OUT, "Export the file again.",
-        "mended where it is plain how, else left out of the copy",
+        "repaired where there is only one way, otherwise left out of the copy",
     ),
     "labels-size": Kind(
         ERROR, "Labels made for a photo of another size",
@@ -153,7 +153,7 @@ KINDS: dict[str, Kind] = {
     ),
     "labels-no-size": Kind(
         NOTE, "Labels that do not say the photo's size",
-        "They are used, but nobody can tell whether the photo was resized or turned after "
+        "They are used, but nothing shows whether the photo was resized or turned after "
         "labelling.", "", "the size is written",
     ),
     "labels-filename": Kind(
@@ -170,11 +170,11 @@ KINDS: dict[str, Kind] = {
         ERROR, "Objects without a box", _OBJECT_LEFT_OUT, "Draw the box.", "left out"
     ),
     "box-not-a-number": Kind(
-        ERROR, "Boxes with coordinates that are no numbers", _OBJECT_LEFT_OUT,
+        ERROR, "Boxes with coordinates that are not numbers", _OBJECT_LEFT_OUT,
         "Draw the box again.", "left out",
     ),
     "box-empty": Kind(
-        ERROR, "Boxes without area, or turned inside out", _OBJECT_LEFT_OUT,
+        ERROR, "Boxes without area, or with corners reversed", _OBJECT_LEFT_OUT,
         "Draw the box again; often it is an accidental click.", "left out",
     ),
     "box-normalised": Kind(
@@ -185,21 +185,21 @@ KINDS: dict[str, Kind] = {
     ),
     "box-swapped": Kind(
         ERROR, "Boxes that fit only with x and y swapped",
-        "They are taken as written and clipped to the photo, or left out where nothing is left.",
-        "Mend the program that wrote them.",
+        "They are clipped to the photo as written, or left out where nothing remains.",
+        "Correct the program that wrote them.",
     ),
     "box-outside": Kind(
         ERROR, "Boxes outside the photo", _OBJECT_LEFT_OUT, "Draw the box again.", "left out"
     ),
     "box-beyond": Kind(
         WARNING, "Boxes that reach beyond the photo", "They are clipped to the photo.",
-        "Harmless by some pixels; otherwise the photo may have been cropped after labelling.",
+        "A few pixels are harmless. With more, the photo may have been cropped after labelling.",
         "clipped",
     ),
     "box-tiny": Kind(
         WARNING, "Tiny boxes",
-        "At the input size less than 3 pixels are left of them: they are trained on, but nothing "
-        "can be recognised there.",
+        "At the input size they are less than 3 pixels wide or high. They are trained on, but "
+        "nothing can be recognised there.",
         "Remove accidental clicks; for objects that really are so small, use a larger "
         "--input-size or cut the photos into tiles.",
     ),
@@ -210,25 +210,25 @@ KINDS: dict[str, Kind] = {
     ),
     "box-two-classes": Kind(
         WARNING, "One object under two classes",
-        "The detector is taught both, and its scores for both suffer.",
+        "The detector learns both, and its scores for both fall.",
         "Decide which one is right.",
     ),
     "box-whole-photo": Kind(
         NOTE, "Boxes around the whole photo",
         "They are trained on as they are.",
-        "Right for close-ups. Labels of photos that were classified rather than labelled with "
-        "boxes look like this too.",
+        "Right for close-ups. Photos that were classified rather than labelled with boxes look "
+        "like this too.",
     ),
     "box-shape": Kind(
         WARNING, "Very long, thin boxes",
-        "They are trained on, though no anchor is near their shape and they are found poorly.",
+        "They are trained on. No anchor is near their shape, so they are found poorly.",
         "Often a slip of the mouse; poles and wires are better labelled in pieces.",
     ),
     "box-repeated": Kind(
         WARNING, "The same box in many photos",
         "They are trained on as they are.",
-        "Right only where neither the camera nor the object moves; otherwise the labelling "
-        "tool's default was saved unchanged.",
+        "Right only where neither the camera nor the object moves. Otherwise the default box of "
+        "the labelling tool was saved unchanged.",
     ),
     # Classes
     "class-twins": Kind(
@@ -239,12 +239,12 @@ KINDS: dict[str, Kind] = {
     ),
     "class-few": Kind(
         WARNING, "Classes with few examples",
-        "They are trained, but too little is seen of them to be found reliably.",
+        "They are trained, but with too few examples to be found reliably.",
         "Add photos: a hundred examples are a fair start, more where they look different.",
     ),
     "class-not-trained": Kind(
         ERROR, "Classes that are only in validation or test photos",
-        "They can never be found, and lower the score.",
+        "They are never found, and lower the score.",
         "Move photos of them to the training list.",
     ),
     "class-not-validated": Kind(
@@ -260,11 +260,11 @@ KINDS: dict[str, Kind] = {
     # Splits
     "split-none": Kind(
         NOTE, "No split lists",
-        "Training divides the photos by class from its seed, 70 : 10 : 20, keeps copies and near "
-        "copies together, and writes the lists to the run directory.",
+        "Training splits the photos 70 : 10 : 20 from its seed, stratified by class. It keeps "
+        "duplicates together and writes the lists to the run directory.",
     ),
     "split-missing-photo": Kind(
-        WARNING, "Lists that name photos in vain", "The lines are passed over.",
+        WARNING, "Lists that name missing photos", "The lines are skipped.",
         "Add the photos, or delete the lines.", "the lines are left out",
     ),
     "split-unlisted-photo": Kind(
@@ -279,34 +279,34 @@ KINDS: dict[str, Kind] = {
     ),
     "copy-across": Kind(
         ERROR, "The same photo under two names in different lists",
-        "Training leaves out copies of validation photos; scoring warns of test photos that were "
+        "Training leaves out copies of validation photos. Scoring warns of test photos that were "
         "trained on.",
         "Delete one of the two.", "one of the two is left out",
     ),
     "copy-labels": Kind(
         WARNING, "The same photo under two names, with different labels",
         "Both are trained on, and contradict each other.", "Delete the worse one.",
-        "that of the test list is kept, else of val, else of train; in one list that with more "
-        "objects",
+        "the photo in the test list is kept, else in val, else in train; within a list the one "
+        "with more objects",
     ),
     "copy-inside": Kind(
         NOTE, "The same photo under two names",
         "It counts twice.", "Delete one of the two.", "one of the two is left out",
     ),
     "near-across": Kind(
-        WARNING, "Nearly the same photo in different lists",
+        WARNING, "Near-duplicates in different lists",
         "The score is better than it will be on new photos: the detector has seen these.",
         "Keep shots of one scene, and frames of one video, in one list.",
     ),
     "near-inside": Kind(
-        NOTE, "Nearly the same photo twice",
-        "Both are trained on; the second teaches little.",
+        NOTE, "Near-duplicates within a list",
+        "Both are trained on; the second adds little.",
         "Frames of a video: take fewer of them.",
     ),
     # Sizes
     "objects-small": Kind(
         WARNING, "Objects too small for the input size",
-        "What is smaller than one cell of the finest grid (8 pixels) is found poorly.",
+        "Objects smaller than one cell of the finest grid (8 pixels) are found poorly.",
         "Use a larger --input-size, or cut the photos into tiles.",
     ),
     "anchors-poor": Kind(

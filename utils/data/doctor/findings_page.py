@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.data.doctor.checks.size_checks import CELL
 from utils.data.doctor.doctor_report import DoctorReport
 from utils.data.doctor.finding_pictures import forget_photos, picture
 from utils.data.doctor.findings import KINDS, SEVERITIES, Finding, Kind, counts
@@ -14,9 +13,9 @@ from utils.files import atomic_write
 from utils.html.page import Page
 from utils.text import counted
 
-PICTURES = 240  # in the page; some 4 MB
+PICTURES = 240  # on the page; about 4 MB
 PICTURES_OF_KIND = 36
-FINDINGS_OF_KIND = 500  # those without a picture are lines
+FINDINGS_OF_KIND = 500  # on the page; those without a picture are lines of text
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,6 @@ def page(report: DoctorReport) -> str:
         "most": max(found.values(), default=0) or 1,
         "objects": sum(found.values()) or 1,
         "sizes": sizes,
-        "cell": CELL,
-        "range": sizes.percentiles() if sizes else None,
         "size_plot": size_plot(sizes) if sizes else "",
         "shape_plot": shape_plot(sizes) if sizes else "",
     }

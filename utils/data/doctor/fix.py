@@ -17,16 +17,18 @@ import numpy as np
 from utils.data.classes import write_classes
 from utils.data.conversion import output_names
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
-from utils.data.doctor.checks.box_checks import BEYOND, check_boxes, check_pairs
+from utils.data.doctor.checks.box_checks import check_boxes, check_pairs
 from utils.data.doctor.checks.class_checks import renames, similar_names
 from utils.data.doctor.checks.photo_checks import right_suffix
 from utils.data.doctor.doctor_report import DoctorReport
-from utils.data.doctor.examine import progress, with_labels
+from utils.data.doctor.examine import with_labels
 from utils.data.doctor.findings import KINDS, NOTE, Finding
 from utils.data.doctor.repair import repaired_labels
+from utils.data.record_maker import TOLERANCE
 from utils.errors import UserError
 from utils.files import atomic_folder
 from utils.label_files.voc import write_voc_annotation, write_voc_list
+from utils.progress import progress
 from utils.text import counted, listing
 
 _DROPPED = {  # kinds whose objects are left out → why, in words
@@ -41,13 +43,13 @@ _RANKS = ("test", "val", "train", "")  # the copy in the first of these lists is
 
 @dataclass
 class CleanedCopy:
-    """What was written, and what was done on the way.
+    """What was written and what was changed.
 
     Attributes:
         out: the folder.
         photos, objects: how many it holds.
         done: a sentence for each kind of change.
-        left: what a person has to look at, likewise.
+        left: a sentence for each kind of problem that a person has to look at.
     """
 
     out: Path
@@ -67,10 +69,10 @@ class CleanedCopy:
 def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
     """Write the cleaned copy of a checked dataset.
 
-    Photos are copied byte for byte, under the right suffix. Boxes are clipped; objects without
-    class or box, outside the photo, or labelled twice are left out; rare names that differ from a
-    common one only in case or spaces become that; of copies of a photo one stays; split lists are
-    written anew, and the class list into ``classes.txt``.
+    Photos are copied byte for byte, under the right suffix. Boxes are clipped. Objects without
+    class or box, outside the photo, or labelled twice are left out. A rare class name that differs
+    from a common one only in case or spaces becomes the common one. Of copies of a photo one
+    stays. Split lists are written anew, and the class list into ``classes.txt``.
 
     Raises:
         UserError: ``out`` holds files, or lies inside the dataset; or no photo is left.
@@ -139,7 +141,12 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
     _say(result, pixels, "{} left out: cannot be read", "photo")
     _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
     _say(result, len(folder.layout.unlabelled), "{} left out: no labels", "photo")
-    _say(result, len(folder.layout.unmatched_labels), "labels of {} left out: not there", "photo")
+    _say(
+        result,
+        len(folder.layout.unmatched_labels),
+        "labels of {} left out: the photo is missing",
+        "photo",
+    )
     _say(result, twice, "{} left out: copies of others", "photo")
     _say(result, repaired, "{} repaired", "label file")
     for name, count in sorted(guessed.items()):
@@ -168,21 +175,21 @@ def _copies(folder: CheckedFolder, photos: Iterable[CheckedPhoto]) -> set[str]:
 
 
 def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
-    """Photos, XML and lists; counts what is changed on the way."""
+    """Write photos, XML and lists, and count the changes."""
     names = _flat_names(folder.photos, result)
-    dropped, as_they_are = _objects(folder, result)
+    dropped, unclipped = _objects(folder, result)
     new_name = renames(folder.class_counts())
     renamed: Counter[str] = Counter()
     written: Counter[str] = Counter()
     clipped = 0
     (out / "JPEGImages").mkdir()
-    for photo in progress(folder.photos, len(folder.photos), "copying photos"):
-        boxes, keep = _cleaned(photo, dropped, as_they_are)
+    for photo in progress(folder.photos, "copying photos", len(folder.photos)):
+        boxes, keep = _cleaned(photo, dropped, unclipped)
         classes = [photo.annotation.names[i] for i in keep]
         renamed.update(name for name in classes if name in new_name)
         classes = [new_name.get(name, name) for name in classes]
         written.update(classes)
-        clipped += int((np.abs(boxes - photo.boxes)[keep] > BEYOND).any(axis=1).sum())
+        clipped += int((np.abs(boxes - photo.boxes)[keep] > TOLERANCE).any(axis=1).sum())
         image = names[photo.image_id] + right_suffix(photo)
         shutil.copyfile(photo.entry.image, out / "JPEGImages" / image)
         try:
@@ -199,32 +206,29 @@ def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
     _say(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
         result.done.append(f"class {old!r} renamed {new_name[old]!r} ({counted(count, 'object')})")
-    _write_classes(
-        out,
-        [name for name in (folder.layout.class_order or ()) if name not in new_name],
-        written,
-        result,
-    )
+    declared = [name for name in folder.layout.class_order or () if name not in new_name]
+    _write_classes(out, declared, written, result)
     _write_lists(out, folder, names, result)
 
 
 def _write_classes(
     out: Path, declared: Iterable[str], written: Iterable[str], result: CleanedCopy
 ) -> None:
-    """``classes.txt``, as conversion to VOC writes it: XML has no place for the classes' order."""
+    """``classes.txt``, as conversion to VOC writes it: XML cannot hold the order of the classes."""
     classes = list(dict.fromkeys([*declared, *sorted(written)]))
     write_classes(out / "classes.txt", classes)
     if classes != sorted(written):
         result.done.append(
-            "the class list, which VOC has no place for, is in classes.txt: train with --classes"
+            "the order of the classes, which VOC cannot hold, is in classes.txt: "
+            "train with --classes"
         )
 
 
-def _cleaned(photo: CheckedPhoto, dropped: set, as_they_are: set) -> tuple[np.ndarray, list[int]]:
-    """The (N, 4) boxes of a photo, clipped where that is right, and which of them stay."""
+def _cleaned(photo: CheckedPhoto, dropped: set, unclipped: set) -> tuple[np.ndarray, list[int]]:
+    """The (N, 4) boxes of a photo, clipped except for those in ``unclipped``, and which stay."""
     numbers = photo.annotation.numbers
     boxes = photo.clipped()
-    raw = np.array([(photo.image_id, number) in as_they_are for number in numbers], bool)
+    raw = np.array([(photo.image_id, number) in unclipped for number in numbers], bool)
     boxes[raw] = photo.boxes[raw]
     area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return boxes, [
@@ -233,7 +237,7 @@ def _cleaned(photo: CheckedPhoto, dropped: set, as_they_are: set) -> tuple[np.nd
 
 
 def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
-    """(image id, number) of the objects to leave out, and of those whose boxes stay as they are."""
+    """(image id, number) of the objects to leave out, and of those whose boxes are not clipped."""
     findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
     for kind, why in _DROPPED.items():
         count = sum(found.kind == kind for found in findings)
@@ -248,7 +252,7 @@ def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
 def _write_lists(
     out: Path, folder: CheckedFolder, names: Mapping[str, str], result: CleanedCopy
 ) -> None:
-    """The folder's lists, without the photos that are gone or that a better list names too."""
+    """The folder's lists, without photos that are gone; each in one of train, val and test."""
     parts = folder.parts()
     taken: set[str] = set()
     own: dict[str, set[str]] = {}
@@ -271,7 +275,7 @@ def _write_lists(
             if image_id in names and image_id in allowed
         ]
         write_voc_list(out, name, kept)
-    _say(result, moved, "{} taken out of the worse of two lists", "photo")
+    _say(result, moved, "{} in two lists kept in one", "photo")
 
 
 def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str, str]:
@@ -283,7 +287,7 @@ def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str
     names: dict[str, str] = {}
     renamed: list[str] = []
     taken: set[str] = set()
-    # Those that may stay as they are first: another must not take their name.
+    # Names that can stay come first: no other photo may take them.
     for image_id, (base, flat) in sorted(bases.items(), key=lambda item: item[1][0] != item[1][1]):
         name, number = base, 2
         while name.casefold() in taken:

@@ -1,9 +1,9 @@
-"""Mending label files whose damage is plain: ``mended`` gives the labels of an XML as it was meant.
+"""``repaired_labels`` reads a damaged VOC XML where its content is beyond doubt.
 
-Only what can be undone without guessing at content: bytes before the first tag, a bare ``&`` in a
-name, letters in another encoding than the file claims. A file that stops in the middle is not
-mended: nobody knows which objects it lost. Nor is one whose class names could be in any of several
-alphabets: nearly every sequence of bytes is text in a Western encoding, and mostly nonsense.
+Repaired are bytes before the first tag, a bare ``&`` in a name, and letters in another encoding
+than the file declares. A file that ends early is not repaired: objects may be lost. Nor is one
+whose class names could be in several alphabets: nearly all bytes are valid text in a Western
+encoding, and usually nonsense.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _ALONE = re.compile(r"(?:[\x20-\x7e]|(?<![^\x20-\x7e])[À-ÖØ-öø-ÿŒœŠšŽ
 
 @dataclass(frozen=True)
 class RepairedLabels:
-    """The labels of a mended file.
+    """The labels of a repaired file.
 
     Attributes:
-        labels: what it says.
-        guessed: its class names with letters whose encoding the file does not tell truly.
+        labels: its content.
+        guessed: its class names with letters beyond ASCII, whose encoding had to be guessed.
     """
 
     labels: Annotation
@@ -41,7 +41,7 @@ class RepairedLabels:
 
 
 def repaired_labels(path: Path, where: str) -> RepairedLabels | None:
-    """The labels of a VOC XML that does not parse; None where its damage is not plain."""
+    """The labels of a VOC XML that does not parse; None where it cannot be repaired safely."""
     try:
         data = read_limited(path, MAX_BYTES)
     except ValueError:
@@ -68,22 +68,22 @@ def _parsed(data: bytes, where: str) -> Annotation | None:
 
 
 def _other_readings(data: bytes) -> Iterator[tuple[bytes, Callable[[str], object]]]:
-    """The content in other encodings than it claims, and which names may be believed then.
+    """The content read in other encodings than declared, and whether a class name is plausible.
 
     Names of ASCII letters are the same in all of them.
     """
-    claimed = _claimed(data)
+    declared = _declared(data)
     body = _DECLARATION.sub(b"", data)
-    yield body, lambda name: claimed in ("", "utf-8", *_WESTERN)
+    yield body, lambda name: declared in ("", "utf-8", *_WESTERN)
     try:
         western = body.decode("cp1252").encode()
     except UnicodeDecodeError:
         return
-    yield western, lambda name: claimed in ("", *_WESTERN) and _ALONE.fullmatch(name)
+    yield western, lambda name: declared in ("", *_WESTERN) and _ALONE.fullmatch(name)
 
 
-def _claimed(data: bytes) -> str:
-    """The encoding that an XML declares, as Python calls it; "" where it declares none."""
+def _declared(data: bytes) -> str:
+    """The encoding that an XML declares, by Python's name; "" where it declares none."""
     found = _ENCODING.match(data)
     if not found:
         return ""

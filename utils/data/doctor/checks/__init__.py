@@ -2,14 +2,14 @@
 
 from utils.data.doctor.checks.box_checks import check_boxes, check_pairs, check_repeated
 from utils.data.doctor.checks.class_checks import check_classes, check_names
-from utils.data.doctor.checks.label_checks import check_errors, check_labels
+from utils.data.doctor.checks.label_checks import check_labels, check_objects
 from utils.data.doctor.checks.photo_checks import check_photos
 from utils.data.doctor.checks.split_checks import check_copies, check_lists
 
 CHECKS = (
     check_photos,
     check_labels,
-    check_errors,
+    check_objects,
     check_boxes,
     check_pairs,
     check_repeated,

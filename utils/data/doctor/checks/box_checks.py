@@ -1,4 +1,4 @@
-"""Checks of boxes: where they lie, how large they are, and whether one object has two of them."""
+"""Checks of boxes: their place, their size and shape, and objects with two boxes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
+from utils.data.record_maker import TOLERANCE
 from utils.letterbox import Letterbox
 from utils.overlap import iou
 
-BEYOND = 1.0  # pixels; counting from 0 instead of 1 is too common to be worth a word
 TINY = 3.0  # pixels at the network input
 SAME = 0.95  # IoU from which two boxes of one class are one object labelled twice
 SAME_PLACE = 0.9  # IoU from which two boxes of different classes are one object
 WHOLE = 0.98  # share of the photo, in both directions
 THIN = 20.0  # times longer than wide
-CLEARLY = 1.05  # times the photo's side: a box that ends there is not merely drawn carelessly
-REPEATED = 5  # photos with the very same box, at the least
+CLEARLY_BEYOND = 1.05  # times the photo's side; less may be careless drawing
+REPEATED = 5  # photos with the very same box, at least
 REPEATED_SHARE = 0.005  # of all photos: among many, a few boxes coincide by chance
 
 
@@ -54,7 +54,7 @@ def check_pairs(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def check_repeated(folder: CheckedFolder) -> Iterator[Finding]:
-    """The very same coordinates in photo after photo; copies of a photo are no news."""
+    """The very same coordinates in many photos, of which copies of a photo do not count."""
     places: dict[tuple, list[tuple[CheckedPhoto, int]]] = defaultdict(list)
     for photo in folder.usable():
         if photo.image_id in folder.duplicates.near or photo.image_id in folder.duplicates.exact:
@@ -74,15 +74,15 @@ def check_repeated(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def _same_objects(photo: CheckedPhoto) -> Iterator[tuple[int, int]]:
-    """Pairs of indices, lower first, of boxes around the same thing; each later box once."""
+    """Pairs of indices, lower first, of boxes around the same object; each later box once."""
     boxes = photo.clipped()  # as training sees them
     names = np.array(photo.annotation.names, object)
     for second in range(1, len(names)):  # row by row: a photo may have thousands
         overlaps = iou(boxes[second], boxes[:second])
         same = names[:second] == names[second]
-        twin = np.flatnonzero(overlaps > np.where(same, SAME, SAME_PLACE))
-        if len(twin):
-            yield int(twin[np.argmax(same[twin])]), second  # one of its own class first
+        found = np.flatnonzero(overlaps > np.where(same, SAME, SAME_PLACE))
+        if len(found):
+            yield int(found[np.argmax(same[found])]), second  # one of its own class first
 
 
 def _finding(
@@ -93,7 +93,7 @@ def _finding(
 
 
 def _placed(box: np.ndarray, limits: np.ndarray, swapped: bool) -> tuple[str, str] | None:
-    """What is wrong with where a box lies."""
+    """What is wrong with the place of a box."""
     x0, y0, x1, y1 = box
     if max(x1, y1) <= 1 and min(limits) > 4 and (box % 1).any():  # not a click on one pixel
         return "box-normalised", f"ends at {x1:g}, {y1:g}"
@@ -102,13 +102,13 @@ def _placed(box: np.ndarray, limits: np.ndarray, swapped: bool) -> tuple[str, st
     if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
         return ("box-swapped" if swapped else "box-outside"), words
     beyond = max(-x0, -y0, x1 - width, y1 - height)
-    if beyond > BEYOND:
+    if beyond > TOLERANCE:
         return ("box-swapped" if swapped else "box-beyond"), words
     return None
 
 
 def _shaped(box: np.ndarray, limits: np.ndarray, input_size: int) -> tuple[str, str] | None:
-    """What is odd about the size and shape of a box that lies well."""
+    """What is wrong with the size or shape of a box whose place is right."""
     width, height = map(int, limits[:2])
     fitted = Letterbox(width, height, input_size, input_size).to_input(box[None])[0]
     sides = fitted[2:] - fitted[:2]
@@ -134,8 +134,9 @@ def _all_swapped(photo: CheckedPhoto) -> bool:
         return False
     width, height = photo.size[:2]
     far = photo.boxes[:, 2:].max(axis=0)
-    swapped = (far <= (height + BEYOND, width + BEYOND)).all() and photo.boxes.min() >= -BEYOND
-    return bool(swapped and (far > (width * CLEARLY, height * CLEARLY)).any())
+    beyond = (far > (width * CLEARLY_BEYOND, height * CLEARLY_BEYOND)).any()
+    fits_swapped = (far <= (height + TOLERANCE, width + TOLERANCE)).all()
+    return bool(beyond and fits_swapped and photo.boxes.min() >= -TOLERANCE)
 
 
 def _point(x: float, y: float) -> str:

@@ -1,4 +1,4 @@
-"""Checks of classes: names that are probably one, too few examples, none where they are needed."""
+"""Checks of classes: names that are probably one class, and classes with too few examples."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from utils.data.doctor.findings import Finding
 
 FEW = 20  # training examples
 UNEQUAL = 50  # times
-RARE = 0.2  # of a class's examples: a slip of the pen is rarer than the right name
-LETTERS = 3  # fewer may be a name for a letter or a sign itself: A and a, E-1 and E1
+RARE = 0.2  # of the examples of the right name: a typo has no more
+LETTERS = 3  # with fewer, a name may stand for a letter or a sign: A and a, E-1 and E1
 
-_SIGN = "\0"  # stands for a hyphen or space that says something
-# Such signs: of a negative number, and between two numbers.
-_MEANT = re.compile(r"^\s*-(?=\d)|(?<=\d)[\s_-]+(?=\d)")
+# Hyphens and spaces with a meaning: of a negative number, and between two numbers.
+_SIGN = "\0"  # stands for one of them
+_MEANINGFUL = re.compile(r"^\s*-(?=\d)|(?<=\d)[\s_-]+(?=\d)")
 
 
 def check_names(folder: CheckedFolder) -> Iterator[Finding]:
-    """Pairs of names that differ in case, spacing, plural or a letter or two."""
+    """Pairs of names that differ only in case, spacing, plural or one or two letters."""
     found = folder.class_counts()
     for rare, common, why in similar_names(found):
         message = f"{rare!r} ({_times(found[rare])}) and {common!r} ({_times(found[common])}) {why}"
@@ -35,7 +35,7 @@ def check_names(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
-    """Classes with few examples, or missing from a list; a misspelt twin is no class."""
+    """Classes with few examples, or missing from a list; misspelt names are no classes here."""
     parts = folder.parts()
     train = parts.get("train")
     everything = folder.class_counts()
@@ -75,7 +75,7 @@ def similar_names(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
 
 
 def renames(found: Mapping[str, int]) -> dict[str, str]:
-    """Rare name → the commonest name of the same letters, where that is beyond doubt."""
+    """Rare name → the commonest name with the same letters, where that is beyond doubt."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(found):
         if _is_word(bare := _bare(name)):
@@ -90,8 +90,8 @@ def renames(found: Mapping[str, int]) -> dict[str, str]:
 
 
 def _bare(name: str) -> str:
-    """A name without case, and without spaces, hyphens and underscores that say nothing."""
-    kept = _MEANT.sub(_SIGN, name.casefold())
+    """A name without case, and without spaces, hyphens and underscores that mean nothing."""
+    kept = _MEANINGFUL.sub(_SIGN, name.casefold())
     return "".join(kept.replace("-", "").replace("_", "").split())
 
 
@@ -100,21 +100,21 @@ def _is_word(bare: str) -> bool:
 
 
 def _resemblance(first: str, second: str, rare: bool) -> str:
-    """How two bare names resemble each other, "" where they do not."""
+    """How two bare names resemble each other; "" where they do not."""
     if first == second:
         return "differ only in case, spaces or hyphens" if _is_word(first) else ""
-    if _digits(first) != _digits(second):  # speed30 and speed50 are no slip of the pen
+    if _digits(first) != _digits(second):  # speed30 and speed50 are two classes
         return ""
     short, long = sorted((first, second), key=len)
     if len(short) >= 3 and long in (f"{short}s", f"{short}es"):
         return "look like singular and plural"
-    # Longer names bear more slips; letters merely in another order count as one.
+    # Longer names may have more typos; letters in another order count as one.
     allowed = 2 if len(short) >= (6 if Counter(first) == Counter(second) else 9) else 1
     if rare and len(short) >= 5 and len(long) - len(short) <= allowed:
-        letters = Counter(first), Counter(second)  # rules most pairs out in no time
+        letters = Counter(first), Counter(second)  # a quick test that rules most pairs out
         other = (letters[0] - letters[1]).total() + (letters[1] - letters[0]).total()
         if other <= 2 * allowed and _edits(first, second) <= allowed:
-            return "differ by a slip of the pen"
+            return "differ by a typo"
     return ""
 
 

@@ -18,7 +18,7 @@ _KINDS = {  # of the readers' errors
 
 
 def check_labels(folder: CheckedFolder) -> Iterator[Finding]:
-    """Unreadable files, labels without a photo, and those that speak of another photo."""
+    """Unreadable files, labels without a photo, and labels made for another photo."""
     for photo in folder.photos:
         if photo.annotation is None:
             yield Finding("labels-unreadable", photo.label_error, photo.image_id, photo.where)
@@ -35,8 +35,8 @@ def check_labels(folder: CheckedFolder) -> Iterator[Finding]:
 _WITH_BOXES = ("labels-size", "photo-turned")
 
 
-def check_errors(folder: CheckedFolder) -> Iterator[Finding]:
-    """Objects that the reader had to leave out."""
+def check_objects(folder: CheckedFolder) -> Iterator[Finding]:
+    """Objects that cannot be read."""
     for photo in folder.photos:
         for error in photo.annotation.errors if photo.annotation else ():
             kind = _KINDS.get(error.kind, "object-no-box")

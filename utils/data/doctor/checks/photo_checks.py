@@ -10,7 +10,7 @@ from utils.data.doctor.findings import Finding
 SMALL = 4  # times that a photo is enlarged to fill the input
 LARGE = 40_000_000  # pixels; phones deliver 12 million, some 50
 LONG = 4  # times longer than wide
-MEANT = 0.03  # share of photos without objects from which they are there on purpose
+ON_PURPOSE = 0.03  # share of photos without objects from which they are meant to be there
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg"),
@@ -32,16 +32,16 @@ def check_photos(folder: CheckedFolder) -> Iterator[Finding]:
         else:
             for kind, message in _odd(photo, folder.input_size):
                 yield Finding(kind, message, photo.image_id, photo.name)
-    nothing = [photo for photo in folder.photos if shows_nothing(photo)]
-    if len(nothing) < MEANT * len(folder.photos):
+    nothing = [photo for photo in folder.photos if has_no_object(photo)]
+    if len(nothing) < ON_PURPOSE * len(folder.photos):
         for photo in nothing:
             yield Finding("photo-no-objects", "no object is labelled", photo.image_id, photo.where)
     for path in folder.layout.unlabelled:
         yield Finding("photo-no-labels", "has no labels", where=folder.layout.name(path))
 
 
-def shows_nothing(photo: CheckedPhoto) -> bool:
-    """Whether its labels say that no object is on it."""
+def has_no_object(photo: CheckedPhoto) -> bool:
+    """Whether its labels can be read and have no object."""
     return photo.annotation is not None and not (photo.annotation.names or photo.annotation.errors)
 
 

@@ -15,7 +15,7 @@ CELL = 8  # pixels, the finest stride
 MANY_SMALL = 0.05  # share of objects below a cell that is worth a warning
 FEW_SMALL = 0.01  # share that the advised input size leaves
 POOR_RECALL = 0.9  # best possible recall of the anchors
-MIN_OBJECTS = 30  # fewer say little
+MIN_OBJECTS = 30  # with fewer, recall is too uncertain
 _LARGEST = 1280  # beyond this, tiles are the better advice
 
 
@@ -42,10 +42,19 @@ class Sizes:
     small: float
     advised: int | None
 
-    def percentiles(self) -> tuple[float, float, float]:
-        """Tenth, fiftieth and ninetieth percentile of the objects' √area in pixels."""
-        ordered = np.sort(self.objects.prod(axis=1) ** 0.5).tolist()
-        return tuple(ordered[round(share * (len(ordered) - 1))] for share in (0.1, 0.5, 0.9))
+    def text(self) -> str:
+        """In sentences: percentiles of the objects' √area, and the share of small objects."""
+        ordered = np.sort(self.objects.prod(axis=1) ** 0.5)
+        low, middle, high = (ordered[round(q * (len(ordered) - 1))] for q in (0.1, 0.5, 0.9))
+        text = (
+            f"At --input-size {self.input_size}, half of the {len(ordered):,} training objects are "
+            f"smaller than {middle:.0f} pixels (square root of the area). One in ten is smaller "
+            f"than {low:.0f}, one in ten larger than {high:.0f}. {self.small:.1%} are smaller than "
+            f"one {CELL}-pixel cell of the finest grid."
+        )
+        if self.advised:
+            text += f" --input-size {self.advised} would bring that to 1%."
+        return text
 
 
 def measure_sizes(folder: CheckedFolder) -> Sizes | None:

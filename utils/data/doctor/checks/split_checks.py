@@ -10,7 +10,7 @@ from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
 from utils.overlap import iou
 
-AGREE = 0.5  # IoU; two people drawing the same box agree much better
+AGREE = 0.5  # IoU from which labels of copies agree; two people who draw one box agree better
 
 
 def check_lists(folder: CheckedFolder) -> Iterator[Finding]:
@@ -33,7 +33,7 @@ def check_lists(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def check_copies(folder: CheckedFolder) -> Iterator[Finding]:
-    """Copies and near copies of a photo, across lists and within one."""
+    """Copies and near-duplicates of a photo, across lists and within one."""
     photos = {photo.image_id: photo for photo in folder.photos}
     parts, exact = folder.parts(), folder.duplicates.exact
     near = {
@@ -64,8 +64,8 @@ def check_copies(folder: CheckedFolder) -> Iterator[Finding]:
 def agreement(one: CheckedPhoto, other: CheckedPhoto) -> float:
     """How well the labels of two copies agree: the lowest IoU of an object and its counterpart.
 
-    Counterparts are the best overlapping ones of the same class; 1 where neither has objects, 0
-    where one of them has an object more.
+    The counterpart is the object of the same class with the highest IoU. The result is 1 where
+    neither copy has objects, and 0 where one has an object more.
     """
     if one.annotation is None or other.annotation is None:
         return 1.0 if one.annotation is other.annotation else 0.0
