@@ -105,7 +105,7 @@ def test_visible_share_decides_what_is_difficult(monkeypatch, hidden, labelled, 
     monkeypatch.setattr(scenes, "_occlude", cover)
     monkeypatch.setattr(scenes, "OCCLUDED_SHARE", 1.0)
     plan, rng = scenes.plan(0, "train", index), np.random.default_rng(0)
-    scene = scenes.render(plan, rng, scenes.PROPS["train"])
+    scene = scenes.render_scene(plan, rng, scenes.PROPS["train"])
     assert len(scene.boxes) == len(scene.names) == labelled
     assert scene.difficult.sum() == difficult
 

@@ -194,7 +194,7 @@ def alpha(mask: np.ndarray) -> np.ndarray:
     return mask.astype(np.float32) / 255
 
 
-def window(shape: tuple[int, ...], patch: tuple[int, ...], x: int, y: int) -> tuple:
+def clipped(shape: tuple[int, ...], patch: tuple[int, ...], x: int, y: int) -> tuple:
     """Where a patch (h, w, …) with its corner at (x, y) lies in a picture (H, W, …).
 
     Returns:
@@ -208,5 +208,5 @@ def window(shape: tuple[int, ...], patch: tuple[int, ...], x: int, y: int) -> tu
 
 def paste(picture: np.ndarray, patch: np.ndarray, cover: np.ndarray, x: int, y: int) -> None:
     """Lay ``patch`` (h, w, 3) with alpha ``cover`` (h, w) at corner (x, y), clipped, in place."""
-    target, inside = window(picture.shape, patch.shape, x, y)
+    target, inside = clipped(picture.shape, patch.shape, x, y)
     mix(picture[target], patch[inside], cover[inside])

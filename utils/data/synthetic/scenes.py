@@ -72,10 +72,10 @@ def draw_scene(seed: int, split: str, index: int) -> Scene:
     """Scene ``index`` of ``split`` (``train``, ``val`` or ``test``)."""
     scene_plan = plan(seed, split, index)
     rng = np.random.default_rng([seed, SPLIT_IDS[split], index, 1])
-    return render(scene_plan, rng, PROPS[split])
+    return render_scene(scene_plan, rng, PROPS[split])
 
 
-def render(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props) -> Scene:
+def render_scene(scene_plan: layout.ScenePlan, rng: np.random.Generator, props: Props) -> Scene:
     """Draw a plan with a split's generators and photograph it."""
     light = camera.draw_light(rng)
     background = props.backgrounds[
@@ -252,7 +252,7 @@ def _is_tall(height: int, width: int) -> bool:
 
 def _mark(sign_map: np.ndarray, alpha: np.ndarray, x: int, y: int, number: int) -> None:
     """Write ``number`` into the sign map where ``alpha`` is more than one half."""
-    target, inside = canvas.window(sign_map.shape, alpha.shape, x, y)
+    target, inside = canvas.clipped(sign_map.shape, alpha.shape, x, y)
     sign_map[target][alpha[inside] > 0.5] = number
 
 
