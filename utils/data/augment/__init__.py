@@ -3,6 +3,10 @@
 ``config`` holds the strengths. ``params`` draws all random numbers of a sample from a seed.
 ``geometry`` places a photo in a network input and moves its boxes with it. ``colour`` changes
 colours, blurs, and adds JPEG noise. ``utils.data.batches.samples`` puts samples together.
+
+A new augmentation needs a strength in ``config``, a random number in ``params`` (after the others,
+which then stay the same), its effect in ``geometry`` or ``colour``, and a row in
+``docs/augmentation.md``.
 """
 
 from utils.data.augment.config import (
