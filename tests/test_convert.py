@@ -231,7 +231,7 @@ def test_yolo_says_what_it_cannot_keep(tmp_path, capsys):
     for part in (
         str(out),
         "6 photos, 9 objects",
-        "dog, Übung ⛔",
+        "dog and Übung ⛔",
         "3 train, 1 val, 2 dark, 4 trainval",
     ):
         assert part in printed.splitlines()[-1]

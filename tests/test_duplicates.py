@@ -165,7 +165,7 @@ def test_given_lists_stay_and_near_copies_are_told(tmp_path):
     train, val, info = load_datasets(tmp_path)
     assert (len(train), len(val)) == (20, 5)
     assert "5 near-duplicates of validation photos" in info.notes[-1]
-    assert "(00 and 20, " in info.notes[-1]
+    assert "(00 like 20, " in info.notes[-1]
 
 
 def test_lists_are_written_once(tmp_path, capsys):

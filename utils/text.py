@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def listing(names: Sequence[str], most: int = 8) -> str:
-    """The first few names, and a sign that there are more."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     """``1 photo``, ``72 photos``, ``1,234 photos``."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

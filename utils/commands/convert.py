@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli import OK, option, parse, run
-from utils.text import listing
+from utils.text import listed
 
 TARGETS = ("voc", "coco", "yolo")
 
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     lists = ", ".join(f"{count} {name}" for name, count in written.lists.items())
     print(
         f"{config.out}: {written.photos} photos, {written.objects} objects; classes: "
-        f"{listing(written.classes)}; lists: {lists or 'none'}"
+        f"{listed(written.classes, most=8)}; lists: {lists or 'none'}"
     )
     return OK
 

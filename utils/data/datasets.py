@@ -19,7 +19,7 @@ from utils.data.splits.names import Splits
 from utils.data.splits.stratified import hold_out
 from utils.errors import UserError
 from utils.memory import give_back_memory
-from utils.text import counted, listing
+from utils.text import counted, listed
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _validation(
         if shared := sorted(train & val):
             raise UserError(
                 f"--split {split} and --val-split {val_split} share "
-                f"{counted(len(shared), 'photo')} ({listing(shared, most=1)}); validation "
+                f"{counted(len(shared), 'photo')} ({listed(shared, most=1)}); validation "
                 "photos must not be trained on"
             )
         return val, val_split, ()
@@ -197,7 +197,7 @@ def _apart_from_tests(
         notes.insert(
             0,
             f"the test list also has {counted(len(shared), 'photo')} of {split!r} "
-            f"({listing(sorted(shared))}), so test scores will be too good",
+            f"({listed(sorted(shared))}), so test scores will be too good",
         )
     return train - copies, tuple(notes)
 
@@ -206,13 +206,13 @@ def _copied(image_ids: set[str], of: str) -> Iterable[str]:
     if image_ids:
         yield (
             f"{counted(len(image_ids), 'training photo')} left out: copies of {of} photos "
-            f"({listing(sorted(image_ids))})"
+            f"({listed(sorted(image_ids))})"
         )
 
 
 def _similar(pairs: Sequence[tuple[str, str]], of: str) -> Iterable[str]:
     if pairs:
-        examples = listing([f"{train} and {other}" for train, other in pairs], most=3)
+        examples = listed([f"{train} like {other}" for train, other in pairs])
         yield (
             f"{counted(len(pairs), 'near-duplicate')} of {of} photos among the training photos "
             f"({examples}), so {of} scores may be too good"

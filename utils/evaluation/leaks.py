@@ -14,7 +14,7 @@ from utils.data.datasets import load_photos, load_split
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.index import open_index
 from utils.data.records import Dataset, Record
-from utils.text import counted, listing
+from utils.text import counted, listed
 
 _MAX_COMPARED = 50  # photos whose content is compared
 
@@ -96,7 +96,7 @@ def leak_warnings(leaks: Mapping[str, Sequence[str]], prefix: str = "") -> list[
     """Warnings about scored photos that the detector was trained on or chosen by."""
     uses = {"train": "trained on", "val": "used to choose this checkpoint"}
     return [
-        f"{prefix}{len(leaks[kind])} of these photos were {use} ({listing(leaks[kind], 3)}); "
+        f"{prefix}{len(leaks[kind])} of these photos were {use} ({listed(leaks[kind])}); "
         "the scores are better than they would be on new photos"
         for kind, use in uses.items()
         if leaks[kind]
@@ -112,13 +112,13 @@ def tuning_leak_warnings(
     warnings = []
     if trained:
         warnings.append(
-            f"{len(trained)} {of_photos} were trained on ({listing(trained, 3)}); on new photos "
+            f"{len(trained)} {of_photos} were trained on ({listed(trained)}); on new photos "
             "other thresholds are better than those found here"
         )
     if tune == split:
         warnings.append(f"tuning on {tune!r}, the split that is reported; {reported}")
     elif shared:
         warnings.append(
-            f"{len(shared)} {of_photos} are reported on as well ({listing(shared, 3)}); {reported}"
+            f"{len(shared)} {of_photos} are reported on as well ({listed(shared)}); {reported}"
         )
     return warnings

@@ -13,7 +13,7 @@ from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
 from utils.data.splits.stratified import write_split
 from utils.errors import UserError
-from utils.text import counted, listing
+from utils.text import counted, listed
 from utils.training.config import TrainConfig
 
 
@@ -50,10 +50,10 @@ def _check_classes(model: YOLOv3, classes: Sequence[str], path: Path) -> None:
         UserError: the data's classes are not the checkpoint's.
     """
     if set(classes) != set(model.classes):
-        has = f"{counted(len(model.classes), 'class', 'classes')} ({listing(model.classes, 5)})"
+        has = f"{counted(len(model.classes), 'class', 'classes')} ({listed(model.classes, 5)})"
         raise UserError(
             f"--weights {path}: the checkpoint has {has}, the data has {len(classes)} "
-            f"({listing(classes, 5)}); "
+            f"({listed(classes, 5)}); "
             "leave --weights out to train new heads, or give matching data"
         )
 

@@ -29,7 +29,7 @@ from utils.errors import UserError
 from utils.files import atomic_folder
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.progress import progress
-from utils.text import counted, listing
+from utils.text import counted, listed
 
 _DROPPED = {  # kinds whose objects are left out → why, in words
     "box-outside": "outside the photo",
@@ -298,7 +298,9 @@ def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str
             renamed.append(f"{image_id!r} to {name!r}")
     if renamed:
         count = counted(len(renamed), "photo")
-        result.done.append(f"{count} renamed, so that lists can name them: {listing(renamed)}")
+        result.done.append(
+            f"{count} renamed, so that lists can name them: {listed(renamed, most=8)}"
+        )
     return names
 
 

@@ -17,7 +17,7 @@ from utils.data.duplicates import fingerprint
 from utils.data.duplicates.hash_search import near_pairs
 from utils.data.duplicates.hashes import PhotoHashes, common_folder, in_threads
 from utils.errors import UserError
-from utils.text import counted, listing
+from utils.text import counted, listed
 
 MAX_COMPARED = 32  # photos that a photo is compared with, of those whose hashes are near
 MAX_GROUP = 0.1  # of the photos; a larger group comes from a camera that does not move
@@ -88,7 +88,7 @@ class Duplicates:
             )
         return near, (
             f"{counted(len(near), 'copy or near-duplicate', 'copies and near-duplicates')} stay in "
-            f"the same part of the split as the first photo like them ({listing(sorted(near))})"
+            f"the same part of the split as the first photo like them ({listed(sorted(near))})"
         )
 
     def _connected(self, image_ids: Collection[str]) -> dict[str, str]:
