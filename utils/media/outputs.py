@@ -138,8 +138,8 @@ class DrawnVideos(Output):
 class VideoWriter:
     """An MP4 file, written frame by frame.
 
-    The format needs an even width and height. A picture of odd size gets a copy of its last column or
-    row.
+    The format needs an even width and height. A picture of odd size gets a copy of its last column
+    or row.
 
     Raises:
         UserError: OpenCV here cannot write MP4, or the file cannot be completed.
