@@ -34,7 +34,7 @@ from utils.data.doctor.checks.class_checks import (
 )
 from utils.data.doctor.checks.size_checks import check_sizes, measure_sizes
 from utils.data.doctor.checks.split_checks import agreement
-from utils.data.doctor.doctor_report import SHOWN
+from utils.data.doctor.doctor_report import SHOWN, DoctorReport
 from utils.data.doctor.examine import look_at
 from utils.data.doctor.findings import KINDS, SEVERITIES
 from utils.data.doctor.fix import CleanedCopy
@@ -430,14 +430,22 @@ def tree(root: Path) -> dict[str, str]:
     }
 
 
-def test_the_cleaned_copy_has_none_of_the_repairable_problems(bad, tmp_path):
+@pytest.fixture(scope="module")
+def cleaned(bad, tmp_path_factory):
+    """The cleaned copy of the bad folder: where it is, what was done, the report on it."""
     root, _, report = bad
-    before = tree(root)
-    check_dataset(root)
-    fixed = fix_dataset(report, tmp_path / "clean")
+    before, out = tree(root), tmp_path_factory.mktemp("cleaned") / "copy"
+    fixed = fix_dataset(report, out)
     assert tree(root) == before  # nothing is touched in place
+    return out, fixed, check_dataset(out)
 
-    again = check_dataset(tmp_path / "clean")
+
+def photo_of(report: DoctorReport, image_id: str) -> CheckedPhoto:
+    return next(photo for photo in report.folder.photos if photo.image_id == image_id)
+
+
+def test_the_cleaned_copy_has_none_of_the_repairable_problems(cleaned):
+    _, fixed, again = cleaned
     settled = {kind for kind, about in KINDS.items() if about.fix} - {"class-twins"}
     assert not settled & set(kinds(again.findings))
     assert fixed.photos == len(again.folder.photos)
@@ -449,10 +457,8 @@ def test_the_cleaned_copy_has_none_of_the_repairable_problems(bad, tmp_path):
     assert f"{KINDS['class-twins'].title}: 2" in fixed.left  # dogs and scotoer
 
 
-def test_photos_are_copied_byte_for_byte_under_the_right_suffix(bad, tmp_path):
-    root, _, report = bad
-    fix_dataset(report, tmp_path / "clean")
-    before, after = tree(root / "JPEGImages"), tree(tmp_path / "clean/JPEGImages")
+def test_photos_are_copied_byte_for_byte_under_the_right_suffix(bad, cleaned):
+    before, after = tree(bad[0] / "JPEGImages"), tree(cleaned[0] / "JPEGImages")
     assert after.pop("misnamed.png") == before["misnamed.jpg"]
     assert after.items() <= before.items()
     assert len(after) > 100
@@ -473,21 +479,15 @@ def test_what_was_sound_stays_as_it_was(tmp_path):
         np.testing.assert_array_equal(one.boxes, other.boxes)
 
 
-def test_boxes_of_turned_photos_stay_where_they_were(bad, tmp_path):
-    fix_dataset(bad[2], tmp_path / "clean")
-    again = check_dataset(tmp_path / "clean")
-    before, after = (
-        next(photo for photo in report.folder.photos if photo.image_id == "upside down")
-        for report in (bad[2], again)
-    )
+def test_boxes_of_turned_photos_stay_where_they_were(bad, cleaned):
+    before, after = (photo_of(report, "upside down") for report in (bad[2], cleaned[2]))
     assert before.unsure
     assert not after.unsure
     np.testing.assert_array_equal(before.boxes, after.boxes)
 
 
-def test_lists_of_the_copy_share_no_photo(bad, tmp_path):
-    fix_dataset(bad[2], tmp_path / "clean")
-    lists = check_dataset(tmp_path / "clean").folder.lists
+def test_lists_of_the_copy_share_no_photo(cleaned):
+    lists = cleaned[2].folder.lists
     assert not set(lists["train"]) & set(lists["test"])
     assert "in two lists" in lists["test"]  # the score stays comparable
     assert "copy across 2" in lists["test"]
@@ -540,11 +540,8 @@ def test_a_copy_whose_labels_are_repaired_counts_like_others(tmp_path):
     assert (fixed.photos, fixed.objects) == (1, 2)
 
 
-def test_swapped_boxes_are_copied_as_they_are(bad, tmp_path):
-    fix_dataset(bad[2], tmp_path / "clean")
-    (photo,) = (
-        p for p in check_dataset(tmp_path / "clean").folder.photos if p.image_id == "swapped"
-    )
+def test_swapped_boxes_are_copied_as_they_are(cleaned):
+    photo = photo_of(cleaned[2], "swapped")
     np.testing.assert_array_equal(photo.boxes, [[19, 109, 110, 190]])  # beyond a height of 150
 
 
