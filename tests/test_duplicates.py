@@ -136,7 +136,7 @@ def test_large_groups_do_not_bend_the_sizes():
     assert all(abs(size - share) <= 10 for size, share in zip(sizes, (140, 20, 40), strict=True))
 
 
-def with_near_copies(folder):
+def with_near_duplicates(folder):
     """20 scenes, the first five a second time and smaller."""
     for i in range(25):
         image_id = f"{i:02}"
@@ -147,8 +147,8 @@ def with_near_copies(folder):
         (folder / "Annotations" / f"{image_id}.xml").write_text(xml(CAT, size=None))
 
 
-def test_splits_made_here_keep_near_copies_together(tmp_path):
-    with_near_copies(tmp_path)
+def test_splits_made_here_keep_near_duplicates_together(tmp_path):
+    with_near_duplicates(tmp_path)
     for seed in range(3):
         info = load_datasets(tmp_path, seed=seed)[2]
         place = {
@@ -159,8 +159,8 @@ def test_splits_made_here_keep_near_copies_together(tmp_path):
     assert "5 copies and near-duplicates stay" in info.notes[-1]
 
 
-def test_given_lists_stay_and_near_copies_are_told(tmp_path):
-    with_near_copies(tmp_path)
+def test_given_lists_stay_and_near_duplicates_are_reported(tmp_path):
+    with_near_duplicates(tmp_path)
     lists(tmp_path, train=[f"{i:02}" for i in range(20)], val=[f"{i:02}" for i in range(20, 25)])
     train, val, info = load_datasets(tmp_path)
     assert (len(train), len(val)) == (20, 5)
@@ -208,7 +208,7 @@ def test_a_group_is_no_more_than_half():
     assert "18 of 30 photos look nearly the same" in note
 
 
-def test_pairs_across_groups_stay_together_and_are_told():
+def test_pairs_across_groups_stay_together_and_are_reported():
     image_ids = [f"{i}" for i in range(10)]
     duplicates = Duplicates({"4": "3"}, {"1": "0", "4": "3"}, (("0", "1"), ("1", "3"), ("6", "7")))
     groups, note = duplicates.split_groups(image_ids)

@@ -99,7 +99,7 @@ def test_an_xml_without_its_photo_does_not_take_another_splits(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["/home/me/data/JPEGImages/photo 01.jpg", "old/photo 01.jpg"])
-def test_a_list_of_another_machine_is_understood_and_told(tmp_path, line):
+def test_a_list_of_another_machine_is_understood_and_reported(tmp_path, line):
     names = fill(tmp_path, 6)
     lists(tmp_path, train=[line], val=names[2:])
     train = load_split(tmp_path, "train")
@@ -112,7 +112,7 @@ def test_a_longer_path_finds_the_folder_that_it_ends_in(tmp_path):
     assert image_ids(load_split(tmp_path, "train")) == ["train/1"]
 
 
-def test_a_bare_name_in_another_splits_folder_is_told(tmp_path):
+def test_a_bare_name_in_another_splits_folder_is_reported(tmp_path):
     folders(tmp_path).write_text("3\n")
     train = load_split(tmp_path, "train")
     assert image_ids(train) == ["3"]
@@ -210,7 +210,7 @@ def test_copies_of_test_photos_are_not_trained_on(tmp_path):
     assert image_ids(train) == ["c", "d", "e", "f"]
 
 
-def test_a_photo_in_the_training_and_the_test_list_is_told(tmp_path):
+def test_a_photo_in_the_training_and_the_test_list_is_reported(tmp_path):
     names = fill(tmp_path, 8)
     lists(tmp_path, train=names[:4], val=names[4:6], test=names[3:4] + names[6:])
     train, _, info = load_datasets(tmp_path)

@@ -1,4 +1,4 @@
-"""Write a split down as VOC lists: ``python -m utils.commands.write_lists DATA``. See ``--help``.
+"""Write a split as VOC lists: ``python -m utils.commands.write_lists DATA``. See ``--help``.
 
 Makes the split that training makes for a folder without lists (seeded, stratified by class,
 near-duplicates on one side) and writes ``ImageSets/Main/train.txt``, ``val.txt`` and ``test.txt``,
@@ -16,6 +16,7 @@ from utils.data.folder.data_folder import DataFolder
 from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_list
+from utils.text import counted
 
 DESCRIPTION = """\
 Divide a folder of labelled photos into train, val and test (70 : 10 : 20) and write the lists.
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
                 "beside them, give --out"
             )
         if layout.format != "voc" or layout.years:
-            raise UserError(f"{config.data}: is no single VOC folder; give --out for the lists")
+            raise UserError(f"{config.data}: is not a single VOC folder; give --out for the lists")
     out = config.out or config.data
     splits = folder.made_splits(config.seed)
     paths = {name: out / "ImageSets" / "Main" / f"{name}.txt" for name in splits.named}
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
             raise UserError(f"{path}: exists already; it is not overwritten")
     for name, path in paths.items():
         write_voc_list(out, name, splits.named[name].image_ids)
-        print(f"{path}: {len(splits.named[name].image_ids)} photos")
+        print(f"{path}: {counted(len(splits.named[name].image_ids), 'photo')}")
     for note in splits.provenance:
         print(note)
     return OK

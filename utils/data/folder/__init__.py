@@ -1,1 +1,1 @@
-"""A data folder: its files, its index, the tables and the cache that keep it small and quick."""
+"""A data folder: its files, the index of them, and the tables and the cache of the index."""

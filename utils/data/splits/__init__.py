@@ -1,1 +1,1 @@
-"""Which photos train, validate and test: the names of splits, and the making of new ones."""
+"""Which photos train, validate and test: the names of splits, and new stratified splits."""
