@@ -20,7 +20,7 @@ PAGE = "doctor.html"
 def check_dataset(
     data: str | Path, *, split: str | None = None, input_size: int | None = None
 ) -> DoctorReport:
-    """Read a dataset whole and run every check; nothing is written.
+    """Read a whole dataset and run every check; the dataset is not changed.
 
     Args:
         data: the folder, in any format that training reads.
