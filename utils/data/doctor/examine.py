@@ -204,6 +204,6 @@ def _image_ids(index: Index, lists: Mapping[str, SplitList], split: str) -> set[
 
 
 def _missing(lists: Mapping[str, SplitList]) -> tuple[str, ...]:
-    """What lists name in vain; a devkit's lists are there with and without their year."""
+    """Notes on missing photos, once each: a devkit has its lists with and without the year."""
     notes = (note for found in lists.values() for note in found.notes)
     return tuple(dict.fromkeys(note.removesuffix("; left out") for note in notes))

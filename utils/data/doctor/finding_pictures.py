@@ -17,8 +17,8 @@ from utils.images import read_image
 from utils.letterbox import resize
 
 WIDTH, HEIGHT = 320, 240  # pixels, at most; two photos lie side by side
-_AROUND = 4.0  # times the box that is shown of the photo
-_LEAST = 96  # pixels of the photo that are shown at the least
+_AROUND = 4.0  # times the sides of the box are shown of the photo
+_LEAST = 96  # pixels of the photo at least
 _GREY = 160  # around the photo
 _COLOURS = ((255, 40, 160), (0, 200, 255))  # the finding's box, the other one
 _CROWD = 6  # boxes; lines are thinner beyond
@@ -48,7 +48,7 @@ def picture(finding: Finding, photos: Mapping[str, CheckedPhoto]) -> str:
 
 
 def forget_photos() -> None:
-    """Let go of the photo that was read last."""
+    """Free the memory of the photo that was read last."""
     _read.cache_clear()
 
 

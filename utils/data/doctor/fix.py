@@ -138,17 +138,17 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
     dropped = _copies(folder, photos)
     twice = sum(photo.image_id in dropped for photo in photos)
     photos = [photo for photo in photos if photo.image_id not in dropped]
-    _say(result, pixels, "{} left out: cannot be read", "photo")
-    _say(result, unreadable, "{} left out: their labels cannot be read", "photo")
-    _say(result, len(folder.layout.unlabelled), "{} left out: no labels", "photo")
-    _say(
+    _note(result, pixels, "{} left out: cannot be read", "photo")
+    _note(result, unreadable, "{} left out: their labels cannot be read", "photo")
+    _note(result, len(folder.layout.unlabelled), "{} left out: no labels", "photo")
+    _note(
         result,
         len(folder.layout.unmatched_labels),
         "labels of {} left out: the photo is missing",
         "photo",
     )
-    _say(result, twice, "{} left out: copies of others", "photo")
-    _say(result, repaired, "{} repaired", "label file")
+    _note(result, twice, "{} left out: copies of others", "photo")
+    _note(result, repaired, "{} repaired", "label file")
     for name, count in sorted(guessed.items()):
         files = counted(count, "label file")
         result.left.append(f"class {name!r} as read from {files} in a guessed encoding")
@@ -202,8 +202,8 @@ def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
         result.objects += len(keep)
     result.photos = len(folder.photos)
     errors = sum(len(photo.annotation.errors) for photo in folder.photos)
-    _say(result, errors, "{} without a class or a proper box left out", "object")
-    _say(result, clipped, "{} clipped to the photo", "box", "boxes")
+    _note(result, errors, "{} without a class or a proper box left out", "object")
+    _note(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
         result.done.append(f"class {old!r} renamed {new_name[old]!r} ({counted(count, 'object')})")
     declared = [name for name in folder.layout.class_order or () if name not in new_name]
@@ -241,7 +241,7 @@ def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
     findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
     for kind, why in _DROPPED.items():
         count = sum(found.kind == kind for found in findings)
-        _say(result, count, f"{{}} left out: {why}", "object")
+        _note(result, count, f"{{}} left out: {why}", "object")
 
     def of(kinds: Iterable[str]) -> set[tuple[str, int | None]]:
         return {(found.photo, found.number) for found in findings if found.kind in kinds}
@@ -275,7 +275,7 @@ def _write_lists(
             if image_id in names and image_id in allowed
         ]
         write_voc_list(out, name, kept)
-    _say(result, moved, "{} in two lists kept in one", "photo")
+    _note(result, moved, "{} in two lists kept in one", "photo")
 
 
 def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str, str]:
@@ -304,6 +304,6 @@ def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str
     return names
 
 
-def _say(result: CleanedCopy, count: int, words: str, one: str, many: str | None = None) -> None:
+def _note(result: CleanedCopy, count: int, words: str, one: str, many: str | None = None) -> None:
     if count:
         result.done.append(words.format(counted(count, one, many)))

@@ -25,12 +25,12 @@ def check_names(folder: CheckedFolder) -> Iterator[Finding]:
     found = folder.class_counts()
     for rare, common, why in similar_names(found):
         message = f"{rare!r} ({_times(found[rare])}) and {common!r} ({_times(found[common])}) {why}"
-        shown = [photo for photo in folder.usable() if rare in photo.annotation.names]
-        photo = shown[0]
+        photos = [photo for photo in folder.usable() if rare in photo.annotation.names]
+        photo = photos[0]
         index = photo.annotation.names.index(rare)
         yield Finding(
             "class-twins", message, photo.image_id, photo.where, photo.annotation.numbers[index],
-            (tuple(photo.boxes[index].tolist()),), tuple(other.image_id for other in shown[1:]),
+            (tuple(photo.boxes[index].tolist()),), tuple(other.image_id for other in photos[1:]),
         )  # fmt: skip
 
 
@@ -91,8 +91,8 @@ def renames(found: Mapping[str, int]) -> dict[str, str]:
 
 def _bare(name: str) -> str:
     """A name without case, and without spaces, hyphens and underscores that mean nothing."""
-    kept = _MEANINGFUL.sub(_SIGN, name.casefold())
-    return "".join(kept.replace("-", "").replace("_", "").split())
+    name = _MEANINGFUL.sub(_SIGN, name.casefold())
+    return "".join(name.replace("-", "").replace("_", "").split())
 
 
 def _is_word(bare: str) -> bool:

@@ -44,15 +44,17 @@ def check_objects(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def _size(photo: CheckedPhoto, form: str) -> Iterator[tuple[str, str]]:
-    size, said = photo.pixels.size, photo.annotation.size
+    size, made_for = photo.pixels.size, photo.annotation.size
     if size is None:
         return
-    if said is None:
+    if made_for is None:
         if form == "voc":  # other formats need not say it
             yield "labels-no-size", "has no usable size element"
-    elif said not in (size[:2], size.stored):
-        words = f"made for {said[0]}×{said[1]} pixels; the photo has {size.width}×{size.height}"
-        yield "labels-size", words + (", turned" if said == size[1::-1] else "")
+    elif made_for not in (size[:2], size.stored):
+        words = (
+            f"made for {made_for[0]}×{made_for[1]} pixels; the photo has {size.width}×{size.height}"
+        )
+        yield "labels-size", words + (", turned" if made_for == size[1::-1] else "")
     if photo.unsure:
         yield "photo-turned", f"EXIF orientation {size.orientation}"
 
