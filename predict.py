@@ -227,7 +227,7 @@ def detect_all(
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
     from utils.prefetch import iterate_ahead
-    from utils.signals import held_back
+    from utils.signals import delayed_interrupt
 
     summary, interrupted = Summary(), False
 
@@ -243,7 +243,7 @@ def detect_all(
     ):
         try:
             for frame, detections, network_ms in progress(results, sources):
-                with held_back():  # a frame is counted and written, or neither
+                with delayed_interrupt():  # a frame is counted and written, or neither
                     summary.add(frame, detections, network_ms)
                     outputs.write(frame, detections)
                 if window:

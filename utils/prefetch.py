@@ -1,5 +1,4 @@
-"""Work done in background threads, so that decoding, the network and drawing do not wait for
-each other."""
+"""Work in background threads, so that decoding, the network and drawing run at the same time."""
 
 from __future__ import annotations
 
@@ -39,14 +38,13 @@ def iterate_ahead(
 ) -> Iterator[Item]:
     """Go through ``items`` in one background thread, in order.
 
-    Errors of ``items`` are raised here, after what came before them. When the consumer stops, the
+    An error of ``items`` is raised here, after the items before it. When the consumer stops, the
     thread stops and closes ``items``.
 
     Args:
         items: an iterator, for instance a generator that reads a video.
         depth: how many items may wait for the consumer.
-        newest_only: rather than let the producer wait, drop the oldest item. For live pictures,
-            where late is worse than never.
+        newest_only: drop the oldest item instead of making the producer wait; for live video.
     """
     waiting: queue.Queue = queue.Queue(depth)
     stop = threading.Event()
@@ -90,4 +88,4 @@ def iterate_ahead(
             yield item
     finally:
         stop.set()
-        thread.join(timeout=5)  # a camera may take its time to give the frame being waited for
+        thread.join(timeout=5)  # a camera may be slow to deliver the current frame

@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its start-up chatter."""
+"""Importing TensorFlow without its start-up messages."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import re
 import sys
 import tempfile
 
-# What TensorFlow's C++ says before its log level counts, whatever TF_CPP_MIN_LOG_LEVEL holds
-# (tensorflow issue 100442), and that no CUDA driver was found on a machine without one.
-_CHATTER = re.compile(
+# What TensorFlow's C++ prints before it reads TF_CPP_MIN_LOG_LEVEL (tensorflow issue 100442), and
+# that no CUDA driver was found on a machine without one.
+_START_UP = re.compile(
     rb"WARNING: All log messages before absl|[IWE]\d{4} [\d:.]+ +\d+ \S+\]|"
     rb"\d{4}-\d\d-\d\d [\d:.]+: [IWE] |To enable the following instructions|\s*$"
 )
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and look for devices; only what is no chatter reaches stderr.
+    """Import TensorFlow and list its devices, without its usual messages on stderr.
 
-    With ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment everything does. When the import fails,
-    everything does too, and the error is raised.
+    All messages are printed if the import fails, or with ``TF_CPP_MIN_LOG_LEVEL=0`` in the
+    environment.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow as tf
@@ -28,8 +28,8 @@ def import_tensorflow() -> None:
         return
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
         failed = True
         try:
             import tensorflow as tf
@@ -39,7 +39,7 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            heard.seek(0)
-            for line in heard:
-                if failed or not _CHATTER.match(line):
+            messages.seek(0)
+            for line in messages:
+                if failed or not _START_UP.match(line):
                     os.write(2, line)
