@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
 from utils.quiet import import_tensorflow
+from utils.text import counted
 
 if TYPE_CHECKING:  # slow imports follow inside main, after the options are checked
     from collections.abc import Mapping, Sequence
@@ -93,10 +94,10 @@ def main(argv: list[str]) -> int:
     config = parse(MapConfig, argv, DESCRIPTION, EPILOG)
     check_options(config)
     from utils.data.classes import read_classes
-    from utils.evaluation import leaks
     from utils.evaluation.analysis import analyse
     from utils.evaluation.coco_files import ground_truth, read_detections, to_results
     from utils.evaluation.dataset_ids import json_label_files
+    from utils.evaluation.leaks import load_evaluation_split
     from utils.evaluation.matching import match_results
     from utils.evaluation.metrics import compute_metrics
     from utils.evaluation.stopwatch import Stopwatch
@@ -117,39 +118,27 @@ def main(argv: list[str]) -> int:
     # The photos, their labels and given detections. Errors in them are found before the long run.
     with watch.phase("labels"):
         load = partial(
-            leaks.load_evaluation_split, config.data, metadata=metadata, classes=classes,
+            load_evaluation_split, config.data, metadata=metadata, classes=classes,
             only_listed=config.only_listed,
         )  # fmt: skip
         dataset = load(config.split)
         truth = ground_truth(dataset.records, dataset.classes)
-        objects = len(truth["annotations"])
-        print(f"{len(dataset)} photos of the split {config.split!r}, {objects} objects")
+        photos = counted(len(dataset), "photo")
+        objects = counted(len(truth["annotations"]), "object")
+        print(f"{photos} of the split {config.split!r}, {objects}")
         warnings.add_remarks(dataset)
-        hashes = metadata.get("hashes", {})
-        leaked = leaks.find_leaks(dataset.records, hashes)
-        warnings.add(*leaks.leak_warnings(leaked))
-        if other_detector:
-            of_other = leaks.find_leaks(
-                dataset.records, other_detector.runtime.metadata.get("hashes", {})
-            )
-            warnings.add(*leaks.leak_warnings(of_other, f"{config.compare}: "))
-        if config.tune:
-            tuning_dataset = load(config.tune)
+        tuning_dataset = load(config.tune) if config.tune else None
+        if tuning_dataset:
             check_tuning_photos(config.tune, tuning_dataset)
-            trained = leaks.find_leaks(tuning_dataset.records, hashes)["train"]
-            shared = leaks.find_shared(tuning_dataset.records, dataset.records)
-            leaked |= {"tune_train": trained, "tune_reported": shared}
-            warnings.add(*leaks.tuning_leak_warnings(
-                trained, shared, len(tuning_dataset), tune=config.tune, split=config.split
-            ))  # fmt: skip
+        leak_counts = warn_of_leaks(
+            config, dataset, tuning_dataset, detector, other_detector, warnings
+        )
+        labels = json_label_files(config.data, dataset.records)
         given = {
-            path: read_detections(
-                path, truth, labels=json_label_files(config.data, dataset.records),
-                warn=warnings.add,
-            )
+            path: read_detections(path, truth, labels=labels, warn=warnings.add)
             for path in (config.detections, None if other_detector else config.compare)
             if path
-        }  # fmt: skip
+        }
     check_classes(config.weights, detector, dataset)
     check_classes(config.compare, other_detector, dataset)
 
@@ -166,23 +155,22 @@ def main(argv: list[str]) -> int:
     results = results_of(source, detector)
     other_results = results_of(config.compare, other_detector) if config.compare else None
     tuning = None
-    if config.tune:
+    if tuning_dataset:
         tuning = tune_thresholds(detector, tuning_dataset, config, watch, warnings)
 
     # The scores and the analysis.
     with watch.phase("scores"):
         matched = match_results(truth, results)
-        limits = {
-            name: getattr(config, name) if config.weights else None
-            for name in ("conf", "iou", "max_det")
-        }  # a file of detections is scored as it is
         metrics = {
             **compute_metrics(matched),
             "weights": str(source),
             "split": config.split,
-            "leaks": {name: len(image_ids) for name, image_ids in leaked.items()},
+            "leaks": leak_counts,
             "warnings": warnings,
-            **limits,
+            # A file of detections is scored as it is, without limits.
+            "conf": config.conf if config.weights else None,
+            "iou": config.iou if config.weights else None,
+            "max_det": config.max_det if config.weights else None,
         }
     other = None
     if other_results is not None:
@@ -235,7 +223,7 @@ class Warnings(list):
         """What was skipped or repaired in the data."""
         lines = [f"data: {note}" for note in dataset.notes[:most]]
         if len(dataset.notes) > most:
-            lines.append(f"data: and {len(dataset.notes) - most} more remarks")
+            lines.append(f"data: and {counted(len(dataset.notes) - most, 'more remark')}")
         for line in lines:
             print(line)
             self.append(line)
@@ -272,6 +260,35 @@ def check_classes(path: Path | None, detector: Detector | None, dataset: Dataset
             f"the class list lacks {', '.join(sorted(unlisted))}, which the detector {path} knows; "
             "leave --classes out to take the detector's own list"
         )
+
+
+def warn_of_leaks(
+    config: MapConfig,
+    dataset: Dataset,
+    tuning_dataset: Dataset | None,
+    detector: Detector | None,
+    other_detector: Detector | None,
+    warnings: Warnings,
+) -> dict[str, int]:
+    """Warn of photos that the detectors have seen; return their number by kind, as in
+    ``metrics.json``."""
+    from utils.evaluation import leaks
+
+    hashes = detector.runtime.metadata.get("hashes", {}) if detector else {}
+    found = leaks.find_leaks(dataset.records, hashes)
+    warnings.add(*leaks.leak_warnings(found))
+    if other_detector:
+        hashes_of_other = other_detector.runtime.metadata.get("hashes", {})
+        of_other = leaks.find_leaks(dataset.records, hashes_of_other)
+        warnings.add(*leaks.leak_warnings(of_other, f"{config.compare}: "))
+    if tuning_dataset:
+        trained = leaks.find_leaks(tuning_dataset.records, hashes)["train"]
+        shared = leaks.find_shared(tuning_dataset.records, dataset.records)
+        found |= {"tune_train": trained, "tune_reported": shared}
+        warnings.add(*leaks.tuning_leak_warnings(
+            trained, shared, len(tuning_dataset), tune=config.tune, split=config.split
+        ))  # fmt: skip
+    return {kind: len(image_ids) for kind, image_ids in found.items()}
 
 
 def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]:

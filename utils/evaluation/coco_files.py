@@ -108,9 +108,12 @@ def read_detections(
 ) -> list[dict]:
     """Read a COCO results file, in its own order.
 
-    Each item needs ``bbox`` (x, y, width, height in pixels of the photo), ``score``, ``image_id``
-    (the number in ``ground_truth``, or the file stem as a string) and ``category_id`` (a number)
-    or ``category`` (the class name). Other keys are ignored. Nothing is clipped or filtered.
+    Each item needs these keys; others are ignored. Nothing is clipped or filtered.
+
+    - ``bbox``: x, y, width, height in pixels of the photo.
+    - ``score``.
+    - ``image_id``: the number in ``ground_truth``, or the file stem as a string.
+    - ``category_id``, a number, or ``category``, the class name.
 
     Args:
         path: the file.

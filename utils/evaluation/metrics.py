@@ -14,11 +14,16 @@ def compute_metrics(matched: MatchedResults) -> dict:
     """VOC and COCO scores in plain Python values.
 
     Returns:
-        ``coco`` (the twelve numbers; -1 where nothing counts), ``coco_classes`` (``AP`` and
-        ``AP50`` by class name), ``voc2007`` and ``voc2010`` (``mAP`` and ``AP`` by class name),
-        ``images``, ``boxes`` (objects that are not difficult), ``objects`` (the same by class
-        name) and ``classes``. A class without countable objects has None and is outside every
-        mean.
+        A dictionary with these keys. A class without countable objects has None and is outside
+        every mean.
+
+        - ``coco``: the twelve numbers; -1 where nothing counts.
+        - ``coco_classes``: ``AP`` and ``AP50`` by class name.
+        - ``voc2007``, ``voc2010``: ``mAP``, and ``AP`` by class name.
+        - ``images``: number of images.
+        - ``boxes``: number of objects that are not difficult.
+        - ``objects``: the same by class name.
+        - ``classes``: class names.
     """
     names, truth = matched.names, matched.truth
     ap_2007, ap_2010 = voc_average_precisions(truth, matched.detections, len(names))

@@ -86,7 +86,7 @@ class ThresholdCurve:
         """Geometric mean of the miss rate at nine rates of false positives an image, 0.01 to 1.
 
         At each rate it takes the last point of the curve with at most that many false positives,
-        or 1 if there is none, and at least 1e-10, as the authors' toolbox does.
+        or 1 if there is none. Miss rates below 1e-10 become 1e-10, as in the authors' toolbox.
         """
         if not self.positives or not images:
             return None

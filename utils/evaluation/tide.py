@@ -1,9 +1,14 @@
 """The error breakdown of TIDE (Bolya et al., 2020; see ``schema.Errors``).
 
-A false positive gets the first kind that fits: ``location`` (an object of its class at IoU 0.1 to
-0.5), ``class`` (an object of another class at IoU 0.5), ``duplicate`` (an object of its class that
-another detection matches), ``background`` (no object at IoU 0.1) or ``both``. An unmatched object
-is ``missed``, unless a location or class error concerns it.
+A false positive gets the first kind that fits:
+
+- ``location``: an object of its class at IoU 0.1 to 0.5.
+- ``class``: an object of another class at IoU 0.5.
+- ``duplicate``: an object of its class that another detection matches.
+- ``background``: no object at IoU 0.1.
+- ``both``: the rest.
+
+An unmatched object is ``missed``, unless a location or class error concerns it.
 """
 
 from __future__ import annotations
