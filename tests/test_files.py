@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from utils.files import atomic_write, content_hash
+from utils.errors import UserError
+from utils.files import TooLargeError, atomic_folder, atomic_write, content_hash, read_limited
 
 
 def test_text_is_utf8_and_folders_are_made(tmp_path):
@@ -69,3 +70,33 @@ def test_content_hash_is_the_start_of_sha256(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert content_hash(tmp_path / "empty") == "e3b0c44298fc1c14"
     assert content_hash(tmp_path / "abc") == "ba7816bf8f01cfea"
+
+
+def test_a_folder_appears_once_it_is_complete(tmp_path):
+    out = tmp_path / "deep" / "out"
+    out.mkdir(parents=True)  # an empty folder will do
+    with atomic_folder(out) as folder:
+        (folder / "a").write_text("a")
+        assert not any(out.iterdir())
+    assert [path.name for path in out.iterdir()] == ["a"]
+    ordinary = tmp_path / "ordinary"
+    ordinary.mkdir()
+    assert out.stat().st_mode == ordinary.stat().st_mode
+    with pytest.raises(UserError, match=r"out: is not empty; name a folder"), atomic_folder(out):
+        pass
+
+
+def test_an_error_leaves_no_folder(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out"):
+        raise KeyboardInterrupt
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_file_too_large_or_missing(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"1234")
+    assert read_limited(path, 4) == b"1234"
+    with pytest.raises(TooLargeError, match="larger than"):
+        read_limited(path, 3)
+    with pytest.raises(ValueError, match="No such file"):
+        read_limited(tmp_path / "b", 3)

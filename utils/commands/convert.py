@@ -26,7 +26,7 @@ class Config:
     divide: bool = option(
         False, help="write train, val and test lists (70:10:20, by class) where DATA has no lists"
     )
-    seed: int = option(0, help="another seed divides the photos differently", low=0)
+    seed: int = option(0, help="seed of the lists that --divide makes", low=0)
 
 
 def main(argv: list[str]) -> int:

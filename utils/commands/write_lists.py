@@ -33,7 +33,7 @@ class ListsConfig:
     out: Path | None = option(
         None, help="folder to write ImageSets/Main into; default: DATA", metavar="DIR"
     )
-    seed: int = option(0, help="another seed, another split", low=0)
+    seed: int = option(0, help="seed of the split", low=0)
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,60 @@
+"""Names in label files and lists mean the same photo in every format."""
+
+import pytest
+
+from utils.data.formats.naming import list_note, name_parts, names_photo, split_folders
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a/7.jpg", ("a", "7.jpg")),
+        ("C:\\data\\7.jpg", ("data", "7.jpg")),
+        ("/../x/.././7.jpg", ("7.jpg",)),
+        ("cafe\u0301.jpg", ("caf\u00e9.jpg",)),
+        ("/", ()),
+    ],
+)
+def test_names_in_either_systems_spelling(name, parts):
+    assert name_parts(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("named", "photo", "same"),
+    [
+        ("7.jpg", "7.jpg", True),
+        ("7.png", "7.jpg", True),
+        ("7", "7.jpg", True),
+        ("C:\\photos\\7.jpg", "7.jpg", True),
+        ("night.v2", "night.v2.jpg", True),
+        ("7.jpg", "7.jpg.jpg", True),
+        ("8.jpg", "7.jpg", False),
+        ("night.v1", "night.v2.jpg", False),
+    ],
+)
+def test_a_file_name_that_labels_give(named, photo, same):
+    assert names_photo(named, photo) == same
+
+
+@pytest.mark.parametrize(
+    ("keys", "splits"),
+    [
+        (["train/1", "valid/2", "train/3"], {"train": [0, 2], "val": [1]}),
+        (["mine/train/1", "mine/test/2"], {"train": [0], "test": [1]}),
+        (["train/1", "train/2"], {"train": [0, 1]}),
+        (["1", "train/2"], {"train": [1]}),
+        (["mine/1", "mine/2", "train"], {}),
+        ([], {}),
+    ],
+)
+def test_splits_by_the_names_of_folders(keys, splits):
+    assert split_folders([tuple(key.split("/")) for key in keys]) == splits
+
+
+def test_a_note_on_names_in_a_list():
+    assert list_note("train.txt", ["7.jpg"], "is lost", "are lost") == (
+        "train.txt names 7.jpg, which is lost"
+    )
+    assert "7.jpg, 8.jpg, 9.jpg and 97 more, which are lost" in list_note(
+        "train.txt", [f"{i}.jpg" for i in range(7, 107)], "is lost", "are lost"
+    )
