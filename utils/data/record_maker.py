@@ -131,7 +131,9 @@ class RecordMaker:
         labels, errors = self.index.labels, self.index.photos.errors
         odd = (self.class_ids >= 0) & (~self.inside | self.beyond)
         noted = np.zeros(len(labels), bool)  # photos with something to report
-        noted[np.intersect1d(self.rows, np.array(list(labels.errors), np.int64))] = True
+        chosen = np.zeros(len(labels), bool)
+        chosen[self.rows] = True
+        noted[[row for row in labels.errors if chosen[row]]] = True
         noted[self.unreadable] = True
         noted[self.rows[self.unsized | self.mismatched]] = True
         noted[self.rows[self.photo[odd]]] = True
