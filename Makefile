@@ -47,7 +47,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python -m bench.backbone_parity
+	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.backbone_costs
 
 clean:

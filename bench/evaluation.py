@@ -72,7 +72,7 @@ def large_case(
     moved = np.where(near[:, None], moved, rng.uniform(0, 400, (detections, 2)))
     grown = np.where(near[:, None], grown, rng.uniform(8, 200, (detections, 2)))
     right = near & (rng.random(detections) < 0.9)
-    said = np.where(right, label[source], rng.choice(classes, detections, p=share))
+    predicted = np.where(right, label[source], rng.choice(classes, detections, p=share))
     sure = rng.beta(2, 2, detections), rng.beta(1, 8, detections)
     score = np.where(near & (spread < 0.1), *sure)
     results = [
@@ -82,7 +82,7 @@ def large_case(
             "bbox": [*xy.tolist(), *wh.tolist()],
             "score": float(p),
         }
-        for s, c, xy, wh, p in zip(source, said, moved, grown, score, strict=True)
+        for s, c, xy, wh, p in zip(source, predicted, moved, grown, score, strict=True)
     ]
     return truth, results
 

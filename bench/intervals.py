@@ -2,7 +2,7 @@
 
     python -m bench.intervals
 
-Objects differ in difficulty, and so do photos. That holds for all detectors of a comparison alike,
+Objects differ in difficulty, and so do photos. That is the same for all detectors of a comparison,
 as with real ones; each has random noise of its own besides. Appends a line to
 ``bench/results/evaluation.jsonl``.
 """
@@ -57,7 +57,7 @@ def class_names(classes: int) -> list[str]:
 
 
 def population(skill: float, classes: int, **options) -> np.ndarray:
-    """(10,) AP at each IoU, mean over classes, of a set so large that luck plays no part."""
+    """(10,) AP at each IoU, mean over classes, of a very large set."""
     values = []
     for seed in range(3):
         rng = np.random.default_rng(1_000_000 + seed)
@@ -109,7 +109,7 @@ def comparison(images: int = 300, trials: int = TRIALS) -> dict:
 
 
 def claims(skill: float, other: float, images: int, trials: int) -> float:
-    """Share of trials in which AP50 is said to differ by more than luck."""
+    """Share of trials in which AP50 is reported as significantly different."""
     return float(np.mean([
         compared(skill, other, images, seed).ap50.more_than_luck for seed in range(trials)
     ]))  # fmt: skip

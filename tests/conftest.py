@@ -1,4 +1,4 @@
-"""What all tests share: an option, and a cache folder that is nobody's own."""
+"""What all tests share: an option, and a temporary cache folder."""
 
 import pytest
 

@@ -196,7 +196,7 @@ def bce(target, logit):
     return -(target * np.log(p) + (1 - target) * np.log(1 - p))
 
 
-def forgiving(logit, q):
+def gce(logit, q):
     """Generalised cross-entropy of a logit whose label is 0, as the paper writes it."""
     kept = 1 - 1 / (1 + np.exp(-logit))
     return (1 - kept**q) / q if q else -np.log(kept)
@@ -218,7 +218,7 @@ def plain_loss(predictions, boxes, class_ids, matched_gt, config):
             else:
                 overlaps = [plain_iou(predicted, t) for t in boxes[b] if (t[2:] > t[:2]).all()]
                 if not overlaps or max(overlaps) <= config.ignore_iou:
-                    objectness += forgiving(logit, config.gce_q)
+                    objectness += gce(logit, config.gce_q)
     count = max(positives, len(matched_gt))
     parts = (
         config.box * box / count,

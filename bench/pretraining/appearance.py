@@ -14,7 +14,7 @@ GREY = np.array([0.114, 0.587, 0.299])  # of blue, green and red
 
 @dataclass(frozen=True)
 class Look:
-    """The appearance of an item; many alike share one, with small changes.
+    """The appearance of an item; similar items share one, with small changes.
 
     Attributes:
         colours: (3, 4), premultiplied BGRA → BGR: a matrix, and what is added in full alpha.
@@ -55,7 +55,7 @@ def draw_look(rng: np.random.Generator) -> Look:
 
 
 def varied(rng: np.random.Generator, look: Look) -> Look:
-    """Nearly the same look, for many alike."""
+    """Nearly the same look, for similar items."""
     colours = look.colours * rng.normal(1, 0.06) + rng.normal(0, 0.02, (3, 4)) * [[0, 0, 0, 1]]
     return replace(look, colours=colours, texture=look.texture * rng.uniform(0.7, 1.2))
 
@@ -78,27 +78,27 @@ def _colours(rng: np.random.Generator) -> np.ndarray:
     """A matrix of colour changes (3, 4): hue, saturation, contrast, tint, negative."""
     if rng.random() < 0.2:  # nearly as drawn
         return np.column_stack([np.eye(3) * rng.uniform(0.8, 1.1), rng.normal(0, 0.03, 3)])
-    turn = np.eye(3)
-    if rng.random() < 0.45:  # hue: a turn about the grey axis
+    rotation = np.eye(3)
+    if rng.random() < 0.45:  # hue: rotated about the grey axis
         angle = rng.uniform(-np.pi, np.pi)
         axis = np.ones(3) / np.sqrt(3)
         cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-        turn = np.eye(3) * np.cos(angle) + np.sin(angle) * cross
-        turn += (1 - np.cos(angle)) * np.outer(axis, axis)
+        rotation = np.eye(3) * np.cos(angle) + np.sin(angle) * cross
+        rotation += (1 - np.cos(angle)) * np.outer(axis, axis)
     chance = rng.random()
     saturation = 0.0 if chance < 0.1 else rng.uniform(0.1, 1.5) if chance < 0.7 else 1.0
-    turn = saturation * turn + (1 - saturation) * np.tile(GREY, (3, 1))
+    rotation = saturation * rotation + (1 - saturation) * np.tile(GREY, (3, 1))
     offset = np.zeros(3)
     if rng.random() < 0.07:
-        turn, offset = -turn, offset + 1
+        rotation, offset = -rotation, offset + 1
     contrast, shift = rng.uniform(0.55, 1.35), rng.normal(0, 0.1)
     offset = (offset - 0.5) * contrast + 0.5 + shift + rng.normal(0, 0.04, 3)
-    turn = turn * contrast
+    rotation = rotation * contrast
     if rng.random() < 0.3:  # under coloured light, or of coloured material
         tint = colour(rng) / 255
         share = rng.uniform(0.15, 0.6)
-        offset, turn = offset * (1 - share) + tint * share, turn * (1 - share)
-    return np.column_stack([turn, offset])
+        offset, rotation = offset * (1 - share) + tint * share, rotation * (1 - share)
+    return np.column_stack([rotation, offset])
 
 
 def apply(

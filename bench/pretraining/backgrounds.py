@@ -119,7 +119,7 @@ def _view(rng, textures, pool, height, width):
     small = cv2.remap(panorama, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.7, 2.5))
     picture = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    if rng.random() < 0.5:  # detail that the panorama lacks
+    if rng.random() < 0.5:  # finer detail than the panorama has
         detail = textures.piece(rng, height, width)
         strength = rng.uniform(0.1, 0.4)
         gain = detail.astype(np.float32) * (strength / 128) + (1 - strength)
@@ -181,8 +181,8 @@ def _clutter(rng, textures, pool, height, width):
         centre, angle = rng.uniform(0, 1, 2) * [width, height], rng.uniform(0, np.pi)
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [1, rng.uniform(0.4, 1)]
         corners += rng.uniform(-0.25, 0.25, (4, 2))
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        target = (corners @ turn.T * size / 2 + centre).astype(np.float32)
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        target = (corners @ rotation.T * size / 2 + centre).astype(np.float32)
         rows, columns = patch.shape[:2]
         source = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
         matrix = cv2.getPerspectiveTransform(source, target)

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from utils.checkpoint import load_checkpoint
-from utils.data.synthetic import draw_picture
+from utils.data.synthetic import draw_scene
 from utils.files import atomic_write
 from utils.letterbox import Letterbox
 from utils.runtime.tensorflow_runtime import compile_inference
@@ -92,7 +92,7 @@ def difference(a: Path, b: Path) -> float:
     """Largest difference of the two detectors' scores on eight road scenes."""
     first, second = load_checkpoint(a), load_checkpoint(b)
     size = first.input_size
-    scenes = [draw_picture(7, "test", i).image for i in range(8)]
+    scenes = [draw_scene(7, "test", i).image for i in range(8)]
     boxes = [Letterbox(s.shape[1], s.shape[0], size, size) for s in scenes]
     images = np.stack([box.apply(s) for box, s in zip(boxes, scenes, strict=True)])
     scores = [compile_inference(model)(images)[1] for model in (first, second)]

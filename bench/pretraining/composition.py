@@ -375,14 +375,14 @@ def _grid(rng, assets, height, width):
     looks = {kind: appearance.draw_look(rng) for kind in kinds}
     same = rng.random() < 0.6
     tilt = rng.normal(0, 0.12)
-    turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+    rotation = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
     half = np.array([width, height]) / 2
     for row in range(rows):
         for column in range(columns):
             if rng.random() < empty or step * fill < 9:
                 continue
             place = origin + pitch * [column, row] + rng.normal(0, jitter * step, 2)
-            x, y = turn @ (place - half) + half
+            x, y = rotation @ (place - half) + half
             kind = pick(rng, kinds)
             drawing = drawings[kind] if same else assets.drawing(rng, kind)
             pose = _pose(rng, drawing, kind, step * fill, (float(x), float(y)), upright=True)

@@ -58,8 +58,8 @@ def matrix(pose: Pose, height: int, width: int) -> np.ndarray:
     stretch = np.array(
         [[pose.size[0] / 2, pose.shear * pose.size[0] / 2, 0], [0, pose.size[1] / 2, 0], [0, 0, 1]]
     )
-    turn = np.array([[cos, -sin, pose.centre[0]], [sin, cos, pose.centre[1]], [0, 0, 1]])
-    return turn @ stretch @ tilt @ unit
+    rotation = np.array([[cos, -sin, pose.centre[0]], [sin, cos, pose.centre[1]], [0, 0, 1]])
+    return rotation @ stretch @ tilt @ unit
 
 
 def render(drawing: np.ndarray, pose: Pose, *, margin: int = 1) -> Patch:
