@@ -13,6 +13,7 @@ import pytest
 
 from utils.errors import UserError
 from utils.signals import StopRequest, delayed_interrupt
+from utils.training.reporting import TensorBoardWriter
 from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +113,7 @@ def test_other_hosts_write_nothing(tmp_path, capsys):
     directory.log("hello")
     directory.write_config({"a": 1})
     directory.write_metrics([{"epoch": 1}])
-    directory.write_events({"epoch": 1})
+    directory.write_events(TensorBoardWriter.row, {"epoch": 1})
     directory.save("x", lambda path: path.write_text("x"))
     assert directory.keep_bad_batch(1, []) is None
     assert capsys.readouterr().out == ""
@@ -135,9 +136,11 @@ def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     directory = RunDirectory.open(tmp_path / "run", resume=False)
+    black = np.zeros((8, 8, 3), np.uint8)
     for epoch in range(1, 13):
-        directory.write_events({"epoch": epoch, "loss": 1 / epoch, "AP": None})
-        directory.write_event_picture(np.zeros((8, 8, 3), np.uint8), epoch)
+        row = {"epoch": epoch, "loss": 1 / epoch, "AP": None}
+        directory.write_events(TensorBoardWriter.row, row)
+        directory.write_events(TensorBoardWriter.picture, black, epoch)
     assert len(list(directory.events.iterdir())) == 1
     read = EventAccumulator(str(directory.events), size_guidance={"tensors": 0})
     read.Reload()

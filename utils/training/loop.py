@@ -20,7 +20,13 @@ from utils.training.config import TrainConfig
 from utils.training.curves import draw_curves, val_predictions
 from utils.training.history import History
 from utils.training.loader import TrainingLoader
-from utils.training.reporting import advance, epoch_bar, epoch_text, score_text
+from utils.training.reporting import (
+    TensorBoardWriter,
+    advance,
+    epoch_bar,
+    epoch_text,
+    score_text,
+)
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule, learning_rate
 from utils.training.state import save_state
@@ -102,7 +108,7 @@ def train_to_end(run: Run, val: Dataset) -> bool:
             if over:
                 finish(run, val)
             directory.log(epoch_text(row, schedule, history))
-            directory.write_events(row)
+            directory.write_events(TensorBoardWriter.row, row)
             if over or schedule.saving_due():
                 record_progress(run, drawn=True)
     finally:
@@ -220,9 +226,10 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     if not last:
         history.note_score(coco["AP"])
     picture = val_predictions(val, found) if run.cluster.chief else None
-    directory.write_event_picture(picture, history.epoch)
+    if picture is not None:
+        directory.write_events(TensorBoardWriter.picture, picture, history.epoch)
     if run.config.histograms:
-        directory.write_event_histograms(trainer.model, history.epoch)
+        directory.write_events(TensorBoardWriter.histograms, trainer.model, history.epoch)
     if history.is_best(coco["AP"], val.photos_with_objects):
         add_history_to_metadata(run)
         if run.agreed(directory.save("best.keras", trainer.save)):

@@ -18,6 +18,8 @@ from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
 from utils.cli import to_mapping
 from utils.data.augment import AugmentConfig, augmentation
+from utils.data.batches.sample_sheet import draw_sample_sheet
+from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
 from utils.errors import UserError
@@ -32,7 +34,7 @@ from utils.training.choices.batch_size import choose_accumulation, choose_batch_
 from utils.training.choices.epochs import choose_epochs
 from utils.training.choices.input_size import choose_input_size
 from utils.training.choices.learning_rate import choose_learning_rates
-from utils.training.choices.phases import Phase, choose_phases
+from utils.training.choices.phases import Phase, choose_phases, strongest_phase
 from utils.training.choices.recipes import Recipe, choose_recipe
 from utils.training.choices.start import copy_detector, new_detector, starting_anchors
 from utils.training.config import TrainConfig, lasting_options, unused_options
@@ -47,7 +49,6 @@ from utils.training.numerics import (
     set_precision,
 )
 from utils.training.optimizers import Optimizers
-from utils.training.preview import write_preview
 from utils.training.reporting import length_text
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
@@ -116,14 +117,20 @@ def train(config: TrainConfig, started: float | None = None) -> TrainResult:
 
 
 def preview(config: TrainConfig) -> Path:
-    """``--preview``: draw augmented training photos; returns the path of the picture.
+    """``--preview``: draw training photos with the strongest augmentation; returns the path.
 
     Raises:
         UserError: what is wrong with options or data.
     """
-    setup = set_up(config)
-    inputs = choose_inputs(setup)
-    return write_preview(setup.config, inputs.train, inputs.phases, inputs.aspect)
+    inputs = choose_inputs(set_up(config))
+    phase = strongest_phase(inputs.phases)
+    samples = TrainingSamples(
+        inputs.train, max(phase.sizes), config.seed, phase.augment, aspect=inputs.aspect
+    )
+    folder = config.out or Path("runs/preview") / config.data.resolve().name
+    path = folder / "preview.jpg"
+    draw_sample_sheet(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
+    return path
 
 
 # The stages of ``train``, in order -----------------------------------------------------------

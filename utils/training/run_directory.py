@@ -141,20 +141,8 @@ class RunDirectory:
 
         return path if self.survives_full_disk(write) else None
 
-    def write_events(self, row: dict[str, Any]) -> None:
-        """The epoch's numbers for TensorBoard."""
-        self._event("row", row)
-
-    def write_event_picture(self, picture: np.ndarray | None, epoch: int) -> None:
-        """A picture for TensorBoard."""
-        if picture is not None:
-            self._event("picture", picture, epoch)
-
-    def write_event_histograms(self, model: Any, epoch: int) -> None:
-        """The distributions of the weights for TensorBoard."""
-        self._event("histograms", model, epoch)
-
-    def _event(self, name: str, *values: Any) -> None:
+    def write_events(self, method: Callable[..., None], *values: Any) -> None:
+        """Call a method of ``TensorBoardWriter``; a full disk is a warning."""
         if not self.writes:
             return
         import tensorflow as tf
@@ -163,7 +151,7 @@ class RunDirectory:
 
         try:
             self._events = self._events or TensorBoardWriter(self.events)
-            getattr(self._events, name)(*values)
+            method(self._events, *values)
         except tf.errors.OpError as error:  # TensorFlow's own name for a full disk
             self.warn(f"nothing could be written for TensorBoard: {error.message[:200]}")
 
