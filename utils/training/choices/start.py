@@ -29,7 +29,7 @@ def starting_anchors(
     if asked != "auto":
         return read_anchors(Path(asked)), f"anchors: from {asked}"
     choice = choose_anchors(object_sizes(train, input_size), input_size, seed)
-    return choice.anchors, f"anchors: {choice.note}"
+    return choice.anchors, choice.note
 
 
 def new_detector(
