@@ -8,8 +8,8 @@ import os
 def available_cores() -> int:
     """Cores that this process may run on.
 
-    ``taskset`` or a container's cpuset may leave it fewer than the machine has. A quota of their
-    time, as ``docker --cpus`` sets, is not seen.
+    ``taskset`` or a container's cpuset may allow fewer than the machine has. A quota of their time,
+    as set by ``docker --cpus``, does not count.
     """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

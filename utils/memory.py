@@ -1,4 +1,4 @@
-"""Memory of the system: what may still be taken, what this process holds, what it can give back."""
+"""Memory: what is free, what this process uses, and giving unused memory back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 GROUPS = Path("/sys/fs/cgroup")
-# Files of a control group, versions 2 and 1: limit, use, statistics with the name of the file
-# cache that the system gives up when memory is short.
+# Files of a control group, versions 2 and 1: limit, use, statistics, and the field of the file
+# cache, which the system frees when memory is short.
 _FILES = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     (
@@ -24,10 +24,10 @@ _FILES = (
 
 
 def free_memory(groups: Path = GROUPS) -> int:
-    """Bytes that this process may still take: what the system and its container have free.
+    """Bytes that are free for this process, in the system and in its container.
 
-    Pages of files that were read count as free in both; else a container that has just unpacked
-    its photos would seem full.
+    Cached pages of files count as free. Otherwise a container that has just unpacked its photos
+    would seem full.
 
     Args:
         groups: where control groups are mounted.
@@ -43,14 +43,14 @@ def free_memory(groups: Path = GROUPS) -> int:
 
 
 def memory_used() -> int:
-    """Bytes of memory that this process holds."""
+    """Bytes of memory that this process uses."""
     return psutil.Process().memory_info().rss
 
 
 def give_back_memory() -> None:
-    """After a task that made and dropped many small objects, such as reading 100,000 labels.
+    """Return freed memory to the system, after work with many small objects such as 100,000 labels.
 
-    glibc keeps what they took for later; training has other uses for it.
+    glibc would keep it for later.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none

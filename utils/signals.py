@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: as one interruption (``terminable``), or at moments of one's own choice
+"""Ctrl-C and SIGTERM: treated alike (``terminable``), or handled at a suitable moment
 (``StopRequest`` and ``delayed_interrupt``)."""
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 
 class StopRequest:
-    """Becomes ``asked`` at the first SIGINT or SIGTERM; a second one interrupts at once.
+    """``asked`` becomes true at the first SIGINT or SIGTERM; a second one interrupts at once.
 
-    A context manager, so that the handlers before it are put back. Outside of the main thread,
-    where Python allows no handlers, signals do what they did before.
+    A context manager: the earlier handlers are restored. Outside the main thread, where Python
+    allows no handlers, signals are not changed.
     """
 
     def __init__(self) -> None:
@@ -40,24 +40,26 @@ class StopRequest:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM inside is a KeyboardInterrupt, as Ctrl-C is; not outside of the main thread, nor
-    where somebody else has taken charge of it."""
-    mine = (
+    """SIGTERM in the block raises KeyboardInterrupt, as Ctrl-C does.
+
+    Nothing is changed outside the main thread, or where SIGTERM already has a handler.
+    """
+    free = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
-    if mine:
+    if free:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        if mine:
+        if free:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
 def delayed_interrupt() -> Iterator[None]:
-    """A SIGINT or SIGTERM inside interrupts when the block has ended; a second one at once."""
+    """A SIGINT or SIGTERM in the block interrupts at its end; a second one at once."""
     with StopRequest() as stop:
         yield
     if stop.asked:
