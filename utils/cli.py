@@ -46,9 +46,8 @@ OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of ever
 def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
     """Call ``main`` with the arguments and return the exit status of the command.
 
-    A :class:`UserError` becomes one message on stderr and status 2; Ctrl-C and SIGTERM become
-    130. A full disk or a missing permission is the user's to mend too. Anything else is a bug and
-    keeps its traceback.
+    A :class:`UserError` gives one message on stderr and status 2, and so does a full disk or a
+    missing permission. Ctrl-C and SIGTERM give 130. Anything else is a bug and keeps its traceback.
     """
     quiet_tensorflow()
     with terminable():
@@ -68,7 +67,7 @@ def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if error.errno not in _USER_ERRORS:
             raise
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{os.strerror(error.errno)}", file=sys.stderr)
@@ -76,28 +75,26 @@ def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
 
 
 def leave(status: int) -> typing.NoReturn:
-    """End the process now, with all that was printed on its way.
+    """End the process at once, after printing all output.
 
-    Taking TensorFlow's graphs apart at the end of a training run takes 5 to 30 seconds and does
-    nothing for anybody.
+    Freeing TensorFlow's graphs at the end of a training run would take 5 to 30 seconds.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # a file on a full disk, or a reader who has gone
+        with suppress(OSError):  # a full disk, or a closed pipe
             stream.flush()
     os._exit(status)
 
 
-_MENDABLE = {
+_USER_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EEXIST,
     errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
 }  # fmt: skip
 
 
 def quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up chatter off the terminal. Call before TensorFlow is imported.
+    """Suppress TensorFlow's start-up messages. Call before TensorFlow is imported.
 
-    This is the one place that does so. ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment wins and
-    brings the messages back.
+    ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment takes precedence and shows them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -124,8 +121,8 @@ def option(
         metavar: stands for the value in ``--help``, for instance ``FILE``.
         choices: the values allowed.
         low, high: bounds of a number, both allowed themselves.
-        parse: text → value for values with a syntax of their own; raises ``ValueError`` with a
-            message that completes "--name: …".
+        parse: text → value, for values with their own syntax; raises ``ValueError`` with a message
+            that completes "--name: …".
         positional: an argument without ``--name``; the field's name is its key in YAML.
         nargs: argparse's count for fields that are tuples; ``+`` if left out.
         group: heading under which ``--help`` lists the option.
@@ -195,7 +192,7 @@ def _plain(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Spec:
-    """One field, understood: what its text means and what is allowed."""
+    """One field: its type, default and allowed values."""
 
     name: str  # of the field
     kind: type  # bool, int, float, str or Path: of the value or of each item
@@ -206,7 +203,7 @@ class _Spec:
 
     @property
     def label(self) -> str:
-        """How messages and YAML call it."""
+        """The option's name in messages."""
         if self.metadata.get("positional"):
             return self.metadata.get("metavar") or self.name
         return f"--{self.key}"
@@ -246,8 +243,8 @@ class _Spec:
             return value
         if not isinstance(value, (str, int, float)) or self.kind is bool:
             raise ValueError(f"{_yaml_text(value)} is not {_KINDS[self.kind]}")
-        # Text and numbers pass through the same reading as on the command line: YAML reads 1e-3
-        # as text, and 2007 as a number where the name of a split is meant.
+        # Text and numbers are read as on the command line: YAML reads 1e-3 as text, and 2007 as a
+        # number where the name of a split is meant.
         return self.from_text(str(value))
 
     def _checked(self, value: Any) -> Any:
@@ -344,7 +341,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def _build_parser(
     specs: list[_Spec], in_file: set[str], description: str, epilog: str, prog: str | None
 ) -> _Parser:
-    """The parser; what is not given on the command line is absent from its result."""
+    """The parser; options that are not given are absent from its result."""
     parser = _Parser(
         prog=prog,
         description=description,
@@ -398,11 +395,11 @@ def _add_option(parser: Any, spec: _Spec, *, given: bool) -> None:
 
 
 def _add_flag(parser: Any, spec: _Spec, text: str) -> None:
-    """``--name`` and ``--no-name``, so that the command line can undo what a file says.
+    """``--name`` and ``--no-name``, so that the command line can override a file.
 
-    The negative is listed in the help only where the default is true.
+    The help lists the negative only if the default is true.
     """
-    shown = spec.default is True
+    listed = spec.default is True
     parser.add_argument(
         f"--{spec.key}", dest=spec.name, action="store_true", default=argparse.SUPPRESS, help=text
     )
@@ -411,7 +408,7 @@ def _add_flag(parser: Any, spec: _Spec, text: str) -> None:
         dest=spec.name,
         action="store_false",
         default=argparse.SUPPRESS,
-        help=f"the opposite of --{spec.key}" if shown else argparse.SUPPRESS,
+        help=f"the opposite of --{spec.key}" if listed else argparse.SUPPRESS,
     )
 
 
@@ -460,8 +457,8 @@ def _help(spec: _Spec) -> str:
 def _with_dashes(argv: Sequence[str]) -> list[str]:
     """``--input_size=x_y`` → ``--input-size=x_y``; what follows a bare ``--`` is not an option.
 
-    argparse forgets a bare ``--`` when options and positional arguments are mixed, so what looks
-    like an option behind it is marked, and :func:`_argparse_type` takes the mark off.
+    argparse ignores a bare ``--`` when options and positional arguments are mixed. So arguments
+    behind it that look like options are marked, and :func:`_argparse_type` removes the mark.
     """
     result: list[str] = []
     for position, argument in enumerate(argv):
@@ -522,7 +519,7 @@ def _read_config_file(
 
 
 def _load_yaml(path: str) -> dict[Any, Any]:
-    import yaml  # only those who use a file pay for the parser
+    import yaml  # slow to import, and rarely needed
 
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -530,7 +527,7 @@ def _load_yaml(path: str) -> dict[Any, Any]:
         raise UserError(f"--config {path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file in UTF-8") from None
-    except (ValueError, RecursionError) as error:  # an impossible date; brackets without end
+    except (ValueError, RecursionError) as error:  # an impossible date; very deep nesting
         raise UserError(f"{path}: not valid YAML: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

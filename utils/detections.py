@@ -1,4 +1,4 @@
-"""``Detections``: the value that every part speaks, from NMS to drawing, files and scores."""
+"""``Detections``: the objects found in one image, for NMS, drawing, files and scores."""
 
 from __future__ import annotations
 

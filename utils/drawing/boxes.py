@@ -34,7 +34,7 @@ _MOST_COLOURS = 80
 
 
 def colour(class_id: int) -> tuple[int, int, int]:
-    """The RGB colour of a class: always the same, and unlike those of other classes."""
+    """The RGB colour of a class: always the same, and different from those of other classes."""
     colours = _colours()
     return colours[class_id % len(colours)]
 
@@ -42,9 +42,9 @@ def colour(class_id: int) -> tuple[int, int, int]:
 def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
     """A copy of uint8 (H, W, 3) RGB with a box and a label (class and score) for each object.
 
-    Lines and text grow with the picture. Labels stay inside it and off one another: where it gets
-    crowded, objects with lower scores lose first the score on their label, then the label. Their
-    boxes are always drawn, and the colour of a box tells the class.
+    Lines and text grow with the picture. Labels stay inside it and do not overlap. In a crowded
+    picture, objects with lower scores lose first the score on their label, then the label. Their
+    boxes are always drawn, and the colour of a box shows the class.
     """
     height, width = image.shape[:2]
     picture = image.copy()
@@ -118,10 +118,10 @@ def _outline(
 
 @lru_cache(maxsize=1)
 def _colours() -> tuple[tuple[int, int, int], ...]:
-    """The palette, continued by whatever colour differs most from all before it.
+    """The palette, continued by the colour that differs most from all before it.
 
-    Differences are distances in CIE L*a*b*. Very dark, very light and greyish colours are left
-    out: they hide on photos.
+    Differences are distances in CIE L*a*b*. Very dark, very light and greyish colours are left out,
+    because they are hard to see on photos.
     """
     steps = np.linspace(0, 255, 8).round()
     grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""Where TensorFlow computes: ``--device``."""
+"""The devices that TensorFlow uses: ``--device``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from utils.errors import UserError
+from utils.text import counted
 
 
 def use_device(name: str) -> str:
@@ -46,7 +47,7 @@ def gpu_numbers(name: str) -> list[int]:
         return list(range(there))
     numbers = sorted({int(number) for number in (match.group(1) or "0").split(",")})
     if numbers[-1] >= there:
-        seen = f"TensorFlow sees {there} GPU{'s' if there != 1 else ''} here"
+        seen = f"TensorFlow sees {counted(there, 'GPU')} here"
         raise UserError(f"--device {name}: {seen}; use --device cpu, or install the GPU extra")
     return numbers
 
@@ -54,7 +55,7 @@ def gpu_numbers(name: str) -> list[int]:
 def make_visible(numbers: Sequence[int]) -> str:
     """Hide all GPUs but these; returns the devices in words.
 
-    GPUs take memory as they need it rather than all at once, so that others can use the card.
+    GPU memory is allocated as needed, so that other programs can use the card, too.
     """
     gpus = tf.config.list_physical_devices("GPU")
     chosen = [gpus[number] for number in numbers]

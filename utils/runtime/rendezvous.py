@@ -1,4 +1,4 @@
-"""Hosts find each other before TensorFlow starts its own search, which would wait for ever."""
+"""Hosts connect to each other before TensorFlow does, which would wait for ever."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from concurrent.futures import ThreadPoolExecutor
 
 from utils.errors import UserError
 
-PATIENCE = 45.0  # seconds
+TIMEOUT = 45.0  # seconds
 _PAUSE = 0.2
 _ANSWER = 5.0
 
 
-def meet(hosts: Sequence[str], place: int, patience: float = PATIENCE) -> None:
+def meet(hosts: Sequence[str], place: int, timeout: float = TIMEOUT) -> None:
     """Return once every host has been reached from here and has reached this one.
 
     Args:
         hosts: addresses ``name:port`` of all hosts, as in ``TF_CONFIG``.
         place: this host's place among them.
-        patience: seconds to wait.
+        timeout: seconds to wait.
 
     Raises:
-        UserError: an address is none, this host cannot listen at its own, another has a list of
-            another length, or was not found in time; the message names it.
+        UserError: an address is invalid, this host cannot listen at its own, another has a list of
+            another length, or does not answer in time; the message names it.
     """
     addresses = [_address(host) for host in hosts]
     others = set(range(len(hosts))) - {place}
     reached: set[int] = set()
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     greeting = b"%d/%d\n" % (place, len(hosts))
     with (
         _Listener(hosts[place], addresses[place][1], len(hosts)) as listener,
-        ThreadPoolExecutor(max(len(others), 1)) as pool,  # the silent keep nobody else waiting
+        ThreadPoolExecutor(max(len(others), 1)) as pool,  # a silent host must not delay others
     ):
         while True:
-            patient = max(_PAUSE, min(_ANSWER, deadline - time.monotonic()))
-            calls = {i: pool.submit(_greet, addresses[i], greeting, patient)
+            wait = max(_PAUSE, min(_ANSWER, deadline - time.monotonic()))
+            calls = {i: pool.submit(_greet, addresses[i], greeting, wait)
                      for i in others - reached}  # fmt: skip
             reached |= {i for i, call in calls.items() if call.result()}
             found = reached & listener.heard
@@ -52,7 +52,7 @@ def meet(hosts: Sequence[str], place: int, patience: float = PATIENCE) -> None:
                 return
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"TF_CONFIG: after {patience:.0f} seconds there is no answer from "
+                    f"TF_CONFIG: after {timeout:.0f} seconds there is no answer from "
                     f"{', '.join(hosts[i] for i in sorted(others - found))}; is the same command "
                     "running there, with its own index, and is the port open?"
                 )
@@ -67,11 +67,11 @@ def _address(host: str) -> tuple[str, int]:
 
 
 class _Listener:
-    """Hears greetings in a thread of its own: two hosts may greet each other at one moment."""
+    """Receives greetings in a thread: two hosts may greet each other at the same moment."""
 
     def __init__(self, host: str, port: int, count: int) -> None:
         self.heard: set[int] = set()
-        self.counts: set[int] = set()  # of hosts in the lists of others, where it is not ours
+        self.counts: set[int] = set()  # hosts in the lists of others, where it differs from ours
         self._count = count
         try:
             self._socket = socket.create_server(("", port), backlog=64)
@@ -104,18 +104,18 @@ class _Listener:
                 try:
                     place, count = map(int, connection.recv(32).split(b"/"))
                     connection.sendall(b"+")
-                    if connection.recv(1) == b"!":  # it knows that it was heard
+                    if connection.recv(1) == b"!":  # it has received the answer
                         if count != self._count:
                             self.counts.add(count)
                         self.heard.add(place)
-                except (OSError, ValueError):  # a stranger, or one who has gone again
+                except (OSError, ValueError):  # another program, or a closed connection
                     continue
 
 
-def _greet(address: tuple[str, int], greeting: bytes, patience: float) -> bool:
-    """Tell a host who is here; whether it heard."""
+def _greet(address: tuple[str, int], greeting: bytes, timeout: float) -> bool:
+    """Send a greeting to a host; whether it answered."""
     try:
-        with socket.create_connection(address, timeout=patience) as connection:
+        with socket.create_connection(address, timeout=timeout) as connection:
             connection.sendall(greeting)
             answered = connection.recv(1) == b"+"
             connection.sendall(b"!")
