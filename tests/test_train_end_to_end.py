@@ -413,16 +413,17 @@ from utils.training.config import TrainConfig
 from utils.training.run import train
 
 data, out = map(Path, sys.argv[1:])
-small = {"data": data, "backbone": "efficientnet_lite0", "epochs": 1, "batch_size": 4}
+small = {"data": data, "backbone": "efficientnet_lite0", "epochs": 1, "batch_size": 4,
+         "exact": True}
 try:
     train(TrainConfig(**small, input_size=100, out=out / "refused"))
 except UserError as error:
     assert "multiple of 32" in str(error)
 for name in ("one", "two"):
-    result = train(TrainConfig(**small, input_size=64, freeze_epochs=0, exact=True, out=out / name))
+    result = train(TrainConfig(**small, input_size=64, freeze_epochs=0, out=out / name))
     assert result.best.exists() and result.last.exists() and result.path == out / name
     assert not result.interrupted
-again = train(TrainConfig(**small, input_size=64, freeze_epochs=0, exact=True, out=out / "one",
+again = train(TrainConfig(**small, input_size=64, freeze_epochs=0, out=out / "one",
                           resume=True))
 assert (again.epoch, again.ap) == (1, result.ap)
 """

@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from utils.cores import available_cores
+from utils.errors import UserError
 
 CPUINFO = Path("/proc/cpuinfo")
 # oneDNN reads this variable when TensorFlow loads: how it may compute float32 convolutions.
@@ -65,13 +66,21 @@ def make_deterministic(threads: int | None = None) -> int:
 
     Returns:
         The number of threads. It belongs to the run: another number adds in another order.
+
+    Raises:
+        UserError: this process has computed something with other threads.
     """
     import tensorflow as tf
 
     threads = threads or available_cores()
+    try:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+        raise UserError(
+            "--exact: TensorFlow already computes with other threads in this process; start another"
+        ) from None
     tf.config.experimental.enable_op_determinism()
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
     return threads
 
 
