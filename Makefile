@@ -10,7 +10,7 @@ help:
 	@echo "make demo       train on generated road scenes, score, predict: about ten minutes"
 	@echo "make test       all tests"
 	@echo "make test-fast  the quick ones, a few minutes"
-	@echo "make lint       check style; make format mends what it can"
+	@echo "make lint       check style; make format fixes what it can"
 	@echo "make bench      measure; see bench/README.md"
 	@echo "make setup      only the environment in $(VENV)"
 

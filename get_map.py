@@ -50,12 +50,12 @@ class MapConfig:
     )
     split: str = option("test", help="list of photos to score", metavar="NAME")
     classes: Path | None = option(
-        None, help="text file with one class name a line; default: the detector's classes, or all "
-        "classes in the data", metavar="FILE",
+        None, help="text file with one class name a line (default: the detector's classes, or "
+        "all classes in the data)", metavar="FILE",
     )  # fmt: skip
     only_listed: bool = option(False, help="ignore objects of classes that are not listed")
     out: Path | None = option(
-        None, help="folder for the results; default: runs/map/NAME with a number", metavar="DIR"
+        None, help="folder for the results (default: runs/map/NAME with a number)", metavar="DIR"
     )
     conf: float = option(0.001, help="lowest score that counts", low=0, high=1)
     iou: float = option(

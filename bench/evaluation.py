@@ -7,6 +7,7 @@ Appends a line to ``bench/results/evaluation.jsonl``.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
@@ -26,6 +27,7 @@ from utils.evaluation.metrics import compute_metrics
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     result = speed()
     print(json.dumps(result, indent=1))
     append_result("evaluation", {"speed": result})

@@ -9,6 +9,7 @@ as with real ones; each has random noise of its own besides. Appends a line to
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ _STEP, _SIDE = 40, 20  # objects are squares in a row, too far apart to be confu
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     line = {"coverage": [coverage(*one) for one in SETS], "comparison": comparison()}
     print(json.dumps(line["comparison"], indent=1))
     append_result("evaluation", line)

@@ -41,7 +41,7 @@ def assign(
         boxes: float32 (B, M, 4) in pixels of the network input; padding may hold anything.
         class_ids: int32 (B, M), negative for padding and for objects without positives
             (difficult ones).
-        grids: (rows, columns) of the three levels, strides 8, 16, 32.
+        grids: (height, width) in cells of the three levels, strides 8, 16, 32.
         anchors: nine (width, height) pairs in pixels.
 
     Returns:

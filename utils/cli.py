@@ -153,7 +153,8 @@ def parse(
     """Command line and ``--config`` file → an instance of the dataclass.
 
     The command line wins over the file, the file over the defaults. ``-`` and ``_`` in names are
-    the same in both. ``renamed`` are old names of options in files, with today's names.
+    the same in both. ``renamed`` are old names of options in files, with today's names. ``prog`` is
+    the name of the command in ``--help``; default: as it was started.
 
     Raises:
         UserError: an unknown option or key, a value of the wrong type or out of bounds, a
@@ -163,7 +164,7 @@ def parse(
     specs = _specs(config_class)
     argv = _with_dashes(argv)
     from_file = _read_config_file(argv, specs, renamed or {})
-    parser = _build_parser(specs, set(from_file), description, epilog, prog)
+    parser = _build_parser(specs, set(from_file), description, epilog, prog or _program())
     given, unknown = parser.parse_known_intermixed_args(argv)
     if unknown:
         parser.error(_unknown_option(unknown, specs))
@@ -336,6 +337,12 @@ class _Parser(argparse.ArgumentParser):
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)
+
+
+def _program() -> str | None:
+    """``python -m MODULE`` for a command that was started so; None leaves it to argparse."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else None
 
 
 def _build_parser(

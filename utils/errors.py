@@ -1,4 +1,4 @@
-"""The one exception that means "the user can mend this": commands print it and exit with 2."""
+"""The one exception that means "the user can fix this": commands print it and exit with 2."""
 
 
 class UserError(Exception):

@@ -86,12 +86,12 @@ class Letterbox:
                 f"image of {image.shape[1]}×{image.shape[0]} given to a letterbox for "
                 f"{self.width}×{self.height}"
             )
-        canvas = np.full((self.input_height, self.input_width, 3), PAD_VALUE, np.uint8)
-        inner = canvas[
+        pixels = np.full((self.input_height, self.input_width, 3), PAD_VALUE, np.uint8)
+        inner = pixels[
             self.top : self.top + self.inner_height, self.left : self.left + self.inner_width
         ]
         inner[:] = resize(image, self.inner_width, self.inner_height)
-        return canvas
+        return pixels
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:

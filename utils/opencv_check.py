@@ -1,4 +1,4 @@
-"""``python -m utils.opencv_check``: see that OpenCV loads, and mend it if it cannot.
+"""``python -m utils.opencv_check``: check that OpenCV loads, and repair it if not.
 
 The ordinary opencv-python needs window-system libraries (libGL and others) that servers and
 containers often lack. There the headless build, which is the same but for windows, takes its

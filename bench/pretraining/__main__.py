@@ -30,7 +30,6 @@ def main(argv: list[str]) -> int:
         argv,
         "Draw synthetic pictures of pictograms and shapes and write them as a COCO dataset.",
         "example: python -m bench.pretraining --out runs/synthetic --train 20000 --val 300",
-        prog="python -m bench.pretraining",
     )
     from bench.pretraining import drawings, packages, textures
     from bench.pretraining.write import open_assets, write_set

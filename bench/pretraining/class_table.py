@@ -170,12 +170,12 @@ def class_of_pictogram(subgroup: str, name: str) -> str | None:
     return _lookup(subgroup, column=1)
 
 
-def class_of_clip_art(folder: str, image_id: str) -> str | None:
+def class_of_clip_art(folder: str, stem: str) -> str | None:
     """The class of a clip art by its folder below ``png`` and its name, None where it has none."""
-    if _NEVER.search(image_id):
+    if _NEVER.search(stem):
         return None
     for place, pattern, result in _CLIP_WORDS:
-        if folder == place and re.search(pattern, image_id, re.I):
+        if folder == place and re.search(pattern, stem, re.I):
             return result
     return _lookup(folder, column=2)
 

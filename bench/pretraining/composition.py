@@ -76,7 +76,7 @@ class Assets:
         self._labels = [label for label in CLASSES if label in pool.by_class]
 
     def choose(self, rng: np.random.Generator) -> str:
-        """A random class: ``SHAPES`` of the time a shape, else any drawn class."""
+        """A random class: ``SHAPES`` of the time a shape, otherwise any drawn class."""
         options = SHAPE_CLASSES if rng.random() < SHAPES or not self._labels else self._labels
         return pick(rng, options)
 

@@ -34,7 +34,7 @@ class PretrainConfig:
     data: Path = option(Path("runs/synthetic"), help="synthetic pictures", metavar="DIR")
     out: Path = option(Path("runs/pretrained"), help="folder for the runs", metavar="DIR")
     target: Path | None = option(
-        None, help="file for the weights; default: the one in model_data", metavar="FILE.npz"
+        None, help="file for the weights (default: the one in model_data)", metavar="FILE.npz"
     )
 
 

@@ -35,7 +35,6 @@ def main(argv: list[str]) -> int:
         argv,
         "Write a labelled folder of any format that is understood as VOC, COCO or YOLO.",
         "example: python -m utils.commands.convert photos --to yolo --out photos_yolo",
-        prog="python -m utils.commands.convert",
     )
     from utils.data.conversion import convert
 

@@ -27,7 +27,7 @@ def _input_size(text: str) -> int | str:
 class Config:
     data: Path = option(help="folder with the labelled photos", positional=True, metavar="DATA")
     split: str | None = option(
-        None, help="check only the photos of this list; default: the whole folder and its lists",
+        None, help="check only the photos of this list (default: the whole folder and its lists)",
         metavar="NAME",
     )  # fmt: skip
     input_size: int | str = option(
@@ -35,8 +35,8 @@ class Config:
         "what training would choose", metavar="auto|PIXELS", parse=_input_size,
     )  # fmt: skip
     out: Path | None = option(
-        None, help="folder for doctor.html, the report with pictures; default: runs/doctor/NAME, "
-        "where NAME is that of DATA", metavar="DIR",
+        None, help="folder for doctor.html, the report with pictures (default: runs/doctor/NAME, "
+        "where NAME is that of DATA)", metavar="DIR",
     )  # fmt: skip
     fix: Path | None = option(
         None, help="write a cleaned copy of the dataset into this new folder; DATA is not touched",
@@ -50,7 +50,6 @@ def main(argv: list[str]) -> int:
         argv,
         "Check all photos and labels of a dataset, and say what training does about each problem.",
         "example: python -m utils.commands.doctor photos --fix photos-clean",
-        prog="python -m utils.commands.doctor",
     )
     from utils.data.doctor import run_doctor
 

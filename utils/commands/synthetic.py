@@ -23,7 +23,7 @@ class SyntheticConfig:
     seed: int = option(0, help="seed of all random numbers", low=0)
     workers: int | None = option(
         None,
-        help="processes that draw; the files are the same for any number; default: all cores",
+        help="processes that draw; the files are the same for any number (default: all cores)",
         low=1,
     )
     video: Path | None = option(
@@ -37,7 +37,6 @@ def main(argv: list[str]) -> int:
         argv,
         "Draw road scenes with traffic signs and write them as a VOC dataset.",
         "example: python -m utils.commands.synthetic --out data/signs",
-        prog="python -m utils.commands.synthetic",
     )
     from utils.data.synthetic import write_dataset, write_video
 

@@ -31,7 +31,7 @@ class ListsConfig:
 
     data: Path = option(help="folder with the labelled photos", metavar="DATA", positional=True)
     out: Path | None = option(
-        None, help="folder to write ImageSets/Main into; default: DATA", metavar="DIR"
+        None, help="folder to write ImageSets/Main into (default: DATA)", metavar="DIR"
     )
     seed: int = option(0, help="seed of the split", low=0)
 

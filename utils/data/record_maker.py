@@ -1,6 +1,6 @@
 """From labels to records: ``RecordMaker`` rotates boxes, clips them and numbers classes.
 
-It works on the columns of all objects at once. Only photos with something to report are visited one
+It works on arrays of all objects at once. Only photos with something to report are visited one
 by one. Everything that is skipped or corrected becomes a note.
 """
 

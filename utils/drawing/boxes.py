@@ -188,7 +188,7 @@ def _spot(
     """Where a label goes: (4,) ``x0, y0, x1, y1`` in whole pixels, inside the picture.
 
     Above the box, below it, or inside its top or bottom, flush left or right: the first of these
-    that neither covers labels placed before nor hides its own object, else the least bad.
+    that neither covers labels placed before nor hides its own object; otherwise the least bad one.
     """
     height, width = min(tile[0], picture[0]), min(tile[1], picture[1])
     x0, y0, x1, y1 = box
@@ -253,7 +253,7 @@ class _Font:
 
 @lru_cache(maxsize=1024)
 def _font_for(name: str, size: int) -> _Font:
-    """The first font that has all characters of a name, else the first."""
+    """The first font that has all characters of a name, otherwise the first."""
     fonts = _fonts(size)
     return next((f for f in fonts if all(map(f.has, set(name)))), fonts[0])
 
@@ -270,7 +270,7 @@ def _fonts(size: int) -> Sequence[_Font]:
 
 
 def _matplotlib_font(file: str) -> str:
-    """The path of a font inside Matplotlib, which is not imported for it; else its name."""
+    """The path of a font inside Matplotlib, which is not imported for it; otherwise its name."""
     spec = find_spec("matplotlib")
     folder = Path(spec.origin).parent if spec and spec.origin else None
     path = folder / "mpl-data" / "fonts" / "ttf" / file if folder else None

@@ -96,7 +96,7 @@ class TrainConfig:
     cache: str = option(
         "auto", help="keep decoded photos in memory, on disk (below $EFFICIENT_YOLO3_CACHE or "
         "~/.cache/efficient-yolo3, at most a quarter of the free space), or not at all; auto takes "
-        "memory if they fit, else the disk", choices=("auto", "memory", "disk", "off"),
+        "memory if they fit, otherwise the disk", choices=("auto", "memory", "disk", "off"),
         group=DATA,
     )  # fmt: skip
     fix: Path | None = option(
@@ -110,7 +110,7 @@ class TrainConfig:
     )  # fmt: skip
     head_weights: str = option(
         "auto", help="weights that feature pyramid and heads start from; auto: pretrained on "
-        "synthetic pictures where the project has them, else random; none: random",
+        "synthetic pictures where the project has them, otherwise random; none: random",
         metavar="auto|none|FILE.npz", group=NETWORK,
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ class TrainConfig:
     )  # fmt: skip
     stochastic_depth: float | None = option(
         None, help="highest rate at which blocks of the backbone are dropped in training (default: "
-        "0 with pretrained weights, else 0.2)", low=0, high=0.9, group=RESEARCH,
+        "0 with pretrained weights, otherwise 0.2)", low=0, high=0.9, group=RESEARCH,
     )  # fmt: skip
     freeze_epochs: int | None = option(
         None, help="epochs at the start in which a pretrained backbone is frozen (default: a tenth "

@@ -22,8 +22,8 @@ def load_training_data(
 ) -> tuple[Dataset, Dataset, SplitInfo]:
     """The training and validation photos of a run, and how they were chosen.
 
-    Classes come from ``--classes``, else from the data; their order is the checkpoint's where the
-    run starts from one.
+    Classes come from ``--classes``, otherwise from the data. Their order is the checkpoint's where
+    the run starts from one.
 
     Raises:
         UserError: see ``utils.data.datasets.load_datasets``; or the data's classes are not the

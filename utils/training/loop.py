@@ -80,7 +80,7 @@ class Run:
             return False
         return self.cluster.reduce_any(self.stop.asked)
 
-    def agreed(self, decision: bool) -> bool:
+    def broadcast(self, decision: bool) -> bool:
         """The chief's decision, on all hosts."""
         return bool(self.cluster.broadcast_number(decision))
 
@@ -102,7 +102,7 @@ def train_to_end(run: Run, val: Dataset) -> bool:
                 stop_early(run)
                 return False
             over = run.progress() >= 1
-            if not over and run.agreed(schedule.evaluation_due(history)):
+            if not over and run.broadcast(schedule.evaluation_due(history)):
                 evaluate(run, val)
                 over = run.finished()
             if over:
@@ -232,7 +232,7 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
         directory.write_events(TensorBoardWriter.histograms, trainer.model, history.epoch)
     if history.is_best(coco["AP"], val.photos_with_objects):
         add_history_to_metadata(run)
-        if run.agreed(directory.save("best.keras", trainer.save)):
+        if run.broadcast(directory.save("best.keras", trainer.save)):
             history.note_best(coco["AP"])
             directory.save_picture("val_predictions.jpg", picture)
     run.schedule.note_evaluation(time.monotonic() - began)
@@ -261,7 +261,7 @@ def add_history_to_metadata(run: Run) -> None:
 
 
 def save_last(run: Run) -> bool:
-    """Save ``last.keras``. Returns whether the disk had room."""
+    """Save ``last.keras``. Returns whether the disk had space."""
     add_history_to_metadata(run)
     return run.directory.save("last.keras", run.trainer.save)
 
@@ -270,7 +270,7 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
     """Save the state and, with ``drawn``, the table and the curves.
 
     Returns:
-        Whether the disk had room.
+        Whether the disk had space.
     """
     began = time.monotonic()
     facts = {
@@ -296,13 +296,13 @@ def close(run: Run) -> None:
     """Save the last weights and log the result.
 
     Raises:
-        UserError: the disk had no room for the checkpoints.
+        UserError: the disk had no space for the checkpoints.
     """
     directory, history = run.directory, run.history
     if not save_last(run) or (run.cluster.chief and not directory.best.exists()):
         raise UserError(
-            f"{directory.path}: the disk is full, and the checkpoints could not be saved; make "
-            f"room, then --out {directory.path} --resume"
+            f"{directory.path}: the disk is full, and the checkpoints could not be saved; "
+            f"free some space, then --out {directory.path} --resume"
         )
     run.cluster.reduce_any(False)  # no host leaves while the chief writes
     if history.step < run.schedule.steps_per_epoch:

@@ -28,7 +28,7 @@ def set_fast_math(
     Call before TensorFlow loads.
 
     Args:
-        asked: None for what the environment says already, else for what the CPU can do.
+        asked: None for what the environment says already, otherwise for what the CPU can do.
         environment: of this process.
         cpuinfo: what the system says about the CPU.
 

@@ -313,6 +313,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "photos": dict(inputs.split.splits),
     }
     directory = open_directory(setup, choices)
+    # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
     return Run(
         config, trainer, loader, inputs.phases, schedule, History(), directory, cluster, choices,

@@ -119,7 +119,7 @@ class RunDirectory:
             self.log(f"data: and {len(remarks) - shown} more remarks, in {self.path / 'log.txt'}")
 
     def save(self, name: str, write: Callable[[Path], None]) -> bool:
-        """Call ``write`` with the path of that file. Returns whether the disk had room."""
+        """Call ``write`` with the path of that file. Returns whether the disk had space."""
         return not self.writes or self.survives_full_disk(lambda: write(self.path / name))
 
     def save_picture(self, name: str, picture: np.ndarray | None) -> None:

@@ -36,7 +36,7 @@ class StepConfig:
             need less memory.
         seed: of the run, for random masks.
         loss: weights and thresholds.
-        simota: whether objects are assigned to predictions by SimOTA; else by anchor shape alone.
+        simota: whether SimOTA assigns objects to predictions; otherwise anchor shapes alone do.
     """
 
     batch: int

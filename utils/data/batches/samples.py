@@ -40,7 +40,7 @@ class ReadErrors:
 
     Attributes:
         failure: what ended the stream, if anything did; TensorFlow hides the exception itself.
-        unreadable: message by record image id, for photos that failed to load. The next photo of
+        unreadable: message by image id, for photos that failed to load. The next photo of
             the same epoch replaced each of them.
     """
 
@@ -88,7 +88,7 @@ class TrainingSamples:
 
     @property
     def unreadable(self) -> dict[str, str]:
-        """Message by record image id, for photos that failed to load."""
+        """Message by image id, for photos that failed to load."""
         return self.errors.unreadable
 
     def __getitem__(self, index: int) -> Sample:

@@ -136,10 +136,10 @@ class CheckedFolder:
         found: Counter[str] = Counter()
         for photo in self.usable():
             if image_ids is None or photo.image_id in image_ids:
-                for name, hard in zip(
+                for name, difficult in zip(
                     photo.annotation.names, photo.annotation.difficult, strict=True
                 ):
-                    found[name] += not hard
+                    found[name] += not difficult
         return found
 
     def parts(self) -> dict[str, frozenset[str]]:

@@ -275,7 +275,7 @@ KINDS: dict[str, Kind] = {
         ERROR, "Photos in two lists",
         "A score on photos that were trained on says nothing. Where validation shares photos "
         "with training, a tenth of the training photos is held out instead.",
-        "Keep each photo in one list.", "kept in the list for testing, else for validation",
+        "Keep each photo in one list.", "kept in the list for testing, otherwise for validation",
     ),
     "copy-across": Kind(
         ERROR, "The same photo under two names in different lists",
@@ -286,7 +286,7 @@ KINDS: dict[str, Kind] = {
     "copy-labels": Kind(
         WARNING, "The same photo under two names, with different labels",
         "Both are trained on, and contradict each other.", "Delete the worse one.",
-        "the photo in the test list is kept, else in val, else in train; within a list the one "
+        "the photo in the test list is kept, otherwise in val, then train; within a list the one "
         "with more objects",
     ),
     "copy-inside": Kind(

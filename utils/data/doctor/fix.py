@@ -158,7 +158,7 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
 def _copies(folder: CheckedFolder, photos: Iterable[CheckedPhoto]) -> set[str]:
     """Of the photos with the same content, all but one.
 
-    The photo in the test list stays, else that in val, else that in train. Within a list it is the
+    The photo in the test list stays, then that in val, then that in train. Within a list it is the
     photo with the most objects, since labels more often miss an object than invent one.
     """
     parts = folder.parts()

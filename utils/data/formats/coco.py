@@ -256,9 +256,9 @@ def _objects(annotation: Annotation) -> list[tuple]:
     return sorted((name, *box, difficult) for name, box, difficult in rows)
 
 
-def _words(image_id: str) -> list[str]:
+def _words(stem: str) -> list[str]:
     """The words of a file's name, without those at its ends that do not name a split."""
-    words = [word for word in re.split(r"[_.\-\s]+", image_id) if word]
+    words = [word for word in re.split(r"[_.\-\s]+", stem) if word]
     while words and words[0].lower() in _GENERIC:
         del words[0]
     while words and words[-1].lower() in _GENERIC:

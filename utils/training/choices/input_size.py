@@ -41,7 +41,7 @@ def choose_input_size(
 ) -> tuple[int, str]:
     """Side of the square network input in pixels, and a sentence why.
 
-    The size asked for; else the checkpoint's; else the size that the objects need, or a smaller
+    The size asked for; otherwise the checkpoint's, or the size that the objects need, or a smaller
     one where ``--minutes`` leaves too little time for that.
 
     Args:

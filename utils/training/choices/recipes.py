@@ -55,7 +55,7 @@ class Recipe:
             steps: while photos are new, they need no variation.
         final_strength: factor on the augmentation in the final phase; see
             ``utils.training.choices.phases``.
-        simota: whether objects are assigned to predictions by SimOTA; else by anchor shape alone.
+        simota: whether SimOTA assigns objects to predictions; otherwise anchor shapes alone do.
         loss: weights and thresholds of the loss.
     """
 

@@ -46,7 +46,7 @@ def has_no_object(photo: CheckedPhoto) -> bool:
 
 
 def right_suffix(photo: CheckedPhoto) -> str:
-    """The suffix of a readable photo where it fits its format, else the format's usual one."""
+    """The suffix of a readable photo where it fits its format, otherwise the usual one."""
     fitting = _SUFFIXES.get(photo.pixels.format, (photo.entry.image.suffix.lower(),))
     return photo.entry.image.suffix if photo.entry.image.suffix.lower() in fitting else fitting[0]
 
