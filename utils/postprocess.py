@@ -150,8 +150,8 @@ def _best_candidates(boxes: np.ndarray, scores: np.ndarray, conf: float) -> np.n
 def _greedy(boxes: np.ndarray, threshold: float) -> np.ndarray:
     """Which of (n, 4) boxes of one class, best first, greedy suppression keeps: (m,) indices.
 
-    The boxes still alive are taken in blocks, so that no more than a block's rows of the overlap
-    matrix exist at a time and boxes suppressed early cost nothing later.
+    The boxes still alive are taken in blocks. So only a block's rows of the overlap matrix exist
+    at a time, and boxes suppressed early cost nothing later.
     """
     alive = np.arange(len(boxes))
     kept = []

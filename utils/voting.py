@@ -30,11 +30,11 @@ def vote(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move each kept box to the weighted mean of its voters, and count the boxes that agree.
 
-    A box votes on a kept box if their IoU is above ``VOTE_IOU`` and above ``iou``, and if its score
-    for the class is at least ``MIN_SCORE_RATIO`` of the kept box's score. Its vote goes to the best
-    such kept box, with its score as the weight. Every kept box votes on itself. This is the
+    A box votes on a kept box if their IoU is above ``VOTE_IOU`` and above ``iou``. Its score for
+    the class must be at least ``MIN_SCORE_RATIO`` of the kept box's score. Its vote goes to the
+    best such kept box, with its score as the weight. Every kept box votes on itself. This is the
     "bounding box voting" of Gidaris & Komodakis (Object detection via a multi-region & semantic
-    segmentation-aware CNN model, ICCV 2015), with one vote for each box, so that neighbours share
+    segmentation-aware CNN model, ICCV 2015). But each box has one vote, so that neighbours share
     no voters. The confidence threshold plays no part: an object has the same box at every
     threshold.
 

@@ -1,5 +1,8 @@
 """Every backbone there is: a table of stages a family, a row a member.
 
+To add one, add a row to ``BACKBONES``, and a table where its family is new. ``official`` lists
+where published weights are. ``python -m bench.backbone_costs`` measures the new backbone.
+
 Architectures, scaling and input normalisation are those of the papers and of the published
 weights:
 

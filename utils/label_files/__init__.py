@@ -1,1 +1,1 @@
-"""Writing label files as VOC, YOLO and COCO, one function a file."""
+"""Writing label files as VOC, YOLO and COCO. ``utils.data.formats`` reads them."""

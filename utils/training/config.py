@@ -39,9 +39,9 @@ class TrainConfig:
         "completed in that time (default: no limit)", metavar="M", low=0.1, group=MAIN,
     )  # fmt: skip
     epochs: int | None = option(
-        None, help="passes over the training photos (default: 20, 40 with random heads, 120 with a "
-        "random backbone; recipe plain: 100, 200; more for fewer than 4,000 photos in all, but at "
-        "most 200)", low=1,
+        None, help="passes over the training photos (default: 20; with random heads 40; with a "
+        "random backbone 120; recipe plain: 100 and 200; more where a run would see fewer than "
+        "4,000 photos, but at most 200)", low=1,
         group=MAIN,
     )  # fmt: skip
     backbone: str = option(

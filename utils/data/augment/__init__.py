@@ -4,9 +4,9 @@
 ``geometry`` places a photo in a network input and moves its boxes with it. ``colour`` changes
 colours, blurs, and adds JPEG noise. ``utils.data.batches.samples`` puts samples together.
 
-A new augmentation needs a strength in ``config``, a random number in ``params`` (after the others,
-which then stay the same), its effect in ``geometry`` or ``colour``, and a row in
-``docs/augmentation.md``.
+A new augmentation needs a strength in ``config``, a random number in ``params``, its effect in
+``geometry`` or ``colour``, and a row in ``docs/augmentation.md``. Draw its number after the others,
+which then stay the same.
 """
 
 from utils.data.augment.config import (

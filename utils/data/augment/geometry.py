@@ -120,9 +120,9 @@ def move_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     Without rotation the result is exact. Of a rotated object only its old box is known. The box
     around that box's rotated corners would grow by up to two fifths, but few objects reach into
     the corners of their boxes. So the object is taken for the ellipse that touches the four sides
-    of its box, and the result is the box around the rotated ellipse: a circle keeps its size. With
-    semi-axes a, b and the linear part ((p, q), (r, s)) of the map, that box reaches √(p²a² + q²b²)
-    to each side of its centre and √(r²a² + s²b²) up and down.
+    of its box, and the result is the box around the rotated ellipse: a circle keeps its size. Let
+    the semi-axes be a, b and the linear part of the map ((p, q), (r, s)). Then that box reaches
+    √(p²a² + q²b²) to each side of its centre and √(r²a² + s²b²) up and down.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     linear = matrix[:, :2].T
@@ -137,8 +137,9 @@ def clip_boxes(
     """Cut boxes at the border of their tile.
 
     Returns:
-        float32 (M, 4) boxes that are still visible, and int32 (M,) class ids, ``IGNORED`` where
-        less than ``min_visible`` of the area is left or a side is shorter than a pixel.
+        float32 (M, 4) boxes that are still visible, and int32 (M,) class ids. These are
+        ``IGNORED`` where less than ``min_visible`` of the area is left or a side is shorter than
+        a pixel.
     """
     clipped = np.minimum(np.maximum(boxes, 0), [*tile, *tile]).astype(np.float32)
     full, sides = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]

@@ -9,5 +9,7 @@ phases         how size and augmentation change over the run
 batch_size     photos in a step, and the parts it is computed in
 learning_rate  the highest rates of heads and backbone
 
+How a run proceeds from then on, and when ``--minutes`` ends it, is in ``utils.training.schedule``.
+
 Each ``choose_…`` returns its choice and, where there is something to say, one sentence for the log.
 """

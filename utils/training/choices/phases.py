@@ -2,8 +2,8 @@
 
 An ordinary run has one phase, and then a final one with little augmentation, as YOLOX has epochs
 without (Ge et al., 2021, section 2.1). A progressive run first grows from small pictures and weak
-augmentation to large pictures and strong augmentation, as EfficientNetV2 does (Tan & Le, 2021,
-section 4.2), so that its early steps are cheap.
+augmentation to large pictures and strong augmentation, so that its early steps are cheap. So does
+EfficientNetV2 (Tan & Le, 2021, section 4.2).
 """
 
 from __future__ import annotations
