@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
+from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
 from utils.quiet import import_tensorflow
 from utils.text import counted
 
@@ -71,6 +72,16 @@ class MapConfig:
         None, help="another detector, or its detections (.json), to compare with on the same "
         "photos", metavar="FILE", group="analysis",
     )  # fmt: skip
+    image_ids: str = option(
+        "auto", help="what numbers in image_id of a detections file are: the position in "
+        "ground_truth.json, the number in the file name, or the id in the dataset's own JSON; auto "
+        "takes the one that fits", choices=("auto", *IMAGE_IDS), group="detections of other tools",
+    )  # fmt: skip
+    category_ids: str = option(
+        "auto", help="what numbers in category_id of a detections file are: the place in the class "
+        "list, counted from 0 or 1, or the id in the dataset's own JSON; auto takes the one that "
+        "fits", choices=("auto", *CATEGORY_IDS), group="detections of other tools",
+    )  # fmt: skip
     resamples: int = option(
         1000, help="bootstrap resamples for the 95 % intervals, at least 100; 0 for none",
         low=0, high=100_000, group="analysis",
@@ -95,11 +106,12 @@ def main(argv: list[str]) -> int:
     check_options(config)
     from utils.data.classes import read_classes
     from utils.evaluation.analysis import analyse
-    from utils.evaluation.coco_files import ground_truth, read_detections, to_results
+    from utils.evaluation.coco_files import ground_truth, to_results
     from utils.evaluation.dataset_ids import json_label_files
     from utils.evaluation.leaks import load_evaluation_split
     from utils.evaluation.matching import match_results
     from utils.evaluation.metrics import compute_metrics
+    from utils.evaluation.read_detections import read_detections
     from utils.evaluation.stopwatch import Stopwatch
     from utils.evaluation.summaries import format_table, sentences, write_evaluation
     from utils.evaluation.tuning import store_operating_point
@@ -135,10 +147,14 @@ def main(argv: list[str]) -> int:
         )
         labels = json_label_files(config.data, dataset.records)
         given = {
-            path: read_detections(path, truth, labels=labels, warn=warnings.add)
+            path: read_detections(
+                path, truth, labels=labels, warn=warnings.add,
+                image_ids=None if config.image_ids == "auto" else config.image_ids,
+                category_ids=None if config.category_ids == "auto" else config.category_ids,
+            )
             for path in (config.detections, None if other_detector else config.compare)
             if path
-        }
+        }  # fmt: skip
     check_classes(config.weights, detector, dataset)
     check_classes(config.compare, other_detector, dataset)
 

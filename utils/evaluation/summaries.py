@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
+from utils.evaluation.coco_files import named_results
 from utils.evaluation.formatting import ERROR_NAMES, NONE, interval, score, signed, verdict
 from utils.evaluation.schema import (
     IOUS,
@@ -118,7 +119,10 @@ def write_evaluation(
         The names of the files, the one to open first in front.
     """
     with stopwatch.phase("files"):
-        for name, content in (("ground_truth.json", ground_truth), ("detections.json", results)):
+        for name, content in (
+            ("ground_truth.json", ground_truth),
+            ("detections.json", named_results(results, ground_truth)),
+        ):
             with atomic_write(out / name) as file:
                 file.write(json.dumps(content, ensure_ascii=False))
         write_csv(out / "classes.csv", analysis)

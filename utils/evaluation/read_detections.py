@@ -1,0 +1,412 @@
+"""``read_detections``: a file of detections from any source, as COCO results.
+
+The file is a list of results, or a whole COCO JSON with ``images``, ``annotations`` and
+``categories``. Names settle what is meant; ``utils.evaluation.id_readings`` reads bare numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+from utils.evaluation.box_agreement import BoxAgreement
+from utils.evaluation.dataset_ids import own_ids
+from utils.evaluation.id_readings import (
+    Reading,
+    category_readings,
+    choose_reading,
+    image_readings,
+    named_readings,
+)
+from utils.evaluation.image_names import ImageNames, file_path
+from utils.evaluation.tables import class_names
+from utils.text import listed, short
+
+_MAX_COORDINATE = 1e9  # pixels; no photo is as large, and areas stay finite
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.0+)?")
+
+
+def read_detections(
+    path: str | Path,
+    ground_truth: dict,
+    *,
+    labels: Iterable[Path] = (),
+    image_ids: str | None = None,
+    category_ids: str | None = None,
+    warn: Callable[[str], None] = print,
+) -> list[dict]:
+    """Read a file of detections, in its own order. Nothing is clipped or filtered.
+
+    Each result needs these keys; others are ignored.
+
+    - ``bbox``: x, y, width, height in pixels of the photo.
+    - ``score``.
+    - ``file_name``, or ``image_id``: the file stem as a string, or a number.
+    - ``category``, the class name, or ``category_id``, a number.
+
+    Numbers are explained by ``images`` and ``categories`` of the file, or by results that give both
+    number and name. Otherwise all numbers of the file are read in the one way that fits.
+
+    Args:
+        path: the file.
+        ground_truth: as ``utils.evaluation.coco_files.ground_truth`` makes it.
+        labels: the label files of the dataset, which may have ids of their own.
+        image_ids, category_ids: how to read numbers; one of ``IMAGE_IDS``, ``CATEGORY_IDS``.
+        warn: called with each warning.
+
+    Raises:
+        UserError: the file cannot be read, a result is wrong, or numbers can mean two things; the
+            message names the file and the result, counted from 0.
+    """
+    path = Path(path)
+    items, file_names, class_names_given = _content(path)
+    found = [_at(path, index, _parsed, item) for index, item in enumerate(items)]
+    images, categories = [one.image for one in found], [one.category for one in found]
+    names = ImageNames(ground_truth)
+    images = _numbers_or_stems(images, names)
+
+    numbers_used = any(one.name is None for one in (*images, *categories))
+    own_images, own_categories = own_ids(labels, ground_truth) if numbers_used else ({}, {})
+    agreement = BoxAgreement(ground_truth, [one.box for one in found], [one.score for one in found])
+    files = {image["id"]: file_path(image) for image in ground_truth["images"]}
+    image_of, image_reading = _resolve(
+        path, "image_id", images, file_names,
+        find=lambda name: _image(names, name, files),
+        readings=image_readings(ground_truth, own_images),
+        asked=image_ids,
+        shown=files.__getitem__,
+        unknown=_unknown_image,
+        support=agreement.on_objects,
+        warn=warn,
+    )  # fmt: skip
+    classes = class_names(ground_truth)
+    by_name = {name: i for i, name in enumerate(classes)}
+    category_of, category_reading = _resolve(
+        path, "category_id", categories, class_names_given,
+        find=lambda name: _category(by_name, name),
+        readings=category_readings(classes, own_categories),
+        asked=category_ids,
+        shown=lambda i: repr(classes[i]),
+        unknown=lambda value, readings: _unknown_category(value, readings, len(classes)),
+        support=lambda ids: agreement.on_class(image_of, ids),
+        warn=warn,
+    )  # fmt: skip
+    for doubt in (
+        agreement.doubt_images(image_of) if _by_contract(image_reading, image_ids) else None,
+        agreement.doubt_categories(image_of, category_of, classes)
+        if _by_contract(category_reading, category_ids)
+        else None,
+    ):
+        if doubt:
+            warn(f"{path}: {doubt}")
+    return [
+        {"image_id": image, "category_id": category, "bbox": one.box, "score": one.score}
+        for one, image, category in zip(found, image_of, category_of, strict=True)
+    ]
+
+
+class _ItemError(Exception):
+    """What is wrong with a result; the caller adds which result it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What a result says about its photo or its class.
+
+    Attributes:
+        number: of ``image_id`` or ``category_id``, if it is a whole number.
+        name: of ``file_name`` or ``category``, or a stem.
+        given: as in the file, for messages.
+    """
+
+    number: int | None
+    name: str | None
+    given: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One result: what it says of photo and class, ``bbox`` and score."""
+
+    image: _Reference
+    category: _Reference
+    box: list[float]
+    score: float
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+def _content(path: Path) -> tuple[list, dict[int | str, str], dict[int | str, str]]:
+    """The results of a file, its file names by image id, and its class names by category id."""
+    content = _read_json(path)
+    if isinstance(content, list):
+        return content, {}, {}
+    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
+        raise UserError(
+            f"{path}: expected a list of detections, as COCO results are, or a COCO JSON with "
+            f"annotations, but the file holds {_kind(content)}"
+        )
+    names = [
+        _names(path, content.get(block, []), block, key)
+        for block, key in (("images", "file_name"), ("categories", "name"))
+    ]
+    return content["annotations"], *names
+
+
+def _names(path: Path, rows: Any, block: str, key: str) -> dict[int | str, str]:
+    """The names in a block of a COCO JSON, by id."""
+    names: dict[int | str, str] = {}
+    for index, row in enumerate(rows if isinstance(rows, list) else [rows]):
+        if not isinstance(row, dict) or not isinstance(row.get(key), str) or "id" not in row:
+            raise UserError(
+                f"{path}, {block}[{index}]: expected an object with id and {key}, "
+                f"got {_quoted(row)}"
+            )
+        own = row["id"] if isinstance(row["id"], str) else _whole(row["id"])
+        own = own if _whole(own) is None else _whole(own)
+        if own is None or names.setdefault(own, row[key]) != row[key]:
+            problem = "is no id" if own is None else "stands twice"
+            raise UserError(f"{path}, {block}[{index}]: the id {_quoted(row['id'])} {problem}")
+    return names
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8; nested too deep
+        raise UserError(f"{path}: is not JSON: {error}") from error
+
+
+# One result --------------------------------------------------------------------------------------
+
+
+def _at(path: Path, index: int, function: Callable, *args: Any) -> Any:
+    """Call a function; an error says which result it is about."""
+    try:
+        return function(*args)
+    except _ItemError as error:
+        raise UserError(f"{path}, item {index} (counted from 0): {error}") from None
+
+
+def _parsed(item: Any) -> _Found:
+    if not isinstance(item, dict):
+        raise _ItemError(f"expected an object with image_id, bbox and score, got {_kind(item)}")
+    image = _reference(item, "image_id", "file_name", "the key 'image_id' is missing")
+    missing = "the key 'category_id' (or 'category', the class name) is missing"
+    category = _reference(item, "category_id", "category", missing)
+    for key in ("bbox", "score"):
+        if key not in item:
+            hint = "; these look like labels, not detections" if key == "score" else ""
+            raise _ItemError(f"the key {key!r} is missing{hint}")
+    bbox = item["bbox"]
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise _ItemError(f"bbox must be a list of x, y, width, height, got {_quoted(bbox)}")
+    box = [_number(value, "bbox") for value in bbox]
+    if max(map(abs, box)) > _MAX_COORDINATE:
+        raise _ItemError(f"bbox {_quoted(bbox)} is larger than any photo")
+    return _Found(image, category, box, _number(item["score"], "score"))
+
+
+def _reference(item: dict, number_key: str, name_key: str, missing: str) -> _Reference:
+    if number_key not in item and name_key not in item:
+        raise _ItemError(missing)
+    given = item.get(number_key, item.get(name_key))
+    number = _whole(item.get(number_key))
+    if name_key not in item:
+        return _Reference(number, None, given)
+    name = item[name_key]
+    if not isinstance(name, str):
+        wanted = "a class name" if name_key == "category" else "a file name"
+        raise _ItemError(f"{name_key} {_quoted(name)} is not {wanted}")
+    return _Reference(number, name, given)
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, also as 3.0 or "3". ``true`` is none, although it equals 1 in Python."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        return int(value.partition(".")[0])
+    return None
+
+
+def _number(value: Any, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _ItemError(f"{key} holds {_quoted(value)}, which is not a number")
+    try:
+        number = float(value)
+    except OverflowError:  # JSON allows integers of any length
+        number = math.inf
+    if not math.isfinite(number):
+        raise _ItemError(f"{key} holds a number that is not finite")
+    return number
+
+
+# Ids ---------------------------------------------------------------------------------------------
+
+
+def _numbers_or_stems(images: Sequence[_Reference], names: ImageNames) -> list[_Reference]:
+    """Strings in ``image_id`` as names: all of them, or none that is a number.
+
+    "12" is the stem of 12.jpg where every string of the file is a stem. Where one is none, the file
+    writes numbers as strings.
+    """
+    strings = {one.given for one in images if one.name is None and isinstance(one.given, str)}
+    digits = {string for string in strings if _whole(string) is not None}
+    if any(names.find_stem(string) is None for string in digits):
+        strings -= digits
+    return [
+        _Reference(None, one.given, one.given)
+        if one.name is None and isinstance(one.given, str) and one.given in strings
+        else one
+        for one in images
+    ]
+
+
+def _resolve(
+    path: Path,
+    key: str,
+    references: Sequence[_Reference],
+    names: Mapping[int | str, str],
+    *,
+    find: Callable[[str], int],
+    readings: Sequence[Reading],
+    asked: str | None,
+    shown: Callable[[int], str],
+    unknown: Callable[[Any, Sequence[Reading]], str],
+    support: Callable[[Sequence[int]], str],
+    warn: Callable[[str], None],
+) -> tuple[list[int], Reading | None]:
+    """The id in ``ground_truth.json`` for each reference, and the reading of bare numbers.
+
+    Args:
+        path, key: for messages.
+        references: one for each result.
+        names: the file's own names by id.
+        find: the id for a name; raises ``_ItemError``.
+        readings: what bare numbers can mean.
+        asked: the reading that the user chose.
+        shown: the name of an id.
+        unknown: the message for a number without a meaning.
+        support: what speaks for ids, one for each result.
+        warn: called if the numbers are not those of ``ground_truth.json``.
+    """
+    known: dict[str, int] = {}  # names that were looked up before
+    named: dict[int, int] = {}  # numbers that stand beside a name
+    ids: list[int | None] = []
+    for index, one in enumerate(references):
+        own = one.given if one.number is None else one.number
+        name = one.name
+        if name is None and names:
+            name = names.get(own) if isinstance(own, int | str) else None
+            if name is None:
+                block = "images" if key == "image_id" else "categories"
+                raise UserError(
+                    f"{path}, item {index} (counted from 0): {key} {_quoted(one.given)} is not "
+                    f"among the {block} of this file"
+                )
+        if name is None:
+            ids.append(None)
+            continue
+        if name not in known:
+            known[name] = _at(path, index, find, name)
+        ids.append(known[name])
+        if one.number is not None and named.setdefault(one.number, known[name]) != known[name]:
+            raise UserError(
+                f"{path}, item {index} (counted from 0): {key} {_quoted(one.given)} is "
+                f"{shown(known[name])} here, but {shown(named[one.number])} in an item before"
+            )
+    bare = [i for i, value in enumerate(ids) if value is None]
+    numbers = {
+        number for i in bare
+        if (number := references[i].number) is not None and number not in named
+    }  # fmt: skip
+    reading, meanings = None, dict(named)
+    if numbers:
+        reading = choose_reading(
+            readings, numbers, named, where=str(path), key=key, asked=asked, shown=shown,
+            support=lambda reading: support([
+                named.get(one.number, reading.ids.get(one.number)) if value is None else value
+                for one, value in zip(references, ids, strict=True)
+            ]),
+        )  # fmt: skip
+        meanings = {**reading.ids, **named}
+    for i in bare:
+        ids[i] = meanings.get(references[i].number)
+        if ids[i] is None:
+            tried = [one for one in readings if asked in (None, one.option)]
+            message = unknown(references[i].given, tried)
+            raise UserError(f"{path}, item {i} (counted from 0): {message}")
+    if reading is not None and reading is not readings[0] and asked is None:
+        differing = {n for n in numbers if readings[0].ids.get(n) != reading.ids[n]}
+        if differing:
+            warn(
+                f"{path}: the numbers in {key} are read as {reading.meaning}, because nothing else "
+                "fits all of them"
+            )
+    return ids, reading
+
+
+def _image(names: ImageNames, name: str, files: Mapping[int, str]) -> int:
+    found = names.candidates(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _ItemError(
+            f"{_quoted(name)} can be {listed([files[i] for i in found])}; "
+            "write the folder before the file name"
+        )
+    raise _ItemError(
+        f"{_quoted(name)} is neither a file name nor the file stem of an image of this split"
+    )
+
+
+def _unknown_image(value: Any, readings: Sequence[Reading]) -> str:
+    from_one = "; those numbers count from 1" if _whole(value) == 0 else ""
+    return (
+        f"image_id {_quoted(value)} is neither {named_readings(readings)} nor the file stem of an "
+        f"image of this split{from_one}"
+    )
+
+
+def _category(by_name: Mapping[str, int], name: str) -> int:
+    if name not in by_name:
+        raise _ItemError(
+            f"category {_quoted(name)} is not one of the class names {_quoted(list(by_name))}"
+        )
+    return by_name[name]
+
+
+def _unknown_category(value: Any, readings: Sequence[Reading], classes: int) -> str:
+    if len(readings) == 1 and readings[0].option != "0":
+        return f"category_id {_quoted(value)} is not {readings[0].meaning}"
+    return (
+        f"category_id {_quoted(value)} is not a class id from 0 to {classes - 1}, and the numbers "
+        "of this file have no other meaning that fits all of them"
+    )
+
+
+def _by_contract(reading: Reading | None, asked: str | None) -> bool:
+    return reading is not None and reading.option in ("position", "0") and asked is None
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", type(None): "null"}
+    return names.get(type(value), "a single value")
+
+
+def _quoted(value: Any) -> str:
+    return short(repr(value), 80)
