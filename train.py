@@ -27,8 +27,8 @@ split lists a tenth of the photos is held out for validation and two tenths for 
 
 EPILOG = """\
 examples:
-  python train.py --data photos --backbone efficientnet_lite0 --minutes 20
-  python train.py --data photos --backbone efficientnet_lite0 --epochs 60 --out runs/mine
+  python train.py --data photos --minutes 20
+  python train.py --data photos --epochs 60 --out runs/mine
   python train.py --data VOCdevkit --split 2007:trainval,2012:trainval --epochs 40
   python train.py --out runs/mine --resume
   python train.py --data photos --check

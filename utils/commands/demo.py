@@ -45,10 +45,7 @@ def main(argv: list[str]) -> int:
     call(*draw, "--out", scenes, "--train", 1, "--val", 1, "--test", 12, "--seed", 2026)
 
     step(2, f"Training a detector for {config.minutes:g} minutes")
-    call(
-        "python", "train.py", "--data", data, "--backbone", "efficientnet_lite0",
-        "--minutes", config.minutes, "--out", training,
-    )  # fmt: skip
+    call("python", "train.py", "--data", data, "--minutes", config.minutes, "--out", training)
 
     step(3, "Scoring it on 100 scenes with backgrounds that training never saw")
     call("python", "get_map.py", "--weights", weights, "--data", data, "--out", scores)
@@ -71,8 +68,7 @@ Finished in {minutes:.1f} minutes. The results:
 
 For your own photos, labelled in VOC XML (by labelImg, CVAT, Label Studio and others):
 
-  .venv/bin/python train.py --data path/to/photos --backbone efficientnet_lite0 \\
-      --minutes 20 --out runs/mine
+  .venv/bin/python train.py --data path/to/photos --minutes 20 --out runs/mine
   .venv/bin/python get_map.py --weights runs/mine/best.keras --data path/to/photos
   .venv/bin/python predict.py --weights runs/mine/best.keras new_photo.jpg
 """

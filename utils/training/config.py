@@ -45,8 +45,9 @@ class TrainConfig:
         group=MAIN,
     )  # fmt: skip
     backbone: str = option(
-        "efficientnet_b0", help="the network below the heads; `--backbone help` lists all with "
-        "size, speed and accuracy", metavar="NAME", group=MAIN,
+        "auto", help="the network below the heads; auto takes one whose weights come with the "
+        "project; `--backbone help` lists all with size, speed and accuracy",
+        metavar="auto|NAME", group=MAIN,
     )  # fmt: skip
     weights: Path | None = option(
         None, help="start from this checkpoint, with its classes, anchors and backbone",

@@ -30,6 +30,7 @@ from utils.signals import StopRequest
 from utils.text import counted
 from utils.training import batch_norm, curves
 from utils.training.choices.aspect import choose_aspect, shape_text
+from utils.training.choices.backbone import choose_backbone
 from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
 from utils.training.choices.epochs import choose_epochs
 from utils.training.choices.input_size import choose_input_size
@@ -141,7 +142,7 @@ class Setup:
     """Where a run computes, and what it resumes.
 
     Attributes:
-        config: the options; --minutes are the chief's.
+        config: the options, with the backbone that was chosen; --minutes are the chief's.
         cluster: the devices.
         threads: of each operation, where the run is exact.
         directory: of the run that is resumed, locked; None for a new run.
@@ -196,10 +197,13 @@ def set_up(config: TrainConfig) -> Setup:
         raise UserError("--exact is promised for one device; choose it with --device")
     saved = cluster.broadcast_json(saved)
     config = replace(config, minutes=cluster.broadcast_json(config.minutes))
+    of_run = saved.get("choices", {}).get("options", {}).get("backbone")
+    backbone, backbone_note = choose_backbone(config, of_run)
+    config = replace(config, backbone=backbone)
     cv2.setNumThreads(1)  # several threads read photos already
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)
-    return Setup(config, cluster, threads, directory, saved, arrays)
+    return Setup(config, cluster, threads, directory, saved, arrays, notes=[backbone_note])
 
 
 def choose_inputs(setup: Setup) -> Inputs:
