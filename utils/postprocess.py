@@ -70,12 +70,8 @@ def to_detections(
     kept_scores = reweighted_scores(kept_scores, votes)
     order = np.argsort(-kept_scores, kind="stable")
     order = order[kept_scores[order] >= conf][:max_det]
-    return Detections(
-        boxes=moved[order],
-        scores=kept_scores[order],
-        class_ids=class_ids[order],
-        class_names=tuple(class_names),
-    )
+    size = letterbox.width, letterbox.height
+    return Detections(moved, kept_scores, class_ids, tuple(class_names), size)[order]
 
 
 def nms(

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from utils.detections import Detections
+if TYPE_CHECKING:  # Detections.draw imports this module
+    from utils.detections import Detections
 
 # Okabe and Ito's colours, which people with any common colour blindness can tell apart, ordered so
 # that the first few differ most.
@@ -54,10 +56,9 @@ def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
 
     taken = np.zeros((0, 4), int)
     left = _LABELS_SHARE * width * height  # pixels that labels may still cover
-    for i, name in enumerate(detections.names()):
-        class_id = int(detections.class_ids[i])
+    for i, one in enumerate(detections):
         box = _outer(detections.boxes[i], thickness)
-        for tile in _labels(name, detections.scores[i], class_id, text_size, width):
+        for tile in _labels(one.class_name, one.score, one.class_id, text_size, width):
             x0, y0, x1, y1 = spot = _spot(box, tile.shape, (height, width), taken)
             area = (x1 - x0) * (y1 - y0)
             if i == 0 or (area <= left and _overlap(spot, taken) <= _HIDDEN_SHARE * area):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from utils.data.records import Record
-from utils.detections import Detections
+from utils.detections import Detections, xywh
 from utils.errors import UserError
 from utils.evaluation.image_names import file_path
 from utils.evaluation.tables import class_names
@@ -41,7 +41,7 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
             strict=True,
         )
         for box, class_id, difficult in objects:
-            bbox = _xywh(box)
+            bbox = xywh(box)
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -78,16 +78,14 @@ def to_results(detections: Mapping[str, Detections], ground_truth: dict) -> list
             )
     results = []
     for stem in sorted(detections, key=image_ids.__getitem__):
-        found = detections[stem]
-        rows = zip(found.names(), found.boxes.tolist(), found.scores.tolist(), strict=True)
         results += [
             {
                 "image_id": image_ids[stem],
-                "category_id": class_ids[name],
-                "bbox": _xywh(box),
-                "score": score,
+                "category_id": class_ids[one.class_name],
+                "bbox": xywh(one.box),
+                "score": one.score,
             }
-            for name, box, score in rows
+            for one in detections[stem]
         ]
     return results
 
@@ -104,8 +102,3 @@ def named_results(results: Iterable[dict], ground_truth: dict) -> list[dict]:
         }
         for result in results
     ]
-
-
-def _xywh(box: Sequence[float]) -> list[float]:
-    x0, y0, x1, y1 = box
-    return [x0, y0, x1 - x0, y1 - y0]

@@ -1,4 +1,5 @@
-"""Writing VOC: one annotation XML (``write_voc_annotation``), one split list (``write_voc_list``).
+"""Writing VOC: one annotation XML (``write_voc_annotation``, ``voc_annotation``), one split
+list (``write_voc_list``).
 
 The reverse of the reading rule in ``utils.data.formats.voc_xml``: pixels there are 1-based and
 inclusive, so ``x0, y0, x1, y1`` becomes ``x0 + 1, y0 + 1, x1, y1``. Coordinates that are no
@@ -30,10 +31,27 @@ def write_voc_annotation(
     names: Sequence[str],
     difficult: Sequence[bool] | None = None,
 ) -> None:
-    """Write the XML of one photo, atomically.
+    """Write the XML of one photo, atomically; the arguments are those of ``voc_annotation``.
 
     Args:
         path: the XML file; its folder is made if missing.
+    """
+    text = voc_annotation(image_name, width, height, boxes, names, difficult)
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def voc_annotation(
+    image_name: str,
+    width: int,
+    height: int,
+    boxes: np.ndarray,
+    names: Sequence[str],
+    difficult: Sequence[bool] | None = None,
+) -> str:
+    """The text of the XML of one photo.
+
+    Args:
         image_name: file name of the photo, without a folder.
         width, height: size in pixels of the upright photo.
         boxes: (N, 4) ``x0, y0, x1, y1`` in pixels of the photo, continuous.
@@ -70,8 +88,7 @@ def write_voc_annotation(
         for tag, value, shift in zip(_TAGS, box, (1, 1, 0, 0), strict=True):
             _text(bndbox, tag, _coordinate(value, shift))
     ET.indent(root)
-    with atomic_write(path) as file:
-        file.write(ET.tostring(root, encoding="unicode") + "\n")
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def write_voc_list(folder: str | Path, split: str, image_ids: Iterable[str]) -> Path:

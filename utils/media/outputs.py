@@ -290,12 +290,10 @@ class Crops(Output):
         self.folders = [folder / "crops" / name for name in class_folders(class_names)]
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
-        for number, (box, class_id) in enumerate(
-            zip(detections.boxes, detections.class_ids, strict=True), start=1
-        ):
-            crop = crop_box(frame.image, box)
+        for number, one in enumerate(detections, start=1):
+            crop = crop_box(frame.image, one.box)
             if crop.size:
-                save_image(self.folders[class_id] / f"{name}_{number}.jpg", crop)
+                save_image(self.folders[one.class_id] / f"{name}_{number}.jpg", crop)
 
 
 def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
@@ -309,23 +307,17 @@ def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
         "time_s": None if frame.time_s is None else round(frame.time_s, 3),
         "detections": [
             {
-                "class": name,
-                "class_id": int(class_id),
-                "score": round(float(score), 6),
-                "box": [round(float(side), 3) for side in box],
+                "class": one.class_name,
+                "class_id": one.class_id,
+                "score": round(one.score, 6),
+                "box": [round(side, 3) for side in one.box],
             }
-            for name, class_id, score, box in zip(
-                detections.names(),
-                detections.class_ids,
-                detections.scores,
-                detections.boxes,
-                strict=True,
-            )
+            for one in detections
         ],
     }
 
 
-def crop_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+def crop_box(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
     """The pixels that a box touches: uint8 (h, w, 3), empty for a box outside the picture."""
     height, width = image.shape[:2]
     x0, y0 = np.floor(box[:2]).astype(int).clip(0, (width, height))

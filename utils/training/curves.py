@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def _thinned(found: Detections, conf: float, iou: float) -> Detections:
     scores = np.zeros((len(found), len(found.class_names)), np.float32)
     scores[np.arange(len(found)), found.class_ids] = found.scores
     boxes, kept, class_ids = nms(found.boxes, scores, conf=conf, iou=iou, max_det=300)
-    return Detections(boxes, kept, class_ids, found.class_names)
+    return replace(found, boxes=boxes, scores=kept, class_ids=class_ids)
 
 
 def _lines(axes: Any, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> None:
