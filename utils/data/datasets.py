@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utils.data.folder.data_folder import DataFolder
 from utils.data.records import Dataset
+from utils.data.splits.known import with_groups
 from utils.data.splits.names import Splits
 from utils.data.splits.stratified import hold_out
 from utils.errors import UserError
@@ -33,6 +34,9 @@ class SplitInfo:
         generated: the folder has no lists; the split was made from the seed.
         held_out: the validation photos were set aside from the training split.
         notes: sentences on the choice and on the folder as a whole.
+        test: the files of the test photos by image id, if they are apart from the two others.
+        trained_before: for ``val`` and ``test`` the image ids of known training photos, or of
+            near-duplicates of these.
     """
 
     train: str
@@ -41,6 +45,8 @@ class SplitInfo:
     generated: bool
     held_out: bool
     notes: tuple[str, ...] = field(default=())
+    test: Mapping[str, Path] = field(default_factory=dict)
+    trained_before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def load_datasets(
@@ -51,6 +57,7 @@ def load_datasets(
     classes: Sequence[str] | None = None,
     only_listed: bool = False,
     seed: int = 0,
+    known: Mapping[str, str] | None = None,
 ) -> tuple[Dataset, Dataset, SplitInfo]:
     """The training and the validation photos; no photo is in both.
 
@@ -62,6 +69,8 @@ def load_datasets(
             all names found, alphabetically, if it has none (VOC).
         only_listed: leave out objects of other classes; without it they are an error. A photo
             that loses all its objects stays, as a background image.
+        known: content hash → ``train``, ``val`` or ``test``, of photos that an earlier run used.
+            In splits that are made here they stay in that part.
 
     Raises:
         UserError: nothing to read, an unknown split, an unlisted class, or a ``val_split`` that
@@ -69,9 +78,10 @@ def load_datasets(
     """
     folder = DataFolder.open(data)
     names = folder.classes(classes, only_listed)
-    lists = folder.splits(seed)
+    known_ids = folder.known_photos(known or {})
+    lists = folder.splits(seed, known_ids)
     train_ids = lists.image_ids(split)
-    val_ids, val_words, held_notes = _validation(folder, lists, split, val_split, seed)
+    val_ids, val_words, held_notes = _validation(folder, lists, split, val_split, seed, known_ids)
     train_ids -= val_ids
     copies = folder.duplicates.copies(train_ids, val_ids)
     train_ids -= copies
@@ -84,10 +94,11 @@ def load_datasets(
         if not len(dataset):
             raise UserError(f"{data}: no photo of {words!r} can be used ({_first(dataset.notes)})")
     splits = {"train": tuple(train.records.image_ids()), "val": tuple(val.records.image_ids())}
-    if lists.generated:
-        test = lists.image_ids("test")
-        if test and test.isdisjoint(train_ids | val_ids):
-            splits["test"] = tuple(sorted(test))
+    test_ids = lists.tests(split)
+    if not test_ids.isdisjoint(train_ids | val_ids):
+        test_ids = set()
+    if lists.generated and test_ids:
+        splits["test"] = tuple(sorted(test_ids))
     remarks = (*held_notes, *tested, *_copied(copies, "validation"), *_similar(near, "validation"))
     info = SplitInfo(
         train=split,
@@ -96,6 +107,11 @@ def load_datasets(
         generated=lists.generated,
         held_out=bool(held_notes),
         notes=(*folder.notes, *lists.about(split), *remarks),
+        test=folder.images(test_ids),
+        trained_before={
+            "val": _trained_before(folder, val_ids, known_ids),
+            "test": _trained_before(folder, lists.tests(split) - train_ids, known_ids),
+        },
     )
     give_back_memory()
     return train, val, info
@@ -108,13 +124,14 @@ def load_split(
     classes: Sequence[str] | None = None,
     only_listed: bool = False,
     seed: int = 0,
+    known: Mapping[str, str] | None = None,
 ) -> Dataset:
     """One split, for evaluation; arguments and errors as ``load_datasets``."""
     folder = DataFolder.open(data)
     if split.strip() == "all":  # so that no split must be made
         lists = Splits(folder.index.layout.root, {}, folder.image_ids)
     else:
-        lists = folder.splits(seed)
+        lists = folder.splits(seed, folder.known_photos(known or {}))
     image_ids = lists.image_ids(split)
     names = folder.classes(classes, only_listed, image_ids)
     dataset = folder.dataset(
@@ -154,7 +171,12 @@ def load_photos(
 
 
 def _validation(
-    folder: DataFolder, lists: Splits, split: str, val_split: str | None, seed: int
+    folder: DataFolder,
+    lists: Splits,
+    split: str,
+    val_split: str | None,
+    seed: int,
+    known: Mapping[str, str],
 ) -> tuple[set[str], str, tuple[str, ...]]:
     """The validation photos, their name in words, and why they were held out, if so."""
     train = lists.image_ids(split)
@@ -172,7 +194,9 @@ def _validation(
     if val and not (train & val):
         return val, usual, ()
     groups, groups_note = folder.duplicates.split_groups(train)
-    kept, held = hold_out(folder.class_names(train), seed=seed, groups=groups)
+    fixed = with_groups(known, groups, train)
+    fixed = {image_id: part for image_id, part in fixed.items() if part != "test"}
+    kept, held = hold_out(folder.class_names(train), seed=seed, groups=groups, fixed=fixed)
     if val:
         reason = f"the list {usual!r} shares photos with {split!r}"
     else:
@@ -200,6 +224,17 @@ def _apart_from_tests(
             f"({listed(sorted(shared))}), so test scores will be too good",
         )
     return train - copies, tuple(notes)
+
+
+def _trained_before(
+    folder: DataFolder, image_ids: set[str], known: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Those of the photos that are known training photos, or that look the same as one."""
+    trained = {image_id for image_id, part in known.items() if part == "train"}
+    if not trained:
+        return ()
+    near = folder.duplicates.near_duplicates(image_ids - trained, trained)
+    return tuple(sorted((image_ids & trained) | {image_id for image_id, _ in near}))
 
 
 def _copied(image_ids: set[str], of: str) -> Iterable[str]:

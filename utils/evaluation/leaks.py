@@ -1,7 +1,7 @@
 """Scoring on photos that the detector has not seen: the split to score, and warnings about leaks.
 
 ``metadata`` is what a checkpoint stores of its training. ``hashes`` in it are content hashes by
-image id: ``{"train": {image id: hash}, "val": …}``.
+image id: ``{"train": {image id: hash}, "val": …, "test": …}``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from utils.data.datasets import load_photos, load_split
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.index import open_index
 from utils.data.records import Dataset, Record
+from utils.data.splits.known import known_parts
 from utils.text import counted, listed
 
 _MAX_COMPARED = 50  # photos whose content is compared
@@ -26,7 +27,8 @@ def load_evaluation_split(
 
     Two kinds of splits come from the checkpoint, if the folder holds the photos of its run: the
     validation photos that the run held out, and all splits of a folder without lists. Otherwise
-    photos of the training could be taken for new ones.
+    photos of the training could be taken for new ones. Where a split is made here, photos of the
+    run stay in their part of it.
     """
     seed = metadata.get("training", {}).get("seed", 0)
     run_split, stored = metadata.get("split", {}), metadata.get("splits", {}).get(split)
@@ -38,7 +40,8 @@ def load_evaluation_split(
             if is_folder_of_run(photos, stored, metadata.get("hashes", {})):
                 print(f"{split!r} is the split of the training run")
                 return load_photos(data, stored, **options)
-    return load_split(data, split, **options, seed=seed)
+    known = known_parts(metadata.get("hashes", {}))
+    return load_split(data, split, **options, seed=seed, known=known)
 
 
 def is_folder_of_run(

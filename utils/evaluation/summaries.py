@@ -64,6 +64,8 @@ def sentences(metrics: dict, analysis: Analysis) -> list[str]:
     """The scores, their intervals, the errors, and the comparison and tuning, if any."""
     overall = analysis.overall
     lines = [f"AP50 {_with_interval(overall.ap50)}; AP {_with_interval(overall.ap)}"]
+    if seen := metrics.get("leaks", {}).get("train"):
+        lines.append(f"too good: {seen} of {counted(metrics['images'], 'photo')} trained on")
     if analysis.resamples and overall.ap50.low is not None:
         photos = counted(metrics["images"], "photo")
         lines[0] += f" (95 % intervals, {analysis.resamples:,} resamples of {photos})"

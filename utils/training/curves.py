@@ -21,6 +21,7 @@ from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import read_image
 from utils.postprocess import nms
+from utils.text import counted
 
 MAX_CLASSES_DRAWN = 10  # more lines cannot be told apart
 LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
@@ -36,11 +37,14 @@ def draw_curves(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     _lines(losses, rows, LOSSES)
     losses.set(title="Training loss", xlabel="epoch", ylim=(0, None))
     _lines(scores, rows, SCORES)
-    scores.set(title="Validation", xlabel="epoch", ylim=(0, 1))
+    seen = max((row.get("val_trained_on", 0) for row in rows), default=0)
+    trained_on = f"\n({counted(seen, 'photo')} trained on before)" if seen else ""
+    scores.set(title=f"Validation{trained_on}", xlabel="epoch", ylim=(0, 1))
     few = dict(list(classes.items())[:MAX_CLASSES_DRAWN])
     _lines(by_class, rows, few)
     more = f" (the first {len(few)} of {len(classes)})" if len(few) < len(classes) else ""
-    by_class.set(title=f"Validation AP by class{more}", xlabel="epoch", ylim=(0, 1))
+    title = f"Validation AP by class{more}{trained_on}"
+    by_class.set(title=title, xlabel="epoch", ylim=(0, 1))
     _lines(rate, rows, {"learning_rate": "learning rate"})
     rate.set(title="Learning rate", xlabel="epoch", ylim=(0, None))
     for axes in (losses, scores, by_class, rate):

@@ -11,6 +11,7 @@ from utils.data.classes import read_classes
 from utils.data.datasets import SplitInfo, load_datasets
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
+from utils.data.splits.known import PARTS, known_parts
 from utils.data.splits.stratified import write_split
 from utils.errors import UserError
 from utils.text import counted, listed
@@ -23,7 +24,7 @@ def load_training_data(
     """The training and validation photos of a run, and how they were chosen.
 
     Classes come from ``--classes``, otherwise from the data. Their order is the checkpoint's where
-    the run starts from one.
+    the run starts from one. Photos that the checkpoint knows stay in their part of a new split.
 
     Raises:
         UserError: see ``utils.data.datasets.load_datasets``; or the data's classes are not the
@@ -35,6 +36,7 @@ def load_training_data(
         "val_split": config.val_split,
         "only_listed": config.only_listed,
         "seed": config.seed,
+        "known": known_parts(checkpoint.metadata.get("hashes", {})) if checkpoint else None,
     }
     train, val, info = load_datasets(config.data, classes=classes, **options)
     if checkpoint:
@@ -72,7 +74,8 @@ def write_provenance(
         name: {record.image_id: record.image for record in dataset.records}
         for name, dataset in (("train", train), ("val", val))
     }
-    hashes = content_hashes(photos["train"] | photos["val"])
+    photos["test"] = dict(info.test)
+    hashes = content_hashes(photos["train"] | photos["val"] | photos["test"])
     return {
         "data": str(config.data),
         "split": {"train": info.train, "val": info.val, "generated": info.generated},
@@ -85,11 +88,52 @@ def write_provenance(
 
 
 def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any]:
-    """Add the photos that an earlier run trained the checkpoint on to what the new one records.
+    """Add the photos that earlier runs used to what the new one records.
 
-    Their image ids get a prefix, as other photos may have the same names.
+    Their image ids get a prefix, as other photos may have the same names. A photo that was in two
+    parts is in the first of train, val and test: once trained on, always trained on.
     """
-    before = checkpoint.metadata.get("hashes", {}).get("train", {}) if checkpoint else {}
-    earlier = {f"earlier/{image_id}": digest for image_id, digest in before.items()}
-    facts["hashes"]["train"] = {**earlier, **facts["hashes"]["train"]}
-    return facts
+    before = checkpoint.metadata.get("hashes", {}) if checkpoint else {}
+    own = facts["hashes"]
+    placed: set[str] = set()  # hashes
+    hashes = {}
+    for part in PARTS:
+        mine = set(own[part].values())
+        earlier = {
+            f"earlier/{image_id}": digest
+            for image_id, digest in before.get(part, {}).items()
+            if digest not in placed and digest not in mine
+        }
+        hashes[part] = {**earlier, **own[part]}
+        placed |= {*earlier.values(), *mine}
+    return {**facts, "hashes": hashes}
+
+
+def leak_warnings(checkpoint: YOLOv3 | None, info: SplitInfo, photos: int) -> list[str]:
+    """Warnings about photos to be scored that the checkpoint was trained on.
+
+    Args:
+        checkpoint: that the run starts from.
+        info: how the photos were chosen.
+        photos: number of validation photos.
+    """
+    if checkpoint is None:
+        return []
+    if not checkpoint.metadata.get("hashes", {}).get("train"):
+        return [
+            "the checkpoint of --weights does not say which photos it was trained on; if they are "
+            "among the validation photos, AP is higher than it would be on new photos"
+        ]
+    warnings = []
+    if seen := info.trained_before.get("val"):
+        warnings.append(
+            f"{len(seen)} of {counted(photos, 'validation photo')} were trained on by the "
+            f"checkpoint of --weights, or look like such a photo ({listed(seen)}); validation AP "
+            "is higher than it would be on new photos"
+        )
+    if seen := info.trained_before.get("test"):
+        warnings.append(
+            f"{len(seen)} of the test photos were trained on by the checkpoint of --weights, "
+            f"or look like such a photo ({listed(seen)}); test scores will be too good"
+        )
+    return warnings

@@ -26,6 +26,7 @@ from utils.training.reporting import (
     epoch_bar,
     epoch_text,
     score_text,
+    trained_on_text,
 )
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule, learning_rate
@@ -43,6 +44,7 @@ class Run:
     Attributes:
         choices: what a resumed run must have in common with this one.
         threads: of each operation, where the run is exact.
+        val_trained_on: validation photos that the checkpoint of ``--weights`` was trained on.
         stop: tells whether a signal came, once training has begun.
     """
 
@@ -56,6 +58,7 @@ class Run:
     cluster: Cluster
     choices: dict[str, Any] = field(default_factory=dict)
     threads: int | None = None
+    val_trained_on: int = 0
     stop: StopRequest | None = None
 
     def progress(self) -> float:
@@ -221,6 +224,8 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     coco = metrics["coco"]
     history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
     history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
+    if run.val_trained_on:
+        history.rows[-1]["val_trained_on"] = run.val_trained_on
     if coco["AP"] < 0:
         directory.warn("the validation photos have no objects; best.keras is simply the newest")
     if not last:
@@ -315,7 +320,8 @@ def close(run: Run) -> None:
         directory.log(f"stopped early: no better AP in {counted(without, 'evaluation')}")
     directory.log(
         f"done in {run.schedule.elapsed() / 60:.1f} minutes: validation AP "
-        f"{score_text(history.kept_ap)} in epoch {history.best_epoch}, checkpoint {directory.best}"
+        f"{score_text(history.kept_ap)}{trained_on_text(history.rows[-1])} in epoch "
+        f"{history.best_epoch}, checkpoint {directory.best}"
     )
 
 

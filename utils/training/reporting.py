@@ -14,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from utils.memory import memory_used
+from utils.text import counted
 from utils.training.history import History
 from utils.training.loader import TrainingLoader
 from utils.training.schedule import Schedule
@@ -30,6 +31,7 @@ def epoch_text(row: Mapping[str, Any], schedule: Schedule, history: History) -> 
         text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
     if "AP" in row:
         text += f", AP50 {score_text(row['AP50'])}, AP {score_text(row['AP'])}"
+        text += trained_on_text(row)
         if history.best_epoch == row["epoch"]:  # its AP may be the highest but for min_delta
             text += " (best so far)" if history.kept_ap >= history.best_ap else " (kept)"
     text += f", {row['photos_per_second']:.1f} photos/s"
@@ -39,6 +41,13 @@ def epoch_text(row: Mapping[str, Any], schedule: Schedule, history: History) -> 
 def score_text(value: float) -> str:
     """``0.512``; a dash where there is no score."""
     return f"{value:.3f}" if value >= 0 else "–"
+
+
+def trained_on_text(row: Mapping[str, Any]) -> str:
+    """`` (12 validation photos were trained on before)`` beside a score; "" where none were."""
+    count = row.get("val_trained_on", 0)
+    what = counted(count, "validation photo was", "validation photos were")
+    return f" ({what} trained on before)" if count else ""
 
 
 def length_text(schedule: Schedule) -> str:

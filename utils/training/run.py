@@ -39,7 +39,12 @@ from utils.training.choices.phases import Phase, choose_phases, strongest_phase
 from utils.training.choices.recipes import Recipe, choose_recipe
 from utils.training.choices.start import copy_detector, new_detector, starting_anchors
 from utils.training.config import TrainConfig, lasting_options, unused_options
-from utils.training.data import inherited, load_training_data, write_provenance
+from utils.training.data import (
+    inherited,
+    leak_warnings,
+    load_training_data,
+    write_provenance,
+)
 from utils.training.history import History
 from utils.training.loader import TrainingLoader, training_samples
 from utils.training.loop import Run, train_to_end
@@ -321,7 +326,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
     choices["accumulation steps"] = accumulation_steps
     return Run(
         config, trainer, loader, inputs.phases, schedule, History(), directory, cluster, choices,
-        setup.threads,
+        setup.threads, len(inputs.split.trained_before.get("val", ())),
     )  # fmt: skip
 
 
@@ -367,6 +372,8 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
         f"{len(train)} training and {len(val)} validation photos ({split.train}; {split.val}), "
         f"{counted(len(train.classes), 'class', 'classes')}: {', '.join(train.classes)}"
     )
+    for warning in leak_warnings(inputs.checkpoint, split, len(val)):
+        directory.warn(warning)
     directory.log_remarks([*split.notes, *train.notes, *val.notes])
     notes = [*setup.notes, unused_options(config)]
     if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,12 @@ import numpy as np
 
 from utils.data.annotations import Layout, SplitList
 from utils.data.duplicates.groups import Duplicates, find_duplicates
+from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
 from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
+from utils.data.splits.known import kept_text, with_groups
 from utils.data.splits.names import Splits, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
@@ -133,16 +135,36 @@ class DataFolder:
 
         return Duplicates.from_rows(self._cached("duplicates", find), entries.image_ids)
 
-    def splits(self, seed: int) -> Splits:
-        """The folder's own lists; without any, a split made from the seed."""
+    def images(self, image_ids: Iterable[str]) -> dict[str, Path]:
+        """The files of the given photos."""
+        entries = self.index.entries
+        return {image_id: entries.image(entries.rows[image_id]) for image_id in image_ids}
+
+    def known_photos(self, known: Mapping[str, str]) -> dict[str, str]:
+        """The part of each photo whose content is known; ``known``: content hash → part."""
+        if not known:
+            return {}
+        digests = content_hashes(self.images(self.image_ids))
+        found = ((image_id, known.get(digest)) for image_id, digest in digests.items())
+        return {image_id: part for image_id, part in found if part}
+
+    def splits(self, seed: int, known: Mapping[str, str] | None = None) -> Splits:
+        """The folder's own lists; without any, a split made from the seed.
+
+        Args:
+            known: image id → part, of photos that stay in their part; see ``known_photos``.
+        """
         given = usable_lists(self.index.layout.lists)
         if given:
             return Splits(self.index.layout.root, given, self.image_ids)
-        return self.made_splits(seed)
+        return self.made_splits(seed, known)
 
-    def made_splits(self, seed: int) -> Splits:
+    def made_splits(self, seed: int, known: Mapping[str, str] | None = None) -> Splits:
         """A split made from the seed, whether the folder has lists or not."""
-        found = self._cached(f"split-{seed}", lambda: self._make_split(seed))
+        if known:
+            found = self._make_split(seed, known)
+        else:
+            found = self._cached(f"split-{seed}", lambda: self._make_split(seed, {}))
         image_ids = self.index.entries.image_ids
         named = {
             name: SplitList(tuple(image_ids[row] for row in rows))
@@ -157,12 +179,21 @@ class DataFolder:
             provenance=tuple(found["provenance"]),
         )
 
-    def _make_split(self, seed: int) -> dict[str, Any]:
+    def _make_split(self, seed: int, known: Mapping[str, str]) -> dict[str, Any]:
         """The rows of each part, and sentences on how they were chosen."""
         groups, note = self.duplicates.split_groups(self.image_ids)
-        parts = stratified_split(self.class_names(self.image_ids), seed=seed, groups=groups)
+        labels = self.class_names(self.image_ids)
+        fixed = with_groups(known, groups, self.image_ids)
+        parts = stratified_split(labels, seed=seed, groups=groups, fixed=fixed)
+        if fixed and not (parts["train"] and parts["val"]):
+            parts, fixed = stratified_split(labels, seed=seed, groups=groups), {}
         sizes = ", ".join(f"{len(image_ids)} {name}" for name, image_ids in parts.items())
         how = f"no split lists; photos divided by class with seed {seed}: {sizes}"
+        if fixed:
+            how += (
+                f"; of these {kept_text(fixed)} stay where they were when the checkpoint was "
+                "trained, with their copies and near-duplicates"
+            )
         return {
             "parts": {name: self.rows(image_ids).tolist() for name, image_ids in parts.items()},
             "provenance": [how, note] if note else [how],
