@@ -90,7 +90,7 @@ def test_the_far_side_is_rounded_once(tmp_path):
 @pytest.mark.parametrize(
     ("bad", "kind", "reason"),
     [
-        ({"bbox": None, "segmentation": [[1, 1, 9, 1, 9, 9]]}, "no-box", "outline"),
+        ({"bbox": None, "segmentation": [[1, 1, 9, 1]]}, "no-box", "outline"),
         ({"bbox": []}, "no-box", "no bbox"),
         ({"bbox": [1, 2, 3]}, "no-box", "not x, y, width, height"),
         ({"bbox": {"x": 1}}, "no-box", "not x, y, width, height"),
@@ -101,8 +101,8 @@ def test_the_far_side_is_rounded_once(tmp_path):
         ({"bbox": [1, 2, 0, 4]}, "empty-box", "0×4 pixels at 1, 2"),
         ({"bbox": [1, 2, -3, 4]}, "empty-box", "-3×4 pixels at 1, 2"),
         ({"bbox": [1e8, 2, 0.5, 4]}, "empty-box", "no area"),
-        ({"category_id": 4}, "no-class", "category 4 is not among the categories"),
-        ({"category_id": None}, "no-class", "category None"),
+        ({"category_id": 4}, "no-name", "category 4 is not among the categories"),
+        ({"category_id": None}, "no-name", "category None"),
     ],
 )
 def test_a_bad_object_is_named(tmp_path, bad, kind, reason):
@@ -160,7 +160,7 @@ def test_categories_of_one_id(tmp_path):
     categories = [*CATEGORIES, {"id": 3, "name": "cow"}, {"id": 5}]
     labels, notes = only(tmp_path, [thing(7), thing(7, category=17)], categories)
     assert labels.names == ("dog",)
-    assert labels.errors[0].kind == "no-class"
+    assert labels.errors[0].kind == "no-name"
     assert "'cat' and 'cow' have the same id 3" in notes[0]
     assert "entry 4 of its categories has no name" in notes[1]
 

@@ -92,6 +92,12 @@ def test_every_planted_problem_is_found_with_file_and_object_and_nothing_more(ba
 
 def test_every_kind_is_tested(bad):
     elsewhere = {"split-none", "class-imbalance", "objects-small", "anchors-poor", "folder"}
+    elsewhere |= {
+        "object-no-id",
+        "object-no-name",
+        "class-ids-from-1",
+        "object-outline",
+    }  # test_reasons
     assert {p.kind for p in bad[1]} | elsewhere == KINDS.keys()
 
 
@@ -160,7 +166,7 @@ def test_problems_in_yolo_labels_have_file_and_object(tmp_path):
     where = label.relative_to(tmp_path / "yolo").as_posix()
     assert {(f.kind, f.where, f.number) for f in check_dataset(tmp_path / "yolo").findings} == {
         ("box-outside", where, 3),
-        ("object-no-class", where, 4),
+        ("object-no-name", where, 4),
         ("box-not-a-number", where, 5),
         ("box-empty", where, 6),
     }

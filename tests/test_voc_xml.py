@@ -60,7 +60,9 @@ def test_a_bad_object_is_skipped_and_named(bad, reason):
 def test_an_object_without_box():
     found = parse_annotation(b"<annotation><object><name>a</name></object></annotation>")
     assert found.names == ()
-    assert [str(error) for error in found.errors] == ["object 1: no bndbox; skipped"]
+    assert [str(error) for error in found.errors] == [
+        "object 1: no bndbox, and no outline; skipped"
+    ]
     assert found.size is None
 
 

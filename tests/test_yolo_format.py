@@ -60,12 +60,12 @@ def test_boxes_that_reach_over_the_edge_are_kept():
 @pytest.mark.parametrize(
     ("line", "kind", "reason"),
     [
-        ("2 .5 .5 .1 .1", "no-class", "class id 2 has no name; there are 0 to 1"),
-        ("-1 .5 .5 .1 .1", "no-class", "class id -1"),
-        ("0.5 .5 .5 .1 .1", "no-class", "0.5 is not a class id"),
-        ("cat .5 .5 .1 .1", "no-class", "cat is not a class id"),
-        ("nan .5 .5 .1 .1", "no-class", "nan is not a class id"),
-        ("inf .5 .5 .1 .1", "no-class", "inf is not a class id"),
+        ("2 .5 .5 .1 .1", "after-last", "class id 2 has no name; the ids 0 to 1 have"),
+        ("-1 .5 .5 .1 .1", "no-name", "class id -1"),
+        ("0.5 .5 .5 .1 .1", "no-id", "'0.5' is not a class id"),
+        ("cat .5 .5 .1 .1", "no-id", "'cat' is not a class id"),
+        ("nan .5 .5 .1 .1", "no-id", "'nan' is not a class id"),
+        ("inf .5 .5 .1 .1", "no-id", "'inf' is not a class id"),
         ("0 .5 nan .1 .1", "not-a-number", "nan is not a place"),
         ("0 .5 .5 1e999 .1", "not-a-number", "1e999 is not a place"),
         ("0 .5 ,5 .1 .1", "not-a-number", "',5' is not a number"),
@@ -87,7 +87,7 @@ def test_a_bad_line_is_skipped_and_named(line, kind, reason):
     assert reason in error.message
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe0\0", b"0 \0 1", b"\x89PNG\r\n\x1a\n\xff"])
+@pytest.mark.parametrize("data", [b"\xff\xfe0", b"0 \0 1", b"\x89PNG\r\n\x1a\n\xff"])
 def test_no_text(data):
     with pytest.raises(ValueError, match="not a text file"):
         parse_labels(data, CLASSES)
@@ -140,7 +140,8 @@ def test_a_label_or_a_photo_that_cannot_be_read(tmp_path):
     put(tmp_path / "classes.txt", "cat")
     _, found = read(tmp_path)
     assert isinstance(found["a"], Annotation)
-    assert found["b"] == AnnotationError("unreadable", "not a text file")
+    assert isinstance(found["b"], AnnotationError)
+    assert found["b"].message.startswith("not a text file")
     assert found["c"].kind == "unreadable"
     assert "c.jpg" in found["c"].message
 
@@ -388,7 +389,7 @@ def test_labels_without_names(tmp_path):
 def test_yaml_without_labels(tmp_path):
     photo(tmp_path / "images" / "a.jpg")
     put(tmp_path / "data.yaml", "train: images\nnames: [cat]")
-    with pytest.raises(UserError, match=r"labels/7.txt"):
+    with pytest.raises(UserError, match=r"labels/a.txt"):
         yolo.find_layout(tmp_path)
 
 

@@ -19,8 +19,9 @@ class AnnotationError:
     """An object, or a whole label file, that cannot be used.
 
     Attributes:
-        kind: a short name: ``unreadable`` (the whole file), ``no-class``, ``no-box``,
-            ``not-a-number``, ``empty-box``.
+        kind: a short name: ``unreadable`` (the whole file), ``no-class`` (no class is given),
+            ``no-id`` (it is no class id), ``no-name`` (its id has no name), ``after-last`` (nor
+            has it, and it is the id after the last), ``no-box``, ``not-a-number``, ``empty-box``.
         message: what is wrong, without the file's name, such as
             ``xmax 119 lies before xmin 119``.
         number: place of the object among those of its photo, from 1; None for the whole file.
@@ -64,6 +65,8 @@ class Annotation:
         upright: whether it says that its boxes are of the photo turned upright by EXIF.
         numbers: N places among the photo's objects, from 1, for messages.
         errors: the objects left out.
+        outlines: how many of the N objects are labelled by an outline, of which the bounding box
+            is taken.
     """
 
     where: str
@@ -75,6 +78,7 @@ class Annotation:
     upright: bool
     numbers: tuple[int, ...]
     errors: tuple[AnnotationError, ...]
+    outlines: int = 0
 
 
 @dataclass(frozen=True, slots=True)

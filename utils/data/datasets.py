@@ -92,7 +92,11 @@ def load_datasets(
     val = folder.dataset(val_ids, names, () if held_notes else lists.notes(val_words))
     for dataset, words in ((train, split), (val, val_words)):
         if not len(dataset):
-            raise UserError(f"{data}: no photo of {words!r} can be used ({_first(dataset.notes)})")
+            raise UserError(f"{data}: no photo of {words!r} can be used ({_why(dataset.notes)})")
+    if train.records.difficult.all():
+        raise UserError(
+            f"{data}: no photo of {split!r} has a labelled object to train on ({_why(train.notes)})"
+        )
     splits = {"train": tuple(train.records.image_ids()), "val": tuple(val.records.image_ids())}
     test_ids = lists.tests(split)
     if not test_ids.isdisjoint(train_ids | val_ids):
@@ -138,7 +142,7 @@ def load_split(
         image_ids, names, (*folder.notes, *lists.about(split), *lists.notes(split))
     )
     if not len(dataset):
-        raise UserError(f"{data}: no photo of {split!r} can be used ({_first(dataset.notes)})")
+        raise UserError(f"{data}: no photo of {split!r} can be used ({_why(dataset.notes)})")
     return dataset
 
 
@@ -194,6 +198,7 @@ def _validation(
     if val and not (train & val):
         return val, usual, ()
     groups, groups_note = folder.duplicates.split_groups(train)
+    _check_enough(folder, lists, split, train, groups)
     fixed = with_groups(known, groups, train)
     fixed = {image_id: part for image_id, part in fixed.items() if part != "test"}
     kept, held = hold_out(folder.class_names(train), seed=seed, groups=groups, fixed=fixed)
@@ -206,6 +211,29 @@ def _validation(
         f"validation and {len(kept)} are trained on"
     )
     return set(held), f"held out of {split}", tuple(filter(None, (note, groups_note)))
+
+
+def _check_enough(
+    folder: DataFolder, lists: Splits, split: str, train: set[str], groups: Mapping[str, str]
+) -> None:
+    """Raises UserError: too few different photos to set some aside for validation."""
+    pictures = len({groups.get(image_id, image_id) for image_id in train})
+    if pictures >= 2:
+        return
+    found = counted(len(folder.image_ids), "labelled photo")
+    if not (folder.index.photos.sizes[folder.rows(train)] > 0).any():
+        return  # that none of them can be read is said later
+    root = folder.index.layout.root
+    words = [f"{root}: too few photos: of {found}, {len(train)} can be trained on"]
+    if others := len(folder.image_ids) - len(train):
+        kept = "set aside for testing" if lists.generated else f"not in {split!r}"
+        words.append(f"{others} {'is' if others == 1 else 'are'} {kept}")
+    if len(train) > 1:
+        words.append("these show the same picture")
+    raise UserError(
+        f"{', '.join(words)}, so none is left for validation; at least 3 different photos with "
+        "labels are needed to train, validate and test, or 2 with a list that names them as train"
+    )
 
 
 def _apart_from_tests(
@@ -254,5 +282,5 @@ def _similar(pairs: Sequence[tuple[str, str]], of: str) -> Iterable[str]:
         )
 
 
-def _first(notes: Sequence[str]) -> str:
-    return notes[-1] if notes else "it is empty"
+def _why(notes: Sequence[str]) -> str:
+    return ". ".join(dict.fromkeys([notes[0], notes[-1]])) if notes else "it is empty"

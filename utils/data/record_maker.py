@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from utils.data.folder.index import Index
+from utils.data.folder.reasons import many_left_out, objects_left_out
 from utils.data.records import Dataset, RecordTable
 from utils.images import ImageSize, orient_boxes
 from utils.text import counted, listed
@@ -70,8 +71,26 @@ class RecordMaker:
         self.class_ids = by_name[labels.name_ids[self.objects]]
 
     def dataset(self, notes: tuple[str, ...]) -> Dataset:
-        notes = (*notes, *self._notes(), *self._summaries())
+        many = many_left_out(self.index, self._used(), self.rows, self._outside())
+        notes = (*filter(None, [many]), *notes, *self._notes(), *self._summaries())
         return Dataset(self.records(), self.classes, notes)
+
+    def left_out(self) -> str:
+        """A sentence on the objects that are left out, and the commonest reason; "" if none."""
+        return objects_left_out(self.index, self._used(), self.rows, self._outside())
+
+    def _used(self) -> int:
+        return int((self.inside & (self.class_ids >= 0)).sum())
+
+    def _outside(self) -> tuple[int, str]:
+        """How many objects lie outside their photo, and the first of them in words."""
+        outside = np.flatnonzero(~self.inside & (self.class_ids >= 0))
+        if not len(outside):
+            return 0, ""
+        i = int(outside[0])
+        place = int(self.photo[i])
+        note = self._object_note(self.index.labels.where[self.rows[place]], place, i)
+        return len(outside), note.removesuffix("; skipped")
 
     def records(self) -> RecordTable:
         kept = self.inside & (self.class_ids >= 0)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from utils.data.folder.reasons import ADVICE
+
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)  # worst first
 
@@ -164,18 +166,28 @@ KINDS: dict[str, Kind] = {
     ),
     # Objects
     "object-no-class": Kind(
-        ERROR, "Objects without a class", _OBJECT_LEFT_OUT, "Name the object.", "left out"
+        ERROR, "Objects without a class", _OBJECT_LEFT_OUT, ADVICE["no-class"], "left out"
+    ),
+    "object-no-id": Kind(
+        ERROR, "Objects without a class id", _OBJECT_LEFT_OUT, ADVICE["no-id"], "left out"
+    ),
+    "object-no-name": Kind(
+        ERROR, "Class ids without a name", _OBJECT_LEFT_OUT, ADVICE["no-name"], "left out"
     ),
     "object-no-box": Kind(
-        ERROR, "Objects without a box", _OBJECT_LEFT_OUT, "Draw the box.", "left out"
+        ERROR, "Objects without a box", _OBJECT_LEFT_OUT, ADVICE["no-box"], "left out"
+    ),
+    "object-outline": Kind(
+        NOTE, "Objects labelled by an outline",
+        "The bounding box of the outline is trained on and scored.",
     ),
     "box-not-a-number": Kind(
         ERROR, "Boxes with coordinates that are not numbers", _OBJECT_LEFT_OUT,
-        "Draw the box again.", "left out",
+        ADVICE["not-a-number"], "left out",
     ),
     "box-empty": Kind(
         ERROR, "Boxes without area, or with corners reversed", _OBJECT_LEFT_OUT,
-        "Draw the box again; often it is an accidental click.", "left out",
+        ADVICE["empty-box"], "left out",
     ),
     "box-normalised": Kind(
         ERROR, "Boxes in fractions instead of pixels",
@@ -236,6 +248,11 @@ KINDS: dict[str, Kind] = {
         "They are trained as different classes, each with its share of the examples.",
         "Rename the objects of the rare one, unless they really differ.",
         "the rare one is renamed where they differ only in case, spaces, hyphens or underscores",
+    ),
+    "class-ids-from-1": Kind(
+        ERROR, "Class ids that may be counted from 1",
+        "Training and scoring stop: every object would get the name of another class.",
+        "Say in the file that names the classes which reading is right.",
     ),
     "class-few": Kind(
         WARNING, "Classes with few examples",

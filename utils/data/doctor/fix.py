@@ -75,11 +75,14 @@ def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
     stays. Split lists are written anew, and the class list into ``classes.txt``.
 
     Raises:
-        UserError: ``out`` holds files, or lies inside the dataset; or no photo is left.
+        UserError: ``out`` holds files, or lies inside the dataset; or no photo is left; or the
+            class ids can be read in two ways.
     """
     out = Path(out)
     folder = report.folder
     refuse_used(out, folder.name)
+    if folder.ids_from_one:
+        raise UserError(f"{folder.name}: {folder.ids_from_one}; no copy is written")
     result = CleanedCopy(out)
     photos = _photos_to_copy(folder, result)
     if not photos:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import Layout, SplitList
+from utils.data.annotations import SplitList
 from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
+from utils.data.folder.reasons import ids_from_one, nothing_left, outlines, unpaired
 from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
 from utils.data.splits.known import kept_text, with_groups
@@ -41,12 +42,14 @@ class DataFolder:
         """Raises UserError: nothing to read."""
         index = open_index(data)
         labels, layout = index.labels, index.layout
-        notes = [*layout.notes, *_left_out(layout)]
+        if doubt := ids_from_one(index):
+            raise UserError(f"{data}: {doubt}")
+        notes = [*layout.notes, *unpaired(layout), *outlines(labels)]
         for row, error in labels.unreadable.items():
             entry = index.entries.at(row)
             notes.append(f"{layout.name(entry.label or entry.image)}: {error}")
         if len(labels.unreadable) == len(labels):
-            raise UserError(f"{data}: none of {len(labels)} label files can be read ({notes[-1]})")
+            raise UserError(nothing_left(index, f"none of {len(labels)} label files can be read"))
         return cls(index, (*notes, *_misnamed(index)))
 
     @cached_property
@@ -96,7 +99,7 @@ class DataFolder:
         labels = self.index.labels
         if classes is None:
             if not len(labels.boxes):
-                raise UserError(f"{self.index.layout.root}: no photo has a labelled object")
+                raise UserError(nothing_left(self.index))
             declared = self.index.layout.class_order or ()
             return (*declared, *sorted(set(labels.names) - set(declared)))
         if not only_listed:
@@ -216,17 +219,6 @@ class DataFolder:
     ) -> Dataset:
         """Records of the given photos."""
         return RecordMaker(self.index, self.rows(image_ids), classes).dataset(tuple(notes))
-
-
-def _left_out(layout: Layout) -> Iterator[str]:
-    """Notes on labels without photo and photos without labels."""
-    unlabelled = [layout.name(path) for path in layout.unlabelled]
-    for names, reason in (
-        (layout.unmatched_labels, "the photo is missing or labelled elsewhere"),
-        (unlabelled, "no labels"),
-    ):
-        if names:
-            yield f"{listed(names, most=8)}: {reason}; left out"
 
 
 def _misnamed(index: Index) -> Iterator[str]:

@@ -129,6 +129,7 @@ class LabelTable:
         boxes: float32 (N, 4).
         difficult: bool (N,).
         numbers: int32 (N,), positions among the photo's objects.
+        outlines: int32 (P,), objects of each photo that are labelled by an outline.
         errors: what was left out, by photo.
         unreadable: why the labels of a photo cannot be read at all, by photo.
     """
@@ -143,6 +144,7 @@ class LabelTable:
     boxes: np.ndarray
     difficult: np.ndarray
     numbers: np.ndarray
+    outlines: np.ndarray
     errors: Mapping[int, tuple[AnnotationError, ...]] = field(default_factory=dict)
     unreadable: Mapping[int, AnnotationError] = field(default_factory=dict)
 
@@ -151,7 +153,7 @@ class LabelTable:
         """Gathers annotations one by one; of each only names and numbers stay in memory."""
         where, filenames, errors, unreadable = [], [], {}, {}
         sizes, first, name_ids, numbers = array("i"), array("q", [0]), array("i"), array("i")
-        boxes, difficult, upright = array("f"), bytearray(), bytearray()
+        boxes, difficult, upright, outlines = array("f"), bytearray(), bytearray(), array("i")
         names: dict[str, int] = {}
         for row, found in enumerate(annotations):
             if isinstance(found, AnnotationError):
@@ -166,6 +168,7 @@ class LabelTable:
             first.append(first[-1] + len(found.names))
             name_ids.extend(names.setdefault(name, len(names)) for name in found.names)
             numbers.extend(found.numbers)
+            outlines.append(found.outlines)
             boxes.frombytes(np.asarray(found.boxes, np.float32).tobytes())
             difficult += np.asarray(found.difficult, bool).tobytes()
         return cls(
@@ -179,6 +182,7 @@ class LabelTable:
             boxes=np.array(boxes, np.float32).reshape(-1, 4),
             difficult=np.array(difficult, np.uint8).astype(bool),
             numbers=np.array(numbers, np.int32),
+            outlines=np.array(outlines, np.int32),
             errors=errors,
             unreadable=unreadable,
         )
@@ -202,6 +206,7 @@ class LabelTable:
             upright=bool(self.upright[row]),
             numbers=tuple(self.numbers[own].tolist()),
             errors=self.errors.get(row, ()),
+            outlines=int(self.outlines[row]),
         )
 
     def photo_of_object(self) -> np.ndarray:

@@ -21,6 +21,7 @@ from pathlib import Path
 from utils.data.annotations import Annotation, AnnotationError, Layout
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, voc, yolo
+from utils.data.formats.naming import first_problems
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
 
@@ -87,5 +88,5 @@ def _nothing_found(data: str | Path, root: Path) -> str:
         f"{data}: no annotated photos ({photos} photos{also} found). Formats that can be read: "
         + "; ".join(form.LOOKS_FOR for form in FORMATS)
         + "."
-        + (f" First problem: {scan.notes[0]}" if scan.notes else "")
+        + first_problems(scan.notes).removeprefix(".")
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from utils.data.annotations import Annotation, AnnotationError, Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats.coco_json import CocoFile, Notes, read_coco
-from utils.data.formats.naming import formatted, name_parts, unique_image_ids
+from utils.data.formats.naming import first_problems, formatted, name_parts, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
 from utils.data.splits.names import split_name
 from utils.errors import UserError
@@ -246,6 +246,7 @@ class _Finder:
         return (
             f"{self.scan.root}: in {paths} {reason}{first}; the photos must lie in the same folder "
             f"as the JSON or anywhere below {self.scan.root.name}"
+            f"{first_problems([*self.scan.notes, *self.notes])}"
         )
 
 

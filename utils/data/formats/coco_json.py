@@ -2,9 +2,10 @@
 
 The format is that of https://cocodataset.org/#format-data: ``images``, ``annotations`` with
 ``bbox`` as x, y, width, height in continuous pixels, and ``categories``. Ids may have gaps. A
-crowd (``iscrowd``) is an object that is neither trained on nor counted. Everything else, above all
-outlines, is dropped while the file is read. Reading takes two to three times the file's size in
-memory; what is kept takes 30 bytes an object.
+crowd (``iscrowd``) is an object that is neither trained on nor counted. An object that has no
+``bbox`` but a ``segmentation`` (polygons or a run-length mask) gets the box around it. Everything
+else, above all outlines, is dropped while the file is read. Reading takes two to three times the
+file's size in memory; what is kept takes 30 bytes an object.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import Any
 import numpy as np
 
 from utils.data.annotations import Annotation, AnnotationError, ObjectError
+from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import class_name, formatted
+from utils.data.formats.outlines import points_box, rle_box
 from utils.files import TooLargeError, read_limited
 from utils.text import counted, listed
 
@@ -32,6 +35,8 @@ _LARGEST = 1e9  # pixels
 _BYTES_A_BRACKET = 16
 _EXAMPLES = 5
 _ALWAYS_READ = 1 << 20  # bytes
+_OUTLINE = ""  # the key under which the box of an outline is kept while a file is read
+_LONGEST_SIDE = 1 << 20  # pixels of a mask
 # Takes most of the space in a file, and is not used here.
 _UNUSED = frozenset({"keypoints", "segments_info", "caption", "attributes", "counts", "extra"})
 
@@ -89,6 +94,7 @@ class CocoFile:
             upright=first.upright,
             numbers=tuple(objects.numbers[rows].tolist()),
             errors=tuple(error for index in indices for error in self._errors.get(index, ())),
+            outlines=int(objects.outline[rows].sum()),
         )
 
 
@@ -101,6 +107,7 @@ class _Objects:
     boxes: np.ndarray  # (M, 4) float32
     crowd: np.ndarray  # (M,) bool
     numbers: np.ndarray  # (M,) int32
+    outline: np.ndarray  # (M,) bool: the box is that of an outline
 
     def of(self, image: int) -> np.ndarray:
         return np.arange(self.starts[image], self.starts[image + 1])
@@ -142,13 +149,11 @@ def _load(path: Path) -> dict:
         brackets = data.count(b"[") + data.count(b"{")
         if len(data) > _ALWAYS_READ and brackets * _BYTES_A_BRACKET > len(data):
             raise ValueError("it has more brackets than labels need, and would fill the memory")
-        text = data.decode("utf-8-sig")
+        text = decoded(data)
         del data
     except TooLargeError as error:
         advice = "cut it into several files, each with its part of the images"
         raise ValueError(f"{error}; {advice}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError("not a text file in UTF-8") from error
     try:
         content = json.loads(text, object_pairs_hook=_slim)
     except RecursionError as error:
@@ -161,12 +166,40 @@ def _load(path: Path) -> dict:
 
 
 def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without what is not used. An outline becomes whether there is one."""
-    return {
-        key: bool(value) if key == "segmentation" else value
-        for key, value in pairs
-        if key not in _UNUSED
-    }
+    """A JSON object without what is not used. An outline becomes its box where that is needed."""
+    keys = {key for key, _ in pairs}
+    unused = _UNUSED - {"counts"} if "size" in keys else _UNUSED  # a mask, until its object ends
+    found = {key: value for key, value in pairs if key not in unused}
+    if "segmentation" in keys:
+        outline = found.pop("segmentation")
+        if not has_box(found.get("bbox")) and outline:
+            found[_OUTLINE] = _outline_box(outline)
+    return found
+
+
+def has_box(bbox: Any) -> bool:
+    """Whether an annotation has a ``bbox``; some programs write zeros where it has only an
+    outline."""
+    return bool(bbox) and bbox != [0, 0, 0, 0]
+
+
+def _outline_box(outline: Any) -> list[float] | None:
+    """x, y, width, height of polygons or of a run-length mask; None where they enclose nothing."""
+    try:
+        if isinstance(outline, dict):
+            height, width = outline["size"]
+            if not all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in (height, width)):
+                return None
+            x0, y0, x1, y1 = rle_box((height, width), outline["counts"])
+        else:
+            polygons = outline if isinstance(outline[0], list) else [outline]
+            flat = [float(value) for polygon in polygons for value in polygon]
+            if any(len(polygon) % 2 for polygon in polygons):
+                return None
+            x0, y0, x1, y1 = points_box(zip(flat[::2], flat[1::2], strict=True))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | str, int]]:
@@ -270,7 +303,7 @@ class _Collector:
         self._index, self._class_ids = index, class_ids
         self._count = [0] * images
         self._image, self._class, self._number = array("i"), array("i"), array("i")
-        self._xywh, self._crowd = array("d"), array("b")
+        self._xywh, self._crowd, self._outline = array("d"), array("b"), array("b")
         self._errors: dict[int, list[AnnotationError]] = {}
         self._without_image: dict[str, int] = {}  # image id as written → objects
 
@@ -286,7 +319,7 @@ class _Collector:
         class_id = self._class_ids.get(_id(item.get("category_id")))
         if class_id is None:
             what = f"category {formatted(item.get('category_id'))} is not among the categories"
-            return self._fault(image, "no-class", what, number)
+            return self._fault(image, "no-name", what, number)
         try:
             self._xywh.extend(_xywh(item))
         except ObjectError as error:
@@ -295,6 +328,7 @@ class _Collector:
         self._class.append(class_id)
         self._number.append(number)
         self._crowd.append(_flag(item.get("iscrowd")))
+        self._outline.append(not has_box(item.get("bbox")))
         return None
 
     def finish(self) -> tuple[_Objects, dict[int, tuple[AnnotationError, ...]]]:
@@ -317,6 +351,7 @@ class _Collector:
             boxes=boxes[kept],
             crowd=np.array(self._crowd, bool)[kept],
             numbers=number[kept],
+            outline=np.array(self._outline, bool)[kept],
         )
         errors = {
             index: tuple(sorted(found, key=lambda error: error.number or 0))
@@ -341,9 +376,12 @@ class _Collector:
 
 def _xywh(item: dict) -> list[float]:
     bbox = item.get("bbox")
+    if not has_box(bbox) and _OUTLINE in item:
+        bbox = item[_OUTLINE]
+        if bbox is None:
+            raise ObjectError("no-box", "no bbox, and its outline encloses no area")
     if not bbox:
-        outline = " (it has an outline, which is not used)" if item.get("segmentation") else ""
-        raise ObjectError("no-box", f"no bbox{outline}")
+        raise ObjectError("no-box", "no bbox, and no outline")
     if not isinstance(bbox, list) or len(bbox) != 4:
         raise ObjectError("no-box", f"bbox {formatted(bbox)} is not x, y, width, height")
     values = []

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 
+from utils.data.formats.encoding import decoded
 from utils.data.splits.names import is_usual
 from utils.errors import UserError
 from utils.files import read_limited
 
 MAX_BYTES = 64 << 20  # a list of a million photos is smaller
-# What Windows writes: PowerShell's ``>`` makes UTF-16, its Notepad begins UTF-8 with a mark.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 def list_lines(path: Path, name: str) -> list[str] | None:
@@ -30,11 +24,7 @@ def list_lines(path: Path, name: str) -> list[str] | None:
             would be made, and its training photos might be those of an official test list.
     """
     try:
-        data = read_limited(path, MAX_BYTES)
-        encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
-        text = data.decode(encoding)
-        if "\0" in text:
-            raise ValueError("it holds zero bytes")
+        text = decoded(read_limited(path, MAX_BYTES))
     except ValueError as error:
         if not is_usual(path.stem):
             return None

@@ -46,6 +46,11 @@ def formatted(value: object, most: int = 80) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def first_problems(notes: Sequence[str], most: int = 2) -> str:
+    """The end of an error: the first of the things that were left out; "" where there are none."""
+    return f". First problems: {'; '.join(notes[:most])}" if notes else ""
+
+
 def list_note(where: str, names: Sequence[str], one: str, many: str) -> str:
     """A note on names in a list or JSON: ``train.txt names 7.jpg and 8.jpg, which MANY``."""
     return f"{where} names {listed(names)}, which {one if len(names) == 1 else many}"

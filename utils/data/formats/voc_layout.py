@@ -21,6 +21,7 @@ from utils.data.formats.naming import (
     IMAGE_FOLDERS,
     XML_FOLDERS,
     Key,
+    first_problems,
     formatted,
     list_note,
     nfc,
@@ -294,10 +295,13 @@ def _no_pair(root: Path, scan: FileScan, parts: list[_Part]) -> str:
     xmls = sum(len(part.xmls) for part in parts)
     notes = [*scan.notes, *(note for part in parts for note in part.notes)]
     notes += [
-        f"{scan.name(xml)}: no photo of this name" for part in parts for xml in part.unmatched
+        f"{scan.name(xml)}: looked for a photo {xml.stem}.jpg (or of another kind), and for the "
+        "one that it names"
+        for part in parts
+        for xml in part.unmatched
     ]
     return (
         f"{root}: none of its {images} photos belongs to one of its {xmls} XML files. They belong "
         "together when their names are the same but for the suffix, or when the XML names the "
-        f"photo. First problem: {notes[0]}"
+        f"photo{first_problems(notes)}"
     )

@@ -3,6 +3,11 @@
 VOC counts pixels from 1 and includes the last one: ``xmin, ymin, xmax, ymax`` becomes
 ``xmin − 1, ymin − 1, xmax, ymax`` in continuous coordinates. The XML may come from a stranger:
 entities and external references are refused, and nothing it names is opened.
+
+An object without ``bndbox`` may have an outline: a ``polygon`` (``x1``, ``y1``, ``x2`` … or ``pt``
+elements with ``x`` and ``y``), whose extreme points count as the corners of a ``bndbox`` do, or a
+``robndbox`` as roLabelImg writes it (``cx``, ``cy``, ``w``, ``h`` and ``angle`` in radians, in
+continuous coordinates). Its bounding box is taken.
 """
 
 from __future__ import annotations
@@ -18,10 +23,12 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from utils.data.annotations import Annotation, ObjectError
+from utils.data.formats.outlines import Box, points_box, rotated_box
 from utils.files import read_limited
 
 MAX_BYTES = 8 << 20  # thousands of objects
 _SHIFTS = (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))
+_LARGEST = 1e9  # pixels
 _UNDEFINED_ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
 _YES = ("1", "true", "yes")
 
@@ -61,14 +68,16 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
     if root.tag != "annotation":
         raise ValueError(f"no VOC annotation: the outermost element is <{root.tag}>")
 
-    names, boxes, difficult, numbers, errors = [], [], [], [], []
+    names, boxes, difficult, numbers, errors, outlines = [], [], [], [], [], 0
     # Direct children only: the <part> elements within a person have names and boxes of their own.
     for number, item in enumerate(root.findall("object"), start=1):
         name = " ".join((item.findtext("name") or "").split())
         try:
             if not name:
                 raise ObjectError("no-class", "no class name")
-            box = _box(item)
+            box = _outline(item)
+            outlines += box is not None
+            box = box or _box(item)
         except ObjectError as error:
             errors.append(error.at(number))
             continue
@@ -86,6 +95,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         upright=(root.findtext("upright") or "").strip().lower() in _YES,
         numbers=tuple(numbers),
         errors=tuple(errors),
+        outlines=outlines,
     )
 
 
@@ -106,13 +116,49 @@ def _box(item: Element) -> tuple[float, ...]:
     """Continuous ``x0, y0, x1, y1`` of one object."""
     bndbox = item.find("bndbox")
     if bndbox is None:
-        raise ObjectError("no-box", "no bndbox")
+        raise ObjectError("no-box", "no bndbox, and no outline")
     text = {tag: (bndbox.findtext(tag) or "").strip() for tag, _ in _SHIFTS}
     x0, y0, x1, y1 = (_number(tag, text[tag]) - shift for tag, shift in _SHIFTS)
     for low, high, first, last in (("xmin", "xmax", x0, x1), ("ymin", "ymax", y0, y1)):
         if np.float32(last) <= np.float32(first):
             raise ObjectError("empty-box", f"{high} {text[high]} lies before {low} {text[low]}")
     return x0, y0, x1, y1
+
+
+def _outline(item: Element) -> Box | None:
+    """The box around the outline of an object without a ``bndbox`` of its own; None if none."""
+    bndbox = item.find("bndbox")
+    if bndbox is not None and bndbox.find("xmin") is not None:
+        return None
+    for tag in ("robndbox", "bndbox", "polygon", "segmentation"):
+        found = item.find(tag)
+        if found is None or not len(found):
+            continue
+        try:
+            if found.find("cx") is not None:
+                sides = [float(found.findtext(side) or "") for side in ("cx", "cy", "w", "h")]
+                return rotated_box(*sides, float(found.findtext("angle") or 0))
+            if not (points := _points(found)):
+                continue
+            x0, y0, x1, y1 = points_box(points)
+            if max(map(abs, (x0, y0, x1, y1))) > _LARGEST:
+                raise ValueError
+        except ValueError:
+            raise ObjectError("empty-box", f"the outline ({tag}) encloses no area") from None
+        return x0 - 1, y0 - 1, x1, y1
+    return None
+
+
+def _points(outline: Element) -> list[tuple[float, float]]:
+    """The points of an outline: ``pt`` elements, or ``x1``, ``y1``, ``x2`` and so on.
+
+    Raises:
+        ValueError: one of them is not a number.
+    """
+    pairs = [(item.findtext("x"), item.findtext("y")) for item in (*outline, outline)]
+    tags = [child.tag for child in outline if re.fullmatch(r"x\d+", str(child.tag))]
+    pairs += [(outline.findtext(tag), outline.findtext(f"y{tag[1:]}")) for tag in tags]
+    return [(float(x or ""), float(y or "")) for x, y in pairs if x is not None or y is not None]
 
 
 def _number(tag: str, text: str) -> float:
@@ -122,7 +168,7 @@ def _number(tag: str, text: str) -> float:
         if not text:
             raise ObjectError("no-box", f"no {tag}") from None
         raise ObjectError("not-a-number", f"{tag} is {text[:40]!r}, not a number") from None
-    if not math.isfinite(value) or abs(value) > 1e9:
+    if not math.isfinite(value) or abs(value) > _LARGEST:
         raise ObjectError("not-a-number", f"{tag} is {text[:40]}, not a place in a photo")
     return value
 

@@ -67,4 +67,5 @@ def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
             *labels.errors,
             *(AnnotationError("empty-box", "the box has no area", n) for n in lost),
         ),
+        outlines=labels.outlines,
     )

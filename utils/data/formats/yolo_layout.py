@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ from utils.data.formats.naming import (
     IMAGE_FOLDERS,
     TEXT_FOLDERS,
     Key,
+    first_problems,
     formatted,
     list_note,
     name_parts,
@@ -34,12 +35,12 @@ from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
-from utils.text import counted
+from utils.text import counted, listed
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 _LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
-_LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?(\s+[-+]?[\d.]+([eE][-+]?\d+)?){4,}\s*")
+_LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,}[\s;,]*")
 _EXAMPLES = 20  # label files with content that are looked at, to tell the format
 
 
@@ -87,7 +88,11 @@ class _Finder:
         image_ids = unique_image_ids(self.scan.root, sorted(chosen))
         if unlabelled := len(chosen - self.labels.of.keys()):
             have = counted(unlabelled, "photo has", "photos have")
-            self.notes.append(f"{have} no label file, and count as photos without objects")
+            first = min(chosen - self.labels.of.keys())
+            self.notes.append(
+                f"{have} no label file, and count as photos without objects; "
+                f"{self.labels.looked_for(first)}"
+            )
         lists = {
             name: SplitList(tuple(image_ids[photo] for photo in photos if photo in image_ids))
             for name, photos in sorted(splits.items())
@@ -183,16 +188,22 @@ class _Finder:
         return names
 
     def _lacking(self) -> str:
-        root = self.scan.root
+        root, photos = self.scan.root, self.photos.paths
+        if not photos:
+            return f"{root}: it has no photo for its YOLO labels{first_problems(self._problems())}"
         if not self.labels.of:
             return (
-                f"{root}: none of its {len(self.photos.paths)} photos has a YOLO label file; the "
-                "labels of images/7.jpg are looked for in labels/7.txt, and beside the photo"
+                f"{root}: none of its {counted(len(photos), 'photo')} has a YOLO label file; "
+                f"{self.labels.looked_for(photos[0])}{first_problems(self._problems())}"
             )
         return (
             f"{root}: it has YOLO labels, but nothing that names the classes; add a classes.txt "
             "with one name a line, in the order of the class ids"
+            f"{first_problems(self._problems())}"
         )
+
+    def _problems(self) -> list[str]:
+        return [*self.notes, *self.scan.notes]
 
     # Splits
 
@@ -354,16 +365,25 @@ class _LabelFiles:
                 )
         return {photo: label for label, photo in sorted(owners.items(), key=lambda pair: pair[1])}
 
-    def _label(self, photo: Path) -> Path | None:
+    def looked_for(self, photo: Path) -> str:
+        """In words, where the labels of one photo were looked for."""
+        places = [f"{'/'.join(parts)}.txt" for parts in self._places(photo)]
+        shown = list(dict.fromkeys(place for place in places if "/Labels/" not in f"/{place}"))
+        return f"the labels of {self._scan.name(photo)} were looked for in {listed(shown)}"
+
+    def _places(self, photo: Path) -> Iterator[Key]:
+        """Where the labels of a photo may be, the likeliest first."""
         parts = self._parts(photo)
         for place in reversed(range(len(parts) - 1)):
             if parts[place].lower() in IMAGE_FOLDERS:
                 for name in ("labels", "Labels"):
-                    swapped = (*parts[:place], name, *parts[place + 1 :])
-                    if swapped in self._by_parts:
-                        return self._by_parts[swapped]
-        if parts in self._by_parts:
-            return self._by_parts[parts]
+                    yield (*parts[:place], name, *parts[place + 1 :])
+        yield parts
+
+    def _label(self, photo: Path) -> Path | None:
+        for parts in self._places(photo):
+            if parts in self._by_parts:
+                return self._by_parts[parts]
         same_key = self._by_key.get(self._photos.key(photo), [])
         return same_key[0] if len(same_key) == 1 else None
 

@@ -1,6 +1,7 @@
 """Reading one YOLO label file: ``read_labels``.
 
-A line is ``class cx cy width height``, fractions of the photo's width and height. A sixth column
+A line is ``class cx cy width height``, fractions of the photo's width and height, with spaces,
+tabs, commas or semicolons between them. A sixth column
 is a detector's confidence, which is ignored. A line with more points is an outline,
 ``class x y x y x y …``; its bounding box is taken. (Both forms as in
 https://docs.ultralytics.com/datasets/.)
@@ -9,6 +10,7 @@ https://docs.ultralytics.com/datasets/.)
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.annotations import AnnotationError, ObjectError
+from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import formatted
 from utils.files import read_limited
 
 MAX_BYTES = 8 << 20  # a hundred thousand objects
+_DECIMAL = re.compile(r"[-+]?\d+(,\d+)?")
+_SPACE = re.compile(r"\s")
+_LEADING = re.compile(r"(^|[\s,;])[,;](?=\S)")
+_MOST_OF_A_BOX = 6  # columns: class, box and confidence
 _LARGEST = 10.0  # a larger number is no fraction of a box that reaches over the edge, but pixels
 
 
@@ -33,12 +40,14 @@ class YoloLabels:
             not clipped.
         numbers: N places among the file's lines with content, from 1.
         errors: the lines left out.
+        outlines: how many of the lines are outlines.
     """
 
     names: tuple[str, ...]
     boxes: np.ndarray
     numbers: tuple[int, ...]
     errors: tuple[AnnotationError, ...]
+    outlines: int = 0
 
 
 def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
@@ -57,17 +66,12 @@ def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = Fa
 
 def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
     """``read_labels`` on the content of a file."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError("not a text file") from error
-    if "\0" in text:
-        raise ValueError("not a text file")
-    names, boxes, numbers, errors = [], [], [], []
+    text = decoded(data)
+    names, boxes, numbers, errors, outlines = [], [], [], [], 0
     lines = (line for line in text.splitlines() if line.strip())
     for number, line in enumerate(lines, start=1):
         try:
-            columns = line.split()
+            columns = _columns(line)
             name = _class(columns[0], classes)
             boxes.append(_box(columns[1:], pose))
         except ObjectError as error:
@@ -75,25 +79,52 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
             continue
         names.append(name)
         numbers.append(number)
+        outlines += len(columns) > _MOST_OF_A_BOX and not pose
     return YoloLabels(
         names=tuple(names),
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
         numbers=tuple(numbers),
         errors=tuple(errors),
+        outlines=outlines,
     )
+
+
+def _columns(line: str) -> list[str]:
+    """The columns of a line, between spaces, tabs, semicolons or commas.
+
+    A comma within columns that are set apart in another way is that of a decimal number: 0,25.
+    """
+    if "," not in line and ";" not in line:
+        return line.split()
+    columns = line.replace(";", " ").split()
+    if "." not in line and len(columns) > 4 and all(map(_DECIMAL.fullmatch, columns[1:])):
+        return [columns[0], *(column.replace(",", ".") for column in columns[1:])]
+    columns = [column.strip() for column in re.split("[,;]", line.rstrip(" \t,;"))]
+    if len(columns) > 4 and all(columns) and not any(map(_SPACE.search, columns)):
+        return columns
+    if _LEADING.search(line):  # a comma before a number: one is missing, or it is a decimal one
+        return line.split()
+    return line.replace(";", " ").replace(",", " ").split()
 
 
 def _class(text: str, classes: Mapping[int, str]) -> str:
     try:
         value = float(text)
     except ValueError:
-        raise ObjectError("no-class", f"class {formatted(text)} is not a class id") from None
+        raise ObjectError("no-id", f"class {formatted(text)!r} is not a class id") from None
     if not value.is_integer():  # not finite, too
-        raise ObjectError("no-class", f"class {formatted(text)} is not a class id")
+        raise ObjectError("no-id", f"class {formatted(text)!r} is not a class id")
     if int(value) not in classes:
-        known = f"{min(classes)} to {max(classes)}" if classes else "none"
-        raise ObjectError("no-class", f"class id {formatted(text)} has no name; there are {known}")
+        kind = "after-last" if 0 in classes and value == max(classes) + 1 else "no-name"
+        raise ObjectError(kind, f"class id {formatted(text)} has no name; {_with_names(classes)}")
     return classes[int(value)]
+
+
+def _with_names(classes: Mapping[int, str]) -> str:
+    if not classes:
+        return "no id has"
+    low, high = min(classes), max(classes)
+    return f"only id {low} has" if low == high else f"the ids {low} to {high} have"
 
 
 def _box(columns: Sequence[str], pose: bool) -> tuple[float, float, float, float]:
@@ -101,7 +132,7 @@ def _box(columns: Sequence[str], pose: bool) -> tuple[float, float, float, float
     count = len(columns)
     if count < 4:
         raise ObjectError("no-box", f"{count + 1} columns; at least 5 are needed")
-    if count < 6 or pose:
+    if count < _MOST_OF_A_BOX or pose:
         cx, cy, width, height = (_fraction(text) for text in columns[:4])
         if not (width > 0 and height > 0):
             raise ObjectError(

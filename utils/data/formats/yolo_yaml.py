@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import class_name
 from utils.data.splits.names import split_name
 from utils.files import TooLargeError, read_limited
@@ -55,13 +56,20 @@ def read_yaml(path: Path) -> YoloYaml | None:
         data = read_limited(path, MAX_BYTES)
     except TooLargeError:
         return None
-    if b"names" not in data and b"nc" not in data:
+    plain = data.replace(b"\0", b"")  # so that words are found in UTF-16, too
+    if b"names" not in plain and b"nc" not in plain:
+        return None
+    try:
+        text = decoded(data)
+    except ValueError:
+        if b"names" in plain and (b"train" in plain or b"nc" in plain or b"path" in plain):
+            raise
         return None
     try:
         # Makes even less than safe_load: neither numbers nor dates.
-        content = yaml.load(data, Loader=yaml.BaseLoader)
+        content = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if b"names" in data and b"train" in data:
+        if "names" in text and "train" in text:
             raise ValueError(f"not valid YAML ({' '.join(str(error).split())[:200]})") from error
         return None
     return _parsed(content) if isinstance(content, dict) else None
@@ -128,10 +136,7 @@ def read_names(path: Path) -> dict[int, str]:
     Raises:
         ValueError: it cannot be read, is no text, or holds no name.
     """
-    try:
-        lines = read_limited(path, MAX_BYTES).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError("not a text file") from error
+    lines = decoded(read_limited(path, MAX_BYTES)).splitlines()
     names = {index: name for index, line in enumerate(lines) if (name := class_name(line))}
     if not names:
         raise ValueError("holds no class name")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.files import atomic_write
+from utils.text import counted
 
 DEFAULT_FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
 HOLD_OUT = 0.1  # of a training split without validation images of its own
@@ -181,7 +182,7 @@ def hold_out(
     """
     if len(labels) < 2:
         raise UserError(
-            f"{len(labels)} labelled photo is too few to set validation images aside; "
+            f"{counted(len(labels), 'labelled photo')}, too few to set some aside for validation; "
             "at least 2 are needed"
         )
     fractions = {"train": 1 - fraction, "val": fraction}

@@ -8,9 +8,13 @@ from pathlib import PurePosixPath
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
 from utils.data.formats.naming import names_photo
+from utils.text import counted
 
 _KINDS = {  # of the readers' errors
     "no-class": "object-no-class",
+    "no-id": "object-no-id",
+    "no-name": "object-no-name",
+    "after-last": "object-no-name",
     "no-box": "object-no-box",
     "not-a-number": "box-not-a-number",
     "empty-box": "box-empty",
@@ -36,7 +40,13 @@ _WITH_BOXES = ("labels-size", "photo-turned")
 
 
 def check_objects(folder: CheckedFolder) -> Iterator[Finding]:
-    """Objects that cannot be read."""
+    """Objects that cannot be read, and how many are outlines."""
+    outlined = [photo for photo in folder.photos if photo.annotation and photo.annotation.outlines]
+    if outlined:
+        count = sum(photo.annotation.outlines for photo in outlined)
+        photos = counted(len(outlined), "photo")
+        message = f"{counted(count, 'object')} in {photos}, the first in {outlined[0].where}"
+        yield Finding("object-outline", message)
     for photo in folder.photos:
         for error in photo.annotation.errors if photo.annotation else ():
             kind = _KINDS.get(error.kind, "object-no-box")

@@ -1,0 +1,173 @@
+"""What of a data folder is left out, and why: counts, the commonest reason, an example, what to do.
+
+Errors, notes of training and scoring, and the doctor take their words from here, for all formats.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from utils.data.annotations import Layout
+from utils.data.folder.index import Index
+from utils.data.folder.tables import LabelTable
+from utils.text import counted, listed
+
+# What to do about each kind of ``AnnotationError``, and about objects outside their photo.
+ADVICE = {
+    "unreadable": "Export these files again.",
+    "no-class": "Name the object.",
+    "no-id": (
+        "The first column of a line must be the number of a class, such as 0 0.5 0.5 0.2 0.3."
+    ),
+    "no-name": (
+        "Add the missing names to the file that names the classes (classes.txt, data.yaml, or the "
+        "categories of the JSON), or correct the ids."
+    ),
+    "no-box": "Draw the box.",
+    "not-a-number": "Draw the box again, or export again with the coordinates of this format.",
+    "empty-box": "Draw the box again; often it is an accidental click.",
+    "outside": "Look at its photo: it may be another one, or have been resized after labelling.",
+}
+AFTER_LAST = "after-last"  # the id one above those with names: counted from 1, or without a name
+ADVICE[AFTER_LAST] = ADVICE["no-name"]
+_MANY = 0.1  # share of what was found that is worth a sentence of its own at the start
+_SUSPICIOUS = 0.01  # share of the objects with the id after the last: fewer may be slips
+
+
+def object_losses(
+    index: Index, rows: np.ndarray | None = None, outside: tuple[int, str] = (0, "")
+) -> Counter[str]:
+    """How many objects of these photos (default: all) are left out, by kind of error."""
+    errors = index.labels.errors
+    found = Counter(error.kind for row in _with_errors(index, rows) for error in errors[row])
+    if outside[0]:
+        found["outside"] = outside[0]
+    return found
+
+
+def objects_left_out(
+    index: Index,
+    used: int,
+    rows: np.ndarray | None = None,
+    outside: tuple[int, str] = (0, ""),
+) -> str:
+    """A sentence on the objects that are left out, the commonest reason and its remedy; "" if none.
+
+    Args:
+        used: how many objects of these photos are used.
+        rows: the photos; default: all.
+        outside: how many objects lie outside their photo, and one of them in words.
+    """
+    losses = object_losses(index, rows, outside)
+    lost = losses.total()
+    if not lost:
+        return ""
+    kind, count = losses.most_common(1)[0]
+    example = outside[1] if kind == "outside" else _example(index, kind, rows)
+    of_all = "all" if not used else f"{lost:,} of"
+    most = f", most often ({count:,} times)" if count < lost else ""
+    return (
+        f"{of_all} {counted(used + lost, 'labelled object')} "
+        f"{'is' if used + lost == 1 else 'are'} left out{most}, as in {example}. {ADVICE[kind]}"
+    )
+
+
+def many_left_out(index: Index, used: int, rows: np.ndarray, outside: tuple[int, str]) -> str:
+    """``objects_left_out`` where it is a tenth or more of what was found; else ""."""
+    lost = object_losses(index, rows, outside).total()
+    return objects_left_out(index, used, rows, outside) if lost >= _MANY * (lost + used) else ""
+
+
+def nothing_left(index: Index, what: str = "no photo has a labelled object") -> str:
+    """The message where a whole folder has no object that can be used."""
+    sentences = [f"{index.layout.root}: {what}", objects_left_out(index, 0)]
+    sentences += files_left_out(index)
+    if len([*filter(None, sentences)]) == 1:
+        files = counted(len(index.labels), "photo")
+        sentences.append(f"{files} with labels were read, and none of them has an object")
+    sentences += index.layout.notes[:2]
+    ends = (sentence.removesuffix(".") for sentence in sentences if sentence)
+    return ". ".join(
+        f"{sentence[0].upper() if i else sentence[0]}{sentence[1:]}"
+        for i, sentence in enumerate(ends)
+    )
+
+
+def files_left_out(index: Index) -> list[str]:
+    """Sentences on label files that cannot be read, and on labels and photos without the other."""
+    unreadable = index.labels.unreadable
+    sentences = []
+    if unreadable:
+        row, error = next(iter(unreadable.items()))
+        entry, name = index.entries.at(row), index.layout.name
+        sentences.append(
+            f"{len(unreadable):,} of {counted(len(index.labels), 'label file')} cannot be read, "
+            f"as {name(entry.label or entry.image)}: {error.message}. {ADVICE['unreadable']}"
+        )
+    return [*sentences, *unpaired(index.layout)]
+
+
+def unpaired(layout: Layout) -> Iterator[str]:
+    """Sentences on labels without photo and photos without labels."""
+    if names := layout.unmatched_labels:
+        what = "image of the JSON has" if layout.format == "coco" else "label file has"
+        many = "images of the JSON have" if layout.format == "coco" else "label files have"
+        yield (
+            f"{counted(len(names), what, many)} no photo: it is missing, or labelled elsewhere "
+            f"({listed(names, most=8)}); left out"
+        )
+    if layout.unlabelled:
+        names = [layout.name(path) for path in layout.unlabelled]
+        have = counted(len(names), "photo has", "photos have")
+        yield f"{have} no labels ({listed(names, most=8)}); left out"
+
+
+def outlines(labels: LabelTable) -> Iterator[str]:
+    """A sentence on the objects that are labelled by an outline, not by a box."""
+    if count := int(labels.outlines.sum()):
+        first = labels.where[int(np.flatnonzero(labels.outlines)[0])]
+        yield (
+            f"{counted(count, 'object is', 'objects are')} labelled by an outline (first in "
+            f"{first}); the bounding box of the outline is used"
+        )
+
+
+def ids_from_one(index: Index) -> str:
+    """A sentence where the class ids look as if they were counted from 1; "" where they do not.
+
+    No object has the first id, and some have the one after the last: either the ids were counted
+    from 1, or the name of the last is missing. The two readings name every object differently.
+    """
+    labels, order = index.labels, index.layout.class_order
+    if index.layout.format != "yolo" or not order or order[0] in labels.names:
+        return ""
+    losses = object_losses(index)
+    after = losses[AFTER_LAST]
+    total = len(labels.boxes) + losses.total()
+    if losses["no-name"] or not after or after < _SUSPICIOUS * total:
+        return ""
+    return (
+        f"the class ids look as if they were counted from 1: no object has id 0 ({order[0]}), and "
+        f"{counted(after, 'object has', 'objects have')} an id after the last name "
+        f"({_example(index, AFTER_LAST, None)}). If id 1 means {order[0]!r}, say so in the file "
+        f"that names the classes: an empty line before the first name in a classes.txt, or "
+        f"'1: {order[0]}' and so on as names in a data.yaml. If id 0 means {order[0]!r}, add the "
+        f"name that is missing at the end"
+    )
+
+
+def _with_errors(index: Index, rows: np.ndarray | None) -> list[int]:
+    """Those of the rows (default: all) that have objects left out."""
+    found = np.fromiter(index.labels.errors, np.int64)
+    return (found if rows is None or not len(found) else found[np.isin(found, rows)]).tolist()
+
+
+def _example(index: Index, kind: str, rows: np.ndarray | None) -> str:
+    for row in _with_errors(index, rows):
+        for error in index.labels.errors[row]:
+            if error.kind == kind:
+                return f"{index.labels.where[row]}, object {error.number}: {error.message}"
+    raise AssertionError(kind)
