@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 
+_LINKS_SHOWN = 5
 TICK = 2_000_000_000  # nanoseconds: the step of the times on FAT; others have finer ones
 
 
@@ -40,12 +41,28 @@ class FileScan:
 
     Attributes:
         root: the folder, as ``real_folder`` gives it.
-        notes: a sentence on each link and folder that was left out.
+        links: folders of the root → the links to them that were met.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.notes: list[str] = []
+        self.links: dict[str, str] = {}
+        self._problems: dict[str, None] = {}
+        self._outside: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on the links and folders that were left out."""
+        names = list(self._outside)
+        shown = names if len(names) <= _LINKS_SHOWN + 1 else names[:_LINKS_SHOWN]
+        notes = [
+            f"{name}: a link that leads out of the data folder; not followed, copy what it points "
+            "to"
+            for name in shown
+        ]
+        if more := len(names) - len(shown):
+            notes.append(f"{more:,} more links lead out of the data folder; not followed")
+        return [*notes, *self._problems]
 
     def folders(self, folder: Path) -> list[Path]:
         """The folders directly in ``folder``, sorted."""
@@ -72,7 +89,7 @@ class FileScan:
             with os.scandir(folder) as listing:
                 entries = [entry for entry in listing if not _hidden(entry.name)]
         except OSError as error:
-            self._note(f"{self.name(folder)}: cannot be listed ({error.strerror})")
+            self._problems[f"{self.name(folder)}: cannot be listed ({error.strerror})"] = None
             return []
         return [entry for entry in entries if not entry.is_symlink() or self._inside(entry)]
 
@@ -83,16 +100,11 @@ class FileScan:
     def _inside(self, entry: os.DirEntry[str]) -> bool:
         target = Path(os.path.realpath(entry.path))
         if target == self.root or self.root in target.parents:
+            if target not in Path(entry.path).parents and entry.is_dir():
+                self.links.setdefault(str(target), entry.path)
             return True
-        self._note(
-            f"{self.name(entry.path)}: a link that leads out of the data folder; "
-            "not followed, copy what it points to"
-        )
+        self._outside[self.name(entry.path)] = None
         return False
-
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class _Finder:
         self.differing = Notes()
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
-        self.photos = Photos(scan.files(scan.root, IMAGE_SUFFIXES), scan.root)
+        photos = scan.files(scan.root, IMAGE_SUFFIXES)
+        self.photos = Photos(photos, scan.root, links=scan.links)
         self.found: dict[Path, dict[Path, list[int]]] = {}  # photo → file → places among images
         self.listed: dict[Path, list[Path]] = {}  # file → photos
         for path in sorted(self.files, key=self._order):

@@ -75,6 +75,7 @@ def names_photo(filename: str, photo: str) -> bool:
     """Whether the file name that a label file gives means the photo of that file name."""
     if filename == photo:
         return True
+    filename, photo = filename.casefold(), photo.casefold()  # capitals are not told apart
     named, stem = PurePosixPath(filename.replace("\\", "/")), PurePosixPath(photo).stem
     # A name without a usual suffix may well hold other dots.
     return stem in (named.name, named.stem if len(named.suffix) in (4, 5) else named.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -38,12 +38,39 @@ class Photos:
         paths: the photos, sorted.
         top: the folder.
         label_folders: names of folders that only say that labels are in them.
+        links: folder → a link to it. Where the link is called like a split or a folder of photos
+            or labels, the keys of the folder's files are those that they have by the link.
     """
 
-    def __init__(self, paths: list[Path], top: Path, label_folders: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        paths: list[Path],
+        top: Path,
+        label_folders: Iterable[str] = (),
+        links: Mapping[str, str] | None = None,
+    ) -> None:
         self.paths = paths
         self._skip = len(str(top).rstrip(os.sep)) + 1
         self._content_folders = frozenset([*IMAGE_FOLDERS, *label_folders])
+        self._links = {
+            target + os.sep: link + os.sep
+            for target, link in (links or {}).items()
+            if self._says_what(os.path.basename(link))
+            and not split_name(os.path.basename(target))
+            and target.startswith(str(top))
+        }
+
+    def _says_what(self, folder: str) -> bool:
+        """Whether a folder's name says what is in it, or which split."""
+        return folder.lower() in self._content_folders or split_name(folder) is not None
+
+    def _by_link(self, path: Path) -> Path:
+        """The path that a file has by a link to its folder; its own without one."""
+        text = str(path)
+        for target, link in self._links.items():
+            if text.startswith(target):
+                return Path(link + text[len(target) :])
+        return path
 
     def parts(self, path: Path) -> Key:
         """A path below the top."""
@@ -52,7 +79,7 @@ class Photos:
 
     def key(self, path: Path) -> Key:
         """The key of a photo or label file."""
-        *folders, name = self.parts(path)
+        *folders, name = self.parts(self._by_link(path) if self._links else path)
         return self.key_of(folders, os.path.splitext(name)[0])
 
     def key_of(self, folders: Iterable[str], stem: str) -> Key:
@@ -74,6 +101,10 @@ class Photos:
         return found
 
     @cached_property
+    def _linked(self) -> dict[Key, Path]:
+        return {self.parts(self._by_link(path)): path for path in self.paths if self._links}
+
+    @cached_property
     def _by_name(self) -> dict[str, list[Key]]:
         return _grouped(self._by_parts, lambda parts: parts[-1])
 
@@ -83,8 +114,16 @@ class Photos:
         return frozenset(folder for parts in self._by_parts for folder in _telling(parts))
 
     def at(self, parts: Key) -> Path | None:
-        """The photo of exactly that path below the top."""
-        return self._by_parts.get(parts)
+        """The photo of exactly that path below the top, or of that path by a link."""
+        return self._by_parts.get(parts) or self._linked.get(parts)
+
+    def called_folded(self, name: str) -> list[Key]:
+        """The paths of all photos of that file name, capitals or not."""
+        return self._by_folded_name.get(name.casefold(), [])
+
+    @cached_property
+    def _by_folded_name(self) -> dict[str, list[Key]]:
+        return _grouped(self._by_parts, lambda parts: parts[-1].casefold())
 
     def called(self, name: str) -> list[Key]:
         """The paths of all photos of that file name."""
@@ -115,6 +154,25 @@ class Photos:
     def _key_folders(self) -> frozenset[str]:
         return frozenset(folder for key in self.by_key for folder in key[:-1])
 
+    @cached_property
+    def _by_folded(self) -> dict[Key, list[Path]]:
+        return _grouped(self.paths, lambda path: _folded(self.key(path)))
+
+    def meant_by(self, key: Key) -> list[Path]:
+        """The photos that the key of a label file can mean; several only where that is not plain.
+
+        Its own; then, where it has none, one that differs by capitals, that the label file names
+        with its suffix (``7.jpg.txt``), or that lies elsewhere.
+        """
+        whole = (*key[:-1], _without_image_suffix(key[-1]))
+        for spelt in dict.fromkeys((key, whole)):
+            if found := self.by_key.get(spelt):
+                return found
+        for spelt in dict.fromkeys((key, whole)):
+            if found := self._by_folded.get(_folded(spelt)) or self.elsewhere(spelt):
+                return found
+        return []
+
     def elsewhere(self, key: Key) -> list[Path]:
         """The one photo that a key without a photo can mean, as on another machine.
 
@@ -127,6 +185,15 @@ class Photos:
                 return self.by_key[end]
         same = self.by_stem.get(key[-1], [])
         return same if len(same) == 1 and self._key_folders.isdisjoint(key[:-1]) else []
+
+
+def _folded(key: Key) -> Key:
+    """A key without capitals, as file systems of Windows and macOS compare names."""
+    return tuple(part.casefold() for part in key)
+
+
+def _without_image_suffix(name: str) -> str:
+    return os.path.splitext(name)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
 
 
 def suffix_rank(photo: Path) -> int:
@@ -156,7 +223,7 @@ class NameResolver:
         self._hints = set(hints)
         self._splits = self._hints & set(SPLIT_FOLDERS.values())
         self._base = photos.parts(folder)
-        known = [parts for name in names if (parts := name_parts(name))]
+        self._known = known = [parts for name in names if (parts := name_parts(name))]
         # Where no two names have the same file name, their folders need not be those of this disk.
         self._loose = len({parts[-1] for parts in known}) == len(known)
         self._top = self._common_top(known)
@@ -179,14 +246,22 @@ class NameResolver:
         if not parts:
             return None
         for top in (self._top, self._base):
-            if top is not None and (path := self._photos.at(top + parts)) is not None:
+            if (
+                top is not None
+                and self._may_stand_for_all(top, parts)
+                and (path := self._photos.at(top + parts)) is not None
+            ):
                 return path
         fitting = self._fitting(parts)
         if self._top is not None and not self._is_other_split(self._top):
             fitting = [path for path in fitting if not self._is_other_split(path[:-1])]
+        if not fitting and not self._photos.called(parts[-1]):
+            fitting = self._folded(parts)
         if len(fitting) > 1:
             ranks = [self._rank(path[: max(len(path) - len(parts), 0)]) for path in fitting]
             best = max(ranks)
+            if len(parts) == 1 and self._strays and not best[1]:
+                return None
             fitting = [path for path, rank in zip(fitting, ranks, strict=True) if rank == best]
         photo = self._photos.at(fitting[0]) if len(fitting) == 1 else None
         if photo is not None and not _same_last_folder(fitting[0], parts):
@@ -194,6 +269,35 @@ class NameResolver:
                 return None
             self.guessed[name] = photo
         return photo
+
+    def _may_stand_for_all(self, top: Key, parts: Key) -> bool:
+        """Whether a name without folders that several photos have means the one in this folder.
+
+        It does not where other names of the file are only found in other folders: then the photo
+        may as well be one of those.
+        """
+        if len(parts) > 1 or top == self._base or len(self._photos.called(parts[-1])) < 2:
+            return True
+        return any(map(self._is_hinted, top)) or not self._strays
+
+    @cached_property
+    def _strays(self) -> bool:
+        """Whether names without folders are only found outside the folder of most of them."""
+        for parts in self._known:
+            found = self._photos.called(parts[-1])
+            if len(parts) == 1 and found and all(path[:-1] != self._top for path in found):
+                return True
+        return False
+
+    def _folded(self, parts: Key) -> list[Key]:
+        """The only photo that a name means but for its capitals."""
+        found = self._photos.called_folded(parts[-1])
+        fits = len(found) == 1 and _same_last_folder(found[0], parts)
+        return found if fits and self._folded_count[parts[-1].casefold()] == 1 else []
+
+    @cached_property
+    def _folded_count(self) -> Counter[str]:
+        return Counter(parts[-1].casefold() for parts in self._known)
 
     def _common_top(self, names: Iterable[Key]) -> Key | None:
         """The folder that all names start from; None where that is not plain."""
@@ -251,7 +355,7 @@ def _telling(parts: Key) -> Key:
 
 def _same_last_folder(path: Key, parts: Key) -> bool:
     """Whether the folder that says most about a photo, the last, is the same in both."""
-    own, other = _telling(path), _telling(parts)
+    own, other = _telling(_folded(path)), _telling(_folded(parts))
     return not other or own[-1:] == other[-1:]
 
 

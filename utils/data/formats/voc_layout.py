@@ -32,7 +32,7 @@ from utils.data.formats.voc_xml import read_annotation
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import IMAGE_SUFFIXES
-from utils.text import counted
+from utils.text import counted, listed
 
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
 
@@ -139,7 +139,8 @@ class _Part:
         self.pairs: dict[Key, tuple[Path, Path]] = {}
         self.image_ids: dict[Key, str] = {}
         self._aliases: dict[Key, Key] = {}  # key of an XML → key of its photo
-        self.photos = Photos(self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS), folder, XML_FOLDERS)
+        photos = self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS)
+        self.photos = Photos(photos, folder, XML_FOLDERS, scan.links)
         self.xmls = self._find((".xml",), XML_FOLDERS)
         self._pair()
         self.unlabelled = [
@@ -161,8 +162,8 @@ class _Part:
         keys = [(xml, self.photos.key(xml)) for xml in self.xmls]
         # A photo's own XML first: a namesake in another folder must not take its place.
         for xml, key in sorted(keys, key=lambda pair: pair[1] not in by_key):
-            candidates = by_key.get(key) or self.photos.elsewhere(key)
-            if not candidates:
+            candidates = by_key.get(key) or self.photos.meant_by(key)
+            if len({self.photos.key(image) for image in candidates}) != 1:
                 alone.append((xml, key))
             elif not self._claim(image := self._best(candidates, xml), xml, key):
                 other = self._name(self.pairs[self.photos.key(image)][1])
@@ -191,8 +192,11 @@ class _Part:
             return
         name = nfc(PurePosixPath(named.replace("\\", "/")).name)
         candidates = self.photos.by_stem.get(PurePosixPath(name).stem, []) if name else []
-        exact = [image for image in candidates if nfc(image.name) == name]
-        if not any(self._claim(image, xml, key) for image in exact or candidates):
+        exact = [image for image in candidates if nfc(image.name) == name] or candidates
+        if len(exact) > 1:
+            photos = listed([self._name(image) for image in exact])
+            self.notes.append(f"{self._name(xml)}: it may belong to {photos}; left out")
+        if len(exact) != 1 or not self._claim(exact[0], xml, key):
             self.unmatched.append(xml)
 
     def _claim(self, image: Path, xml: Path, key_of_xml: Key) -> bool:

@@ -27,6 +27,7 @@ from utils.data.formats.naming import (
     formatted,
     list_note,
     name_parts,
+    nfc,
     split_folders,
     unique_image_ids,
 )
@@ -72,7 +73,9 @@ class _Finder:
 
     def __init__(self, scan: FileScan) -> None:
         self.scan = scan
-        self.photos = Photos(scan.files(scan.root, IMAGE_SUFFIXES), scan.root, TEXT_FOLDERS)
+        self.photos = Photos(
+            scan.files(scan.root, IMAGE_SUFFIXES), scan.root, TEXT_FOLDERS, scan.links
+        )
         self.labels = _LabelFiles(scan, self.photos)
         self.notes = list(self.labels.notes)
         self.yaml_path, self.yaml = self._find_yaml()
@@ -87,12 +90,11 @@ class _Finder:
         chosen = self._chosen(splits)
         image_ids = unique_image_ids(self.scan.root, sorted(chosen))
         if unlabelled := len(chosen - self.labels.of.keys()):
+            one = unlabelled == 1
             have = counted(unlabelled, "photo has", "photos have")
-            first = min(chosen - self.labels.of.keys())
-            self.notes.append(
-                f"{have} no label file, and count as photos without objects; "
-                f"{self.labels.looked_for(first)}"
-            )
+            count = "counts as a photo" if one else "count as photos"
+            first = self.labels.looked_for(min(chosen - self.labels.of.keys()))
+            self.notes.append(f"{have} no label file, and {count} without objects; {first}")
         lists = {
             name: SplitList(tuple(image_ids[photo] for photo in photos if photo in image_ids))
             for name, photos in sorted(splits.items())
@@ -308,13 +310,15 @@ class _LabelFiles:
     """The text files of a folder and the photos that they belong to.
 
     A photo's labels lie under ``labels`` in place of the last ``images`` in its path, or beside
-    it, or in the only text file of its key.
+    it, or in the only text file of its key. A label file that is left over belongs to the only
+    photo of its name without labels.
 
     Attributes:
         texts: all text files but those that name classes.
         of: photo → label file, for those that have one.
-        namesakes: photos whose label file belongs to another photo of the same name.
-        notes: one sentence for each of them.
+        namesakes: photos whose label file may belong to another photo of the same name: they have
+            labels, but which is not known, so they are no photos without objects.
+        notes: sentences on them.
     """
 
     def __init__(self, scan: FileScan, photos: Photos) -> None:
@@ -328,6 +332,7 @@ class _LabelFiles:
         for path in self.texts:
             self._by_key.setdefault(photos.key(path), []).append(path)
         self.of = self._pair()
+        self._pair_left_over()
 
     def are_yolo(self) -> bool:
         """Whether one of the first label files with content is of this format."""
@@ -342,7 +347,7 @@ class _LabelFiles:
             self._scan.name(path)
             for path in self.texts
             if path not in used
-            and path.parent in folders
+            and (path.parent in folders or path.parent.name.lower() in TEXT_FOLDERS)
             and _LABEL_LINE.fullmatch(_first_line(path))
         )
 
@@ -364,6 +369,48 @@ class _LabelFiles:
                     f"{self._scan.name(owner)}, has the labels; left out"
                 )
         return {photo: label for label, photo in sorted(owners.items(), key=lambda pair: pair[1])}
+
+    def _pair_left_over(self) -> None:
+        """Pair the label files that no photo has claimed, where that is plain.
+
+        The photos that one of several such files may belong to, or the other way round, have
+        labels that cannot be told: they become ``namesakes``.
+        """
+        used = set(self.of.values())
+        left = [path for path in self.texts if path not in used]
+        if not left or len(self.of) + len(self.namesakes) == len(self._photos.paths):
+            return
+        folders = {path.parent for path in used}
+        claims: dict[Path, list[Path]] = {}  # photo → label files
+        unsure: dict[Path, None] = {}
+        for path in left:
+            photos = self._photos.meant_by(self._photos.key(path))
+            photos = photos or self._photos.by_stem.get(nfc(path.stem), [])
+            photos = [photo for photo in photos if photo not in self.of]
+            if photos and (path.parent in folders or self._is_label(path)):
+                for photo in photos:
+                    claims.setdefault(photo, []).append(path)
+                if len(photos) > 1 or not self._photos.meant_by(self._photos.key(path)):
+                    unsure.update(dict.fromkeys(photos))
+        for photo, paths in sorted(claims.items()):
+            if photo in unsure or len(paths) > 1 or photo in self.namesakes:
+                unsure[photo] = None
+            else:
+                self.of[photo] = paths[0]
+        if new := sorted(unsure.keys() - self.namesakes):
+            self.namesakes.update(new)
+            names = listed([self._scan.name(photo) for photo in new])
+            labels = listed([self._scan.name(path) for path in dict.fromkeys(claims[new[0]])])
+            have = counted(len(new), "photo has", "photos have")
+            self.notes.append(
+                f"{have} labels that cannot be told from those of a namesake ({names}; {labels} "
+                f"may be those of {self._scan.name(new[0])}); left out. Put it where it belongs: "
+                f"{self.looked_for(new[0])}"
+            )
+
+    def _is_label(self, path: Path) -> bool:
+        line = _first_line(path)
+        return bool(_LABEL_LINE.fullmatch(line)) or (not line and path.stat().st_size < 4096)
 
     def looked_for(self, photo: Path) -> str:
         """In words, where the labels of one photo were looked for."""
