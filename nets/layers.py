@@ -2,7 +2,7 @@
 
 Every function takes a Keras tensor (B, H, W, C) and returns one; the layers it adds are plain
 Keras layers (but for stochastic depth) whose names begin with ``name``, so that stages can be
-frozen by prefix. `mbconv` and `fused_mbconv` read a `Block`, one row of an
+frozen by prefix. ``mbconv`` and ``fused_mbconv`` read a ``Block``, one row of an
 expanded architecture table.
 """
 
@@ -92,7 +92,7 @@ def conv_norm_act(
 
 
 def depthwise_norm_act(x, kernel: int, *, name: str, stride: int, activation: str, momentum: float):
-    """As `conv_norm_act`, each channel convolved by itself."""
+    """As ``conv_norm_act``, each channel convolved by itself."""
     x = keras.layers.DepthwiseConv2D(
         kernel,
         strides=stride,

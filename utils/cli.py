@@ -1,7 +1,7 @@
 """What all commands share: options from a dataclass, ``--config FILE.yaml``, and exit statuses.
 
-A command describes its options as a dataclass of :func:`option` fields, reads them with
-:func:`parse`, and is started by :func:`run`::
+A command describes its options as a dataclass of ``option`` fields, reads them with
+``parse``, and is started by ``run``::
 
     @dataclass(frozen=True)
     class Config:
@@ -46,7 +46,7 @@ OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of ever
 def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
     """Call ``main`` with the arguments and return the exit status of the command.
 
-    A :class:`UserError` gives one message on stderr and status 2, and so does a full disk or a
+    A ``UserError`` gives one message on stderr and status 2, and so does a full disk or a
     missing permission. Ctrl-C and SIGTERM give 130. Anything else is a bug and keeps its traceback.
     """
     quiet_tensorflow()
@@ -465,7 +465,7 @@ def _with_dashes(argv: Sequence[str]) -> list[str]:
     """``--input_size=x_y`` → ``--input-size=x_y``; what follows a bare ``--`` is not an option.
 
     argparse ignores a bare ``--`` when options and positional arguments are mixed. So arguments
-    behind it that look like options are marked, and :func:`_argparse_type` removes the mark.
+    behind it that look like options are marked, and ``_argparse_type`` removes the mark.
     """
     result: list[str] = []
     for position, argument in enumerate(argv):

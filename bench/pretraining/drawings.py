@@ -64,7 +64,7 @@ class Pool:
 
 
 def open_pool(cache: Path, split: str) -> Pool:
-    """The drawings of a split; :func:`prepare` must have been called."""
+    """The drawings of a split; ``prepare`` must have been called."""
     listed = json.loads((cache / "drawings.json").read_text(encoding="utf-8"))
     drawings = [Drawing(**entry) for entry in listed]
     pixels = np.memmap(cache / "drawings.bin", np.uint8, mode="r")

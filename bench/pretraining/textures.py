@@ -1,6 +1,6 @@
 """Textures: fields of noise, photographed papers and panoramas, palettes; and random choices.
 
-Whatever is slow is computed once, when a :class:`Textures` is opened; a picture cuts pieces from
+Whatever is slow is computed once, when a ``Textures`` is opened; a picture cuts pieces from
 it. The two splits have different fields, papers and panoramas.
 """
 
@@ -71,7 +71,7 @@ class Textures:
 
 
 def open_textures(cache: Path, seed: int, split: str) -> Textures:
-    """The textures of a split; :func:`prepare` must have been called."""
+    """The textures of a split; ``prepare`` must have been called."""
     with np.load(cache / "textures.npz") as stored:
         kinds = {
             kind: [stored[name] for name in sorted(stored.files) if name.startswith(kind)]

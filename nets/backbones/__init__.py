@@ -1,7 +1,8 @@
 """Backbones by name: feature extractors and classifiers, with the published weights.
 
-`BACKBONES` is the table of members, `build_backbone` and `build_classifier` build them,
-`compound_scaling` gives the paper's rule, `backbone_cost` and `classifier_cost` what they cost.
+``BACKBONES`` is the table of members. ``build_backbone`` and ``build_classifier`` build them,
+``backbone_cost`` and ``classifier_cost`` give what they cost. ``compound_scaling`` is the paper's
+rule.
 """
 
 from nets.backbones.build import build_backbone, build_classifier

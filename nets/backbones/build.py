@@ -21,10 +21,10 @@ def build_backbone(
     """A feature extractor: RGB pixels in 0-255 in, three feature levels out.
 
     Args:
-        name: a key of `BACKBONES`, or a family's name with ``width`` and ``depth``.
+        name: a key of ``BACKBONES``, or a family's name with ``width`` and ``depth``.
         input_shape: (height, width, 3), sides multiples of 32, or None for any such side.
         weights: None for random ones, "imagenet" for the published ones, or the path of a file.
-        scaling: ``width``, ``depth``, ``stochastic_depth``, ``se_ratio`` as `resolve` takes them.
+        scaling: ``width``, ``depth``, ``stochastic_depth``, ``se_ratio`` as ``resolve`` takes them.
 
     Returns:
         keras.Model (B, H, W, 3) -> [C3, C4, C5], shapes (B, H / 8, W / 8, c3),
@@ -55,8 +55,8 @@ def build_classifier(
 ) -> keras.Model:
     """The whole classifier of the paper: RGB pixels in 0-255 in, logits (B, classes) out.
 
-    Any input size works; `BACKBONES[name].resolution` is the one the weights were trained for.
-    ``weights`` and ``scaling`` are as in `build_backbone`, with ``dropout`` besides. Layers
+    Any input size works; ``BACKBONES[name].resolution`` is the one the weights were trained for.
+    ``weights`` and ``scaling`` are as in ``build_backbone``, with ``dropout`` besides. Layers
     behind the last block are named ``top_...``.
     """
     spec = resolve(name, **scaling)

@@ -30,7 +30,7 @@ def catalogue() -> str:
 
 
 def legend() -> str:
-    """What the columns of `catalogue` mean."""
+    """What the columns of ``catalogue`` mean."""
     return (
         "top-1: published ImageNet accuracy of the classifier at its own resolution. Then the "
         "backbone up to its deepest level, and the whole detector with 20 classes, at 416 x 416. "

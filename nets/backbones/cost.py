@@ -22,12 +22,12 @@ class Cost:
 
 
 def backbone_cost(spec: Backbone, height: int, width: int | None = None) -> Cost:
-    """Of `build_backbone`'s model, stem to deepest level, at (height, width or height) pixels."""
+    """Of ``build_backbone``'s model, stem to deepest level, at (height, width or height) pixels."""
     return _features(spec, (height, width or height))[0]
 
 
 def classifier_cost(spec: Backbone, resolution: int | None = None, classes: int = 1000) -> Cost:
-    """Of `build_classifier`'s model, at the member's own resolution unless told otherwise."""
+    """Of ``build_classifier``'s model, at the member's own resolution unless told otherwise."""
     side = resolution or spec.resolution
     cost, filters, size = _features(spec, (side, side))
     cost += _conv(filters, spec.top_filters, 1, size)

@@ -20,7 +20,7 @@ def resolve(
     """The row of a member or of a family's base, with what is not None put in its place.
 
     Args:
-        name: a key of `BACKBONES`, or "efficientnet", "efficientnet_lite", "efficientnetv2".
+        name: a key of ``BACKBONES``, or "efficientnet", "efficientnet_lite", "efficientnetv2".
         width: factor on every number of filters.
         depth: factor on every number of repeats.
         stochastic_depth: rate towards which the blocks' drop rates rise, 0 to below 1.

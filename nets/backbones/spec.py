@@ -1,6 +1,6 @@
 """What a backbone is: a family's table of stages, a member's scaling, and the blocks they give.
 
-`Family` holds what all members share, `Backbone` one member; `Backbone.blocks()` expands the
+``Family`` holds what all members share, ``Backbone`` one member; ``Backbone.blocks()`` expands the
 table into the blocks that the builder makes and the cost estimate counts.
 """
 

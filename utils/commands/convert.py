@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli import OK, option, parse, run
-from utils.text import listed
+from utils.text import counted, listed
 
 TARGETS = ("voc", "coco", "yolo")
 
@@ -52,8 +52,9 @@ def main(argv: list[str]) -> int:
         print(f"{config.to}: {sentence}")
     lists = ", ".join(f"{count} {name}" for name, count in written.lists.items())
     print(
-        f"{config.out}: {written.photos} photos, {written.objects} objects; classes: "
-        f"{listed(written.classes, most=8)}; lists: {lists or 'none'}"
+        f"{config.out}: {counted(written.photos, 'photo')}, "
+        f"{counted(written.objects, 'object')}; classes: {listed(written.classes, most=8)}; "
+        f"lists: {lists or 'none'}"
     )
     return OK
 

@@ -53,7 +53,7 @@ def trained_on_text(row: Mapping[str, Any]) -> str:
 def length_text(schedule: Schedule) -> str:
     """``20 epochs or 5 minutes``."""
     minutes = f" or {schedule.seconds / 60:g} minutes" if schedule.seconds else ""
-    return f"{schedule.epochs} epochs{minutes}"
+    return f"{counted(schedule.epochs, 'epoch')}{minutes}"
 
 
 def time_text(seconds: float | None) -> str:

@@ -94,7 +94,7 @@ def _overview(report: DoctorReport) -> Iterator[str]:
         if note := report.folder.size_note:
             yield from _wrapped(f"Training would choose {note}", "", "  ")
         yield from _wrapped(sizes.text(), "", "  ")
-        yield from _wrapped(f"Anchors: {sizes.note}", "", "  ")
+        yield from _wrapped(sizes.note[0].upper() + sizes.note[1:], "", "  ")
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:

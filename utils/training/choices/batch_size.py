@@ -42,8 +42,10 @@ def choose_batch_size(
                 f"multiple of {cluster.replicas}"
             )
         return asked, f"batches of {asked}"
-    each = EACH_OF_FEW if photos < FEW_PHOTOS else EACH
-    reason = counted(photos, "training photo")
+    each, reason = EACH, f"{EACH} on each device"
+    if photos < FEW_PHOTOS:
+        each = EACH_OF_FEW
+        reason = f"{each} on each device, as there are fewer than {FEW_PHOTOS} training photos"
     # A GPU reports when its memory runs out. On the CPU the system kills the process instead.
     if cluster.devices.startswith("CPU"):
         here = cluster.replicas // cluster.hosts

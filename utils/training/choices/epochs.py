@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from utils.text import counted
 from utils.training.choices.recipes import Recipe
 from utils.training.choices.start import head_weights_file
 from utils.training.config import TrainConfig
@@ -32,7 +33,7 @@ def choose_epochs(
     """
     if saved or config.epochs:
         epochs = saved or config.epochs
-        return epochs, f"{epochs} epochs"
+        return epochs, counted(epochs, "epoch")
     if config.weights:
         times = 1
     elif config.backbone_weights == "none":
@@ -42,5 +43,6 @@ def choose_epochs(
     epochs = min(max(times * recipe.epochs, math.ceil(FEWEST_SEEN / photos)), MOST_EPOCHS)
     limit = f", or as many as {config.minutes:g} minutes allow" if config.minutes else ""
     return epochs, (
-        f"{epochs} epochs: {epochs * photos:,} photos seen in all{limit} (--epochs for more)"
+        f"{counted(epochs, 'epoch')}: {epochs * photos:,} photos seen in all{limit} "
+        "(--epochs for more)"
     )

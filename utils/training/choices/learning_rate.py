@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from utils.text import counted
 from utils.training.choices.recipes import FEW_PHOTOS, RECIPES, Recipe
 from utils.training.config import TrainConfig
 
@@ -36,5 +37,5 @@ def choose_learning_rates(
         if config.freeze_epochs is None:
             text += f", which is frozen for the first {recipe.frozen_share:.0%} of the run"
         elif config.freeze_epochs:
-            text += f", which is frozen for {config.freeze_epochs} epochs"
+            text += f", which is frozen for {counted(config.freeze_epochs, 'epoch')}"
     return rate, factor, text
