@@ -92,7 +92,7 @@ def conv_norm_act(
 
 
 def depthwise_norm_act(x, kernel: int, *, name: str, stride: int, activation: str, momentum: float):
-    """As ``conv_norm_act``, each channel convolved by itself."""
+    """As ``conv_norm_act``, each channel convolved alone."""
     x = keras.layers.DepthwiseConv2D(
         kernel,
         strides=stride,

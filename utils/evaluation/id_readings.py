@@ -1,4 +1,4 @@
-"""What the numbers in ``image_id`` and ``category_id`` of a stranger's detections mean.
+"""What the numbers in ``image_id`` and ``category_id`` of another tool's detections mean.
 
 COCO results hold bare numbers. The same number can be a position, a part of a file name, or an id
 of the dataset's own JSON. Each of these is a ``Reading``. ``choose_reading`` takes the one that

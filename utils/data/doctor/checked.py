@@ -99,7 +99,7 @@ class CheckedFolder:
         split: the lists that were asked for, in words; "" for the whole folder.
         as_stored: whether labels belong to photos as stored where nothing tells, rather than as
             turned upright by EXIF.
-        ids_from_one: a sentence where class ids look as if they were counted from 1, else "".
+        ids_from_one: a sentence where class ids seem to be counted from 1; otherwise "".
         size_note: why ``input_size`` was chosen, in words; "" where it was given.
     """
 

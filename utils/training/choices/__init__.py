@@ -1,6 +1,7 @@
 """What a run decides where no option does. One file a choice: its rule, its reason, its message.
 
 recipes        what belongs together in a way of training; options change parts of it
+backbone       the network below the heads, where none is named
 start          the weights and anchors that the detector starts from
 epochs         how many times a run sees each photo
 input_size     the side of the network input
