@@ -343,13 +343,15 @@ class _LabelFiles:
         """Label files without photo: beside label files, and with a line of this format."""
         used = set(self.of.values())
         folders = {path.parent for path in used}
-        return tuple(
-            self._scan.name(path)
-            for path in self.texts
-            if path not in used
-            and (path.parent in folders or path.parent.name.lower() in TEXT_FOLDERS)
-            and _LABEL_LINE.fullmatch(_first_line(path))
-        )
+        left = (path for path in self.texts if path not in used)
+        return tuple(self._scan.name(path) for path in left if self._looks_lost(path, folders))
+
+    def _looks_lost(self, path: Path, folders: set[Path]) -> bool:
+        """Whether a text file without photo is a label file: by its line, or by its folder."""
+        line = _first_line(path)
+        if any(part.lower() in TEXT_FOLDERS for part in self._photos.parts(path)[:-1]):
+            return bool(line) and not _LIST_LINE.fullmatch(line.decode("utf-8", "replace").strip())
+        return path.parent in folders and bool(_LABEL_LINE.fullmatch(line))
 
     def _parts(self, path: Path) -> Key:
         """The path below the data folder, without suffix."""
