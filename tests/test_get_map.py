@@ -129,7 +129,7 @@ def files_of(monkeypatch, tmp_path, data, metadata, *argv):
     def open_detectors(config, watch):
         return detector_of(metadata), None
 
-    monkeypatch.setattr(get_map, "open_detectors", open_detectors)
+    monkeypatch.setattr("utils.evaluation.evaluate.open_detectors", open_detectors)
     monkeypatch.setattr("utils.evaluation.tuning.store_operating_point", lambda *a: None)
     out = tmp_path / "out"
     options = ["--weights", "x.keras", "--data", data, "--out", out, "--no-report", *argv]
@@ -199,7 +199,8 @@ def test_the_split_of_a_run_is_not_taken_from_other_photos(data, tmp_path):
 def test_errors_are_reported_before_the_detector_runs(lists, tmp_path, monkeypatch, capsys, argv):
     calls = []
     monkeypatch.setattr(
-        get_map, "open_detectors", lambda config, watch: (detector_of({}, calls), None)
+        "utils.evaluation.evaluate.open_detectors",
+        lambda config, watch: (detector_of({}, calls), None),
     )
     options = ["--weights", "x.keras", "--data", lists, "--out", tmp_path / "o", *argv]
     assert command(*options) == 2

@@ -78,6 +78,12 @@ def worst_errors(matched: MatchedResults, costs: ErrorCosts) -> list[ErrorItem]:
     return [_error_item(matched, costs, int(i)) for i in order]
 
 
+def all_errors(matched: MatchedResults, costs: ErrorCosts) -> list[ErrorItem]:
+    """Every error, the costliest first."""
+    order = np.argsort(-costs.cost, kind="stable")
+    return [_error_item(matched, costs, int(i)) for i in order]
+
+
 def worst_images(matched: MatchedResults, costs: ErrorCosts) -> list[ImageCost]:
     """The images with errors, the one with the highest sum of costs first."""
     size = matched.images + 1  # image ids count from 1

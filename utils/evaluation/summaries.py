@@ -156,13 +156,21 @@ def write_csv(path: str | Path, analysis: Analysis) -> None:
     The first column is the class id, −1 for all. A class name that a spreadsheet would take for a
     formula gets an apostrophe in front.
     """
-    ids = (*range(len(analysis.classes)), -1)
-    ones = (*analysis.classes, analysis.overall)
-    rows = [{"id": i, **_columns(one)} for i, one in zip(ids, ones, strict=True)]
+    rows = class_rows(analysis)
+    for row in rows:
+        if row["class"].startswith(_FORMULA):
+            row["class"] = f"'{row['class']}"
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def class_rows(analysis: Analysis) -> list[dict]:
+    """The rows of ``write_csv``: one a class and a last one, ``all``; None where unknown."""
+    ids = (*range(len(analysis.classes)), -1)
+    ones = (*analysis.classes, analysis.overall)
+    return [{"id": i, **_columns(one)} for i, one in zip(ids, ones, strict=True)]
 
 
 def write_summary(
@@ -199,7 +207,7 @@ def write_summary(
 
 def _columns(one: ClassAnalysis) -> dict:
     columns = {
-        "class": f"'{one.name}" if one.name.startswith(_FORMULA) else one.name,
+        "class": one.name,
         "objects": one.objects,
         "images": one.images,
         "detections": one.detections,

@@ -1,0 +1,92 @@
+"""The options of ``get_map.py`` as one typed, frozen value, and how they depend on each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.cli import option
+from utils.errors import UserError
+from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """The options of ``get_map.py``."""
+
+    data: Path = option(help="folder with the labelled photos", metavar="DIR")
+    weights: Path | None = option(None, help="detector to score", metavar="FILE")
+    detections: Path | None = option(
+        None, help="COCO results to score as they are, instead of a detector", metavar="FILE.json"
+    )
+    split: str = option("test", help="list of photos to score", metavar="NAME")
+    classes: Path | None = option(
+        None, help="text file with one class name a line (default: the detector's classes, or "
+        "all classes in the data)", metavar="FILE",
+    )  # fmt: skip
+    only_listed: bool = option(False, help="ignore objects of classes that are not listed")
+    out: Path | None = option(
+        None, help="folder for the results (default: runs/map/NAME with a number)", metavar="DIR"
+    )
+    conf: float = option(0.001, help="lowest score that counts", low=0, high=1)
+    iou: float = option(
+        0.6, help="NMS removes the weaker of two boxes above this IoU", low=0, high=1
+    )
+    max_det: int = option(300, help="most detections a photo", low=1)
+    batch_size: int = option(8, help="photos a batch on each device", low=1)
+    device: str = option(
+        "auto", help="auto takes all GPUs, or the CPU if there is none",
+        metavar="auto|cpu|gpu|gpu:0,1",
+    )  # fmt: skip
+    compare: Path | None = option(
+        None, help="another detector, or its detections (.json), to compare with on the same "
+        "photos", metavar="FILE", group="analysis",
+    )  # fmt: skip
+    image_ids: str = option(
+        "auto", help="what numbers in image_id of a detections file are: the position in "
+        "ground_truth.json, the number in the file name, or the id in the dataset's own JSON; auto "
+        "takes the one that fits", choices=("auto", *IMAGE_IDS), group="detections of other tools",
+    )  # fmt: skip
+    category_ids: str = option(
+        "auto", help="what numbers in category_id of a detections file are: the place in the class "
+        "list, counted from 0 or 1, or the id in the dataset's own JSON; auto takes the one that "
+        "fits", choices=("auto", *CATEGORY_IDS), group="detections of other tools",
+    )  # fmt: skip
+    resamples: int = option(
+        1000, help="bootstrap resamples for the 95 % intervals, at least 100; 0 for none",
+        low=0, high=100_000, group="analysis",
+    )  # fmt: skip
+    report: bool = option(True, help="write report.html", group="analysis")
+    min_map50: float | None = option(
+        None, help="exit with status 1 if COCO AP50 is lower", low=0, high=1, group="analysis",
+    )  # fmt: skip
+    tune: str | None = option(
+        None, help="find the confidence and NMS thresholds with the best F1 on this split, and "
+        "store them in the checkpoint for predict.py; take a split that is not reported, such as "
+        "val", metavar="NAME", group="tuning",
+    )  # fmt: skip
+    tune_precision: float | None = option(
+        None, help="tune for the highest recall at this precision or better, instead of F1",
+        low=0, high=1, group="tuning",
+    )  # fmt: skip
+
+
+def refuse_contradictions(config: MapConfig) -> None:
+    """
+    Raises:
+        UserError: options that exclude each other.
+    """
+    if config.only_listed and config.classes is None:
+        raise UserError("--only-listed needs --classes, the list")
+    if config.out and config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out}: is a file, not a folder")
+    if (config.weights is None) == (config.detections is None):
+        raise UserError("give either --weights or --detections (see get_map.py --help)")
+    if config.tune and (config.weights is None or config.weights.suffix.lower() != ".keras"):
+        raise UserError("--tune needs --weights with a .keras checkpoint to store the result in")
+    if config.tune_precision is not None and not config.tune:
+        raise UserError("--tune-precision needs --tune, the split to tune on")
+    if 0 < config.resamples < 100:
+        raise UserError(
+            f"--resamples {config.resamples}: too few for an interval; take 100 or more, or 0"
+        )
