@@ -131,12 +131,106 @@ def test_thresholds_are_passed_on():
     assert len(planted()(photo(99, 99, (9, 9, 60, 60)), conf=0.95)) == 0
 
 
-@pytest.mark.parametrize(
-    "pixels", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)]
-)
-def test_pixels_of_another_kind_are_refused(pixels):
-    with pytest.raises(ValueError, match="uint8"):
-        planted()(pixels)
+REFUSED = {
+    "nothing": (None, "got None .*cv2.imread"),
+    "bytes": (b"abc", "got bytes"),
+    "a number": (3, "got int"),
+    "a dictionary": ({"a.jpg": 1}, "got dict"),
+    "an array of another library": (memoryview(b"abc"), "got memoryview"),
+    "grey": (np.zeros((9, 8), np.uint8), r"uint8 of shape \(9, 8\).*grey"),
+    "grey with a channel": (np.zeros((9, 8, 1), np.uint8), r"\(9, 8, 1\).*grey"),
+    "alpha": (np.zeros((9, 8, 4), np.uint8), r"\(9, 8, 4\).*fourth channel"),
+    "channels first": (np.zeros((3, 9, 8), np.uint8), r"\(3, 9, 8\).*transpose"),
+    "floats to 1": (np.ones((9, 8, 3)), r"float64 of shape \(9, 8, 3\).*image \* 255"),
+    "floats to 255": (np.full((9, 8, 3), 255, np.float32), r"float32 .*\(image\).astype"),
+    "16 bits": (np.zeros((9, 8, 3), np.uint16), "got uint16"),
+    "truth values": (np.zeros((9, 8, 3), bool), "got bool"),
+    "objects": (np.full((9, 8, 3), None), "got object"),
+    "strings": (np.array(["a.jpg"]), "got <U5"),
+    "empty": (np.zeros((0, 8, 3), np.uint8), "empty"),
+    "five axes": (np.zeros((1, 1, 9, 8, 3), np.uint8), r"\(1, 1, 9, 8, 3\)"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_picture_is_named(name):
+    image, words = REFUSED[name]
+    with pytest.raises(ValueError, match=f"expected .*RGB.*; {words}|expected .*; .*{words}"):
+        planted()(image)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_in_a_list_its_place_is_named_before_anything_runs(name):
+    def infer(batch):
+        raise AssertionError
+
+    image, words = REFUSED[name]
+    good = photo(99, 99, (9, 9, 60, 60))
+    with pytest.raises(ValueError, match=f"picture 3 .counted from 0.: expected .*{words}"):
+        planted(infer)([good, good, good, image])
+
+
+def test_an_array_of_pictures_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match=r"picture 0 .*float32 of shape \(9, 8, 3\)"):
+        planted()(np.zeros((2, 9, 8, 3), np.float32))
+
+
+def test_an_array_of_pictures():
+    boxes = [(10 * i + 20, 30, 10 * i + 120, 130) for i in range(3)]
+    found = planted()(np.stack([photo(416, 416, box) for box in boxes]))
+    np.testing.assert_allclose([one.boxes[0] for one in found], boxes, atol=0.5)
+
+
+def test_views_of_arrays():
+    box = (60, 100, 360, 320)
+    rgb = photo(600, 400, box)
+    bgr = np.ascontiguousarray(rgb[:, :, ::-1])
+    for view in (bgr[:, :, ::-1], rgb[::-1][::-1], np.asfortranarray(rgb)):
+        np.testing.assert_allclose(planted()(view).boxes, [box], atol=0.5)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_pillow_images(mode):
+    box = (60, 100, 360, 320)
+    image = Image.fromarray(photo(600, 400, box)).convert(mode)
+    np.testing.assert_allclose(planted()(image).boxes, [box], atol=0.5)
+    (found,) = planted()([image])
+    np.testing.assert_allclose(found.boxes, [box], atol=0.5)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "I", "F"])
+def test_pillow_images_without_colour(mode):
+    shapes = []
+
+    def infer(batch):
+        shapes.append(batch.shape)
+        return np.zeros((len(batch), 1, 4), np.float32), np.zeros((len(batch), 1, 2), np.float32)
+
+    planted(infer)(Image.new(mode, (60, 40)))
+    assert shapes[0][-1] == 3
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pillow_images_are_turned_upright(tmp_path, orientation, suffix):
+    box = (60, 100, 360, 320)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(turned_away(photo(600, 400, box), orientation)).save(
+        path, exif=exif, **({"lossless": True} if suffix == ".webp" else {})
+    )
+    with Image.open(path) as image:
+        found = planted()(image)
+    np.testing.assert_allclose(found.boxes, [box], atol=0.5)
+
+
+def test_a_damaged_pillow_image_is_named(tmp_path):
+    path = tmp_path / "half.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:9000])
+    with Image.open(path) as image, pytest.raises(UserError, match=r"half\.png"):
+        planted()(image)
 
 
 def test_bad_weights_are_one_sentence(tmp_path):

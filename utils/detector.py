@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from utils.detections import Detections
-from utils.images import read_image
+from utils.images import pixels_of, read_image
 from utils.letterbox import Letterbox
 from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
 
-Picture = np.ndarray | str | Path  # uint8 (H, W, 3) RGB, upright; or the path of an image
+# The path of an image; an image of Pillow; or pixels, uint8 (H, W, 3) RGB, upright. OpenCV gives
+# BGR, which looks the same to a program: convert it with cv2.cvtColor(image, cv2.COLOR_BGR2RGB).
+Picture = str | Path | Image.Image | np.ndarray
 
 
 class NetworkInput(NamedTuple):
@@ -102,17 +105,25 @@ class Detector:
         """The objects on a picture; a list of them for a list of pictures.
 
         Args:
-            images: a path, uint8 (H, W, 3) RGB pixels, or a sequence of either.
+            images: a path, a Pillow image, or pixels; or a list or an array of them. Pixels are
+                uint8 (H, W, 3), RGB and upright. OpenCV reads BGR: convert it first, because the
+                detector cannot see the difference and finds less.
             conf: lowest score that is kept, 0 to 1.
             iou: IoU above which the weaker of two boxes of a class is dropped, 0 to 1.
             max_det: most objects a picture.
 
         Raises:
             UserError: a file that cannot be read as an image.
-            ValueError: pixels of another type or shape.
+            ValueError: anything else, or pixels of another type or shape.
         """
-        if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim <= 3):
+        several = isinstance(images, Sequence) and not isinstance(
+            images, (str, bytes, bytearray, memoryview)
+        )
+        if not several and not (isinstance(images, np.ndarray) and images.ndim == 4):
+            check_picture(images)
             return self([images], conf=conf, iou=iou, max_det=max_det)[0]
+        for index, image in enumerate(images):  # before the first batch, which may take long
+            check_picture(image, f"picture {index} (counted from 0): ")
         limits = {"conf": conf, "iou": iou, "max_det": max_det}
         found: list[Detections] = []
         for start in range(0, len(images), self.batch_size):
@@ -152,13 +163,58 @@ def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def check_picture(image: object, where: str = "") -> None:
+    """Refuse what is no picture.
+
+    Args:
+        image: what stands for a picture.
+        where: begins the message.
+
+    Raises:
+        ValueError: says what it is and what to give instead.
+    """
+    if isinstance(image, (str, Path, Image.Image)):
+        return
+    wanted = "a path, a Pillow image, or uint8 pixels of shape (height, width, 3) in RGB order"
+    if not isinstance(image, np.ndarray):
+        kind = "None" if image is None else f"{type(image).__module__}.{type(image).__qualname__}"
+        raise ValueError(
+            f"{where}expected {wanted}; got {kind.removeprefix('builtins.')}{_hint(image)}"
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(
+            f"{where}expected {wanted}; got {image.dtype} of shape {image.shape}{_hint(image)}"
+        )
+
+
+def _hint(image: object) -> str:
+    """What probably happened, or what to do."""
+    if image is None:
+        return " (cv2.imread returns None if it cannot read a file)"
+    if not isinstance(image, np.ndarray):
+        return ""
+    if not image.size:
+        return ", which is empty"
+    if image.ndim == 4:
+        return ". Give several pictures as one array, or as a list of single pictures"
+    if image.dtype != np.uint8:
+        largest = image.max() if image.dtype.kind in "fiu" else None
+        scaling = "image * 255" if image.dtype.kind == "f" and largest <= 1 else "image"
+        return f". Scale the values to 0–255, then convert: ({scaling}).astype(np.uint8)"
+    if image.ndim == 2:
+        return ". A grey picture becomes RGB with np.repeat(image[:, :, None], 3, axis=2)"
+    if image.ndim == 3 and image.shape[2] == 4:
+        return ". Drop the fourth channel: image[:, :, :3]"
+    if image.ndim == 3 and image.shape[2] == 1:
+        return ". A grey picture becomes RGB with np.repeat(image, 3, axis=2)"
+    if image.ndim == 3 and image.shape[0] == 3:
+        return ". Move the channels to the end: image.transpose(1, 2, 0)"
+    return ""
+
+
 def _pixels(image: Picture) -> np.ndarray:
     if isinstance(image, (str, Path)):
         return read_image(image)
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f"expected a path or a NumPy array, not {type(image).__name__}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(
-            f"expected uint8 pixels of shape (H, W, 3), RGB; got {image.dtype} {image.shape}"
-        )
-    return image
+    if isinstance(image, Image.Image):
+        return pixels_of(image, getattr(image, "filename", "") or "image")
+    return np.ascontiguousarray(image)  # image[:, :, ::-1], say, which OpenCV refuses

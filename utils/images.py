@@ -22,7 +22,7 @@ from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -116,6 +116,22 @@ def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.nda
             _check_pixels(size, name)
             with _one_at_a_time(size):
                 return _decoded(image, data, size, reduce)
+    except UserError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise _unreadable(name, error) from error
+
+
+def pixels_of(image: Image.Image, name: str = "image") -> np.ndarray:
+    """An image opened or made with Pillow as upright RGB, uint8 (H, W, 3).
+
+    Raises:
+        UserError: its file is truncated, or it is too large.
+    """
+    try:
+        _check_pixels(ImageSize(*image.size, 1), name)
+        image.load()  # turns a TIFF
+        return _to_rgb(ImageOps.exif_transpose(image))
     except UserError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from utils.drawing.fonts import Typeface, drawable
 
 if TYPE_CHECKING:  # Detections.draw imports this module
     from utils.detections import Detections
@@ -23,12 +22,6 @@ PALETTE = (
     (240, 228, 66),
 )  # fmt: skip
 
-# Fonts with more of the world's scripts than Pillow's own, tried in turn. DejaVu Sans comes with
-# Matplotlib; the others are found where the system has them.
-_FONTS = (
-    "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "Arial Unicode.ttf",
-    "PingFang.ttc", "msyh.ttc",
-)  # fmt: skip
 _SMALLEST_TEXT = 9  # pixels; smaller is not readable
 _LABELS_SHARE = 0.35  # of the picture that labels may cover in all
 _HIDDEN_SHARE = 0.05  # of a label placed before that a further one may hide
@@ -152,22 +145,32 @@ def _labels(name: str, score: float, class_id: int, size: int, width: int) -> It
 
     Only those that fit the width of the picture; if none does, the name shortened until it does.
     """
-    font = _font_for(name, size)
-    name = font.drawable(" ".join(name.split()) or "?", class_id)
+    name = drawable(name, class_id)
     texts = [f"{name} {min(score, 1.0):.2f}", name]
-    fitting = [text for text in texts if font.width(text) <= width]
+    fitting = [text for text in texts if _width(text, size) <= width]
     if not fitting:
         shortened = (f"{name[:length]}…" for length in range(len(name) - 1, 0, -1))
-        fitting = [next((text for text in shortened if font.width(text) <= width), name[:1])]
+        fitting = [next((text for text in shortened if _width(text, size) <= width), name[:1])]
     for text in fitting:
-        yield _tile(text, font, colour(class_id))
+        yield _tile(text, size, colour(class_id))
+
+
+def _width(text: str, size: int) -> int:
+    return round(Typeface(size).width(text)) + 2 * _pad(size)
+
+
+def _pad(size: int) -> int:
+    return max(2, round(size / 5))
 
 
 @lru_cache(maxsize=512)
-def _tile(text: str, font: _Font, rgb: tuple[int, int, int]) -> np.ndarray:
-    tile = Image.new("RGB", (font.width(text), font.height), rgb)
-    drawer = ImageDraw.Draw(tile)
-    drawer.text((font.pad, font.baseline), text, _ink(rgb), font.font, anchor="ls")
+def _tile(text: str, size: int, rgb: tuple[int, int, int]) -> np.ndarray:
+    face, pad = Typeface(size), _pad(size)
+    boxes = [face.box(part) for part in ("Éd", "gj", text)]
+    above, below = min(top for top, _ in boxes), max(bottom for _, bottom in boxes)
+    baseline = pad // 2 - above
+    tile = Image.new("RGB", (_width(text, size), round(baseline + below + pad // 2)), rgb)
+    face.draw(ImageDraw.Draw(tile), (pad, baseline), text, _ink(rgb))
     return np.asarray(tile)
 
 
@@ -214,65 +217,3 @@ def _overlap(spot: np.ndarray, taken: np.ndarray) -> int:
     top_left = np.maximum(spot[:2], taken[:, :2])
     bottom_right = np.minimum(spot[2:], taken[:, 2:])
     return int(np.clip(bottom_right - top_left, 0, None).prod(axis=1).sum())
-
-
-# Fonts -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Font:
-    """A font at one size, and the measures of a label set in it."""
-
-    font: ImageFont.FreeTypeFont
-
-    @property
-    def pad(self) -> int:
-        return max(2, round(self.font.size / 5))
-
-    @property
-    def baseline(self) -> int:
-        return self.pad // 2 - self.font.getbbox("Éd", anchor="ls")[1]
-
-    @property
-    def height(self) -> int:
-        return self.baseline + self.font.getbbox("gj", anchor="ls")[3] + self.pad // 2
-
-    def width(self, text: str) -> int:
-        return round(self.font.getlength(text)) + 2 * self.pad
-
-    def has(self, character: str) -> bool:
-        if character.isspace():
-            return True
-        nothing, mask = self.font.getmask("\U0010fffe"), self.font.getmask(character)
-        return mask.size != nothing.size or bytes(mask) != bytes(nothing)
-
-    def drawable(self, name: str, class_id: int) -> str:
-        """The name with a ? for what the font lacks, then with the class id to tell it apart."""
-        text = "".join(character if self.has(character) else "?" for character in name)
-        return text if text == name else f"{class_id}: {text}"
-
-
-@lru_cache(maxsize=1024)
-def _font_for(name: str, size: int) -> _Font:
-    """The first font that has all characters of a name, otherwise the first."""
-    fonts = _fonts(size)
-    return next((f for f in fonts if all(map(f.has, set(name)))), fonts[0])
-
-
-@lru_cache(maxsize=32)
-def _fonts(size: int) -> Sequence[_Font]:
-    fonts = []
-    for file in (_matplotlib_font(_FONTS[0]), *_FONTS[1:]):
-        try:
-            fonts.append(_Font(ImageFont.truetype(file, size)))
-        except OSError:
-            continue
-    return fonts or [_Font(ImageFont.load_default(size))]
-
-
-def _matplotlib_font(file: str) -> str:
-    """The path of a font inside Matplotlib, which is not imported for it; otherwise its name."""
-    spec = find_spec("matplotlib")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    path = folder / "mpl-data" / "fonts" / "ttf" / file if folder else None
-    return str(path) if path and path.is_file() else file

@@ -19,6 +19,8 @@ from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from utils.drawing.plot_fonts import all_scripts
+
 INK = "#010101"  # lines and text: the page's text colour
 FAINT = "#010102"  # grid lines
 SERIES = tuple(f"#0101{10 + i}" for i in range(7))  # told apart by any eye; CSS names them
@@ -31,7 +33,6 @@ _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _STYLE = {
     "svg.fonttype": "none",  # text stays text: it is searched, copied and read aloud
     "svg.hashsalt": "page",  # the same numbers give the same file
-    "font.family": "sans-serif",
     "font.size": 9,
     "text.parse_math": False,  # a class called $5 is no formula
     "text.color": INK,
@@ -53,7 +54,7 @@ _STYLE = {
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """An empty figure of that many CSS pixels, in the page's style while the block lasts."""
-    with matplotlib.rc_context(_STYLE):
+    with all_scripts(), matplotlib.rc_context(_STYLE):
         yield Figure(figsize=(width / 96, height / 96), dpi=96, layout="constrained")
 
 

@@ -17,6 +17,8 @@ from utils.data.records import Dataset
 from utils.detections import Detections
 from utils.drawing.boxes import colour, draw_box, draw_detections, sizes
 from utils.drawing.contact_sheet import contact_sheet
+from utils.drawing.fonts import drawable
+from utils.drawing.plot_fonts import all_scripts
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import read_image
@@ -28,10 +30,13 @@ LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": 
 SCORES = {"AP50": "AP50", "AP": "AP"}
 
 
+@all_scripts()
 def draw_curves(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Losses, validation scores, those of each class, and learning rate by epoch."""
     names = dict.fromkeys(name for row in rows for name in row if name.startswith("AP/"))
-    classes = {name: name.removeprefix("AP/").replace("$", r"\$") for name in names}
+    classes = {
+        name: _plot_text(drawable(name.removeprefix("AP/"), i)) for i, name in enumerate(names)
+    }
     figure = Figure(figsize=(16, 3.6), layout="constrained")
     losses, scores, by_class, rate = figure.subplots(1, 4)
     _lines(losses, rows, LOSSES)
@@ -55,6 +60,7 @@ def draw_curves(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     _save(figure, path)
 
 
+@all_scripts()
 def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: int) -> None:
     """Objects by class, and their sizes at the network input beside the anchors."""
     sizes = object_sizes(dataset, input_size)
@@ -64,7 +70,7 @@ def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: i
 
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     classes, shapes = figure.subplots(1, 2)
-    names = [dataset.classes[i].replace("$", r"\$") for i in order]  # no formulas
+    names = [_plot_text(drawable(dataset.classes[i], int(i))) for i in order]
     bars = classes.barh(range(len(order)), counts[order], color="#4477aa")
     classes.bar_label(bars, padding=3)
     classes.set_yticks(range(len(order)), names)
@@ -136,6 +142,11 @@ def _lines(axes: Any, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> 
         if points:
             # A single point is no line: mark it.
             axes.plot(*zip(*points, strict=True), label=label, marker="o", markersize=2.5)
+
+
+def _plot_text(name: str) -> str:
+    """A name that Matplotlib takes for no formula."""
+    return name.replace("$", r"\$")
 
 
 def _is_number(value: Any) -> bool:

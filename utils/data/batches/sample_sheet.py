@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from utils.data.augment import IGNORED
 from utils.data.batches.pipeline import input_size_at
 from utils.data.batches.samples import Sample, TrainingSamples
 from utils.drawing.boxes import colour, draw_box, sizes
 from utils.drawing.contact_sheet import contact_sheet
+from utils.drawing.fonts import Typeface, drawable
 from utils.images import save_image
 
 COLUMNS, CELL = 4, 416
@@ -69,14 +70,14 @@ def with_boxes(picture: Sample) -> np.ndarray:
 
 def _legend(classes: Sequence[str], width: int) -> np.ndarray:
     """uint8 (h, ``width``, 3): a patch of each class's colour, and its name."""
-    entries = [(colour(i), name) for i, name in enumerate(classes[:_MOST_CLASSES])]
+    entries = [(colour(i), drawable(name, i)) for i, name in enumerate(classes[:_MOST_CLASSES])]
     if len(classes) > _MOST_CLASSES:
         entries.append(((255, 255, 255), f"and {len(classes) - _MOST_CLASSES} more"))
     entries.append((_GREY, "ignored: difficult, or mostly hidden"))
-    font = _font()
+    face = Typeface(_TEXT)
     spots, x, y, line = [], _TEXT, 0, round(1.8 * _TEXT)
     for rgb, name in entries:
-        text = round(font.getlength(name))
+        text = round(face.width(name))
         if x + 4 * _TEXT + text > width and x > _TEXT:
             x, y = _TEXT, y + line
         spots.append((x, y, rgb, name))
@@ -86,12 +87,5 @@ def _legend(classes: Sequence[str], width: int) -> np.ndarray:
     for x, y, rgb, name in spots:
         top = y + _TEXT // 4
         drawer.rectangle((x, top, x + _TEXT, top + _TEXT), fill=rgb)
-        drawer.text((x + 1.5 * _TEXT, top + _TEXT / 2), name, "black", font, anchor="lm")
+        face.draw(drawer, (x + 1.5 * _TEXT, top + 0.85 * _TEXT), name, "black")
     return np.asarray(image)
-
-
-def _font() -> ImageFont.FreeTypeFont:
-    try:
-        return ImageFont.truetype("DejaVuSans.ttf", _TEXT)
-    except OSError:
-        return ImageFont.load_default(_TEXT)
