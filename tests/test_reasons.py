@@ -47,6 +47,7 @@ NOTHING = {
     "yolo names": (lambda f: yolo(f, "0 .5 .5 .2 .2\n\ncat .5 .5 .2 .2", names="\n\n\ncat"),
                    ("8", "no name", "classes.txt")),
     "yolo columns": (lambda f: yolo(f, "0 .5 .5 .2 .2", names="\n\n\n\n\ncat"), ("4", "id 0")),
+    "yolo class names": (lambda f: yolo(f, "cat .5 .5 .2 .2"), ("4", "'cat' is not a class id")),
     "coco categories": (lambda f: coco(f, category_id=99), ("4", "category 99", "labels.json")),
     "coco without boxes": (lambda f: coco(f, bbox=[]), ("4", "no bbox", "labels.json, image 0")),
     "coco text": (lambda f: coco(f, bbox=["1", 2, 3, 4]), ("4", "not a number", "object 1")),
@@ -234,6 +235,19 @@ def test_labels_that_are_not_there_are_said_with_an_example(tmp_path):
     put(tmp_path / "data.yaml", "train: images\nnames: [cat]\n")
     with pytest.raises(UserError, match=r"7\.jpg were looked for in labels/night/7\.txt"):
         load_datasets(tmp_path)
+
+
+def test_photos_without_any_labels_are_said_with_an_example(tmp_path):
+    photo(tmp_path / "a/7.jpg")
+    with pytest.raises(UserError, match=r"a/7\.jpg.*7\.xml and 7\.txt were looked for"):
+        load_datasets(tmp_path)
+
+
+def test_a_json_in_utf_16_is_read(tmp_path):
+    coco(tmp_path)
+    text = (tmp_path / "labels.json").read_text()
+    (tmp_path / "labels.json").write_bytes(text.encode("utf-16"))
+    assert len(load_split(tmp_path, "all").records.boxes) == 4
 
 
 def test_links_that_lead_out_are_said_in_every_format(tmp_path):

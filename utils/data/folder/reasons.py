@@ -68,10 +68,12 @@ def objects_left_out(
     kind, count = losses.most_common(1)[0]
     example = outside[1] if kind == "outside" else _example(index, kind, rows)
     of_all = "all" if not used else f"{lost:,} of"
+    are = "is" if used + lost == 1 else "are"
     most = f", most often ({count:,} times)" if count < lost else ""
+    end = "" if example.endswith("?") else "."
     return (
-        f"{of_all} {counted(used + lost, 'labelled object')} "
-        f"{'is' if used + lost == 1 else 'are'} left out{most}, as in {example}. {ADVICE[kind]}"
+        f"{of_all} {counted(used + lost, 'labelled object')} {are} left out{most}, as in "
+        f"{example}{end} {ADVICE[kind]}"
     )
 
 
@@ -83,17 +85,14 @@ def many_left_out(index: Index, used: int, rows: np.ndarray, outside: tuple[int,
 
 def nothing_left(index: Index, what: str = "no photo has a labelled object") -> str:
     """The message where a whole folder has no object that can be used."""
-    sentences = [f"{index.layout.root}: {what}", objects_left_out(index, 0)]
-    sentences += files_left_out(index)
-    if len([*filter(None, sentences)]) == 1:
+    sentences = [objects_left_out(index, 0), *files_left_out(index)]
+    if not any(sentences):
         files = counted(len(index.labels), "photo")
         sentences.append(f"{files} with labels were read, and none of them has an object")
+    sentences = [sentence[0].upper() + sentence[1:] for sentence in sentences if sentence]
     sentences += index.layout.notes[:2]
-    ends = (sentence.removesuffix(".") for sentence in sentences if sentence)
-    return ". ".join(
-        f"{sentence[0].upper() if i else sentence[0]}{sentence[1:]}"
-        for i, sentence in enumerate(ends)
-    )
+    ends = (sentence.removesuffix(".") for sentence in sentences)
+    return f"{index.layout.root}: {what}. {'. '.join(ends)}"
 
 
 def files_left_out(index: Index) -> list[str]:

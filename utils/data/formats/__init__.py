@@ -78,7 +78,15 @@ def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
 
 def _nothing_found(data: str | Path, root: Path) -> str:
     scan = FileScan(root)
-    photos = len(scan.files(root, IMAGE_SUFFIXES))
+    found = scan.files(root, IMAGE_SUFFIXES)
+    photos = len(found)
+    example = ""
+    if found:
+        name, stem = scan.name(found[0]), found[0].stem
+        example = (
+            f" For {name}, for example, {stem}.xml and {stem}.txt were looked for beside it and in "
+            "all other folders, and its name in every JSON."
+        )
     others = Counter(
         path.suffix.lower()
         for path in scan.files(root, (".xml", ".json", ".txt", ".csv", ".yaml", ".yml"))
@@ -88,5 +96,6 @@ def _nothing_found(data: str | Path, root: Path) -> str:
         f"{data}: no annotated photos ({photos} photos{also} found). Formats that can be read: "
         + "; ".join(form.LOOKS_FOR for form in FORMATS)
         + "."
+        + example
         + first_problems(scan.notes).removeprefix(".")
     )

@@ -9,6 +9,7 @@ a split list. A listed image may have no objects.
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import re
 from collections.abc import Iterator
@@ -87,6 +88,9 @@ def _mentions(path: Path, keys: tuple[bytes, ...]) -> bool:
             open(path, "rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         ):
+            if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                order = "utf-16-le" if content[:2] == codecs.BOM_UTF16_LE else "utf-16-be"
+                keys = tuple(key.decode("ascii").encode(order) for key in keys)
             return all(content.find(key) >= 0 for key in keys)
     except (OSError, ValueError):  # no permission; an empty file
         return False

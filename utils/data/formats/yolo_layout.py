@@ -42,6 +42,7 @@ _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the li
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 _LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
 _LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,}[\s;,]*")
+_NAMED_LINE = re.compile(rb"\s*\S+([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,5}[\s;,]*")
 _EXAMPLES = 20  # label files with content that are looked at, to tell the format
 
 
@@ -65,7 +66,8 @@ def find_layout(root: Path) -> YoloLayout | None:
         UserError: what the folder declares is not there, or nothing names its classes.
     """
     finder = _Finder(FileScan(real_folder(root)))
-    return finder.layout() if finder.yaml or finder.labels.are_yolo() else None
+    looks_so = finder.yaml or finder.labels.are_yolo() or finder.names_classes()
+    return finder.layout() if looks_so else None
 
 
 class _Finder:
@@ -169,6 +171,12 @@ class _Finder:
             f"{self.scan.root}: {self.scan.name(path)} and {self.scan.name(other)} name different "
             f"classes, so these are two datasets; point --data at {' or '.join(folders)}"
         )
+
+    def names_classes(self) -> bool:
+        """Whether a file can only name classes, and lines have a name in place of its id."""
+        files = self.scan.files(self.scan.root, _NAME_FILES)
+        named = any(path.name.lower() in _NAME_FILES for path in files)
+        return named and self.labels.are_yolo(_NAMED_LINE)
 
     def _names_beside(self) -> dict[int, str]:
         """The class names of a ``classes.txt`` or the like; nearest to the top first."""
@@ -334,10 +342,10 @@ class _LabelFiles:
         self.of = self._pair()
         self._pair_left_over()
 
-    def are_yolo(self) -> bool:
-        """Whether one of the first label files with content is of this format."""
+    def are_yolo(self, pattern: re.Pattern[bytes] = _LABEL_LINE) -> bool:
+        """Whether one of the first label files with content begins with a line of this format."""
         lines = filter(None, map(_first_line, self.of.values()))
-        return any(_LABEL_LINE.fullmatch(line) for line in islice(lines, _EXAMPLES))
+        return any(pattern.fullmatch(line) for line in islice(lines, _EXAMPLES))
 
     def unmatched(self) -> tuple[str, ...]:
         """Label files without photo: beside label files, and with a line of this format."""
