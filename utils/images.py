@@ -28,7 +28,11 @@ from utils.errors import UserError
 from utils.files import atomic_write
 from utils.image_header import parse_header, png_chunks, read_header
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # in lower case
+# In lower case, the likeliest first. ``utils.image_kinds`` finds pictures with other suffixes.
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".gif", ".mpo",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".apng",
+)  # fmt: skip
 
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # 179 million: where Pillow refuses too
 HUGE = 25_000_000  # pixels; larger photos are decoded one at a time
@@ -41,7 +45,7 @@ REDUCTIONS = (1, 2, 4, 8)  # how much smaller a JPEG can be decoded, and any pho
 
 # Only plain pixel formats: others that Pillow knows start external programs (EPS) or are rarely
 # tested decoders that strangers' files should not reach.
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 _ORIENTATION = 0x0112  # the EXIF tag
 _WIDTH, _HEIGHT = 256, 257  # the TIFF tags
 
@@ -111,9 +115,9 @@ def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.nda
     if reduce not in REDUCTIONS:
         raise ValueError(f"reduce is one of {REDUCTIONS}, not {reduce}")
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             size = _header_size(image)
-            _check_pixels(size, name)
+            check_pixels(size, name)
             with _one_at_a_time(size):
                 return _decoded(image, data, size, reduce)
     except UserError:
@@ -143,7 +147,7 @@ def _decoded(image: Image.Image, data: bytes, size: ImageSize, reduce: int) -> n
         pixels = _fast_jpeg(data, size, reduce)
         if pixels is not None:
             return pixels
-    pixels = _to_rgb(image)
+    pixels = to_rgb(image)
     image.close()  # its own pixels, before others are made
     if image.format != "TIFF":  # Pillow turns TIFFs, and only those, while loading
         pixels = orient_image(pixels, size.orientation)
@@ -174,11 +178,11 @@ def image_size(path: str | Path) -> ImageSize:
         if header is not None:
             size = ImageSize.of_stored(header.width, header.height, header.orientation)
         else:
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 size = _header_size(image)
     except Exception as error:
         raise _unreadable(str(path), error) from error
-    _check_pixels(size, str(path))
+    check_pixels(size, str(path))
     return size
 
 
@@ -230,7 +234,8 @@ def _check_file(path: Path) -> None:
         raise UserError(f"{path}: cannot be read ({error})") from error
 
 
-def _check_pixels(size: ImageSize, name: str) -> None:
+def check_pixels(size: ImageSize, name: str) -> None:
+    """Refuse pictures that would fill the memory."""
     if size.width * size.height > MAX_PIXELS:
         raise UserError(
             f"{name}: {size.width}×{size.height} pixels are more than the "
@@ -245,7 +250,7 @@ def _unreadable(name: str, error: Exception) -> UserError:
             "make the picture smaller"
         )
     if isinstance(error, Image.UnidentifiedImageError):
-        return UserError(f"{name}: is not an image of a known format ({', '.join(_FORMATS)})")
+        return UserError(f"{name}: is not an image of a known format ({', '.join(FORMATS)})")
     return UserError(f"{name}: cannot be read as an image ({error or type(error).__name__})")
 
 
@@ -354,7 +359,7 @@ def _area_reduced(pixels: np.ndarray, reduce: int) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA)
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def to_rgb(image: Image.Image) -> np.ndarray:
     """(H, W, 3) uint8 pixels of any Pillow image."""
     if image.mode.startswith("I") or image.mode == "F":
         grey = _deep_grey(np.asarray(image))

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from utils.data.classes import write_classes
 from utils.data.folder.data_folder import DataFolder
@@ -20,6 +20,7 @@ from utils.data.records import Record
 from utils.data.splits.names import SPLIT_FOLDERS
 from utils.errors import UserError
 from utils.files import atomic_folder, atomic_write, check_empty
+from utils.image_kinds import picture_suffix
 from utils.images import IMAGE_SUFFIXES
 from utils.label_files.coco import write_coco
 from utils.label_files.voc import write_voc_annotation, write_voc_list
@@ -319,4 +320,4 @@ def _places(folders: Mapping[str, str]) -> dict[str, str]:
 
 
 def _suffix(record: Record) -> str:
-    return PurePosixPath(record.image).suffix
+    return picture_suffix(record.image)

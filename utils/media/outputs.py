@@ -28,6 +28,7 @@ from utils.label_files.voc import write_voc_annotation
 from utils.label_files.yolo import write_yolo_labels
 from utils.media.sources import Frame, Source
 
+MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time stamps
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 
 
@@ -112,12 +113,21 @@ class DrawnPictures(Output):
 
 
 class DrawnVideos(Output):
-    """Videos with their boxes, ``FOLDER/name.mp4``, of the same size and frame rate."""
+    """Videos with their boxes, ``FOLDER/name.mp4``, of the same size and length.
+
+    The file has a constant frame rate. Each frame is repeated until the next one is due by its time
+    stamp, so that videos with a varying rate keep their times.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._writer: VideoWriter | None = None
         self._source: Source | None = None
+        self._last: np.ndarray | None = None  # drawn, and waiting for the time of the next frame
+        self._shown_s = 0.0  # when it is shown
+        self._gap_s = 0.0  # from the frame before it
+        self._skipped_s = 0.0  # in gaps that are no part of the film
+        self._written = 0  # frames
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         if frame.index is None:
@@ -126,13 +136,39 @@ class DrawnVideos(Output):
             self.close(complete=True)
             path = self.folder / f"{name.rpartition('_')[0]}.mp4"
             self._writer = VideoWriter(path, frame.fps, frame.image.shape[1], frame.image.shape[0])
-            self._source = frame.source
-        self._writer.write(draw_detections(frame.image, detections))
+            self._source, self._fps = frame.source, frame.fps
+            self._shown_s = self._gap_s = self._skipped_s = 0.0
+            self._written = 0
+            # A video that starts late, or a camera, starts with its first frame.
+            self._skipped_s = frame.time_s
+        drawn = draw_detections(frame.image, detections)
+        if self._last is not None:
+            self._write_until(self._time_of_next(frame.time_s))
+        self._last = drawn
+
+    def _time_of_next(self, time_s: float) -> float:
+        """When a frame is shown, in seconds of the drawn video."""
+        shown = time_s - self._skipped_s
+        gap = shown - self._shown_s
+        if gap <= 0 or gap > MAX_GAP_S:  # time stamps that start anew or jump
+            gap = self._gap_s or 1 / self._fps
+            shown = self._shown_s + gap
+            self._skipped_s = time_s - shown
+        self._gap_s, self._shown_s = gap, shown
+        return shown
+
+    def _write_until(self, end_s: float) -> None:
+        """Write the last frame as often as it is shown before ``end_s``."""
+        for _ in range(round(end_s * self._fps) - self._written):
+            self._writer.write(self._last)
+            self._written += 1
 
     def close(self, complete: bool) -> None:
         if self._writer:
+            if complete and self._last is not None:
+                self._write_until(self._shown_s + (self._gap_s or 1 / self._fps))
             self._writer.close(complete)
-            self._writer = None
+            self._writer = self._last = None
 
 
 class VideoWriter:

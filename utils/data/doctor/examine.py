@@ -25,12 +25,11 @@ from utils.data.input_size import input_size_for_objects
 from utils.data.record_maker import RecordMaker, labels_as_stored
 from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
-from utils.images import HUGE, image_size, read_image
+from utils.images import FORMATS, HUGE, image_size, read_image
 from utils.progress import progress
 
 _WORKERS = 4  # decoding releases Python's lock
 _USUAL_SIZE = 416  # where there is no object to choose the input size by
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 
 
 def examine(
@@ -158,7 +157,7 @@ def _format(path: Path) -> tuple[str, str]:
         UserError: Pillow stumbles over it, which decoders do in many ways.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.format or "", _unusual(image)
     except Exception as error:
         raise UserError(f"cannot be inspected ({error or type(error).__name__})") from error

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.image_kinds import FileKind, file_kind, kind_by_suffix, unread_note
 
 _LINKS_SHOWN = 5
 TICK = 2_000_000_000  # nanoseconds: the step of the times on FAT; others have finer ones
@@ -49,10 +50,11 @@ class FileScan:
         self.links: dict[str, str] = {}
         self._problems: dict[str, None] = {}
         self._outside: dict[str, None] = {}
+        self._kinds: dict[str, FileKind] = {}  # of the files whose suffix does not tell
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on the links and folders that were left out."""
+        """Sentences on links and folders that were left out, and pictures that are not read."""
         names = list(self._outside)
         shown = names if len(names) <= _LINKS_SHOWN + 1 else names[:_LINKS_SHOWN]
         notes = [
@@ -62,6 +64,8 @@ class FileScan:
         ]
         if more := len(names) - len(shown):
             notes.append(f"{more:,} more links lead out of the data folder; not followed")
+        if unread := [path for path, kind in self._kinds.items() if kind is FileKind.UNREAD]:
+            notes.append(unread_note(sorted(unread)))
         return [*notes, *self._problems]
 
     def folders(self, folder: Path) -> list[Path]:
@@ -70,6 +74,27 @@ class FileScan:
 
     def files(self, folder: Path, suffixes: tuple[str, ...], deep: bool = True) -> list[Path]:
         """Files with one of the suffixes (lower case), sorted; with those below when ``deep``."""
+        return self._files(
+            folder, lambda e: e.name.lower().endswith(suffixes) and e.is_file(), deep
+        )
+
+    def photos(self, folder: Path, deep: bool = True) -> list[Path]:
+        """All pictures that can be read, whatever they are called; others are counted."""
+        return self._files(folder, self._is_photo, deep)
+
+    def _is_photo(self, entry: os.DirEntry[str]) -> bool:
+        kind = kind_by_suffix(entry.name)  # as a rule; nothing is opened
+        if kind is not None:
+            return kind is FileKind.PICTURE and entry.is_file()
+        kind = self._kinds.get(entry.path)
+        if kind is None:
+            kind = file_kind(entry.path) if entry.is_file() else FileKind.OTHER
+            self._kinds[entry.path] = kind
+        return kind is FileKind.PICTURE
+
+    def _files(
+        self, folder: Path, wanted: Callable[[os.DirEntry[str]], bool], deep: bool
+    ) -> list[Path]:
         found: list[str] = []
         pending: list[Path | str] = [folder]
         while pending:
@@ -78,7 +103,7 @@ class FileScan:
                     # A linked folder lies inside the root, so its files are found anyway.
                     if deep and not entry.is_symlink():
                         pending.append(entry.path)
-                elif entry.name.lower().endswith(suffixes) and entry.is_file():
+                elif wanted(entry):
                     found.append(entry.path)
         # By folder first, as paths compare; text compares in a fraction of the time.
         return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]

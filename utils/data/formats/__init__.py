@@ -23,7 +23,7 @@ from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, voc, yolo
 from utils.data.formats.naming import first_problems
 from utils.errors import UserError
-from utils.images import IMAGE_SUFFIXES
+from utils.image_kinds import photo_stem
 
 # In the order in which they are looked for. A YOLO folder often also holds the COCO JSON of its
 # validation photos, so YOLO comes first.
@@ -78,11 +78,11 @@ def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
 
 def _nothing_found(data: str | Path, root: Path) -> str:
     scan = FileScan(root)
-    found = scan.files(root, IMAGE_SUFFIXES)
+    found = scan.photos(root)
     photos = len(found)
     example = ""
     if found:
-        name, stem = scan.name(found[0]), found[0].stem
+        name, stem = scan.name(found[0]), photo_stem(found[0])
         example = (
             f" For {name}, for example, {stem}.xml and {stem}.txt were looked for beside it and in "
             "all other folders, and its name in every JSON."

@@ -23,7 +23,6 @@ from utils.data.formats.naming import first_problems, formatted, name_parts, uni
 from utils.data.formats.pairing import NameResolver, Photos
 from utils.data.splits.names import split_name
 from utils.errors import UserError
-from utils.images import IMAGE_SUFFIXES
 from utils.text import counted, listed
 
 NAME = "coco"
@@ -106,8 +105,7 @@ class _Finder:
         self.differing = Notes()
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
-        photos = scan.files(scan.root, IMAGE_SUFFIXES)
-        self.photos = Photos(photos, scan.root, links=scan.links)
+        self.photos = Photos(scan.photos(scan.root), scan.root, links=scan.links)
         self.found: dict[Path, dict[Path, list[int]]] = {}  # photo → file → places among images
         self.listed: dict[Path, list[Path]] = {}  # file → photos
         for path in sorted(self.files, key=self._order):

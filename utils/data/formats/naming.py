@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from utils.data.splits.names import split_name
+from utils.image_kinds import photo_stem
 from utils.text import listed
 
 Key = tuple[str, ...]  # folders, and a file name or its stem
@@ -76,7 +77,7 @@ def names_photo(filename: str, photo: str) -> bool:
     if filename == photo:
         return True
     filename, photo = filename.casefold(), photo.casefold()  # capitals are not told apart
-    named, stem = PurePosixPath(filename.replace("\\", "/")), PurePosixPath(photo).stem
+    named, stem = PurePosixPath(filename.replace("\\", "/")), photo_stem(photo)
     # A name without a usual suffix may well hold other dots.
     return stem in (named.name, named.stem if len(named.suffix) in (4, 5) else named.name)
 
@@ -116,7 +117,7 @@ def unique_image_ids(root: Path, paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def _stem(path: Path) -> str:
-    return path.stem
+    return photo_stem(path)
 
 
 def _without_split_folders(path: Path) -> str:
@@ -126,11 +127,11 @@ def _without_split_folders(path: Path) -> str:
 
 def _without_image_folders(path: Path) -> str:
     folders = [name for name in path.parts[:-1] if name.lower() not in IMAGE_FOLDERS]
-    return "/".join([*folders, path.stem])
+    return "/".join([*folders, photo_stem(path)])
 
 
 def _whole(path: Path) -> str:
-    return path.with_suffix("").as_posix()
+    return path.with_name(photo_stem(path)).as_posix()
 
 
 def _with_suffix(path: Path) -> str:

@@ -24,6 +24,7 @@ from utils.data.formats.naming import (
 )
 from utils.data.splits.names import SPLIT_FOLDERS, split_name
 from utils.errors import UserError
+from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES, image_size
 
 
@@ -80,7 +81,7 @@ class Photos:
     def key(self, path: Path) -> Key:
         """The key of a photo or label file."""
         *folders, name = self.parts(self._by_link(path) if self._links else path)
-        return self.key_of(folders, os.path.splitext(name)[0])
+        return self.key_of(folders, photo_stem(name))
 
     def key_of(self, folders: Iterable[str], stem: str) -> Key:
         """The key of a file in these folders."""
@@ -139,7 +140,7 @@ class Photos:
     @cached_property
     def by_stem(self) -> dict[str, list[Path]]:
         """The photos of each file stem."""
-        return _grouped(self.paths, lambda path: nfc(path.stem))
+        return _grouped(self.paths, lambda path: nfc(photo_stem(path)))
 
     @cached_property
     def _by_end(self) -> dict[Key, Key | None]:
@@ -198,7 +199,8 @@ def _without_image_suffix(name: str) -> str:
 
 def suffix_rank(photo: Path) -> int:
     """Orders photos that differ only by their suffix: the likeliest kind of file first."""
-    return IMAGE_SUFFIXES.index(photo.suffix.lower())
+    suffix = photo.suffix.lower()
+    return IMAGE_SUFFIXES.index(suffix) if suffix in IMAGE_SUFFIXES else len(IMAGE_SUFFIXES)
 
 
 class NameResolver:

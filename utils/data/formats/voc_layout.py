@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from utils.data.annotations import Entry, Layout, SplitList
@@ -31,6 +31,7 @@ from utils.data.formats.pairing import Photos, suffix_rank
 from utils.data.formats.voc_xml import read_annotation
 from utils.data.splits.names import split_name
 from utils.errors import UserError
+from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
 from utils.text import counted, listed
 
@@ -139,9 +140,9 @@ class _Part:
         self.pairs: dict[Key, tuple[Path, Path]] = {}
         self.image_ids: dict[Key, str] = {}
         self._aliases: dict[Key, Key] = {}  # key of an XML → key of its photo
-        photos = self._find(IMAGE_SUFFIXES, IMAGE_FOLDERS)
+        photos = self._find(scan.photos, IMAGE_FOLDERS)
         self.photos = Photos(photos, folder, XML_FOLDERS, scan.links)
-        self.xmls = self._find((".xml",), XML_FOLDERS)
+        self.xmls = self._find(self._xml_files, XML_FOLDERS)
         self._pair()
         self.unlabelled = [
             image
@@ -150,12 +151,15 @@ class _Part:
             for image in images
         ]
 
-    def _find(self, suffixes: tuple[str, ...], usual: tuple[str, ...]) -> list[Path]:
+    def _xml_files(self, folder: Path, deep: bool = True) -> list[Path]:
+        return self.scan.files(folder, (".xml",), deep)
+
+    def _find(self, files: Callable[..., list[Path]], usual: tuple[str, ...]) -> list[Path]:
         """The files under folders of a usual name; where others lie outside them, under all."""
         folders = [f for f in self.scan.folders(self.folder) if f.name.lower() in usual]
-        found = [path for folder in folders for path in self.scan.files(folder, suffixes)]
-        beside = self.scan.files(self.folder, suffixes, deep=False)
-        return found if found and not beside else self.scan.files(self.folder, suffixes)
+        found = [path for folder in folders for path in files(folder)]
+        beside = files(self.folder, deep=False)
+        return found if found and not beside else files(self.folder)
 
     def _pair(self) -> None:
         by_key, alone = self.photos.by_key, []
@@ -191,7 +195,7 @@ class _Part:
             self.notes.append(f"{self._name(xml)}: {error}; skipped")
             return
         name = nfc(PurePosixPath(named.replace("\\", "/")).name)
-        candidates = self.photos.by_stem.get(PurePosixPath(name).stem, []) if name else []
+        candidates = self.photos.by_stem.get(photo_stem(name), []) if name else []
         exact = [image for image in candidates if nfc(image.name) == name] or candidates
         if len(exact) > 1:
             photos = listed([self._name(image) for image in exact])
@@ -267,6 +271,8 @@ class _Part:
         line = nfc(line.replace("\\", "/").removeprefix("./"))
         if line.lower().endswith(IMAGE_SUFFIXES):
             line = line.rsplit(".", 1)[0]
+        elif self.photos.called(line.rpartition("/")[2]):  # a photo with another suffix
+            line = line.rpartition("/")[0] + "/" + photo_stem(line.rpartition("/")[2])
         *folders, stem = [part for part in line.split("/") if part] or [line]
         return self.photos.key_of(folders, stem)
 

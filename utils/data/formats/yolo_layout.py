@@ -35,7 +35,7 @@ from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.splits.names import split_name
 from utils.errors import UserError
-from utils.images import IMAGE_SUFFIXES
+from utils.image_kinds import photo_stem
 from utils.text import counted, listed
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
@@ -75,9 +75,7 @@ class _Finder:
 
     def __init__(self, scan: FileScan) -> None:
         self.scan = scan
-        self.photos = Photos(
-            scan.files(scan.root, IMAGE_SUFFIXES), scan.root, TEXT_FOLDERS, scan.links
-        )
+        self.photos = Photos(scan.photos(scan.root), scan.root, TEXT_FOLDERS, scan.links)
         self.labels = _LabelFiles(scan, self.photos)
         self.notes = list(self.labels.notes)
         self.yaml_path, self.yaml = self._find_yaml()
@@ -364,11 +362,13 @@ class _LabelFiles:
     def _parts(self, path: Path) -> Key:
         """The path below the data folder, without suffix."""
         *folders, name = self._photos.parts(path)
-        return (*folders, os.path.splitext(name)[0])
+        return (*folders, photo_stem(name))
 
     def _pair(self) -> dict[Path, Path]:
         owners: dict[Path, Path] = {}
-        for photo in sorted(self._photos.paths, key=lambda p: (p.with_suffix(""), suffix_rank(p))):
+        for photo in sorted(
+            self._photos.paths, key=lambda p: (p.with_name(photo_stem(p)), suffix_rank(p))
+        ):
             label = self._label(photo)
             if label is None:
                 continue

@@ -6,21 +6,12 @@ from collections.abc import Iterator
 
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.findings import Finding
+from utils.image_kinds import FORMAT_SUFFIXES
 
 SMALL = 4  # times that a photo is enlarged to fill the input
 LARGE = 40_000_000  # pixels; phones deliver 12 million, some 50
 LONG = 4  # times longer than wide
 ON_PURPOSE = 0.03  # share of photos without objects from which they are meant to be there
-
-_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg"),
-    "MPO": (".jpg", ".jpeg"),  # a JPEG with more pictures behind the first, from some phones
-    "PNG": (".png",),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-}
 
 
 def check_photos(folder: CheckedFolder) -> Iterator[Finding]:
@@ -47,7 +38,7 @@ def has_no_object(photo: CheckedPhoto) -> bool:
 
 def right_suffix(photo: CheckedPhoto) -> str:
     """The suffix of a readable photo where it fits its format, otherwise the usual one."""
-    fitting = _SUFFIXES.get(photo.pixels.format, (photo.entry.image.suffix.lower(),))
+    fitting = FORMAT_SUFFIXES.get(photo.pixels.format, (photo.entry.image.suffix.lower(),))
     return photo.entry.image.suffix if photo.entry.image.suffix.lower() in fitting else fitting[0]
 
 
@@ -63,7 +54,10 @@ def _unreadable(photo: CheckedPhoto) -> tuple[str, str] | None:
 def _odd(photo: CheckedPhoto, input_size: int) -> Iterator[tuple[str, str]]:
     pixels, size = photo.pixels, photo.size
     if right_suffix(photo) != photo.entry.image.suffix:
-        yield "photo-suffix", f"is a {pixels.format} file, named {photo.entry.image.suffix}"
+        yield (
+            "photo-suffix",
+            f"is a {pixels.format} file, named {photo.entry.image.suffix or 'without a suffix'}",
+        )
     if pixels.unusual:
         yield "photo-pixels", pixels.unusual
     short, long = sorted(size[:2])

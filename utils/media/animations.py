@@ -1,0 +1,68 @@
+"""Animated pictures (GIF, WebP, APNG, AVIF) as films: whether a file is one, and its frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from utils.errors import UserError
+from utils.images import FORMATS, check_pixels, image_size, to_rgb
+
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # frames of TIFF and MPO files are no film
+_UNTIMED_MS = 100  # of a frame that lasts less than _LEAST_MS, as browsers show it
+_LEAST_MS = 11
+MAX_FPS = 100.0
+
+
+def is_animated(path: str | Path) -> bool:
+    """Whether a picture has several frames that follow one another in time."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
+    except Exception:  # reading it says what is wrong
+        return False
+
+
+def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float]]:
+    """Each frame as uint8 (H, W, 3) RGB, and the seconds from the start to the frame.
+
+    Raises:
+        UserError: too large, or damaged before the first frame; later damage ends it.
+    """
+    check_pixels(image_size(path), str(path))
+    seconds = 0.0
+    with Image.open(path, formats=FORMATS) as image:
+        for number in range(image.n_frames):
+            try:
+                image.seek(number)
+                pixels = to_rgb(image.copy())
+            except Exception as error:
+                raise UserError(
+                    f"{path}: frame {number} of {image.n_frames} cannot be read ({error}); the "
+                    "frames before it are used"
+                ) from error
+            yield pixels, seconds
+            seconds += _milliseconds(image) / 1000
+
+
+def animation_fps(path: str | Path) -> float:
+    """The lowest frame rate at which every frame starts on time."""
+    step = 0
+    with Image.open(path, formats=FORMATS) as image:
+        for number in range(image.n_frames):
+            try:
+                image.seek(number)
+                image.load()
+            except Exception:  # reading the frames says so
+                break
+            step = math.gcd(step, round(_milliseconds(image)))
+    return min(1000 / max(step, 1), MAX_FPS)
+
+
+def _milliseconds(image: Image.Image) -> float:
+    duration = float(image.info.get("duration") or 0)
+    return duration if duration >= _LEAST_MS else _UNTIMED_MS
