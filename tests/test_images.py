@@ -161,11 +161,14 @@ def test_sixteen_bits_are_scaled(suffix):
 
 def test_deep_grey_tiff():
     integers = Image.fromarray(np.array([[-5, 0, 32768, 65535, 10**6]], np.int32))
-    assert decode_image(saved(integers, "TIFF"))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
-    unit = Image.fromarray(np.array([[-1, 0, 0.5, 1, np.nan]], np.float32))
-    assert decode_image(saved(unit, "TIFF"))[0, :, 0].tolist() == [0, 0, 128, 255, 0]
-    wide = Image.fromarray(np.array([[0, 100, 300]], np.float32))
-    assert decode_image(saved(wide, "TIFF"))[0, :, 0].tolist() == [0, 100, 255]
+    # 20 bits hold the largest value, and -8 is the power of two below the smallest.
+    assert decode_image(saved(integers, "TIFF"))[0, :, 0].tolist() == [0, 0, 8, 16, 243]
+    unit = Image.fromarray(np.array([[0, 0.5, 1, np.nan, np.inf]], np.float32))
+    assert decode_image(saved(unit, "TIFF"))[0, :, 0].tolist() == [0, 128, 255, 0, 255]
+    signed = Image.fromarray(np.array([[-1, 0, 1]], np.float32))
+    assert decode_image(saved(signed, "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
+    wide = Image.fromarray(np.array([[0, 100, 1023]], np.float32))
+    assert decode_image(saved(wide, "TIFF"))[0, :, 0].tolist() == [0, 25, 255]
 
 
 def test_sixteen_bit_tiff_turns_too(tmp_path):
@@ -394,7 +397,7 @@ def test_only_one_huge_photo_is_decoded_at_a_time(tmp_path, monkeypatch):
         return call
 
     monkeypatch.setattr(utils.images, "_fast_jpeg", counted(utils.images._fast_jpeg))
-    monkeypatch.setattr(utils.images, "_to_rgb", counted(utils.images._to_rgb))
+    monkeypatch.setattr(utils.images, "to_rgb", counted(utils.images.to_rgb))
     paths = [tmp_path / name for name in ("a.jpg", "b.png", "c.jpg", "d.png")]
     for path in paths:
         Image.new("RGB", (20, 20)).save(path)

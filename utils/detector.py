@@ -22,6 +22,7 @@ from PIL import Image
 from utils.detections import Detections
 from utils.images import pixels_of, read_image
 from utils.letterbox import Letterbox
+from utils.pixel_range import PixelRanges
 from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
 
@@ -90,6 +91,19 @@ class Detector:
         return self.runtime.batch_size
 
     @property
+    def pixel_ranges(self) -> PixelRanges:
+        """The ranges of deep pixels that the network was trained with."""
+        return PixelRanges.from_metadata(self.runtime.metadata)
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The photo at ``path`` as training read it: uint8 (H, W, 3) RGB, upright.
+
+        Raises:
+            UserError: it cannot be read as an image.
+        """
+        return read_image(path, ranges=self.pixel_ranges)
+
+    @property
     def operating_point(self) -> dict[str, float]:
         """``conf`` and ``iou`` as ``get_map.py --tune`` noted them; empty without."""
         return operating_point(self.runtime.metadata)
@@ -128,7 +142,7 @@ class Detector:
         found: list[Detections] = []
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
-            outputs = self.infer([self.prepare(_pixels(image)) for image in batch])
+            outputs = self.infer([self.prepare(self._pixels(image)) for image in batch])
             found += [self.finish(output, **limits) for output in outputs]
         return found
 
@@ -147,6 +161,14 @@ class Detector:
     def finish(self, output: NetworkOutput, *, conf: float, iou: float, max_det: int) -> Detections:
         """The network's output → the objects on the photo."""
         return to_detections(*output, self.class_names, conf=conf, iou=iou, max_det=max_det)
+
+    def _pixels(self, image: Picture) -> np.ndarray:
+        if isinstance(image, (str, Path)):
+            return self.read(image)
+        if isinstance(image, Image.Image):
+            name = getattr(image, "filename", "") or "image"
+            return pixels_of(image, name, ranges=self.pixel_ranges)
+        return np.ascontiguousarray(image)  # image[:, :, ::-1], say, which OpenCV refuses
 
 
 def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
@@ -210,11 +232,3 @@ def _hint(image: object) -> str:
     if image.ndim == 3 and image.shape[0] == 3:
         return ". Move the channels to the end: image.transpose(1, 2, 0)"
     return ""
-
-
-def _pixels(image: Picture) -> np.ndarray:
-    if isinstance(image, (str, Path)):
-        return read_image(image)
-    if isinstance(image, Image.Image):
-        return pixels_of(image, getattr(image, "filename", "") or "image")
-    return np.ascontiguousarray(image)  # image[:, :, ::-1], say, which OpenCV refuses

@@ -36,12 +36,14 @@ class Header(NamedTuple):
         width, height: in pixels, before any turning.
         orientation: EXIF orientation, 1–8.
         channels: 1, 3 or 4 of a JPEG; 0 for a PNG.
+        bits: of each channel.
     """
 
     width: int
     height: int
     orientation: int
     channels: int
+    bits: int = 8
 
 
 def read_header(path: str | os.PathLike[str]) -> Header | None:
@@ -138,17 +140,17 @@ def _png(read: Read) -> Header | None:
     chunks = png_chunks(read)
     if next(chunks, None) != (b"IHDR", 16, 13):
         return None
-    size = read(16, 8)
-    if len(size) < 8:
+    size = read(16, 9)
+    if len(size) < 9:
         return None
-    width, height = struct.unpack(">II", size)
+    width, height, bits = struct.unpack(">IIB", size)
     if not width or not height:
         return None
     # All chunks are read: the orientation may come after the pixels.
     pixels = False
     for kind, _, _ in chunks:
         if kind == b"IEND":
-            return Header(width, height, 1, 0) if pixels else None
+            return Header(width, height, 1, 0, bits) if pixels else None
         if kind not in _PLAIN_CHUNKS:
             return None
         pixels |= kind == b"IDAT"

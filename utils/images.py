@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import stat
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 from typing import IO, NamedTuple
@@ -24,9 +24,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from utils.deep_pixels import Deep, deep_grey, deep_values, may_be_deep
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.image_header import parse_header, png_chunks, read_header
+from utils.pixel_range import NO_RANGES, Extremes, PixelRanges
 
 # In lower case, the likeliest first. ``utils.image_kinds`` finds pictures with other suffixes.
 IMAGE_SUFFIXES = (
@@ -73,7 +75,7 @@ class ImageSize(NamedTuple):
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
-def read_image(path: str | Path, *, reduce: int = 1) -> np.ndarray:
+def read_image(path: str | Path, *, reduce: int = 1, ranges: PixelRanges = NO_RANGES) -> np.ndarray:
     """The photo at ``path`` as upright RGB, uint8 (H, W, 3).
 
     Args:
@@ -82,6 +84,7 @@ def read_image(path: str | Path, *, reduce: int = 1) -> np.ndarray:
             pixels. Each of them covers exactly ``reduce`` × ``reduce`` pixels of the photo, counted
             from its upper left corner, so coordinates are divided by ``reduce`` and nothing else;
             the last column and row may reach beyond the photo.
+        ranges: of the values of deep pixels, as the data folder or the checkpoint has them.
 
     Raises:
         UserError: the file is missing, truncated, too large, or no image of a known format.
@@ -93,7 +96,9 @@ def read_image(path: str | Path, *, reduce: int = 1) -> np.ndarray:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     pixels = _plain_jpeg(data, reduce)
-    return decode_image(data, name=str(path), reduce=reduce) if pixels is None else pixels
+    if pixels is None:
+        pixels = decode_image(data, name=str(path), reduce=reduce, ranges=ranges)
+    return pixels
 
 
 def _one_at_a_time(size: ImageSize) -> AbstractContextManager[object]:
@@ -101,13 +106,15 @@ def _one_at_a_time(size: ImageSize) -> AbstractContextManager[object]:
     return _HUGE_LOCK if size.width * size.height > HUGE else nullcontext()
 
 
-def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.ndarray:
+def decode_image(
+    data: bytes, name: str = "image", *, reduce: int = 1, ranges: PixelRanges = NO_RANGES
+) -> np.ndarray:
     """The content of an image file as upright RGB, uint8 (H, W, 3); ``name`` is for errors.
 
     Args:
         data: all bytes of the file.
         name: begins the message of an error.
-        reduce: as for ``read_image``.
+        reduce, ranges: as for ``read_image``.
 
     Raises:
         UserError: truncated, too large, or no image of a known format.
@@ -119,35 +126,42 @@ def decode_image(data: bytes, name: str = "image", *, reduce: int = 1) -> np.nda
             size = _header_size(image)
             check_pixels(size, name)
             with _one_at_a_time(size):
-                return _decoded(image, data, size, reduce)
+                return _decoded(image, data, size, reduce, ranges)
     except UserError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise _unreadable(name, error) from error
 
 
-def pixels_of(image: Image.Image, name: str = "image") -> np.ndarray:
+def pixels_of(
+    image: Image.Image, name: str = "image", *, ranges: PixelRanges = NO_RANGES
+) -> np.ndarray:
     """An image opened or made with Pillow as upright RGB, uint8 (H, W, 3).
 
     Raises:
         UserError: its file is truncated, or it is too large.
     """
     try:
-        _check_pixels(ImageSize(*image.size, 1), name)
+        check_pixels(ImageSize(*image.size, 1), name)
         image.load()  # turns a TIFF
-        return _to_rgb(ImageOps.exif_transpose(image))
+        upright = ImageOps.exif_transpose(image)
+        deep = deep_grey(upright)
+        return to_rgb(upright) if deep is None else _scaled(deep, ranges)
     except UserError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise _unreadable(name, error) from error
 
 
-def _decoded(image: Image.Image, data: bytes, size: ImageSize, reduce: int) -> np.ndarray:
+def _decoded(
+    image: Image.Image, data: bytes, size: ImageSize, reduce: int, ranges: PixelRanges
+) -> np.ndarray:
     if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
         pixels = _fast_jpeg(data, size, reduce)
         if pixels is not None:
             return pixels
-    pixels = to_rgb(image)
+    deep = deep_values(image, data)
+    pixels = to_rgb(image) if deep is None else _scaled(deep, ranges)
     image.close()  # its own pixels, before others are made
     if image.format != "TIFF":  # Pillow turns TIFFs, and only those, while loading
         pixels = orient_image(pixels, size.orientation)
@@ -184,6 +198,49 @@ def image_size(path: str | Path) -> ImageSize:
         raise _unreadable(str(path), error) from error
     check_pixels(size, str(path))
     return size
+
+
+class PhotoFacts(NamedTuple):
+    """What a photo is, beside its pixels.
+
+    Attributes:
+        extremes: of deep pixels whose range the file itself does not settle.
+        frames: more than 1 in an animated picture and one with several pages.
+    """
+
+    size: ImageSize
+    extremes: Extremes | None = None
+    frames: int = 1
+
+
+def photo_facts(path: str | Path) -> PhotoFacts:
+    """Size, depth and number of frames. Only deep pixels are decoded.
+
+    Raises:
+        UserError: as ``image_size``.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        header = read_header(path)
+        if header is not None and header.bits <= 8:
+            size = ImageSize.of_stored(header.width, header.height, header.orientation)
+            check_pixels(size, str(path))
+            return PhotoFacts(size)
+        with Image.open(path, formats=FORMATS) as image:
+            size = _header_size(image)
+            check_pixels(size, str(path))
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            extremes = None
+            if may_be_deep(image):
+                with suppress(Exception), _one_at_a_time(size):  # reading it says what is wrong
+                    deep = deep_values(image, path.read_bytes())
+                    extremes = None if deep is None or deep.fixed else deep.extremes
+            return PhotoFacts(size, extremes, frames)
+    except UserError:
+        raise
+    except Exception as error:
+        raise _unreadable(str(path), error) from error
 
 
 def orient_image(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -360,10 +417,7 @@ def _area_reduced(pixels: np.ndarray, reduce: int) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
-    """(H, W, 3) uint8 pixels of any Pillow image."""
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _deep_grey(np.asarray(image))
-        return np.repeat(grey[:, :, None], 3, axis=2)
+    """(H, W, 3) uint8 pixels of a Pillow image with 8 bits a channel or fewer."""
     image.load()
     if image.mode == "RGB" and not image.has_transparency_data:
         return np.asarray(image)
@@ -376,6 +430,22 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return pixels
 
 
+def _scaled(deep: Deep, ranges: PixelRanges) -> np.ndarray:
+    """(H, W, 3) uint8 of deep pixels."""
+    scale = deep.fixed or ranges.range_for(deep.extremes)
+    height, width = deep.values.shape[:2]
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        strip = deep.values[top : top + rows]
+        colours = scale.to_uint8(strip[..., :3] if strip.ndim == 3 else strip[..., None])
+        if strip.ndim == 3 and strip.shape[2] == 4:  # alpha, which has all 16 bits; on white
+            alpha = strip[..., 3:].astype(np.float32) / 65535
+            colours = np.rint(255 + alpha * (colours - np.float32(255))).astype(np.uint8)
+        pixels[top : top + rows] = colours
+    return pixels
+
+
 def _flat(image: Image.Image) -> Image.Image:
     """RGB, with transparency laid on white."""
     if not image.has_transparency_data:
@@ -384,12 +454,3 @@ def _flat(image: Image.Image) -> Image.Image:
     white = Image.new("RGB", picture.size, "white")
     white.paste(picture, mask=picture.getchannel("A"))
     return white
-
-
-def _deep_grey(values: np.ndarray) -> np.ndarray:
-    """(H, W) 16-bit, 32-bit or floating-point grey → uint8; see the top of this file."""
-    if values.dtype.kind == "f":
-        values = np.nan_to_num(values)
-        scale = 255.0 if values.size and values.max() <= 1 else 1.0
-        return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
-    return (np.clip(values, 0, 65535) >> 8).astype(np.uint8)

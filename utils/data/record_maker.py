@@ -14,6 +14,7 @@ from utils.data.folder.index import Index
 from utils.data.folder.reasons import many_left_out, objects_left_out
 from utils.data.records import Dataset, RecordTable
 from utils.images import ImageSize, orient_boxes
+from utils.pixel_range import PixelRanges
 from utils.text import counted, listed
 
 TOLERANCE = 1.0  # pixels beyond the photo: counting from 0 instead of 1 is too common to report
@@ -73,7 +74,8 @@ class RecordMaker:
     def dataset(self, notes: tuple[str, ...]) -> Dataset:
         many = many_left_out(self.index, self._used(), self.rows, self._outside())
         notes = (*filter(None, [many]), *notes, *self._notes(), *self._summaries())
-        return Dataset(self.records(), self.classes, notes)
+        ranges = PixelRanges.of(self.index.photos.extremes.values())
+        return Dataset(self.records(), self.classes, notes, ranges)
 
     def left_out(self) -> str:
         """A sentence on the objects that are left out, and the commonest reason; "" if none."""
@@ -188,6 +190,13 @@ class RecordMaker:
 
     def _summaries(self) -> Iterator[str]:
         """Notes on many photos at once."""
+        frames = self.index.photos.frames
+        several = np.array([int(row) in frames for row in self.rows], bool) if frames else None
+        if several is not None and several.any():
+            yield (
+                f"{counted(several.sum(), 'photo')} with several frames or pages: the first "
+                f"is used ({self._names(several)})"
+            )
         if self.rotated.any():
             yield (
                 f"labels of {counted(self.rotated.sum(), 'photo')} were made before EXIF "

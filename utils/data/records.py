@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.folder.tables import EntryTable
+from utils.pixel_range import NO_RANGES, PixelRanges
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,13 @@ class Dataset:
         records: in sorted order of ``image_id``.
         classes: class names; a class id is an index into this tuple.
         notes: a sentence on everything skipped or corrected, with file and object.
+        pixel_ranges: of the values of deep pixels in the whole data folder.
     """
 
     records: Sequence[Record]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    pixel_ranges: PixelRanges = NO_RANGES
 
     def __len__(self) -> int:
         return len(self.records)

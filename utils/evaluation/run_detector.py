@@ -11,7 +11,6 @@ from utils.data.records import Record
 from utils.detections import Detections
 from utils.detector import Detector, NetworkInput, NetworkOutput
 from utils.errors import UserError
-from utils.images import read_image
 from utils.prefetch import map_ahead
 
 _WAITING = 2  # batches that may wait for suppression
@@ -48,7 +47,7 @@ def detect_records(
 
     def prepare(record: Record) -> NetworkInput | UserError:
         try:
-            return detector.prepare(read_image(record.image))
+            return detector.prepare(detector.read(record.image))
         except UserError as error:
             return error
 

@@ -192,18 +192,23 @@ def read_video(source: Source, warn: Callable[[str], None]) -> Iterator[Frame]:
         )
 
 
-def read_frames(sources: Sequence[Source], report: Callable[[str], None]) -> Iterator[Frame]:
+def read_frames(
+    sources: Sequence[Source],
+    report: Callable[[str], None],
+    read_picture: Callable[[Path], np.ndarray] = read_image,
+) -> Iterator[Frame]:
     """Frames of all sources in order, read ahead by background threads.
 
     Args:
         sources: what ``find_sources`` gave.
         report: called with one sentence for each source that cannot be read completely. The
             others are still read.
+        read_picture: gives uint8 (H, W, 3) RGB for a path.
     """
 
     def read(source: Source) -> Frame | UserError:
         try:
-            return Frame(read_image(source.address), source)
+            return Frame(read_picture(source.path), source)
         except UserError as error:
             return error
 

@@ -117,7 +117,7 @@ def val_predictions(
     pictures = []
     for record in dataset.records[:count]:
         try:
-            image = read_image(record.image)
+            image = read_image(record.image, ranges=dataset.pixel_ranges)
         except UserError:  # the evaluation has said so
             continue
         labelled = image.copy()

@@ -14,6 +14,7 @@ from utils.data.records import Dataset
 from utils.data.splits.known import PARTS, known_parts
 from utils.data.splits.stratified import write_split
 from utils.errors import UserError
+from utils.pixel_range import METADATA, PixelRanges
 from utils.text import counted, listed
 from utils.training.config import TrainConfig
 
@@ -85,6 +86,14 @@ def write_provenance(
             for name, image_ids in photos.items()
         },
     }
+
+
+def pixel_range_facts(checkpoint: YOLOv3 | None, train: Dataset) -> dict[str, Any]:
+    """What checkpoints record of deep pixels; of kinds that these photos lack, what the earlier
+    checkpoint says."""
+    before = PixelRanges.from_metadata(checkpoint.metadata if checkpoint else {}).content()
+    found = {**before, **train.pixel_ranges.content()}
+    return {METADATA: found} if found else {}
 
 
 def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any]:

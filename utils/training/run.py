@@ -43,6 +43,7 @@ from utils.training.data import (
     inherited,
     leak_warnings,
     load_training_data,
+    pixel_range_facts,
     write_provenance,
 )
 from utils.training.history import History
@@ -375,7 +376,7 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
     for warning in leak_warnings(inputs.checkpoint, split, len(val)):
         directory.warn(warning)
     directory.log_remarks([*split.notes, *train.notes, *val.notes])
-    notes = [*setup.notes, unused_options(config)]
+    notes = [*setup.notes, train.pixel_ranges.sentence(), unused_options(config)]
     if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):
         notes.append("convolutions round their inputs to bfloat16 (--no-fast-math: float32)")
     for note in filter(None, notes):
@@ -391,6 +392,7 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
     model.metadata = {
         "training": to_mapping(config),
         "chosen": {name: run.choices[name] for name in chosen},
+        **pixel_range_facts(inputs.checkpoint, train),
         **inherited(inputs.checkpoint, write_provenance(split_file, config, train, val, split)),
     }
 

@@ -234,7 +234,10 @@ class Trainer:
     def _detector(self) -> Detector:
         size = (self.model.input_size, self.model.input_size)
         batch_size = self.evaluation_batch * self.cluster.local_replicas
-        return Detector(Runtime(self._infer, tuple(self.model.classes), size, batch_size))
+        metadata = self.model.metadata
+        return Detector(
+            Runtime(self._infer, tuple(self.model.classes), size, batch_size, metadata=metadata)
+        )
 
     def expected_times(self, dataset: Dataset) -> tuple[float, float, float]:
         """Seconds for an evaluation, for compiling the network, and for re-estimating batch-norm

@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from utils.files import atomic_write
 from utils.images import read_image, reduction
 from utils.letterbox import Letterbox
 from utils.memory import free_memory
+from utils.pixel_range import NO_RANGES, PixelRanges
 
 CACHES = ("auto", "memory", "disk", "off")
 _SHARE = 0.25  # of the free memory, or of the free disk space and the cached files together
@@ -39,17 +41,20 @@ class PhotoReader(Protocol):
 
 
 class MemoryCache:
-    """Holds photos in memory up to ``budget`` bytes; further ones are read every time."""
+    """Holds photos in memory up to ``budget`` bytes; further ones are read every time.
 
-    def __init__(self, budget: int) -> None:
-        self.budget, self.used = budget, 0
+    ``ranges`` are those of deep pixels.
+    """
+
+    def __init__(self, budget: int, ranges: PixelRanges = NO_RANGES) -> None:
+        self.budget, self.used, self.ranges = budget, 0, ranges
         self._photos: dict[tuple[Path, int], np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __call__(self, path: Path, *, reduce: int) -> np.ndarray:
         pixels = self._photos.get((path, reduce))
         if pixels is None:
-            pixels = read_image(path, reduce=reduce)
+            pixels = read_image(path, reduce=reduce, ranges=self.ranges)
             with self._lock:
                 fits = self.used + pixels.nbytes <= self.budget
                 if fits and (path, reduce) not in self._photos:
@@ -62,8 +67,8 @@ class MemoryCache:
 class DiskCache:
     """Holds photos as arrays in ``folder``, up to ``budget`` bytes.
 
-    The name of a file is made of path, length and modification time of the photo and of the
-    reduction, so that a changed photo is read again. Files from earlier runs are used and counted;
+    The name of a file is made of path, length and modification time of the photo, of the
+    reduction and of the ranges of deep pixels, so that a changed photo is read again. Files from earlier runs are used and counted;
     the least recently used ones are deleted to make space. A file that cannot be read or written
     costs only time.
 
@@ -71,8 +76,8 @@ class DiskCache:
         used: bytes that the files take.
     """
 
-    def __init__(self, folder: Path, budget: int) -> None:
-        self.folder, self.budget = folder, budget
+    def __init__(self, folder: Path, budget: int, ranges: PixelRanges = NO_RANGES) -> None:
+        self.folder, self.budget, self.ranges = folder, budget, ranges
         self._lock = threading.Lock()
         self._in_use: set[str] = set()  # files that this run uses
         self._earlier = _cached_files(folder)  # of earlier runs, the most recently used first
@@ -83,11 +88,13 @@ class DiskCache:
         try:
             cached = self.folder / self._name(path, reduce)
         except OSError:
-            return read_image(path, reduce=reduce)  # raises what is wrong with the photo
+            return read_image(
+                path, reduce=reduce, ranges=self.ranges
+            )  # raises what is wrong with the photo
         self._use(cached)
         with suppress(OSError, ValueError, EOFError):
             return np.load(cached, allow_pickle=False)
-        pixels = read_image(path, reduce=reduce)
+        pixels = read_image(path, reduce=reduce, ranges=self.ranges)
         with self._lock:
             self._make_room(pixels.nbytes)
             fits = self.used + pixels.nbytes <= self.budget
@@ -120,10 +127,11 @@ class DiskCache:
         except OSError:  # the disk is full or the folder not writable: stop caching
             self.budget = 0
 
-    @staticmethod
-    def _name(path: Path, reduce: int) -> str:
+    def _name(self, path: Path, reduce: int) -> str:
         status = path.stat()
         text = f"{_FORMAT}|{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{reduce}"
+        if any(self.ranges):
+            text += f"|{self.ranges.content()}"
         digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:40]
         return f"{digest[:2]}/{digest[2:]}.npy"
 
@@ -154,8 +162,10 @@ def photo_reader(
     """
     if mode not in CACHES:
         raise UserError(f"cache {mode!r} is not one of {', '.join(CACHES)}")
+    ranges = dataset.pixel_ranges
+    uncached = plain_reader(dataset)
     if mode == "off":
-        return read_image, "photos are decoded every time"
+        return uncached, "photos are decoded every time"
     folder = cache_folder() if folder is None else folder
     if folder is None and mode == "disk":
         raise UserError(f"--cache disk needs a cache folder; set {VARIABLE} to one")
@@ -163,18 +173,26 @@ def photo_reader(
     free = free_memory() if memory is None else memory
     if mode == "memory" or (mode == "auto" and needed <= _SHARE * free):
         budget = int(_SHARE * free)
-        return MemoryCache(budget), f"decoded photos are cached in memory, {_size(needed, budget)}"
+        return MemoryCache(
+            budget, ranges
+        ), f"decoded photos are cached in memory, {_size(needed, budget)}"
     if folder is not None:
         cached = sum(size for _, size, _ in _cached_files(folder))
         budget = int(_SHARE * (_free_space(folder) + cached))
         if mode == "disk" or needed <= budget:
-            return DiskCache(folder, budget), (
+            return DiskCache(folder, budget, ranges), (
                 f"decoded photos are cached in {folder}, {_size(needed, budget)}"
             )
     return (
-        read_image,
+        uncached,
         f"photos are decoded every time; a cache of all would take {_gigabytes(needed)}",
     )
+
+
+def plain_reader(dataset: Dataset) -> PhotoReader:
+    """``read_image`` with the dataset's ranges of deep pixels."""
+    ranges = dataset.pixel_ranges
+    return partial(read_image, ranges=ranges) if any(ranges) else read_image
 
 
 def needed_bytes(dataset: Dataset, sizes: Sequence[int], config: AugmentConfig) -> int:

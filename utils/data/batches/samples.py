@@ -18,11 +18,11 @@ from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.colour import degrade, recolour
 from utils.data.augment.geometry import clip_boxes, move_boxes, place, render
 from utils.data.augment.params import PhotoParams, PictureParams, SampleParams, sample_params
-from utils.data.batches.image_cache import PhotoReader
+from utils.data.batches.image_cache import PhotoReader, plain_reader
 from utils.data.batches.input_shape import TrainingShape, training_shape
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
-from utils.images import read_image, reduction
+from utils.images import reduction
 from utils.letterbox import PAD_VALUE
 
 
@@ -63,7 +63,7 @@ class TrainingSamples:
         size: int,
         seed: int,
         config: AugmentConfig,
-        reader: PhotoReader = read_image,
+        reader: PhotoReader | None = None,
         aspect: tuple[float, float] = (1.0, 1.0),
         warmup_epochs: int = 1,
     ) -> None:
@@ -83,7 +83,7 @@ class TrainingSamples:
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
         self.aspect, self.warmup_epochs = aspect, warmup_epochs
         self.errors = ReadErrors()
-        self._reader = reader
+        self._reader = reader or plain_reader(dataset)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     @property

@@ -23,8 +23,9 @@ from utils.data.folder.tables import EntryTable, LabelTable, PhotoTable
 from utils.data.formats import find_layout, labels_depend_on_own_file, read_annotations
 from utils.data.formats.naming import names_photo
 from utils.errors import UserError
-from utils.images import ImageSize, image_size
+from utils.images import PhotoFacts, photo_facts
 from utils.memory import give_back_memory
+from utils.pixel_range import Extremes
 from utils.progress import progress
 
 
@@ -109,13 +110,13 @@ def _labels(layout: Layout, old_rows: np.ndarray, before: Index | None) -> Label
 
 def _sizes(
     entries: EntryTable, old_rows: np.ndarray, before: Index | None
-) -> Iterator[ImageSize | str]:
+) -> Iterator[PhotoFacts | str]:
     for row, old in enumerate(progress(old_rows.tolist(), "measuring photos", len(entries))):
         if old >= 0:
             yield before.photos[old]
             continue
         try:
-            yield image_size(entries.image(row))
+            yield photo_facts(entries.image(row))
         except UserError as error:
             yield str(error)
 
@@ -172,6 +173,8 @@ def _content(index: Index) -> dict[str, Any]:
         "photo_sizes": photos.sizes,
         "orientation": photos.orientation,
         "photo_errors": list(photos.errors.items()),
+        "photo_extremes": [(row, *found) for row, found in photos.extremes.items()],
+        "photo_frames": list(photos.frames.items()),
         "misnamed": index.misnamed,
         "stamps": index.stamps,
         "format": layout.format,
@@ -212,7 +215,11 @@ def _from_content(root: Path, content: Mapping[str, Any]) -> Index:
         entries=entries,
         labels=LabelTable.from_content({**content, "where": where}),
         photos=PhotoTable(
-            content["photo_sizes"], content["orientation"], dict(content["photo_errors"])
+            content["photo_sizes"],
+            content["orientation"],
+            dict(content["photo_errors"]),
+            {row: Extremes(*found) for row, *found in content["photo_extremes"]},
+            dict(content["photo_frames"]),
         ),
         misnamed=tuple(content["misnamed"]),
         stamps=content["stamps"],

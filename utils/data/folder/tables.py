@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from utils.data.annotations import Annotation, AnnotationError, Entry
-from utils.images import ImageSize
+from utils.images import ImageSize, PhotoFacts
+from utils.pixel_range import Extremes
 
 _MAX_SIDE = 2**31 - 1  # larger sizes in labels are cut to it; they match no photo in any case
 _NO_LABELS = Annotation("", "", None, (), np.zeros((0, 4), np.float32), np.zeros(0), False, (), ())
@@ -88,30 +89,44 @@ class PhotoTable:
         sizes: int32 (P, 2), width and height in pixels of the upright photo, 0 where unreadable.
         orientation: uint8 (P,), EXIF orientation, 1–8.
         errors: why a photo cannot be read, by row.
+        extremes: of the values of those with deep pixels, by row.
+        frames: of those with more than one, by row.
     """
 
     sizes: np.ndarray
     orientation: np.ndarray
     errors: Mapping[int, str] = field(default_factory=dict)
+    extremes: Mapping[int, Extremes] = field(default_factory=dict)
+    frames: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, found: Iterable[ImageSize | str]) -> PhotoTable:
-        sizes, orientation, errors = array("i"), bytearray(), {}
-        for row, size in enumerate(found):
-            if isinstance(size, str):
-                errors[row] = size
-                size = ImageSize(0, 0, 1)
+    def of(cls, found: Iterable[PhotoFacts | str]) -> PhotoTable:
+        sizes, orientation, errors, extremes, frames = array("i"), bytearray(), {}, {}, {}
+        for row, facts in enumerate(found):
+            if isinstance(facts, str):
+                errors[row] = facts
+                facts = PhotoFacts(ImageSize(0, 0, 1))
+            if facts.extremes is not None:
+                extremes[row] = facts.extremes
+            if facts.frames > 1:
+                frames[row] = facts.frames
+            size = facts.size
             sizes.extend(size[:2])
             orientation.append(size.orientation)
         return cls(
-            np.array(sizes, np.int32).reshape(-1, 2), np.array(orientation, np.uint8), errors
+            np.array(sizes, np.int32).reshape(-1, 2),
+            np.array(orientation, np.uint8),
+            errors,
+            extremes,
+            frames,
         )
 
-    def __getitem__(self, row: int) -> ImageSize | str:
-        """The size of one photo, or why it has none."""
+    def __getitem__(self, row: int) -> PhotoFacts | str:
+        """The facts of one photo, or why it cannot be read."""
         if row in self.errors:
             return self.errors[row]
-        return ImageSize(*self.sizes[row].tolist(), int(self.orientation[row]))
+        size = ImageSize(*self.sizes[row].tolist(), int(self.orientation[row]))
+        return PhotoFacts(size, self.extremes.get(row), self.frames.get(row, 1))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""Reading pictures for prediction, and a sentence on how deep pixels were scaled."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.images import photo_facts, read_image
+from utils.pixel_range import PixelRange, PixelRanges
+from utils.text import counted, listed
+
+_EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".webp")
+
+
+class PictureReader:
+    """Reads pictures with the ranges of deep pixels that the detector was trained with."""
+
+    def __init__(self, ranges: PixelRanges) -> None:
+        self._ranges = ranges
+        self._used: Counter[tuple[PixelRange, bool]] = Counter()
+        self._lock = threading.Lock()
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """uint8 (H, W, 3) RGB, upright.
+
+        Raises:
+            UserError: it cannot be read as an image.
+        """
+        pixels = read_image(path, ranges=self._ranges)
+        if path.suffix.lower() not in _EIGHT_BITS:
+            self._note(path)
+        return pixels
+
+    def _note(self, path: Path) -> None:
+        try:
+            found = photo_facts(path).extremes
+        except UserError:
+            return
+        if found is not None:
+            used = self._ranges.range_for(found)
+            with self._lock:
+                self._used[used, used in self._ranges] += 1
+
+    def sentences(self) -> list[str]:
+        """How deep pictures were scaled to 8 bits; empty without any."""
+        lines = []
+        for trained, how in (
+            (True, "as in training"),
+            (False, "by the largest value of each, as the detector was not trained on such values"),
+        ):
+            used = {scale: n for (scale, known), n in self._used.items() if known == trained}
+            if used:
+                ranges = listed(
+                    [
+                        f"{count} from {scale.black:g} to {scale.white:g}"
+                        for scale, count in sorted(used.items())
+                    ],
+                    most=5,
+                )
+                pictures = counted(sum(used.values()), "picture")
+                lines.append(f"deep pixels of {pictures} were scaled to 8 bits {how}: {ranges}")
+        return lines

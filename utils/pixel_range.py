@@ -1,0 +1,145 @@
+"""How pixels deeper than 8 bits become 8 bits: by the bits that are in use.
+
+Many pictures with 16 bits a channel hold values of 10, 12 or 14 bits: microscopes, X-ray, thermal
+cameras. Divided by 256 they would be nearly black. So the values from ``black`` to ``white`` become
+0 to 255. For whole numbers ``white`` is the largest value of 8, 10, 12, 14 or 16 bits (more where
+values are larger) that all values fit into. For fractions it is 1 where no value exceeds 1, and
+otherwise as for whole numbers. ``black`` is 0 or, where values are negative, a power of two below all of them.
+
+A training run finds one range for its whole data folder, so that pictures keep their differences in
+brightness. The checkpoint stores it (``metadata["pixel_ranges"]``), and prediction and scoring use
+it. A picture beyond that range, or without one, gets a range by its own values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+METADATA = "pixel_ranges"  # key in a checkpoint
+_BITS = (8, 10, 12, 14, 16)
+
+
+class Extremes(NamedTuple):
+    """The smallest and largest value of a picture, and whether its values may be fractions."""
+
+    low: float
+    high: float
+    fractions: bool
+
+
+class PixelRange(NamedTuple):
+    """The values that become 0 and 255."""
+
+    black: float
+    white: float
+
+    @classmethod
+    def holding(cls, found: Extremes) -> PixelRange:
+        """The range for pictures whose values lie between these."""
+        black = -(2.0 ** math.ceil(math.log2(-found.low))) if found.low < 0 else 0.0
+        if found.fractions and found.high <= 1:
+            return cls(black, 1.0)
+        bits = next((bits for bits in _BITS if found.high < 2**bits), None)
+        if bits is None:
+            bits = 2 * math.ceil(math.log2(found.high + 1) / 2)
+        return cls(black, 2.0**bits - 1)
+
+    @property
+    def bits(self) -> int:
+        """Of whole numbers up to ``white``."""
+        return round(math.log2(self.white + 1))
+
+    def holds(self, found: Extremes) -> bool:
+        return self.black <= found.low and found.high <= self.white
+
+    def to_uint8(self, values: np.ndarray) -> np.ndarray:
+        """Values of any type and shape → uint8; what lies outside the range is cut to it."""
+        if values.dtype.kind in "iu" and self.black == 0 and self.white == 2**self.bits - 1:
+            kept = np.clip(values, 0, int(self.white)).astype(np.uint32)
+            return (kept >> np.uint32(self.bits - 8)).astype(np.uint8)
+        scaled = (values.astype(np.float64) - self.black) * (255 / (self.white - self.black))
+        return np.rint(np.clip(np.nan_to_num(scaled), 0, 255)).astype(np.uint8)
+
+
+class PixelRanges(NamedTuple):
+    """The ranges of a data folder or checkpoint: of pictures with whole numbers and of others.
+
+    None where it has no such pictures.
+    """
+
+    whole: PixelRange | None = None
+    fractions: PixelRange | None = None
+
+    @classmethod
+    def of(cls, found: Iterable[Extremes]) -> PixelRanges:
+        """The ranges that hold all pictures of these extremes."""
+        kinds: dict[bool, list[Extremes]] = {False: [], True: []}
+        for extremes in found:
+            kinds[bool(extremes.fractions)].append(extremes)
+        return cls(*(_joint(kinds[fractions]) for fractions in (False, True)))
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> PixelRanges:
+        """What a checkpoint says; empty where that is missing or makes no sense."""
+        noted = metadata.get(METADATA)
+        noted = noted if isinstance(noted, Mapping) else {}
+        return cls(*(_valid(noted.get(name)) for name in cls._fields))
+
+    def content(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {name: list(found) for name, found in self._asdict().items() if found}
+
+    def range_for(self, found: Extremes) -> PixelRange:
+        """The range for a picture: that of its kind if it holds the picture, else its own."""
+        known = self.fractions if found.fractions else self.whole
+        return known if known and known.holds(found) else PixelRange.holding(found)
+
+    def sentence(self) -> str:
+        """What happens to the deep pictures of a data folder; "" without any."""
+        parts = []
+        if self.whole:
+            parts.append(
+                f"deep photos use {self.whole.bits} bits, of a largest possible value of "
+                f"{self.whole.white:,.0f}"
+            )
+        if self.fractions:
+            parts.append(
+                f"photos with fractions have values from {self.fractions.black:g} to "
+                f"{self.fractions.white:g}"
+            )
+        if not parts:
+            return ""
+        return f"pixels: {'; '.join(parts)}; scaled to 8 bits by that, in prediction too"
+
+
+NO_RANGES = PixelRanges()
+
+
+def extremes_of(values: np.ndarray) -> Extremes:
+    """The extremes of a picture's values; what is not finite does not count."""
+    fractions = values.dtype.kind == "f"
+    if fractions:
+        values = values[np.isfinite(values)]
+    if not values.size:
+        return Extremes(0.0, 0.0, fractions)
+    return Extremes(float(values.min()), float(values.max()), fractions)
+
+
+def _joint(found: list[Extremes]) -> PixelRange | None:
+    if not found:
+        return None
+    low, high = min(one.low for one in found), max(one.high for one in found)
+    return PixelRange.holding(Extremes(low, high, found[0].fractions))
+
+
+def _valid(noted: Any) -> PixelRange | None:
+    try:
+        black, white = map(float, noted)
+        sound = math.isfinite(black) and math.isfinite(white) and white > black
+        return PixelRange(black, white) if sound else None
+    except (TypeError, ValueError):
+        return None
