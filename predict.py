@@ -196,7 +196,9 @@ def print_benchmark(
     from utils.media.detecting import benchmark
     from utils.media.sources import read_frames
 
-    frames = read_frames(sources, lambda message: None)  # problems are reported later
+    frames = read_frames(
+        sources, lambda message: None, detector.read
+    )  # problems are reported later
     frame = next(frames, None)
     frames.close()
     if frame is None:
@@ -224,6 +226,7 @@ def detect_all(
     from utils.drawing.boxes import draw_detections
     from utils.media.detecting import detect_frames
     from utils.media.outputs import Outputs
+    from utils.media.picture_reader import PictureReader
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
     from utils.prefetch import iterate_ahead
@@ -236,7 +239,8 @@ def detect_all(
         if len(sources) > 1:  # the problem of the only source comes at the end, or as the error
             print(f"warning: {problem}", file=sys.stderr)
 
-    frames = read_frames(sources, report)
+    read_picture = PictureReader(detector.pixel_ranges)
+    frames = read_frames(sources, report, read_picture)
     with (
         Outputs(outputs_for(config, detector, out)) as outputs,
         closing(iterate_ahead(detect_frames(detector, frames, **thresholds), depth=4)) as results,
@@ -258,6 +262,8 @@ def detect_all(
                 if len(sources) == 1
                 else f"none of the {len(sources)} pictures and videos could be read"
             )
+    for sentence in read_picture.sentences():
+        print(f"note: {sentence}", file=sys.stderr)
     if len(sources) == 1:
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)

@@ -23,7 +23,7 @@ from utils.data.folder.data_folder import DataFolder
 from utils.data.folder.index import open_index
 from utils.data.folder.tables import EntryTable, LabelTable
 from utils.data.formats import find_layout, read_annotations
-from utils.images import image_size
+from utils.images import photo_facts
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def work(monkeypatch):
 
     def measured(path):
         done.append(path.name)
-        return image_size(path)
+        return photo_facts(path)
 
     read = utils.data.folder.index.read_annotations
 
@@ -50,7 +50,7 @@ def work(monkeypatch):
             done.append(f"{image_id}.xml")
             yield image_id, found
 
-    monkeypatch.setattr(utils.data.folder.index, "image_size", measured)
+    monkeypatch.setattr(utils.data.folder.index, "photo_facts", measured)
     monkeypatch.setattr(utils.data.folder.index, "read_annotations", reading)
 
     def look():

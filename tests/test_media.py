@@ -369,3 +369,99 @@ def test_labels_of_a_crowd_do_not_hide_the_best():
     crowd = draw_detections(image, some(boxes, [0] * 20, scores=np.linspace(0.99, 0.3, 20)))
     label = (slice(86, 98), slice(102, 160))
     np.testing.assert_array_equal(crowd[label], alone[label])
+
+
+# Time -------------------------------------------------------------------------------------------
+
+
+def animation(path, durations):
+    frames = [Image.fromarray(coded(i)) for i in range(len(durations))]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, lossless=True)
+    return path
+
+
+def timed_frames(path):
+    return list(read_frames(find_sources([str(path)]), pytest.fail))
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_an_animated_picture_is_a_film(tmp_path, suffix):
+    durations = [100, 300, 50, 200]
+    path = animation(tmp_path / f"film{suffix}", durations)
+    for source in (path, tmp_path):  # named, and in a folder
+        frames = timed_frames(source)
+        assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 3]
+        assert [frame.index for frame in frames] == [0, 1, 2, 3]
+        starts = np.concatenate([[0], np.cumsum(durations)[:-1]]) / 1000
+        np.testing.assert_allclose([frame.time_s for frame in frames], starts, atol=1e-3)
+    still = tmp_path / "still" / f"one{suffix}"
+    still.parent.mkdir()
+    Image.fromarray(coded(5)).save(still)
+    (frame,) = timed_frames(still)
+    assert (frame.index, frame.time_s) == (None, None)
+
+
+def drawn_lengths(frames, folder, name):
+    """For each frame number of the drawn video, the seconds that it is shown."""
+    output = DrawnVideos(folder)
+    for frame in frames:
+        output.write(frame, some([], []), f"{name}_{frame.index:06d}")
+    output.close(complete=True)
+    capture = cv2.VideoCapture(str(folder / f"{name}.mp4"))
+    fps, shown = capture.get(cv2.CAP_PROP_FPS), {}
+    while True:
+        good, image = capture.read()
+        if not good:
+            return shown
+        number = number_of(image)
+        shown[number] = shown.get(number, 0) + 1 / fps
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_drawn_films_keep_the_time_of_each_frame(tmp_path, suffix):
+    durations = [100, 400, 100, 200, 200]
+    path = animation(tmp_path / f"film{suffix}", durations)
+    shown = drawn_lengths(timed_frames(path), tmp_path / "out", "film")
+    assert [round(1000 * shown[i]) for i in range(5)] == durations
+
+
+@pytest.mark.parametrize("stamps", [
+    [0, 1 / 30, 2 / 30, 3 / 30, 0.5, 1.0, 1.5],  # fast, then slow
+    [5, 5.2, 5.4, 5.6, 5.633, 5.667, 5.7],  # starts late, slow, then fast
+    [0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24],  # constant
+    [0, 0.1, 0.2, 0.1, 0.2, 0.3, 0.4],  # stamps that start anew
+])  # fmt: skip
+def test_frames_are_shown_by_their_time_stamps(tmp_path, stamps):
+    source = Source("film.mp4", "video", "film.mp4")
+    frames = [Frame(coded(i), source, i, time_s, 30.0) for i, time_s in enumerate(stamps)]
+    shown = drawn_lengths(frames, tmp_path, "film")
+    gaps = np.diff(stamps)
+    for i, gap in enumerate(gaps):
+        if gap > 0:
+            assert shown[i] == pytest.approx(gap, abs=1.01 / 30)
+
+
+def test_a_count_that_is_an_estimate_is_no_damage(tmp_path, monkeypatch):
+    """Where the container gives no count, OpenCV multiplies its length by a rate."""
+    path = write_video(tmp_path / "film.mp4", 30, fps=10.0)
+    real = cv2.VideoCapture
+    for count, rate, damaged in ((75.0, 25.0, False), (90.0, 10.0, True)):
+
+        class Estimating:
+            def __init__(self, *args, count=count, rate=rate):
+                self._capture = real(*args)
+                self._told = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: rate}
+
+            def __getattr__(self, name):
+                return getattr(self._capture, name)
+
+            def get(self, prop):
+                return self._told.get(prop) or self._capture.get(prop)
+
+        monkeypatch.setattr(cv2, "VideoCapture", Estimating)
+        problems = []
+        frames = list(read_frames(find_sources([str(path)]), problems.append))
+        monkeypatch.undo()
+        assert len(frames) == 30
+        assert len(problems) == damaged
+        assert all("30 of 90 frames" in problem for problem in problems)

@@ -10,6 +10,7 @@ from utils.training.schedule import (
     Schedule,
     learning_rate,
 )
+from utils.training.state import made_longer
 
 
 class Clock:
@@ -81,6 +82,46 @@ def test_a_resumed_run_continues_its_schedule_and_ends_in_time():
     assert schedule.progress(30) == pytest.approx((1 + 0.43) / 2)
     clock.now += (100 - RESERVED_SECONDS - 60) / 2
     assert schedule.progress(31) == pytest.approx(1)
+
+
+def test_a_run_made_longer_starts_its_schedule_anew():
+    schedule, _ = make_schedule(epochs=5, base_step=30)
+    schedule.begin(30)
+    assert [schedule.progress(step) for step in (30, 40, 50)] == [0, 0.5, 1]
+    assert not schedule.backbone_frozen(30, 0.0)
+    schedule, _ = make_schedule(epochs=5, base_step=30, progress_before=0.5)  # killed and resumed
+    schedule.begin(40)
+    assert [schedule.progress(step) for step in (40, 45, 50)] == [0.5, 0.75, 1]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "minutes", "longer", "left"),
+    [
+        (3, None, False, None),  # as it was
+        (6, None, True, None),
+        (2, None, False, None),  # fewer than it has
+        (3, 2.0, False, 2.0),
+        (6, 2.0, True, None),  # its minutes have ended it
+        (3, 5.0, True, 5.0),
+    ],
+)
+def test_only_more_makes_a_finished_run_longer(epochs, minutes, longer, left):
+    history = {"step": 20, "epoch": 2, "finished": True, "evaluations_without_improvement": 4}
+    choices = {"epochs": 3, "options": {"epochs": 3, "seed": 0}}
+    saved = {
+        "history": history, "choices": choices, "seconds": 119.0, "progress": 1.0,
+        "minutes": 2.0 if minutes else None,
+    }  # fmt: skip
+    now, allowed = made_longer(saved, epochs, minutes)
+    assert allowed == left
+    assert (now != saved) == longer
+    if longer:
+        assert now["history"]["base_step"] == 20
+        assert not now["history"]["finished"]
+        assert now["choices"]["epochs"] == epochs
+        assert now["progress"] == 0
+    saved["history"] = {**history, "finished": False}
+    assert made_longer(saved, epochs, minutes) == (saved, minutes)
 
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():

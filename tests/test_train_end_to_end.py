@@ -307,11 +307,36 @@ def test_a_finished_run_stays_finished_and_other_options_are_refused(trained, tm
     done = command("train.py", "--out", out, "--resume")  # the run knows the rest
     assert done.returncode == 0, done.stderr
     assert "done in" in done.stdout
+    assert "this run is finished" in done.stdout
+    epochs = len(before.splitlines()) - 1
+    assert f"--out {out} --resume --epochs {2 * epochs}" in done.stdout
+    assert f"--weights {out / 'best.keras'} --out" in done.stdout
     assert (out / "metrics.csv").read_text() == before
     refused(
-        command("train.py", "--out", out, "--resume", "--epochs", 9, "--learning-rate", 0.02),
-        "--epochs", "--learning-rate", "differ",
+        command("train.py", "--out", out, "--resume", "--learning-rate", 0.02),
+        "--learning-rate", "differ",
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_finished_run_can_be_made_longer(trained, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(trained[0], out)
+    before = list(csv.DictReader((out / "metrics.csv").open()))
+    longer = len(before) + 2
+    done = command("train.py", "--out", out, "--resume", "--epochs", longer)
+    assert done.returncode == 0, done.stderr
+    assert "this run is finished" not in done.stdout
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    assert len(rows) == longer
+    assert rows[: len(before)] == before
+    # The schedule starts anew and is completed: the rate rises again, and falls to its end.
+    assert float(rows[-2]["learning_rate"]) > float(before[-1]["learning_rate"])
+    assert float(rows[-1]["learning_rate"]) < float(rows[-2]["learning_rate"])
+    again = command("train.py", "--out", out, "--resume")  # config.yaml has the new number
+    assert again.returncode == 0, again.stderr
+    assert f"--epochs {2 * longer}" in again.stdout
+    assert list(csv.DictReader((out / "metrics.csv").open())) == rows
 
 
 @pytest.mark.slow

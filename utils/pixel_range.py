@@ -4,7 +4,8 @@ Many pictures with 16 bits a channel hold values of 10, 12 or 14 bits: microscop
 cameras. Divided by 256 they would be nearly black. So the values from ``black`` to ``white`` become
 0 to 255. For whole numbers ``white`` is the largest value of 8, 10, 12, 14 or 16 bits (more where
 values are larger) that all values fit into. For fractions it is 1 where no value exceeds 1, and
-otherwise as for whole numbers. ``black`` is 0 or, where values are negative, a power of two below all of them.
+otherwise as for whole numbers. ``black`` is 0 or, where values are negative, a power of two below
+all of them.
 
 A training run finds one range for its whole data folder, so that pictures keep their differences in
 brightness. The checkpoint stores it (``metadata["pixel_ranges"]``), and prediction and scoring use
@@ -103,8 +104,8 @@ class PixelRanges(NamedTuple):
         parts = []
         if self.whole:
             parts.append(
-                f"deep photos use {self.whole.bits} bits, of a largest possible value of "
-                f"{self.whole.white:,.0f}"
+                f"deep photos use {self.whole.bits} bits (values from {self.whole.black:,.0f} to "
+                f"{self.whole.white:,.0f})"
             )
         if self.fractions:
             parts.append(

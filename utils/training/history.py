@@ -32,6 +32,7 @@ class History:
         seconds, waited: of its steps, in total and waiting for data.
         rows: one for each finished epoch, as in ``metrics.csv``.
         finished: whether the final weights have been scored.
+        base_step: step at which the finished run was made longer; the schedule starts anew there.
     """
 
     step: int = 0
@@ -46,6 +47,7 @@ class History:
     waited: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
+    base_step: int = 0
 
     def note_step(self, losses: Sequence[float]) -> bool:
         """Add a step's losses, in the order of ``PARTS``. Returns whether they are finite."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -91,13 +92,14 @@ class Run:
 def train_to_end(run: Run, val: Dataset) -> bool:
     """Train, evaluate and save until the run ends. Returns False if it was asked to stop before."""
     schedule, history, directory = run.schedule, run.history, run.directory
+    was_finished = history.finished
     over = history.epoch > 0 and not history.losses and run.finished()
     if over:  # resumed after its last step; it may have been killed before its last evaluation
         if not history.finished:
             finish(run, val)
         record_progress(run, drawn=True)
     else:
-        history.finished = False  # a finished run may have been given more --minutes
+        history.finished = False
     try:
         while not over:
             row = train_epoch(run)
@@ -118,7 +120,22 @@ def train_to_end(run: Run, val: Dataset) -> bool:
         for message in list(run.loader.unreadable.values()):
             directory.warn(f"{message}; other photos took its place")
     close(run)
+    if was_finished:
+        directory.log(what_next(run))
     return True
+
+
+def what_next(run: Run) -> str:
+    """What to do with a run that was resumed although it is finished."""
+    out, epochs = run.directory.path, run.history.epoch
+    return (
+        f"this run is finished, with {counted(epochs, 'epoch')}. To make it longer:\n"
+        f"  train.py --out {shlex.quote(str(out))} --resume --epochs {2 * epochs}\n"
+        "To train on from it, with other photos or options:\n"
+        f"  train.py --data {shlex.quote(str(run.config.data))} "
+        f"--weights {shlex.quote(str(run.directory.best))} "
+        f"--out {shlex.quote(str(out.with_name(out.name + '-2')))}"
+    )
 
 
 def train_epoch(run: Run) -> dict | None:
@@ -284,6 +301,7 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
         "progress": run.schedule.progress(run.history.step),
         "choices": run.choices,
         "threads": run.threads,
+        "minutes": run.config.minutes,
     }
 
     def write() -> None:

@@ -59,7 +59,7 @@ from utils.training.optimizers import Optimizers
 from utils.training.reporting import length_text
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
-from utils.training.state import assign_state, check_choices, read_state
+from utils.training.state import assign_state, check_choices, made_longer, read_state
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 
@@ -202,7 +202,8 @@ def set_up(config: TrainConfig) -> Setup:
     if config.exact and cluster.replicas > 1:
         raise UserError("--exact is promised for one device; choose it with --device")
     saved = cluster.broadcast_json(saved)
-    config = replace(config, minutes=cluster.broadcast_json(config.minutes))
+    saved, minutes = made_longer(saved, config.epochs, cluster.broadcast_json(config.minutes))
+    config = replace(config, minutes=minutes)
     of_run = saved.get("choices", {}).get("options", {}).get("backbone")
     backbone, backbone_note = choose_backbone(config, of_run)
     config = replace(config, backbone=backbone)
@@ -354,7 +355,13 @@ def restore(setup: Setup, run: Run) -> None:
         run.history = History(**saved["history"])
         run.schedule.seconds_before = saved["seconds"]
         run.schedule.progress_before = saved["progress"]
+        run.schedule.base_step = run.history.base_step
         directory.log(f"resuming after step {run.history.step}, epoch {run.history.epoch + 1}")
+        if 0 < run.history.step == run.history.base_step:  # it has just been made longer
+            directory.log(f"the finished run goes on for {length_text(run.schedule)} in all")
+            directory.write_config(
+                {**to_mapping(setup.config), "out": str(directory.path), "resume": False}
+            )
         if setup.threads and (change := changed_cores(setup.threads)):
             directory.warn(change)
         return

@@ -57,6 +57,8 @@ class Schedule:
         reserved: seconds for saving and drawing at the end, beside the last evaluation.
         seconds_before: that earlier processes of a resumed run took.
         progress_before: progress that they made.
+        base_step: step at which the schedule starts, in a finished run that was made longer. There
+            it completes its course once more over what was added, with a backbone that learns.
         clock: readings in seconds; replaced in tests.
     """
 
@@ -72,6 +74,7 @@ class Schedule:
     reserved: float = RESERVED_SECONDS
     seconds_before: float = 0.0
     progress_before: float = 0.0
+    base_step: int = 0
     clock: Callable[[], float] = time.monotonic
     _first: float = field(default=0.0, init=False)
     _first_step: int = field(default=0, init=False)
@@ -105,7 +108,8 @@ class Schedule:
         return min(max(shares), 1.0)
 
     def _epochs_done(self, step: int) -> float:
-        total, first = self.epochs * self.steps_per_epoch, self._first_step
+        total = self.epochs * self.steps_per_epoch - self.base_step
+        step, first = step - self.base_step, self._first_step - self.base_step
         if self.progress_before <= first / total + 1e-9 or first >= total:
             return step / total
         # With fewer minutes earlier processes were ahead of their epochs: the rest is stretched.
@@ -123,6 +127,8 @@ class Schedule:
 
     def backbone_frozen(self, step: int, progress: float) -> bool:
         """Whether the backbone is frozen at this time."""
+        if self.base_step:
+            return False
         if self.freeze_epochs is None:
             return progress < self.frozen_share
         return step < self.freeze_epochs * self.steps_per_epoch

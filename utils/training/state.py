@@ -16,6 +16,8 @@ from utils.files import atomic_write
 from utils.runtime.distribution import Cluster
 from utils.training.legacy import current_facts
 
+_USED_UP = 0.9  # share of the minutes of a run after which they leave no room for more epochs
+
 
 def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Write the values of ``variables`` (anything with ``numpy()``) and the JSON ``facts``."""
@@ -45,10 +47,43 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         different.remove("options")
         different += [f"--{n}" for n in options if before.get(n) != options[n]]
     if different:
+        longer = "; --epochs can be raised once the run is finished" * ("--epochs" in different)
         raise UserError(
             f"--resume: {', '.join(different)} differ from what the run was started with; give "
-            "the same options and data, or another --out"
+            f"the same options and data, or another --out{longer}"
         )
+
+
+def made_longer(
+    saved: dict[str, Any], epochs: int | None, minutes: float | None
+) -> tuple[dict[str, Any], float | None]:
+    """The facts of a finished run that goes on for more epochs or minutes, and its minutes.
+
+    Its schedule starts anew. Where neither is more than the run had, nothing changes.
+
+    Args:
+        saved: facts of the run; empty without one.
+        epochs, minutes: as the options ask now.
+    """
+    history, choices = saved.get("history", {}), saved.get("choices", {})
+    if not history.get("finished"):
+        return saved, minutes
+    had = saved.get("minutes")
+    more_epochs = epochs != choices["options"]["epochs"] and (epochs or 0) > history["epoch"]
+    more_minutes = had and minutes and minutes > had and history["epoch"] < choices["epochs"]
+    if not (more_epochs or more_minutes):
+        return saved, minutes
+    if more_epochs:
+        choices = {**choices, "epochs": epochs, "options": {**choices["options"], "epochs": epochs}}
+    if not more_minutes and minutes and saved["seconds"] > _USED_UP * 60 * minutes:
+        minutes = None  # they have ended the run
+    history = {
+        **history,
+        "finished": False,
+        "base_step": history["step"],
+        "evaluations_without_improvement": 0,
+    }
+    return {**saved, "history": history, "choices": choices, "progress": 0.0}, minutes
 
 
 def read_state(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

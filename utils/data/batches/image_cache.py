@@ -68,9 +68,9 @@ class DiskCache:
     """Holds photos as arrays in ``folder``, up to ``budget`` bytes.
 
     The name of a file is made of path, length and modification time of the photo, of the
-    reduction and of the ranges of deep pixels, so that a changed photo is read again. Files from earlier runs are used and counted;
-    the least recently used ones are deleted to make space. A file that cannot be read or written
-    costs only time.
+    reduction and of the ranges of deep pixels, so that a changed photo is read again. Files from
+    earlier runs are used and counted; the least recently used ones are deleted to make space. A
+    file that cannot be read or written costs only time.
 
     Attributes:
         used: bytes that the files take.

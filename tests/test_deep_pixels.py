@@ -1,0 +1,244 @@
+"""Pixels deeper than 8 bits are scaled by the bits in use, the same way in every command."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from tests.label_folders import CAT, coco_image, coco_json, coco_object, put, xml
+from utils.data.augment import NO_AUGMENTATION
+from utils.data.batches.image_cache import DiskCache, MemoryCache, photo_reader
+from utils.data.batches.samples import TrainingSamples
+from utils.data.datasets import load_split
+from utils.detector import Detector
+from utils.images import decode_image, photo_facts, read_image
+from utils.media.picture_reader import PictureReader
+from utils.pixel_range import METADATA, Extremes, PixelRange, PixelRanges
+from utils.runtime.runtime import Runtime
+
+# A ramp over 8 bits; deeper pictures hold the same ramp with finer steps.
+RAMP = np.arange(256, dtype=np.uint8).reshape(8, 32)
+
+
+def deep(bits):
+    return RAMP.astype(np.uint16) << (bits - 8) | (bits > 8)
+
+
+def png(values):
+    done, data = cv2.imencode(".png", values)
+    assert done
+    return data.tobytes()
+
+
+def tiff(values, **tags):
+    file, info = io.BytesIO(), TiffImagePlugin.ImageFileDirectory_v2()
+    for number, value in tags.values():
+        info[number] = value
+    Image.fromarray(values).save(file, "TIFF", tiffinfo=info)
+    return file.getvalue()
+
+
+def with_chunk(data, kind, content):
+    """A PNG with a chunk behind its header."""
+    chunk = struct.pack(">I", len(content)) + kind + content
+    chunk += struct.pack(">I", zlib.crc32(kind + content))
+    return data[:33] + chunk + data[33:]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("coded", [png, tiff])
+def test_the_bits_in_use_become_eight(bits, coded):
+    np.testing.assert_array_equal(decode_image(coded(deep(bits)))[..., 1], RAMP)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_colours_and_alpha_too(bits):
+    colours = np.stack([deep(bits), deep(bits)[::-1], deep(bits)[:, ::-1]], axis=-1)
+    expected = np.stack([RAMP[:, ::-1], RAMP[::-1], RAMP], axis=-1)  # OpenCV writes BGR
+    np.testing.assert_array_equal(decode_image(png(colours)), expected)
+    alpha = np.where(np.arange(32) < 16, 0, 65535).astype(np.uint16) + np.zeros_like(deep(8))
+    pixels = decode_image(png(np.dstack([colours, alpha])))
+    assert (pixels[:, :16] == 255).all()
+    np.testing.assert_array_equal(pixels[:, 16:], expected[:, 16:])
+
+
+def test_what_the_file_says_counts():
+    dark = np.full((4, 4), 1000, np.uint16)
+    assert decode_image(png(dark))[0, 0, 0] == 1000 >> 2  # 10 bits hold it
+    said = tiff(dark, most=(281, 4095))  # MaxSampleValue
+    assert decode_image(said)[0, 0, 0] == 1000 >> 4
+    assert decode_image(tiff(dark, most=(281, 70)))[0, 0, 0] == 1000 >> 2  # it cannot be so
+    # sBIT: 12 bits that were scaled up to 16 as the PNG specification wants, and that were not.
+    scaled_up = dark << 4
+    assert decode_image(with_chunk(png(scaled_up), b"sBIT", b"\x0c"))[0, 0, 0] == 1000 >> 4
+    as_they_are = np.full((4, 4), 1001, np.uint16)
+    assert decode_image(with_chunk(png(as_they_are), b"sBIT", b"\x0c"))[0, 0, 0] == 1001 >> 4
+
+
+def test_twelve_bit_samples_of_a_tiff():
+    values = [0, 4095, 2048, 16]
+    packed = int("".join(f"{value:012b}" for value in values), 2).to_bytes(6, "big")
+    entries = [(256, 3, 4), (257, 3, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 200)]
+    entries += [(277, 3, 1), (278, 3, 1), (279, 4, 6)]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+    data = head.ljust(200, b"\0") + packed
+    assert decode_image(data)[0, :, 0].tolist() == [0, 255, 128, 1]
+
+
+def test_grey_maps_with_their_own_maximum():
+    values = np.array([[0, 1023, 512]], ">u2")
+    data = b"P5 3 1 1023\n" + values.tobytes()
+    assert decode_image(data)[0, :, 0].tolist() == [0, 255, 128]
+
+
+def test_signed_and_fractional_pixels():
+    hounsfield = np.array([[-1024, 0, 3071]], np.int32)
+    pixels = decode_image(tiff(hounsfield))[0, :, 0]
+    expected = (hounsfield[0] + 1024) * 255 / (4095 + 1024)
+    np.testing.assert_array_equal(pixels, np.rint(expected))
+    counts = np.array([[0, 2048, 4095]], np.float32)
+    assert decode_image(tiff(counts))[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "1", "RGBA", "CMYK"])
+def test_eight_bits_have_no_range(tmp_path, mode):
+    """Their pixels never change, whatever the data folder holds."""
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.fromarray(RAMP // 4).convert(mode).save(path)
+    assert photo_facts(path).extremes is None
+    ranges = PixelRanges(PixelRange(0, 1023), PixelRange(0, 1))
+    np.testing.assert_array_equal(read_image(path), read_image(path, ranges=ranges))
+
+
+# One range for a data folder
+
+
+def voc(folder, names):
+    for name in names:
+        put(folder / "Annotations" / f"{name}.xml", xml(CAT, size=(32, 8)))
+
+
+def yolo(folder, names):
+    put(folder / "classes.txt", "cat\n")
+    for name in names:
+        put(folder / "labels" / f"{name}.txt", "0 0.5 0.5 0.5 0.5\n")
+
+
+def coco(folder, names):
+    images = [coco_image(i, f"{name}.png", (32, 8)) for i, name in enumerate(names)]
+    coco_json(folder / "a.json", images, [coco_object(i) for i in range(len(images))])
+
+
+@pytest.fixture(params=[voc, yolo, coco])
+def folder(request, tmp_path):
+    """A dark 16-bit photo of 10 bits, one of 12 bits, and one of 8 bits."""
+    request.param(tmp_path, ["dark", "bright", "plain"])
+    images = tmp_path / "images"
+    if request.param is voc:
+        images = tmp_path / "JPEGImages"
+    images.mkdir()
+    (images / "dark.png").write_bytes(png(deep(10)))
+    (images / "bright.png").write_bytes(png(deep(12)))
+    (images / "plain.png").write_bytes(png(RAMP))
+    return tmp_path
+
+
+def test_photos_of_a_folder_keep_their_differences(folder):
+    dataset = load_split(folder, "all")
+    assert dataset.pixel_ranges == PixelRanges(PixelRange(0, 4095))
+    assert "12 bits" in dataset.pixel_ranges.sentence()
+    paths = {record.image_id: record.image for record in dataset.records}
+    samples = TrainingSamples(dataset, 32, 0, NO_AUGMENTATION)
+    assert len(dataset) == 3
+    for mode in ("off", "memory", "disk"):
+        reader, _ = photo_reader(mode, dataset, [32], NO_AUGMENTATION, folder=folder / "cache")
+        for _ in range(2):  # from the file, then from the cache
+            np.testing.assert_array_equal(reader(paths["dark"], reduce=1)[..., 0], RAMP >> 2)
+            np.testing.assert_array_equal(reader(paths["bright"], reduce=1)[..., 0], RAMP)
+            np.testing.assert_array_equal(reader(paths["plain"], reduce=1)[..., 0], RAMP)
+    assert samples[0].image.shape == (32, 32, 3)
+    again = load_split(folder, "all")  # from the folder's cache
+    assert again.pixel_ranges == dataset.pixel_ranges
+
+
+def test_caches_of_other_ranges_are_not_used(tmp_path):
+    path = tmp_path / "dark.png"
+    path.write_bytes(png(deep(10)))
+    ranges = PixelRanges(PixelRange(0, 4095))
+    DiskCache(tmp_path / "cache", 10**6)(path, reduce=1)
+    scaled = DiskCache(tmp_path / "cache", 10**6, ranges)(path, reduce=1)
+    np.testing.assert_array_equal(scaled[..., 0], RAMP >> 2)
+    np.testing.assert_array_equal(MemoryCache(10**6, ranges)(path, reduce=1), scaled)
+
+
+# Checkpoints
+
+
+def detector(metadata):
+    def infer(images):
+        seen.append(images)
+        return np.zeros((len(images), 1, 4), np.float32), np.zeros((len(images), 1, 1), np.float32)
+
+    seen: list[np.ndarray] = []
+    return Detector(Runtime(infer, ("cat",), (8, 32), metadata=metadata)), seen
+
+
+def test_prediction_scales_as_training_did(tmp_path):
+    path = tmp_path / "dark.png"
+    path.write_bytes(png(deep(10)))
+    trained = PixelRanges(PixelRange(0, 4095))
+    for metadata, expected in (({METADATA: trained.content()}, RAMP >> 2), ({}, RAMP)):
+        found, seen = detector(metadata)
+        found(path)
+        np.testing.assert_array_equal(seen[0][0, ..., 0], expected)
+
+
+def test_a_picture_beyond_the_range_gets_its_own(tmp_path):
+    path = tmp_path / "full.png"
+    path.write_bytes(png(deep(16)))
+    trained = PixelRanges(PixelRange(0, 4095))
+    np.testing.assert_array_equal(read_image(path, ranges=trained)[..., 0], RAMP)
+
+
+def test_the_note_says_how(tmp_path):
+    for bits in (10, 16):
+        (tmp_path / f"{bits}.png").write_bytes(png(deep(bits)))
+    (tmp_path / "8.png").write_bytes(png(RAMP))
+    reader = PictureReader(PixelRanges(PixelRange(0, 4095)))
+    for path in sorted(tmp_path.iterdir()):
+        reader(path)
+    trained, own = reader.sentences()
+    assert "1 picture" in trained
+    assert "4095" in trained
+    assert "65535" in own
+    plain = PictureReader(PixelRanges())
+    plain(tmp_path / "8.png")
+    assert plain.sentences() == []
+
+
+def test_damaged_metadata_is_no_range():
+    for noted in (None, 5, {"whole": [1]}, {"whole": ["a", 2]}, {"whole": [5, 5]}, {"whole": None}):
+        assert PixelRanges.from_metadata({METADATA: noted}) == PixelRanges()
+
+
+def test_ranges_hold_what_they_are_made_for():
+    for low, high, fractions, expected in (
+        (0, 255, False, (0, 255)),
+        (0, 256, False, (0, 1023)),
+        (0, 65535, False, (0, 65535)),
+        (0, 70000, False, (0, 2**18 - 1)),
+        (-3, 900, False, (-4, 1023)),
+        (0.0, 1.0, True, (0, 1)),
+        (0.0, 200.0, True, (0, 255)),
+        (0.0, 1.5, True, (0, 255)),
+    ):
+        found = Extremes(low, high, fractions)
+        assert PixelRange.holding(found) == expected
+        assert PixelRange.holding(found).holds(found)
