@@ -24,8 +24,9 @@ DESCRIPTION = """\
 Find objects in pictures, videos and camera streams.
 
 SOURCE is a picture, a video, a folder of both (one level deep), a glob in quotes ('**' stands for
-any folders), a stream address (rtsp://…, http://…) or a camera number. Pictures and videos with
-the objects drawn in are written to --out."""
+any folders), a stream address (rtsp://…, http://…) or a camera number. Animated pictures are read
+as videos. Files without a suffix that tells are looked at; what is passed over is said. Pictures
+and videos with the objects drawn in are written to --out; videos keep the times of their frames."""
 
 EPILOG = """\
 examples:

@@ -114,7 +114,7 @@ def test_the_cache_returns_what_was_read(tmp_path, work):
             "class_order",
         ):
             assert getattr(index.layout, name) == getattr(layout, name)
-        assert index.photos[0] == (40, 30, 1)
+        assert index.photos[0].size == (40, 30, 1)
         assert "photo 01.jpg" in index.photos[1]
     for row, (image_id, found) in enumerate(annotations):
         assert first.entries.at(row).image_id == again.entries.at(row).image_id == image_id
@@ -138,7 +138,7 @@ def test_only_what_changed_is_read_again(tmp_path, work):
     index = open_index(tmp_path)
     assert work() == ["new.jpg", "new.xml", "photo 02.xml", "photo 04.jpg"]
     assert [len(index.labels[row].names) for row in range(6)] == [1, 2, 1, 3, 2, 1]
-    assert index.photos[5] == (60, 50, 1)
+    assert index.photos[5].size == (60, 50, 1)
     assert [path.name for path in index.layout.unlabelled] == ["photo 05.jpg"]
 
 
