@@ -223,6 +223,15 @@ def test_the_note_says_how(tmp_path):
     assert plain.sentences() == []
 
 
+def test_scoring_says_how_too():
+    trained, data = PixelRanges(PixelRange(0, 4095)), PixelRanges(PixelRange(0, 1023))
+    assert trained.note_on(PixelRanges()) == ""
+    assert "as in training, from 0 to 4095" in trained.note_on(data)
+    assert "beyond" not in trained.note_on(data)
+    assert "beyond" in data.note_on(trained)
+    assert "not trained on" in PixelRanges().note_on(data)
+
+
 def test_damaged_metadata_is_no_range():
     for noted in (None, 5, {"whole": [1]}, {"whole": ["a", 2]}, {"whole": [5, 5]}, {"whole": None}):
         assert PixelRanges.from_metadata({METADATA: noted}) == PixelRanges()
@@ -242,3 +251,11 @@ def test_ranges_hold_what_they_are_made_for():
         found = Extremes(low, high, fractions)
         assert PixelRange.holding(found) == expected
         assert PixelRange.holding(found).holds(found)
+
+
+def test_a_pillow_image_is_scaled_too():
+    trained = PixelRanges(PixelRange(0, 4095))
+    for metadata, expected in (({METADATA: trained.content()}, RAMP >> 2), ({}, RAMP)):
+        found, seen = detector(metadata)
+        found(Image.fromarray(deep(10)))
+        np.testing.assert_array_equal(seen[0][0, ..., 0], expected)

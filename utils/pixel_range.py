@@ -116,6 +116,24 @@ class PixelRanges(NamedTuple):
             return ""
         return f"pixels: {'; '.join(parts)}; scaled to 8 bits by that, in prediction too"
 
+    def note_on(self, data: PixelRanges) -> str:
+        """How the deep photos of a data folder are scaled for a detector that was trained with
+        these ranges; "" where there are none."""
+        notes = []
+        for trained, found in zip(self, data, strict=True):
+            if found is None:
+                continue
+            if trained is None:
+                notes.append(
+                    "each by its own largest value, as the detector was not trained on such"
+                )
+                continue
+            how = f"as in training, from {trained.black:g} to {trained.white:g}"
+            if not (trained.black <= found.black and found.white <= trained.white):
+                how += "; those with values beyond that, each by its own largest value"
+            notes.append(how)
+        return f"deep photos are scaled to 8 bits: {'; '.join(notes)}" if notes else ""
+
 
 NO_RANGES = PixelRanges()
 

@@ -87,6 +87,8 @@ def evaluate(config: MapConfig) -> Evaluation:
         }  # fmt: skip
     check_classes(config.weights, detector, dataset)
     check_classes(config.compare, other_detector, dataset)
+    if detector and (note := detector.pixel_ranges.note_on(dataset.pixel_ranges)):
+        print(note)
 
     # The detections.
     def results_of(path: Path, detector: Detector | None) -> list[dict]:
