@@ -6,32 +6,28 @@ named here were pretrained on synthetic pictures (model_data/README.md), on top 
 its ImageNet weights. Classes differ from dataset to dataset, so the channels of the class scores
 start from random weights.
 
-A head predicts width and height as factors on its anchor. Where the anchors differ from those of
-the file, the logarithm of their ratio is added to the biases, and the boxes are the same. This is
-done up to a factor of two. Where the ratio is larger, as on photos of tiny objects, boxes must
-start near their anchors, or training would take long to get there.
+``transfer_weights`` starts a detector from another one, and keeps the classes that both know.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from nets.yolo import ANCHORS_PER_LEVEL, YOLOv3
+from nets.head_channels import OUTPUTS, merged, size_shifts, with_shift, without_classes
+from nets.yolo import YOLOv3
 
 BUNDLED = {
     "efficientnet_lite0": Path(__file__).resolve().parents[1]
     / "model_data"
     / "efficientnet_lite0_pretrained_heads.npz",
 }
-OUTPUTS = ("head3_out", "head4_out", "head5_out")
-LARGEST_SHIFT = float(np.log(2))
 _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
-_NOT_CLASSES = 5  # channels of an anchor before those of its classes: x, y, w, h, objectness
 
 
 def bundled_heads(backbone: str) -> Path | None:
@@ -45,7 +41,7 @@ def save_head_weights(model: YOLOv3, path: Path | BinaryIO) -> None:
     arrays = {"anchors": np.asarray(model.anchors, np.float32)}
     for name, variable in _variables(model).items():
         value = np.asarray(variable.value)
-        arrays[name] = (_without_classes(value) if _is_output(name) else value).astype(np.float16)
+        arrays[name] = (without_classes(value) if _is_output(name) else value).astype(np.float16)
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name}: too large for float16")
     np.savez_compressed(path, **arrays)
@@ -69,20 +65,43 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
     sound = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values())
     if not sound or anchors.shape != (9, 2) or not (np.isfinite(anchors) & (anchors > 0)).all():
         raise ValueError(f"{path} holds values that are no weights or no anchors")
-    shifts = np.log(anchors / np.asarray(model.anchors, np.float32))
-    shifts = np.clip(shifts, -LARGEST_SHIFT, LARGEST_SHIFT)
+    shifts = size_shifts(anchors, model.anchors)
+    no_classes = (None,) * len(model.classes)
     values = {}
     for name, variable in variables.items():
         value = arrays[name].astype(np.float32)
         if _is_output(name):
             if name.endswith("bias"):
-                value = _with_shift(value, shifts, name)
-            value = _with_classes_of(np.array(variable.value), value)
+                value = with_shift(value, shifts, _layer(name))
+            value = merged(np.array(variable.value), value, no_classes)
         if value.shape != tuple(variable.shape):
             raise ValueError(f"{path}: {name} has shape {value.shape}, not {variable.shape}")
         values[name] = value
     for name, value in values.items():
         variables[name].assign(value)
+
+
+def transfer_weights(
+    old: YOLOv3, new: YOLOv3, sources: Sequence[int | None], old_anchors: np.ndarray
+) -> None:
+    """Give a new detector the weights of another one with the same backbone.
+
+    Args:
+        old, new: the detectors.
+        sources: for each class of ``new`` its index in ``old``; None for a class that ``old`` does
+            not know, whose channels stay as they are.
+        old_anchors: those of ``old`` in pixels of ``new``'s network input, (9, 2).
+    """
+    new.backbone.set_weights(old.backbone.get_weights())
+    shifts = size_shifts(old_anchors, new.anchors)
+    given = _variables(old)
+    for name, variable in _variables(new).items():
+        value = np.array(given[name].value)
+        if _is_output(name):
+            if name.endswith("bias") and shifts.any():
+                value = with_shift(value, shifts, _layer(name))
+            value = merged(np.array(variable.value), value, sources)
+        variable.assign(value)
 
 
 def _variables(model: YOLOv3) -> dict[str, object]:
@@ -93,27 +112,9 @@ def _variables(model: YOLOv3) -> dict[str, object]:
     }
 
 
+def _layer(name: str) -> str:
+    return name.split("/")[0]
+
+
 def _is_output(name: str) -> bool:
-    return name.split("/")[0] in OUTPUTS
-
-
-def _by_anchor(value: np.ndarray) -> np.ndarray:
-    """(..., 3·(5 + classes)) → (..., 3, 5 + classes)."""
-    return value.reshape(*value.shape[:-1], ANCHORS_PER_LEVEL, -1)
-
-
-def _without_classes(value: np.ndarray) -> np.ndarray:
-    return _by_anchor(value)[..., :_NOT_CLASSES].reshape(*value.shape[:-1], -1)
-
-
-def _with_classes_of(own: np.ndarray, common: np.ndarray) -> np.ndarray:
-    merged = _by_anchor(own).copy()
-    merged[..., :_NOT_CLASSES] = _by_anchor(common)
-    return merged.reshape(own.shape)
-
-
-def _with_shift(bias: np.ndarray, shifts: np.ndarray, name: str) -> np.ndarray:
-    level = OUTPUTS.index(name.split("/")[0])
-    shifted = _by_anchor(bias).copy()
-    shifted[..., 2:4] += shifts[level * ANCHORS_PER_LEVEL : (level + 1) * ANCHORS_PER_LEVEL]
-    return shifted.reshape(bias.shape)
+    return _layer(name) in OUTPUTS

@@ -16,6 +16,7 @@ from utils.training.choices.backbone import choose_backbone
 from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
 from utils.training.choices.epochs import choose_epochs
 from utils.training.choices.input_size import photos_seen
+from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.recipes import choose_recipe
 from utils.training.config import TrainConfig
 
@@ -43,6 +44,21 @@ def test_a_run_sees_enough_photos_and_has_a_limit():
     assert epochs(100, **pretrained)[0] == 40  # 4,000 photos at least
     assert epochs(263, **pretrained)[0] == 20
     assert epochs(20_000, **pretrained)[0] == 20
+
+
+def test_a_detector_that_knows_all_classes_is_trained_on_for_half_as_long():
+    config = TrainConfig(data=Path("photos"), weights=Path("best.keras"))
+    recipe = choose_recipe(config, continued=True)
+    assert (recipe.frozen_share, recipe.average_start_epoch) == (0, 5)
+    found = [choose_epochs(config, recipe, n, continued=True)[0] for n in (5000, 100, 20)]
+    assert found == [10, 20, 100]
+    rates = {"pretrained": True, "batch_size": 8, "photos": 1000}
+    assert choose_learning_rates(config, recipe, **rates)[:2] == (0.004, 0.25)
+    rate, factor, note = choose_learning_rates(config, recipe, **rates, continued=True)
+    assert (rate, factor) == (0.002, 0.25)
+    assert "frozen" not in note
+    asked = TrainConfig(data=Path("photos"), weights=Path("best.keras"), learning_rate=0.01)
+    assert choose_learning_rates(asked, recipe, **rates, continued=True)[0] == 0.01
 
 
 def test_random_weights_take_more_epochs():

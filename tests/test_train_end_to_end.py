@@ -380,18 +380,62 @@ def test_refusals_of_train(data, trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_of_another_class_count(trained, data, tmp_path):
+def test_a_detector_with_other_classes_is_trained_on_from_killed_or_not(trained, data, tmp_path):
+    """One class in other case, one renamed, two that become a new one."""
     other = tmp_path / "other"
     shutil.copytree(data, other)
+    changes = {"stop": "Halt", "yield": "YIELD", "warning": "sign", "no_entry": "sign"}
     for xml in (other / "Annotations").iterdir():
         text = xml.read_text()
-        for name in ("stop", "yield", "warning", "no_entry"):
-            text = text.replace(f"<name>{name}</name>", "<name>sign</name>")
+        for name, new in changes.items():
+            text = text.replace(f"<name>{name}</name>", f"<name>{new}</name>")
         xml.write_text(text)
-    weights = ["--weights", trained[0] / "best.keras"]
-    refused(command("train.py", "--data", other, *weights, "--out", tmp_path / "r"), "classes")
-    refused(command("get_map.py", "--data", other, *weights, "--out", tmp_path / "m"), "sign")
+    best = trained[0] / "best.keras"
+    old = keras.saving.load_model(best)
+    run = ("--data", other, "--weights", best)
+    refused(command("get_map.py", *run, "--out", tmp_path / "m"), "sign")
     assert not (tmp_path / "m").exists()
+    wrong = ("--out", tmp_path / "wrong")
+    refused(
+        command("train.py", *run, *wrong, "--backbone", "efficientnet_b0"),
+        "efficientnet_b0", "efficientnet_lite0",
+    )  # fmt: skip
+    refused(command("train.py", *run, *wrong, "--rename", "halt=stop"), "halt", "stop")
+    refused(command("train.py", "--data", other, *wrong, "--rename", "stop=Halt"), "--weights")
+    assert not (tmp_path / "wrong").exists()
+
+    options = [*run, "--rename", "stop=Halt", "--epochs", 2, "--exact", "--save-every", 0]
+    options += ["--batch-size", 4, "--freeze-epochs", 0]
+    whole = command("train.py", *options, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    new = keras.saving.load_model(tmp_path / "whole" / "best.keras")
+    kept = [name for name in old.classes if name not in changes]
+    renamed = {"stop": "Halt", "yield": "YIELD"}
+    assert list(new.classes) == [
+        *(renamed.get(name, name) for name in old.classes if name in kept or name in renamed),
+        "sign",
+    ]
+    for words in ("Halt (was stop)", "YIELD (was yield)", "new: sign", "dropped: ", "anchors kept"):
+        assert words in whole.stdout
+    origins = new.metadata["class_origins"]
+    assert origins["Halt"] == [{"checkpoint": str(best), "class": "stop"}]
+    assert origins["sign"] == []
+
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *map(str, options),
+         "--out", str(tmp_path / "killed")],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("epoch 1/2"):
+            break
+    process.kill()
+    process.communicate()
+    resumed = command("train.py", "--out", tmp_path / "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    (_, one), (_, two) = (read_state(tmp_path / name) for name in ("whole", "killed"))
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
 @pytest.mark.slow
@@ -405,6 +449,8 @@ def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
     old = keras.saving.load_model(trained[0] / "best.keras")
     assert model.input_size == 96
     assert np.allclose(model.anchors, np.asarray(old.anchors) * 1.5, rtol=1e-4)
+    assert "learning rate up to 0.0005, 0.5 times that for the backbone" in done.stdout
+    assert "frozen for" not in done.stdout  # nothing is new that the backbone would wait for
 
 
 @pytest.mark.slow

@@ -50,8 +50,13 @@ class TrainConfig:
         metavar="auto|NAME", group=MAIN,
     )  # fmt: skip
     weights: Path | None = option(
-        None, help="start from this checkpoint, with its classes, anchors and backbone",
+        None, help="start from this checkpoint: its backbone, boxes and the classes that the data "
+        "has too; with no new class the run is half as long, at half the learning rate",
         metavar="FILE.keras", group=MAIN,
+    )  # fmt: skip
+    rename: tuple[str, ...] = option(
+        (), help="with --weights: classes that have another name in the data; case and white "
+        "space need not agree", metavar="OLD=NEW", group=MAIN,
     )  # fmt: skip
     input_size: int | str = option(
         "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
@@ -221,7 +226,7 @@ MAY_CHANGE = (
 )  # fmt: skip
 # Options without a meaning for a run that starts from a checkpoint, or from a random backbone.
 NEW_ONLY = (
-    "anchors", "backbone", "backbone_weights", "head_weights", "width", "depth", "stochastic_depth",
+    "backbone_weights", "head_weights", "width", "depth", "stochastic_depth",
 )  # fmt: skip
 PRETRAINED_ONLY = ("freeze_epochs", "frozen_stages", "backbone_rate")
 
@@ -256,6 +261,8 @@ def refuse_contradictions(config: TrainConfig) -> None:
         raise UserError("--only-listed needs --classes, the list")
     if config.fix and not config.check:
         raise UserError("--fix needs --check, which finds what there is to repair")
+    if config.rename and config.weights is None:
+        raise UserError("--rename needs --weights, the checkpoint whose classes have other names")
     if config.sync_batch_norm and (config.accumulate or 1) > 1:
         raise UserError("--sync-batch-norm cannot see a whole batch that --accumulate divides")
     if config.exact and config.minutes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
 from utils.data.splits.known import PARTS, known_parts
 from utils.data.splits.stratified import write_split
-from utils.errors import UserError
 from utils.pixel_range import METADATA, PixelRanges
 from utils.text import counted, listed
+from utils.training.choices.classes import in_order_of_checkpoint, match_classes
 from utils.training.config import TrainConfig
 
 
@@ -24,12 +23,12 @@ def load_training_data(
 ) -> tuple[Dataset, Dataset, SplitInfo]:
     """The training and validation photos of a run, and how they were chosen.
 
-    Classes come from ``--classes``, otherwise from the data. Their order is the checkpoint's where
-    the run starts from one. Photos that the checkpoint knows stay in their part of a new split.
+    Classes come from ``--classes``, in that order. Otherwise they come from the data; where the run
+    starts from a checkpoint, first those that it knows, in its order. Photos that the checkpoint
+    knows stay in their part of a new split.
 
     Raises:
-        UserError: see ``utils.data.datasets.load_datasets``; or the data's classes are not the
-            checkpoint's.
+        UserError: see ``utils.data.datasets.load_datasets``, and ``match_classes``.
     """
     classes = read_classes(config.classes) if config.classes else None
     options = {
@@ -40,25 +39,12 @@ def load_training_data(
         "known": known_parts(checkpoint.metadata.get("hashes", {})) if checkpoint else None,
     }
     train, val, info = load_datasets(config.data, classes=classes, **options)
-    if checkpoint:
-        _check_classes(checkpoint, train.classes, config.weights)
-        if train.classes != checkpoint.classes:
-            train, val, info = load_datasets(config.data, classes=checkpoint.classes, **options)
+    if checkpoint and classes is None:
+        sources = match_classes(checkpoint.classes, train.classes, config.rename)
+        order = in_order_of_checkpoint(train.classes, sources)
+        if order != train.classes:
+            train, val, info = load_datasets(config.data, classes=order, **options)
     return train, val, info
-
-
-def _check_classes(model: YOLOv3, classes: Sequence[str], path: Path) -> None:
-    """
-    Raises:
-        UserError: the data's classes are not the checkpoint's.
-    """
-    if set(classes) != set(model.classes):
-        has = f"{counted(len(model.classes), 'class', 'classes')} ({listed(model.classes, 5)})"
-        raise UserError(
-            f"--weights {path}: the checkpoint has {has}, the data has {len(classes)} "
-            f"({listed(classes, 5)}); "
-            "leave --weights out to train new heads, or give matching data"
-        )
 
 
 def write_provenance(

@@ -1,4 +1,7 @@
-"""Names that older versions wrote into ``config.yaml`` and ``state/``, and today's names."""
+"""Names that older versions wrote into ``config.yaml`` and ``state/``, and today's names.
+
+Options that came later are added.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 RENAMED_OPTIONS = {"synchronized-norms": "sync-batch-norm"}
+LATER_OPTIONS = {"rename": []}  # with the values that runs had without them
 CHOICES = {"turns": "accumulation steps"}
 RECIPE = {
     "frozen_norms": "frozen_batch_norms",
@@ -26,7 +30,7 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a saved state in today's names; unchanged where they have these already."""
     history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
     choices = _renamed(facts["choices"], CHOICES)
-    choices["options"] = _renamed(choices.get("options", {}), RENAMED_OPTIONS)
+    choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
     choices["start"] = choices.get("start", "").replace(*HEADS)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
     choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}

@@ -32,12 +32,19 @@ from utils.training import batch_norm, curves
 from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.backbone import choose_backbone
 from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
+from utils.training.choices.classes import Sources, match_classes
 from utils.training.choices.epochs import choose_epochs
 from utils.training.choices.input_size import choose_input_size
 from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.phases import Phase, choose_phases, strongest_phase
 from utils.training.choices.recipes import Recipe, choose_recipe
-from utils.training.choices.start import copy_detector, new_detector, starting_anchors
+from utils.training.choices.start import (
+    check_backbone,
+    from_checkpoint,
+    new_detector,
+    origins,
+    starting_anchors,
+)
 from utils.training.config import TrainConfig, lasting_options, unused_options
 from utils.training.data import (
     inherited,
@@ -176,10 +183,12 @@ class Inputs:
 
     Attributes:
         checkpoint: that the run starts from.
+        sources: for each class its index in the checkpoint; None for a class that is new.
         aspect: the part of the square network input that training pictures take.
     """
 
     checkpoint: YOLOv3 | None
+    sources: Sources
     train: Dataset
     val: Dataset
     split: SplitInfo
@@ -217,11 +226,19 @@ def choose_inputs(setup: Setup) -> Inputs:
     """Load the data, and choose what depends on it. Most input errors are found here."""
     config, cluster = setup.config, setup.cluster
     checkpoint = load_checkpoint(config.weights) if config.weights else None
+    if checkpoint and not setup.saved:
+        check_backbone(config, checkpoint)
     train, val, split = load_training_data(config, checkpoint)
-    recipe = choose_recipe(config)
+    sources: Sources = (None,) * len(train.classes)
+    if checkpoint:
+        sources = match_classes(checkpoint.classes, train.classes, config.rename)
+    continued = None not in sources
+    recipe = choose_recipe(config, continued=continued)
     augment = augmentation(recipe.augment, config.augment)
     aspect = choose_aspect(train, augment, rectangular=recipe.rectangular)
-    epochs, epochs_note = choose_epochs(config, recipe, len(train), setup.saved_choice("epochs"))
+    epochs, epochs_note = choose_epochs(
+        config, recipe, len(train), setup.saved_choice("epochs"), continued=continued
+    )
     input_size, size_note = cluster.broadcast_json(
         choose_input_size(
             setup.saved_choice("input size", config.input_size),
@@ -237,7 +254,7 @@ def choose_inputs(setup: Setup) -> Inputs:
     )
     setup.notes.extend([size_note, shape_text(input_size, aspect), epochs_note])
     return Inputs(
-        checkpoint, train, val, split, recipe, augment, aspect, epochs, input_size, phases
+        checkpoint, sources, train, val, split, recipe, augment, aspect, epochs, input_size, phases
     )
 
 
@@ -246,16 +263,19 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
     config, size = setup.config, inputs.input_size
     with setup.cluster.strategy.scope():
         if inputs.checkpoint:
-            model, start = copy_detector(inputs.checkpoint, size), f"from {config.weights}"
-            anchors_note = "anchors: the checkpoint's"
+            start = f"from {config.weights}"
+            model, notes = from_checkpoint(
+                config, inputs.checkpoint, inputs.train, inputs.sources, size
+            )
         else:
             anchors, anchors_note = starting_anchors(
                 config.anchors, inputs.train, size, config.seed
             )
             model, start = new_detector(config, inputs.train.classes, size, anchors)
+            notes = [start, anchors_note]
     if config.sync_batch_norm:
         batch_norm.synchronize(model)
-    setup.notes.extend([start, anchors_note])
+    setup.notes.extend(notes)
     return model, start
 
 
@@ -291,7 +311,12 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         save_every=config.save_every,
     )
     rate, backbone_rate, rates_note = choose_learning_rates(
-        config, recipe, pretrained=pretrained, batch_size=batch_size, photos=photos
+        config,
+        recipe,
+        pretrained=pretrained,
+        batch_size=batch_size,
+        photos=photos,
+        continued=None not in inputs.sources,
     )
     accumulation_steps = choose_accumulation(
         setup.saved_choice("accumulation steps", config.accumulate), batch_size, cluster
@@ -400,6 +425,7 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
         "training": to_mapping(config),
         "chosen": {name: run.choices[name] for name in chosen},
         **pixel_range_facts(inputs.checkpoint, train),
+        "class_origins": origins(config, inputs.checkpoint, train.classes, inputs.sources),
         **inherited(inputs.checkpoint, write_provenance(split_file, config, train, val, split)),
     }
 

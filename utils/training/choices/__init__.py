@@ -3,6 +3,7 @@
 recipes        what belongs together in a way of training; options change parts of it
 backbone       the network below the heads, where none is named
 start          the weights and anchors that the detector starts from
+classes        which classes of a checkpoint a run keeps
 epochs         how many times a run sees each photo
 input_size     the side of the network input
 aspect         how much of that square training pictures take

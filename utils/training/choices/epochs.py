@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from utils.text import counted
-from utils.training.choices.recipes import Recipe
+from utils.training.choices.recipes import CONTINUED, Recipe
 from utils.training.choices.start import head_weights_file
 from utils.training.config import TrainConfig
 
@@ -17,7 +17,12 @@ NEW_HEADS, NEW_BACKBONE = 2, 6
 
 
 def choose_epochs(
-    config: TrainConfig, recipe: Recipe, photos: int, saved: int | None = None
+    config: TrainConfig,
+    recipe: Recipe,
+    photos: int,
+    saved: int | None = None,
+    *,
+    continued: bool = False,
 ) -> tuple[int, str]:
     """Epochs of the run, and a sentence why. ``--minutes`` may end the run sooner.
 
@@ -30,6 +35,7 @@ def choose_epochs(
         recipe: the recipe.
         photos: number of training photos.
         saved: the choice of the run that is resumed, None for a new run.
+        continued: whether the run starts from a detector that knows all of its classes.
     """
     if saved or config.epochs:
         epochs = saved or config.epochs
@@ -40,7 +46,8 @@ def choose_epochs(
         times = NEW_BACKBONE
     else:
         times = 1 if head_weights_file(config) else NEW_HEADS
-    epochs = min(max(times * recipe.epochs, math.ceil(FEWEST_SEEN / photos)), MOST_EPOCHS)
+    fewest = FEWEST_SEEN // CONTINUED if continued else FEWEST_SEEN
+    epochs = min(max(times * recipe.epochs, math.ceil(fewest / photos)), MOST_EPOCHS)
     limit = f", or as many as {config.minutes:g} minutes allow" if config.minutes else ""
     return epochs, (
         f"{counted(epochs, 'epoch')}: {epochs * photos:,} photos seen in all{limit} "

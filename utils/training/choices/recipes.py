@@ -17,6 +17,7 @@ FEW_PHOTOS = 400
 # Where weight averaging starts within the last stage of a progressive run, as a share of the run:
 # nearly all of the average then comes from that stage with its larger pictures.
 PROGRESSIVE_AVERAGE_DELAY = 0.15
+CONTINUED = 2  # epochs and rates are divided by it where the network knows all classes already
 
 
 class Rates(NamedTuple):
@@ -107,9 +108,20 @@ PLAIN = Recipe(
 RECIPES = {"default": Recipe(), "plain": PLAIN}
 
 
-def choose_recipe(config: TrainConfig) -> Recipe:
-    """The recipe asked for, with its parts changed as other options say."""
+def choose_recipe(config: TrainConfig, *, continued: bool = False) -> Recipe:
+    """The recipe asked for, with its parts changed as other options say.
+
+    Args:
+        config: the options.
+        continued: the run starts from a detector that knows all of its classes. Nothing is
+            random, so the backbone need not wait for the heads, and the run can be short.
+    """
     changes = {}
+    if continued:
+        recipe = RECIPES[config.recipe]
+        changes["frozen_share"] = 0.0
+        changes["average_start_epoch"] = recipe.average_start_epoch // CONTINUED
+        changes["epochs"] = recipe.epochs // CONTINUED
     if config.frozen_stages is not None:
         changes["frozen_stages"] = config.frozen_stages
     if config.frozen_stages == 0:

@@ -9,13 +9,24 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from nets.head_weights import bundled_heads, load_head_weights
+from nets.head_weights import bundled_heads, load_head_weights, transfer_weights
 from nets.yolo import YOLOv3
-from utils.data.anchors import choose_anchors, object_sizes, read_anchors
+from utils.data.anchors import (
+    MIN_BOXES,
+    MIN_GAIN,
+    best_possible_recall,
+    choose_anchors,
+    object_sizes,
+    read_anchors,
+)
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.training.choices.backbone import AUTO
+from utils.training.choices.classes import Sources, class_origins, class_texts
 from utils.training.choices.recipes import RECIPES
 from utils.training.config import TrainConfig
+
+GOOD_RECALL = 0.95  # best possible recall with which a checkpoint's anchors are kept
 
 
 def starting_anchors(
@@ -93,15 +104,104 @@ def head_weights_file(config: TrainConfig) -> Path | None:
     return bundled_heads(config.backbone) if config.backbone_weights == "imagenet" else None
 
 
-def copy_detector(model: YOLOv3, input_size: int) -> YOLOv3:
-    """The same detector for another input size. Its anchors scale with the size.
+def check_backbone(config: TrainConfig, checkpoint: YOLOv3) -> None:
+    """
+    Raises:
+        UserError: a backbone was asked for, and the checkpoint has another one.
+    """
+    if config.backbone not in (AUTO, checkpoint.backbone_name):
+        raise UserError(
+            f"--backbone {config.backbone}: the checkpoint {config.weights} has "
+            f"{checkpoint.backbone_name}; leave --backbone out to train on with that, or leave "
+            f"--weights out to start anew with {config.backbone}"
+        )
+
+
+def from_checkpoint(
+    config: TrainConfig, checkpoint: YOLOv3, train: Dataset, sources: Sources, input_size: int
+) -> tuple[YOLOv3, list[str]]:
+    """A detector that starts from another one, and lines on what is kept, new and dropped.
+
+    Args:
+        config: the options.
+        checkpoint: the detector of ``--weights``.
+        train: the training photos.
+        sources: for each of their classes its index in the checkpoint; None for a new class.
+        input_size: of the new detector.
+
+    Raises:
+        UserError: the anchors file is missing or wrong.
+    """
+    anchors, anchors_note = _anchors_from(config, checkpoint, train, input_size)
+    model = copy_detector(checkpoint, input_size, train.classes, sources, anchors)
+    notes = [
+        f"from {config.weights}: backbone {checkpoint.backbone_name}, feature pyramid, boxes and "
+        "objectness kept",
+        *class_texts(checkpoint.classes, train.classes, sources),
+        f"  anchors {anchors_note}",
+    ]
+    return model, notes
+
+
+def _anchors_from(
+    config: TrainConfig, checkpoint: YOLOv3, train: Dataset, input_size: int
+) -> tuple[np.ndarray, str]:
+    """The checkpoint's anchors; others where these are asked for, or fit the objects badly."""
+    kept = _scaled_anchors(checkpoint, input_size)
+    if config.anchors != "auto":
+        return read_anchors(Path(config.anchors)), f"from {config.anchors}"
+    sizes = object_sizes(train, input_size)
+    if len(sizes) < MIN_BOXES:
+        return kept, "kept"
+    recall = best_possible_recall(sizes, kept)
+    if recall < GOOD_RECALL:
+        choice = choose_anchors(sizes, input_size, config.seed)
+        if choice.recall >= recall + MIN_GAIN:
+            note = f"new: with the checkpoint's, best possible recall is {recall:.3f}"
+            return choice.anchors, f"{note}; {choice.note}"
+    return kept, f"kept: best possible recall {recall:.3f}"
+
+
+def _scaled_anchors(model: YOLOv3, input_size: int) -> np.ndarray:
+    return np.asarray(model.anchors) * input_size / model.input_size
+
+
+def origins(
+    config: TrainConfig, checkpoint: YOLOv3 | None, classes: Sequence[str], sources: Sources
+) -> dict[str, list[dict[str, str]]]:
+    """``class_origins`` for the metadata of the new checkpoints."""
+    if checkpoint is None:
+        return {name: [] for name in classes}
+    before = checkpoint.metadata.get("class_origins", {})
+    return class_origins(str(config.weights), checkpoint.classes, before, classes, sources)
+
+
+def copy_detector(
+    model: YOLOv3,
+    input_size: int,
+    classes: Sequence[str] | None = None,
+    sources: Sources | None = None,
+    anchors: np.ndarray | None = None,
+) -> YOLOv3:
+    """A detector with another's weights, for another input size, classes or anchors.
 
     A detector opened from a file computes in float32 on one device. The copy follows the global
     dtype policy and the strategy's scope that it is made in.
+
+    Args:
+        model: the detector.
+        input_size: of the copy.
+        classes: of the copy; those of ``model`` when None.
+        sources: for each class its index in ``model``; None for one that ``model`` does not know.
+        anchors: of the copy; when None those of ``model``, scaled with the input size.
     """
     config = model.get_config()
-    config["anchors"] = np.asarray(model.anchors) * input_size / model.input_size
+    scaled = _scaled_anchors(model, input_size)
+    config["anchors"] = scaled if anchors is None else anchors
+    config["classes"] = list(classes or model.classes)
     config["dtype"] = keras.config.dtype_policy().name
     copy = YOLOv3.from_config({**config, "input_size": input_size})
-    copy.set_weights(model.get_weights())
+    if sources is None:
+        sources = tuple(range(len(model.classes)))
+    transfer_weights(model, copy, sources, scaled)
     return copy
