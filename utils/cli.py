@@ -173,6 +173,41 @@ def parse(
     return config_class(**values)
 
 
+def from_keywords(
+    config_class: type[ConfigClass],
+    given: Mapping[str, Any],
+    *,
+    file: str | Path | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> ConfigClass:
+    """Keyword arguments of a Python call → an instance of the dataclass, checked as by ``parse``.
+
+    Args:
+        config_class: the dataclass.
+        given: values by field name; ``-`` and ``_`` in names are the same.
+        file: YAML with further values; those of ``given`` win.
+        renamed: old names of options in files, with today's names.
+
+    Raises:
+        UserError: an unknown option, a value of the wrong type or out of bounds, a required option
+            left out.
+    """
+    specs = _specs(config_class)
+    values = _values_of_file(str(file), specs, renamed or {}) if file else {}
+    by_name = {spec.name: spec for spec in specs}
+    for name, value in given.items():
+        spec = by_name.get(name.replace("-", "_"))
+        if spec is None:
+            raise UserError(f"there is no option {name!r}{_did_you_mean(name, by_name)}")
+        try:
+            values[spec.name] = spec.from_yaml(_plain(value))
+        except ValueError as error:
+            raise UserError(f"{spec.name}: {error}") from None
+    if missing := [spec.name for spec in specs if spec.required and spec.name not in values]:
+        raise UserError(f"{missing[0]}: is missing")
+    return config_class(**values)
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """A configuration as plain values by option name; as YAML it can be given to ``--config``."""
     return {
@@ -185,7 +220,9 @@ def to_mapping(config: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    if hasattr(value, "item") and not hasattr(value, "__len__"):  # a number of NumPy
+        return value.item()
+    return str(value) if isinstance(value, os.PathLike) else value
 
 
 # Fields → options ------------------------------------------------------------------------------
@@ -506,8 +543,10 @@ def _read_config_file(
     finder = _Parser(add_help=False, allow_abbrev=False)
     finder.add_argument("--config")
     path = finder.parse_known_args(list(argv))[0].config
-    if path is None:
-        return {}
+    return {} if path is None else _values_of_file(path, specs, renamed)
+
+
+def _values_of_file(path: str, specs: list[_Spec], renamed: Mapping[str, str]) -> dict[str, Any]:
     by_key = {spec.key: spec for spec in specs}
     values: dict[str, Any] = {}
     for name, value in _load_yaml(path).items():

@@ -1,9 +1,11 @@
 """``Detections``: the objects found in one image, to filter, draw, convert and score.
 
-sure = detections[detections.scores > 0.5]
-for one in sure:
-    print(one.class_name, one.score, one.box)
-picture = sure.draw("photo.jpg")
+    sure = detections[detections.scores > 0.5]
+    for one in sure:
+        print(one.class_name, one.score, one.box)
+    picture = sure.draw("photo.jpg")
+
+Neither TensorFlow nor a network is needed.
 """
 
 from __future__ import annotations
@@ -161,7 +163,7 @@ class Detections:
         x0, y0, x1, y1 = self.boxes.T
         return optional_library("pandas", "to_pandas").DataFrame(
             {
-                "class": self.names(),
+                "class": np.array(self.names(), dtype=object),
                 "class_id": self.class_ids,
                 "score": self.scores,
                 "x0": x0, "y0": y0, "x1": x1, "y1": y1,

@@ -246,8 +246,14 @@ def with_options_of_run(argv: list[str]) -> list[str]:
         return argv
     if not given.resume or given.config or not given.out:
         return argv
-    own = given.out.expanduser() / "config.yaml"
-    return ["--config", str(own), *argv] if own.is_file() else argv
+    own = config_of_run(given.out)
+    return ["--config", str(own), *argv] if own else argv
+
+
+def config_of_run(out: Path) -> Path | None:
+    """The options that a run was started with, as a file; None where there is none."""
+    path = out.expanduser() / "config.yaml"
+    return path if path.is_file() else None
 
 
 def refuse_contradictions(config: TrainConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -47,6 +48,7 @@ class Run:
         threads: of each operation, where the run is exact.
         val_trained_on: validation photos that the checkpoint of ``--weights`` was trained on.
         stop: tells whether a signal came, once training has begun.
+        on_epoch: called with a copy of the row of each epoch that ends.
     """
 
     config: TrainConfig
@@ -61,6 +63,7 @@ class Run:
     threads: int | None = None
     val_trained_on: int = 0
     stop: StopRequest | None = None
+    on_epoch: Callable[[dict[str, Any]], None] | None = None
 
     def progress(self) -> float:
         """Share of the run that is done, the same on all hosts."""
@@ -116,6 +119,8 @@ def train_to_end(run: Run, val: Dataset) -> bool:
             directory.write_events(TensorBoardWriter.row, row)
             if over or schedule.saving_due():
                 record_progress(run, drawn=True)
+            if run.on_epoch:
+                run.on_epoch(dict(row))
     finally:
         for message in list(run.loader.unreadable.values()):
             directory.warn(f"{message}; other photos took its place")

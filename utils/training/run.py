@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,9 @@ class TrainResult:
         ap: validation AP of ``best``; −1 without one.
         epoch: the epoch of ``best``.
         interrupted: whether the run was asked to stop before its end; it can be resumed.
-        run: its parts. They keep the network in memory, as freeing it takes half a minute. A
-            command that ends its process need not wait for that.
+        history: a row of numbers for each epoch, as in ``metrics.csv``.
+        run: its parts, which keep the network in memory: a command that ends its process need not
+            wait until that is freed. None in a result of ``utils.api``.
     """
 
     path: Path
@@ -91,26 +92,39 @@ class TrainResult:
     ap: float
     epoch: int
     interrupted: bool
-    run: Run = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
+    run: Run | None = field(repr=False, default=None)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Validation scores of ``best``: ``AP``, ``AP50``, ``AP75``, and ``AP/CLASS`` by class."""
+        row = next((row for row in self.history if row["epoch"] == self.epoch), {})
+        return {name: value for name, value in row.items() if name.startswith("AP")}
 
 
-def train(config: TrainConfig, started: float | None = None) -> TrainResult:
+def train(
+    config: TrainConfig,
+    started: float | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> TrainResult:
     """Train a detector.
 
     Args:
         config: the options.
         started: reading of ``time.monotonic`` from which ``--minutes`` count; default: now.
+        on_epoch: called with the row of each epoch that ends.
 
     Raises:
         UserError: what is wrong with options or data, before anything is written; a full disk; a
             loss that is not finite in many steps; another host that was lost.
     """
     started = time.monotonic() if started is None else started
-    with _lost_hosts_explained():
-        setup = set_up(config)
+    with _lost_hosts_explained(), ExitStack() as at_end:
+        setup = set_up(config, at_end)
         inputs = choose_inputs(setup)
         model, start = make_detector(setup, inputs)
         run = assemble(setup, inputs, model, start, started)
+        run.on_epoch = on_epoch
         restore(setup, run)
         announce(setup, inputs, run)
         if run.schedule.seconds:
@@ -118,7 +132,6 @@ def train(config: TrainConfig, started: float | None = None) -> TrainResult:
         run.schedule.begin(run.history.step)
         with StopRequest() as run.stop:  # from here on a signal ends the run after its step
             finished = train_to_end(run, inputs.val)
-        run.directory.close()
     return TrainResult(
         path=run.directory.path,
         best=run.directory.best,
@@ -126,6 +139,7 @@ def train(config: TrainConfig, started: float | None = None) -> TrainResult:
         ap=run.history.kept_ap,
         epoch=run.history.best_epoch,
         interrupted=not finished,
+        history=[dict(row) for row in run.history.rows],
         run=run,
     )
 
@@ -136,7 +150,8 @@ def preview(config: TrainConfig) -> Path:
     Raises:
         UserError: what is wrong with options or data.
     """
-    inputs = choose_inputs(set_up(config))
+    with ExitStack() as at_end:
+        inputs = choose_inputs(set_up(config, at_end))
     phase = strongest_phase(inputs.phases)
     samples = TrainingSamples(
         inputs.train, max(phase.sizes), config.seed, phase.augment, aspect=inputs.aspect
@@ -161,6 +176,7 @@ class Setup:
         directory: of the run that is resumed, locked; None for a new run.
         saved: facts of the saved state, on all hosts; empty for a new run.
         arrays: of the saved state, on the chief.
+        at_end: unlocks the run directory when the run ends, or fails.
         notes: sentences for the log on what was chosen.
     """
 
@@ -170,6 +186,7 @@ class Setup:
     directory: RunDirectory | None
     saved: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    at_end: ExitStack
     notes: list[str] = field(default_factory=list)
 
     def saved_choice(self, name: str, asked: Any = None) -> Any:
@@ -200,11 +217,12 @@ class Inputs:
     phases: tuple[Phase, ...]
 
 
-def set_up(config: TrainConfig) -> Setup:
+def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
     """Read the run to resume, if any, and choose the devices, before anything is computed."""
     directory, saved, arrays = None, {}, {}
     if config.resume and config.out.exists():
         directory = RunDirectory.open(config.out, resume=True, writes=is_chief())
+        at_end.enter_context(closing(directory))
         saved, arrays = read_state(config.out) if is_chief() else ({}, {})
     threads = make_deterministic(saved.get("threads")) if config.exact else None
     cluster = make_cluster(config.device)
@@ -219,7 +237,7 @@ def set_up(config: TrainConfig) -> Setup:
     cv2.setNumThreads(1)  # several threads read photos already
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)
-    return Setup(config, cluster, threads, directory, saved, arrays, notes=[backbone_note])
+    return Setup(config, cluster, threads, directory, saved, arrays, at_end, [backbone_note])
 
 
 def choose_inputs(setup: Setup) -> Inputs:
@@ -364,11 +382,14 @@ def open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
         raise UserError("the hosts have different options or photos; give all of them the same")
     if setup.saved:
         check_choices(setup.saved["choices"], choices)
-    return setup.directory or RunDirectory.open(
+    if setup.directory:
+        return setup.directory
+    directory = RunDirectory.open(
         config.out or next_free(Path("runs/train"), config.data.resolve().name),
         resume=config.resume,
         writes=cluster.chief,
     )
+    return setup.at_end.enter_context(closing(directory))
 
 
 def restore(setup: Setup, run: Run) -> None:

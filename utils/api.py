@@ -1,0 +1,220 @@
+"""What the commands do, as functions that return: ``train``, ``evaluate`` and ``Detector``.
+
+    from utils.api import Detector, evaluate, train
+
+    result = train("photos", minutes=20, out="runs/mine")
+    print(evaluate(result.best, "photos").ap50)
+    detections = Detector(result.best)("photo.jpg")
+
+Options are keyword arguments with the names of the command's options. Nothing here ends the
+process: what a user can put right is raised as ``utils.errors.UserError``. docs/python.md tells
+more.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import MISSING, fields, replace
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from utils.cli import from_keywords
+from utils.detector import Detector
+from utils.errors import UserError
+from utils.evaluation.config import MapConfig
+from utils.evaluation.config import refuse_contradictions as refuse_contradictions_in_scoring
+from utils.quiet import import_tensorflow
+from utils.training.config import TrainConfig, config_of_run, refuse_contradictions
+from utils.training.legacy import RENAMED_OPTIONS
+from utils.training.numerics import FAST_MATH_VARIABLE, set_fast_math
+
+if TYPE_CHECKING:
+    from utils.evaluation.evaluate import Evaluation
+    from utils.training.run import TrainResult
+
+__all__ = ["Detector", "evaluate", "train"]
+
+COMMAND_ONLY = ("check", "fix", "preview")  # other tasks that train.py has besides training
+
+
+def with_options_of(config_class: type, *, without: tuple[str, ...] = ()) -> Callable:
+    """Decorator: ``help()`` and completion show the options of a dataclass as keywords."""
+
+    def decorate(function: Callable) -> Callable:
+        own = signature(function)
+        named = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+        taken = {p.name for p in named} | set(without)
+        options = [option for option in fields(config_class) if option.name not in taken]
+        named += [
+            Parameter(
+                option.name,
+                Parameter.KEYWORD_ONLY,
+                default=Parameter.empty if option.default is MISSING else option.default,
+                annotation=option.type,
+            )
+            for option in options
+        ]
+        function.__signature__ = own.replace(parameters=named)
+        lines = [f"        {option.name}: {option.metadata['help']}." for option in options]
+        function.__doc__ += "\n    Options:\n" + "\n".join(lines) + "\n"
+        return function
+
+    return decorate
+
+
+@with_options_of(TrainConfig, without=COMMAND_ONLY)
+def train(
+    data: str | Path | None = None,
+    *,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> TrainResult:
+    """Train a detector, as ``train.py`` does.
+
+    Ctrl-C ends the run after its step, with everything saved (``result.interrupted``); it is
+    continued with ``resume=True``. ``minutes`` count from the call. The process gets back its
+    random state, OpenCV's threads and Keras' precision. After ``exact=True`` TensorFlow stays
+    deterministic, which cannot be undone.
+
+    Args:
+        data: folder with the labelled photos; None for a run that is resumed.
+        on_epoch: called with the row of each epoch, a dictionary as in ``metrics.csv``. What it
+            raises ends the run; ``resume=True`` continues it from its last saved state.
+        quiet: print nothing. The run's ``log.txt`` has it all.
+
+    Returns:
+        Paths (``path``, ``best``, ``last``), ``history`` (a dictionary an epoch), ``metrics`` of
+        the best checkpoint, and whether the run was interrupted.
+
+    Raises:
+        UserError: what is wrong with options or data; a full disk; a loss that is not finite.
+    """
+    started = time.monotonic()
+    for name in COMMAND_ONLY:
+        if name in options:
+            raise UserError(f"{name} is an option of the command train.py only")
+    file = options.pop("config", None)
+    if options.get("resume") and options.get("out") and not file:
+        file = config_of_run(Path(options["out"]))
+    given = options if data is None else {"data": data, **options}
+    config = from_keywords(TrainConfig, given, file=file, renamed=RENAMED_OPTIONS)
+    refuse_contradictions(config)
+    fast_math = _fast_math(config.fast_math, warn="fast_math" in options)
+    if on_epoch and quiet:
+        on_epoch = _printing_to(sys.stdout, sys.stderr, on_epoch)
+    with _silence(quiet), _process_state_kept():
+        import_tensorflow()
+        from utils.training import run
+
+        result = run.train(replace(config, fast_math=fast_math), started, on_epoch)
+        result = replace(result, run=None)
+    gc.collect()  # the network is part of reference cycles
+    return result
+
+
+@with_options_of(MapConfig)
+def evaluate(
+    weights: str | Path | None,
+    data: str | Path,
+    *,
+    quiet: bool = False,
+    **options: Any,
+) -> Evaluation:
+    """Score a detector on labelled photos, as ``get_map.py`` does.
+
+    Files are written only where ``out`` names a folder. With ``tune`` the thresholds are stored in
+    the checkpoint.
+
+    Args:
+        weights: the detector's file; None to score the file ``detections`` instead.
+        data: folder with the labelled photos.
+        quiet: print nothing. Warnings are in ``evaluation.warnings``.
+
+    Returns:
+        ``metrics`` (as in ``metrics.json``), ``ap`` and ``ap50`` with their 95 % intervals,
+        ``analysis``, ``errors`` (a dictionary an error), ``warnings`` and ``to_pandas()``.
+
+    Raises:
+        UserError: what is wrong with options, data, detector or detections.
+    """
+    file = options.pop("config", None)
+    given = {"weights": weights, "data": data, **options}
+    config = from_keywords(MapConfig, given, file=file)
+    refuse_contradictions_in_scoring(config)
+    with _silence(quiet):
+        from utils.evaluation.evaluate import evaluate as score
+        from utils.evaluation.tuning import store_operating_point
+
+        evaluation = score(config)
+        if config.out:
+            evaluation.write(config.out, report=config.report)
+        if evaluation.analysis.tuning:
+            store_operating_point(config.weights, evaluation.analysis.tuning)
+    return evaluation
+
+
+def _fast_math(
+    asked: bool | None, *, warn: bool, environment: Mapping[str, str] = os.environ
+) -> bool:
+    """What ``fast_math`` is: chosen before TensorFlow is loaded, and fixed afterwards."""
+    if "tensorflow" not in sys.modules:
+        return set_fast_math(asked)
+    now = environment.get(FAST_MATH_VARIABLE, "").upper() in ("BF16", "ANY")
+    if warn and asked not in (None, now):
+        warnings.warn(
+            f"fast_math={asked}: not possible, because TensorFlow was loaded with "
+            f"fast_math={now} in this process; start another one",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return now
+
+
+@contextmanager
+def _process_state_kept() -> Iterator[None]:
+    """What a run changes for the whole process is as before at the end."""
+    import cv2
+
+    keras = sys.modules.get("keras")
+    policy = keras.config.dtype_policy() if keras else "float32"  # Keras' default
+    python, threads = random.getstate(), cv2.getNumThreads()
+    numpy = np.random.get_state()  # noqa: NPY002  Keras seeds this one
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        cv2.setNumThreads(threads)
+        if keras := sys.modules.get("keras"):
+            keras.config.set_dtype_policy(policy)
+
+
+@contextmanager
+def _silence(quiet: bool) -> Iterator[None]:
+    with ExitStack() as stack:
+        if quiet:
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(redirect_stdout(nowhere))
+            stack.enter_context(redirect_stderr(nowhere))
+        yield
+
+
+def _printing_to(stdout: TextIO, stderr: TextIO, call: Callable) -> Callable:
+    """``call`` with its own output on these streams, whatever is silenced around it."""
+
+    def printing(*values: Any) -> None:
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            call(*values)
+
+    return printing
