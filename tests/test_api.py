@@ -117,6 +117,14 @@ def test_scores_are_those_of_get_map(signs, tmp_path, capsys):
     kinds = [error["kind"] for error in evaluation.errors]
     assert {kind: kinds.count(kind) for kind in counts} == counts
     assert json.loads(json.dumps(evaluation.errors)) == evaluation.errors
+    again = evaluate(
+        None, signs, detections=tmp_path / "out" / "detections.json", resamples=0, quiet=True,
+        out=tmp_path / "again", report=False,
+    )  # fmt: skip
+    assert again.metrics["coco"]["AP"] == pytest.approx(written["coco"]["AP"])
+    assert (tmp_path / "again" / "metrics.json").exists()
+    with pytest.raises(UserError, match=r"classes.*errors"):
+        again.to_pandas("photos")
     found = Detector(SIGNS)(next((signs / "JPEGImages").glob("*.jpg")))
     assert found.image_size is not None
     assert len(found[found.scores > 2]) == 0
