@@ -96,7 +96,7 @@ class TrainResult:
     run: Run | None = field(repr=False, default=None)
 
     @property
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float | None]:
         """Validation scores of ``best``: ``AP``, ``AP50``, ``AP75``, and ``AP/CLASS`` by class."""
         row = next((row for row in self.history if row["epoch"] == self.epoch), {})
         return {name: value for name, value in row.items() if name.startswith("AP")}
