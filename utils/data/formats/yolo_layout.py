@@ -78,6 +78,7 @@ class _Finder:
         self.photos = Photos(scan.photos(scan.root), scan.root, TEXT_FOLDERS, scan.links)
         self.labels = _LabelFiles(scan, self.photos)
         self.notes = list(self.labels.notes)
+        self.unread_names: list[str] = []  # files that would name the classes, and why not
         self.yaml_path, self.yaml = self._find_yaml()
 
     def layout(self) -> YoloLayout:
@@ -139,7 +140,7 @@ class _Finder:
             try:
                 content = read_yaml(path)
             except ValueError as error:
-                self.notes.append(f"{self.scan.name(path)}: {error}; left out")
+                self._note_names_file(path, error)
                 continue
             if content is not None:
                 found.append((path, content))
@@ -188,7 +189,7 @@ class _Finder:
             try:
                 found = read_names(path)
             except ValueError as error:
-                self.notes.append(f"{self.scan.name(path)}: {error}; left out")
+                self._note_names_file(path, error)
                 continue
             if names and found != names:
                 self.notes.append(f"{self.scan.name(path)}: names other classes; left out")
@@ -204,11 +205,21 @@ class _Finder:
                 f"{root}: none of its {counted(len(photos), 'photo')} has a YOLO label file; "
                 f"{self.labels.looked_for(photos[0])}{first_problems(self._problems())}"
             )
+        if self.unread_names:
+            return (
+                f"{root}: it has YOLO labels, but what names the classes cannot be read: "
+                f"{self.unread_names[0]}"
+            )
         return (
             f"{root}: it has YOLO labels, but nothing that names the classes; add a classes.txt "
             "with one name a line, in the order of the class ids"
             f"{first_problems(self._problems())}"
         )
+
+    def _note_names_file(self, path: Path, error: ValueError) -> None:
+        """A file that would name the classes cannot be read."""
+        self.unread_names.append(f"{self.scan.name(path)}: {error}")
+        self.notes.append(f"{self.unread_names[-1]}; left out")
 
     def _problems(self) -> list[str]:
         return [*self.notes, *self.scan.notes]
