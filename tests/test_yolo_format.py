@@ -368,7 +368,7 @@ def test_yaml_that_grows(tmp_path):
 def test_broken_yaml_is_named(tmp_path):
     pair(tmp_path, "images/a.jpg", "labels/a.txt")
     put(tmp_path / "data.yaml", "train: images\nnames: [cat")
-    with pytest.raises(UserError, match="what names the classes cannot be read: data.yaml"):
+    with pytest.raises(UserError, match=r"names the classes cannot be read: data\.yaml"):
         yolo.find_layout(tmp_path)
     put(tmp_path / "classes.txt", "cat")
     layout, _ = read(tmp_path)
