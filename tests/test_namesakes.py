@@ -6,6 +6,7 @@ from tests.label_folders import CAT, coco_image, coco_json, coco_object, image_i
 from utils.data.datasets import load_split
 from utils.data.doctor.doctor import check_dataset
 from utils.data.folder.data_folder import DataFolder
+from utils.errors import UserError
 
 FORMATS = ("yolo", "voc", "coco")
 
@@ -131,3 +132,42 @@ def test_many_links_that_lead_out_are_few_notes(tmp_path):
     *_, last = notes = [note for note in load_split(data, "all").notes if "link" in note]
     assert len(notes) == 6
     assert "45 more" in last
+
+
+def coco_names(folder, photos, names, size=(40, 30)):
+    for path in photos:
+        photo(folder / path)
+    images = [coco_image(i, name, size) for i, name in enumerate(names)]
+    coco_json(folder / "labels.json", images, [coco_object(i) for i in range(len(names))])
+
+
+def test_coco_names_of_photos_that_were_saved_in_another_format(tmp_path):
+    coco_names(tmp_path, ["a/1.png", "a/2.png"], ["1.jpg", "a/2.JPG"])
+    found = load_split(tmp_path, "all")
+    assert [len(record.boxes) for record in found.records] == [1, 1]
+    assert any("1.jpg (taken for a/1.png)" in note and "suffix" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("photos", "names", "size"),
+    [
+        (["1.png", "1.bmp", "2.jpg"], ["1.jpg", "2.jpg"], (40, 30)),  # two photos
+        (["1.png", "2.jpg"], ["1.jpg", "1.bmp", "2.jpg"], (40, 30)),  # two names
+        (["a/1.png", "b/2.jpg"], ["b/1.jpg", "b/2.jpg"], (40, 30)),  # another folder
+    ],
+)
+def test_coco_names_of_another_suffix_that_are_not_plain(tmp_path, photos, names, size):
+    coco_names(tmp_path, photos, names, size)
+    assert [record.image.name for record in load_split(tmp_path, "all").records] == ["2.jpg"]
+
+
+def test_a_photo_of_another_suffix_and_size_is_another_photo(tmp_path):
+    coco_names(tmp_path, ["1.png"], ["1.jpg"], (400, 300))
+    with pytest.raises(UserError, match="none of them is there"):
+        load_split(tmp_path, "all")
+
+
+def test_coco_names_that_two_folders_have_are_not_said_to_be_missing(tmp_path):
+    coco_names(tmp_path, ["a/1.jpg", "b/1.jpg"], ["1.jpg", "1.jpg"])
+    with pytest.raises(UserError, match=r"a/1\.jpg and b/1\.jpg.*the folder before each"):
+        load_split(tmp_path, "all")

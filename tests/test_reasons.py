@@ -192,6 +192,64 @@ def test_the_other_reading_is_a_name_more(tmp_path):
     assert {data.classes[i] for i in data.records.class_ids} == {"dog", "cow"}
 
 
+def coco_ids(folder, ids, category_ids):
+    """One photo with an object of each id; the categories are called a, b, c…"""
+    photo(folder / "1.png")
+    categories = [{"id": own, "name": "abc"[i]} for i, own in enumerate(category_ids)]
+    objects = [coco_object(1, category=own) for own in ids]
+    coco_json(folder / "labels.json", [coco_image(1, "1.png")], objects, categories)
+
+
+@pytest.mark.parametrize(
+    ("ids", "category_ids", "words"),
+    [((1, 2), (0, 1), "counted from 1"), ((0, 1), (1, 2), "counted from 0")],
+)
+def test_category_ids_that_are_all_one_off_stop_training(tmp_path, ids, category_ids, words):
+    coco_ids(tmp_path, ids, category_ids)
+    with pytest.raises(UserError, match=rf"{words}.*labels\.json, image 1, object .*categor"):
+        load_split(tmp_path, "all")
+    assert "class-ids-from-1" in {f.kind for f in check_dataset(tmp_path).findings}
+
+
+@pytest.mark.parametrize(
+    ("ids", "category_ids"),
+    [
+        ((1, 2), (1, 2)),  # right
+        ((1,), (0, 1)),  # the first does not occur
+        ((0, 1, 2), (0, 1)),  # one category is missing
+        ((0, 1, 2), (1, 2)),  # the last occurs, too
+        ((2, 3, 17), (2, 17)),  # with gaps
+    ],
+)
+def test_other_category_ids_are_not_one_off(tmp_path, ids, category_ids):
+    coco_ids(tmp_path, ids, category_ids)
+    found = load_split(tmp_path, "all")
+    assert len(found.records.boxes) == len(set(ids) & set(category_ids))
+
+
+def test_yolo_ids_from_zero_with_names_from_one(tmp_path):
+    from_one(tmp_path, "\ncat\ndog\n", ids=(0, 1))
+    with pytest.raises(UserError, match=r"counted from 0.*labels/0\.txt, object 1"):
+        load_split(tmp_path, "all")
+
+
+def test_objects_that_are_all_left_out_are_not_said_to_be_missing(tmp_path):
+    photo(tmp_path / "1.png")
+    photo(tmp_path / "2.png")
+    images = [coco_image(1, "1.png"), coco_image(2, "2.png")]
+    coco_json(tmp_path / "labels.json", images, [coco_object(1, box=[1, 2, 0, 0])])
+    with pytest.raises(UserError, match=r"left out, as in labels\.json") as caught:
+        load_datasets(tmp_path)
+    assert "without any object" not in str(caught.value)
+
+
+def test_the_last_error_has_no_double_full_stop(tmp_path):
+    yolo(tmp_path, "0 5 5 .1 .1")
+    with pytest.raises(UserError, match="outside the photo") as caught:
+        load_datasets(tmp_path)
+    assert ".." not in str(caught.value)
+
+
 @pytest.mark.parametrize("ids", [(0, 1, 2), (1,), (1, 3), (1, 2, 3)])
 def test_other_ids_are_not_counted_from_one(tmp_path, ids):
     from_one(tmp_path, ids=ids)

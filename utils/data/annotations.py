@@ -7,7 +7,7 @@ Nothing is clipped or turned yet. What cannot be understood becomes an ``Annotat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,9 @@ class AnnotationError:
 
     Attributes:
         kind: a short name: ``unreadable`` (the whole file), ``no-class`` (no class is given),
-            ``no-id`` (it is no class id), ``no-name`` (its id has no name), ``after-last`` (nor
-            has it, and it is the id after the last), ``no-box``, ``not-a-number``, ``empty-box``.
+            ``no-id`` (it is no class id), ``no-name`` (its id has no name), ``after-last`` and
+            ``before-first`` (nor has it, and it is the id beside the last or first that has one),
+            ``no-box``, ``not-a-number``, ``empty-box``.
         message: what is wrong, without the file's name, such as
             ``xmax 119 lies before xmin 119``.
         number: place of the object among those of its photo, from 1; None for the whole file.
@@ -47,6 +48,13 @@ class ObjectError(Exception):
     def at(self, number: int) -> AnnotationError:
         """The same, for the object at that place."""
         return AnnotationError(self.kind, str(self), number)
+
+
+def no_name_kind(class_id: int, named: Collection[int]) -> str:
+    """The kind of error of a class id without a name; ``named`` are those that have one."""
+    if 0 in named and class_id == max(named) + 1:
+        return "after-last"
+    return "before-first" if class_id == 0 and min(named, default=0) == 1 else "no-name"
 
 
 @dataclass(frozen=True, slots=True)

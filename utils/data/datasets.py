@@ -283,4 +283,5 @@ def _similar(pairs: Sequence[tuple[str, str]], of: str) -> Iterable[str]:
 
 
 def _why(notes: Sequence[str]) -> str:
-    return ". ".join(dict.fromkeys([notes[0], notes[-1]])) if notes else "it is empty"
+    ends = dict.fromkeys(note.removesuffix(".") for note in (*notes[:1], *notes[-1:]))
+    return ". ".join(ends) or "it is empty"

@@ -99,7 +99,7 @@ class CheckedFolder:
         split: the lists that were asked for, in words; "" for the whole folder.
         as_stored: whether labels belong to photos as stored where nothing tells, rather than as
             turned upright by EXIF.
-        ids_from_one: a sentence where class ids seem to be counted from 1; otherwise "".
+        ids_shifted: a sentence where class ids seem to be one off; otherwise "".
         size_note: why ``input_size`` was chosen, in words; "" where it was given.
     """
 
@@ -112,7 +112,7 @@ class CheckedFolder:
     duplicates: Duplicates = field(default_factory=lambda: Duplicates({}, {}))
     split: str = ""
     as_stored: bool = True
-    ids_from_one: str = ""
+    ids_shifted: str = ""
     size_note: str = ""
 
     def usable(self) -> Iterator[CheckedPhoto]:

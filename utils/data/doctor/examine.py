@@ -19,7 +19,7 @@ from utils.data.annotations import Annotation, SplitList
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
 from utils.data.duplicates.groups import find_duplicates
 from utils.data.folder.index import Index, open_index
-from utils.data.folder.reasons import ids_from_one
+from utils.data.folder.reasons import ids_shifted
 from utils.data.folder.tables import EntryTable, LabelTable, PhotoTable
 from utils.data.input_size import input_size_for_objects
 from utils.data.record_maker import RecordMaker, labels_as_stored
@@ -71,7 +71,7 @@ def examine(
         ),
         split=split or "",
         as_stored=as_stored,
-        ids_from_one=ids_from_one(index),
+        ids_shifted=ids_shifted(index),
     )
     return folder if input_size else _with_chosen_size(folder)
 

@@ -250,7 +250,7 @@ KINDS: dict[str, Kind] = {
         "the rare one is renamed where they differ only in case, spaces, hyphens or underscores",
     ),
     "class-ids-from-1": Kind(
-        ERROR, "Class ids that may be counted from 1",
+        ERROR, "Class ids that may all be one off",
         "Training and scoring stop: every object would get the name of another class.",
         "Say in the file that names the classes which reading is right.",
     ),

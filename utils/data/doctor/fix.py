@@ -81,8 +81,8 @@ def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
     out = Path(out)
     folder = report.folder
     refuse_used(out, folder.name)
-    if folder.ids_from_one:
-        raise UserError(f"{folder.name}: {folder.ids_from_one}; no copy is written")
+    if folder.ids_shifted:
+        raise UserError(f"{folder.name}: {folder.ids_shifted}; no copy is written")
     result = CleanedCopy(out)
     photos = _photos_to_copy(folder, result)
     if not photos:

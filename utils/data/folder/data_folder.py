@@ -15,7 +15,7 @@ from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
-from utils.data.folder.reasons import ids_from_one, nothing_left, outlines, unpaired
+from utils.data.folder.reasons import ids_shifted, nothing_left, outlines, unpaired
 from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
 from utils.data.splits.known import kept_text, with_groups
@@ -42,7 +42,7 @@ class DataFolder:
         """Raises UserError: nothing to read."""
         index = open_index(data)
         labels, layout = index.labels, index.layout
-        if doubt := ids_from_one(index):
+        if doubt := ids_shifted(index):
             raise UserError(f"{data}: {doubt}")
         notes = [*layout.notes, *unpaired(layout), *outlines(labels)]
         for row, error in labels.unreadable.items():

@@ -32,7 +32,8 @@ ADVICE = {
     "outside": "Look at its photo: it may be another one, or have been resized after labelling.",
 }
 AFTER_LAST = "after-last"  # the id one above those with names: counted from 1, or without a name
-ADVICE[AFTER_LAST] = ADVICE["no-name"]
+BEFORE_FIRST = "before-first"  # id 0, where the names begin with id 1
+ADVICE[AFTER_LAST] = ADVICE[BEFORE_FIRST] = ADVICE["no-name"]
 _MANY = 0.1  # share of what was found that is worth a sentence of its own at the start
 _SUSPICIOUS = 0.01  # share of the objects with the id after the last: fewer may be slips
 
@@ -134,27 +135,53 @@ def outlines(labels: LabelTable) -> Iterator[str]:
         )
 
 
-def ids_from_one(index: Index) -> str:
-    """A sentence where the class ids look as if they were counted from 1; "" where they do not.
+def ids_shifted(index: Index) -> str:
+    """A sentence where the class ids look as if they were all one off; "" where they do not.
 
     No object has the first id, and some have the one after the last: either the ids were counted
-    from 1, or the name of the last is missing. The two readings name every object differently.
+    from 1, or the name of the last is missing. The two readings name every object differently. The
+    same holds where no object has the last id, and some have 0, although the names begin with 1.
     """
     labels, order = index.labels, index.layout.class_order
-    if index.layout.format != "yolo" or not order or order[0] in labels.names:
+    if index.layout.format == "voc" or not order:
         return ""
     losses = object_losses(index)
-    after = losses[AFTER_LAST]
     total = len(labels.boxes) + losses.total()
-    if losses["no-name"] or not after or after < _SUSPICIOUS * total:
-        return ""
+    for kind, unused in ((AFTER_LAST, order[0]), (BEFORE_FIRST, order[-1])):
+        count = losses[kind]
+        others = losses["no-name"] + losses[AFTER_LAST] + losses[BEFORE_FIRST] - count
+        if unused in labels.names or others or not count or count < _SUSPICIOUS * total:
+            continue
+        return _shift_text(index, kind, count)
+    return ""
+
+
+def _shift_text(index: Index, kind: str, count: int) -> str:
+    order, coco = index.layout.class_order, index.layout.format == "coco"
+    first, last = repr(order[0]), repr(order[-1])
+    objects = counted(count, "object has", "objects have")
+    example = _example(index, kind, None)
+    if kind == AFTER_LAST:
+        text = (
+            f"the class ids look as if they were counted from 1: no object has id 0 ({order[0]}), "
+            f"and {objects} an id after the last name ({example}). "
+        )
+        if coco:
+            return (
+                f"{text}If id 1 means {first}, correct the ids of the categories in the JSON; if "
+                f"id 0 means {first}, add the category that is missing"
+            )
+        return (
+            f"{text}If id 1 means {first}, say so in the file that names the classes: an empty "
+            f"line before the first name in a classes.txt, or '1: {order[0]}' and so on as names "
+            f"in a data.yaml. If id 0 means {first}, add the name that is missing at the end"
+        )
+    where = "the categories of the JSON" if coco else "the file that names the classes"
     return (
-        f"the class ids look as if they were counted from 1: no object has id 0 ({order[0]}), and "
-        f"{counted(after, 'object has', 'objects have')} an id after the last name "
-        f"({_example(index, AFTER_LAST, None)}). If id 1 means {order[0]!r}, say so in the file "
-        f"that names the classes: an empty line before the first name in a classes.txt, or "
-        f"'1: {order[0]}' and so on as names in a data.yaml. If id 0 means {order[0]!r}, add the "
-        f"name that is missing at the end"
+        f"the class ids look as if they were counted from 0: {objects} id 0 ({example}), but the "
+        f"names begin with id 1, and no object has the last one ({order[-1]}). If id 0 means "
+        f"{first}, correct the ids in {where}; if the last id means {last}, add the name "
+        "of id 0 there"
     )
 
 

@@ -102,6 +102,7 @@ class _Finder:
         self.scan = scan
         self.notes: list[str] = []
         self.unmatched_labels: list[str] = []
+        self.namesakes: list[Path] = []  # of the first of them
         self.differing = Notes()
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
@@ -199,6 +200,9 @@ class _Finder:
     def _unmatched(self, path: Path, index: int) -> None:
         image = self.files[path].images[index]
         name = f"{self.scan.name(path)}, image {formatted(image.id)} ({formatted(image.file_name)})"
+        if not self.unmatched_labels and (parts := name_parts(image.file_name)):
+            found = map(self.photos.at, self.photos.called(parts[-1]))
+            self.namesakes = [photo for photo in found if photo is not None]
         self.unmatched_labels.append(name)
 
     def _file_of(self, photo: Path) -> Path:
@@ -241,11 +245,16 @@ class _Finder:
             if self.unmatched_labels
             else "no image is listed"
         )
-        first = (
-            f", and none of them is there (first: {self.unmatched_labels[0]})"
-            if self.unmatched_labels
-            else ""
-        )
+        first = ""
+        if self.namesakes:
+            photos = listed([self.scan.name(photo) for photo in self.namesakes])
+            return (
+                f"{self.scan.root}: in {paths} {reason}, and for none of them it is plain which "
+                f"photo it is (first: {self.unmatched_labels[0]}; called so: {photos}). Write the "
+                "folder before each file_name"
+            )
+        if self.unmatched_labels:
+            first = f", and none of them is there (first: {self.unmatched_labels[0]})"
         return (
             f"{self.scan.root}: in {paths} {reason}{first}; the photos must lie in the same folder "
             f"as the JSON or anywhere below {self.scan.root.name}"

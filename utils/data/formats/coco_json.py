@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import Annotation, AnnotationError, ObjectError
+from utils.data.annotations import Annotation, AnnotationError, ObjectError, no_name_kind
 from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import class_name, formatted
 from utils.data.formats.outlines import points_box, rle_box
@@ -72,8 +72,8 @@ class CocoFile:
 
     @property
     def objects(self) -> int:
-        """How many objects can be used."""
-        return len(self._objects.boxes)
+        """How many objects its images have, those that cannot be used included."""
+        return len(self._objects.boxes) + sum(map(len, self._errors.values()))
 
     def annotation(self, indices: Sequence[int], where: str) -> Annotation:
         """The labels of one photo, which the file may list several times.
@@ -319,7 +319,10 @@ class _Collector:
         class_id = self._class_ids.get(_id(item.get("category_id")))
         if class_id is None:
             what = f"category {formatted(item.get('category_id'))} is not among the categories"
-            return self._fault(image, "no-name", what, number)
+            category = _id(item.get("category_id"))
+            known = [key for key in self._class_ids if isinstance(key, int)]
+            kind = no_name_kind(category, known) if isinstance(category, int) else "no-name"
+            return self._fault(image, kind, what, number)
         try:
             self._xywh.extend(_xywh(item))
         except ObjectError as error:

@@ -230,19 +230,27 @@ class NameResolver:
         self._loose = len({parts[-1] for parts in known}) == len(known)
         self._top = self._common_top(known)
         self.guessed: dict[str, Path] = {}
+        self.resaved: dict[str, Path] = {}  # with another suffix
 
     def notes(self, where: str, shown_as: Callable[[Path], str]) -> list[str]:
-        """A note on the photos that were found in other folders than their names say."""
-        if not self.guessed:
-            return []
-        names = [f"{formatted(n)} (taken for {shown_as(p)})" for n, p in self.guessed.items()]
-        return [list_note(where, names, "lies elsewhere", "lie elsewhere")]
+        """A note on the photos that were found in other folders, or with another suffix, than
+        their names say."""
+        notes = []
+        for found, one, many in (
+            (self.guessed, "lies elsewhere", "lie elsewhere"),
+            (self.resaved, "has another suffix here", "have other suffixes here"),
+        ):
+            names = [f"{formatted(n)} (taken for {shown_as(p)})" for n, p in found.items()]
+            if names:
+                notes.append(list_note(where, names, one, many))
+        return notes
 
     def find(self, name: str, size: tuple[int, int] | None = None) -> Path | None:
         """The photo that is called ``name``; None where no single photo fits.
 
         A photo in other folders than the name has is only taken where no folder of that name is
-        here, and where it has the ``size`` in pixels, if that is known.
+        here, and where it has the ``size`` in pixels, if that is known. The same holds for the only
+        photo that has the name but for its suffix.
         """
         parts = name_parts(name)
         if not parts:
@@ -257,8 +265,11 @@ class NameResolver:
         fitting = self._fitting(parts)
         if self._top is not None and not self._is_other_split(self._top):
             fitting = [path for path in fitting if not self._is_other_split(path[:-1])]
+        resaved = False
         if not fitting and not self._photos.called(parts[-1]):
             fitting = self._folded(parts)
+            resaved = not fitting
+            fitting = fitting or self._of_other_suffix(parts)
         if len(fitting) > 1:
             ranks = [self._rank(path[: max(len(path) - len(parts), 0)]) for path in fitting]
             best = max(ranks)
@@ -266,10 +277,10 @@ class NameResolver:
                 return None
             fitting = [path for path, rank in zip(fitting, ranks, strict=True) if rank == best]
         photo = self._photos.at(fitting[0]) if len(fitting) == 1 else None
-        if photo is not None and not _same_last_folder(fitting[0], parts):
+        if photo is not None and (resaved or not _same_last_folder(fitting[0], parts)):
             if size is not None and not _has_size(photo, size):
                 return None
-            self.guessed[name] = photo
+            (self.resaved if resaved else self.guessed)[name] = photo
         return photo
 
     def _may_stand_for_all(self, top: Key, parts: Key) -> bool:
@@ -296,6 +307,17 @@ class NameResolver:
         found = self._photos.called_folded(parts[-1])
         fits = len(found) == 1 and _same_last_folder(found[0], parts)
         return found if fits and self._folded_count[parts[-1].casefold()] == 1 else []
+
+    def _of_other_suffix(self, parts: Key) -> list[Key]:
+        """The only photo that a name means but for its suffix: it was saved in another format."""
+        stem = photo_stem(parts[-1])
+        found = [self._photos.parts(photo) for photo in self._photos.by_stem.get(stem, [])]
+        fits = len(found) == 1 and _same_last_folder(found[0], parts)
+        return found if fits and self._stem_count[stem] == 1 else []
+
+    @cached_property
+    def _stem_count(self) -> Counter[str]:
+        return Counter(photo_stem(parts[-1]) for parts in self._known)
 
     @cached_property
     def _folded_count(self) -> Counter[str]:

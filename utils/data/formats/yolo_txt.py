@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import AnnotationError, ObjectError
+from utils.data.annotations import AnnotationError, ObjectError, no_name_kind
 from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import formatted
 from utils.files import read_limited
@@ -115,8 +115,10 @@ def _class(text: str, classes: Mapping[int, str]) -> str:
     if not value.is_integer():  # not finite, too
         raise ObjectError("no-id", f"class {formatted(text)!r} is not a class id")
     if int(value) not in classes:
-        kind = "after-last" if 0 in classes and value == max(classes) + 1 else "no-name"
-        raise ObjectError(kind, f"class id {formatted(text)} has no name; {_with_names(classes)}")
+        raise ObjectError(
+            no_name_kind(int(value), classes),
+            f"class id {formatted(text)} has no name; {_with_names(classes)}",
+        )
     return classes[int(value)]
 
 

@@ -39,8 +39,8 @@ def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
     parts = folder.parts()
     train = parts.get("train")
     everything = folder.class_counts()
-    if folder.ids_from_one:
-        yield Finding("class-ids-from-1", folder.ids_from_one)
+    if folder.ids_shifted:
+        yield Finding("class-ids-from-1", folder.ids_shifted)
     misspelt = {rare for rare, *_ in similar_names(everything)}
     found = folder.class_counts(train)
     for name in misspelt:

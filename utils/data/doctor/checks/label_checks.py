@@ -15,6 +15,7 @@ _KINDS = {  # of the readers' errors
     "no-id": "object-no-id",
     "no-name": "object-no-name",
     "after-last": "object-no-name",
+    "before-first": "object-no-name",
     "no-box": "object-no-box",
     "not-a-number": "box-not-a-number",
     "empty-box": "box-empty",
