@@ -223,6 +223,17 @@ def test_the_note_says_how(tmp_path):
     assert plain.sentences() == []
 
 
+def test_of_several_pages_the_first_is_read_and_that_is_said(tmp_path):
+    first, *others = (Image.new("L", (8, 6), value) for value in (10, 20, 30))
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=others)
+    first.save(tmp_path / "one.tif")
+    reader = PictureReader(PixelRanges())
+    assert reader(tmp_path / "one.tif").mean() == reader(tmp_path / "stack.tif").mean() == 10
+    (sentence,) = reader.sentences()
+    assert "1 picture with several pages" in sentence
+    assert "stack.tif: 3" in sentence
+
+
 def test_scoring_says_how_too():
     trained, data = PixelRanges(PixelRange(0, 4095)), PixelRanges(PixelRange(0, 1023))
     assert trained.note_on(PixelRanges()) == ""

@@ -324,3 +324,26 @@ def test_links_that_lead_out_are_said_in_every_format(tmp_path):
             coco_json(data / labels, [coco_image(1, "1.jpg")], [coco_object(1)])
         with pytest.raises(UserError, match=r"images.*link.*out of the data folder"):
             load_datasets(data)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"0|.5|.5|.2|.2\n", r"labels/0\.txt.* images/0\.jpg, but begins with '0\|\.5"),
+        (b"\n0 .5 .5\n", r"begins with '0 \.5 \.5', which is no label.* 0 0\.5 0\.5 0\.2 0\.3"),
+        (b"# \xe9\n0 .5 .5 .2 .2\n", r"labels/0\.txt.* cannot be read: not a text file"),
+        (b"", r"labels/0\.txt.* is empty"),
+    ],
+)
+def test_text_files_that_hold_no_labels_are_named_in_the_last_error(tmp_path, content, words):
+    yolo(tmp_path, "")
+    for path in (tmp_path / "labels").iterdir():
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=f"no annotated photos.*{words}"):
+        load_datasets(tmp_path)
+
+
+def test_one_object_is_counted_as_one(tmp_path):
+    yolo(tmp_path, "0 .5 .5 0 0", count=1)
+    with pytest.raises(UserError, match="The only labelled object is left out, as in"):
+        load_datasets(tmp_path)

@@ -1,4 +1,4 @@
-"""Reading pictures for prediction, and a sentence on how deep pixels were scaled."""
+"""Reading pictures for prediction, and sentences on deep pixels and on several pages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class PictureReader:
     def __init__(self, ranges: PixelRanges) -> None:
         self._ranges = ranges
         self._used: Counter[tuple[PixelRange, bool]] = Counter()
+        self._pages: dict[Path, int] = {}  # of pictures with several
         self._lock = threading.Lock()
 
     def __call__(self, path: Path) -> np.ndarray:
@@ -37,17 +38,28 @@ class PictureReader:
 
     def _note(self, path: Path) -> None:
         try:
-            found = photo_facts(path).extremes
+            facts = photo_facts(path)
         except UserError:
             return
+        if facts.frames > 1:
+            with self._lock:
+                self._pages[path] = facts.frames
+        found = facts.extremes
         if found is not None:
             used = self._ranges.range_for(found)
             with self._lock:
                 self._used[used, used in self._ranges] += 1
 
     def sentences(self) -> list[str]:
-        """How deep pictures were scaled to 8 bits; empty without any."""
+        """How deep pictures were scaled to 8 bits, and of which only the first page was read;
+        empty without any."""
         lines = []
+        if self._pages:
+            pages = [f"{path.name}: {count}" for path, count in sorted(self._pages.items())]
+            lines.append(
+                f"{counted(len(pages), 'picture')} with several pages: only the first was looked "
+                f"at ({listed(pages)})"
+            )
         for trained, how in (
             (True, "as in training"),
             (False, "by the largest value of each, as the detector was not trained on such values"),

@@ -68,14 +68,13 @@ def objects_left_out(
         return ""
     kind, count = losses.most_common(1)[0]
     example = outside[1] if kind == "outside" else _example(index, kind, rows)
-    of_all = "all" if not used else f"{lost:,} of"
-    are = "is" if used + lost == 1 else "are"
+    of_all = f"{lost:,} of" if used else "all"
+    what = f"{of_all} {used + lost:,} labelled objects are"
+    if used + lost == 1:
+        what = "the only labelled object is"
     most = f", most often ({count:,} times)" if count < lost else ""
     end = "" if example.endswith("?") else "."
-    return (
-        f"{of_all} {counted(used + lost, 'labelled object')} {are} left out{most}, as in "
-        f"{example}{end} {ADVICE[kind]}"
-    )
+    return f"{what} left out{most}, as in {example}{end} {ADVICE[kind]}"
 
 
 def many_left_out(index: Index, used: int, rows: np.ndarray, outside: tuple[int, str]) -> str:

@@ -21,8 +21,11 @@ from pathlib import Path
 from utils.data.annotations import Annotation, AnnotationError, Layout
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, voc, yolo
-from utils.data.formats.naming import first_problems
+from utils.data.formats.encoding import decoded
+from utils.data.formats.naming import first_problems, formatted
+from utils.data.formats.yolo_txt import MAX_BYTES
 from utils.errors import UserError
+from utils.files import read_limited
 from utils.image_kinds import photo_stem
 
 # In the order in which they are looked for. A YOLO folder often also holds the COCO JSON of its
@@ -76,12 +79,33 @@ def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
         )
 
 
+def _no_label(scan: FileScan, photos: list[Path]) -> str:
+    """A sentence on a text file with the name of a photo that holds no labels; "" without any."""
+    by_stem = {photo_stem(photo): photo for photo in reversed(photos)}
+    texts = [text for text in scan.files(scan.root, (".txt",)) if text.stem in by_stem]
+    if not texts:
+        return ""
+    text = min(texts, key=lambda text: (not text.stat().st_size, text))
+    try:
+        lines = [
+            line for line in decoded(read_limited(text, MAX_BYTES)).splitlines() if line.strip()
+        ]
+        what = f"begins with {formatted(lines[0])!r}, which is no label" if lines else "is empty"
+    except ValueError as error:
+        what = f"cannot be read: {error}"
+    return (
+        f" {scan.name(text)}, for example, has the name of {scan.name(by_stem[text.stem])}, but "
+        f"{what}. A YOLO label is the number of the class, and the box in fractions of the photo, "
+        "such as 0 0.5 0.5 0.2 0.3."
+    )
+
+
 def _nothing_found(data: str | Path, root: Path) -> str:
     scan = FileScan(root)
     found = scan.photos(root)
     photos = len(found)
-    example = ""
-    if found:
+    example = _no_label(scan, found)
+    if found and not example:
         name, stem = scan.name(found[0]), photo_stem(found[0])
         example = (
             f" For {name}, for example, {stem}.xml and {stem}.txt were looked for beside it and in "
