@@ -171,3 +171,14 @@ def test_coco_names_that_two_folders_have_are_not_said_to_be_missing(tmp_path):
     coco_names(tmp_path, ["a/1.jpg", "b/1.jpg"], ["1.jpg", "1.jpg"])
     with pytest.raises(UserError, match=r"a/1\.jpg and b/1\.jpg.*the folder before each"):
         load_split(tmp_path, "all")
+
+
+def test_labels_that_are_all_contested_are_no_folder_without_labels(tmp_path):
+    write(
+        tmp_path,
+        "yolo",
+        [f"{part}/{i}.jpg" for part in ("train", "val") for i in (1, 2)],
+        ["1", "2"],
+    )
+    with pytest.raises(UserError, match=r"label file of its own.*4 photos have labels that cannot"):
+        load_split(tmp_path, "all")

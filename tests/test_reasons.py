@@ -347,3 +347,10 @@ def test_one_object_is_counted_as_one(tmp_path):
     yolo(tmp_path, "0 .5 .5 0 0", count=1)
     with pytest.raises(UserError, match="The only labelled object is left out, as in"):
         load_datasets(tmp_path)
+
+
+def test_yolo_labels_in_utf_16(tmp_path):
+    yolo(tmp_path, "")
+    for path in (tmp_path / "labels").iterdir():
+        path.write_text("0 .5 .5 .2 .2\n", encoding="utf-16")
+    assert len(load_split(tmp_path, "all").records.boxes) == 4

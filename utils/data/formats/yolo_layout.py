@@ -9,6 +9,7 @@ whatever links, lists and the YAML say.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -201,8 +202,9 @@ class _Finder:
         if not photos:
             return f"{root}: it has no photo for its YOLO labels{first_problems(self._problems())}"
         if not self.labels.of:
+            own = " of its own" if self.labels.contested else ""
             return (
-                f"{root}: none of its {counted(len(photos), 'photo')} has a YOLO label file; "
+                f"{root}: none of its {counted(len(photos), 'photo')} has a YOLO label file{own}; "
                 f"{self.labels.looked_for(photos[0])}{first_problems(self._problems())}"
             )
         if self.unread_names:
@@ -335,6 +337,7 @@ class _LabelFiles:
         of: photo → label file, for those that have one.
         namesakes: photos whose label file may belong to another photo of the same name: they have
             labels, but which is not known, so they are no photos without objects.
+        contested: the label files that they may have.
         notes: sentences on them.
     """
 
@@ -343,6 +346,7 @@ class _LabelFiles:
         texts = scan.files(scan.root, (".txt",))
         self.texts = [path for path in texts if path.name.lower() not in _NAME_FILES]
         self.namesakes: set[Path] = set()
+        self.contested: list[Path] = []
         self.notes: list[str] = []
         self._by_parts = {self._parts(path): path for path in self.texts}
         self._by_key: dict[Key, list[Path]] = {}
@@ -353,7 +357,7 @@ class _LabelFiles:
 
     def are_yolo(self, pattern: re.Pattern[bytes] = _LABEL_LINE) -> bool:
         """Whether one of the first label files with content begins with a line of this format."""
-        lines = filter(None, map(_first_line, self.of.values()))
+        lines = filter(None, map(_first_line, (*self.of.values(), *self.contested)))
         return any(pattern.fullmatch(line) for line in islice(lines, _EXAMPLES))
 
     def unmatched(self) -> tuple[str, ...]:
@@ -420,6 +424,7 @@ class _LabelFiles:
                 self.of[photo] = paths[0]
         if new := sorted(unsure.keys() - self.namesakes):
             self.namesakes.update(new)
+            self.contested = [*dict.fromkeys(path for photo in new for path in claims[photo])]
             names = listed([self._scan.name(photo) for photo in new])
             labels = listed([self._scan.name(path) for path in dict.fromkeys(claims[new[0]])])
             have = counted(len(new), "photo has", "photos have")
@@ -460,7 +465,10 @@ def _first_line(path: Path) -> bytes:
     """The first line with content, without reading more than the beginning; b"" without any."""
     try:
         with open(path, "rb") as file:
-            lines = file.read(4096).removeprefix(b"\xef\xbb\xbf").splitlines()
+            data = file.read(4096)
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            data = data.decode("utf-16", "ignore").encode()
     except OSError:
         return b""
+    lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
     return next((line for line in lines if line.strip()), b"")
