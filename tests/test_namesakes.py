@@ -154,6 +154,7 @@ def test_coco_names_of_photos_that_were_saved_in_another_format(tmp_path):
         (["1.png", "1.bmp", "2.jpg"], ["1.jpg", "2.jpg"], (40, 30)),  # two photos
         (["1.png", "2.jpg"], ["1.jpg", "1.bmp", "2.jpg"], (40, 30)),  # two names
         (["a/1.png", "b/2.jpg"], ["b/1.jpg", "b/2.jpg"], (40, 30)),  # another folder
+        (["masks/1.png", "images/2.jpg"], ["1.jpg", "2.jpg"], (40, 30)),
     ],
 )
 def test_coco_names_of_another_suffix_that_are_not_plain(tmp_path, photos, names, size):

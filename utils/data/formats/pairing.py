@@ -309,11 +309,22 @@ class NameResolver:
         return found if fits and self._folded_count[parts[-1].casefold()] == 1 else []
 
     def _of_other_suffix(self, parts: Key) -> list[Key]:
-        """The only photo that a name means but for its suffix: it was saved in another format."""
+        """The only photo that a name means but for its suffix: it was saved in another format.
+
+        It must lie where other photos of the file do, if any is here: masks have the names of
+        photos, too.
+        """
         stem = photo_stem(parts[-1])
         found = [self._photos.parts(photo) for photo in self._photos.by_stem.get(stem, [])]
         fits = len(found) == 1 and _same_last_folder(found[0], parts)
-        return found if fits and self._stem_count[stem] == 1 else []
+        if not fits or self._stem_count[stem] > 1:
+            return []
+        return found if not self._used_folders or found[0][:-1] in self._used_folders else []
+
+    @cached_property
+    def _used_folders(self) -> set[Key]:
+        """The folders of all photos that have the file name of one that is known."""
+        return {path[:-1] for parts in self._known for path in self._photos.called(parts[-1])}
 
     @cached_property
     def _stem_count(self) -> Counter[str]:
