@@ -183,3 +183,15 @@ def test_labels_that_are_all_contested_are_no_folder_without_labels(tmp_path):
     )
     with pytest.raises(UserError, match=r"label file of its own.*4 photos have labels that cannot"):
         load_split(tmp_path, "all")
+
+
+def test_masks_of_missing_photos_are_no_photos(tmp_path):
+    photos = ["2.jpg", *(f"../masks/{i}.png" for i in (1, 2, 3))]
+    write(tmp_path, "yolo", photos, ["1", "2", "3"])
+    assert objects(tmp_path) == {"2": 1}
+
+
+def test_copies_of_labelled_photos_never_count_as_empty(tmp_path):
+    photos = ["2.jpg", "3.jpg", *(f"../small/{i}.jpg" for i in (1, 2, 3, 4))]
+    write(tmp_path, "yolo", photos, ["1", "2", "3"])
+    assert objects(tmp_path) == {"1": 1, "2": 1, "3": 1, "4": 0}

@@ -44,6 +44,11 @@ _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classe
 _LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
 _LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,}[\s;,]*")
 _NAMED_LINE = re.compile(rb"\s*\S+([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,5}[\s;,]*")
+# Folders of pictures that have the names of the photos and are none.
+_OTHER_PICTURES = frozenset(
+    ("mask", "masks", "segmentation", "segmentations", "segmentationclass", "segmentationobject")
+    + ("depth", "thumb", "thumbs", "thumbnail", "thumbnails")
+)
 _EXAMPLES = 20  # label files with content that are looked at, to tell the format
 
 
@@ -119,12 +124,23 @@ class _Finder:
         )
 
     def _chosen(self, splits: Mapping[str, Sequence[Path]]) -> set[Path]:
-        """All photos with labels, and those without in the same splits or folders."""
+        """All photos with labels, and those without in the same splits or folders.
+
+        A folder whose labels were all found by name alone may hold copies (thumbnails, crops):
+        there a photo without labels is left out if another of its name has them.
+        """
         if splits:
             beside = {photo for photos in splits.values() for photo in photos}
         else:
             folders = {photo.parent for photo in self.labels.of}
-            beside = {photo for photo in self.photos.paths if photo.parent in folders}
+            exact = {photo.parent for photo in self.labels.of.keys() - self.labels.by_name}
+            stems = {label.stem for label in self.labels.of.values()}
+            beside = {
+                photo
+                for photo in self.photos.paths
+                if photo.parent in exact
+                or (photo.parent in folders and photo_stem(photo) not in stems)
+            }
         return (beside | self.labels.of.keys()) - self.labels.namesakes
 
     # Classes
@@ -335,6 +351,7 @@ class _LabelFiles:
     Attributes:
         texts: all text files but those that name classes.
         of: photo → label file, for those that have one.
+        by_name: those of these photos that have it by their name alone.
         namesakes: photos whose label file may belong to another photo of the same name: they have
             labels, but which is not known, so they are no photos without objects.
         contested: the label files that they may have.
@@ -347,6 +364,7 @@ class _LabelFiles:
         self.texts = [path for path in texts if path.name.lower() not in _NAME_FILES]
         self.namesakes: set[Path] = set()
         self.contested: list[Path] = []
+        self.by_name: set[Path] = set()
         self.notes: list[str] = []
         self._by_parts = {self._parts(path): path for path in self.texts}
         self._by_key: dict[Key, list[Path]] = {}
@@ -411,7 +429,11 @@ class _LabelFiles:
         for path in left:
             photos = self._photos.meant_by(self._photos.key(path))
             photos = photos or self._photos.by_stem.get(nfc(path.stem), [])
-            photos = [photo for photo in photos if photo not in self.of]
+            photos = [
+                photo
+                for photo in photos
+                if photo not in self.of and photo.parent.name.lower() not in _OTHER_PICTURES
+            ]
             if photos and (path.parent in folders or self._is_label(path)):
                 for photo in photos:
                     claims.setdefault(photo, []).append(path)
@@ -422,6 +444,7 @@ class _LabelFiles:
                 unsure[photo] = None
             else:
                 self.of[photo] = paths[0]
+                self.by_name.add(photo)
         if new := sorted(unsure.keys() - self.namesakes):
             self.namesakes.update(new)
             self.contested = [*dict.fromkeys(path for photo in new for path in claims[photo])]
