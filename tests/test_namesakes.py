@@ -195,3 +195,13 @@ def test_copies_of_labelled_photos_never_count_as_empty(tmp_path):
     photos = ["2.jpg", "3.jpg", *(f"../small/{i}.jpg" for i in (1, 2, 3, 4))]
     write(tmp_path, "yolo", photos, ["1", "2", "3"])
     assert objects(tmp_path) == {"1": 1, "2": 1, "3": 1, "4": 0}
+
+
+def test_masks_in_the_folder_of_a_split_are_no_photos_without_objects(tmp_path):
+    for part in ("train", "val"):
+        for path in (f"{part}/images/{part}.jpg", f"{part}/masks/{part}.png", f"{part}/more/x.jpg"):
+            photo(tmp_path / path)
+        put(tmp_path / f"{part}/labels/{part}.txt", "0 .5 .5 .5 .5\n")
+    put(tmp_path / "classes.txt", "cat\n")
+    found = load_split(tmp_path, "train")
+    assert sorted(record.image.name for record in found.records) == ["train.jpg", "x.jpg"]

@@ -129,10 +129,15 @@ class _Finder:
         A folder whose labels were all found by name alone may hold copies (thumbnails, crops):
         there a photo without labels is left out if another of its name has them.
         """
+        folders = {photo.parent for photo in self.labels.of}
         if splits:
-            beside = {photo for photos in splits.values() for photo in photos}
+            beside = {
+                photo
+                for photos in splits.values()
+                for photo in photos
+                if photo.parent in folders or not _of_other_pictures(photo)
+            }
         else:
-            folders = {photo.parent for photo in self.labels.of}
             exact = {photo.parent for photo in self.labels.of.keys() - self.labels.by_name}
             stems = {label.stem for label in self.labels.of.values()}
             beside = {
@@ -430,9 +435,7 @@ class _LabelFiles:
             photos = self._photos.meant_by(self._photos.key(path))
             photos = photos or self._photos.by_stem.get(nfc(path.stem), [])
             photos = [
-                photo
-                for photo in photos
-                if photo not in self.of and photo.parent.name.lower() not in _OTHER_PICTURES
+                photo for photo in photos if photo not in self.of and not _of_other_pictures(photo)
             ]
             if photos and (path.parent in folders or self._is_label(path)):
                 for photo in photos:
@@ -482,6 +485,11 @@ class _LabelFiles:
                 return self._by_parts[parts]
         same_key = self._by_key.get(self._photos.key(photo), [])
         return same_key[0] if len(same_key) == 1 else None
+
+
+def _of_other_pictures(photo: Path) -> bool:
+    """Whether the folder of a picture is called like one of masks or thumbnails."""
+    return photo.parent.name.lower() in _OTHER_PICTURES
 
 
 def _first_line(path: Path) -> bytes:
