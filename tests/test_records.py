@@ -23,11 +23,14 @@ def test_boxes_are_clipped_and_those_outside_skipped(tmp_path):
     assert record.boxes.tolist() == [[0, 0, 40, 30], [0, 4, 40, 30]]
     assert record.boxes.dtype == np.float32
     assert record.class_ids.dtype == np.int32
-    assert notes == (
+    left_out, *notes = notes
+    for words in ("2 of 4 labelled objects are left out", "Annotations/a.xml, object 4"):
+        assert words in left_out
+    assert notes == [
         "Annotations/a.xml, object 4: xmax 7 lies before xmin 9; skipped",
         "Annotations/a.xml, object 2: cat reaches beyond the 40×30 photo; clipped",
         "Annotations/a.xml, object 3: cat lies outside the photo; skipped",
-    )
+    ]
 
 
 def test_a_missing_size_comes_from_the_photo(tmp_path):

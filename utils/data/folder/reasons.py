@@ -72,7 +72,7 @@ def objects_left_out(
     what = f"{of_all} {used + lost:,} labelled objects are"
     if used + lost == 1:
         what = "the only labelled object is"
-    most = f", most often ({count:,} times)" if count < lost else ""
+    most = f", most often ({count:,} times)" if 1 < count < lost else ""
     end = "" if example.endswith("?") else "."
     return f"{what} left out{most}, as in {example}{end} {ADVICE[kind]}"
 
