@@ -424,7 +424,7 @@ def apart(stems):
     )
 
 
-def doubts(tmp_path, truth, items):
+def warnings_of(tmp_path, truth, items):
     warnings = []
     read_detections(written(tmp_path, items), truth, warn=warnings.append)
     return warnings
@@ -433,7 +433,7 @@ def doubts(tmp_path, truth, items):
 def test_positions_from_0_are_noticed(tmp_path):
     truth = apart("abcdefgh")
     items = [item(i, bbox=[5 * i, 0, 9, 30]) for i in range(1, 8)]  # the first photo has none
-    (warning,) = doubts(tmp_path, truth, items)
+    (warning,) = warnings_of(tmp_path, truth, items)
     assert "image_id" in warning
     assert "counted from 0" in warning
 
@@ -442,7 +442,7 @@ def test_positions_in_the_order_of_numbers_are_noticed(tmp_path):
     stems = [f"scan{n}x" for n in range(5, 65, 5)]
     truth = apart(stems)
     items = [item(i + 1, bbox=[5 * i, 0, 9, 30]) for i in range(12) if i != 4]
-    (warning,) = doubts(tmp_path, truth, items)
+    (warning,) = warnings_of(tmp_path, truth, items)
     assert "1, 2, 10" in warning
 
 
@@ -452,13 +452,13 @@ def test_another_order_of_classes_is_noticed(tmp_path):
     )
     boxes = ([50, 0, 30, 30], [0, 0, 30, 30])
     items = [item(s, i, bbox=box) for s in "abcdef" for i, box in enumerate(boxes)]
-    (warning,) = doubts(tmp_path, truth, items)
+    (warning,) = warnings_of(tmp_path, truth, items)
     assert "category_id" in warning
     assert "'cat', 6 lie on objects of class 'dog'" in warning
 
 
 def test_right_numbers_and_poor_detectors_are_not_doubted(tmp_path):
     truth = apart("abcdefgh")
-    assert not doubts(tmp_path, truth, [item(i + 1, bbox=[5 * i, 0, 9, 30]) for i in range(8)])
-    assert not doubts(tmp_path, truth, [item(i + 1, bbox=[90, 70, 9, 9]) for i in range(8)])
-    assert not doubts(tmp_path, truth, [])
+    assert not warnings_of(tmp_path, truth, [item(i + 1, bbox=[5 * i, 0, 9, 30]) for i in range(8)])
+    assert not warnings_of(tmp_path, truth, [item(i + 1, bbox=[90, 70, 9, 9]) for i in range(8)])
+    assert not warnings_of(tmp_path, truth, [])

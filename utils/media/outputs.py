@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,14 +33,14 @@ MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time s
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 
 
-class Output:
+class Output(ABC):
     """One kind of output."""
 
+    @abstractmethod
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         """Write what is made of a frame; ``name`` is a unique file name for it, without suffix."""
-        raise NotImplementedError
 
-    def close(self, complete: bool) -> None:
+    def close(self, complete: bool) -> None:  # noqa: B027  most kinds have nothing to finish
         """Finish the files if ``complete``; otherwise remove those that are not finished."""
 
 
