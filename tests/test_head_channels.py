@@ -1,10 +1,11 @@
 """A detector that starts from another: which channel of the heads goes where."""
 
+import keras
 import numpy as np
 import pytest
 
 from nets.head_channels import OUTPUTS, merged, size_shifts, with_shift, without_classes
-from nets.yolo import COCO_ANCHORS_416, YOLOv3, decode
+from nets.yolo import COCO_ANCHORS_416, MAX_LOG_SIZE, YOLOv3, decode
 from utils.training.choices.start import copy_detector
 
 ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
@@ -68,6 +69,7 @@ def test_a_shift_is_limited():
 @pytest.fixture(scope="module")
 def old():
     """A detector of three classes whose weights are far from their start."""
+    keras.utils.set_random_seed(1)
     model = YOLOv3("efficientnet_lite0", list("abc"), input_size=64, anchors=ANCHORS)
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
@@ -80,6 +82,16 @@ def predictions(model, size=64):
     return [np.asarray(part) for part in decode(model.raw(images), model.anchors)]
 
 
+def inside(model, size=64):
+    """Which predictions have a size that decoding does not limit: a limited one must not shift."""
+    images = np.random.default_rng(2).integers(0, 256, (1, size, size, 3)).astype(np.float32)
+    sizes = [
+        np.asarray(level).reshape(-1, BOX + len(model.classes))[:, 2:4]
+        for level in model.raw(images)
+    ]
+    return (np.abs(np.concatenate(sizes)) < MAX_LOG_SIZE).all(axis=1)
+
+
 @pytest.mark.parametrize(("classes", "sources"), [
     ("abc", (0, 1, 2)), ("cxa", (2, None, 0)), ("b", (1,)), ("xyzuv", (None,) * 5),
 ])  # fmt: skip
@@ -88,7 +100,9 @@ def test_boxes_objectness_and_known_classes_are_predicted_as_before(old, classes
     new = copy_detector(old, 64, list(classes), sources, anchors)
     assert new.classes == tuple(classes)
     expected, got = predictions(old), predictions(new)
-    np.testing.assert_allclose(got[0], expected[0], rtol=1e-4, atol=1e-3)
+    free = inside(old) & inside(new)
+    assert free.mean() > 0.9
+    np.testing.assert_allclose(got[0][:, free], expected[0][:, free], rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(got[1], expected[1], rtol=1e-5, atol=1e-5)
     for index, source in enumerate(sources):
         if source is not None:
