@@ -17,8 +17,22 @@ import numpy as np
 from utils.errors import UserError
 
 # uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
-# (B, N, classes).
-Infer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# (B, N, classes); or, where ``Runtime.heads`` is set, the three raw maps (B, H/s, W/s, 3·(5 +
+# classes)) for s = 8, 16, 32, float32 or narrower.
+Infer = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """What decoding a network's raw heads needs.
+
+    Attributes:
+        anchors: float32 (9, 2), width and height in pixels of the network input.
+        offset_span: width of the range of a centre's offset, in cells.
+    """
+
+    anchors: np.ndarray
+    offset_span: float
 
 
 @dataclass(frozen=True)
@@ -26,12 +40,16 @@ class Runtime:
     """A network that is ready to run.
 
     Attributes:
-        infer: network inputs → boxes and scores; takes any number of pictures up to ``batch_size``.
+        infer: network inputs → boxes and scores, or the raw heads; takes any number of pictures up
+            to ``batch_size``.
         class_names: names of the classes, by class id.
         input_size: (height, width) of the network input in pixels.
         batch_size: how many pictures it should get at once, on all its devices.
         description: runtime, precision and device in words.
         metadata: what the weights file says of its training, such as splits and thresholds.
+        any_shape: whether ``infer`` takes any height and width that are multiples of 32; otherwise
+            only ``input_size``.
+        heads: set where ``infer`` returns the three raw maps; what decoding them needs.
     """
 
     infer: Infer
@@ -40,6 +58,8 @@ class Runtime:
     batch_size: int = 1
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    any_shape: bool = False
+    heads: Heads | None = None
 
 
 def open_runtime(
@@ -78,9 +98,8 @@ def open_runtime(
 def in_full_batches(infer: Infer, batch_size: int) -> Infer:
     """``infer``, for a network that is compiled for one batch size: other batches are padded."""
 
-    def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        boxes, scores = infer(padded(images, batch_size))
-        return boxes[: len(images)], scores[: len(images)]
+    def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(output[: len(images)] for output in infer(padded(images, batch_size)))
 
     return run
 

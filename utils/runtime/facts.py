@@ -1,0 +1,209 @@
+"""``Facts``: what a detector's file says about it, beside the weights.
+
+A checkpoint holds its facts in ``config.json``. Every exported file carries the same as one JSON
+string under ``KEY``, so that prediction and scoring need nothing else. Both are read without
+TensorFlow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.runtime.runtime import Heads
+
+KEY = "efficient_yolo3"  # of the JSON string in an exported file
+FORMAT = 1  # raised when old readers would misread a new file
+OUTPUTS = ("decoded", "heads", "suppressed")
+
+# ``nets.yolo.OFFSET_SPAN``, which cannot be imported without TensorFlow.
+OFFSET_SPAN = 2.0
+
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # in a checkpoint's archive
+_MOST_TEXT = 256 << 20  # bytes; the facts of a million photos stay below
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a detector's file says about it.
+
+    Attributes:
+        class_names: by class id.
+        anchors: nine (width, height) pairs in pixels of the network input.
+        input_size: (height, width) of the network input in pixels, multiples of 32.
+        backbone: its name in ``nets.backbones.BACKBONES``.
+        weights_sha256: of the weights in the checkpoint, whatever its metadata.
+        metadata: the checkpoint's: operating point, splits, hashes of photos, pixel ranges.
+        offset_span: width of the range of a centre's offset, in cells.
+        outputs: what the network returns: ``decoded`` boxes and scores, the raw ``heads``, or
+            ``suppressed`` boxes, scores and class ids.
+        precision: of the weights and the arithmetic, such as ``float32`` or ``int8``.
+        version: of this project, which wrote the file.
+    """
+
+    class_names: tuple[str, ...]
+    anchors: tuple[tuple[float, float], ...]
+    input_size: tuple[int, int]
+    backbone: str
+    weights_sha256: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    offset_span: float = OFFSET_SPAN
+    outputs: str = "decoded"
+    precision: str = "float32"
+    version: str = ""
+
+    @property
+    def heads(self) -> Heads | None:
+        """What decoding the raw heads needs; None where the file does not stop at them."""
+        if self.outputs != "heads":
+            return None
+        return Heads(np.asarray(self.anchors, np.float32), self.offset_span)
+
+    def to_json(self) -> str:
+        """One line of ASCII, which every file format can hold."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes | None, where: str) -> Facts:
+        """Read what ``to_json`` wrote.
+
+        Args:
+            text: None for a file that carries none.
+            where: begins the message of an error, such as ``--weights FILE``.
+
+        Raises:
+            UserError: none, damaged, of another program, or of a newer version of this one.
+        """
+        if text is None:
+            raise UserError(f"{where}: not a detector that export.py wrote")
+        try:
+            if len(text) > _MOST_TEXT:
+                raise ValueError("too long")
+            values = json.loads(text)
+            if values.pop("format") != FORMAT:
+                raise UserError(
+                    f"{where}: written by a newer version of this project ("
+                    f"{values.get('version') or 'unknown'}); update, or export the checkpoint again"
+                )
+            return _checked(values)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{where}: its description of the detector is damaged "
+                f"({str(error) or type(error).__name__}); export the checkpoint again"
+            ) from None
+
+    @classmethod
+    def of_checkpoint(cls, path: str | Path, option: str = "--weights") -> Facts:
+        """Read a ``.keras`` archive.
+
+        Raises:
+            UserError: no such file, no archive, or no detector of this project.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"{option} {path}: there is no such file")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if archive.getinfo(_CONFIG).file_size > _MOST_TEXT:
+                    raise ValueError("its configuration is too large")
+                saved = json.loads(archive.read(_CONFIG))
+                with archive.open(_WEIGHTS) as weights:
+                    digest = hashlib.file_digest(weights, "sha256").hexdigest()
+            if saved["registered_name"] != "efficient_yolo3>YOLOv3":
+                raise UserError(f"{option} {path}: a Keras model, but no detector of this project")
+            config = saved["config"]
+            size = config["input_size"]
+            return _checked(
+                {
+                    "class_names": config["classes"],
+                    "anchors": config["anchors"],
+                    "input_size": [size, size],
+                    "backbone": config["backbone"],
+                    "weights_sha256": digest,
+                    "metadata": config["metadata"],
+                    "precision": config["dtype"]["config"]["name"],
+                    "version": project_version(),
+                }
+            )
+        except UserError:
+            raise
+        except Exception as error:  # a damaged archive raises any of many kinds
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise UserError(
+                f"{option} {path}: not a checkpoint that can be opened ({reason})"
+            ) from None
+
+
+def project_version() -> str:
+    """The version of this project; empty where it is not installed."""
+    try:
+        return version("efficient-yolo3")
+    except PackageNotFoundError:
+        return ""
+
+
+def _checked(values: Mapping[str, Any]) -> Facts:
+    """Facts of plain JSON values.
+
+    Raises:
+        ValueError, KeyError, TypeError: a value is missing, or not what it should be.
+    """
+    classes, anchors, size = values["class_names"], values["anchors"], values["input_size"]
+    span = values.get("offset_span", OFFSET_SPAN)
+    texts = {key: values[key] for key in ("backbone", "weights_sha256", "precision", "version")}
+    outputs = values.get("outputs", "decoded")
+    _require(
+        isinstance(classes, list)
+        and len(classes) > 0
+        and all(isinstance(name, str) for name in classes)
+        and len(set(classes)) == len(classes),
+        "class_names",
+    )
+    _require(
+        isinstance(anchors, list)
+        and len(anchors) == 9
+        and all(
+            isinstance(pair, list) and len(pair) == 2 and all(_positive(side) for side in pair)
+            for pair in anchors
+        ),
+        "anchors",
+    )
+    _require(
+        isinstance(size, list)
+        and len(size) == 2
+        and all(type(side) is int and 0 < side <= 1 << 16 and side % 32 == 0 for side in size),
+        "input_size",
+    )
+    _require(_positive(span), "offset_span")
+    _require(outputs in OUTPUTS, "outputs")
+    _require(isinstance(values["metadata"], dict), "metadata")
+    for key, text in texts.items():
+        _require(isinstance(text, str), key)
+    return Facts(
+        class_names=tuple(classes),
+        anchors=tuple((float(width), float(height)) for width, height in anchors),
+        input_size=(size[0], size[1]),
+        metadata=values["metadata"],
+        offset_span=float(span),
+        outputs=outputs,
+        **texts,
+    )
+
+
+def _positive(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value > 0
+
+
+def _require(holds: bool, key: str) -> None:
+    if not holds:
+        raise ValueError(f"{key} is not what it should be")
