@@ -1,5 +1,7 @@
 """What all tests share: an option, and a temporary cache folder."""
 
+from collections import Counter
+
 import pytest
 
 
@@ -12,6 +14,9 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker("all_backbones")]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+    # Files with slow tests come first, so that no process works on one alone at the end.
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True, scope="session")
