@@ -75,28 +75,28 @@ def read_detections(
     own_images, own_categories = own_ids(labels, ground_truth) if numbers_used else ({}, {})
     agreement = BoxAgreement(ground_truth, [one.box for one in found], [one.score for one in found])
     files = {image["id"]: file_path(image) for image in ground_truth["images"]}
-    image_of, image_reading = _resolve(
-        path, "image_id", images, file_names,
+    image_key = _Key(
+        "image_id", "images", file_names,
         find=lambda name: _image(names, name, files),
         readings=image_readings(ground_truth, own_images),
         asked=image_ids,
         shown=files.__getitem__,
         unknown=_unknown_image,
         support=agreement.on_objects,
-        warn=warn,
     )  # fmt: skip
+    image_of, image_reading = _resolve(path, images, image_key, warn)
     classes = class_names(ground_truth)
     by_name = {name: i for i, name in enumerate(classes)}
-    category_of, category_reading = _resolve(
-        path, "category_id", categories, class_names_given,
+    category_key = _Key(
+        "category_id", "categories", class_names_given,
         find=lambda name: _category(by_name, name),
         readings=category_readings(classes, own_categories),
         asked=category_ids,
         shown=lambda i: repr(classes[i]),
         unknown=lambda value, readings: _unknown_category(value, readings, len(classes)),
         support=lambda ids: agreement.on_class(image_of, ids),
-        warn=warn,
     )  # fmt: skip
+    category_of, category_reading = _resolve(path, categories, category_key, warn)
     for doubt in (
         agreement.doubt_images(image_of) if _by_contract(image_reading, image_ids) else None,
         agreement.doubt_categories(image_of, category_of, classes)
@@ -138,6 +138,33 @@ class _Found:
     category: _Reference
     box: list[float]
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """How the values under one key of the results are read.
+
+    Attributes:
+        name: ``image_id`` or ``category_id``.
+        block: the list in a COCO JSON that explains its numbers.
+        names: the file's own names by id.
+        find: the id for a name; raises ``_ItemError``.
+        readings: what bare numbers can mean.
+        asked: the reading that the user chose.
+        shown: the name of an id.
+        unknown: the message for a number without a meaning.
+        support: what speaks for ids, one for each result.
+    """
+
+    name: str
+    block: str
+    names: Mapping[int | str, str]
+    find: Callable[[str], int]
+    readings: Sequence[Reading]
+    asked: str | None
+    shown: Callable[[int], str]
+    unknown: Callable[[Any, Sequence[Reading]], str]
+    support: Callable[[Sequence[int]], str]
 
 
 # The file ----------------------------------------------------------------------------------------
@@ -277,31 +304,14 @@ def _numbers_or_stems(images: Sequence[_Reference], names: ImageNames) -> list[_
 
 
 def _resolve(
-    path: Path,
-    key: str,
-    references: Sequence[_Reference],
-    names: Mapping[int | str, str],
-    *,
-    find: Callable[[str], int],
-    readings: Sequence[Reading],
-    asked: str | None,
-    shown: Callable[[int], str],
-    unknown: Callable[[Any, Sequence[Reading]], str],
-    support: Callable[[Sequence[int]], str],
-    warn: Callable[[str], None],
+    path: Path, references: Sequence[_Reference], key: _Key, warn: Callable[[str], None]
 ) -> tuple[list[int], Reading | None]:
     """The id in ``ground_truth.json`` for each reference, and the reading of bare numbers.
 
     Args:
-        path, key: for messages.
-        references: one for each result.
-        names: the file's own names by id.
-        find: the id for a name; raises ``_ItemError``.
-        readings: what bare numbers can mean.
-        asked: the reading that the user chose.
-        shown: the name of an id.
-        unknown: the message for a number without a meaning.
-        support: what speaks for ids, one for each result.
+        path: for messages.
+        references: what each result says under the key.
+        key: how it is read.
         warn: called if the numbers are not those of ``ground_truth.json``.
     """
     known: dict[str, int] = {}  # names that were looked up before
@@ -310,24 +320,24 @@ def _resolve(
     for index, one in enumerate(references):
         own = one.given if one.number is None else one.number
         name = one.name
-        if name is None and names:
-            name = names.get(own) if isinstance(own, int | str) else None
+        if name is None and key.names:
+            name = key.names.get(own) if isinstance(own, int | str) else None
             if name is None:
-                block = "images" if key == "image_id" else "categories"
                 raise UserError(
-                    f"{path}, item {index} (counted from 0): {key} {_quoted(one.given)} is not "
-                    f"among the {block} of this file"
+                    f"{path}, item {index} (counted from 0): {key.name} {_quoted(one.given)} is "
+                    f"not among the {key.block} of this file"
                 )
         if name is None:
             ids.append(None)
             continue
         if name not in known:
-            known[name] = _at(path, index, find, name)
+            known[name] = _at(path, index, key.find, name)
         ids.append(known[name])
         if one.number is not None and named.setdefault(one.number, known[name]) != known[name]:
             raise UserError(
-                f"{path}, item {index} (counted from 0): {key} {_quoted(one.given)} is "
-                f"{shown(known[name])} here, but {shown(named[one.number])} in an item before"
+                f"{path}, item {index} (counted from 0): {key.name} {_quoted(one.given)} is "
+                f"{key.shown(known[name])} here, but {key.shown(named[one.number])} in an item "
+                "before"
             )
     bare = [i for i, value in enumerate(ids) if value is None]
     numbers = {
@@ -337,8 +347,9 @@ def _resolve(
     reading, meanings = None, dict(named)
     if numbers:
         reading = choose_reading(
-            readings, numbers, named, where=str(path), key=key, asked=asked, shown=shown,
-            support=lambda reading: support([
+            key.readings, numbers, named, where=str(path), key=key.name, asked=key.asked,
+            shown=key.shown,
+            support=lambda reading: key.support([
                 named.get(one.number, reading.ids.get(one.number)) if value is None else value
                 for one, value in zip(references, ids, strict=True)
             ]),
@@ -347,15 +358,15 @@ def _resolve(
     for i in bare:
         ids[i] = meanings.get(references[i].number)
         if ids[i] is None:
-            tried = [one for one in readings if asked in (None, one.option)]
-            message = unknown(references[i].given, tried)
+            tried = [one for one in key.readings if key.asked in (None, one.option)]
+            message = key.unknown(references[i].given, tried)
             raise UserError(f"{path}, item {i} (counted from 0): {message}")
-    if reading is not None and reading is not readings[0] and asked is None:
-        differing = {n for n in numbers if readings[0].ids.get(n) != reading.ids[n]}
+    if reading is not None and reading is not key.readings[0] and key.asked is None:
+        differing = {n for n in numbers if key.readings[0].ids.get(n) != reading.ids[n]}
         if differing:
             warn(
-                f"{path}: the numbers in {key} are read as {reading.meaning}, because nothing else "
-                "fits all of them"
+                f"{path}: the numbers in {key.name} are read as {reading.meaning}, because nothing "
+                "else fits all of them"
             )
     return ids, reading
 
