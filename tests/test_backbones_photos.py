@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its bundled weights names what real photographs show.
+"""The backbones with bundled weights name what real photographs show.
 
 The photographs lie in Python packages. None is copied here: a package is found without being
 imported, and the photos of one that is not installed are skipped.
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from nets.backbones import BACKBONES, build_classifier
+from nets.backbones.official import BUNDLED
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,18 @@ def centre_crop(path: Path, side: int) -> np.ndarray:
     return np.asarray(photo.crop((x, y, x + side, y + side)), np.float32)
 
 
-@pytest.fixture(scope="module")
-def lite0():
-    return build_classifier("efficientnet_lite0", weights="imagenet")
+@pytest.fixture(scope="module", params=BUNDLED)
+def classifier(request):
+    return request.param, build_classifier(request.param, weights="imagenet")
 
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda photo: photo.shows)
-def test_photo_is_named_first_or_second(photo, lite0):
+def test_photo_is_named_first_or_second(photo, classifier):
+    name, network = classifier
     path = photo.path()
     if path is None:
         pytest.skip(f"{photo.package} is not installed")
-    image = centre_crop(path, BACKBONES["efficientnet_lite0"].resolution)
-    logits = np.asarray(lite0(image[None], training=False))[0]
+    image = centre_crop(path, BACKBONES[name].resolution)
+    logits = np.asarray(network(image[None], training=False))[0]
     best = np.argsort(-logits)[:2]
     assert photo.imagenet in best

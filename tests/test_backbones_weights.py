@@ -226,7 +226,7 @@ def test_without_a_network_the_message_helps(monkeypatch):
 
 
 def test_members_and_scalings_without_published_weights():
-    with pytest.raises(WeightsUnavailable, match="efficientnet_lite0, whose weights are bundled"):
+    with pytest.raises(WeightsUnavailable, match="efficientnet_lite2, whose weights are bundled"):
         build_backbone("efficientnet_lite3", weights="imagenet")
     with pytest.raises(WeightsUnavailable, match=r"width 0\.75"):
         build_backbone("efficientnet_lite", weights="imagenet", width=0.75)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import keras
 
+_MODEL_DATA = Path(__file__).resolve().parents[2] / "model_data"
 BUNDLED = {
-    "efficientnet_lite0": Path(__file__).resolve().parents[2]
-    / "model_data"
-    / "efficientnet_lite0_imagenet.npz",
+    name: _MODEL_DATA / f"{name}_imagenet.npz"
+    for name in ("efficientnet_lite0", "efficientnet_lite2")
 }
 
 _B = "https://storage.googleapis.com/keras-applications/efficientnet{}"
@@ -131,7 +131,7 @@ def find_imagenet(name: str, *, classifier: bool) -> Path:
     if name not in KERAS_FILES:
         raise WeightsUnavailable(
             f"No ImageNet weights of {name} are published in a format that is read here; "
-            "use random weights, give a file by its path, or choose efficientnet_lite0, "
+            f"use random weights, give a file by its path, or choose {' or '.join(BUNDLED)}, "
             "whose weights are bundled."
         )
     url, checksum = keras_file(name, classifier=classifier)
@@ -146,7 +146,7 @@ def find_imagenet(name: str, *, classifier: bool) -> Path:
         raise WeightsUnavailable(
             f"The ImageNet weights of {name} could not be downloaded ({error}). "
             f"Fetch {url} on a machine with a network and give the file by its path, "
-            "choose efficientnet_lite0, whose weights are bundled, or use random weights."
+            f"choose {' or '.join(BUNDLED)}, whose weights are bundled, or use random weights."
         ) from error
 
 

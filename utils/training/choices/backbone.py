@@ -1,4 +1,4 @@
-"""The backbone of a run: one whose ImageNet weights come with the project, unless one is named."""
+"""The backbone of a run: one whose pretrained heads come with the project, unless one is named."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nets.backbones import BACKBONES
 from nets.backbones.measured import DETECTORS
-from nets.backbones.official import BUNDLED
+from nets.head_weights import BUNDLED
 from utils.errors import UserError
 from utils.training.config import TrainConfig
 
@@ -18,14 +18,15 @@ def choose_backbone(
 ) -> tuple[str, str]:
     """The backbone's name, and a sentence why; "" where there is nothing to choose.
 
-    ``auto`` takes a backbone that needs no download. Of several it takes the fastest where
-    ``--minutes`` limit the run, and otherwise the one with the highest ImageNet accuracy. A run
-    that starts from a checkpoint has that checkpoint's backbone, and stays at ``auto``.
+    ``auto`` takes a backbone whose ImageNet weights and pretrained heads need no download. Of
+    several it takes the fastest where ``--minutes`` limit the run, and otherwise the one with the
+    highest ImageNet accuracy. A run that starts from a checkpoint has that checkpoint's backbone,
+    and stays at ``auto``.
 
     Args:
         config: the options.
         saved: the option of the run that is resumed; None for a new run.
-        bundled: names of the backbones whose weights come with the project.
+        bundled: names of the backbones whose pretrained heads come with the project.
 
     Raises:
         UserError: a file of backbone weights is given, but not of which backbone.
@@ -48,6 +49,6 @@ def choose_backbone(
         name = max(bundled, key=lambda name: BACKBONES[name].top1)
         rule = "the most accurate"
     return name, (
-        f"backbone {name}: {rule} of those whose weights come with the project "
+        f"backbone {name}: {rule} of those whose pretrained heads come with the project "
         "(--backbone efficientnet_b0 and others: `--backbone help`)"
     )
