@@ -29,12 +29,11 @@ def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
         network: a functional model.
         inference: fold all batch norms, trainable ones too.
     """
-    batch_norms, consumers = {}, _consumers(network)
-    for layer in network.layers:
-        after = consumers[layer][0] if len(consumers[layer]) == 1 else None
-        can_fold = _is_plain_convolution(layer) and _is_full_batch_norm(after)
-        if can_fold and (inference or not after.trainable):
-            batch_norms[layer] = after
+    batch_norms = {
+        layer: norm
+        for layer, norm in followed_by_batch_norm(network).items()
+        if inference or not norm.trainable
+    }
     removed = set(batch_norms.values())
 
     def call(layer: keras.Layer, *args, **kwargs):
@@ -45,6 +44,17 @@ def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
     if not batch_norms:
         return network
     return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
+
+
+def followed_by_batch_norm(network: keras.Model) -> dict[keras.Layer, keras.Layer]:
+    """Convolutions whose output goes to a batch norm alone, with that batch norm."""
+    consumers = _consumers(network)
+    pairs = {}
+    for layer in network.layers:
+        after = consumers[layer][0] if len(consumers[layer]) == 1 else None
+        if _is_plain_convolution(layer) and _is_full_batch_norm(after):
+            pairs[layer] = after
+    return pairs
 
 
 def folded_detector(model: YOLOv3) -> Callable[[Any], dict[str, Any]]:

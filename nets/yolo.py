@@ -268,10 +268,12 @@ def _decode_level(
 ) -> Predictions:
     _, height, width, channels = ops.shape(raw)
     outputs = channels // ANCHORS_PER_LEVEL
-    cells = ops.reshape(raw, (-1, height, width, ANCHORS_PER_LEVEL, outputs))
+    # (B, H·W, 3, 5 + classes): mobile runtimes take tensors of at most four dimensions
+    cells = ops.reshape(raw, (-1, height * width, ANCHORS_PER_LEVEL, outputs))
 
-    x = ops.cast(ops.arange(width), "float32")[None, :, None, None]
-    y = ops.cast(ops.arange(height), "float32")[:, None, None, None]
+    cell = ops.arange(height * width)
+    x = ops.cast(cell % width, "float32")[:, None, None]
+    y = ops.cast(cell // width, "float32")[:, None, None]
     offsets = 0.5 + offset_span * (ops.sigmoid(cells[..., 0:2]) - 0.5)
     centre_x = (offsets[..., 0:1] + x) * stride
     centre_y = (offsets[..., 1:2] + y) * stride
