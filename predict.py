@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from utils.cli import INTERRUPTED, OK, option, parse, run
 from utils.errors import UserError
+from utils.media.shards import Shard
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from utils.detector import Detector
-    from utils.media.outputs import Output
+    from utils.media.frame_photos import FramePhotos
+    from utils.media.outputs import Output, Outputs
     from utils.media.sources import Source
     from utils.media.summary import Summary
     from utils.media.window import Window
@@ -33,6 +35,7 @@ examples:
   python predict.py --weights runs/train/mine/best.keras photo.jpg
   python predict.py --weights best.keras photos/ 'more/**/*.png' film.mp4 --json found.json
   python predict.py --weights best.keras photos/ --conf 0.5 --save-voc     (labels to correct)
+  python predict.py --weights best.keras film.mp4 --save-frames --save-coco --out new/
   python predict.py --weights best.keras 0 --show                          (camera; q ends)
   python predict.py --weights best.keras photo.jpg --benchmark 50"""
 
@@ -83,11 +86,39 @@ class PredictConfig:
     csv: Path | None = option(
         None, help="write all detections to this file, as a table", metavar="FILE", group="results"
     )
-    save_txt: bool = option(False, help="write YOLO label files to DIR/labels", group="results")
-    save_voc: bool = option(False, help="write VOC label files to DIR/Annotations", group="results")
     crops: bool = option(
         False, help="write each object as a picture of its own to DIR/crops/CLASS", group="results"
     )
+    save_txt: bool = option(False, help="write YOLO label files to DIR/labels", group="labels")
+    save_conf: bool = option(
+        False, help="scores in the files of --save-txt, too, as a sixth column; all other label "
+        "files have them", group="labels",
+    )  # fmt: skip
+    save_voc: bool = option(False, help="write VOC label files to DIR/Annotations", group="labels")
+    save_coco: bool = option(
+        False, help="write DIR/coco_annotations.json and DIR/coco_results.json", group="labels"
+    )
+    save_label_studio: bool = option(
+        False, help="write DIR/label_studio.json, to import into Label Studio, and the setup of "
+        "its project", group="labels",
+    )  # fmt: skip
+    label_studio_root: Path | None = option(
+        None, help="folder that Label Studio serves, its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT "
+        "(default: the folder above that of the photos)", metavar="DIR", group="labels",
+    )  # fmt: skip
+    save_frames: bool = option(
+        False, help="copy the pictures, and the frames of videos where objects come, go or move, "
+        "to DIR/images, so that DIR can be trained on; what is drawn goes to DIR/drawn",
+        group="labels",
+    )  # fmt: skip
+    save_every: int = option(
+        0, help="with --save-frames: each N-th frame of a video instead; 0: where objects change",
+        low=0, metavar="N", group="labels",
+    )  # fmt: skip
+    shard: str | None = option(
+        None, help="only part I of N of the sources, such as 3/8; the results of parts 1 to N in "
+        "order are those of all", metavar="I/N", parse=lambda text: str(Shard.parse(text)),
+    )  # fmt: skip
     show: bool = option(
         False,
         help="show results in a window; any key shows the next picture, q or Esc ends",
@@ -110,9 +141,11 @@ def main(argv: list[str]) -> int:
     weights = weights_for(config)
     sources = find_sources(config.sources)
     out = output_folder(config, weights, sources)
+    photos = labelled_photos(config, out, sources)
     window = Window("predict.py") if config.show else None
 
     from utils.detector import Detector
+    from utils.media.outputs import Outputs
     from utils.text import counted
 
     detector = Detector(weights, config.runtime, config.device)
@@ -125,10 +158,12 @@ def main(argv: list[str]) -> int:
     if config.benchmark:
         print_benchmark(detector, sources, config.benchmark, thresholds)
 
-    summary, interrupted = detect_all(config, detector, sources, out, window, thresholds)
+    outputs = Outputs(outputs_for(config, detector, weights, out, photos), sources)
+    part = part_of(config, sources)
+    summary, interrupted = detect_all(detector, part, outputs, window, thresholds)
     if window:
         window.close()
-    for line in (*summary.lines(), *result_paths(config, out, summary)):
+    for line in (*summary.lines(), *result_paths(config, out, summary, photos)):
         print(line)
     if interrupted:
         print("interrupted; all results so far are written", file=sys.stderr)
@@ -153,6 +188,7 @@ def weights_for(config: PredictConfig) -> Path:
 def output_folder(config: PredictConfig, weights: Path, sources: list[Source]) -> Path:
     """``--out``, or a new folder. Never one where results would overwrite pictures or labels."""
     from utils.files import next_free
+    from utils.media.label_outputs import written_files
 
     for name, path in (("--json", config.json), ("--csv", config.csv)):
         if path and path.is_dir():
@@ -161,13 +197,22 @@ def output_folder(config: PredictConfig, weights: Path, sources: list[Source]) -
         return next_free(Path("runs/predict"), weights.resolve().parent.name or "predict")
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out}: is a file; give the name of a folder")
-    for wanted, name in ((config.save_voc, "Annotations"), (config.save_txt, "labels")):
-        labels = config.out / name
-        if wanted and labels.is_dir() and any(labels.iterdir()):
+    for wanted, name in (
+        (config.save_voc, "Annotations"),
+        (config.save_txt, "labels"),
+        (config.save_frames, "images"),
+    ):
+        folder = config.out / name
+        if wanted and folder.is_dir() and any(folder.iterdir()):
             raise UserError(
-                f"--out {config.out}: its folder {name} has labels, which would be overwritten; "
+                f"--out {config.out}: its folder {name} has files, which would be overwritten; "
                 "choose another folder"
             )
+    for path in written_files(
+        config.out, coco=config.save_coco, label_studio=config.save_label_studio
+    ):
+        if path.exists():
+            raise UserError(f"{path}: would be overwritten; choose another folder for --out")
     folder = config.out.resolve()
     if any(source.path and source.path.resolve().parent == folder for source in sources):
         raise UserError(
@@ -175,6 +220,32 @@ def output_folder(config: PredictConfig, weights: Path, sources: list[Source]) -
             "choose another folder"
         )
     return config.out
+
+
+def labelled_photos(config: PredictConfig, out: Path, sources: list[Source]) -> FramePhotos:
+    """The photos that label files are about; options of theirs that do not go together."""
+    from utils.media.frame_photos import FramePhotos
+
+    if config.save_conf and not config.save_txt:
+        raise UserError(
+            "--save-conf: adds the scores to the files of --save-txt; give that as well"
+        )
+    if config.save_every and not config.save_frames:
+        raise UserError("--save-every: says which frames --save-frames saves; give that as well")
+    photos = FramePhotos(sources, out / "images" if config.save_frames else None)
+    if not config.save_label_studio:
+        return photos
+    if photos.folder is None:
+        raise UserError(
+            "--save-label-studio: Label Studio shows pictures, and a video has none; save its "
+            "frames with --save-frames"
+        )
+    root = config.label_studio_root
+    if root and root.resolve() not in (photos.folder, *photos.folder.parents):
+        raise UserError(
+            f"--label-studio-root {root}: the photos in {photos.folder} are not below it"
+        )
+    return photos
 
 
 def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
@@ -213,10 +284,9 @@ def print_benchmark(
 
 
 def detect_all(
-    config: PredictConfig,
     detector: Detector,
-    sources: list[Source],
-    out: Path,
+    sources: Sequence[Source],
+    outputs: Outputs,
     window: Window | None,
     thresholds: dict[str, Any],
 ) -> tuple[Summary, bool]:
@@ -226,7 +296,6 @@ def detect_all(
     """
     from utils.drawing.boxes import draw_detections
     from utils.media.detecting import detect_frames
-    from utils.media.outputs import Outputs
     from utils.media.picture_reader import PictureReader
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
@@ -243,7 +312,7 @@ def detect_all(
     read_picture = PictureReader(detector.pixel_ranges)
     frames = read_frames(sources, report, read_picture)
     with (
-        Outputs(outputs_for(config, detector, out)) as outputs,
+        outputs,
         closing(iterate_ahead(detect_frames(detector, frames, **thresholds), depth=4)) as results,
     ):
         try:
@@ -257,7 +326,7 @@ def detect_all(
                         break
         except KeyboardInterrupt:  # the results so far are kept
             interrupted = True
-        if not summary.total and not interrupted:
+        if sources and not summary.total and not interrupted:
             raise UserError(
                 summary.problems[0]
                 if len(sources) == 1
@@ -271,23 +340,60 @@ def detect_all(
     return summary, interrupted
 
 
-def outputs_for(config: PredictConfig, detector: Detector, out: Path) -> list[Output]:
+def part_of(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
+    """The sources of ``--shard``; all without it."""
+    if config.shard is None:
+        return sources
+    part = Shard.parse(config.shard).of(sources)
+    print(f"part {config.shard}: {len(part)} of {len(sources)} pictures and videos")
+    return part
+
+
+def outputs_for(
+    config: PredictConfig, detector: Detector, weights: Path, out: Path, photos: FramePhotos
+) -> list[Output]:
     """The outputs that the options ask for."""
     from utils.media import outputs
+    from utils.media.saved_frames import SavedFrames
 
     chosen: list[Output] = []
+    labels = label_outputs_for(config, detector, weights, out, photos)
+    if config.save_frames:
+        chosen.append(SavedFrames(photos, labels, config.save_every or None))
+    else:
+        chosen += labels
     if config.pictures:
-        chosen += [outputs.DrawnPictures(out), outputs.DrawnVideos(out)]
+        drawn = out / "drawn" if config.save_frames else out
+        chosen += [outputs.DrawnPictures(drawn), outputs.DrawnVideos(drawn)]
     if config.json:
         chosen.append(outputs.JsonFile(config.json))
     if config.csv:
         chosen.append(outputs.CsvFile(config.csv))
-    if config.save_txt:
-        chosen.append(outputs.YoloLabels(out, detector.class_names))
-    if config.save_voc:
-        chosen.append(outputs.VocLabels(out))
     if config.crops:
         chosen.append(outputs.Crops(out, detector.class_names))
+    return chosen
+
+
+def label_outputs_for(
+    config: PredictConfig, detector: Detector, weights: Path, out: Path, photos: FramePhotos
+) -> list[Output]:
+    """The label files that the options ask for."""
+    from utils.drawing.boxes import colour
+    from utils.media import label_outputs
+
+    names, chosen = detector.class_names, []
+    if config.save_txt:
+        chosen.append(label_outputs.YoloLabels(out, names, with_scores=config.save_conf))
+    if config.save_voc:
+        chosen.append(label_outputs.VocLabels(out, photos))
+    if config.save_coco:
+        chosen.append(label_outputs.CocoLabels(out, names, photos))
+    if config.save_label_studio:
+        colours = {name: colour(class_id) for class_id, name in enumerate(names)}
+        root = config.label_studio_root or photos.folder.parent
+        chosen.append(
+            label_outputs.LabelStudioTasks(out, colours, photos, root, model=weights.name)
+        )
     return chosen
 
 
@@ -300,7 +406,9 @@ def progress(results: Iterator, sources: list[Source]) -> Iterator:
     return tqdm(results, "detecting", total, unit=" pictures", leave=False, disable=None)
 
 
-def result_paths(config: PredictConfig, out: Path, summary: Summary) -> Iterator[str]:
+def result_paths(
+    config: PredictConfig, out: Path, summary: Summary, photos: FramePhotos
+) -> Iterator[str]:
     """A line for each place where results were written."""
     if not summary.total:
         return
@@ -309,12 +417,18 @@ def result_paths(config: PredictConfig, out: Path, summary: Summary) -> Iterator
         "videos": config.pictures and summary.frames,
         "labels/": config.save_txt,
         "Annotations/": config.save_voc,
+        "coco_annotations.json": config.save_coco,
+        "label_studio.json": config.save_label_studio,
+        "images/": config.save_frames,
         "crops/": config.crops and summary.objects,
     }
     if any(written.values()):
         yield f"{', '.join(what for what, wanted in written.items() if wanted)}: {out}"
     for path in filter(None, (config.json, config.csv)):
         yield f"detections: {path}"
+    if config.save_label_studio:
+        root = (config.label_studio_root or photos.folder.parent).resolve()
+        yield f"Label Studio has to serve: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}"
 
 
 if __name__ == "__main__":

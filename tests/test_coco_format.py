@@ -443,7 +443,7 @@ def test_no_photo_is_there(tmp_path):
 
 
 def test_a_file_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("utils.data.formats.coco_json.MAX_BYTES", 10)
+    monkeypatch.setattr("utils.data.formats.json_files.MAX_BYTES", 10)
     photo(tmp_path / "a.jpg")
     write(tmp_path / "x.json", [image(4, "a.jpg")], [thing(4)])
     with pytest.raises(UserError, match="cut it into several files"):

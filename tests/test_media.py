@@ -19,6 +19,8 @@ from tests.media_files import coded, number_of, write_picture, write_video
 from utils.detections import Detections
 from utils.drawing.boxes import colour, draw_detections, sizes
 from utils.errors import UserError
+from utils.media.frame_photos import FramePhotos
+from utils.media.label_outputs import VocLabels, YoloLabels
 from utils.media.outputs import (
     Crops,
     CsvFile,
@@ -28,8 +30,6 @@ from utils.media.outputs import (
     Names,
     Outputs,
     VideoWriter,
-    VocLabels,
-    YoloLabels,
     class_folders,
 )
 from utils.media.sources import Frame, Source, find_sources, natural_key, read_frames
@@ -217,13 +217,14 @@ def test_all_outputs_of_a_picture(tmp_path):
     frame = Frame(image, picture_source("in/photo.jpg"))
     found = some([[10, 20, 60, 80], [150.5, 0, 200, 50.25]], [1, 0])
     out = tmp_path / "out"
+    photos = FramePhotos([frame.source, picture_source("in/none.png")])
     with Outputs(
         [
             DrawnPictures(out),
             JsonFile(tmp_path / "deep" / "all.json"),
             CsvFile(tmp_path / "all.csv"),
             YoloLabels(out, found.class_names),
-            VocLabels(out),
+            VocLabels(out, photos),
             Crops(out, found.class_names),
         ]
     ) as outputs:
@@ -248,7 +249,7 @@ def test_all_outputs_of_a_picture(tmp_path):
     assert [row["class"] for row in rows] == ["dog", "cat"]
     assert float(rows[1]["y1"]) == 50.25
     lines = (out / "labels" / "photo.txt").read_text().splitlines()
-    assert lines[0] == "1 0.175000 0.500000 0.250000 0.600000"
+    assert lines[0] == "1 0.175 0.5 0.25 0.6"
     assert (out / "labels" / "none.txt").read_text() == ""
     assert (out / "classes.txt").read_text() == "cat\ndog\n"
     box = ET.parse(out / "Annotations" / "photo.xml").find("object/bndbox")

@@ -7,6 +7,7 @@ Nothing is clipped or turned yet. What cannot be understood becomes an ``Annotat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,15 @@ def no_name_kind(class_id: int, named: Collection[int]) -> str:
     return "before-first" if class_id == 0 and min(named, default=0) == 1 else "no-name"
 
 
+def score_of(value: object) -> float:
+    """A detector's score as a label file gives it, 0 to 1; NaN for anything else."""
+    try:
+        score = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return score if 0 <= score <= 1 else math.nan
+
+
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """The labels of one photo.
@@ -75,6 +85,8 @@ class Annotation:
         errors: the objects left out.
         outlines: how many of the N objects are labelled by an outline, of which the bounding box
             is taken.
+        scores: float32 (N,), of objects that a detector found; NaN for the others. None where no
+            object has one.
     """
 
     where: str
@@ -87,6 +99,7 @@ class Annotation:
     numbers: tuple[int, ...]
     errors: tuple[AnnotationError, ...]
     outlines: int = 0
+    scores: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +128,7 @@ class Layout:
     """What a data folder holds.
 
     Attributes:
-        format: ``voc``, ``coco`` or ``yolo``.
+        format: ``voc``, ``yolo``, ``coco`` or ``label-studio``.
         root: the folder, without links.
         entries: the labelled photos by image id, in sorted order.
         lists: split lists by name; in a devkit with their year (``2007:train``) and, joined over
@@ -124,7 +137,7 @@ class Layout:
             categories by id, YOLO's names); None where it declares none (VOC).
         years: the folders of a devkit, without their "VOC"; empty elsewhere.
         unlabelled: photos without labels, which are left out.
-        unmatched_labels: label files without a photo; in COCO, entries of the JSON, in words.
+        unmatched_labels: label files without a photo; entries of a JSON, in words.
         notes: one sentence for each further thing left out.
     """
 

@@ -1,1 +1,1 @@
-"""Writing label files as VOC, YOLO and COCO. ``utils.data.formats`` reads them."""
+"""Writing labels as VOC, YOLO, COCO and Label Studio JSON. ``utils.data.formats`` reads them."""

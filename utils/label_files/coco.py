@@ -27,7 +27,10 @@ class LabelledPhoto(Protocol):
 
 
 def write_coco(
-    path: str | Path, photos: Iterable[tuple[int, str, LabelledPhoto]], classes: Sequence[str]
+    path: str | Path,
+    photos: Iterable[tuple[int, str, LabelledPhoto]],
+    classes: Sequence[str],
+    scores: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Write one file, atomically.
 
@@ -38,13 +41,14 @@ def write_coco(
         path: the JSON file.
         photos: for each its image id, its ``file_name`` and its labels.
         classes: names in the order of the class ids.
+        scores: for each photo the scores of its objects, where a detector found them.
     """
     photos = list(photos)
     with atomic_write(path) as file:
         file.write('{"images": [')
         _write_items(file, (_image(*photo) for photo in photos))
         file.write('],\n"annotations": [')
-        _write_items(file, _annotations(photos))
+        _write_items(file, _annotations(photos, scores))
         file.write('],\n"categories": [')
         _write_items(file, ({"id": i, "name": name} for i, name in enumerate(classes, start=1)))
         file.write("]}\n")
@@ -68,11 +72,13 @@ def _image(image_id: int, file_name: str, photo: LabelledPhoto) -> dict[str, Any
     }
 
 
-def _annotations(photos: Iterable[tuple[int, str, LabelledPhoto]]) -> Iterator[dict[str, Any]]:
+def _annotations(
+    photos: Sequence[tuple[int, str, LabelledPhoto]], scores: Sequence[np.ndarray] | None
+) -> Iterator[dict[str, Any]]:
     number = 0
-    for image_id, _, photo in photos:
+    for index, (image_id, _, photo) in enumerate(photos):
         rows = zip(photo.boxes, photo.class_ids.tolist(), photo.difficult.tolist(), strict=True)
-        for box, class_id, difficult in rows:
+        for row, (box, class_id, difficult) in enumerate(rows):
             number += 1
             bbox = short_xywh(box)
             yield {
@@ -83,6 +89,7 @@ def _annotations(photos: Iterable[tuple[int, str, LabelledPhoto]]) -> Iterator[d
                 "area": bbox[2] * bbox[3],
                 "iscrowd": int(difficult),
                 "segmentation": [],
+                **({} if scores is None else {"score": round(float(scores[index][row]), 6)}),
             }
 
 

@@ -30,13 +30,14 @@ def write_voc_annotation(
     boxes: np.ndarray,
     names: Sequence[str],
     difficult: Sequence[bool] | None = None,
+    scores: Sequence[float] | None = None,
 ) -> None:
     """Write the XML of one photo, atomically; the arguments are those of ``voc_annotation``.
 
     Args:
         path: the XML file; its folder is made if missing.
     """
-    text = voc_annotation(image_name, width, height, boxes, names, difficult)
+    text = voc_annotation(image_name, width, height, boxes, names, difficult, scores)
     with atomic_write(path) as file:
         file.write(text)
 
@@ -48,6 +49,7 @@ def voc_annotation(
     boxes: np.ndarray,
     names: Sequence[str],
     difficult: Sequence[bool] | None = None,
+    scores: Sequence[float] | None = None,
 ) -> str:
     """The text of the XML of one photo.
 
@@ -57,6 +59,8 @@ def voc_annotation(
         boxes: (N, 4) ``x0, y0, x1, y1`` in pixels of the photo, continuous.
         names: N class names.
         difficult: N flags; all false when absent.
+        scores: N scores of a detector, 0 to 1; none are written when absent. VOC itself has no
+            place for them, and other readers pass over the element.
 
     Raises:
         ValueError: the lengths disagree, a coordinate is not finite, or a name cannot be written
@@ -64,8 +68,12 @@ def voc_annotation(
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     flags = [False] * len(boxes) if difficult is None else [bool(flag) for flag in difficult]
-    if not len(boxes) == len(names) == len(flags):
-        raise ValueError(f"{len(boxes)} boxes, {len(names)} names, {len(flags)} difficult flags")
+    scores = [None] * len(boxes) if scores is None else scores
+    if not len(boxes) == len(names) == len(flags) == len(scores):
+        raise ValueError(
+            f"{len(boxes)} boxes, {len(names)} names, {len(flags)} difficult flags, "
+            f"{len(scores)} scores"
+        )
     if not np.isfinite(boxes).all():
         raise ValueError(f"a box of {image_name} is not finite")
 
@@ -78,12 +86,14 @@ def voc_annotation(
     # orientation; other readers pass over it.
     _text(root, "upright", "1")
     _text(root, "segmented", "0")
-    for box, name, flag in zip(boxes, names, flags, strict=True):
+    for box, name, flag, score in zip(boxes, names, flags, scores, strict=True):
         item = ET.SubElement(root, "object")
         _text(item, "name", name)
         _text(item, "pose", "Unspecified")
         _text(item, "truncated", "0")
         _text(item, "difficult", str(int(flag)))
+        if score is not None:
+            _text(item, "score", f"{score:.6f}")
         bndbox = ET.SubElement(item, "bndbox")
         for tag, value, shift in zip(_TAGS, box, (1, 1, 0, 0), strict=True):
             _text(bndbox, tag, _coordinate(value, shift))

@@ -24,29 +24,30 @@ def write_yolo_labels(
     boxes: np.ndarray,
     class_ids: Sequence[int] | np.ndarray,
     *,
-    decimals: int | None = None,
+    scores: Sequence[float] | np.ndarray | None = None,
 ) -> None:
-    """Write the text file of one photo, atomically: ``class cx cy width height`` a line.
+    """Write the text file of one photo, atomically: ``class cx cy width height [score]`` a line.
 
     Args:
         path: the text file; its folder is made if missing.
         width, height: size in pixels of the upright photo.
         boxes: (N, 4) ``x0, y0, x1, y1`` in pixels of the photo.
         class_ids: N class ids.
-        decimals: how many decimals the numbers have; None for ten digits that count, without
-            zeros at the end.
+        scores: N scores of a detector, 0 to 1, for a sixth column; without them it is left out.
+            Many programs refuse to train on labels with that column.
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) / ([width, height] * 2)
     centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
 
     def number(value: np.float64) -> str:
-        if decimals is not None:
-            return f"{value:.{decimals}f}"
         return np.format_float_positional(value, _DIGITS, unique=False, fractional=False, trim="-")
 
     with atomic_write(path) as file:
-        for class_id, row in zip(class_ids, np.hstack([centres, sizes]), strict=True):
-            file.write(" ".join([str(int(class_id)), *map(number, row)]) + "\n")
+        for i, (class_id, row) in enumerate(
+            zip(class_ids, np.hstack([centres, sizes]), strict=True)
+        ):
+            score = [] if scores is None else [f"{scores[i]:.6f}"]
+            file.write(" ".join([str(int(class_id)), *map(number, row), *score]) + "\n")
 
 
 def write_yolo_yaml(

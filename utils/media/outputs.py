@@ -1,4 +1,4 @@
-"""Outputs of predict.py: drawn pictures and videos, JSON, CSV, label files, crops.
+"""Outputs of predict.py: drawn pictures and videos, JSON, CSV, crops.
 
 Each kind of output is a subclass of ``Output``. ``Outputs`` holds those that were asked for. Only
 the current frame is in memory, and every file appears under its name once it is complete.
@@ -11,7 +11,7 @@ import json
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,8 +25,6 @@ from utils.drawing.boxes import draw_detections
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import save_image
-from utils.label_files.voc import write_voc_annotation
-from utils.label_files.yolo import write_yolo_labels
 from utils.media.sources import Frame, Source
 
 MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time stamps
@@ -49,11 +47,15 @@ class Outputs:
 
     A context manager: files are finished when the block ends. If it raises, unfinished files are
     removed.
+
+    Args:
+        outputs: what to write.
+        sources: get their names in this order, whichever are read.
     """
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], sources: Sequence[Source] = ()) -> None:
         self._outputs = list(outputs)
-        self._names = Names()
+        self._names = Names(sources)
 
     def write(self, frame: Frame, detections: Detections) -> None:
         name = self._names.of(frame)
@@ -77,11 +79,16 @@ class Names:
     """File names for the frames of the sources, with a number where two sources share a name.
 
     ``cats/1.jpg`` and ``dogs/1.jpg`` become ``1`` and ``1-2``; frames of a video get their number.
+
+    Args:
+        sources: get their names in this order; further ones when they are met.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
         self._by_source: dict[Source, str] = {}
         self._used: set[str] = set()
+        for source in sources:
+            self._new(source)
 
     def of(self, frame: Frame) -> str:
         name = self._by_source.get(frame.source) or self._new(frame.source)
@@ -223,7 +230,7 @@ class VideoWriter:
             self._partial.unlink()
 
 
-class _TextFile(Output):
+class _TextFile:
     """A text file that is written frame by frame and appears once it is complete."""
 
     def __init__(self, path: Path) -> None:
@@ -242,17 +249,16 @@ class _Incomplete(Exception):
     """Makes ``atomic_write`` remove its file."""
 
 
-class JsonFile(_TextFile):
-    """One JSON list with an entry for each picture or frame."""
+class JsonList(_TextFile):
+    """A JSON file of one list, with an item a line."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file.write("[")
         self._separator = "\n"
 
-    def write(self, frame: Frame, detections: Detections, name: str) -> None:
-        entry = json.dumps(as_entry(frame, detections), ensure_ascii=False)
-        self._file.write(f"{self._separator}{entry}")
+    def append(self, item: Any) -> None:
+        self._file.write(f"{self._separator}{json.dumps(item, ensure_ascii=False)}")
         self._separator = ",\n"
 
     def close(self, complete: bool) -> None:
@@ -261,7 +267,20 @@ class JsonFile(_TextFile):
         super().close(complete)
 
 
-class CsvFile(_TextFile):
+class JsonFile(Output):
+    """One JSON list with an entry for each picture or frame."""
+
+    def __init__(self, path: Path) -> None:
+        self._list = JsonList(path)
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        self._list.append(as_entry(frame, detections))
+
+    def close(self, complete: bool) -> None:
+        self._list.close(complete)
+
+
+class CsvFile(_TextFile, Output):
     """A table with a row for each object."""
 
     COLUMNS = ("source", "frame", "time_s", "class", "class_id", "score", "x0", "y0", "x1", "y1")
@@ -278,46 +297,6 @@ class CsvFile(_TextFile):
             self._writer.writerow(
                 [*head, item["class"], item["class_id"], item["score"], *item["box"]]
             )
-
-
-class YoloLabels(Output):
-    """``FOLDER/labels/name.txt``, a line for each object: class id, centre x, centre y, width and
-    height as shares of the picture. ``FOLDER/classes.txt`` names the ids."""
-
-    def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
-        self.folder = folder / "labels"
-        with atomic_write(folder / "classes.txt") as file:
-            file.writelines(f"{name}\n" for name in class_names)
-
-    def write(self, frame: Frame, detections: Detections, name: str) -> None:
-        height, width = frame.image.shape[:2]
-        write_yolo_labels(
-            self.folder / f"{name}.txt",
-            width,
-            height,
-            detections.boxes,
-            detections.class_ids,
-            decimals=6,
-        )
-
-
-class VocLabels(Output):
-    """``FOLDER/Annotations/name.xml``, as labelling programs and ``train.py`` read them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "Annotations"
-
-    def write(self, frame: Frame, detections: Detections, name: str) -> None:
-        height, width = frame.image.shape[:2]
-        image_name = f"{name}.jpg" if frame.index is not None else frame.source.path.name
-        write_voc_annotation(
-            self.folder / f"{name}.xml",
-            image_name,
-            width,
-            height,
-            detections.boxes,
-            detections.names(),
-        )
 
 
 class Crops(Output):

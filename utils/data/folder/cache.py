@@ -26,7 +26,7 @@ import numpy as np
 from utils.files import atomic_write
 
 VARIABLE = "EFFICIENT_YOLO3_CACHE"
-VERSION = 5  # raise it with every change of what is cached, or of how it is computed
+VERSION = 6  # raise it with every change of what is cached, or of how it is computed
 _CHECKSUM = 4  # bytes behind the archive
 _log = logging.getLogger(__name__)
 

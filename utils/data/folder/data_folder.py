@@ -15,7 +15,7 @@ from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
-from utils.data.folder.reasons import ids_shifted, nothing_left, outlines, unpaired
+from utils.data.folder.reasons import ids_shifted, nothing_left, outlines, predicted, unpaired
 from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
 from utils.data.splits.known import kept_text, with_groups
@@ -44,7 +44,7 @@ class DataFolder:
         labels, layout = index.labels, index.layout
         if doubt := ids_shifted(index):
             raise UserError(f"{data}: {doubt}")
-        notes = [*layout.notes, *unpaired(layout), *outlines(labels)]
+        notes = [*layout.notes, *unpaired(layout), *outlines(labels), *predicted(labels)]
         for row, error in labels.unreadable.items():
             entry = index.entries.at(row)
             notes.append(f"{layout.name(entry.label or entry.image)}: {error}")

@@ -112,8 +112,9 @@ def files_left_out(index: Index) -> list[str]:
 def unpaired(layout: Layout) -> Iterator[str]:
     """Sentences on labels without photo and photos without labels."""
     if names := layout.unmatched_labels:
-        what = "image of the JSON has" if layout.format == "coco" else "label file has"
-        many = "images of the JSON have" if layout.format == "coco" else "label files have"
+        json = layout.format in ("coco", "label-studio")
+        what = "image of the JSON has" if json else "label file has"
+        many = "images of the JSON have" if json else "label files have"
         yield (
             f"{counted(len(names), what, many)} no photo: it is missing, or labelled elsewhere "
             f"({listed(names, most=8)}); left out"
@@ -131,6 +132,16 @@ def outlines(labels: LabelTable) -> Iterator[str]:
         yield (
             f"{counted(count, 'object is', 'objects are')} labelled by an outline (first in "
             f"{first}); the bounding box of the outline is used"
+        )
+
+
+def predicted(labels: LabelTable) -> Iterator[str]:
+    """A sentence on the objects that a detector found, and nobody may have looked at."""
+    if count := int(np.isfinite(labels.scores).sum()):
+        first = labels.where[int(labels.photo_of_object()[np.isfinite(labels.scores)][0])]
+        yield (
+            f"{counted(count, 'object has', 'objects have')} the score of a detector (first in "
+            f"{first}); correct what it found wrong before you train on it"
         )
 
 

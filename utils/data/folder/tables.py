@@ -7,6 +7,7 @@ them. A row is a photo. A table makes the plain objects that it stands for when 
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -145,6 +146,7 @@ class LabelTable:
         difficult: bool (N,).
         numbers: int32 (N,), positions among the photo's objects.
         outlines: int32 (P,), objects of each photo that are labelled by an outline.
+        scores: float32 (N,), of objects that a detector found; NaN for the others.
         errors: what was left out, by photo.
         unreadable: why the labels of a photo cannot be read at all, by photo.
     """
@@ -160,6 +162,7 @@ class LabelTable:
     difficult: np.ndarray
     numbers: np.ndarray
     outlines: np.ndarray
+    scores: np.ndarray
     errors: Mapping[int, tuple[AnnotationError, ...]] = field(default_factory=dict)
     unreadable: Mapping[int, AnnotationError] = field(default_factory=dict)
 
@@ -169,6 +172,7 @@ class LabelTable:
         where, filenames, errors, unreadable = [], [], {}, {}
         sizes, first, name_ids, numbers = array("i"), array("q", [0]), array("i"), array("i")
         boxes, difficult, upright, outlines = array("f"), bytearray(), bytearray(), array("i")
+        scores = array("f")
         names: dict[str, int] = {}
         for row, found in enumerate(annotations):
             if isinstance(found, AnnotationError):
@@ -185,6 +189,7 @@ class LabelTable:
             numbers.extend(found.numbers)
             outlines.append(found.outlines)
             boxes.frombytes(np.asarray(found.boxes, np.float32).tobytes())
+            scores.extend([math.nan] * len(found.names) if found.scores is None else found.scores)
             difficult += np.asarray(found.difficult, bool).tobytes()
         return cls(
             where=where,
@@ -198,6 +203,7 @@ class LabelTable:
             difficult=np.array(difficult, np.uint8).astype(bool),
             numbers=np.array(numbers, np.int32),
             outlines=np.array(outlines, np.int32),
+            scores=np.array(scores, np.float32),
             errors=errors,
             unreadable=unreadable,
         )
@@ -222,6 +228,7 @@ class LabelTable:
             numbers=tuple(self.numbers[own].tolist()),
             errors=self.errors.get(row, ()),
             outlines=int(self.outlines[row]),
+            scores=self.scores[own],
         )
 
     def photo_of_object(self) -> np.ndarray:

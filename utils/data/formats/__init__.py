@@ -2,7 +2,7 @@
 
 A format is a module with
 
-- ``NAME``: what ``Layout.format`` says;
+- ``NAME``: what ``Layout.format`` says, and ``TITLE``, the same for people;
 - ``LOOKS_FOR``: in words, what a folder of this format holds;
 - ``OWN_FILES``: whether the labels of a photo depend on nothing but its own label file;
 - ``find_layout(root)``: the ``Layout``, None where the folder holds nothing of the format, and
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from utils.data.annotations import Annotation, AnnotationError, Layout
 from utils.data.folder.file_scan import FileScan, real_folder
-from utils.data.formats import coco, voc, yolo
+from utils.data.formats import coco, label_studio, voc, yolo
 from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import first_problems, formatted
 from utils.data.formats.yolo_txt import MAX_BYTES
@@ -30,7 +30,7 @@ from utils.image_kinds import photo_stem
 
 # In the order in which they are looked for. A YOLO folder often also holds the COCO JSON of its
 # validation photos, so YOLO comes first.
-FORMATS = (voc, yolo, coco)
+FORMATS = (voc, yolo, coco, label_studio)
 
 
 def find_layout(data: str | Path) -> Layout:
@@ -74,8 +74,8 @@ def _format(layout: Layout):
 def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
     for other in others:
         yield (
-            f"the folder has {other.format.upper()} labels of {len(other.entries)} photos as well; "
-            f"those in {layout.format.upper()} format are used"
+            f"the folder has {_format(other).TITLE} labels of {len(other.entries)} photos as well; "
+            f"those in {_format(layout).TITLE} format are used"
         )
 
 

@@ -9,8 +9,6 @@ a split list. A listed image may have no objects.
 
 from __future__ import annotations
 
-import codecs
-import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from pathlib import Path
 from utils.data.annotations import Annotation, AnnotationError, Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats.coco_json import CocoFile, Notes, read_coco
+from utils.data.formats.json_files import mentions
 from utils.data.formats.naming import first_problems, formatted, name_parts, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
 from utils.data.splits.names import split_name
@@ -26,6 +25,7 @@ from utils.errors import UserError
 from utils.text import counted, listed
 
 NAME = "coco"
+TITLE = "COCO"
 OWN_FILES = False  # a JSON has the labels of many photos
 LOOKS_FOR = (
     "COCO JSON (annotations/instances_train.json and a folder of photos, or "
@@ -77,22 +77,7 @@ def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | Ann
 
 def _candidates(scan: FileScan) -> list[Path]:
     """The JSON files that hold the names of the three lists of COCO's format."""
-    return [path for path in scan.files(scan.root, (".json",)) if _mentions(path, _KEYS)]
-
-
-def _mentions(path: Path, keys: tuple[bytes, ...]) -> bool:
-    """Whether a file holds all these words; it is not read into memory."""
-    try:
-        with (
-            open(path, "rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                order = "utf-16-le" if content[:2] == codecs.BOM_UTF16_LE else "utf-16-be"
-                keys = tuple(key.decode("ascii").encode(order) for key in keys)
-            return all(content.find(key) >= 0 for key in keys)
-    except (OSError, ValueError):  # no permission; an empty file
-        return False
+    return [path for path in scan.files(scan.root, (".json",)) if mentions(path, _KEYS)]
 
 
 class _Finder:

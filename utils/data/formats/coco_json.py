@@ -10,7 +10,6 @@ file's size in memory; what is kept takes 30 bytes an object.
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections import Counter
@@ -21,20 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import Annotation, AnnotationError, ObjectError, no_name_kind
-from utils.data.formats.encoding import decoded
+from utils.data.annotations import Annotation, AnnotationError, ObjectError, no_name_kind, score_of
+from utils.data.formats.json_files import load_json
 from utils.data.formats.naming import class_name, formatted
 from utils.data.formats.outlines import points_box, rle_box
-from utils.files import TooLargeError, read_limited
 from utils.text import counted, listed
 
-MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB
 _LARGEST = 1e9  # pixels
-# Each bracket becomes an object of 50 to 200 bytes in memory. A label with an outline has four on a
-# hundred bytes; a file of nothing but brackets would take fifty times its size.
-_BYTES_A_BRACKET = 16
 _EXAMPLES = 5
-_ALWAYS_READ = 1 << 20  # bytes
 _OUTLINE = ""  # the key under which the box of an outline is kept while a file is read
 _LONGEST_SIDE = 1 << 20  # pixels of a mask
 # Takes most of the space in a file, and is not used here.
@@ -95,6 +88,7 @@ class CocoFile:
             numbers=tuple(objects.numbers[rows].tolist()),
             errors=tuple(error for index in indices for error in self._errors.get(index, ())),
             outlines=int(objects.outline[rows].sum()),
+            scores=objects.scores[rows],
         )
 
 
@@ -108,6 +102,7 @@ class _Objects:
     crowd: np.ndarray  # (M,) bool
     numbers: np.ndarray  # (M,) int32
     outline: np.ndarray  # (M,) bool: the box is that of an outline
+    scores: np.ndarray  # (M,) float32, NaN where a label has none
 
     def of(self, image: int) -> np.ndarray:
         return np.arange(self.starts[image], self.starts[image + 1])
@@ -144,22 +139,7 @@ def read_coco(path: str | Path) -> CocoFile:
 
 
 def _load(path: Path) -> dict:
-    try:
-        data = read_limited(path, MAX_BYTES)
-        brackets = data.count(b"[") + data.count(b"{")
-        if len(data) > _ALWAYS_READ and brackets * _BYTES_A_BRACKET > len(data):
-            raise ValueError("it has more brackets than labels need, and would fill the memory")
-        text = decoded(data)
-        del data
-    except TooLargeError as error:
-        advice = "cut it into several files, each with its part of the images"
-        raise ValueError(f"{error}; {advice}") from error
-    try:
-        content = json.loads(text, object_pairs_hook=_slim)
-    except RecursionError as error:
-        raise ValueError("not JSON (brackets without end)") from error
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error})") from error
+    content = load_json(path, _slim)
     if not isinstance(content, dict):
         raise ValueError("no COCO object labels: the outermost value is no object")
     return content
@@ -295,7 +275,7 @@ class Notes:
 
 
 class _Collector:
-    """Gathers the objects of a file in flat arrays: some 40 bytes each."""
+    """Gathers the objects of a file in flat arrays: some 50 bytes each."""
 
     def __init__(
         self, images: int, index: dict[int | str, int], class_ids: dict[int | str, int]
@@ -304,6 +284,7 @@ class _Collector:
         self._count = [0] * images
         self._image, self._class, self._number = array("i"), array("i"), array("i")
         self._xywh, self._crowd, self._outline = array("d"), array("b"), array("b")
+        self._scores = array("f")
         self._errors: dict[int, list[AnnotationError]] = {}
         self._without_image: dict[str, int] = {}  # image id as written → objects
 
@@ -332,6 +313,7 @@ class _Collector:
         self._number.append(number)
         self._crowd.append(_flag(item.get("iscrowd")))
         self._outline.append(not has_box(item.get("bbox")))
+        self._scores.append(score_of(item.get("score")))
         return None
 
     def finish(self) -> tuple[_Objects, dict[int, tuple[AnnotationError, ...]]]:
@@ -355,6 +337,7 @@ class _Collector:
             crowd=np.array(self._crowd, bool)[kept],
             numbers=number[kept],
             outline=np.array(self._outline, bool)[kept],
+            scores=np.array(self._scores, np.float32)[kept],
         )
         errors = {
             index: tuple(sorted(found, key=lambda error: error.number or 0))

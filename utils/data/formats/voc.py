@@ -8,9 +8,10 @@ from utils.data.annotations import Annotation, AnnotationError, Layout
 from utils.data.formats.voc_layout import find_layout
 from utils.data.formats.voc_xml import read_annotation
 
-__all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "find_layout", "read_annotations"]
+__all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "TITLE", "find_layout", "read_annotations"]
 
 NAME = "voc"
+TITLE = "VOC"
 OWN_FILES = True
 LOOKS_FOR = (
     "a VOC folder (Annotations/ and JPEGImages/), a VOCdevkit with a VOC folder for each year, "

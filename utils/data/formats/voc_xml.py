@@ -8,6 +8,8 @@ An object without ``bndbox`` may have an outline: a ``polygon`` (``x1``, ``y1``,
 elements with ``x`` and ``y``), whose extreme points count as the corners of a ``bndbox`` do, or a
 ``robndbox`` as roLabelImg writes it (``cx``, ``cy``, ``w``, ``h`` and ``angle`` in radians, in
 continuous coordinates). Its bounding box is taken.
+
+An object's ``score`` or ``confidence`` is that of a detector.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import defusedxml.ElementTree
 import numpy as np
 from defusedxml.common import DefusedXmlException
 
-from utils.data.annotations import Annotation, ObjectError
+from utils.data.annotations import Annotation, ObjectError, score_of
 from utils.data.formats.outlines import Box, points_box, rotated_box
 from utils.files import read_limited
 
@@ -68,7 +70,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
     if root.tag != "annotation":
         raise ValueError(f"no VOC annotation: the outermost element is <{root.tag}>")
 
-    names, boxes, difficult, numbers, errors, outlines = [], [], [], [], [], 0
+    names, boxes, difficult, numbers, scores, errors, outlines = [], [], [], [], [], [], 0
     # Direct children only: the <part> elements within a person have names and boxes of their own.
     for number, item in enumerate(root.findall("object"), start=1):
         name = " ".join((item.findtext("name") or "").split())
@@ -85,6 +87,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         boxes.append(box)
         difficult.append((item.findtext("difficult") or "").strip().lower() in _YES)
         numbers.append(number)
+        scores.append(score_of(item.findtext("score") or item.findtext("confidence")))
     return Annotation(
         where=where,
         filename=(root.findtext("filename") or "").strip(),
@@ -96,6 +99,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         numbers=tuple(numbers),
         errors=tuple(errors),
         outlines=outlines,
+        scores=np.array(scores, np.float32),
     )
 
 

@@ -17,9 +17,10 @@ from utils.data.formats.yolo_txt import YoloLabels, read_labels
 from utils.errors import UserError
 from utils.images import image_size
 
-__all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "find_layout", "read_annotations"]
+__all__ = ["LOOKS_FOR", "NAME", "OWN_FILES", "TITLE", "find_layout", "read_annotations"]
 
 NAME = "yolo"
+TITLE = "YOLO"
 OWN_FILES = False  # labels depend on the size of the photo and on the YAML, too
 LOOKS_FOR = (
     "YOLO labels (images/ and labels/ with one text file a photo, and a data.yaml or classes.txt "
@@ -68,4 +69,5 @@ def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
             *(AnnotationError("empty-box", "the box has no area", n) for n in lost),
         ),
         outlines=labels.outlines,
+        scores=None if labels.scores is None else labels.scores[area],
     )

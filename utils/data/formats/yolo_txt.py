@@ -2,7 +2,7 @@
 
 A line is ``class cx cy width height``, fractions of the photo's width and height, with spaces,
 tabs, commas or semicolons between them. A sixth column
-is a detector's confidence, which is ignored. A line with more points is an outline,
+is a detector's confidence. A line with more points is an outline,
 ``class x y x y x y …``; its bounding box is taken. (Both forms as in
 https://docs.ultralytics.com/datasets/.)
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import AnnotationError, ObjectError, no_name_kind
+from utils.data.annotations import AnnotationError, ObjectError, no_name_kind, score_of
 from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import formatted
 from utils.files import read_limited
@@ -41,6 +41,7 @@ class YoloLabels:
         numbers: N places among the file's lines with content, from 1.
         errors: the lines left out.
         outlines: how many of the lines are outlines.
+        scores: float32 (N,), NaN for lines without a confidence.
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,7 @@ class YoloLabels:
     numbers: tuple[int, ...]
     errors: tuple[AnnotationError, ...]
     outlines: int = 0
+    scores: np.ndarray | None = None
 
 
 def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
@@ -67,7 +69,7 @@ def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = Fa
 def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
     """``read_labels`` on the content of a file."""
     text = decoded(data)
-    names, boxes, numbers, errors, outlines = [], [], [], [], 0
+    names, boxes, numbers, scores, errors, outlines = [], [], [], [], [], 0
     lines = (line for line in text.splitlines() if line.strip())
     for number, line in enumerate(lines, start=1):
         try:
@@ -79,6 +81,8 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
             continue
         names.append(name)
         numbers.append(number)
+        has_score = len(columns) == _MOST_OF_A_BOX and not pose
+        scores.append(score_of(columns[-1]) if has_score else math.nan)
         outlines += len(columns) > _MOST_OF_A_BOX and not pose
     return YoloLabels(
         names=tuple(names),
@@ -86,6 +90,7 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
         numbers=tuple(numbers),
         errors=tuple(errors),
         outlines=outlines,
+        scores=np.array(scores, np.float32),
     )
 
 

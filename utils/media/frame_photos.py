@@ -1,0 +1,78 @@
+"""Which photo the labels of a frame belong to: ``FramePhotos``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from utils.errors import UserError
+from utils.image_kinds import picture_suffix
+from utils.media.sources import Frame, Source
+
+_FRAMES = 10_000_000  # ids that each source may use, where there are videos
+
+
+class FramePhotos:
+    """The photo of each frame: its path, its name in label files, and its COCO id.
+
+    All depends on the list of sources alone. So parts of the list that run on several machines
+    agree on it.
+
+    Args:
+        sources: all sources, in order.
+        saved: the folder that photos and frames are saved to, if they are.
+    """
+
+    def __init__(self, sources: Sequence[Source], saved: Path | None = None) -> None:
+        self.saved = saved
+        self._number = {source: number for number, source in enumerate(sources, start=1)}
+        self._only_pictures = all(source.kind == "picture" for source in sources)
+        pictures = [source.path.resolve() for source in sources if source.kind == "picture"]
+        folders = {path.parent for path in pictures}
+        self._common = Path(os.path.commonpath(folders)) if folders else None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that has all photos in it or below it; None where frames are not saved."""
+        if self.saved:
+            return self.saved.resolve()
+        return self._common if self._only_pictures else None
+
+    def path(self, frame: Frame, name: str) -> Path:
+        """Where the photo is; for a frame that is not saved, the name that it would have.
+
+        Args:
+            frame: a picture, or a frame of a video.
+            name: the unique name of its outputs, without suffix.
+        """
+        if self.saved:
+            video = frame.source.kind != "picture"
+            return self.saved / f"{name}{'.jpg' if video else picture_suffix(frame.source.path)}"
+        return frame.source.path if frame.source.kind == "picture" else Path(f"{name}.jpg")
+
+    def listed_name(self, frame: Frame, name: str) -> str:
+        """The name of the photo in a file that lists many: with the folders that tell it apart."""
+        path = self.path(frame, name)
+        if self.saved:
+            return f"{self.saved.name}/{path.name}"
+        if frame.source.kind == "picture":
+            return PurePosixPath(os.path.relpath(path.resolve(), self._common)).as_posix()
+        return path.name
+
+    def image_id(self, frame: Frame) -> int:
+        """A number for COCO: the place of the picture in the list, from 1. Where there are videos,
+        ten million times that, plus the number of the frame."""
+        number = self._number[frame.source]
+        return number if self._only_pictures else number * _FRAMES + (frame.index or 0)
+
+    def below(self, root: Path, frame: Frame, name: str) -> PurePosixPath:
+        """The path of the photo from a folder above it.
+
+        Raises:
+            UserError: it does not lie below that folder.
+        """
+        path = self.path(frame, name).resolve()
+        if root not in path.parents:
+            raise UserError(f"{path}: does not lie below {root}, which Label Studio serves")
+        return PurePosixPath(path.relative_to(root).as_posix())
