@@ -4,6 +4,7 @@ import json
 import sys
 import types
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.data.formats.voc_xml import read_annotation
-from utils.detections import Detection, Detections
+from utils.detections import NO_TRACK, Detection, Detections
 from utils.drawing.boxes import draw_detections
 from utils.errors import UserError
 from utils.images import save_image
@@ -43,7 +44,16 @@ def test_a_single_one_is_a_small_named_value_of_plain_python():
     assert first == Detection("bird", 2, 0.875, (1.0, 2.0, 11.0, 22.0))
     assert detections()[-1].score == 0.25
     assert detections()[np.int64(1)].class_name == "cat"
-    assert json.loads(json.dumps(first)) == ["bird", 2, 0.875, [1.0, 2.0, 11.0, 22.0]]
+    assert json.loads(json.dumps(first)) == ["bird", 2, 0.875, [1.0, 2.0, 11.0, 22.0], None]
+
+
+def test_track_ids_go_with_their_objects():
+    tracked = replace(detections(), track_ids=np.array([7, NO_TRACK, 3]))
+    assert [one.track_id for one in tracked] == [7, None, 3]
+    assert tracked[tracked.scores > 0.3].track_ids.tolist() == [7, NO_TRACK]
+    assert detections()[1:].track_ids is None
+    with pytest.raises(ValueError, match="track ids"):
+        replace(detections(), track_ids=np.array([1]))
 
 
 def test_iteration_and_length():
@@ -142,6 +152,8 @@ def test_pandas_gets_a_column_a_number(monkeypatch):
         *[table[name] for name in ("class_id", "score", "x0", "y0", "x1", "y1")], strict=True
     )
     assert [(a, b, tuple(box)) for a, b, *box in rows] == ROWS
+    tracked = replace(detections(), track_ids=np.array([7, NO_TRACK, 3])).to_pandas()
+    assert list(tracked["track_id"]) == [7, NO_TRACK, 3]
 
 
 def test_supervision_gets_its_own_names(monkeypatch):

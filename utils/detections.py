@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas
     import supervision
 
+NO_TRACK = -1  # in ``Detections.track_ids``: the object has no id (yet)
+
 Rows = slice | Sequence[int] | Sequence[bool] | np.ndarray
 
 
@@ -39,12 +41,14 @@ class Detection(NamedTuple):
         class_id: index of the class in ``Detections.class_names``.
         score: 0 to 1.
         box: ``x0, y0, x1, y1`` in pixels of the original image, continuous coordinates.
+        track_id: the same in every frame of a video; None where the object has none.
     """
 
     class_name: str
     class_id: int
     score: float
     box: tuple[float, float, float, float]
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,8 @@ class Detections:
         class_ids: int32 (N,), indices into ``class_names``.
         class_names: the names of all classes the detector knows.
         image_size: (width, height) of the original image in pixels; None where it is not known.
+        track_ids: int64 (N,), the same for an object in every frame of a video, ``NO_TRACK`` where
+            it has none; None without tracking.
     """
 
     boxes: np.ndarray
@@ -68,6 +74,7 @@ class Detections:
     class_ids: np.ndarray
     class_names: tuple[str, ...]
     image_size: tuple[int, int] | None = None
+    track_ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.scores)
@@ -76,6 +83,8 @@ class Detections:
                 f"boxes {self.boxes.shape}, scores {self.scores.shape} and class ids "
                 f"{self.class_ids.shape} do not describe the same number of objects"
             )
+        if self.track_ids is not None and self.track_ids.shape != (n,):
+            raise ValueError(f"track ids {self.track_ids.shape} for {n} objects")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -100,13 +109,23 @@ class Detections:
                 class_id,
                 float(self.scores[rows]),
                 tuple(self.boxes[rows].tolist()),
+                self._track_id(rows),
             )
         return replace(
-            self, boxes=self.boxes[rows], scores=self.scores[rows], class_ids=self.class_ids[rows]
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            class_ids=self.class_ids[rows],
+            track_ids=None if self.track_ids is None else self.track_ids[rows],
         )
 
     def __iter__(self) -> Iterator[Detection]:
         return (self[i] for i in range(len(self)))
+
+    def _track_id(self, row: int) -> int | None:
+        if self.track_ids is None or self.track_ids[row] == NO_TRACK:
+            return None
+        return int(self.track_ids[row])
 
     def names(self) -> list[str]:
         """The class name of each detection."""
@@ -155,7 +174,8 @@ class Detections:
         return voc_annotation(image_name, *self.image_size, self.boxes, self.names())
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table with a row an object: class, class_id, score, x0, y0, x1, y1.
+        """A table with a row an object: class, class_id, score, x0, y0, x1, y1; with tracking also
+        track_id.
 
         Raises:
             UserError: pandas is not installed.
@@ -167,6 +187,7 @@ class Detections:
                 "class_id": self.class_ids,
                 "score": self.scores,
                 "x0": x0, "y0": y0, "x1": x1, "y1": y1,
+                **({} if self.track_ids is None else {"track_id": self.track_ids}),
             }
         )  # fmt: skip
 
@@ -180,6 +201,7 @@ class Detections:
             xyxy=self.boxes,
             confidence=self.scores,
             class_id=self.class_ids.astype(int),
+            tracker_id=self.track_ids,
             data={"class_name": np.array(self.names(), dtype=str)},
         )
 

@@ -1,0 +1,134 @@
+"""``Tracker`` on motions worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.detections import NO_TRACK, Detections
+from utils.media.tracking import Tracker
+
+NAMES = ("cat", "dog")
+
+
+def found(*objects: tuple) -> Detections:
+    """Detections of 40×40 pixels: ``(x, y)`` of the middle, then perhaps score and class id."""
+    rows = [(*one, *(0.9, 0)[len(one) - 2 :]) for one in objects]
+    table = np.array(rows, np.float32).reshape(-1, 4)
+    corners = np.hstack([table[:, :2] - 20, table[:, :2] + 20])
+    return Detections(corners, table[:, 2], table[:, 3].astype(np.int32), NAMES, (640, 480))
+
+
+def follow(tracker: Tracker, frames: list[Detections], step_s: float = 0.1) -> list[list[int]]:
+    """The ids of each frame."""
+    tracked = (tracker.update(one, i * step_s) for i, one in enumerate(frames))
+    return [one.track_ids.tolist() for one in tracked]
+
+
+def test_crossing_objects_keep_their_ids():
+    """They pass through each other; where they meet, their boxes are the same."""
+    times = np.arange(0, 4, 0.1)
+    frames = [found((100 + 60 * t, 100), (340 - 60 * t, 104)) for t in times]
+    assert follow(Tracker(), frames) == [[1, 2]] * len(frames)
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+def test_every_nth_frame_is_enough(step):
+    """At 60 pixels a second and a step of 0.7 s, boxes of 40 pixels no longer overlap."""
+    frames = [found((100 + 6 * i, 100), (500 - 6 * i, 300)) for i in range(0, 60, step)]
+    ids = follow(Tracker(), frames, 0.1 * step)
+    assert ids == [[1, 2]] * len(frames)
+
+
+def test_uneven_times_are_times():
+    """The object moves 100 pixels a second, its frames come as they come."""
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.uniform(0.02, 0.3, 40))
+    tracker = Tracker()
+    ids = [tracker.update(found((100 * t, 50)), t).track_ids.tolist() for t in times]
+    assert ids == [[1]] * 40
+
+
+def test_a_hidden_object_keeps_its_id_for_a_while():
+    frames = [found((100 + 5 * i, 100)) for i in range(40)]
+    for missing, ids in ((10, [1]), (16, [NO_TRACK])):  # memory: 1.5 s
+        hidden = [*frames[:20], *[found()] * missing, *frames[20 + missing :]]
+        assert follow(Tracker(), hidden)[20 + missing] == ids
+
+
+def test_low_scores_continue_a_track_but_begin_none():
+    frames = [found((100 + 4 * i, 100, 0.9 if i < 5 else 0.12), (400, 100, 0.2)) for i in range(12)]
+    tracker = Tracker(conf=0.25)
+    assert tracker.low_conf == 0.1
+    results = [tracker.update(one, i / 10) for i, one in enumerate(frames)]
+    assert all(one.track_ids.tolist() == [1] for one in results)
+    assert results[-1].scores.tolist() == pytest.approx([0.12])
+    assert Tracker(conf=0.05).low_conf == 0.05
+
+
+def test_a_low_score_does_not_find_a_lost_object():
+    frames = [found((100, 100))] * 3 + [found()] + [found((100, 100, 0.15))]
+    assert follow(Tracker(), frames)[-1] == []
+
+
+def test_objects_get_their_ids_when_seen_again():
+    """In the first frame at once; a single false positive gets none and is shown all the same."""
+    one, two = (100, 100), (300, 100)
+    frames = [found(one), found(one, two), found(one, two), found(one, (500, 300)), found(one)]
+    assert follow(Tracker(), frames) == [[1], [1, NO_TRACK], [1, 2], [1, NO_TRACK], [1]]
+
+
+def test_only_one_class_matches():
+    frames = [found((100, 100, 0.9, 0)), found((100, 100, 0.9, 1)), found((100, 100, 0.9, 1))]
+    assert follow(Tracker(), frames) == [[1], [NO_TRACK], [2]]
+    both = [found((100, 100, 0.9, 0), (102, 100, 0.8, 1))] * 3
+    assert follow(Tracker(), both) == [[1, 2]] * 3
+
+
+def test_time_that_stands_still_or_jumps():
+    tracker = Tracker()
+    ids = [
+        tracker.update(found((100 + 5 * i, 100)), t).track_ids.tolist()
+        for i, t in enumerate([0.0, 0.0, 0.1, 0.2, 0.15, 0.25])
+    ]
+    assert ids == [[1]] * 6
+    assert tracker.update(found((130, 100)), 900.0).track_ids.tolist() == [NO_TRACK]
+
+
+def test_reset_begins_again():
+    tracker = Tracker()
+    assert tracker.update(found((100, 100)), 5.0).track_ids.tolist() == [1]
+    tracker.reset()
+    assert tracker.update(found((300, 300), (50, 50)), 0.0).track_ids.tolist() == [1, 2]
+
+
+def test_frames_without_objects():
+    tracker = Tracker()
+    for i in range(3):
+        assert len(tracker.update(found(), i / 10)) == 0
+    assert tracker.update(found((9, 9)), 0.4).track_ids.tolist() == [NO_TRACK]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 12))
+def test_ids_are_unique_and_the_order_of_detections_does_not_matter(seed, count):
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(50, 400, (count, 2))
+    speeds = rng.normal(0, 40, (count, 2))
+    given_order, shuffled = Tracker(), Tracker()
+    pairs = set()
+    for i in range(8):
+        frame = found(*(places + speeds * i / 10 + rng.normal(0, 2, (count, 2))).tolist())
+        frame = Detections(
+            frame.boxes, rng.uniform(0.05, 1, count).astype(np.float32), frame.class_ids, NAMES
+        )
+        order = rng.permutation(count)
+        a, b = given_order.update(frame, i / 10), shuffled.update(frame[order], i / 10)
+        ids = a.track_ids[a.track_ids != NO_TRACK]
+        assert len(set(ids.tolist())) == len(ids)
+        by_box = {tuple(one.box): one.track_id for one in b}
+        assert len(a) == len(b)
+        pairs |= {(one.track_id, by_box[one.box]) for one in a if one.track_id}
+    assert len({one for one, _ in pairs}) == len({other for _, other in pairs}) == len(pairs)

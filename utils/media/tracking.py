@@ -1,0 +1,158 @@
+"""``Tracker``: the same object has the same id in every frame of a video.
+
+    tracker = Tracker(conf=0.25)
+    for image, seconds in frames:
+        detections = tracker.update(detector(image, conf=tracker.low_conf), seconds)
+        detections.track_ids  # (N,), -1 for an object that was seen only once so far
+
+The association is that of ByteTrack (Zhang et al., ByteTrack: Multi-Object Tracking by Associating
+Every Detection Box, ECCV 2022). Detections with a high score are matched first. The tracks left
+over are matched with detections of a low score: an object that is half hidden mostly has one. Boxes
+are matched by their IoU with the boxes that a Kalman filter predicts, so that the sum of the IoUs
+is the largest. Three things differ from the paper:
+
+- Only boxes of one class are matched.
+- Times are in seconds, so that the frame rate may be any and may vary.
+- Both boxes of a pair are grown by the uncertainty of the prediction before their IoU is taken. So
+  a track finds its object again after a longer time, and at a low frame rate. Buffers of a fixed
+  size are from Yang et al., Hard to Track Objects with Irregular Motions and Similar Appearances?
+  Make It Easier by Buffering the Matching Space, WACV 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from utils.detections import NO_TRACK, Detections
+from utils.media.kalman import new_filters
+from utils.overlap import iou
+
+LOW_CONF = 0.1  # lowest score of a detection that can continue a track
+MEMORY_S = 1.5  # how long a track waits for its object
+SURE_IOU = 0.2  # lowest IoU of a track and a detection with a high score
+WEAK_IOU = 0.5  # and with a low score
+DEFAULT_STEP_S = 1 / 30  # where the first two frames have the same time
+MAX_STEP_S = 10.0  # between two frames; after a longer one all tracks begin anew
+
+
+class Tracker:
+    """Follows the objects of one video.
+
+    Args:
+        conf: lowest score of an object that begins a track, 0 to 1.
+        memory_s: seconds for which an object that is not seen keeps its id; from one frame to the
+            next, up to ``MAX_STEP_S``.
+    """
+
+    def __init__(self, conf: float = 0.25, *, memory_s: float = MEMORY_S) -> None:
+        self.conf = conf
+        self.memory_s = memory_s
+        self.reset()
+
+    @property
+    def low_conf(self) -> float:
+        """The confidence that the detector needs: lower scores are of no use here."""
+        return min(LOW_CONF, self.conf)
+
+    def reset(self) -> None:
+        """Forget all tracks, for another video; ids start from 1 again."""
+        self._time_s: float | None = None  # of the frame before, as given
+        self._step_s = DEFAULT_STEP_S  # between the last two frames
+        self._tracks = 0  # ids given so far
+        self._filters = new_filters(np.zeros((0, 4)))
+        self._ids = np.zeros(0, np.int64)  # NO_TRACK for an object that was seen once
+        self._class_ids = np.zeros(0, np.int64)
+        self._unseen_s = np.zeros(0)  # seconds since each was seen
+
+    def update(self, detections: Detections, time_s: float) -> Detections:
+        """The objects of the next frame with their ids.
+
+        Args:
+            detections: those of the frame, from a score of ``low_conf`` on.
+            time_s: seconds from the start of the video. Where time stands still or runs backwards,
+                the step before is taken again.
+
+        Returns:
+            The detections with ``track_ids``, in the same order. Those with a score below ``conf``
+            are left out unless they continue a track. In the first frame every object has an id,
+            later from the second time on that it is seen.
+        """
+        first = self._time_s is None
+        in_sight = self._advance(time_s)
+        known = self._ids != NO_TRACK
+        sure = detections.scores >= self.conf
+        weak = ~sure & (detections.scores >= self.low_conf)
+        track_ids = np.full(len(detections), NO_TRACK, np.int64)
+
+        for tracks, candidates, lowest_iou in (
+            (known, sure, SURE_IOU),
+            (known & in_sight, weak, WEAK_IOU),
+            (~known, sure, SURE_IOU),
+        ):
+            rows = np.flatnonzero(tracks & (self._unseen_s > 0))
+            columns = np.flatnonzero(candidates & (track_ids == NO_TRACK))
+            rows, columns = self._match(rows, columns, detections, lowest_iou)
+            new = rows[self._ids[rows] == NO_TRACK]
+            self._ids[new] = self._new_ids(len(new))
+            self._filters.update(rows, detections.boxes[columns])
+            self._unseen_s[rows] = 0
+            track_ids[columns] = self._ids[rows]
+
+        begun = np.flatnonzero(sure & (track_ids == NO_TRACK))
+        if first:
+            track_ids[begun] = self._new_ids(len(begun))
+        self._keep(self._ids != NO_TRACK)
+        self._begin(detections.boxes[begun], detections.class_ids[begun], track_ids[begun])
+        return replace(detections, track_ids=track_ids)[sure | (track_ids != NO_TRACK)]
+
+    def _advance(self, time_s: float) -> np.ndarray:
+        """Move all tracks to the time of the frame, and forget those that waited too long.
+
+        Returns:
+            bool (N,), whether each of the others was seen in the frame before.
+        """
+        if self._time_s is not None and time_s > self._time_s:
+            self._step_s = time_s - self._time_s
+        self._time_s = time_s
+        in_sight = self._unseen_s == 0
+        self._unseen_s += self._step_s
+        kept = self._unseen_s <= np.where(in_sight, max(self.memory_s, MAX_STEP_S), self.memory_s)
+        self._keep(kept)
+        self._filters.predict(self._step_s)
+        return in_sight[kept]
+
+    def _match(
+        self, rows: np.ndarray, columns: np.ndarray, detections: Detections, lowest_iou: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of tracks ``rows`` and detections ``columns`` with the largest sum of IoUs.
+
+        Returns:
+            Two arrays of the same length, a pair in each position.
+        """
+        margin = self._filters.uncertainty[rows, None]
+        overlap = iou(self._filters.boxes[rows, None] + margin, detections.boxes[columns] + margin)
+        same_class = self._class_ids[rows, None] == detections.class_ids[columns]
+        overlap[~same_class | (overlap < lowest_iou)] = 0
+        some, other = linear_sum_assignment(overlap, maximize=True)
+        good = overlap[some, other] > 0
+        return rows[some[good]], columns[other[good]]
+
+    def _new_ids(self, count: int) -> np.ndarray:
+        ids = np.arange(self._tracks + 1, self._tracks + count + 1)
+        self._tracks += count
+        return ids
+
+    def _keep(self, rows: np.ndarray) -> None:
+        """Forget the tracks for which ``rows`` (N,) is false."""
+        self._filters = self._filters.select(rows)
+        self._ids, self._class_ids = self._ids[rows], self._class_ids[rows]
+        self._unseen_s = self._unseen_s[rows]
+
+    def _begin(self, boxes: np.ndarray, class_ids: np.ndarray, ids: np.ndarray) -> None:
+        self._filters = self._filters.joined(new_filters(boxes))
+        self._ids = np.concatenate([self._ids, ids])
+        self._class_ids = np.concatenate([self._class_ids, class_ids])
+        self._unseen_s = np.concatenate([self._unseen_s, np.zeros(len(ids))])
