@@ -378,7 +378,7 @@ def label_outputs_for(
     config: PredictConfig, detector: Detector, weights: Path, out: Path, photos: FramePhotos
 ) -> list[Output]:
     """The label files that the options ask for."""
-    from utils.drawing.boxes import colour
+    from utils.drawing.colours import colour
     from utils.media import label_outputs
 
     names, chosen = detector.class_names, []

@@ -17,7 +17,9 @@ from PIL import Image
 
 from tests.media_files import coded, number_of, write_picture, write_video
 from utils.detections import Detections
-from utils.drawing.boxes import colour, draw_detections, sizes
+from utils.drawing.boxes import draw_detections, sizes
+from utils.drawing.colours import colour, seen
+from utils.drawing.label_places import LabelPlaces, leader
 from utils.errors import UserError
 from utils.media.frame_photos import FramePhotos
 from utils.media.label_outputs import VocLabels, YoloLabels
@@ -327,9 +329,21 @@ def test_the_summary():
 def test_colours_are_stable_and_distinct():
     colours = [colour(i) for i in range(40)]
     assert colour(3) == colours[3]
-    lab = cv2.cvtColor(np.float32([colours]) / 255, cv2.COLOR_RGB2LAB)[0]
-    distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)[~np.eye(40, dtype=bool)]
-    assert distances.min() > 15
+    for count, least, least_colour_blind in ((7, 25, 16), (20, 20, 14), (40, 15, 9)):
+        views = seen(np.array(colours[:count]))  # CIE L*a*b*, where 2 can just be told apart
+        distances = np.linalg.norm(views[:, :, None] - views[:, None], axis=-1)
+        distances = distances[:, ~np.eye(count, dtype=bool)].min(axis=1)
+        assert distances[0] > least
+        assert distances[1:].min() > least_colour_blind
+
+
+def test_colours_as_others_see_them():
+    grey, red, green = seen(np.array([[119, 119, 119], [200, 0, 0], [0, 130, 0]])).swapaxes(0, 1)
+    np.testing.assert_allclose(grey, np.broadcast_to(grey[:1], grey.shape), atol=0.1)
+    apart = np.linalg.norm(red[:, 1:] - green[:, 1:], axis=-1)  # hue and saturation only
+    assert apart[1] < apart[0] / 3
+    assert apart[2] < apart[0] / 3
+    assert apart[3] > apart[0] / 2
 
 
 @pytest.mark.parametrize(
@@ -361,6 +375,53 @@ def test_a_box_is_drawn_where_it_is():
     assert abs(columns[0] - 100) <= 2
     assert abs(columns[-1] + 1 - 300) <= 2
     assert not changed[160:340, 110:290].any()  # the object itself stays visible
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 150), (640, 480), (900, 40), (4000, 3000)])
+@pytest.mark.parametrize("count", [3, 40, 300])
+def test_no_label_lies_on_another(width, height, count, monkeypatch):
+    placed = []
+
+    class Watched(LabelPlaces):
+        def place(self, index, *size):
+            spot = super().place(index, *size)
+            if spot:
+                placed.append(spot)
+            return spot
+
+    monkeypatch.setattr("utils.drawing.boxes.LabelPlaces", Watched)
+    rng = np.random.default_rng(count)
+    boxes = rng.random((count, 2, 2)).astype(np.float32) * [width, height]
+    boxes.sort(axis=1)
+    found = some(boxes.reshape(-1, 4), rng.integers(0, 2, count))
+    draw_detections(np.zeros((height, width, 3), np.uint8), found)
+    assert placed
+    if count == 3 and height > 100:
+        assert len(placed) == 3
+    spots = np.array(placed)
+    assert (spots >= 0).all()
+    assert (spots[:, 2:] <= [width, height]).all()
+    low = np.maximum(spots[:, None, :2], spots[None, :, :2])
+    high = np.minimum(spots[:, None, 2:], spots[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    assert not shared[~np.eye(len(spots), dtype=bool)].any()
+
+
+def test_a_label_hides_no_neighbour_where_there_is_room():
+    boxes = [(100, 100, 200, 200), (90, 60, 160, 99)]  # the second where the label would be
+    x0, y0, x1, y1 = LabelPlaces(boxes, 400, 400).place(0, 80, 20)
+    assert not (x0 < 160 and x1 > 90 and y0 < 99 and y1 > 60)
+
+
+def test_a_label_apart_from_its_box_is_led_to_it():
+    assert leader((0, 0, 40, 10), (0, 10, 50, 60)) is None
+    assert leader((10, 0, 40, 10), (0, 30, 50, 60)) == ((25, 10), (25, 30))
+    assert leader((100, 100, 140, 110), (0, 0, 50, 60)) == ((100, 100), (50, 60))
+    boxes = [(50, 50, 60, 60)] * 60
+    places = LabelPlaces(boxes, 400, 400)
+    spots = [places.place(i, 60, 20) for i in range(60)]
+    assert None in spots
+    assert sum(leader(spot, boxes[0]) is not None for spot in spots if spot) > 10
 
 
 def test_labels_of_a_crowd_do_not_hide_the_best():

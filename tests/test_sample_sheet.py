@@ -7,7 +7,7 @@ from utils.data.augment import IGNORED, NO_AUGMENTATION
 from utils.data.batches.sample_sheet import CELL, COLUMNS, draw_sample_sheet, with_boxes
 from utils.data.batches.samples import Sample, TrainingSamples
 from utils.data.records import Dataset, Record
-from utils.drawing.boxes import colour
+from utils.drawing.colours import colour
 from utils.images import read_image
 
 

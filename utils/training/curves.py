@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from utils.data.anchors import object_sizes
 from utils.data.records import Dataset
 from utils.detections import Detections
-from utils.drawing.boxes import colour, draw_box, draw_detections, sizes
+from utils.drawing.boxes import draw_box, draw_detections, sizes
+from utils.drawing.colours import colour
 from utils.drawing.contact_sheet import contact_sheet
 from utils.drawing.fonts import drawable
 from utils.drawing.plot_fonts import all_scripts

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw
 from utils.data.augment import IGNORED
 from utils.data.batches.pipeline import input_size_at
 from utils.data.batches.samples import Sample, TrainingSamples
-from utils.drawing.boxes import colour, draw_box, sizes
+from utils.drawing.boxes import draw_box, sizes
+from utils.drawing.colours import colour
 from utils.drawing.contact_sheet import contact_sheet
 from utils.drawing.fonts import Typeface, drawable
 from utils.images import save_image
