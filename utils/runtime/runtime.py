@@ -1,7 +1,7 @@
 """``Runtime``: a network that is ready to run, whatever runs it, and how to open one.
 
-To add a runtime, write an opener as in ``utils.runtime.tensorflow_runtime`` and name it in
-``RUNTIMES``, and its files in ``_BY_SUFFIX``. What happens to a photo before and to the boxes after
+To add a runtime, write an opener as in ``utils.runtime.onnx_runtime`` and name it in ``RUNTIMES``,
+and its files in ``runtime_of_file``. What happens to a photo before and to the boxes after
 is the same for all of them; see ``utils.detector``.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def open_runtime(
     """Open a weights file.
 
     Args:
-        weights: a file that ``train.py`` wrote.
-        runtime: one of ``RUNTIMES``; ``auto`` goes by the file's suffix.
+        weights: a file that ``train.py`` or ``export.py`` wrote.
+        runtime: one of ``RUNTIMES``; ``auto`` goes by the file.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime. A
             ``Cluster`` runs a TensorFlow network on all its devices.
         batch_size: pictures that each device gets at once; None for what is fast there.
@@ -88,11 +89,25 @@ def open_runtime(
         raise UserError(f"there is no runtime {runtime!r}; choose auto, {', '.join(RUNTIMES)}")
     if not path.exists():
         raise UserError(f"{option} {path}: there is no such file")
-    if runtime == "auto":
-        runtime = _BY_SUFFIX.get(path.suffix.lower(), "")
-    if not runtime:
-        raise UserError(f"{option} {path}: not a .keras checkpoint, as train.py writes it")
-    return RUNTIMES[runtime](path, device=device, batch_size=batch_size, option=option)
+    of_file = runtime_of_file(path)
+    if of_file is None:
+        raise UserError(
+            f"{option} {path}: not a .keras checkpoint, as train.py writes it, and no export"
+        )
+    if runtime not in ("auto", of_file):
+        raise UserError(f"{option} {path}: is for the runtime {of_file}, not for {runtime}")
+    return _opener(of_file)(path, device=device, batch_size=batch_size, option=option)
+
+
+def runtime_of_file(path: Path) -> str | None:
+    """The runtime that a file or folder is for, by its name and by what lies in it."""
+    if path.is_dir():
+        inside = {"saved_model.pb": "saved_model", "model.xml": "openvino"}
+        return next((name for file, name in inside.items() if (path / file).is_file()), None)
+    suffixes = {
+        ".keras": "tensorflow", ".onnx": "onnx", ".xml": "openvino", ".tflite": "litert",
+    }  # fmt: skip
+    return suffixes.get(path.suffix.lower())
 
 
 def in_full_batches(infer: Infer, batch_size: int) -> Infer:
@@ -112,14 +127,13 @@ def padded(images: np.ndarray, multiple: int) -> np.ndarray:
     return np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
 
 
-def _open_tensorflow(weights: Path, **options: Any) -> Runtime:
-    from utils.quiet import import_tensorflow
+def _opener(runtime: str) -> Callable[..., Runtime]:
+    """The function that opens files for a runtime; its library is imported by then."""
+    if runtime in ("tensorflow", "saved_model"):
+        from utils.quiet import import_tensorflow
 
-    import_tensorflow()
-    from utils.runtime.tensorflow_runtime import open_tensorflow
-
-    return open_tensorflow(weights, **options)
+        import_tensorflow()
+    return getattr(import_module(f"utils.runtime.{runtime}_runtime"), f"open_{runtime}")
 
 
-RUNTIMES: dict[str, Callable[..., Runtime]] = {"tensorflow": _open_tensorflow}
-_BY_SUFFIX = {".keras": "tensorflow"}
+RUNTIMES = ("tensorflow", "onnx", "openvino", "litert", "saved_model")

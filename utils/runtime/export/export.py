@@ -1,0 +1,161 @@
+"""``export``: a checkpoint → a file or folder for another runtime, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
+from utils.runtime.facts import OUTPUTS, Facts
+from utils.text import listed
+
+_SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
+_FOLDERS = {  # what lies in those of the other formats
+    "openvino": {"model.xml", "model.bin"},
+    "saved_model": {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"},
+}
+_MODULES = {  # that writing and checking a format needs, beside TensorFlow
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+    "openvino": ("openvino",),
+    "litert": ("ai_edge_litert",),
+    "saved_model": (),
+}
+_PROJECT = Path(__file__).resolve().parents[3]
+
+
+def export(
+    weights: str | Path,
+    format: str,
+    out: str | Path | None = None,
+    *,
+    precision: str = "float32",
+    outputs: str = "decoded",
+    suppression: Suppression | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write a checkpoint for another runtime.
+
+    Args:
+        weights: a ``.keras`` file that ``train.py`` wrote.
+        format: ``onnx``, ``openvino``, ``litert`` or ``saved_model``.
+        out: file or folder; None for a name beside the checkpoint. An earlier export there is
+            replaced.
+        precision: of the stored weights, one of ``PRECISIONS[format]``.
+        outputs: ``decoded``; ``heads``, which ``utils.detector`` decodes; or ``suppressed`` (ONNX
+            and SavedModel).
+        suppression: thresholds of ``suppressed`` outputs.
+        check: called with the finished file before it gets its name. What it raises is passed on,
+            and the file removed.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        UserError: no checkpoint, a missing package, an impossible combination, or no memory.
+    """
+    weights = Path(weights)
+    refuse_impossible(format, precision, outputs)
+    Facts.of_checkpoint(weights)  # an error in the file comes before the long run
+    refuse_missing_packages(format)
+    out = Path(out) if out else default_out(weights, format)
+    _refuse_foreign(out, format)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=".part-"))
+    try:
+        target = beside / f"export{_SUFFIXES.get(format, '')}"
+        if outputs == "suppressed":
+            suppression = suppression or Suppression()
+        _convert(ExportRequest(weights, format, target, precision, outputs, suppression))
+        if check:
+            check(target)
+        if out.is_dir():  # an earlier export
+            os.rename(out, beside / "old")
+        os.replace(target, out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return out
+
+
+def default_out(weights: Path, format: str) -> Path:
+    """``best.onnx``, ``best.tflite``, ``best_openvino/``, ``best_saved_model/``."""
+    if format in _SUFFIXES:
+        return weights.with_suffix(_SUFFIXES[format])
+    return weights.with_name(f"{weights.stem}_{format}")
+
+
+def refuse_impossible(format: str, precision: str, outputs: str) -> None:
+    """
+    Raises:
+        UserError: an unknown format, or one that cannot have this precision or these outputs.
+    """
+    if format not in PRECISIONS:
+        raise UserError(f"there is no format {format!r}; choose {listed(list(PRECISIONS), 4)}")
+    if precision not in PRECISIONS[format]:
+        raise UserError(f"--format {format} can have {listed(PRECISIONS[format])}, not {precision}")
+    if outputs not in OUTPUTS:
+        raise UserError(f"there are no outputs {outputs!r}; choose {listed(OUTPUTS)}")
+    if outputs == "suppressed" and format not in SUPPRESSING:
+        raise UserError(
+            f"--nms: {listed(SUPPRESSING)} can hold suppression, and {format} cannot; leave --nms "
+            "out, and suppress what the network returns"
+        )
+
+
+def refuse_missing_packages(format: str) -> None:
+    """
+    Raises:
+        UserError: a package that writing or checking the format needs is not installed.
+    """
+    if missing := [name for name in _MODULES[format] if find_spec(name) is None]:
+        raise UserError(
+            f"--format {format} needs {listed(missing)}; in the project's folder, install with: "
+            f'pip install -e ".[{format}]"'
+        )
+
+
+def _refuse_foreign(out: Path, format: str) -> None:
+    """Never replace what is no export of this format."""
+    if format in _SUFFIXES:
+        if out.is_dir():
+            raise UserError(f"--out {out}: is a folder; give the name of a {format} file")
+        if out.suffix != _SUFFIXES[format]:
+            raise UserError(f"--out {out}: the name must end in {_SUFFIXES[format]}")
+    elif out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; {format} needs the name of a folder")
+    elif out.is_dir() and {path.name for path in out.iterdir()} - _FOLDERS[format]:
+        raise UserError(f"--out {out}: has other files; name a folder that does not exist yet")
+
+
+def _convert(request: ExportRequest) -> None:
+    """Run the conversion in a process of its own, on the CPU.
+
+    Raises:
+        UserError: what the process says the user can put right, or no memory.
+        RuntimeError: anything else, with all that the process printed.
+    """
+    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "utils.runtime.export.worker", request.to_json()],
+        env=os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 2:
+        raise UserError(done.stdout.strip().rpartition("\n")[2].removeprefix("error: "))
+    if done.returncode == -9:
+        raise UserError(
+            f"{request.weights}: the system ended the conversion to {request.format}, probably "
+            "for want of memory; close other programs"
+        )
+    if done.returncode:
+        raise RuntimeError(f"the conversion to {request.format} failed:\n{done.stdout}")

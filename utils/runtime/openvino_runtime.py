@@ -1,0 +1,125 @@
+"""A detector in OpenVINO, on the CPU or on an Intel GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.cores import available_cores
+from utils.errors import UserError
+from utils.runtime.facts import KEY, Facts
+from utils.runtime.opening import (
+    gpu_number,
+    import_library,
+    refuse_other_network,
+    unreadable,
+)
+from utils.runtime.runtime import Runtime
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+_MOST_SHAPES = 8  # compiled networks that are kept: one for each shape of a batch
+
+
+def open_openvino(
+    weights: str | Path,
+    *,
+    device: object = None,
+    batch_size: int | None = None,
+    option: str = "--weights",
+    precision: str | None = None,
+    threads: int | None = None,
+) -> Runtime:
+    """A folder that ``export.py`` wrote, or the ``.xml`` in it.
+
+    A network is compiled for each shape that it gets, which takes about a second and makes it
+    faster than one for any shape.
+
+    Args:
+        weights, device, batch_size, option: as for ``utils.runtime.runtime.open_runtime``.
+        precision: of the arithmetic, ``float32`` or ``bfloat16``; None for float32.
+        threads: None for all cores.
+    """
+    where = f"{option} {weights}"
+    openvino = import_library("openvino", "openvino", where)
+    path = Path(weights)
+    path = path / "model.xml" if path.is_dir() else path
+    if not path.is_file() or not path.with_suffix(".bin").is_file():
+        raise UserError(f"{where}: not an OpenVINO export: {path.stem}.xml or .bin is missing")
+    core = openvino.Core()
+    try:
+        network = core.read_model(path)
+        text = network.get_rt_info([KEY]).astype(str) if network.has_rt_info([KEY]) else None
+        inputs = [one.get_any_name() for one in network.inputs]
+        outputs = {
+            one.get_any_name(): [n.get_length() if n.is_static else None for n in one.partial_shape]
+            for one in network.outputs
+        }
+    except Exception as error:  # damage raises any of many kinds
+        raise unreadable(where, "an OpenVINO network", error) from None
+    facts = Facts.from_json(text, where)
+    refuse_other_network(where, facts, inputs, outputs)
+    if precision not in (None, *_HINTS):
+        raise UserError(f"{where}: OpenVINO runs it in float32 or bfloat16, not {precision}")
+    name = _device(core, device)
+    settings = {
+        "INFERENCE_PRECISION_HINT": _HINTS[precision or "float32"],
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if name == "CPU":
+        settings["INFERENCE_NUM_THREADS"] = threads or available_cores()
+    compiled = _ByShape(core, network, name, settings)
+    names = [name for name in ("boxes", "scores", "head8", "head16", "head32") if name in outputs]
+
+    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        request = compiled(images.shape)
+        results = request.infer({"images": images})
+        return tuple(np.array(results[name]) for name in names)
+
+    said = facts.precision if facts.precision == "int8" else precision or "float32"
+    return Runtime(
+        infer,
+        facts.class_names,
+        facts.input_size,
+        batch_size or 1,
+        f"OpenVINO {openvino.__version__.split('-')[0]}, {said}, {name}",
+        facts.metadata,
+        any_shape=True,
+        heads=facts.heads,
+    )
+
+
+class _ByShape:
+    """Inference requests by the shape of their batch; the oldest go when there are many."""
+
+    def __init__(self, core: Any, network: Any, device: str, settings: dict[str, Any]) -> None:
+        self._core, self._network = core, network
+        self._device, self._settings = device, settings
+        self._requests: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, shape: tuple[int, ...]) -> Any:
+        request = self._requests.pop(shape, None)
+        if request is None:
+            network = self._network.clone()
+            network.reshape({"images": list(shape)})
+            compiled = self._core.compile_model(network, self._device, self._settings)
+            request = compiled.create_infer_request()
+        self._requests[shape] = request  # the latest
+        if len(self._requests) > _MOST_SHAPES:
+            del self._requests[next(iter(self._requests))]
+        return request
+
+
+def _device(core: Any, device: object) -> str:
+    """OpenVINO's name of a device; ``auto`` is the CPU, as OpenVINO sees Intel's GPUs only."""
+    gpu = gpu_number(device)
+    if gpu is None:
+        return "CPU"
+    there = [name for name in core.available_devices if name.startswith("GPU")]
+    if gpu >= len(there):
+        raise UserError(
+            f"--device {device}: OpenVINO sees no such GPU here, as it knows Intel's only; use "
+            "--device cpu"
+        )
+    return there[gpu]

@@ -1,0 +1,137 @@
+"""A detector in a TensorFlow SavedModel.
+
+A SavedModel is a program, which may read and write files when it is opened. So only the graph of
+its signature is taken out of it, after a check that it has no other operations than a detector's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework.graph_pb2 import GraphDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from utils.errors import UserError
+from utils.files import read_limited
+from utils.runtime.device import use_device
+from utils.runtime.facts import Facts
+from utils.runtime.opening import refuse_other_network, unreadable
+from utils.runtime.runtime import Runtime
+
+_FACTS = Path("assets.extra") / "efficient_yolo3.json"
+_MOST_BYTES = 1 << 31
+
+# Those of ``nets.export_network``, as TensorFlow names them.
+_OPERATIONS = {
+    "AddV2", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "DepthwiseConv2dNative", "Exp",
+    "FloorDiv", "FloorMod", "Identity", "IdentityN", "LeakyRelu", "Maximum", "Mean", "Minimum",
+    "Mul", "Neg", "NoOp", "Pack", "PartitionedCall", "Placeholder", "Range", "RealDiv", "Relu",
+    "Relu6", "Reshape", "ResizeNearestNeighbor", "Shape", "Sigmoid", "Squeeze",
+    "StatefulPartitionedCall", "StridedSlice", "Sub",
+}  # fmt: skip
+
+
+def open_saved_model(
+    weights: str | Path,
+    *,
+    device: object = None,
+    batch_size: int | None = None,
+    option: str = "--weights",
+    precision: str | None = None,
+    threads: int | None = None,
+) -> Runtime:
+    """A folder that ``export.py`` wrote; see ``utils.runtime.runtime.open_runtime``.
+
+    Args:
+        weights, device, batch_size, option: as for ``open_runtime``.
+        precision: float32 is the only one.
+        threads: TensorFlow's own are used.
+    """
+    where, folder = f"{option} {weights}", Path(weights)
+    place = use_device(device) if isinstance(device, str) else "CPU"
+    try:
+        text = read_limited(folder / _FACTS, 1 << 28)
+    except ValueError:
+        text = None
+    facts = Facts.from_json(text, where)
+    if precision not in (None, facts.precision):
+        raise UserError(f"{where}: TensorFlow runs it in {facts.precision}, not {precision}")
+    try:
+        saved = SavedModel.FromString(read_limited(folder / "saved_model.pb", _MOST_BYTES))
+        graph = saved.meta_graphs[0].graph_def
+        signature = saved.meta_graphs[0].signature_def["serving_default"]
+        inputs = {name: one.name for name, one in signature.inputs.items()}
+        outputs = {name: one.name for name, one in signature.outputs.items()}
+        shapes = {
+            name: [dim.size for dim in one.tensor_shape.dim]
+            for name, one in signature.outputs.items()
+        }
+        refuse_other_network(where, facts, list(inputs), shapes)
+        if foreign := set(_operations(graph, outputs.values())) - _OPERATIONS:
+            raise UserError(
+                f"{where}: has operations that no detector needs ({', '.join(sorted(foreign)[:3])})"
+            )
+        network = _function(graph, inputs["images"], outputs)
+    except UserError:
+        raise
+    except Exception as error:  # damage raises any of many kinds
+        raise unreadable(where, "a SavedModel", error) from None
+    names = [name for name in ("boxes", "scores", "head8", "head16", "head32") if name in outputs]
+
+    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        found = network(tf.convert_to_tensor(images))
+        return tuple(found[name].numpy() for name in names)
+
+    return Runtime(
+        infer,
+        facts.class_names,
+        facts.input_size,
+        batch_size or (8 if "GPU" in place else 1),
+        f"TensorFlow {tf.__version__} (SavedModel), {facts.precision}, {place}",
+        facts.metadata,
+        any_shape=True,
+        heads=facts.heads,
+    )
+
+
+def _operations(graph: GraphDef, outputs: Iterator[str]) -> Iterator[str]:
+    """The operations that outputs depend on, those of functions included."""
+    functions = {function.signature.name: function.node_def for function in graph.library.function}
+    waiting = [({node.name: node for node in graph.node}, [_node(name) for name in outputs])]
+    seen_functions = set()
+    while waiting:
+        nodes, names = waiting.pop()
+        seen = set()
+        while names:
+            name = names.pop()
+            if name in seen or name not in nodes:  # a function's argument is no node
+                continue
+            seen.add(name)
+            node = nodes[name]
+            yield node.op
+            names += [_node(source) for source in node.input]
+            for attribute in node.attr.values():
+                called = attribute.func.name
+                if called and called not in seen_functions:
+                    seen_functions.add(called)
+                    inner = {one.name: one for one in functions[called]}
+                    waiting.append((inner, list(inner)))
+
+
+def _node(tensor: str) -> str:
+    """``name`` of ``name:0``, ``name:output:0`` or ``^name``."""
+    return tensor.removeprefix("^").split(":")[0]
+
+
+def _function(
+    graph: GraphDef, source: str, outputs: dict[str, str]
+) -> tf.types.experimental.ConcreteFunction:
+    """From the input named ``source`` to the tensors of ``outputs`` by their names."""
+    imported = tf.compat.v1.wrap_function(
+        lambda: tf.graph_util.import_graph_def(graph, name=""), []
+    )
+    tensor = imported.graph.as_graph_element
+    return imported.prune(tensor(source), {name: tensor(one) for name, one in outputs.items()})
