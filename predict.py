@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.cli import INTERRUPTED, OK, option, parse, run
 from utils.errors import UserError
+from utils.media.count_shapes import Line, Zone
 from utils.media.shards import Shard
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # for types only: heavy modules are imported after the option
     from utils.media.outputs import Output, Outputs
     from utils.media.sources import Source
     from utils.media.summary import Summary
+    from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
 
 DESCRIPTION = """\
@@ -72,6 +74,20 @@ class PredictConfig:
         low=0, high=1, group="detections",
     )  # fmt: skip
     max_det: int = option(300, help="most objects a picture", low=1, group="detections")
+    track: bool = option(
+        False, help="follow the objects of videos: the same object has the same number in every "
+        "frame", group="tracking",
+    )  # fmt: skip
+    count_line: tuple[str, ...] = option(
+        (), help="count the tracked objects that cross this line (pixels) by direction and class; "
+        "may be given several times; DIR/counts.csv has each crossing", metavar="x0,y0,x1,y1",
+        nargs=1, repeated=True, parse=lambda text: str(Line.parse(text)), group="tracking",
+    )  # fmt: skip
+    count_zone: tuple[str, ...] = option(
+        (), help="count and time the tracked objects in the polygon of these corners (pixels); may "
+        "be given several times", metavar="x,y",
+        repeated=True, parse=lambda text: str(Zone.parse(text)), group="tracking",
+    )  # fmt: skip
     out: Path | None = option(
         None, help="folder for results (default: runs/predict/NAME with a number, NAME being the "
         "folder of the weights)", metavar="DIR", group="results",
@@ -142,6 +158,7 @@ def main(argv: list[str]) -> int:
     sources = find_sources(config.sources)
     out = output_folder(config, weights, sources)
     photos = labelled_photos(config, out, sources)
+    check_tracking(config, out, sources)
     window = Window("predict.py") if config.show else None
 
     from utils.detector import Detector
@@ -158,12 +175,15 @@ def main(argv: list[str]) -> int:
     if config.benchmark:
         print_benchmark(detector, sources, config.benchmark, thresholds)
 
-    outputs = Outputs(outputs_for(config, detector, weights, out, photos), sources)
+    tracking = tracking_for(config, thresholds["conf"])
+    chosen = outputs_for(config, detector, weights, out, photos, tracking)
+    outputs = Outputs(chosen, sources)
     part = part_of(config, sources)
-    summary, interrupted = detect_all(detector, part, outputs, window, thresholds)
+    summary, interrupted = detect_all(detector, part, outputs, window, thresholds, tracking)
     if window:
         window.close()
-    for line in (*summary.lines(), *result_paths(config, out, summary, photos)):
+    totals = tracking.sentences() if tracking else ()
+    for line in (*summary.lines(), *totals, *result_paths(config, out, summary, photos)):
         print(line)
     if interrupted:
         print("interrupted; all results so far are written", file=sys.stderr)
@@ -248,6 +268,28 @@ def labelled_photos(config: PredictConfig, out: Path, sources: list[Source]) -> 
     return photos
 
 
+def check_tracking(config: PredictConfig, out: Path, sources: list[Source]) -> None:
+    """Refuse to track without a video, and to overwrite counts."""
+    if not (config.track or config.count_line or config.count_zone):
+        return
+    if all(source.kind == "picture" for source in sources):
+        raise UserError(
+            "--track: follows objects from frame to frame of a video, and here are only pictures; "
+            "leave it out, or give a video, a stream or a camera"
+        )
+    counts = out / "counts.csv"
+    if (config.count_line or config.count_zone) and counts.exists():
+        raise UserError(f"{counts}: would be overwritten; choose another folder for --out")
+
+
+def tracking_for(config: PredictConfig, conf: float) -> VideoTracking | None:
+    """What follows and counts objects, if the options ask for it."""
+    from utils.media.video_tracking import VideoTracking
+
+    shapes = [*map(Line.parse, config.count_line), *map(Zone.parse, config.count_zone)]
+    return VideoTracking(conf, shapes) if config.track or shapes else None
+
+
 def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
     """``--conf`` and ``--iou`` as given, or as noted in the checkpoint, or the usual ones."""
     noted = detector.operating_point
@@ -289,13 +331,14 @@ def detect_all(
     outputs: Outputs,
     window: Window | None,
     thresholds: dict[str, Any],
+    tracking: VideoTracking | None,
 ) -> tuple[Summary, bool]:
     """Detect objects in all frames and write the results; also whether Ctrl-C ended it.
 
     Background threads read frames and run the network while this one draws and writes.
     """
-    from utils.drawing.boxes import draw_detections
     from utils.media.detecting import detect_frames
+    from utils.media.outputs import draw_frame
     from utils.media.picture_reader import PictureReader
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
@@ -311,6 +354,9 @@ def detect_all(
 
     read_picture = PictureReader(detector.pixel_ranges)
     frames = read_frames(sources, report, read_picture)
+    draw = tracking.draw if tracking else draw_frame
+    if tracking:  # detections with a low score may continue a track
+        thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
     with (
         outputs,
         closing(iterate_ahead(detect_frames(detector, frames, **thresholds), depth=4)) as results,
@@ -318,12 +364,13 @@ def detect_all(
         try:
             for frame, detections, network_ms in progress(results, sources):
                 with delayed_interrupt():  # a frame is counted and written, or neither
+                    if tracking:
+                        detections = tracking.update(frame, detections)
                     summary.add(frame, detections, network_ms)
                     outputs.write(frame, detections)
-                if window:
-                    drawn = draw_detections(frame.image, detections)
-                    if not window.show(drawn, wait=frame.index is None):
-                        break
+                wait = frame.index is None
+                if window and not window.show(draw(frame, detections), wait=wait):
+                    break
         except KeyboardInterrupt:  # the results so far are kept
             interrupted = True
         if sources and not summary.total and not interrupted:
@@ -350,11 +397,17 @@ def part_of(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
 
 
 def outputs_for(
-    config: PredictConfig, detector: Detector, weights: Path, out: Path, photos: FramePhotos
+    config: PredictConfig,
+    detector: Detector,
+    weights: Path,
+    out: Path,
+    photos: FramePhotos,
+    tracking: VideoTracking | None,
 ) -> list[Output]:
     """The outputs that the options ask for."""
     from utils.media import outputs
     from utils.media.saved_frames import SavedFrames
+    from utils.media.video_tracking import CountsFile
 
     chosen: list[Output] = []
     labels = label_outputs_for(config, detector, weights, out, photos)
@@ -364,11 +417,14 @@ def outputs_for(
         chosen += labels
     if config.pictures:
         drawn = out / "drawn" if config.save_frames else out
-        chosen += [outputs.DrawnPictures(drawn), outputs.DrawnVideos(drawn)]
+        draw = tracking.draw if tracking else outputs.draw_frame
+        chosen += [outputs.DrawnPictures(drawn), outputs.DrawnVideos(drawn, draw)]
     if config.json:
         chosen.append(outputs.JsonFile(config.json))
     if config.csv:
-        chosen.append(outputs.CsvFile(config.csv))
+        chosen.append(outputs.CsvFile(config.csv, tracked=tracking is not None))
+    if tracking and tracking.counts.shapes:
+        chosen.append(CountsFile(out / "counts.csv", tracking))
     if config.crops:
         chosen.append(outputs.Crops(out, detector.class_names))
     return chosen
@@ -421,6 +477,7 @@ def result_paths(
         "label_studio.json": config.save_label_studio,
         "images/": config.save_frames,
         "crops/": config.crops and summary.objects,
+        "counts.csv": config.count_line or config.count_zone,
     }
     if any(written.values()):
         yield f"{', '.join(what for what, wanted in written.items() if wanted)}: {out}"

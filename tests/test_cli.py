@@ -213,3 +213,32 @@ def test_nothing_heavy_is_imported():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+@dataclass(frozen=True)
+class Repeated:
+    source: tuple[str, ...] = option(help="things", positional=True)
+    zone: tuple[str, ...] = option((), help="corners", repeated=True, parse=lambda text: text[::-1])
+    line: tuple[str, ...] = option((), help="a line", repeated=True, nargs=1)
+
+
+def test_a_repeated_option_joins_its_words_to_one_item(tmp_path):
+    config = parse(Repeated, ["a", "--zone", "1", "2", "--line", "x", "b", "--zone", "3"])
+    assert config == Repeated(("a", "b"), ("2 1", "3"), ("x",))
+    file = tmp_path / "options.yaml"
+    file.write_text("zone: [1 2, 3 4]\nline: y\n")
+    assert parse(Repeated, ["a", "--config", str(file)]) == Repeated(("a",), ("2 1", "4 3"), ("y",))
+    mixed = parse(Repeated, ["a", "--config", str(file), "--zone", "5"])
+    assert mixed.zone == ("5",)
+
+
+def test_what_is_wrong_with_a_repeated_option_is_said():
+    def refuse(text: str) -> str:
+        raise ValueError(f"{text!r} is no corner")
+
+    @dataclass(frozen=True)
+    class Refusing:
+        zone: tuple[str, ...] = option((), help="corners", repeated=True, parse=refuse)
+
+    with pytest.raises(UserError, match="--zone: '1 2' is no corner"):
+        parse(Refusing, ["--zone", "1", "2"])

@@ -32,6 +32,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -110,6 +111,7 @@ def option(
     parse: Callable[[str], Any] | None = None,
     positional: bool = False,
     nargs: str | int | None = None,
+    repeated: bool = False,
     group: str | None = None,
 ) -> Any:
     """A dataclass field that is a command-line option.
@@ -125,6 +127,8 @@ def option(
             that completes "--name: …".
         positional: an argument without ``--name``; the field's name is its key in YAML.
         nargs: argparse's count for fields that are tuples; ``+`` if left out.
+        repeated: for fields that are tuples; the option may be given several times, and the words
+            behind it, joined by blanks, are one item each time.
         group: heading under which ``--help`` lists the option.
     """
     metadata = {
@@ -136,6 +140,7 @@ def option(
         "parse": parse,
         "positional": positional,
         "nargs": nargs,
+        "repeated": repeated,
         "group": group,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -428,6 +433,8 @@ def _add_option(parser: Any, spec: _Spec, *, given: bool) -> None:
         return
     if spec.many:
         arguments["nargs"] = spec.metadata.get("nargs") or "+"
+    if spec.metadata.get("repeated"):
+        arguments["type"] = str
     required = spec.required and not given
     parser.add_argument(
         f"--{spec.key}",
@@ -457,6 +464,8 @@ def _add_flag(parser: Any, spec: _Spec, text: str) -> None:
 
 
 def _store_action(spec: _Spec) -> Any:
+    if spec.metadata.get("repeated"):
+        return partial(_AppendItem, spec=spec)
     return _StoreTuple if spec.many else "store"
 
 
@@ -464,6 +473,21 @@ class _StoreTuple(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         if values:
             setattr(namespace, self.dest, tuple(values))
+
+
+class _AppendItem(argparse.Action):
+    """One more item, from all words behind an option."""
+
+    def __init__(self, *args: Any, spec: _Spec, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.spec = spec
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        try:
+            item = self.spec.from_text(" ".join(values))
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), item))
 
 
 def _argparse_type(spec: _Spec) -> Callable[[str], Any]:

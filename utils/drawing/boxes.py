@@ -15,7 +15,7 @@ from utils.drawing.fonts import Typeface, drawable
 from utils.drawing.label_places import LabelPlaces, leader
 
 if TYPE_CHECKING:  # Detections.draw imports this module
-    from utils.detections import Detections
+    from utils.detections import Detection, Detections
 
 _SMALLEST_TEXT = 9  # pixels; smaller is not readable
 _LABELS_SHARE = 0.35  # of the picture that labels may cover in all
@@ -23,6 +23,8 @@ _LABELS_SHARE = 0.35  # of the picture that labels may cover in all
 
 def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
     """A copy of uint8 (H, W, 3) RGB with a box and a label (class and score) for each object.
+
+    Tracked objects also get their id, and its colour instead of that of the class.
 
     Lines and text grow with the picture. Labels stay inside it and never lie on each other; a line
     leads from a label to its box where there was no place beside it. In a crowded picture, objects
@@ -32,15 +34,16 @@ def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
     height, width = image.shape[:2]
     picture = image.copy()
     thickness, text_size = sizes(width, height)
+    colours = [colour(one.class_id if one.track_id is None else one.track_id) for one in detections]
     for i in reversed(range(len(detections))):  # best last, on top
-        draw_box(picture, detections.boxes[i], colour(detections.class_ids[i]), thickness)
+        draw_box(picture, detections.boxes[i], colours[i], thickness)
 
     outlines = [_outer(box, thickness) for box in detections.boxes]
     places = LabelPlaces(outlines, width, height)
     labels: list[tuple[np.ndarray, int, int]] = []
     left = _LABELS_SHARE * width * height  # pixels that labels may still cover
     for i, one in enumerate(detections):
-        for tile in _labels(one.class_name, one.score, one.class_id, text_size, width):
+        for tile in _labels(one, colours[i], text_size, width):
             tile = tile[:height, :width]
             area = tile.shape[0] * tile.shape[1]
             if i and area > left:
@@ -49,7 +52,7 @@ def draw_detections(image: np.ndarray, detections: Detections) -> np.ndarray:
                 labels.append((tile, *spot[:2]))
                 left -= area
                 if line := leader(spot, outlines[i]):
-                    cv2.line(picture, *line, colour(one.class_id), thickness, cv2.LINE_AA)
+                    cv2.line(picture, *line, colours[i], thickness, cv2.LINE_AA)
                 break
     for tile, x, y in labels:  # on top of all lines
         picture[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
@@ -107,19 +110,23 @@ def _outline(
 # Labels ----------------------------------------------------------------------------------------
 
 
-def _labels(name: str, score: float, class_id: int, size: int, width: int) -> Iterator[np.ndarray]:
+def _labels(
+    one: Detection, rgb: tuple[int, int, int], size: int, width: int
+) -> Iterator[np.ndarray]:
     """Filled labels to choose from, (h, w, 3), best first: with the score, and without it.
 
     Only those that fit the width of the picture; if none does, the name shortened until it does.
     """
-    name = drawable(name, class_id)
-    texts = [f"{name} {min(score, 1.0):.2f}", name]
+    name = drawable(one.class_name, one.class_id)
+    if one.track_id is not None:
+        name += f" #{one.track_id}"
+    texts = [f"{name} {min(one.score, 1.0):.2f}", name]
     fitting = [text for text in texts if _width(text, size) <= width]
     if not fitting:
         shortened = (f"{name[:length]}…" for length in range(len(name) - 1, 0, -1))
         fitting = [next((text for text in shortened if _width(text, size) <= width), name[:1])]
     for text in fitting:
-        yield _tile(text, size, colour(class_id))
+        yield label_tile(text, size, rgb)
 
 
 def _width(text: str, size: int) -> int:
@@ -131,7 +138,8 @@ def _pad(size: int) -> int:
 
 
 @lru_cache(maxsize=512)
-def _tile(text: str, size: int, rgb: tuple[int, int, int]) -> np.ndarray:
+def label_tile(text: str, size: int, rgb: tuple[int, int, int]) -> np.ndarray:
+    """A filled label, uint8 (h, w, 3) RGB, with black or white text."""
     face, pad = Typeface(size), _pad(size)
     boxes = [face.box(part) for part in ("Éd", "gj", text)]
     above, below = min(top for top, _ in boxes), max(bottom for _, bottom in boxes)

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,8 @@ from utils.media.sources import Frame, Source
 
 MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time stamps
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
+
+Draw = Callable[[Frame, Detections], np.ndarray]
 
 
 class Output(ABC):
@@ -104,6 +106,11 @@ class Names:
         return name
 
 
+def draw_frame(frame: Frame, detections: Detections) -> np.ndarray:
+    """A copy of the frame with the boxes: uint8 (H, W, 3) RGB."""
+    return draw_detections(frame.image, detections)
+
+
 class DrawnPictures(Output):
     """Pictures with their boxes, ``FOLDER/name.jpg``; PNG where they are, or are too large."""
 
@@ -125,10 +132,14 @@ class DrawnVideos(Output):
 
     The file has a constant frame rate. Each frame is repeated until the next one is due by its time
     stamp, so that videos with a varying rate keep their times.
+
+    Args:
+        folder: of the videos.
+        draw: gives the picture of a frame, with what is found.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, draw: Draw = draw_frame) -> None:
+        self.folder, self.draw = folder, draw
         self._writer: VideoWriter | None = None
         self._source: Source | None = None
         self._last: np.ndarray | None = None  # drawn, and waiting for the time of the next frame
@@ -149,7 +160,7 @@ class DrawnVideos(Output):
             self._written = 0
             # A video that starts late, or a camera, starts with its first frame.
             self._skipped_s = frame.time_s
-        drawn = draw_detections(frame.image, detections)
+        drawn = self.draw(frame, detections)
         if self._last is not None:
             self._write_until(self._time_of_next(frame.time_s))
         self._last = drawn
@@ -230,7 +241,7 @@ class VideoWriter:
             self._partial.unlink()
 
 
-class _TextFile:
+class TextFile:
     """A text file that is written frame by frame and appears once it is complete."""
 
     def __init__(self, path: Path) -> None:
@@ -249,7 +260,7 @@ class _Incomplete(Exception):
     """Makes ``atomic_write`` remove its file."""
 
 
-class JsonList(_TextFile):
+class JsonList(TextFile):
     """A JSON file of one list, with an item a line."""
 
     def __init__(self, path: Path) -> None:
@@ -280,23 +291,23 @@ class JsonFile(Output):
         self._list.close(complete)
 
 
-class CsvFile(_TextFile, Output):
-    """A table with a row for each object."""
+class CsvFile(TextFile, Output):
+    """A table with a row for each object; with tracking, a last column ``track_id``."""
 
     COLUMNS = ("source", "frame", "time_s", "class", "class_id", "score", "x0", "y0", "x1", "y1")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tracked: bool = False) -> None:
         super().__init__(path)
+        self._tracked = tracked
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(self.COLUMNS)
+        self._writer.writerow([*self.COLUMNS, "track_id"] if tracked else self.COLUMNS)
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         entry = as_entry(frame, detections)
         head = [entry["source"], entry["frame"], entry["time_s"]]
         for item in entry["detections"]:
-            self._writer.writerow(
-                [*head, item["class"], item["class_id"], item["score"], *item["box"]]
-            )
+            row = [*head, item["class"], item["class_id"], item["score"], *item["box"]]
+            self._writer.writerow([*row, item.get("track_id")] if self._tracked else row)
 
 
 class Crops(Output):
@@ -313,7 +324,11 @@ class Crops(Output):
 
 
 def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
-    """One element of the JSON list; boxes to a thousandth of a pixel."""
+    """One element of the JSON list; boxes to a thousandth of a pixel.
+
+    Objects have a ``track_id``, which may be null, if the frame was tracked.
+    """
+    tracked = detections.track_ids is not None
     height, width = frame.image.shape[:2]
     return {
         "source": frame.source.name,
@@ -327,6 +342,7 @@ def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
                 "class_id": one.class_id,
                 "score": round(one.score, 6),
                 "box": [round(side, 3) for side in one.box],
+                **({"track_id": one.track_id} if tracked else {}),
             }
             for one in detections
         ],

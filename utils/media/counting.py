@@ -1,0 +1,240 @@
+"""Counting tracked objects: crossings of lines by direction and class, visits to zones and their
+time.
+
+The place of an object is the middle of its box. An object counts as on the other side of a line,
+or of the border of a zone, once its middle is further from it than ``SLACK`` of its size. So an
+object that stands on the line is not counted again and again while its box trembles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from utils.detections import Detection, Detections
+from utils.media.count_shapes import Line, Point, Shape, Zone
+from utils.media.sources import Frame, Source
+
+SLACK = 0.1  # of the mean of a box's width and height
+
+EventKind = Literal["forward", "backward", "enter", "appear", "leave", "vanish"]
+
+WAYS: tuple[EventKind, ...] = ("forward", "backward")
+ARRIVALS: tuple[EventKind, ...] = ("enter", "appear")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that is counted.
+
+    Attributes:
+        source: name of the video.
+        shape: ``line 1``, ``zone 2``, …
+        kind: ``forward`` or ``backward`` across a line. Objects ``enter`` and ``leave`` a zone; one
+            that is first seen in it does ``appear``, one that is last seen in it does ``vanish``.
+        class_name, track_id: of the object.
+        frame, time_s: number and time of the frame; those of the last sight for ``vanish``.
+        visit_s: seconds in the zone, for ``leave`` and ``vanish``; otherwise None.
+    """
+
+    source: str
+    shape: str
+    kind: EventKind
+    class_name: str
+    track_id: int
+    frame: int
+    time_s: float
+    visit_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A tracked object in a frame.
+
+    Attributes:
+        frame: of a video.
+        place: the middle of its box in pixels.
+        slack: pixels by which it must be past a line.
+    """
+
+    class_name: str
+    track_id: int
+    frame: Frame
+    place: Point
+    slack: float
+
+    @classmethod
+    def of(cls, one: Detection, frame: Frame) -> Sight:
+        x0, y0, x1, y1 = one.box
+        place, slack = ((x0 + x1) / 2, (y0 + y1) / 2), SLACK * (x1 - x0 + y1 - y0) / 2
+        return cls(one.class_name, one.track_id, frame, place, slack)
+
+    def event(self, shape: str, kind: EventKind, visit_s: float | None = None) -> Event:
+        frame = self.frame
+        who = self.class_name, self.track_id
+        return Event(frame.source.name, shape, kind, *who, frame.index, frame.time_s, visit_s)
+
+
+class LineCounter:
+    """Crossings of one line."""
+
+    def __init__(self, name: str, line: Line) -> None:
+        self.name, self.line = name, line
+        self._last: dict[int, Sight] = {}  # of each object, where it was clearly on one side
+
+    def update(self, sight: Sight) -> Iterator[Event]:
+        distance = distance_to_line(self.line, sight.place)
+        if abs(distance) <= sight.slack:
+            return
+        before = self._last.get(sight.track_id)
+        self._last[sight.track_id] = sight
+        if before is None or not crosses(self.line, before.place, sight.place):
+            return
+        yield sight.event(self.name, "forward" if distance > 0 else "backward")
+
+    def forget(self, gone: Iterable[int]) -> Iterator[Event]:
+        """Objects that no longer have tracks; crossings do not end."""
+        for track_id in gone:
+            self._last.pop(track_id, None)
+        return iter(())
+
+
+class ZoneCounter:
+    """Visits to one zone."""
+
+    def __init__(self, name: str, zone: Zone) -> None:
+        self.name, self.zone = name, zone
+        self.since_s: dict[int, float] = {}  # when each object that is in it came
+        self._last: dict[int, Sight] = {}  # of all objects, wherever they are
+
+    def update(self, sight: Sight) -> Iterator[Event]:
+        distance = distance_into_zone(self.zone, sight.place)
+        new, inside = sight.track_id not in self._last, sight.track_id in self.since_s
+        self._last[sight.track_id] = sight
+        if not inside and (distance > sight.slack or (new and distance >= 0)):
+            self.since_s[sight.track_id] = sight.frame.time_s
+            yield sight.event(self.name, "appear" if new else "enter")
+        elif inside and distance < -sight.slack:
+            visit_s = sight.frame.time_s - self.since_s.pop(sight.track_id)
+            yield sight.event(self.name, "leave", visit_s)
+
+    def forget(self, gone: Iterable[int]) -> Iterator[Event]:
+        """Objects that no longer have tracks: those in the zone vanish."""
+        for track_id in gone:
+            last = self._last.pop(track_id)
+            if track_id in self.since_s:
+                visit_s = last.frame.time_s - self.since_s.pop(track_id)
+                yield last.event(self.name, "vanish", visit_s)
+
+
+class Counts:
+    """Counts at lines and in zones, over all videos of a run.
+
+    Args:
+        shapes: lines and zones, in pixels of the frames.
+        memory_s: seconds after which an object that is not seen has gone.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], memory_s: float) -> None:
+        self.shapes = tuple(shapes)
+        self.memory_s = memory_s
+        lines = [one for one in shapes if isinstance(one, Line)]
+        zones = [one for one in shapes if isinstance(one, Zone)]
+        self.lines = [LineCounter(f"line {i}", one) for i, one in enumerate(lines, start=1)]
+        self.zones = [ZoneCounter(f"zone {i}", one) for i, one in enumerate(zones, start=1)]
+        self.totals: dict[tuple[str, str], Counter[str]] = {}  # classes by shape and kind
+        self.visit_s: dict[str, Counter[str]] = {}  # seconds of finished visits by zone and class
+        self._source: Source | None = None
+        self._seen_s: dict[int, float] = {}  # when each track was last seen
+
+    def update(self, frame: Frame, detections: Detections) -> list[Event]:
+        """What happens in the next frame of a video; the objects that count have track ids."""
+        events = [] if frame.source == self._source else self.end_video()
+        self._source = frame.source
+        sights = [Sight.of(one, frame) for one in detections if one.track_id is not None]
+        self._seen_s.update((sight.track_id, frame.time_s) for sight in sights)
+        gone = [
+            one for one, seen_s in self._seen_s.items() if frame.time_s - seen_s > self.memory_s
+        ]
+        new = self._forget(gone)
+        new += [event for sight in sights for one in self._all for event in one.update(sight)]
+        return events + self._counted(new)
+
+    def end_video(self) -> list[Event]:
+        """What the end of a video brings: the objects that are still in a zone vanish."""
+        return self._counted(self._forget(list(self._seen_s)))
+
+    def count(self, shape: str, *kinds: EventKind) -> Counter[str]:
+        """How many objects of each class did one of these things."""
+        return sum((self.totals.get((shape, kind), Counter()) for kind in kinds), Counter())
+
+    def sentences(self) -> Iterator[str]:
+        """The totals, for people."""
+        for line in self.lines:
+            ways = (by_class(self.count(line.name, way), way) for way in WAYS)
+            yield f"{line.name}: {', '.join(ways)}"
+        for zone in self.zones:
+            visits = self.count(zone.name, *ARRIVALS)
+            mean = self.visit_seconds(zone.name).total() / max(1, visits.total())
+            average = f", {mean:.1f} s each on average" if visits else ""
+            visited = by_class(visits, "visit" if visits.total() == 1 else "visits")
+            yield f"{zone.name}: {visited}{average}"
+
+    def visit_seconds(self, zone: str) -> Counter[str]:
+        """Seconds that objects of each class spent in a zone, once they have left it."""
+        return self.visit_s.get(zone, Counter())
+
+    @property
+    def _all(self) -> list[LineCounter | ZoneCounter]:
+        return [*self.lines, *self.zones]
+
+    def _forget(self, gone: list[int]) -> list[Event]:
+        for track_id in gone:
+            del self._seen_s[track_id]
+        return [event for one in self._all for event in one.forget(gone)]
+
+    def _counted(self, events: list[Event]) -> list[Event]:
+        for event in events:
+            key = event.shape, event.kind
+            self.totals.setdefault(key, Counter())[event.class_name] += 1
+            if event.visit_s is not None:
+                self.visit_s.setdefault(event.shape, Counter())[event.class_name] += event.visit_s
+        return events
+
+
+def distance_to_line(line: Line, point: Point) -> float:
+    """Pixels from a point to the endless line; positive on its right, as seen on the picture."""
+    (ax, ay), (bx, by), (x, y) = line.start, line.end, point
+    return ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / math.hypot(bx - ax, by - ay)
+
+
+def crosses(line: Line, before: Point, after: Point) -> bool:
+    """Whether the straight way between two points, neither of them on the endless line, meets the
+    line between its ends, which belong to it."""
+    way = Line(before, after)
+    if distance_to_line(line, before) * distance_to_line(line, after) > 0:
+        return False
+    return distance_to_line(way, line.start) * distance_to_line(way, line.end) <= 0
+
+
+def distance_into_zone(zone: Zone, point: Point) -> float:
+    """Pixels from a point to the border of a zone; positive inside, by the even-odd rule."""
+    x, y = point
+    inside, nearest = False, math.inf
+    for (ax, ay), (bx, by) in zip(zone.corners, (*zone.corners[1:], zone.corners[0]), strict=True):
+        if (ay > y) != (by > y) and x < ax + (y - ay) / (by - ay) * (bx - ax):
+            inside = not inside
+        length = (bx - ax) ** 2 + (by - ay) ** 2
+        along = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length if length else 0.0
+        along = min(1.0, max(0.0, along))
+        nearest = min(nearest, math.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)))
+    return nearest if inside else -nearest
+
+
+def by_class(classes: Counter[str], what: str) -> str:
+    """``3 forward (car 2, bus 1)``."""
+    names = ", ".join(f"{name} {count}" for name, count in classes.most_common())
+    return f"{classes.total():,} {what}" + (f" ({names})" if names else "")
