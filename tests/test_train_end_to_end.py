@@ -439,6 +439,48 @@ def test_a_detector_with_other_classes_is_trained_on_from_killed_or_not(trained,
 
 
 @pytest.mark.slow
+def test_classes_without_labels_are_kept_killed_or_not(data, tmp_path):
+    """The bundled detector learns one class more on photos that label only one of its own."""
+    photos = tmp_path / "photos"
+    shutil.copytree(data, photos)
+    for xml in (photos / "Annotations").iterdir():
+        xml.write_text(xml.read_text().replace("<name>yield<", "<name>give way<"))
+    (tmp_path / "classes.txt").write_text("give way\nstop\n")
+    bundled = ROOT / "model_data" / "signs_lite0.keras"
+    run = ("--data", photos, "--classes", tmp_path / "classes.txt", "--keep-classes")
+    refused(command("train.py", *run, "--out", tmp_path / "no"), "--keep-classes", "--weights")
+
+    options = [*run, "--only-listed", "--weights", bundled, "--epochs", 2, "--exact"]
+    options += ["--save-every", 0, "--batch-size", 4, "--freeze-epochs", 0, "--input-size", 64]
+    whole = command("train.py", *options, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    for words in ("new: give way", "not labelled here: ", "labelled by the checkpoint on 10"):
+        assert words in whole.stdout
+    model = keras.saving.load_model(tmp_path / "whole" / "best.keras")
+    old = keras.saving.load_model(bundled).classes
+    assert list(model.classes) == ["give way", "stop", *(name for name in old if name != "stop")]
+    assert model.metadata["pseudo_labelled"] == list(model.classes[2:])
+    labels = json.loads((tmp_path / "whole" / "state" / "pseudo_labels.json").read_text())
+    assert min(labels["class_ids"]) >= 2
+    assert any(labels["sure"])
+
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *map(str, options),
+         "--out", str(tmp_path / "killed")],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("epoch 1/2"):
+            break
+    process.kill()
+    process.communicate()
+    resumed = command("train.py", "--out", tmp_path / "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    (_, one), (_, two) = (read_state(tmp_path / name) for name in ("whole", "killed"))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.slow
 def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
     done = command(
         "train.py", "--data", data, "--weights", trained[0] / "best.keras", "--epochs", 1,

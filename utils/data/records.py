@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +82,53 @@ class RecordTable(Sequence[Record]):
         """The image ids of all records."""
         image_ids = self.entries.image_ids
         return [image_ids[row] for row in self.rows.tolist()]
+
+    def with_class_ids(self, ids: Sequence[int]) -> RecordTable:
+        """The same objects with other class ids: ``ids[i]`` in the place of ``i``."""
+        numbers = np.asarray(ids, np.int32)
+        return replace(self, class_ids=numbers[self.class_ids])
+
+    def selected(self, indices: Sequence[int]) -> RecordTable:
+        """Some of the records; ``indices`` rise."""
+        indices = np.asarray(indices, np.int64)
+        chosen = np.zeros(len(self), bool)
+        chosen[indices] = True
+        counts = np.diff(self.first)
+        objects = np.repeat(chosen, counts)
+        return replace(
+            self,
+            rows=self.rows[indices],
+            sizes=self.sizes[indices],
+            first=np.concatenate([[0], np.cumsum(counts[indices])]).astype(np.int64),
+            boxes=self.boxes[objects],
+            class_ids=self.class_ids[objects],
+            difficult=self.difficult[objects],
+        )
+
+    def with_objects(
+        self,
+        record: np.ndarray,
+        boxes: np.ndarray,
+        class_ids: np.ndarray,
+        difficult: np.ndarray,
+    ) -> RecordTable:
+        """More objects, each after those that its record has.
+
+        Args:
+            record: int (K,), index of the record of each object.
+            boxes: float32 (K, 4); ``class_ids``: int32 (K,); ``difficult``: bool (K,).
+        """
+        counts = np.diff(self.first)
+        owner = np.concatenate([np.repeat(np.arange(len(self)), counts), record])
+        order = np.argsort(owner, kind="stable")
+        more = np.bincount(record, minlength=len(self))
+        return replace(
+            self,
+            first=np.concatenate([[0], np.cumsum(counts + more)]).astype(np.int64),
+            boxes=np.concatenate([self.boxes, boxes]).astype(np.float32)[order],
+            class_ids=np.concatenate([self.class_ids, class_ids]).astype(np.int32)[order],
+            difficult=np.concatenate([self.difficult, difficult]).astype(bool)[order],
+        )
 
 
 @dataclass(frozen=True)

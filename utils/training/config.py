@@ -58,6 +58,10 @@ class TrainConfig:
         (), help="with --weights: classes that have another name in the data; case and white "
         "space need not agree", metavar="OLD=NEW", group=MAIN,
     )  # fmt: skip
+    keep_classes: bool = option(
+        False, help="with --weights: also keep its classes that the photos do not label; it labels "
+        "these on the training photos first", group=MAIN,
+    )  # fmt: skip
     input_size: int | str = option(
         "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
         "by object sizes and --minutes, or takes the checkpoint's",
@@ -269,6 +273,8 @@ def refuse_contradictions(config: TrainConfig) -> None:
         raise UserError("--fix needs --check, which finds what there is to repair")
     if config.rename and config.weights is None:
         raise UserError("--rename needs --weights, the checkpoint whose classes have other names")
+    if config.keep_classes and config.weights is None:
+        raise UserError("--keep-classes needs --weights, the checkpoint whose classes are kept")
     if config.sync_batch_norm and (config.accumulate or 1) > 1:
         raise UserError("--sync-batch-norm cannot see a whole batch that --accumulate divides")
     if config.exact and config.minutes:

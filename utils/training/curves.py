@@ -25,10 +25,11 @@ from utils.files import atomic_write
 from utils.images import read_image
 from utils.postprocess import nms
 from utils.text import counted
+from utils.training.forgetting import NEW, OLD
 
 MAX_CLASSES_DRAWN = 10  # more lines cannot be told apart
 LOSSES = {"loss": "total", "box": "box", "objectness": "objectness", "classes": "classes"}
-SCORES = {"AP50": "AP50", "AP": "AP"}
+SCORES = {"AP50": "AP50", "AP": "AP", OLD: "AP, old classes", NEW: "AP, new classes"}
 
 
 @all_scripts()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nets.yolo import YOLOv3
 from utils.data.classes import read_classes
@@ -14,7 +17,8 @@ from utils.data.splits.known import PARTS, known_parts
 from utils.data.splits.stratified import write_split
 from utils.pixel_range import METADATA, PixelRanges
 from utils.text import counted, listed
-from utils.training.choices.classes import in_order_of_checkpoint, match_classes
+from utils.training.choices.classes import Sources, in_order_of_checkpoint, match_classes
+from utils.training.choices.kept_classes import KeptClasses, keep_all_classes
 from utils.training.config import TrainConfig
 
 
@@ -45,6 +49,38 @@ def load_training_data(
         if order != train.classes:
             train, val, info = load_datasets(config.data, classes=order, **options)
     return train, val, info
+
+
+def with_kept_classes(
+    config: TrainConfig, checkpoint: YOLOv3, train: Dataset, val: Dataset, sources: Sources
+) -> tuple[Dataset, Dataset, KeptClasses]:
+    """``--keep-classes``: the same photos, with class ids of a run that keeps all classes.
+
+    A class is labelled where ``--classes`` names it or, without that option, where a training
+    photo has an object of it.
+
+    Args:
+        config: the options.
+        checkpoint: that the run starts from.
+        train, val: the photos.
+        sources: for each of their classes its index in the checkpoint, or None.
+
+    Raises:
+        UserError: two classes would have the same name.
+    """
+    labelled = range(len(train.classes)) if config.classes else np.unique(train.records.class_ids)
+    kept = keep_all_classes(
+        checkpoint.classes,
+        train.classes,
+        sources,
+        set(map(int, labelled)),
+        in_given_order=config.classes is not None,
+    )
+    train, val = (
+        replace(dataset, records=dataset.records.with_class_ids(kept.ids), classes=kept.classes)
+        for dataset in (train, val)
+    )
+    return train, val, kept
 
 
 def write_provenance(

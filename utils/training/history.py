@@ -33,6 +33,7 @@ class History:
         rows: one for each finished epoch, as in ``metrics.csv``.
         finished: whether the final weights have been scored.
         base_step: step at which the finished run was made longer; the schedule starts anew there.
+        old_ap_at_start: validation AP of the old classes before the first step; None if unknown.
     """
 
     step: int = 0
@@ -48,6 +49,7 @@ class History:
     rows: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
     base_step: int = 0
+    old_ap_at_start: float | None = None
 
     def note_step(self, losses: Sequence[float]) -> bool:
         """Add a step's losses, in the order of ``PARTS``. Returns whether they are finite."""

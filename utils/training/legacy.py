@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 RENAMED_OPTIONS = {"synchronized-norms": "sync-batch-norm"}
-LATER_OPTIONS = {"rename": []}  # with the values that runs had without them
+LATER_OPTIONS = {"rename": [], "keep-classes": False}  # with the values that runs had without them
 CHOICES = {"turns": "accumulation steps"}
 RECIPE = {
     "frozen_norms": "frozen_batch_norms",

@@ -20,6 +20,7 @@ from utils.training.batch_norm import update_bn_photos
 from utils.training.choices.phases import Phase, phase_at
 from utils.training.config import TrainConfig
 from utils.training.curves import draw_curves, val_predictions
+from utils.training.forgetting import OLD, group_scores
 from utils.training.history import History
 from utils.training.loader import TrainingLoader
 from utils.training.reporting import (
@@ -47,6 +48,7 @@ class Run:
         choices: what a resumed run must have in common with this one.
         threads: of each operation, where the run is exact.
         val_trained_on: validation photos that the checkpoint of ``--weights`` was trained on.
+        old_classes: that checkpoint's, where there are new classes beside them.
         stop: tells whether a signal came, once training has begun.
         on_epoch: called with a copy of the row of each epoch that ends.
     """
@@ -62,6 +64,7 @@ class Run:
     choices: dict[str, Any] = field(default_factory=dict)
     threads: int | None = None
     val_trained_on: int = 0
+    old_classes: tuple[str, ...] = ()
     stop: StopRequest | None = None
     on_epoch: Callable[[dict[str, Any]], None] | None = None
 
@@ -235,6 +238,15 @@ def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
         )
 
 
+def score_start(run: Run, val: Dataset) -> None:
+    """Score the old classes before the first step, so that the run can say what it forgets."""
+    metrics, _ = run.trainer.evaluate(val, on_unreadable=run.directory.warn)
+    scores = group_scores(metrics["coco_classes"]["AP"], run.old_classes)
+    run.history.old_ap_at_start = scores.get(OLD)
+    if OLD in scores:
+        run.directory.log(f"AP of the old classes before training: {scores[OLD]:.3f}")
+
+
 def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     """Score the averaged weights on the validation photos; save them if they are the best.
 
@@ -245,7 +257,9 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     metrics, found = trainer.evaluate(val, on_unreadable=directory.warn)
     coco = metrics["coco"]
     history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
-    history.rows[-1] |= {f"AP/{k}": v for k, v in metrics["coco_classes"]["AP"].items()}
+    by_class = metrics["coco_classes"]["AP"]
+    history.rows[-1] |= group_scores(by_class, run.old_classes)
+    history.rows[-1] |= {f"AP/{k}": v for k, v in by_class.items()}
     if run.val_trained_on:
         history.rows[-1]["val_trained_on"] = run.val_trained_on
     if coco["AP"] < 0:
@@ -346,6 +360,11 @@ def close(run: Run) -> None:
         f"{score_text(history.kept_ap)}{trained_on_text(history.rows[-1])} in epoch "
         f"{history.best_epoch}, checkpoint {directory.best}"
     )
+    best = next((row for row in history.rows if row["epoch"] == history.best_epoch), {})
+    if OLD in best:
+        before = history.old_ap_at_start
+        compared = f", {before:.3f} before training" if before is not None else ""
+        directory.log(f"AP of the old classes: {best[OLD]:.3f}{compared}")
 
 
 def stop_early(run: Run) -> None:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from utils.memory import memory_used
 from utils.text import counted
+from utils.training.forgetting import scores_text
 from utils.training.history import History
 from utils.training.loader import TrainingLoader
 from utils.training.schedule import Schedule
@@ -31,7 +32,7 @@ def epoch_text(row: Mapping[str, Any], schedule: Schedule, history: History) -> 
         text += f" ({row['skipped_steps']} steps skipped: loss not finite)"
     if "AP" in row:
         text += f", AP50 {score_text(row['AP50'])}, AP {score_text(row['AP'])}"
-        text += trained_on_text(row)
+        text += scores_text(row) + trained_on_text(row)
         if history.best_epoch == row["epoch"]:  # its AP may be the highest but for min_delta
             text += " (best so far)" if history.kept_ap >= history.best_ap else " (kept)"
     text += f", {row['photos_per_second']:.1f} photos/s"

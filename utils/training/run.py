@@ -35,6 +35,7 @@ from utils.training.choices.batch_size import choose_accumulation, choose_batch_
 from utils.training.choices.classes import Sources, match_classes
 from utils.training.choices.epochs import choose_epochs
 from utils.training.choices.input_size import choose_input_size
+from utils.training.choices.kept_classes import KeptClasses, unlabelled_text
 from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.phases import Phase, choose_phases, strongest_phase
 from utils.training.choices.recipes import Recipe, choose_recipe
@@ -51,11 +52,13 @@ from utils.training.data import (
     leak_warnings,
     load_training_data,
     pixel_range_facts,
+    with_kept_classes,
     write_provenance,
 )
+from utils.training.forgetting import not_measured_text, old_classes
 from utils.training.history import History
 from utils.training.loader import TrainingLoader, training_samples
-from utils.training.loop import Run, train_to_end
+from utils.training.loop import Run, score_start, train_to_end
 from utils.training.numerics import (
     changed_cores,
     has_bfloat16,
@@ -63,12 +66,15 @@ from utils.training.numerics import (
     set_precision,
 )
 from utils.training.optimizers import Optimizers
+from utils.training.pseudo_labels import PseudoLabels, find_objects
 from utils.training.reporting import length_text
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
 from utils.training.state import assign_state, check_choices, made_longer, read_state
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
+
+MOST_FOR_START = 0.05  # share of the minutes of a run that scoring its start may take
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ class TrainResult:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """Validation scores of ``best``: ``AP``, ``AP50``, ``AP75``, and ``AP/CLASS`` by class."""
+        """Validation scores of ``best``: ``AP``, ``AP50``, ``AP75``, and ``AP/CLASS`` by class;
+        with old and new classes ``AP_old`` and ``AP_new``."""
         row = next((row for row in self.history if row["epoch"] == self.epoch), {})
         return {name: value for name, value in row.items() if name.startswith("AP")}
 
@@ -125,10 +132,15 @@ def train(
         model, start = make_detector(setup, inputs)
         run = assemble(setup, inputs, model, start, started)
         run.on_epoch = on_epoch
-        restore(setup, run)
+        restore(setup, inputs, run)
         announce(setup, inputs, run)
+        affordable = True
         if run.schedule.seconds:
-            run.schedule.expect(*run.trainer.expected_times(inputs.val))
+            times = run.trainer.expected_times(inputs.val)
+            run.schedule.expect(*times)
+            affordable = times[0] < MOST_FOR_START * run.schedule.seconds
+        if run.old_classes and not run.history.step and run.broadcast(affordable):
+            score_start(run, inputs.val)
         run.schedule.begin(run.history.step)
         with StopRequest() as run.stop:  # from here on a signal ends the run after its step
             finished = train_to_end(run, inputs.val)
@@ -201,6 +213,9 @@ class Inputs:
     Attributes:
         checkpoint: that the run starts from.
         sources: for each class its index in the checkpoint; None for a class that is new.
+        train, val: the photos; with ``--keep-classes`` those for training with pseudo labels too.
+        kept: the classes with ``--keep-classes``; None without.
+        pseudo_labels: None where the photos label all classes.
         aspect: the part of the square network input that training pictures take.
     """
 
@@ -215,6 +230,8 @@ class Inputs:
     epochs: int
     input_size: int
     phases: tuple[Phase, ...]
+    kept: KeptClasses | None = None
+    pseudo_labels: PseudoLabels | None = None
 
 
 def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
@@ -250,6 +267,13 @@ def choose_inputs(setup: Setup) -> Inputs:
     sources: Sources = (None,) * len(train.classes)
     if checkpoint:
         sources = match_classes(checkpoint.classes, train.classes, config.rename)
+    kept, pseudo_labels = None, None
+    if checkpoint and config.keep_classes:
+        train, val, kept = with_kept_classes(config, checkpoint, train, val, sources)
+        sources = kept.sources
+        pseudo_labels = label_kept_classes(setup, train, kept)
+    if pseudo_labels:
+        train = pseudo_labels.added_to(train)
     continued = None not in sources
     recipe = choose_recipe(config, continued=continued)
     augment = augmentation(recipe.augment, config.augment)
@@ -272,7 +296,29 @@ def choose_inputs(setup: Setup) -> Inputs:
     )
     setup.notes.extend([size_note, shape_text(input_size, aspect), epochs_note])
     return Inputs(
-        checkpoint, sources, train, val, split, recipe, augment, aspect, epochs, input_size, phases
+        checkpoint, sources, train, val, split, recipe, augment, aspect, epochs, input_size, phases,
+        kept, pseudo_labels,
+    )  # fmt: skip
+
+
+def label_kept_classes(setup: Setup, train: Dataset, kept: KeptClasses) -> PseudoLabels | None:
+    """Pseudo labels for the classes that the training photos do not label.
+
+    A resumed run has those that it began with. None where the photos label all classes.
+    """
+    if not kept.unlabelled:
+        return None
+    if setup.saved:
+        chief, path = setup.cluster.chief, setup.directory.pseudo_labels
+        labels = asdict(PseudoLabels.read(path)) if chief else None
+        return PseudoLabels(**setup.cluster.broadcast_json(labels))
+    return find_objects(
+        setup.config.weights,
+        train,
+        {kept.sources[class_id]: class_id for class_id in reversed(kept.unlabelled)},
+        setup.cluster,
+        seed=setup.config.seed,
+        minutes=setup.config.minutes,
     )
 
 
@@ -285,6 +331,12 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
             model, notes = from_checkpoint(
                 config, inputs.checkpoint, inputs.train, inputs.sources, size
             )
+            if inputs.kept:
+                named = config.classes is not None
+                notes.append(unlabelled_text(inputs.kept, classes_given=named))
+            if inputs.pseudo_labels:
+                photos = len(inputs.split.splits["train"])
+                notes.append(inputs.pseudo_labels.text(inputs.train.classes, photos))
         else:
             anchors, anchors_note = starting_anchors(
                 config.anchors, inputs.train, size, config.seed
@@ -366,12 +418,15 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
     }
+    if inputs.pseudo_labels:
+        choices["pseudo labels"] = inputs.pseudo_labels.digest()
     directory = open_directory(setup, choices)
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
     return Run(
         config, trainer, loader, inputs.phases, schedule, History(), directory, cluster, choices,
         setup.threads, len(inputs.split.trained_before.get("val", ())),
+        old_classes(model.classes, inputs.sources),
     )  # fmt: skip
 
 
@@ -392,8 +447,8 @@ def open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
     return setup.at_end.enter_context(closing(directory))
 
 
-def restore(setup: Setup, run: Run) -> None:
-    """Continue from the saved state, or write down the options of a new run."""
+def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
+    """Continue from the saved state, or write down options and pseudo labels of a new run."""
     saved, directory = setup.saved, run.directory
     if saved:
         assign_state(directory.state, setup.arrays, run.trainer.variables(), setup.cluster)
@@ -413,6 +468,8 @@ def restore(setup: Setup, run: Run) -> None:
         return
     if setup.config.resume:
         directory.log(f"nothing to resume in {directory.path}; starting a new run")
+    if inputs.pseudo_labels and directory.writes:
+        inputs.pseudo_labels.save(directory.pseudo_labels)
     directory.write_config(
         {**to_mapping(setup.config), "out": str(directory.path), "resume": False}
     )
@@ -430,6 +487,8 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
         directory.warn(warning)
     directory.log_remarks([*split.notes, *train.notes, *val.notes])
     notes = [*setup.notes, train.pixel_ranges.sentence(), unused_options(config)]
+    if run.old_classes or inputs.kept:
+        notes.append(not_measured_text(val, inputs.sources))
     if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):
         notes.append("convolutions round their inputs to bfloat16 (--no-fast-math: float32)")
     for note in filter(None, notes):
@@ -441,12 +500,14 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
         f"{cluster.devices} for {length_text(run.schedule)}; files go to {directory.path}"
     )
     split_file = directory.split if cluster.chief else None
+    unlabelled = inputs.kept.unlabelled if inputs.kept else ()
     chosen = ("input size", "batch size", "epochs", "learning rate", "backbone rate")
     model.metadata = {
         "training": to_mapping(config),
         "chosen": {name: run.choices[name] for name in chosen},
         **pixel_range_facts(inputs.checkpoint, train),
         "class_origins": origins(config, inputs.checkpoint, train.classes, inputs.sources),
+        "pseudo_labelled": [model.classes[i] for i in unlabelled],
         **inherited(inputs.checkpoint, write_provenance(split_file, config, train, val, split)),
     }
 

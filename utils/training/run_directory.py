@@ -33,6 +33,7 @@ class RunDirectory:
         self.best = path / "best.keras"
         self.last = path / "last.keras"
         self.state = path / "state" / "state.npz"
+        self.pseudo_labels = path / "state" / "pseudo_labels.json"
         self.events = path / "events"
         self.split = path / "split.json"
         self.curves = path / "curves.png"

@@ -1,0 +1,149 @@
+"""``--keep-classes``: which classes a run has, and the objects that its checkpoint labels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.data.folder.tables import EntryTable
+from utils.data.records import Dataset, RecordTable
+from utils.detections import Detections
+from utils.errors import UserError
+from utils.training.choices.classes import match_classes
+from utils.training.choices.kept_classes import keep_all_classes, unlabelled_text
+from utils.training.config import TrainConfig, refuse_contradictions
+from utils.training.forgetting import (
+    group_scores,
+    not_measured_text,
+    old_classes,
+    scores_text,
+)
+from utils.training.pseudo_labels import PseudoLabels, unlabelled_objects
+
+
+def kept(old, new, labelled, rename="", in_given_order=False):
+    old, new = tuple(old.split()), tuple(new.split())
+    sources = match_classes(old, new, rename.split())
+    labelled = {new.index(name) for name in labelled.split()}
+    return keep_all_classes(old, new, sources, labelled, in_given_order=in_given_order)
+
+
+@pytest.mark.parametrize(("old", "new", "labelled", "rename", "classes", "sources", "missing"), [
+    ("a b c", "b x", "b x", "", "a b c x", (0, 1, 2, None), "a c"),
+    ("a b", "x", "x", "", "a b x", (0, 1, None), "a b"),
+    ("a b", "b a x", "a x", "", "a b x", (0, 1, None), "b"),  # named, but without an object
+    ("a b", "x B", "x B", "a=x", "x B", (0, 1), ""),
+    ("a", "x y", "x y", "a=x a=y", "x y", (0, 0), ""),
+    ("a", "x", "x", "", "a x", (0, None), "a"),
+    ("a", "a", "a", "", "a", (0,), ""),
+])  # fmt: skip
+def test_classes_of_the_checkpoint_stay(old, new, labelled, rename, classes, sources, missing):
+    found = kept(old, new, labelled, rename)
+    assert found.classes == tuple(classes.split())
+    assert found.sources == sources
+    assert [found.classes[i] for i in found.ids] == new.split()
+    assert [found.classes[i] for i in found.unlabelled] == missing.split()
+
+
+def test_a_classes_file_keeps_its_order():
+    found = kept("a b c", "x c", "x c", in_given_order=True)
+    assert found.classes == ("x", "c", "a", "b")
+    assert (found.sources, found.ids, found.unlabelled) == ((None, 2, 0, 1), (0, 1), (2, 3))
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(UserError, match=r"--keep-classes.*'b'.*--rename"):
+        kept("a b", "b", "b", "a=b")
+
+
+def test_keeping_needs_a_checkpoint_and_says_when_there_is_nothing_to_keep():
+    with pytest.raises(UserError, match="--keep-classes needs --weights"):
+        refuse_contradictions(TrainConfig(data=Path("photos"), keep_classes=True))
+    assert "label all" in unlabelled_text(kept("a", "a x", "a x"), classes_given=False)
+    assert "--classes" in unlabelled_text(kept("a b", "a", "a"), classes_given=False)
+
+
+def table():
+    """Photos p0 to p2 with 2, 0 and 1 objects."""
+    names = ["p0", "p1", "p2"]
+    entries = EntryTable(Path("/data"), names, [f"{n}.png" for n in names], [""] * 3)
+    boxes = np.float32([[0, 0, 10, 10], [20, 20, 40, 40], [5, 5, 9, 9]])
+    return RecordTable(
+        entries, np.arange(3), np.full((3, 2), 100, np.int32), np.array([0, 2, 2, 3]), boxes,
+        np.array([0, 1, 0], np.int32), np.array([False, True, False]),
+    )  # fmt: skip
+
+
+def test_records_get_further_objects_after_their_own():
+    records = table().with_class_ids((3, 4))
+    records = records.with_objects(
+        np.array([0, 1, 1]), np.float32(np.arange(12).reshape(3, 4)), np.array([7, 8, 9]),
+        np.array([True, False, True]),
+    )  # fmt: skip
+    assert [r.class_ids.tolist() for r in records] == [[3, 4, 7], [8, 9], [3]]
+    assert [r.difficult.tolist() for r in records] == [[False, True, True], [False, True], [False]]
+    assert records[1].boxes.tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
+    some = records.selected([0, 2])
+    assert [r.image_id for r in some] == ["p0", "p2"]
+    assert [r.class_ids.tolist() for r in some] == [[3, 4, 7], [3]]
+    assert some[1].boxes.tolist() == [[5, 5, 9, 9]]
+
+
+def detections(*rows):
+    """(score, class id, x0, y0, x1, y1) each."""
+    rows = np.array(rows, np.float32).reshape(-1, 6)
+    return Detections(rows[:, 2:], rows[:, 0], rows[:, 1].astype(np.int32), ("a", "b", "c"))
+
+
+def test_an_object_gets_one_label_and_none_where_it_has_one():
+    found = detections(
+        (0.9, 0, 0, 0, 10, 10),  # stands on a labelled object
+        (0.8, 1, 50, 50, 70, 70),
+        (0.7, 0, 50, 50, 70, 68),  # the same object again
+        (0.6, 2, 0, 50, 10, 60),  # a class that is not looked for
+        (0.5, 0, 10, 0, 20, 10),  # beside the labelled object
+    )
+    kept_ones = unlabelled_objects(found, np.float32([[1, 0, 10, 10]]), (0, 1))
+    assert kept_ones.scores.tolist() == pytest.approx([0.8, 0.5])
+    assert not len(unlabelled_objects(found, np.zeros((0, 4)), ()))
+    assert len(unlabelled_objects(found, np.zeros((0, 4)), (0, 1, 2))) == 4
+
+
+def test_pseudo_labels_come_back_from_their_file_and_join_the_photos(tmp_path):
+    third = float(np.float32(1 / 3))
+    labels = PseudoLabels(
+        ["p1", "p2"], [0, 1], [[third, 0, 9, 9], [20, 20, 30, 30]], [5, 6], [True, False]
+    )
+    labels.save(tmp_path / "labels.json")
+    again = PseudoLabels.read(tmp_path / "labels.json")
+    assert again == labels
+    assert again.digest() == labels.digest()
+    train = labels.added_to(Dataset(table(), tuple("abcdefg")))
+    assert [r.class_ids.tolist() for r in train.records] == [[5], [0, 6]]
+    assert [r.difficult.tolist() for r in train.records] == [[False], [False, True]]
+    assert train.records[0].boxes[0, 0] == np.float32(1 / 3)
+    text = labels.text(train.classes, all_photos=3)
+    assert "f 1;" in text
+    assert "1 box " in text
+    assert "1 photo left out" in text
+    (tmp_path / "labels.json").write_text("{")
+    with pytest.raises(UserError, match=r"labels\.json"):
+        PseudoLabels.read(tmp_path / "labels.json")
+
+
+def test_old_classes_are_scored_apart():
+    assert old_classes(("a", "b", "x"), (0, 1, None)) == ("a", "b")
+    assert old_classes(("a", "b"), (0, 1)) == ()
+    by_class = {"a": 0.5, "b": None, "c": 0.7, "x": 0.2}
+    scores = group_scores(by_class, ("a", "b", "c"))
+    assert scores == {"AP_old": pytest.approx(0.6), "AP_new": 0.2}
+    assert group_scores(by_class, ()) == {}
+    assert group_scores({"b": None, "x": 0.2}, ("b",)) == {"AP_new": 0.2}
+    assert scores_text(scores) == " (old classes 0.600, new ones 0.200)"
+    assert scores_text({"AP": 0.4}) == ""
+
+
+def test_what_cannot_be_measured_is_said():
+    val = Dataset(table(), ("a", "b", "x"))  # the only object of b is difficult
+    assert "objects of b:" in not_measured_text(val, (0, 1, None))
+    assert not_measured_text(val, (0, None, None)) == ""

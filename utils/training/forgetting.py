@@ -1,0 +1,64 @@
+"""Catastrophic forgetting: scores of a checkpoint's classes, apart from those of new classes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from utils.data.records import Dataset
+from utils.text import listed
+from utils.training.choices.classes import Sources
+
+OLD, NEW = "AP_old", "AP_new"  # columns: mean AP of the classes with validation objects
+
+
+def old_classes(classes: Sequence[str], sources: Sources) -> tuple[str, ...]:
+    """The classes that the checkpoint knows; none where there is no new class beside them."""
+    known = [name for name, source in zip(classes, sources, strict=True) if source is not None]
+    return tuple(known) if len(known) < len(classes) else ()
+
+
+def group_scores(by_class: Mapping[str, float | None], old: Collection[str]) -> dict[str, float]:
+    """Mean AP of old and of new classes.
+
+    Args:
+        by_class: AP by class name; None for a class without validation objects.
+        old: names of the old classes; without any there is nothing to tell apart.
+
+    Returns:
+        ``AP_old`` and ``AP_new``; a group without validation objects is left out.
+    """
+    scores = {}
+    for column, is_old in ((OLD, True), (NEW, False)):
+        group = [ap for name, ap in by_class.items() if (name in old) == is_old and ap is not None]
+        if old and group:
+            scores[column] = float(np.mean(group))
+    return scores
+
+
+def scores_text(row: Mapping[str, float]) -> str:
+    """`` (old classes 0.61, new ones 0.42)`` beside an AP; "" without old classes."""
+    parts = [
+        f"{words} {row[column]:.3f}"
+        for column, words in ((OLD, "old classes"), (NEW, "new ones"))
+        if column in row
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def not_measured_text(val: Dataset, sources: Sources) -> str:
+    """Which of the checkpoint's classes have no validation objects; "" if all have."""
+    ids = [record.class_ids[~record.difficult] for record in val.records]
+    labelled = set(np.concatenate(ids).tolist()) if ids else set()
+    missing = [
+        name
+        for index, (name, source) in enumerate(zip(val.classes, sources, strict=True))
+        if source is not None and index not in labelled
+    ]
+    if not missing:
+        return ""
+    return (
+        f"no validation objects of {listed(missing, 8)}: whether the detector forgets them is not "
+        "measured here (get_map.py on photos with their labels does that)"
+    )
