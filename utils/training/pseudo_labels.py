@@ -32,7 +32,7 @@ from utils.overlap import iou
 from utils.runtime.distribution import Cluster
 from utils.text import counted
 
-SURE, UNSURE = 0.4, 0.1  # scores from which a detection is an object, or a difficult one
+SURE, UNSURE = 0.3, 0.1  # scores from which a detection is an object, or a difficult one
 SAME_OBJECT = 0.5  # IoU above which two boxes are of one object
 NMS_IOU = 0.45
 MOST_OF_TIME = 0.25  # of --minutes; photos that there is no time for are left out
