@@ -22,8 +22,9 @@ DESCRIPTION = """\
 Train a detector on labelled photos.
 
 The folder is taken as it is: Pascal VOC (Annotations/ and JPEGImages/ with or without
-ImageSets/Main, a VOCdevkit, or photos and XML files side by side), COCO JSON, or YOLO txt. Without
-split lists a tenth of the photos is held out for validation and two tenths for testing."""
+ImageSets/Main, a VOCdevkit, or photos and XML files side by side), COCO JSON, YOLO txt, or Label
+Studio JSON. Without split lists a tenth of the photos is held out for validation and two tenths for
+testing."""
 
 EPILOG = """\
 examples:
