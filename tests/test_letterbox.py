@@ -73,3 +73,25 @@ def test_another_photo_is_refused():
         Letterbox(64, 48, 96, 96).apply(np.zeros((32, 64, 3), np.uint8))
     with pytest.raises(ValueError, match="at least 1"):
         Letterbox(0, 48, 96, 96)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 20))
+def test_a_fitted_letterbox_has_little_padding(width, height, multiple):
+    longest = 32 * multiple
+    fitted, square = (
+        Letterbox.fitted(width, height, longest),
+        Letterbox(width, height, longest, longest),
+    )
+    sides = fitted.input_width, fitted.input_height
+    assert max(sides) == longest
+    assert all(side % 32 == 0 for side in sides)
+    assert (fitted.inner_width, fitted.inner_height) == (square.inner_width, square.inner_height)
+    assert fitted.input_width - fitted.inner_width < 32
+    assert fitted.input_height - fitted.inner_height < 32
+
+
+def test_usual_photos_fit_into_usual_shapes():
+    shapes = {(640, 480): (416, 320), (1920, 1080): (416, 256), (480, 640): (320, 416)}
+    for photo, shape in shapes.items():
+        fitted = Letterbox.fitted(*photo, 416)
+        assert (fitted.input_width, fitted.input_height) == shape

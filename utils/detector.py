@@ -13,18 +13,22 @@ not import TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from utils.decoding import decode
 from utils.detections import Detections
 from utils.images import pixels_of, read_image
 from utils.letterbox import Letterbox
 from utils.pixel_range import PixelRanges
 from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
+from utils.streaming import detect_stream
+from utils.voting import MIN_SCORE_RATIO
 
 # The path of an image; an image of Pillow; or pixels, uint8 (H, W, 3) RGB, upright. OpenCV gives
 # BGR, which looks the same to a program: convert it with cv2.cvtColor(image, cv2.COLOR_BGR2RGB).
@@ -47,13 +51,12 @@ class NetworkOutput(NamedTuple):
     """The network's output for one photo.
 
     Attributes:
-        boxes: float32 (N, 4) in pixels of the network input.
-        scores: float32 (N, classes).
+        arrays: float32 boxes (N, 4) in pixels of the network input and scores (N, classes); or
+            three raw maps, where the runtime has ``heads``.
         letterbox: where the photo lies in the network input.
     """
 
-    boxes: np.ndarray
-    scores: np.ndarray
+    arrays: tuple[np.ndarray, ...]
     letterbox: Letterbox
 
 
@@ -138,29 +141,43 @@ class Detector:
             return self([images], conf=conf, iou=iou, max_det=max_det)[0]
         for index, image in enumerate(images):  # before the first batch, which may take long
             check_picture(image, f"picture {index} (counted from 0): ")
-        limits = {"conf": conf, "iou": iou, "max_det": max_det}
-        found: list[Detections] = []
-        for start in range(0, len(images), self.batch_size):
-            batch = images[start : start + self.batch_size]
-            outputs = self.infer([self.prepare(self._pixels(image)) for image in batch])
-            found += [self.finish(output, **limits) for output in outputs]
-        return found
+        prepared = (self.prepare(self._pixels(image)) for image in images)
+        finish = partial(self.finish, conf=conf, iou=iou, max_det=max_det)
+        if len(images) == 1:  # needs no threads
+            return [finish(output) for output in self.infer(list(prepared))]
+        keyed = ((None, one) for one in prepared)
+        return [detections for _, detections, _ in detect_stream(self, keyed, finish)]
 
     def prepare(self, image: np.ndarray) -> NetworkInput:
-        """uint8 (H, W, 3) photo → the network input."""
-        height, width = self.input_size
-        letterbox = Letterbox(image.shape[1], image.shape[0], width, height)
+        """uint8 (H, W, 3) photo → the network input.
+
+        It has the photo's own shape where the runtime takes any, otherwise ``input_size``.
+        """
+        height, width = image.shape[:2]
+        if self.runtime.any_shape:
+            letterbox = Letterbox.fitted(width, height, max(self.input_size))
+        else:
+            letterbox = Letterbox(width, height, *reversed(self.input_size))
         return NetworkInput(letterbox.apply(image), letterbox)
 
     def infer(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
-        """Run the network on up to ``batch_size`` inputs."""
-        boxes, scores = self.runtime.infer(np.stack([one.pixels for one in batch]))
+        """Run the network on up to ``batch_size`` inputs of one shape."""
+        outputs = self.runtime.infer(np.stack([one.pixels for one in batch]))
         letterboxes = [one.letterbox for one in batch]
-        return [NetworkOutput(*one) for one in zip(boxes, scores, letterboxes, strict=True)]
+        return [
+            NetworkOutput(tuple(arrays), letterbox)
+            for *arrays, letterbox in zip(*outputs, letterboxes, strict=True)
+        ]
 
     def finish(self, output: NetworkOutput, *, conf: float, iou: float, max_det: int) -> Detections:
         """The network's output → the objects on the photo."""
-        return to_detections(*output, self.class_names, conf=conf, iou=iou, max_det=max_det)
+        arrays = output.arrays
+        if self.runtime.heads:
+            # Suppression looks at scores of at least ``conf``, voting at half of that.
+            arrays = decode(arrays, self.runtime.heads, conf * MIN_SCORE_RATIO)
+        return to_detections(
+            *arrays, output.letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
+        )
 
     def _pixels(self, image: Picture) -> np.ndarray:
         if isinstance(image, (str, Path)):

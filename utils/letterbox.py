@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 PAD_VALUE = 114  # grey level of the padding, the same everywhere
+INPUT_MULTIPLE = 32  # the sides of a network input are multiples of its largest stride
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Letterbox:
     def __post_init__(self) -> None:
         if min(self.width, self.height, self.input_width, self.input_height) < 1:
             raise ValueError(f"letterbox sizes must be at least 1 pixel: {self}")
+
+    @classmethod
+    def fitted(cls, width: int, height: int, longest: int) -> Letterbox:
+        """For a ``width`` × ``height`` photo, with as little padding as the network allows.
+
+        The longer side of the network input has ``longest`` pixels. The other one is that of the
+        photo at the same scale, rounded up to a multiple of 32: 416×320 for photos of 4:3.
+        """
+        sides = (max(1, round(side * longest / max(width, height, 1))) for side in (width, height))
+        return cls(width, height, *(-(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in sides))
 
     @property
     def _ratio(self) -> float:

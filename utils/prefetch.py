@@ -6,9 +6,8 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -18,16 +17,32 @@ _END = object()
 
 
 def map_ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, depth: int
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    threads: int,
+    depth: int,
+    urgent: Callable[[Item], bool] = lambda item: False,
 ) -> Iterator[Result]:
-    """``map`` by several threads, in order, at most ``depth`` results ahead of the consumer."""
-    items = iter(items)
+    """``map`` by several threads, in order, at most ``depth`` items ahead of the consumer.
+
+    Args:
+        work: called in one of the threads.
+        items: read in the consumer's thread, as far ahead as there is nothing to give it.
+        threads: how many calls of ``work`` may run at a time.
+        depth: how many items may be in work or wait for the consumer.
+        urgent: whether the consumer gets everything up to an item before the next one is read.
+    """
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(pool.submit(work, item) for item in islice(items, depth))
         try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                at_once = urgent(item)
+                while waiting and (at_once or len(waiting) >= depth or waiting[0].done()):
+                    yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(items, 1))
         finally:
             for future in waiting:
                 future.cancel()

@@ -309,8 +309,8 @@ def detect(
         conf=conf,
         ious=ious,
         max_det=config.max_det,
-        progress=lambda batches: tqdm(
-            batches, "detecting", unit="batch", leave=False, disable=None
+        progress=lambda records: tqdm(
+            records, "detecting", unit=" photos", leave=False, disable=None
         ),
         on_unreadable=warnings.add,
     )

@@ -3,17 +3,14 @@ training."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.detector import Detector, NetworkInput, NetworkOutput
 from utils.errors import UserError
 from utils.prefetch import map_ahead
-
-_WAITING = 2  # batches that may wait for suppression
+from utils.streaming import detect_stream
 
 
 def detect_records(
@@ -29,55 +26,43 @@ def detect_records(
     """Detections by NMS threshold, then by image id, in the order of ``records``.
 
     The network sees each photo once, whatever the number of thresholds. Two threads read and
-    letterbox the photos ahead of it; another one suppresses while it works on the next batch. A
-    photo that cannot be read is reported through ``on_unreadable``. It has no detections, so its
-    objects count as missed.
+    letterbox the photos ahead of it; see ``utils.streaming`` for what follows. A photo that cannot
+    be read is reported through ``on_unreadable``. It has no detections, so its objects count as
+    missed.
 
     Args:
         detector: a detector.
         records: photos to look at.
         conf, max_det: as for ``utils.postprocess.nms``.
         ious: NMS thresholds.
-        progress: wraps the iterable of batches, for instance in a progress bar.
+        progress: wraps the records, for instance in a progress bar.
         on_unreadable: called with one sentence for each photo that cannot be read.
 
     Raises:
         UserError: none of the photos can be read.
     """
 
-    def prepare(record: Record) -> NetworkInput | UserError:
+    def prepare(record: Record) -> tuple[str, NetworkInput | UserError]:
         try:
-            return detector.prepare(detector.read(record.image))
+            return record.image_id, detector.prepare(detector.read(record.image))
         except UserError as error:
-            return error
+            return record.image_id, error
 
-    def finish(image_ids: list[str], outputs: list[NetworkOutput]) -> None:
-        for image_id, output in zip(image_ids, outputs, strict=True):
-            for iou in ious:
-                found[iou][image_id] = detector.finish(output, conf=conf, iou=iou, max_det=max_det)
+    def readable() -> Iterator[tuple[str, NetworkInput]]:
+        depth = 3 * detector.batch_size
+        for image_id, result in map_ahead(prepare, progress(records), threads=2, depth=depth):
+            if isinstance(result, UserError):
+                on_unreadable(str(result))
+            else:
+                yield image_id, result
+
+    def finish(output: NetworkOutput) -> dict[float, Detections]:
+        return {iou: detector.finish(output, conf=conf, iou=iou, max_det=max_det) for iou in ious}
 
     found: dict[float, dict[str, Detections]] = {iou: {} for iou in ious}
-    size = detector.batch_size
-    batches = [records[i : i + size] for i in range(0, len(records), size)]
-    prepared = map_ahead(prepare, records, threads=2, depth=3 * size)
-    waiting: deque[Future] = deque()
-    with ThreadPoolExecutor(1) as pool:  # one thread, so that the photos stay in order
-        for batch in progress(batches):
-            inputs: dict[str, NetworkInput] = {}
-            for record in batch:
-                result = next(prepared)
-                if isinstance(result, UserError):
-                    on_unreadable(str(result))
-                else:
-                    inputs[record.image_id] = result
-            if not inputs:
-                continue
-            outputs = detector.infer(list(inputs.values()))
-            waiting.append(pool.submit(finish, list(inputs), outputs))
-            if len(waiting) > _WAITING:
-                waiting.popleft().result()
-        for future in waiting:
-            future.result()
+    for image_id, by_iou, _ in detect_stream(detector, readable(), finish):
+        for iou, detections in by_iou.items():
+            found[iou][image_id] = detections
     if len(records) and not any(found.values()):
         raise UserError(f"none of the {len(records)} photos can be read")
     return found

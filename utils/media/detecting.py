@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.detector import Detector
 from utils.media.sources import Frame
+from utils.streaming import detect_stream
 
 WARM_UP_RUNS = 3
 
@@ -19,13 +21,9 @@ def detect_frames(
     detector: Detector, frames: Iterator[Frame], *, conf: float, iou: float, max_det: int
 ) -> Iterator[tuple[Frame, Detections, float]]:
     """Each frame in order, what is on it, and the milliseconds that the network took for it."""
-    for batch in _batches(frames, detector.batch_size):
-        inputs = [detector.prepare(frame.image) for frame in batch]
-        started = time.perf_counter()
-        outputs = detector.infer(inputs)
-        network_ms = 1000 * (time.perf_counter() - started) / len(batch)
-        for frame, output in zip(batch, outputs, strict=True):
-            yield frame, detector.finish(output, conf=conf, iou=iou, max_det=max_det), network_ms
+    inputs = ((frame, detector.prepare(frame.image)) for frame in frames)
+    finish = partial(detector.finish, conf=conf, iou=iou, max_det=max_det)
+    yield from detect_stream(detector, inputs, finish, lambda frame: frame.source.kind == "live")
 
 
 def benchmark(
@@ -48,15 +46,3 @@ def benchmark(
     names = ("preprocessing", "network", "postprocessing", "together")
     columns = zip(*times[WARM_UP_RUNS:], strict=True)
     return {name: 1000 * median(column) for name, column in zip(names, columns, strict=True)}
-
-
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Lists of up to ``size`` frames; a live frame goes at once."""
-    batch: list[Frame] = []
-    for frame in frames:
-        batch.append(frame)
-        if len(batch) == size or frame.source.kind == "live":
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from utils.decoding import Heads
 from utils.errors import UserError
-from utils.runtime.runtime import Heads
 
 KEY = "efficient_yolo3"  # of the JSON string in an exported file
 FORMAT = 1  # raised when old readers would misread a new file

@@ -15,25 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from utils.decoding import Heads
 from utils.errors import UserError
 
 # uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
-# (B, N, classes); or, where ``Runtime.heads`` is set, the three raw maps (B, H/s, W/s, 3·(5 +
-# classes)) for s = 8, 16, 32, float32 or narrower.
+# (B, N, classes); or the three raw maps, see ``Runtime.heads``.
 Infer = Callable[[np.ndarray], tuple[np.ndarray, ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class Heads:
-    """What decoding a network's raw heads needs.
-
-    Attributes:
-        anchors: float32 (9, 2), width and height in pixels of the network input.
-        offset_span: width of the range of a centre's offset, in cells.
-    """
-
-    anchors: np.ndarray
-    offset_span: float
 
 
 @dataclass(frozen=True)
@@ -48,9 +35,12 @@ class Runtime:
         batch_size: how many pictures it should get at once, on all its devices.
         description: runtime, precision and device in words.
         metadata: what the weights file says of its training, such as splits and thresholds.
-        any_shape: whether ``infer`` takes any height and width that are multiples of 32; otherwise
-            only ``input_size``.
-        heads: set where ``infer`` returns the three raw maps; what decoding them needs.
+        any_shape: ``infer`` takes any height and width that are multiples of 32, the same for all
+            pictures of a batch; otherwise only ``input_size``.
+        heads: where it is set, ``infer`` gives the three raw maps (B, H/s, W/s, 3·(5 + classes))
+            for s = 8, 16, 32, float32 or narrower, and this decodes them.
+        parallel: how many calls of ``infer`` may run at the same time, and should where there are
+            many pictures.
     """
 
     infer: Infer
@@ -61,6 +51,7 @@ class Runtime:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     any_shape: bool = False
     heads: Heads | None = None
+    parallel: int = 1
 
 
 def open_runtime(
@@ -114,7 +105,7 @@ def in_full_batches(infer: Infer, batch_size: int) -> Infer:
     """``infer``, for a network that is compiled for one batch size: other batches are padded."""
 
     def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(output[: len(images)] for output in infer(padded(images, batch_size)))
+        return tuple(part[: len(images)] for part in infer(padded(images, batch_size)))
 
     return run
 

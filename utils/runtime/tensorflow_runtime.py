@@ -31,7 +31,7 @@ def open_tensorflow(
     with cluster.strategy.scope() if cluster else nullcontext():
         model = load_checkpoint(weights, option)
     batch_size = (batch_size or (8 if "GPU" in where else 1)) * devices
-    infer = in_full_batches(compile_inference(model, cluster), batch_size)
+    infer = in_full_batches(compile_inference(model, cluster, any_shape=True), batch_size)
     infer(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))  # compiles it
     return Runtime(
         infer,
@@ -40,30 +40,41 @@ def open_tensorflow(
         batch_size,
         f"TensorFlow {tf.__version__}, {model.dtype_policy.compute_dtype}, {where}",
         model.metadata,
+        any_shape=True,
     )
 
 
-def compile_inference(model: YOLOv3, cluster: Cluster | None = None) -> Infer:
+def compile_inference(
+    model: YOLOv3, cluster: Cluster | None = None, *, any_shape: bool = False
+) -> Infer:
     """Compile a network once for each batch size; it reads the weights at each call.
 
     Args:
         model: made in the scope of the cluster's strategy.
         cluster: divides each batch among its devices on this host; None for one device.
+        any_shape: compile it once for all shapes of input. On several devices it is compiled once
+            for each shape, of which there are at most ``input_size / 16``.
     """
     detect = folded_detector(model)
     devices = cluster.local_replicas if cluster else 1
 
-    @tf.function(jit_compile=False, reduce_retracing=devices == 1)
+    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
+
+    @tf.function(
+        jit_compile=False,
+        reduce_retracing=devices == 1,
+        input_signature=signature if any_shape and devices == 1 else None,
+    )
     def forward(images):
         if devices == 1:
             return detect(tf.cast(images, tf.float32))
         return cluster.strategy.run(lambda x: detect(tf.cast(x, tf.float32)), args=(images,))
 
-    def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
         output = forward(tf.convert_to_tensor(images))
         return output["boxes"].numpy(), output["scores"].numpy()
 
-    def infer_on_all(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer_on_all(images: np.ndarray) -> tuple[np.ndarray, ...]:
         full = padded(images, devices)
         rows = len(full) // devices
         output = forward(cluster.by_replica(lambda i: tf.constant(full[i * rows :][:rows])))

@@ -1,0 +1,116 @@
+"""A stream of pictures through a detector: batches of one shape, several at a time, in order.
+
+``detect_stream`` runs the network in background threads, and suppression in another one, while the
+caller reads, draws or writes. Only a few pictures are in memory at a time, however many there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from utils.prefetch import map_ahead
+
+if TYPE_CHECKING:
+    from utils.detector import Detector, NetworkInput, NetworkOutput
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+MOST_WAITING = 2  # batches whose pictures may wait for others of their shape
+
+
+class _Item(NamedTuple):
+    """A picture on its way.
+
+    Attributes:
+        number: its place in the stream.
+        key: what the caller knows it by.
+        value: the network's input, then its output, then the result.
+        network_ms: milliseconds that the network took for it.
+    """
+
+    number: int
+    key: Any
+    value: Any
+    network_ms: float = 0.0
+
+
+def detect_stream(
+    detector: Detector,
+    inputs: Iterable[tuple[Key, NetworkInput]],
+    finish: Callable[[NetworkOutput], Result],
+    urgent: Callable[[Key], bool] = lambda key: False,
+) -> Iterator[tuple[Key, Result, float]]:
+    """The key of each picture, its result, and the milliseconds that the network took for it.
+
+    The results have the order of the inputs. Batches hold pictures of one shape. The runtime says
+    how many pictures a batch has at most, and how many batches it likes at the same time.
+
+    Args:
+        detector: a detector.
+        inputs: keys, and what ``detector.prepare`` gave.
+        finish: called in a background thread with the network's output.
+        urgent: whether the network shall not wait for further pictures, nor the caller for them;
+            of live video.
+    """
+    runtime = detector.runtime
+
+    def infer(batch: list[_Item]) -> list[_Item]:
+        started = time.perf_counter()
+        outputs = detector.infer([item.value for item in batch])
+        share = 1000 * (time.perf_counter() - started) / len(batch)
+        return [
+            item._replace(value=output, network_ms=share)
+            for item, output in zip(batch, outputs, strict=True)
+        ]
+
+    def finish_all(batch: list[_Item]) -> list[_Item]:
+        return [item._replace(value=finish(item.value)) for item in batch]
+
+    def at_once(batch: list[_Item]) -> bool:
+        return any(urgent(item.key) for item in batch)
+
+    items = (_Item(number, key, value) for number, (key, value) in enumerate(inputs))
+    batches = _batches_of_one_shape(items, runtime.batch_size, at_once)
+    inferred = map_ahead(
+        infer, batches, threads=runtime.parallel, depth=runtime.parallel + 1, urgent=at_once
+    )
+    finished = map_ahead(finish_all, inferred, threads=1, depth=2, urgent=at_once)
+    for item in _in_order(finished):
+        yield item.key, item.value, item.network_ms
+
+
+def _batches_of_one_shape(
+    items: Iterable[_Item], size: int, urgent: Callable[[list[_Item]], bool]
+) -> Iterator[list[_Item]]:
+    """Lists of up to ``size`` items; the longest waiting ones first where too many wait."""
+    by_shape: OrderedDict[tuple[int, ...], list[_Item]] = OrderedDict()  # the oldest shape first
+    waiting = 0
+    for item in items:
+        shape = item.value.pixels.shape
+        batch = by_shape.setdefault(shape, [])
+        batch.append(item)
+        waiting += 1
+        if urgent([item]):
+            yield from by_shape.values()
+            by_shape.clear()
+            waiting = 0
+        elif len(batch) == size or waiting == MOST_WAITING * size:
+            ready = by_shape.pop(shape if len(batch) == size else next(iter(by_shape)))
+            waiting -= len(ready)
+            yield ready
+    yield from by_shape.values()
+
+
+def _in_order(batches: Iterable[list[_Item]]) -> Iterator[_Item]:
+    """The items by their numbers, which are whole once all batches have come."""
+    early: dict[int, _Item] = {}
+    following = 0
+    for batch in batches:
+        early.update((item.number, item) for item in batch)
+        while following in early:
+            yield early.pop(following)
+            following += 1
