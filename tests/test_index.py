@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import utils.cache_folder
 import utils.data.batches.image_cache
 import utils.data.folder.cache
 import utils.data.folder.file_scan
@@ -394,7 +395,7 @@ def test_a_cache_that_cannot_be_opened_is_no_error(tmp_path, monkeypatch):
         raise RuntimeError("no home")
 
     monkeypatch.setattr(Path, "home", no_home)
-    assert utils.data.folder.cache.cache_root() is None
+    assert utils.cache_folder.cache_root() is None
     assert utils.data.batches.image_cache.cache_folder() is None
 
 

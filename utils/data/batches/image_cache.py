@@ -18,8 +18,8 @@ from typing import Protocol
 
 import numpy as np
 
+from utils.cache_folder import VARIABLE, cache_root
 from utils.data.augment import AugmentConfig
-from utils.data.folder.cache import VARIABLE, cache_root
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.files import atomic_write

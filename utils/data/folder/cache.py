@@ -1,9 +1,7 @@
 """What is known of a data folder, cached between runs: ``read_cache`` and ``write_cache``.
 
 A cache file that is missing, old or damaged is ignored, and its content is computed again. The
-files lie in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``, then
-``efficient-yolo3``), never in the data folder. The environment variable ``EFFICIENT_YOLO3_CACHE``
-names another folder, or turns the cache off with ``off``.
+files lie in the user's cache folder (``utils.cache_folder``), never in the data folder.
 
 A cache file is an ``.npz`` archive with a checksum behind it. So its content needs no further
 checks: it is whole, and this version of the code wrote it.
@@ -23,26 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from utils.cache_folder import cache_root
 from utils.files import atomic_write
 
-VARIABLE = "EFFICIENT_YOLO3_CACHE"
 VERSION = 6  # raise it with every change of what is cached, or of how it is computed
 _CHECKSUM = 4  # bytes behind the archive
 _log = logging.getLogger(__name__)
-
-
-def cache_root() -> Path | None:
-    """The folder of all cache files; None when the cache is turned off."""
-    asked = os.environ.get(VARIABLE, "")
-    if asked.lower() in ("off", "0", "no", "none"):
-        return None
-    if asked:
-        return Path(asked)
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        return Path(home) / "efficient-yolo3" if home else Path.home() / ".cache/efficient-yolo3"
-    except RuntimeError:  # no home folder
-        return None
 
 
 def read_cache(root: Path, kind: str, state: str = "") -> dict[str, Any] | None:
