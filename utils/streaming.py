@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 Result = TypeVar("Result")
 
-MOST_WAITING = 2  # batches whose pictures may wait for others of their shape
+MOST_WAITING = 2  # batches that a picture may wait for others of its shape
 
 
 class _Item(NamedTuple):
@@ -86,22 +86,20 @@ def detect_stream(
 def _batches_of_one_shape(
     items: Iterable[_Item], size: int, urgent: Callable[[list[_Item]], bool]
 ) -> Iterator[list[_Item]]:
-    """Lists of up to ``size`` items; the longest waiting ones first where too many wait."""
-    by_shape: OrderedDict[tuple[int, ...], list[_Item]] = OrderedDict()  # the oldest shape first
-    waiting = 0
+    """Lists of up to ``size`` items; of a rare shape fewer, so that none waits long."""
+    by_shape: OrderedDict[tuple[int, ...], list[_Item]] = OrderedDict()  # the oldest item first
     for item in items:
         shape = item.value.pixels.shape
         batch = by_shape.setdefault(shape, [])
         batch.append(item)
-        waiting += 1
         if urgent([item]):
             yield from by_shape.values()
             by_shape.clear()
-            waiting = 0
-        elif len(batch) == size or waiting == MOST_WAITING * size:
-            ready = by_shape.pop(shape if len(batch) == size else next(iter(by_shape)))
-            waiting -= len(ready)
-            yield ready
+        elif len(batch) == size:
+            yield by_shape.pop(shape)
+        oldest = next(iter(by_shape.values()), [item])
+        if item.number - oldest[0].number >= MOST_WAITING * size:
+            yield by_shape.popitem(last=False)[1]
     yield from by_shape.values()
 
 
