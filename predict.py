@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 from utils.cli import INTERRUPTED, OK, option, parse, run
 from utils.errors import UserError
 from utils.media.count_shapes import Line, Zone
+from utils.media.frame_choice import FrameChoice, seconds
 from utils.media.shards import Shard
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
     from collections.abc import Iterator, Sequence
 
     from utils.detector import Detector
+    from utils.media.class_filter import ClassFilter
+    from utils.media.drawing_frames import FrameDrawer
     from utils.media.frame_photos import FramePhotos
+    from utils.media.frames import Source
     from utils.media.outputs import Output, Outputs
-    from utils.media.sources import Source
     from utils.media.summary import Summary
     from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
@@ -30,7 +33,8 @@ Find objects in pictures, videos and camera streams.
 SOURCE is a picture, a video, a folder of both (one level deep), a glob in quotes ('**' stands for
 any folders), a stream address (rtsp://…, http://…) or a camera number. Animated pictures are read
 as videos. Files without a suffix that tells are looked at; what is passed over is said. Pictures
-and videos with the objects drawn in are written to --out; videos keep the times of their frames."""
+and videos with the objects drawn in are written to --out. Drawn videos keep the times of their
+frames. Where ffmpeg is installed they are H.264 in MP4 with the sound, otherwise VP8 in WebM."""
 
 EPILOG = """\
 examples:
@@ -38,7 +42,8 @@ examples:
   python predict.py --weights best.keras photos/ 'more/**/*.png' film.mp4 --json found.json
   python predict.py --weights best.keras photos/ --conf 0.5 --save-voc     (labels to correct)
   python predict.py --weights best.keras film.mp4 --save-frames --save-coco --out new/
-  python predict.py --weights best.keras 0 --show                          (camera; q ends)
+  python predict.py --weights best.keras film.mp4 --start 1:30 --end 2:00 --fps 5
+  python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
   python predict.py --weights best.keras photo.jpg --benchmark 50"""
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs_lite0.keras"
@@ -74,6 +79,30 @@ class PredictConfig:
         low=0, high=1, group="detections",
     )  # fmt: skip
     max_det: int = option(300, help="most objects a picture", low=1, group="detections")
+    classes: tuple[str, ...] = option(
+        (), help="only objects of these classes, in all results (default: all)", metavar="NAME",
+        group="detections",
+    )  # fmt: skip
+    start: float = option(
+        0.0, help="begin here, in seconds or as m:ss or h:mm:ss", metavar="TIME", parse=seconds,
+        low=0, group="frames of videos and cameras",
+    )  # fmt: skip
+    end: float | None = option(
+        None, help="stop here (default: at the end)", metavar="TIME", parse=seconds,
+        group="frames of videos and cameras",
+    )  # fmt: skip
+    stride: int = option(
+        1, help="look at every N-th frame only", low=1, metavar="N",
+        group="frames of videos and cameras",
+    )  # fmt: skip
+    fps: float | None = option(
+        None, help="look at no more than N frames a second of video (default: all)", low=0.001,
+        metavar="N", group="frames of videos and cameras",
+    )  # fmt: skip
+    overlay: bool = option(
+        False, help="draw the number of the frame, its time and the frames a second that are done",
+        group="frames of videos and cameras",
+    )  # fmt: skip
     track: bool = option(
         False, help="follow the objects of videos: the same object has the same number in every "
         "frame", group="tracking",
@@ -154,6 +183,7 @@ def main(argv: list[str]) -> int:
     from utils.media.window import Window
 
     quiet_opencv()
+    choice = frame_choice(config)
     weights = weights_for(config)
     sources = find_sources(config.sources)
     out = output_folder(config, weights, sources)
@@ -162,7 +192,9 @@ def main(argv: list[str]) -> int:
     window = Window("predict.py") if config.show else None
 
     from utils.detector import Detector
-    from utils.media.outputs import Outputs
+    from utils.media.class_filter import ClassFilter
+    from utils.media.drawing_frames import FrameDrawer
+    from utils.media.outputs import Outputs, draw_frame
     from utils.text import counted
 
     detector = Detector(weights, config.runtime, config.device)
@@ -171,15 +203,19 @@ def main(argv: list[str]) -> int:
         f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
         f"input {width}×{height}, {detector.runtime.description}"
     )
-    thresholds = thresholds_for(config, detector)
+    keep = ClassFilter(config.classes, detector.class_names, config.max_det)
+    thresholds = {**thresholds_for(config, detector), "max_det": keep.detector_max_det}
     if config.benchmark:
         print_benchmark(detector, sources, config.benchmark, thresholds)
 
     tracking = tracking_for(config, thresholds["conf"])
-    chosen = outputs_for(config, detector, weights, out, photos, tracking)
+    draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
+    chosen = outputs_for(config, detector, weights, out, photos, tracking, draw)
     outputs = Outputs(chosen, sources)
     part = part_of(config, sources)
-    summary, interrupted = detect_all(detector, part, outputs, window, thresholds, tracking)
+    summary, interrupted = detect_all(
+        detector, part, outputs, window, thresholds, tracking, choice=choice, keep=keep, draw=draw
+    )
     if window:
         window.close()
     totals = tracking.sentences() if tracking else ()
@@ -188,6 +224,15 @@ def main(argv: list[str]) -> int:
     if interrupted:
         print("interrupted; all results so far are written", file=sys.stderr)
     return INTERRUPTED if interrupted else OK
+
+
+def frame_choice(config: PredictConfig) -> FrameChoice:
+    """Which frames of videos are looked at."""
+    if config.end is not None and config.end <= config.start:
+        raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
+    if config.stride > 1 and config.fps:
+        raise UserError("--stride and --fps: both choose frames; give one of them")
+    return FrameChoice(config.start, config.end, config.stride, config.fps)
 
 
 def weights_for(config: PredictConfig) -> Path:
@@ -300,7 +345,7 @@ def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
             "thresholds as get_map.py --tune noted them in the checkpoint: "
             + ", ".join(f"--{name} {value:g}" for name, value in taken.items())
         )
-    return {"conf": 0.25, "iou": 0.45, **noted, **given, "max_det": config.max_det}
+    return {"conf": 0.25, "iou": 0.45, **noted, **given}
 
 
 def print_benchmark(
@@ -332,13 +377,16 @@ def detect_all(
     window: Window | None,
     thresholds: dict[str, Any],
     tracking: VideoTracking | None,
+    *,
+    choice: FrameChoice,
+    keep: ClassFilter,
+    draw: FrameDrawer,
 ) -> tuple[Summary, bool]:
     """Detect objects in all frames and write the results; also whether Ctrl-C ended it.
 
     Background threads read frames and run the network while this one draws and writes.
     """
     from utils.media.detecting import detect_frames
-    from utils.media.outputs import draw_frame
     from utils.media.picture_reader import PictureReader
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
@@ -346,30 +394,28 @@ def detect_all(
     from utils.signals import delayed_interrupt
 
     summary, interrupted = Summary(), False
+    live = any(source.kind in ("live", "stream") for source in sources)
 
     def report(problem: str) -> None:
         summary.problems.append(problem)
-        if len(sources) > 1:  # the problem of the only source comes at the end, or as the error
+        if live or len(sources) > 1:  # that of the only file comes at the end, or as the error
             print(f"warning: {problem}", file=sys.stderr)
 
     read_picture = PictureReader(detector.pixel_ranges)
-    frames = read_frames(sources, report, read_picture)
-    draw = tracking.draw if tracking else draw_frame
+    frames = read_frames(sources, report, read_picture, choice)
     if tracking:  # detections with a low score may continue a track
         thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
-    with (
-        outputs,
-        closing(iterate_ahead(detect_frames(detector, frames, **thresholds), depth=4)) as results,
-    ):
+    results = detect_frames(detector, frames, **thresholds)
+    with outputs, closing(iterate_ahead(results, depth=1 if live else 4)) as results:
         try:
             for frame, detections, network_ms in progress(results, sources):
+                detections = keep(detections)
                 with delayed_interrupt():  # a frame is counted and written, or neither
                     if tracking:
                         detections = tracking.update(frame, detections)
                     summary.add(frame, detections, network_ms)
                     outputs.write(frame, detections)
-                wait = frame.index is None
-                if window and not window.show(draw(frame, detections), wait=wait):
+                if window and not window.show(draw(frame, detections), wait=frame.index is None):
                     break
         except KeyboardInterrupt:  # the results so far are kept
             interrupted = True
@@ -379,9 +425,9 @@ def detect_all(
                 if len(sources) == 1
                 else f"none of the {len(sources)} pictures and videos could be read"
             )
-    for sentence in read_picture.sentences():
+    for sentence in (*read_picture.sentences(), *outputs.notes()):
         print(f"note: {sentence}", file=sys.stderr)
-    if len(sources) == 1:
+    if len(sources) == 1 and not live:
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)
     return summary, interrupted
@@ -403,9 +449,11 @@ def outputs_for(
     out: Path,
     photos: FramePhotos,
     tracking: VideoTracking | None,
+    draw: FrameDrawer,
 ) -> list[Output]:
     """The outputs that the options ask for."""
     from utils.media import outputs
+    from utils.media.drawn_videos import DrawnVideos
     from utils.media.saved_frames import SavedFrames
     from utils.media.video_tracking import CountsFile
 
@@ -417,8 +465,7 @@ def outputs_for(
         chosen += labels
     if config.pictures:
         drawn = out / "drawn" if config.save_frames else out
-        draw = tracking.draw if tracking else outputs.draw_frame
-        chosen += [outputs.DrawnPictures(drawn), outputs.DrawnVideos(drawn, draw)]
+        chosen += [outputs.DrawnPictures(drawn), DrawnVideos(drawn, draw)]
     if config.json:
         chosen.append(outputs.JsonFile(config.json))
     if config.csv:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
-
-from utils.media.outputs import VideoWriter
 
 
 def coded(number: int, width: int = 160, height: int = 96) -> np.ndarray:
@@ -26,10 +25,10 @@ def number_of(image: np.ndarray) -> int:
 
 def write_video(path: Path, frames: int, fps: float = 30.0) -> Path:
     """A video of 160×96 with the frames 0, 1, 2, …"""
-    writer = VideoWriter(path, fps, 160, 96)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (160, 96))
     for i in range(frames):
         writer.write(coded(i))
-    writer.close()
+    writer.release()
     return path
 
 

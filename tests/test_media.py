@@ -21,20 +21,20 @@ from utils.drawing.boxes import draw_detections, sizes
 from utils.drawing.colours import colour, seen
 from utils.drawing.label_places import LabelPlaces, leader
 from utils.errors import UserError
+from utils.media.drawn_videos import DrawnVideos
 from utils.media.frame_photos import FramePhotos
+from utils.media.frames import Frame, Source
 from utils.media.label_outputs import VocLabels, YoloLabels
 from utils.media.outputs import (
     Crops,
     CsvFile,
     DrawnPictures,
-    DrawnVideos,
     JsonFile,
     Names,
     Outputs,
-    VideoWriter,
     class_folders,
 )
-from utils.media.sources import Frame, Source, find_sources, natural_key, read_frames
+from utils.media.sources import find_sources, natural_key, read_frames
 from utils.media.summary import Summary
 from utils.prefetch import iterate_ahead, map_ahead
 

@@ -27,8 +27,8 @@ def is_animated(path: str | Path) -> bool:
         return False
 
 
-def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float]]:
-    """Each frame as uint8 (H, W, 3) RGB, and the seconds from the start to the frame.
+def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Each frame as uint8 (H, W, 3) RGB, and the seconds from the start to its start and end.
 
     Raises:
         UserError: too large, or damaged before the first frame; later damage ends it.
@@ -45,8 +45,9 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float]]:
                     f"{path}: frame {number} of {image.n_frames} cannot be read ({error}); the "
                     "frames before it are used"
                 ) from error
-            yield pixels, seconds
-            seconds += _milliseconds(image) / 1000
+            end = seconds + _milliseconds(image) / 1000
+            yield pixels, seconds, end
+            seconds = end
 
 
 def animation_fps(path: str | Path) -> float:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from utils.detections import Detection, Detections
 from utils.media.count_shapes import Line, Point, Shape, Zone
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 
 SLACK = 0.1  # of the mean of a box's width and height
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from utils.detections import Detections
 from utils.detector import Detector
-from utils.media.sources import Frame
+from utils.media.frames import Frame
 from utils.streaming import detect_stream
 
 WARM_UP_RUNS = 3
@@ -23,7 +23,9 @@ def detect_frames(
     """Each frame in order, what is on it, and the milliseconds that the network took for it."""
     inputs = ((frame, detector.prepare(frame.image)) for frame in frames)
     finish = partial(detector.finish, conf=conf, iou=iou, max_det=max_det)
-    yield from detect_stream(detector, inputs, finish, lambda frame: frame.source.kind == "live")
+    yield from detect_stream(
+        detector, inputs, finish, lambda frame: frame.source.kind in ("live", "stream")
+    )
 
 
 def benchmark(

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from utils.errors import UserError
 from utils.image_kinds import picture_suffix
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 
 _FRAMES = 10_000_000  # ids that each source may use, where there are videos
 

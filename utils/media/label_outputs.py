@@ -22,8 +22,8 @@ from utils.label_files.label_studio import (
 from utils.label_files.voc import write_voc_annotation
 from utils.label_files.yolo import write_yolo_labels
 from utils.media.frame_photos import FramePhotos
+from utils.media.frames import Frame
 from utils.media.outputs import JsonList, Output
-from utils.media.sources import Frame
 
 COCO_RESULTS, COCO_ANNOTATIONS = "coco_results.json", "coco_annotations.json"
 LABEL_STUDIO, LABEL_STUDIO_CONFIG = "label_studio.json", "label_studio_config.xml"

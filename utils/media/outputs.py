@@ -1,4 +1,4 @@
-"""Outputs of predict.py: drawn pictures and videos, JSON, CSV, crops.
+"""Outputs of predict.py: drawn pictures, JSON, CSV, crops.
 
 Each kind of output is a subclass of ``Output``. ``Outputs`` holds those that were asked for. Only
 the current frame is in memory, and every file appears under its name once it is complete.
@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 
 from utils.detections import Detections
 from utils.drawing.boxes import draw_detections
-from utils.errors import UserError
 from utils.files import atomic_write
 from utils.images import save_image
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 
-MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time stamps
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 
 Draw = Callable[[Frame, Detections], np.ndarray]
@@ -42,6 +38,10 @@ class Output(ABC):
 
     def close(self, complete: bool) -> None:  # noqa: B027  most kinds have nothing to finish
         """Finish the files if ``complete``; otherwise remove those that are not finished."""
+
+    def notes(self) -> list[str]:
+        """Sentences on what was written, for the end of the run."""
+        return []
 
 
 class Outputs:
@@ -73,8 +73,13 @@ class Outputs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for output in self._outputs:
-            output.close(complete=error is None)
+        with ExitStack() as closing:  # one that fails does not keep the others from it
+            for output in reversed(self._outputs):
+                closing.callback(output.close, complete=error is None)
+
+    def notes(self) -> list[str]:
+        """Sentences on what was written, for the end of the run."""
+        return [note for output in self._outputs for note in output.notes()]
 
 
 class Names:
@@ -125,120 +130,6 @@ class DrawnPictures(Output):
             self.folder / f"{name}{'.png' if png else '.jpg'}",
             draw_detections(frame.image, detections),
         )
-
-
-class DrawnVideos(Output):
-    """Videos with their boxes, ``FOLDER/name.mp4``, of the same size and length.
-
-    The file has a constant frame rate. Each frame is repeated until the next one is due by its time
-    stamp, so that videos with a varying rate keep their times.
-
-    Args:
-        folder: of the videos.
-        draw: gives the picture of a frame, with what is found.
-    """
-
-    def __init__(self, folder: Path, draw: Draw = draw_frame) -> None:
-        self.folder, self.draw = folder, draw
-        self._writer: VideoWriter | None = None
-        self._source: Source | None = None
-        self._last: np.ndarray | None = None  # drawn, and waiting for the time of the next frame
-        self._shown_s = 0.0  # when it is shown
-        self._gap_s = 0.0  # from the frame before it
-        self._skipped_s = 0.0  # in gaps that are no part of the film
-        self._written = 0  # frames
-
-    def write(self, frame: Frame, detections: Detections, name: str) -> None:
-        if frame.index is None:
-            return
-        if frame.source != self._source:
-            self.close(complete=True)
-            path = self.folder / f"{name.rpartition('_')[0]}.mp4"
-            self._writer = VideoWriter(path, frame.fps, frame.image.shape[1], frame.image.shape[0])
-            self._source, self._fps = frame.source, frame.fps
-            self._shown_s = self._gap_s = self._skipped_s = 0.0
-            self._written = 0
-            # A video that starts late, or a camera, starts with its first frame.
-            self._skipped_s = frame.time_s
-        drawn = self.draw(frame, detections)
-        if self._last is not None:
-            self._write_until(self._time_of_next(frame.time_s))
-        self._last = drawn
-
-    def _time_of_next(self, time_s: float) -> float:
-        """When a frame is shown, in seconds of the drawn video."""
-        shown = time_s - self._skipped_s
-        gap = shown - self._shown_s
-        if gap <= 0 or gap > MAX_GAP_S:  # time stamps that start anew or jump
-            gap = self._gap_s or 1 / self._fps
-            shown = self._shown_s + gap
-            self._skipped_s = time_s - shown
-        self._gap_s, self._shown_s = gap, shown
-        return shown
-
-    def _write_until(self, end_s: float) -> None:
-        """Write the last frame as often as it is shown before ``end_s``."""
-        for _ in range(round(end_s * self._fps) - self._written):
-            self._writer.write(self._last)
-            self._written += 1
-
-    def close(self, complete: bool) -> None:
-        if self._writer:
-            if complete and self._last is not None:
-                self._write_until(self._shown_s + (self._gap_s or 1 / self._fps))
-            self._writer.close(complete)
-            self._writer = self._last = None
-
-
-class VideoWriter:
-    """An MP4 file, written frame by frame.
-
-    The format needs an even width and height. A picture of odd size gets a copy of its last column
-    or row.
-
-    Raises:
-        UserError: OpenCV here cannot write MP4, or the file cannot be completed.
-    """
-
-    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.width, self.height = path, width, height
-        self._partial = path.with_name(f".part-{os.getpid()}-{path.name}")
-        size = (width + width % 2, height + height % 2)
-        self._writer = cv2.VideoWriter(
-            str(self._partial), cv2.VideoWriter_fourcc(*"mp4v"), fps, size
-        )
-        if not self._writer.isOpened():
-            self._remove()
-            raise UserError(
-                f"{path}: this OpenCV cannot write a video of {width}×{height} at {fps:g} frames a "
-                "second"
-            )
-
-    def write(self, image: np.ndarray) -> None:
-        """uint8 (H, W, 3) RGB; a picture of another size is scaled, as streams may change."""
-        if image.shape[:2] != (self.height, self.width):
-            image = cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA)
-        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        if self.width % 2 or self.height % 2:
-            pixels = cv2.copyMakeBorder(
-                pixels, 0, self.height % 2, 0, self.width % 2, cv2.BORDER_REPLICATE
-            )
-        self._writer.write(pixels)
-
-    def close(self, complete: bool = True) -> None:
-        self._writer.release()
-        if not complete:
-            self._remove()
-        elif not self._partial.is_file() or self._partial.stat().st_size == 0:
-            self._remove()
-            raise UserError(f"{self.path}: the video could not be written; is the disk full?")
-        else:
-            os.replace(self._partial, self.path)
-
-    def _remove(self) -> None:
-        with suppress(FileNotFoundError):
-            self._partial.unlink()
 
 
 class TextFile:

@@ -10,8 +10,8 @@ import numpy as np
 from utils.detections import Detections
 from utils.images import save_image
 from utils.media.frame_photos import FramePhotos
+from utils.media.frames import Frame, Source
 from utils.media.outputs import Output
-from utils.media.sources import Frame, Source
 from utils.overlap import iou
 
 SAME_IOU = 0.5  # with the box of the same object in the frame saved before

@@ -10,21 +10,22 @@ import glob
 import os
 import re
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from utils.errors import UserError
-from utils.image_kinds import FileKind, file_kind, photo_stem, unread_note
+from utils.image_kinds import FileKind, file_kind, unread_note
 from utils.images import IMAGE_SUFFIXES, read_image
-from utils.media.animations import animation_fps, is_animated, read_animation
+from utils.media.animations import is_animated
+from utils.media.frame_choice import EVERY_FRAME, FrameChoice
+from utils.media.frames import Frame, Source
+from utils.media.live import read_stream
+from utils.media.video_reader import open_capture, read_video
 from utils.prefetch import iterate_ahead, map_ahead
 from utils.text import counted, listed
 
@@ -32,10 +33,6 @@ VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv",
     ".3gp", ".mts", ".m2ts",
 )  # fmt: skip
-DEFAULT_FPS = 25.0  # where a camera or stream does not say
-MAX_VIDEO_FPS = 120.0  # of drawn videos
-_STAMPS = 300  # frames whose time stamps show whether the rate varies
-_JITTER_MS = 2.5  # between time stamps of a constant rate
 _NEVER_ANIMATED = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
     ".pnm", ".jp2", ".j2k",
@@ -47,57 +44,6 @@ _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORE
 
 class NotMedia(UserError):
     """A file that is neither a picture nor a video."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Something that frames can be read from.
-
-    Attributes:
-        name: for messages and JSON: the path, the address without its password, or the number of
-            the camera.
-        kind: an ``animation`` is a picture file with several frames. Frames of ``live`` sources are
-            dropped when they come too fast.
-        address: path, URL or camera number.
-    """
-
-    name: str
-    kind: Literal["picture", "animation", "video", "stream", "live"]
-    address: str | int
-
-    @property
-    def path(self) -> Path | None:
-        """The file, or None for streams and cameras."""
-        return Path(self.address) if self.kind in ("picture", "animation", "video") else None
-
-    @property
-    def output_name(self) -> str:
-        """A file name for outputs of this source, without suffix."""
-        if self.path is not None:
-            return photo_stem(self.path)
-        if isinstance(self.address, int):
-            return f"camera-{self.address}"
-        return re.sub(r"[^\w.-]+", "-", self.name.partition("://")[2]).strip("-.")[:80] or "stream"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture, or one picture of a video.
-
-    Attributes:
-        image: uint8 (H, W, 3) RGB, upright.
-        source: where it comes from.
-        index: number of the frame from 0; None for a picture.
-        time_s: seconds from the start of the video; None for a picture.
-        fps: frames a second at which every frame of the video can be shown on time; None for a
-            picture.
-    """
-
-    image: np.ndarray
-    source: Source
-    index: int | None = None
-    time_s: float | None = None
-    fps: float | None = None
 
 
 def quiet_opencv() -> None:
@@ -143,59 +89,11 @@ def natural_key(path: str | Path) -> list[tuple[int, int, str]]:
     return [(0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p]
 
 
-def read_video(source: Source, warn: Callable[[str], None]) -> Iterator[Frame]:
-    """Frames of a video, stream or camera in order; rotation stored in a video is applied.
-
-    Args:
-        source: not a picture.
-        warn: called with one sentence when the video ends long before its own length.
-
-    Raises:
-        UserError: it cannot be opened, or has no frame that can be decoded.
-    """
-    if source.kind == "animation":
-        yield from _animation(source)
-        return
-    capture = _open(source)
-    try:
-        average = capture.get(cv2.CAP_PROP_FPS)
-        average = average if 0.1 <= average <= 1000 else DEFAULT_FPS
-        expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        fps = max(average, _fastest(source)) if source.kind == "video" else average
-        started = time.monotonic()
-        index, seconds, before = 0, 0.0, 0.0
-        while True:
-            good, pixels = capture.read()
-            if not good:
-                break
-            before = seconds
-            if source.kind == "live":
-                seconds = time.monotonic() - started
-            else:
-                # The frame's time stamp. Only the first may be 0; otherwise the video has none.
-                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                seconds = stamp if stamp > 0 or index == 0 else index / average
-            image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-            yield Frame(image, source, index, max(0.0, seconds), fps)
-            index += 1
-    finally:
-        capture.release()
-    if index == 0:
-        raise UserError(f"{source.name}: no frame of this video can be decoded")
-    # Where the container does not count its frames, the count is its length times the average
-    # rate, and may be far too high. So the length must be short as well.
-    end, length = seconds + max(seconds - before, 1 / average), expected / average
-    if source.kind == "video" and index < 0.95 * expected - 1 and end < 0.95 * length:
-        warn(
-            f"{source.name}: ends after {index} of {expected:.0f} frames, at {end:.1f} of "
-            f"{length:.1f} s; it may be damaged"
-        )
-
-
 def read_frames(
     sources: Sequence[Source],
     report: Callable[[str], None],
     read_picture: Callable[[Path], np.ndarray] = read_image,
+    choice: FrameChoice = EVERY_FRAME,
 ) -> Iterator[Frame]:
     """Frames of all sources in order, read ahead by background threads.
 
@@ -204,6 +102,7 @@ def read_frames(
         report: called with one sentence for each source that cannot be read completely. The
             others are still read.
         read_picture: gives uint8 (H, W, 3) RGB for a path.
+        choice: which frames of videos, cameras and streams are wanted.
     """
 
     def read(source: Source) -> Frame | UserError:
@@ -221,40 +120,13 @@ def read_frames(
                     yield result
             continue
         for source in group:
-            live = source.kind == "live"
             try:
-                yield from iterate_ahead(
-                    read_video(source, report), depth=1 if live else 8, newest_only=live
-                )
+                if source.kind in ("live", "stream"):
+                    yield from read_stream(source, report, choice)
+                else:
+                    yield from iterate_ahead(read_video(source, report, choice), depth=8)
             except UserError as error:
                 report(str(error))
-
-
-def _animation(source: Source) -> Iterator[Frame]:
-    fps = animation_fps(source.address)
-    for index, (image, seconds) in enumerate(read_animation(source.address)):
-        yield Frame(image, source, index, seconds, fps)
-
-
-def _fastest(source: Source) -> float:
-    """The highest frame rate at the beginning of a video, by its time stamps; 0 without any.
-
-    It differs from the average where the rate varies.
-    """
-    capture = _open(source)
-    try:
-        stamps: list[float] = []
-        while len(stamps) < _STAMPS and capture.grab():
-            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC))
-    finally:
-        capture.release()
-    gaps = np.diff(stamps)
-    if len(gaps) < 2 or (gaps <= 0).any() or gaps.max() - gaps.min() <= _JITTER_MS:
-        return 0.0
-    # Stamps are often rounded to milliseconds, so several of the shortest gaps count.
-    shortest = gaps[gaps <= gaps.min() + _JITTER_MS].mean()
-    rate = 1000 / shortest
-    return min(round(rate) if abs(rate - round(rate)) < 0.1 else rate, MAX_VIDEO_FPS)
 
 
 def _find(argument: str, pass_over: Callable[[str], None]) -> list[Source]:
@@ -362,7 +234,7 @@ def _from_file(path: Path) -> Source:
         return Source(str(path), kind, str(path))
     video = Source(str(path), "video", str(path))
     try:
-        _open(video).release()
+        open_capture(video).release()
     except UserError:
         if file_kind(path) is FileKind.UNREAD:
             raise NotMedia(
@@ -378,36 +250,3 @@ def _identity(source: Source) -> str | int:
 
 def _without_password(address: str) -> str:
     return re.sub(r"(?<=://)[^/@\s]*@", "", address)
-
-
-def _open(source: Source) -> cv2.VideoCapture:
-    if source.kind == "video":
-        _refuse_playlist(Path(source.address))
-        # With an absolute path FFmpeg cannot read a part of the name as a protocol. Other back ends
-        # would read a % in the name as a series of pictures.
-        capture = cv2.VideoCapture(os.path.abspath(source.address), cv2.CAP_FFMPEG)
-        problem = "not a video that can be read"
-    elif isinstance(source.address, int):
-        default = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
-        capture = cv2.VideoCapture(source.address, default)
-        problem = f"camera {source.address} cannot be opened; is it connected, and free?"
-        if not capture.isOpened():
-            raise UserError(problem)
-    else:
-        capture = cv2.VideoCapture(source.address)
-        problem = "this stream cannot be opened"
-    if not capture.isOpened():
-        raise UserError(f"{source.name}: {problem}")
-    return capture
-
-
-def _refuse_playlist(path: Path) -> None:
-    """Refuse text files: FFmpeg would read one as a playlist and open the files that it lists."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(2048)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    text = not re.search(rb"[^\t\n\r\x20-\x7e]", head) and not head.startswith(b"YUV4MPEG2 ")
-    if text or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"#EXTM3U", b"ffconcat")):
-        raise UserError(f"{path}: {'a text file' if head else 'empty'}, not a video")

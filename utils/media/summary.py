@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from utils.detections import Detections
-from utils.media.sources import Frame
+from utils.media.frames import Frame
 from utils.text import counted
 
 _MOST_CLASSES = 10  # named in the summary

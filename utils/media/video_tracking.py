@@ -15,8 +15,8 @@ from utils.drawing.count_shapes import draw_count, draw_line, draw_zone
 from utils.drawing.trails import Trails
 from utils.media.count_shapes import Shape
 from utils.media.counting import ARRIVALS, WAYS, Counts, Event, by_class
+from utils.media.frames import Frame, Source
 from utils.media.outputs import Output, TextFile
-from utils.media.sources import Frame, Source
 from utils.media.tracking import Tracker
 
 

@@ -1,0 +1,119 @@
+"""``DrawnVideos``: the output that writes videos with the objects drawn in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from utils.detections import Detections
+from utils.media.ffmpeg import find_ffmpeg, video_start_s
+from utils.media.frames import Frame, Source
+from utils.media.outputs import Draw, Output, draw_frame
+from utils.media.video_reader import MAX_GAP_S
+from utils.media.video_writer import H264Writer, VideoWriter, WebmWriter
+
+
+class DrawnVideos(Output):
+    """Videos with their boxes, ``FOLDER/name.mp4`` or ``.webm``, of the same size and length.
+
+    Every frame is shown as long as in the source. With ``ffmpeg`` the sound is kept, too.
+
+    Args:
+        folder: where the files will be.
+        draw: gives the picture of a frame, with what is found.
+    """
+
+    def __init__(self, folder: Path, draw: Draw = draw_frame) -> None:
+        self.folder = folder
+        self._draw = draw
+        self._ffmpeg = find_ffmpeg()
+        self._notes: list[str] = []
+        self._source: Source | None = None
+        self._writer: VideoWriter | None = None
+        self._times = _Times(0.0, 0.0)
+        self._last: tuple[Frame, np.ndarray, float] | None = None  # waits for the next one's time
+
+    def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        if frame.index is None:
+            return
+        if frame.source != self._source:
+            self.close(complete=True)
+            self._source = frame.source
+            self._times = _Times(frame.time_s, 1 / frame.fps)
+            self._writer = self._open(frame, name.rpartition("_")[0])
+        drawn = self._draw(frame, detections)
+        shown_s = self._times.of(frame.time_s)
+        if self._last is not None:
+            _, picture, start_s = self._last
+            self._writer.write(picture, start_s, shown_s - start_s)
+        self._last = frame, drawn, shown_s
+
+    def _open(self, frame: Frame, name: str) -> VideoWriter:
+        height, width = frame.image.shape[:2]
+        if self._ffmpeg is None or not self._ffmpeg.h264:
+            path = self.folder / f"{name}{WebmWriter.SUFFIX}"
+            return WebmWriter(path, width, height, frame.fps)
+        path = self.folder / f"{name}{H264Writer.SUFFIX}"
+        return H264Writer(path, width, height, frame.fps, self._ffmpeg)
+
+    def close(self, complete: bool) -> None:
+        writer, last = self._writer, self._last
+        self._writer = self._last = None
+        if writer is None:
+            return
+        if not complete or last is None:
+            writer.discard()
+            return
+        frame, picture, start_s = last
+        writer.write(picture, start_s, frame.duration_s or self._times.gap_s)
+        if isinstance(writer, H264Writer) and frame.source.kind == "video":
+            if not self._times.skipped:
+                writer.sound = frame.source.path, self._times.first_s
+            elif video_start_s(self._ffmpeg, frame.source.path) is not None:
+                writer.problem = f"{writer.path}: without sound, as the times of the frames jump"
+        writer.finish()
+        if isinstance(writer, WebmWriter):
+            self._note_webm()
+        elif writer.problem:
+            self._notes.append(writer.problem)
+
+    def _note_webm(self) -> None:
+        lacks = "has no encoder of H.264" if self._ffmpeg else "is not installed"
+        note = (
+            f"ffmpeg {lacks}: drawn videos are VP8 in WebM, without sound; for H.264 in MP4 with "
+            "sound install it, or run: pip install 'efficient-yolo3[video]'"
+        )
+        if note not in self._notes:
+            self._notes.append(note)
+
+    def notes(self) -> list[str]:
+        return self._notes
+
+
+class _Times:
+    """Times of the frames in the drawn video, which starts with its first frame.
+
+    Attributes:
+        first_s: time of the first frame.
+        gap_s: seconds between the last two frames.
+        skipped: whether the time stamps jumped or started anew.
+    """
+
+    def __init__(self, first_s: float, usual_gap_s: float) -> None:
+        self.first_s, self.gap_s, self.skipped = first_s, usual_gap_s, False
+        self._left_out_s = first_s  # that are no part of the drawn video
+        self._last_s: float | None = None
+
+    def of(self, time_s: float) -> float:
+        """When a frame with that time stamp is shown, in seconds."""
+        shown_s = time_s - self._left_out_s
+        if self._last_s is not None:
+            if 0 < shown_s - self._last_s <= MAX_GAP_S:
+                self.gap_s = shown_s - self._last_s
+            else:
+                self.skipped = True
+                shown_s = self._last_s + self.gap_s
+                self._left_out_s = time_s - shown_s
+        self._last_s = shown_s
+        return shown_s

@@ -1,0 +1,66 @@
+"""Which frames of a video are looked at: ``--start``, ``--end``, ``--stride`` and ``--fps``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_STAMP_ERROR = 0.1  # of a period of --fps: time stamps are often rounded to milliseconds
+
+
+@dataclass(frozen=True)
+class FrameChoice:
+    """The frames of each video that are looked at; pictures are not concerned.
+
+    Attributes:
+        start_s, end_s: seconds from the start of the video; ``end_s`` itself is out.
+        stride: every N-th frame, the first one included.
+        fps: at most so many frames a second: of each period of 1/fps the first frame.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    stride: int = 1
+    fps: float | None = None
+
+    def takes(self, index: int, time_s: float, before_s: float | None) -> bool:
+        """Whether a frame is looked at.
+
+        Args:
+            index: its number in the video, from 0.
+            time_s: its time.
+            before_s: the time of the frame before it; None for the first one.
+        """
+        if time_s < self.start_s or self.is_past(time_s) or index % self.stride:
+            return False
+        if self.fps is None or before_s is None or before_s < self.start_s:
+            return True
+        return self._period(time_s) != self._period(before_s)
+
+    def is_past(self, time_s: float) -> bool:
+        """Whether a time lies behind the part that is looked at."""
+        return self.end_s is not None and time_s >= self.end_s
+
+    def rate(self, fps: float) -> float:
+        """Frames a second that are taken of a video with ``fps``."""
+        return min(fps / self.stride, self.fps or fps)
+
+    def _period(self, time_s: float) -> int:
+        return int(time_s * self.fps + _STAMP_ERROR)
+
+
+EVERY_FRAME = FrameChoice()
+
+
+def seconds(text: str) -> float:
+    """``90``, ``1:30`` or ``0:01:30.5`` → seconds.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
+        raise ValueError(f"{text!r} is no time; give seconds (90.5), m:ss or h:mm:ss")
+    total = 0.0
+    for part in text.split(":"):
+        total = 60 * total + float(part)
+    return total

@@ -1,0 +1,66 @@
+"""What is looked at: ``Source``, something that frames can be read from, and ``Frame``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from utils.image_kinds import photo_stem
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that frames can be read from.
+
+    Attributes:
+        name: for messages and JSON: the path, the address without its password, or the number of
+            the camera.
+        kind: an ``animation`` is a picture file with several frames. Frames of ``live`` sources are
+            dropped when they come too fast, and so are those of a ``stream`` without an end.
+        address: path, URL or camera number.
+    """
+
+    name: str
+    kind: Literal["picture", "animation", "video", "stream", "live"]
+    address: str | int
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None for streams and cameras."""
+        return Path(self.address) if self.kind in ("picture", "animation", "video") else None
+
+    @property
+    def output_name(self) -> str:
+        """A file name for outputs of this source, without suffix."""
+        if self.path is not None:
+            return photo_stem(self.path)
+        if isinstance(self.address, int):
+            return f"camera-{self.address}"
+        return re.sub(r"[^\w.-]+", "-", self.name.partition("://")[2]).strip("-.")[:80] or "stream"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture, or one picture of a video.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB, upright.
+        source: where it comes from.
+        index: number of the frame from 0; None for a picture.
+        time_s: seconds from the start of the video; None for a picture.
+        fps: frames a second at which every frame of the video can be shown on time; None for a
+            picture.
+        duration_s: seconds until the next frame or the end of the video; None for a picture, and
+            for a live frame, whose next one has not come.
+    """
+
+    image: np.ndarray
+    source: Source
+    index: int | None = None
+    time_s: float | None = None
+    fps: float | None = None
+    duration_s: float | None = None

@@ -1,0 +1,262 @@
+"""Frames of video files: rotation applied, each with the time at which it is shown and for how
+long. OpenCV decodes them; where it cannot, an ``ffmpeg`` that is installed does."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from utils.errors import UserError
+from utils.media.animations import animation_fps, read_animation
+from utils.media.ffmpeg import decoding, find_ffmpeg
+from utils.media.frame_choice import EVERY_FRAME, FrameChoice
+from utils.media.frames import Frame, Source
+
+DEFAULT_FPS = 25.0  # where a camera or stream does not say
+MAX_VIDEO_FPS = 120.0  # of drawn videos
+MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time stamps
+_STAMPS = 300  # frames whose time stamps show whether the rate varies
+_JITTER_MS = 2.5  # between time stamps of a constant rate
+_LEAST_S = 0.004  # that the last frame is shown; less is a container's rounding
+_TIMEOUT_MS = 10_000  # without an answer of a stream
+
+
+class Moment(NamedTuple):
+    """A frame that is not decoded to RGB yet; the last one of a video stands for its end.
+
+    Attributes:
+        time_s: seconds from the start of the video.
+        pixels: gives uint8 (H, W, 3) RGB, before the next moment is asked for; None at the end.
+    """
+
+    time_s: float
+    pixels: Callable[[], np.ndarray] | None
+
+
+def read_video(
+    source: Source, warn: Callable[[str], None], choice: FrameChoice = EVERY_FRAME
+) -> Iterator[Frame]:
+    """Frames of a video or an animated picture in order; rotation stored in a video is applied.
+
+    Args:
+        source: an animation or a video.
+        warn: called with one sentence when the video ends long before its own length, or has no
+            frame that is wanted.
+        choice: which frames are wanted.
+
+    Raises:
+        UserError: it cannot be opened, or has no frame that can be decoded.
+    """
+    if source.kind == "animation":
+        moments, fps = _animation(source), animation_fps(source.address)
+        yield from chosen(source, moments, fps, warn, choice)
+        return
+    capture = open_capture(source)
+    try:
+        told = Told.of(capture)
+        moments = first_and_rest(capture_moments(source, capture, told, warn))
+        if moments:
+            fps = max(told.fps, _fastest(source))
+            yield from chosen(source, moments, fps, warn, choice)
+            return
+    finally:
+        capture.release()
+    yield from _by_ffmpeg(source, told, warn, choice)
+
+
+def chosen(
+    source: Source,
+    moments: Iterator[Moment],
+    fps: float,
+    warn: Callable[[str], None],
+    choice: FrameChoice = EVERY_FRAME,
+) -> Iterator[Frame]:
+    """The frames among the moments that are wanted, with the time that each is shown."""
+    waiting: Frame | None = None  # for the time of the next one
+    before: float | None = None
+    try:
+        for index, (time_s, pixels) in enumerate(moments):
+            past = choice.is_past(time_s)
+            if past or pixels is None or choice.takes(index, time_s, before):
+                if waiting is not None:
+                    until = choice.end_s if past else time_s
+                    yield replace(waiting, duration_s=max(0.0, until - waiting.time_s))
+                    waiting = None
+                elif past or pixels is None:
+                    length = "" if past else f", which ends at {time_s:.1f} s"
+                    warn(f"{source.name}: no frame in the part that is asked for{length}")
+                if past or pixels is None:
+                    return
+                waiting = Frame(pixels(), source, index, time_s, choice.rate(fps))
+            before = time_s
+    except UserError:  # damaged: the frames before it are used
+        if waiting is not None:
+            yield waiting
+        raise
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a container says of its video.
+
+    Attributes:
+        fps: frames a second, on average.
+        frames: how many; an estimate where the container does not count them; 0 where unknown.
+    """
+
+    fps: float
+    frames: float
+
+    @classmethod
+    def of(cls, capture: cv2.VideoCapture) -> Told:
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        return cls(
+            fps if 0.1 <= fps <= 1000 else DEFAULT_FPS,
+            max(0.0, capture.get(cv2.CAP_PROP_FRAME_COUNT)),
+        )
+
+    @property
+    def length_s(self) -> float:
+        return self.frames / self.fps
+
+
+def capture_moments(
+    source: Source, capture: cv2.VideoCapture, told: Told, warn: Callable[[str], None]
+) -> Iterator[Moment]:
+    """The frames of an open video, and its end; nothing if no frame can be decoded."""
+    index, seconds, gap = 0, 0.0, 0.0
+    while capture.grab():
+        # The frame's time stamp. Only the first may be 0; otherwise the video has none.
+        stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        now = max(0.0, stamp if stamp > 0 or index == 0 else index / told.fps)
+        seconds, gap = now, now - seconds
+        yield Moment(seconds, lambda: retrieve(source, capture))
+        index += 1
+    if not index:
+        return
+    end = seconds + (gap if 0 < gap <= MAX_GAP_S else 1 / told.fps)
+    # Where the container does not count its frames, the count is its length times the average
+    # rate, and may be far too high. So the length must be short as well.
+    if source.kind == "video" and index < 0.95 * told.frames - 1 and end < 0.95 * told.length_s:
+        warn(
+            f"{source.name}: ends after {index} of {told.frames:.0f} frames, at {end:.1f} of "
+            f"{told.length_s:.1f} s; it may be damaged"
+        )
+    elif index >= told.frames > 0 and _LEAST_S <= told.length_s - seconds <= MAX_GAP_S:
+        end = told.length_s
+    yield Moment(end, None)
+
+
+def retrieve(source: Source, capture: cv2.VideoCapture) -> np.ndarray:
+    """The frame that was grabbed: uint8 (H, W, 3) RGB.
+
+    Raises:
+        UserError: it cannot be decoded.
+    """
+    good, pixels = capture.retrieve()
+    if not good:
+        raise UserError(f"{source.name}: a frame cannot be decoded; the frames before it are used")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def first_and_rest(moments: Iterator[Moment]) -> Iterator[Moment] | None:
+    """The moments, or None where there are none. The first one is fetched for that."""
+    first = next(moments, None)
+    if first is None:
+        return None
+
+    def again() -> Iterator[Moment]:
+        yield first
+        yield from moments
+
+    return again()
+
+
+def open_capture(source: Source) -> cv2.VideoCapture:
+    """
+    Raises:
+        UserError: it cannot be opened.
+    """
+    if source.kind == "video":
+        _refuse_playlist(Path(source.address))
+        # With an absolute path FFmpeg cannot read a part of the name as a protocol. Other back ends
+        # would read a % in the name as a series of pictures.
+        capture = cv2.VideoCapture(os.path.abspath(source.address), cv2.CAP_FFMPEG)
+        problem = "not a video that can be read"
+    elif isinstance(source.address, int):
+        default = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+        capture = cv2.VideoCapture(source.address, default)
+        problem = f"camera {source.address} cannot be opened; is it connected, and free?"
+        if not capture.isOpened():
+            raise UserError(problem)
+    else:
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
+        limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+        capture = cv2.VideoCapture(source.address, cv2.CAP_FFMPEG, limits)
+        problem = "this stream cannot be opened"
+    if not capture.isOpened():
+        raise UserError(f"{source.name}: {problem}")
+    return capture
+
+
+def _by_ffmpeg(
+    source: Source, told: Told, warn: Callable[[str], None], choice: FrameChoice
+) -> Iterator[Frame]:
+    """Frames of a video that OpenCV opens but cannot decode, such as AV1."""
+    nothing = f"{source.name}: no frame of this video can be decoded"
+    ffmpeg = find_ffmpeg()
+    if ffmpeg is None:
+        raise UserError(f"{nothing}; with ffmpeg installed, more kinds of video can be read")
+    with decoding(ffmpeg, source.address) as capture:
+        moments = first_and_rest(capture_moments(source, capture, told, warn))
+        if moments is None:
+            raise UserError(nothing)
+        yield from chosen(source, moments, told.fps, warn, choice)
+
+
+def _animation(source: Source) -> Iterator[Moment]:
+    end = 0.0
+    for image, seconds, end in read_animation(source.address):
+        yield Moment(seconds, lambda image=image: image)
+    yield Moment(end, None)
+
+
+def _fastest(source: Source) -> float:
+    """The highest frame rate at the beginning of a video, by its time stamps; 0 without any.
+
+    It differs from the average where the rate varies.
+    """
+    capture = open_capture(source)
+    try:
+        stamps: list[float] = []
+        while len(stamps) < _STAMPS and capture.grab():
+            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    finally:
+        capture.release()
+    gaps = np.diff(stamps)
+    if len(gaps) < 2 or (gaps <= 0).any() or gaps.max() - gaps.min() <= _JITTER_MS:
+        return 0.0
+    # Stamps are often rounded to milliseconds, so several of the shortest gaps count.
+    shortest = gaps[gaps <= gaps.min() + _JITTER_MS].mean()
+    rate = 1000 / shortest
+    return min(round(rate) if abs(rate - round(rate)) < 0.1 else rate, MAX_VIDEO_FPS)
+
+
+def _refuse_playlist(path: Path) -> None:
+    """Refuse text files: FFmpeg would read one as a playlist and open the files that it lists."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(2048)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    text = not re.search(rb"[^\t\n\r\x20-\x7e]", head) and not head.startswith(b"YUV4MPEG2 ")
+    if text or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"#EXTM3U", b"ffconcat")):
+        raise UserError(f"{path}: {'a text file' if head else 'empty'}, not a video")
