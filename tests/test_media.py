@@ -21,7 +21,6 @@ from utils.drawing.boxes import draw_detections, sizes
 from utils.drawing.colours import colour, seen
 from utils.drawing.label_places import LabelPlaces, leader
 from utils.errors import UserError
-from utils.media.drawn_videos import DrawnVideos
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame, Source
 from utils.media.label_outputs import VocLabels, YoloLabels
@@ -262,51 +261,6 @@ def test_all_outputs_of_a_picture(tmp_path):
     assert Image.open(out / "crops" / "cat" / "photo_2.jpg").size == (50, 51)
 
 
-@pytest.mark.parametrize("fps", [25.0, 30000 / 1001, 24000 / 1001, 12.5, 60.0])
-def test_drawn_videos_keep_order_rate_and_size(tmp_path, fps):
-    film = Source("in/film.avi", "video", "in/film.avi")
-    frames = [Frame(coded(i), film, i, i / fps, fps) for i in range(30)]
-    other = Source("in/b/film.avi", "video", "in/b/film.avi")
-    frames += [Frame(coded(i), other, i, i / fps, fps) for i in range(100, 110)]
-    with Outputs([DrawnVideos(tmp_path), JsonFile(tmp_path / "all.json")]) as outputs:
-        for frame in frames:
-            outputs.write(frame, some([[0, 80, 20, 96]], [0]))
-    capture = cv2.VideoCapture(str(tmp_path / "film.mp4"))
-    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, rel=1e-3)
-    capture.release()
-    for name, numbers in (("film", range(30)), ("film-2", range(100, 110))):
-        back = list(read_frames(find_sources([str(tmp_path / f"{name}.mp4")]), pytest.fail))
-        assert [number_of(frame.image[:60]) for frame in back] == list(numbers)
-        assert back[0].image.shape == (96, 160, 3)
-    entries = json.loads((tmp_path / "all.json").read_text())
-    assert [entry["frame"] for entry in entries] == [*range(30), *range(100, 110)]
-    assert entries[29]["time_s"] == pytest.approx(29 / fps, abs=1e-3)
-    assert not list(tmp_path.glob(".part-*"))
-
-
-def test_videos_of_odd_size_lose_nothing(tmp_path):
-    writer = VideoWriter(tmp_path / "odd.mp4", 25.0, 161, 95)
-    for i in range(3):
-        writer.write(coded(i, 160, 95)[:, [*range(160), 159]])
-    writer.close()
-    frame = next(read_frames(find_sources([str(tmp_path / "odd.mp4")]), pytest.fail))
-    assert frame.image.shape == (96, 162, 3)
-
-
-def test_nothing_half_written_stays_when_a_run_fails(tmp_path):
-    film = Source("film.avi", "video", "film.avi")
-    frame = Frame(coded(0), film, 0, 0.0, 25.0)
-
-    def fail_half_way():
-        with Outputs([DrawnVideos(tmp_path), JsonFile(tmp_path / "a.json")]) as outputs:
-            outputs.write(frame, some([], []))
-            raise UserError("stop")
-
-    with pytest.raises(UserError):
-        fail_half_way()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_class_names_that_are_no_class_folders():
     names = ["a/b", "a:b", "..", "", "Cat", "cat", "дом"]
     assert class_folders(names) == ["a_b", "a_b_1", "_2", "_3", "Cat", "cat_5", "дом"]
@@ -461,46 +415,6 @@ def test_an_animated_picture_is_a_film(tmp_path, suffix):
     Image.fromarray(coded(5)).save(still)
     (frame,) = timed_frames(still)
     assert (frame.index, frame.time_s) == (None, None)
-
-
-def drawn_lengths(frames, folder, name):
-    """For each frame number of the drawn video, the seconds that it is shown."""
-    output = DrawnVideos(folder)
-    for frame in frames:
-        output.write(frame, some([], []), f"{name}_{frame.index:06d}")
-    output.close(complete=True)
-    capture = cv2.VideoCapture(str(folder / f"{name}.mp4"))
-    fps, shown = capture.get(cv2.CAP_PROP_FPS), {}
-    while True:
-        good, image = capture.read()
-        if not good:
-            return shown
-        number = number_of(image)
-        shown[number] = shown.get(number, 0) + 1 / fps
-
-
-@pytest.mark.parametrize("suffix", [".gif", ".webp"])
-def test_drawn_films_keep_the_time_of_each_frame(tmp_path, suffix):
-    durations = [100, 400, 100, 200, 200]
-    path = animation(tmp_path / f"film{suffix}", durations)
-    shown = drawn_lengths(timed_frames(path), tmp_path / "out", "film")
-    assert [round(1000 * shown[i]) for i in range(5)] == durations
-
-
-@pytest.mark.parametrize("stamps", [
-    [0, 1 / 30, 2 / 30, 3 / 30, 0.5, 1.0, 1.5],  # fast, then slow
-    [5, 5.2, 5.4, 5.6, 5.633, 5.667, 5.7],  # starts late, slow, then fast
-    [0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24],  # constant
-    [0, 0.1, 0.2, 0.1, 0.2, 0.3, 0.4],  # stamps that start anew
-])  # fmt: skip
-def test_frames_are_shown_by_their_time_stamps(tmp_path, stamps):
-    source = Source("film.mp4", "video", "film.mp4")
-    frames = [Frame(coded(i), source, i, time_s, 30.0) for i, time_s in enumerate(stamps)]
-    shown = drawn_lengths(frames, tmp_path, "film")
-    gaps = np.diff(stamps)
-    for i, gap in enumerate(gaps):
-        if gap > 0:
-            assert shown[i] == pytest.approx(gap, abs=1.01 / 30)
 
 
 def test_a_count_that_is_an_estimate_is_no_damage(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its start-up messages."""
+"""Messages that C++ libraries print whatever they are told, kept from the terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # What TensorFlow's C++ prints before it reads TF_CPP_MIN_LOG_LEVEL (tensorflow issue 100442), and
 # that no CUDA driver was found on a machine without one.
@@ -43,3 +45,18 @@ def import_tensorflow() -> None:
             for line in messages:
                 if failed or not _START_UP.match(line):
                     os.write(2, line)
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Drop everything that is printed to stderr in the block. Keep the block short: what other
+    threads print is dropped, too."""
+    sys.stderr.flush()
+    stderr, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nothing)

@@ -101,7 +101,7 @@ class Process:
     """
 
     def __init__(self, command: list[str], **streams: int) -> None:
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()
+        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by kill
         try:
             self._process = subprocess.Popen(
                 command, stderr=self._complaints, start_new_session=True, **streams
@@ -109,6 +109,10 @@ class Process:
         except OSError as error:
             self._complaints.close()
             raise UserError(f"{command[0]}: cannot be started ({error.strerror})") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def send(self, *parts: bytes | memoryview) -> None:
         """Write to its standard input.

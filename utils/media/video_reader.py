@@ -223,10 +223,10 @@ def _by_ffmpeg(
 
 
 def _animation(source: Source) -> Iterator[Moment]:
-    end = 0.0
-    for image, seconds, end in read_animation(source.address):
-        yield Moment(seconds, lambda image=image: image)
-    yield Moment(end, None)
+    end_s = 0.0
+    for image, start_s, end_s in read_animation(source.address):  # noqa: B007  end_s is used below
+        yield Moment(start_s, lambda image=image: image)
+    yield Moment(end_s, None)
 
 
 def _fastest(source: Source) -> float:

@@ -20,6 +20,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.media import raw_matroska
 from utils.media.ffmpeg import Ffmpeg, from_file, to_file, video_start_s
+from utils.quiet import silent_stderr
 
 
 class VideoWriter(ABC):
@@ -200,10 +201,11 @@ class WebmWriter(VideoWriter):
         super().__init__(path, width, height)
         self._fps, self._written = fps, 0  # frames
         self._partial = self._beside(self.SUFFIX)
-        self._writer = cv2.VideoWriter(
-            str(self._partial), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"VP80"), fps,
-            self._even_size,
-        )  # fmt: skip
+        with silent_stderr():  # OpenCV prints that WebM has no tags for codecs
+            self._writer = cv2.VideoWriter(
+                str(self._partial), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"VP80"), fps,
+                self._even_size,
+            )  # fmt: skip
         if not self._writer.isOpened():
             _remove(self._partial)
             raise UserError(
