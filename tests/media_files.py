@@ -23,11 +23,13 @@ def number_of(image: np.ndarray) -> int:
     return sum((mean > 128) << bit for bit, mean in enumerate(means))
 
 
-def write_video(path: Path, frames: int, fps: float = 30.0) -> Path:
-    """A video of 160×96 with the frames 0, 1, 2, …"""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (160, 96))
-    for i in range(frames):
-        writer.write(coded(i))
+def write_video(path: Path, frames: int | list[np.ndarray], fps: float = 30.0) -> Path:
+    """A video of those frames, RGB and of even size; a number stands for ``coded`` ones, 160×96."""
+    pictures = [coded(i) for i in range(frames)] if isinstance(frames, int) else frames
+    height, width = pictures[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
+    for picture in pictures:
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import predict
-from tests.media_files import write_picture
+from tests.media_files import write_picture, write_video
 from utils.cli import run
-from utils.media.outputs import VideoWriter
 from utils.media.sources import find_sources, read_frames
 from utils.runtime.runtime import Runtime
 
@@ -44,13 +43,10 @@ def call(monkeypatch, tmp_path):
 @pytest.fixture
 def film(tmp_path):
     """A square goes to the right; in five of twenty frames it is dark, so its score is low."""
-    writer = VideoWriter(tmp_path / "film.mp4", 10.0, SIDE, SIDE)
-    for i in range(20):
-        image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    frames = np.zeros((20, SIDE, SIDE, 3), np.uint8)
+    for i, image in enumerate(frames):
         image[40:64, 4 + 3 * i : 28 + 3 * i, 1] = 50 if 8 <= i < 13 else 220
-        writer.write(image)
-    writer.close()
-    return tmp_path / "film.mp4"
+    return write_video(tmp_path / "film.mp4", list(frames), fps=10.0)
 
 
 def test_ids_counts_and_trails_of_a_film(call, film, tmp_path, capsys):
@@ -79,7 +75,7 @@ def test_ids_counts_and_trails_of_a_film(call, film, tmp_path, capsys):
         ("zone 1", "enter"),
         ("zone 1", "vanish"),
     ]
-    drawn = list(read_frames(find_sources([str(out / "film.mp4")]), pytest.fail))[-1].image
+    drawn = list(read_frames(find_sources([str(next(out.glob("film.*")))]), pytest.fail))[-1].image
     trail = drawn[52, 30:70].astype(int)
     assert (trail.max(axis=1) > 60).sum() > 20  # behind the square, the background is black
 
