@@ -41,6 +41,7 @@ examples:
   python predict.py --weights runs/train/mine/best.keras photo.jpg
   python predict.py --weights best.keras photos/ 'more/**/*.png' film.mp4 --json found.json
   python predict.py --weights best.keras photos/ --conf 0.5 --save-voc     (labels to correct)
+  python predict.py --weights best.keras photos/ --suggest 50              (photos to label next)
   python predict.py --weights best.keras film.mp4 --save-frames --save-coco --out new/
   python predict.py --weights best.keras film.mp4 --start 1:30 --end 2:00 --fps 5
   python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
@@ -164,6 +165,11 @@ class PredictConfig:
         None, help="only part I of N of the sources, such as 3/8; the results of parts 1 to N in "
         "order are those of all", metavar="I/N", parse=lambda text: str(Shard.parse(text)),
     )  # fmt: skip
+    suggest: int = option(
+        0, help="instead of all results, list the N photos most worth labelling next in "
+        "DIR/suggested.txt, with links in DIR/suggested and the reasons in DIR/suggested.html",
+        low=0, metavar="N", group="labels",
+    )  # fmt: skip
     show: bool = option(
         False,
         help="show results in a window; any key shows the next picture, q or Esc ends",
@@ -207,6 +213,11 @@ def main(argv: list[str]) -> int:
     thresholds = {**thresholds_for(config, detector), "max_det": keep.detector_max_det}
     if config.benchmark:
         print_benchmark(detector, sources, config.benchmark, thresholds)
+
+    if config.suggest:
+        for line in suggestions(config, detector, weights, sources, out, thresholds):
+            print(line)
+        return OK
 
     tracking = tracking_for(config, thresholds["conf"])
     draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
@@ -431,6 +442,25 @@ def detect_all(
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)
     return summary, interrupted
+
+
+def suggestions(
+    config: PredictConfig,
+    detector: Detector,
+    weights: Path,
+    sources: list[Source],
+    out: Path,
+    thresholds: dict[str, Any],
+) -> list[str]:
+    """Write what ``--suggest`` asks for; sentences on it."""
+    from utils.data.splits.known import known_parts
+    from utils.media.suggestions.run import suggest_photos
+
+    return suggest_photos(
+        detector, weights, sources, out, count=config.suggest,
+        known=known_parts(detector.runtime.metadata.get("hashes", {})),
+        iou=thresholds["iou"], max_det=thresholds["max_det"], progress=progress,
+    )  # fmt: skip
 
 
 def part_of(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
