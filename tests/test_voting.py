@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import plain_iou, plain_vote, plain_vote_counts
-from utils import voting
 from utils.letterbox import Letterbox
 from utils.postprocess import nms, to_detections
 from utils.voting import reweighted_scores, vote
@@ -35,9 +34,7 @@ def outputs(draw):
 def test_equals_the_plain_loop(output, conf, iou):
     boxes, scores = output
     kept = nms(boxes, scores, conf=conf, iou=iou, max_det=300)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voting, "_BLOCK", 7)  # so that there are several
-        moved, votes = vote(*kept, boxes, scores, iou=iou)
+    moved, votes = vote(*kept, boxes, scores, iou=iou)
     assert moved.dtype == np.float32
     assert moved.shape == kept[0].shape
     expected = plain_vote(*kept, boxes, scores, iou)

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from utils.box_pairs import overlapping_pairs
 from utils.detections import Detections
 from utils.letterbox import Letterbox
-from utils.overlap import iou as box_iou
 from utils.voting import MIN_SCORE_FACTOR, MIN_SCORE_RATIO, reweighted_scores, vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
-_BLOCK = 64  # rows of the overlap matrix formed at a time: bounds memory, still vectorised
+_BLOCK = 1024  # boxes that suppress at a time: bounds memory, still vectorised
 
 
 def to_detections(
@@ -101,12 +101,8 @@ def nms(
     boxes, scores = _arrays(boxes, scores)
     pairs = _best_candidates(boxes, scores, conf)
     box_ids, class_ids = np.divmod(pairs, max(1, scores.shape[1]))
-    # By class, each class still in order of rank.
-    by_class = np.argsort(class_ids, kind="stable")
-    groups = np.split(by_class, np.flatnonzero(np.diff(class_ids[by_class])) + 1)
     corners = boxes[box_ids].astype(np.float64)
-    kept = [ranks[_greedy(corners[ranks], iou)] for ranks in groups if len(ranks)]
-    ranks = np.sort(np.concatenate(kept))[:max_det] if kept else np.zeros(0, np.intp)
+    ranks = _greedy(corners, class_ids, iou)[:max_det]
     return (
         boxes[box_ids[ranks]].astype(np.float32),
         scores[box_ids[ranks], class_ids[ranks]].astype(np.float32),
@@ -143,28 +139,44 @@ def _best_candidates(boxes: np.ndarray, scores: np.ndarray, conf: float) -> np.n
     return pairs[np.argsort(-values, kind="stable")]
 
 
-def _greedy(boxes: np.ndarray, threshold: float) -> np.ndarray:
-    """Which of (n, 4) boxes of one class, best first, greedy suppression keeps: (m,) indices.
+def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.ndarray:
+    """Which of (n, 4) boxes, best first, greedy suppression within classes keeps: (m,) indices.
 
-    The boxes still alive are taken in blocks. So only a block's rows of the overlap matrix exist
-    at a time, and boxes suppressed early cost nothing later.
+    The boxes still alive are taken in blocks. So boxes suppressed early cost nothing later, and the
+    pairs of a block bound the memory.
     """
     alive = np.arange(len(boxes))
     kept = []
     while len(alive):
-        block, alive = alive[:_BLOCK], alive[_BLOCK:]
-        if len(block) > 1:
-            over = box_iou(boxes[block, None], boxes[block]) > threshold  # (b, b)
-            suppressed = np.zeros(len(block), bool)
-            for i, row in enumerate(over):
-                if not suppressed[i]:
-                    suppressed[i + 1 :] |= row[i + 1 :]
-            block = block[~suppressed]
-        kept.append(block)
-        if len(alive):
-            over = box_iou(boxes[block, None], boxes[alive]) > threshold  # (b, alive)
-            alive = alive[~over.any(axis=0)]
-    return np.concatenate(kept)
+        block, rest = alive[:_BLOCK], alive[_BLOCK:]
+        pairs = overlapping_pairs(
+            boxes[block], boxes[alive], threshold, class_ids[block], class_ids[alive]
+        )
+        within = pairs.second < len(block)
+        chosen = _unsuppressed(len(block), pairs.first[within], pairs.second[within])
+        suppressed = np.zeros(len(alive), bool)
+        suppressed[pairs.second[chosen[pairs.first]]] = True
+        kept.append(block[chosen])
+        alive = rest[~suppressed[len(block) :]]
+    return np.concatenate(kept) if kept else np.zeros(0, np.intp)
+
+
+def _unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(count,) whether greedy suppression keeps a box, given the pairs that overlap too much.
+
+    A box is kept once all better ones that overlap it are suppressed. Each round settles the boxes
+    that no undecided better one overlaps, at least the best of them.
+    """
+    better = first < second
+    first, second = first[better], second[better]
+    kept = np.ones(count, bool)
+    while len(first):
+        safe = np.ones(count, bool)
+        safe[second] = False
+        kept[second[safe[first] & kept[first]]] = False
+        open_pairs = ~safe[first] & kept[first] & kept[second]
+        first, second = first[open_pairs], second[open_pairs]
+    return kept
 
 
 def _has_area(boxes: np.ndarray) -> np.ndarray:

@@ -6,8 +6,11 @@ to a better box. Their number says how reliable the object is, and re-weights it
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from utils.box_pairs import overlapping_pairs
 from utils.overlap import iou as box_iou
 
 VOTE_IOU = 0.6  # two boxes with a higher IoU are taken for the same object
@@ -16,7 +19,6 @@ MAX_VOTES = 10.0  # more change nothing; an object has at most 10 positives in t
 ROUNDS = 3  # of voting; with a fourth, AP on blood cells was the same within 0.0002
 SCORE_POWER = 0.25  # of the vote count in a re-weighted score
 MIN_SCORE_FACTOR = MAX_VOTES**-SCORE_POWER  # 0.56: for a box that no other box agrees with
-_BLOCK = 64  # voters at a time: their overlaps stay in the processor's cache
 
 
 def vote(
@@ -60,23 +62,15 @@ def vote(
     Returns:
         float32 (M, 4) boxes, and float64 (M,) vote counts.
     """
-    moved, votes = np.array(kept, np.float64), np.zeros(len(kept))
-    if not len(moved):
-        return moved.astype(np.float32), votes
-    weak = MIN_SCORE_RATIO * kept_scores.min()
-    rows = np.flatnonzero(np.isfinite(boxes).all(axis=1) & (scores >= weak).any(axis=1))
-    boxes, scores = np.asarray(boxes[rows], np.float64), np.asarray(scores[rows], np.float64)
-    for class_id in np.unique(class_ids):
-        members = np.flatnonzero(class_ids == class_id)
-        weights = scores[:, class_id]
-        least = MIN_SCORE_RATIO * np.asarray(kept_scores[members], np.float64)
-        may_vote = np.flatnonzero(np.isfinite(weights) & (weights > 0) & (weights >= least.min()))
-        voters, weights = boxes[may_vote], weights[may_vote]
-        choice = _choices(moved[members], least, voters, weights, max(VOTE_IOU, iou))
-        used = np.flatnonzero(choice >= 0)
-        moved[members] = _weighted_means(moved[members], voters[used], weights[used], choice[used])
-        votes[members] = _vote_counts(moved[members], least, voters, weights)
-    return moved.astype(np.float32), votes
+    kept = np.asarray(kept, np.float64)
+    if not len(kept):
+        return kept.astype(np.float32), np.zeros(0)
+    least = MIN_SCORE_RATIO * np.asarray(kept_scores, np.float64)
+    voters = _voters(least, class_ids, boxes, scores)
+    choice = _choices(kept, least, class_ids, voters, max(VOTE_IOU, iou))
+    used = np.flatnonzero(choice >= 0)
+    moved = _weighted_means(kept, voters.boxes[used], voters.scores[used], choice[used])
+    return moved.astype(np.float32), _vote_counts(moved, least, class_ids, voters)
 
 
 def reweighted_scores(scores: np.ndarray, votes: np.ndarray) -> np.ndarray:
@@ -96,16 +90,43 @@ def reweighted_scores(scores: np.ndarray, votes: np.ndarray) -> np.ndarray:
     return (scores * share**SCORE_POWER).astype(np.float32)
 
 
+class _Voters(NamedTuple):
+    """Boxes that may vote, once for each class that they may vote for.
+
+    Attributes:
+        boxes: float64 (V, 4).
+        scores: float64 (V,) for that class, above 0.
+        class_ids: (V,).
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+
+
+def _voters(
+    least: np.ndarray, class_ids: np.ndarray, boxes: np.ndarray, scores: np.ndarray
+) -> _Voters:
+    """The boxes whose score is high enough for the weakest kept box of a class."""
+    lowest = np.full(scores.shape[1], np.inf)
+    np.minimum.at(lowest, class_ids, least)
+    rows = np.flatnonzero((scores >= least.min()).any(axis=1) & np.isfinite(boxes).all(axis=1))
+    places, classes = np.nonzero(scores[rows] >= lowest)
+    found = np.asarray(scores[rows[places], classes], np.float64)
+    usable = np.flatnonzero(np.isfinite(found) & (found > 0))
+    places, classes = rows[places[usable]], classes[usable]
+    return _Voters(np.asarray(boxes[places], np.float64), found[usable], classes)
+
+
 def _choices(
-    kept: np.ndarray, least: np.ndarray, boxes: np.ndarray, scores: np.ndarray, limit: float
+    kept: np.ndarray, least: np.ndarray, class_ids: np.ndarray, voters: _Voters, limit: float
 ) -> np.ndarray:
-    """(N,) which of the (M,) kept boxes each of the (N,) boxes votes on, −1 for none."""
-    choice = np.full(len(boxes), -1)
-    for start in range(0, len(boxes), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        allowed = (box_iou(boxes[block, None], kept) > limit) & (scores[block, None] >= least)
-        first = np.argmax(allowed, axis=1)  # the best comes first
-        choice[block] = np.where(allowed[np.arange(len(allowed)), first], first, -1)
+    """(V,) which of the (M,) kept boxes each voter votes on, −1 for none."""
+    pairs = overlapping_pairs(kept, voters.boxes, limit, class_ids, voters.class_ids)
+    allowed = voters.scores[pairs.second] >= least[pairs.first]
+    chosen, voting = pairs.first[allowed], pairs.second[allowed]
+    choice = np.full(len(voters.boxes), -1)
+    choice[voting[::-1]] = chosen[::-1]  # of several the first, which is written last
     return choice
 
 
@@ -121,30 +142,25 @@ def _weighted_means(
     for turn in range(ROUNDS):
         if turn:
             weights = scores * _iou_weight(box_iou(boxes, means[choice]))
-        total, weight = np.zeros_like(kept), np.zeros(len(kept))
-        np.add.at(weight, choice, weights)
-        np.add.at(total, choice, weights[:, None] * boxes)
+        weight = np.bincount(choice, weights, len(kept))
+        total = np.stack([np.bincount(choice, weights * side, len(kept)) for side in boxes.T], 1)
         voted = weight > 0
         means = np.where(voted[:, None], total / np.where(voted, weight, 1.0)[:, None], means)
     return means
 
 
 def _vote_counts(
-    kept: np.ndarray, least: np.ndarray, boxes: np.ndarray, scores: np.ndarray
+    kept: np.ndarray, least: np.ndarray, class_ids: np.ndarray, voters: _Voters
 ) -> np.ndarray:
-    """(M,) how many of the (N,) boxes agree with each of the (M,) kept ones.
+    """(M,) how many of the voters agree with each of the (M,) kept boxes.
 
     Both factors fall to 0 continuously at their limits. So the rounding of a runtime cannot make a
     score jump.
     """
-    votes = np.zeros(len(kept))
-    least = np.maximum(least, np.finfo(np.float64).tiny)  # no division by a score of 0
-    for start in range(0, len(boxes), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        by_iou = _iou_weight(box_iou(boxes[block, None], kept))
-        by_score = np.clip((scores[block, None] - least) / least, 0.0, 1.0)
-        votes += (by_iou * by_score).sum(axis=0)
-    return votes
+    pairs = overlapping_pairs(kept, voters.boxes, VOTE_IOU, class_ids, voters.class_ids)
+    lowest = np.maximum(least, np.finfo(np.float64).tiny)[pairs.first]  # no division by 0
+    by_score = np.clip((voters.scores[pairs.second] - lowest) / lowest, 0.0, 1.0)
+    return np.bincount(pairs.first, _iou_weight(pairs.iou) * by_score, len(kept))
 
 
 def _iou_weight(overlap: np.ndarray) -> np.ndarray:

@@ -1,0 +1,75 @@
+"""Pairs of boxes found in windows are all the pairs that a full comparison finds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import utils.box_pairs
+from utils.box_pairs import overlapping_pairs
+from utils.overlap import iou
+
+
+def compared(first, second, limit, first_groups, second_groups):
+    """Every pair, by a full matrix."""
+    overlap = iou(first[:, None], second)
+    over = (overlap > limit) & (first_groups[:, None] == second_groups)
+    return {(i, j): overlap[i, j] for i, j in zip(*np.nonzero(over), strict=True)}
+
+
+def random_boxes(rng, count, size, inverted):
+    """Some of them equal, touching, empty or turned inside out; whole numbers make ties."""
+    corners = rng.uniform(-size, size, (count, 2)).round(rng.integers(0, 3))
+    sides = np.exp(rng.normal(0, 1, (count, 2))) * size / 4
+    sides = sides.round(rng.integers(0, 3))
+    if inverted:
+        sides[:: rng.integers(2, 5)] *= -1
+        sides[1 :: rng.integers(3, 6)] *= 0
+    return np.concatenate([corners, corners + sides], axis=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    counts=st.tuples(st.integers(0, 40), st.integers(0, 40)),
+    limit=st.sampled_from([0.0, 0.1, 0.45, 0.5, 0.6, 0.9, 1.0]),
+    groups=st.integers(1, 4),
+    size=st.sampled_from([3.0, 300.0, 1e30]),
+    inverted=st.booleans(),
+)
+def test_all_pairs_are_found(seed, counts, limit, groups, size, inverted):
+    rng = np.random.default_rng(seed)
+    first, second = (random_boxes(rng, count, size, inverted) for count in counts)
+    second[: len(first)] = first[: len(second)][rng.permutation(min(counts))]  # equal boxes
+    first_groups, second_groups = (rng.integers(0, groups, count) for count in counts)
+    expected = compared(first, second, limit, first_groups, second_groups)
+    found = overlapping_pairs(first, second, limit, first_groups, second_groups)
+    got = dict(zip(zip(found.first, found.second, strict=True), found.iou, strict=True))
+    assert got == expected
+    assert (np.diff(found.first) >= 0).all()
+    if groups == 1:
+        plain = overlapping_pairs(first, second, limit)
+        assert len(plain.iou) == len(expected)
+
+
+def test_parts_change_nothing(monkeypatch):
+    boxes = random_boxes(np.random.default_rng(0), 300, 50.0, False)
+    whole = overlapping_pairs(boxes, boxes, 0.3)
+    monkeypatch.setattr(utils.box_pairs, "_MOST_PAIRS", 100)
+    for mine, theirs in zip(overlapping_pairs(boxes, boxes, 0.3), whole, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.6])
+def test_the_whole_matrix_is_not_compared(limit, monkeypatch):
+    compared_pairs = []
+
+    def counting(a, b):
+        compared_pairs.append(len(a))
+        return iou(a, b)
+
+    monkeypatch.setattr(utils.box_pairs, "box_iou", counting)
+    boxes = random_boxes(np.random.default_rng(0), 2000, 2000.0, False)
+    boxes[:, 2:] = boxes[:, :2] + 20
+    overlapping_pairs(boxes, boxes, limit)
+    assert sum(compared_pairs) < 0.01 * 2000**2
