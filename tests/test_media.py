@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import struct
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.media_files import coded, number_of, write_picture, write_video
+from tests.media_files import coded, number_of, rotate, write_picture, write_video
 from utils.detections import Detections
 from utils.drawing.boxes import draw_detections, sizes
 from utils.drawing.colours import colour, seen
@@ -110,11 +109,7 @@ def test_frames_of_a_video_in_order(tmp_path):
 
 def test_rotation_stored_in_a_video_is_applied(tmp_path):
     path = write_video(tmp_path / "film.mp4", 2)
-    content = bytearray(path.read_bytes())
-    matrix = content.index(b"tkhd") + 44
-    one = 1 << 16
-    content[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
+    rotate(path)
     frame = next(read_frames(find_sources([str(path)]), pytest.fail))
     assert frame.image.shape == (160, 96, 3)
 

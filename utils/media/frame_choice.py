@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_STAMP_ERROR = 0.1  # of a period of --fps: time stamps are often rounded to milliseconds
+_STAMP_ERROR_S = 0.0006  # time stamps are often rounded to milliseconds
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FrameChoice:
         return min(fps / self.stride, self.fps or fps)
 
     def _period(self, time_s: float) -> int:
-        return int(time_s * self.fps + _STAMP_ERROR)
+        return int((time_s + _STAMP_ERROR_S) * self.fps)
 
 
 EVERY_FRAME = FrameChoice()

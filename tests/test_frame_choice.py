@@ -1,0 +1,63 @@
+"""--start, --end, --stride and --fps: which frames are looked at, and how long each is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.media_files import number_of, write_video
+from utils.media.frame_choice import FrameChoice, seconds
+from utils.media.sources import find_sources, read_frames
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Sixty frames at 30 a second."""
+    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", 60)
+
+
+def read(path, report=pytest.fail, **choice):
+    sources = find_sources([str(path)])
+    return list(read_frames(sources, report, choice=FrameChoice(**choice)))
+
+
+@pytest.mark.parametrize(("choice", "expected"), [
+    ({}, range(60)),
+    ({"stride": 7}, range(0, 60, 7)),
+    ({"fps": 10}, range(0, 60, 3)),
+    ({"fps": 7.5}, range(0, 60, 4)),
+    ({"fps": 100}, range(60)),
+    ({"start_s": 0.5, "end_s": 1.0}, range(15, 30)),
+    ({"start_s": 0.5, "end_s": 1.0, "stride": 4}, range(16, 30, 4)),
+    ({"start_s": 0.51, "fps": 3}, (16, 20, 30, 40, 50)),
+    ({"end_s": 0.05}, range(2)),
+])  # fmt: skip
+def test_frames_that_are_looked_at(film, choice, expected):
+    frames = read(film, **choice)
+    assert [frame.index for frame in frames] == list(expected)
+    assert [number_of(frame.image) for frame in frames] == list(expected)
+    starts = np.array([frame.time_s for frame in frames])
+    ends = starts + [frame.duration_s for frame in frames]
+    np.testing.assert_allclose(starts, np.array(expected) / 30, atol=1e-6)
+    np.testing.assert_allclose(ends, [*starts[1:], choice.get("end_s", 2.0)], atol=1e-6)
+
+
+def test_rates_that_do_not_divide_the_videos_keep_the_number_a_second(film):
+    times = [frame.time_s for frame in read(film, fps=12)]
+    assert len(times) == 24
+    assert np.diff(times).max() < 2 / 12
+
+
+def test_a_part_without_frames_is_said(film):
+    for choice in ({"start_s": 5}, {"start_s": 0.501, "end_s": 0.502}):
+        problems = []
+        assert read(film, problems.append, **choice) == []
+        (problem,) = problems
+        assert "film.mp4" in problem
+
+
+def test_times_as_people_write_them():
+    assert [seconds(text) for text in ("90", "1.5", "1:30", "0:01:30.25")] == [90, 1.5, 90, 90.25]
+    for text in ("", "-1", "1m", "1:2:3:4", "nan"):
+        with pytest.raises(ValueError, match="m:ss"):
+            seconds(text)

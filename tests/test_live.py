@@ -1,0 +1,131 @@
+"""Cameras and streams: newest frame, lost connections, times of arrival."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.media_files import coded, number_of, write_video
+from utils.errors import UserError
+from utils.media import live
+from utils.media.frame_choice import FrameChoice
+from utils.media.frames import Source
+from utils.media.live import read_live, read_stream
+from utils.media.sources import find_sources, read_frames
+
+CAMERA = Source("0", "live", 0)
+
+
+class Camera:
+    """Stands for an open ``cv2.VideoCapture`` with so many frames left."""
+
+    def __init__(self, frames: int, pause_s: float = 0.0) -> None:
+        self.left, self.pause_s, self.released = frames, pause_s, False
+
+    def grab(self):
+        time.sleep(self.pause_s)
+        self.left -= 1
+        return self.left >= 0
+
+    def retrieve(self):
+        return True, np.zeros((4, 4, 3), np.uint8)
+
+    def get(self, prop):
+        return 20.0 if prop == cv2.CAP_PROP_FPS else -1.0
+
+    def release(self):
+        self.released = True
+
+
+def cameras(monkeypatch, *captures):
+    """What the next attempts to connect give; None for one that fails."""
+    following = iter(captures)
+
+    def connect(source):
+        capture = next(following)
+        if capture is None:
+            raise UserError("cannot be opened")
+        return capture
+
+    monkeypatch.setattr(live, "open_capture", connect)
+
+
+def test_a_lost_connection_is_made_again_with_growing_pauses(monkeypatch):
+    pauses, problems, again = [], [], Camera(2)
+    monkeypatch.setattr(live.time, "sleep", pauses.append)
+    cameras(monkeypatch, None, again, None, None, None, None)
+    first = Camera(3)
+    frames = list(read_live(CAMERA, first, problems.append, pauses_s=(1, 2, 4)))
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    assert [pause for pause in pauses if pause] == [1, 2, 1, 2, 4]  # anew after each success
+    assert len(problems) == 6
+    assert "in 2 s" in problems[1]
+    assert "does not come back" in problems[-1]
+    assert first.released
+    assert again.released
+
+
+def test_a_camera_that_never_gives_a_frame_is_an_error():
+    with pytest.raises(UserError, match="no frame"):
+        list(read_live(CAMERA, Camera(0), pytest.fail))
+
+
+def test_the_newest_frame_is_taken_and_times_are_those_of_arrival(monkeypatch):
+    cameras(monkeypatch, Camera(10**6, pause_s=0.005))
+    frames = []
+    for frame in read_stream(CAMERA, pytest.fail, FrameChoice(end_s=0.5)):
+        frames.append(frame)
+        time.sleep(0.05)
+    indices = np.array([frame.index for frame in frames])
+    assert len(frames) < 15
+    assert np.diff(indices).min() > 2  # those in between were left out
+    assert frames[-1].time_s < 0.5
+    assert all(frame.duration_s is None for frame in frames)
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and at /live frames of a camera as web cameras send them."""
+
+    def do_GET(self):
+        if self.path != "/live":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for number in range(8):
+            jpeg = cv2.imencode(".jpg", coded(number))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    handler = partial(_Handler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_address[1]}"
+        served.shutdown()
+
+
+def test_a_video_file_on_a_web_server_is_read_in_order(server, tmp_path):
+    write_video(tmp_path / "film.mp4", 20)
+    frames = list(read_frames(find_sources([f"{server}/film.mp4"]), pytest.fail))
+    assert [number_of(frame.image) for frame in frames] == list(range(20))
+
+
+def test_a_web_camera_is_live(server):
+    problems = []
+    (source,) = find_sources([f"{server}/live"])
+    frames = list(read_live(source, live.open_capture(source), problems.append, pauses_s=()))
+    assert [number_of(frame.image) for frame in frames] == list(range(8))
+    assert len(problems) == 1
