@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,31 @@ def test_an_ffmpeg_that_dies_is_one_sentence_and_leaves_nothing(tmp_path):
     assert "film.mp4" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+WRITES_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from tests.test_drawn_videos import NOTHING, film_frames
+from utils.media.drawn_videos import DrawnVideos
+
+videos = DrawnVideos(Path(sys.argv[1]))
+for frame in film_frames([i / 25 for i in range(100)], 25.0):
+    videos.write(frame, NOTHING, f"film_{frame.index}")
+print("writing", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_run_leaves_no_half_video(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITES_UNTIL_KILLED, tmp_path / "out"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    with process:
+        assert process.stdout.readline() == b"writing\n"
+        process.kill()
+    assert all(path.name.startswith(".part-") for path in (tmp_path / "out").iterdir())
 
 
 def test_an_ffmpeg_that_does_not_run_counts_as_none(tmp_path, monkeypatch):

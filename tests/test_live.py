@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 
 from tests.media_files import coded, number_of, write_video
+from tests.test_media import some
 from utils.errors import UserError
 from utils.media import live
 from utils.media.frame_choice import FrameChoice
-from utils.media.frames import Source
+from utils.media.frames import Frame, Source
 from utils.media.live import read_live, read_stream
 from utils.media.sources import find_sources, read_frames
+from utils.media.summary import Summary
 
 CAMERA = Source("0", "live", 0)
+NOTHING = some([], [])
 
 
 class Camera:
@@ -87,6 +90,13 @@ def test_the_newest_frame_is_taken_and_times_are_those_of_arrival(monkeypatch):
     assert np.diff(indices).min() > 2  # those in between were left out
     assert frames[-1].time_s < 0.5
     assert all(frame.duration_s is None for frame in frames)
+
+
+def test_the_summary_has_the_rates_of_a_camera():
+    summary = Summary()
+    for index, time_s in ((0, 0.0), (6, 0.2), (12, 0.4)):
+        summary.add(Frame(np.zeros((4, 4, 3)), CAMERA, index, time_s, 30.0), NOTHING, 5.0)
+    assert "0: 30.0 frames a second came, 5.0 were looked at" in list(summary.lines())
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

@@ -14,6 +14,27 @@ from utils.text import counted
 _MOST_CLASSES = 10  # named in the summary
 
 
+class LiveRate:
+    """How many frames a second came from a camera or stream, and how many were looked at."""
+
+    def __init__(self, first: Frame) -> None:
+        self._first = self._last = first.index, first.time_s
+        self._looked_at = -1  # the first one ends no gap
+
+    def add(self, frame: Frame) -> None:
+        self._last = frame.index, frame.time_s
+        self._looked_at += 1
+
+    def __str__(self) -> str:
+        came, passed = (last - first for first, last in zip(self._first, self._last, strict=True))
+        if passed <= 0:
+            return "one frame"
+        return (
+            f"{came / passed:.1f} frames a second came, {self._looked_at / passed:.1f} were looked "
+            "at"
+        )
+
+
 @dataclass
 class Summary:
     """Counts over all frames."""
@@ -23,6 +44,7 @@ class Summary:
     objects: Counter[str] = field(default_factory=Counter)  # by class name
     network_ms: list[float] = field(default_factory=list)  # milliseconds per picture or frame
     problems: list[str] = field(default_factory=list)
+    live: dict[str, LiveRate] = field(default_factory=dict)  # of cameras and streams, by name
 
     @property
     def total(self) -> int:
@@ -33,6 +55,8 @@ class Summary:
             self.pictures += 1
         else:
             self.frames += 1
+            if frame.duration_s is None:
+                self.live.setdefault(frame.source.name, LiveRate(frame)).add(frame)
         self.objects.update(detections.names())
         self.network_ms.append(network_ms)
 
@@ -42,6 +66,8 @@ class Summary:
         parts = [counted(number, what) for number, what in counts if number]
         speed = f"; network {median(self.network_ms):.1f} ms each" if self.network_ms else ""
         yield f"processed {' and '.join(parts) or 'nothing'}{speed}"
+        for name, rate in self.live.items():
+            yield f"{name}: {rate}"
         if self.problems:
             yield f"problems: {len(self.problems)}, see the warnings"
         found = self.objects.most_common()

@@ -1,0 +1,95 @@
+"""predict.py's options for videos and classes, with a detector that always finds the same."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import predict
+from tests.media_files import number_of, write_picture, write_video
+from tests.test_media import timed_frames
+from utils.cli import run
+from utils.runtime.runtime import Runtime
+
+SIDE = 96
+NAMES = ("cat", "dog", "traffic light")
+
+
+def find_three(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A dog, a surer cat and a traffic light, each with many boxes that agree."""
+    boxes = np.repeat([[10, 10, 40, 40], [50, 50, 90, 90], [5, 60, 30, 90]], 12, axis=0)
+    scores = np.zeros((36, 3))
+    scores[:12, 0], scores[12:24, 1], scores[24:, 2] = 0.9, 0.6, 0.5
+    count = len(images)
+    return np.tile(np.float32(boxes), (count, 1, 1)), np.tile(np.float32(scores), (count, 1, 1))
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    """Runs predict.py; ``out`` below the temporary folder has its results."""
+    runtime = Runtime(find_three, NAMES, (SIDE, SIDE))
+    monkeypatch.setattr("utils.detector.open_runtime", lambda *args, **options: runtime)
+    (tmp_path / "w.keras").write_bytes(b"opened by nobody")
+    always = ["--weights", tmp_path / "w.keras", "--out", tmp_path / "out"]
+    always += ["--json", tmp_path / "all.json"]
+    return lambda *argv: run(predict.main, [str(one) for one in (*always, *argv)])
+
+
+@pytest.fixture
+def film(tmp_path):
+    return write_video(tmp_path / "film.mp4", 40, fps=20.0)
+
+
+def entries(tmp_path):
+    return json.loads((tmp_path / "all.json").read_text())
+
+
+def test_only_the_classes_that_are_asked_for_in_all_results(call, tmp_path, capsys):
+    photo = write_picture(tmp_path / "a.png", SIDE, SIDE)
+    names = ["--classes", "traffic light", "dog"]
+    assert call(photo, *names, "--max-det", "1", "--crops", "--save-voc") == 0
+    (entry,) = entries(tmp_path)
+    assert [one["class"] for one in entry["detections"]] == ["dog"]  # not pushed out by the cat
+    assert [path.name for path in (tmp_path / "out" / "crops").iterdir()] == ["dog"]
+    assert "<name>cat" not in (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    assert "objects: dog 1" in capsys.readouterr().out
+
+
+def test_a_class_that_the_detector_does_not_know(call, tmp_path, capsys):
+    photo = write_picture(tmp_path / "a.png")
+    assert call(photo, "--classes", "dogs") == 2
+    assert "did you mean 'dog'" in capsys.readouterr().err
+    assert call(photo, "--classes", "zebra") == 2
+    assert "it knows cat, dog and traffic light" in capsys.readouterr().err
+
+
+def test_a_part_of_a_video_with_few_frames_and_an_overlay(call, film, tmp_path):
+    assert (
+        call(film, "--start", "0:00.5", "--end", "1.5", "--fps", "4", "--overlay", "--conf", "0.99")
+        == 0
+    )
+    assert [entry["frame"] for entry in entries(tmp_path)] == [10, 15, 20, 25]
+    drawn = timed_frames(next((tmp_path / "out").glob("film.*")))
+    assert [number_of(frame.image[:60]) for frame in drawn] == [10, 15, 20, 25]
+    assert drawn[-1].time_s + drawn[-1].duration_s == pytest.approx(1.0, abs=0.05)
+    assert drawn[0].image[-20:, :60].std() > 10  # the overlay
+
+
+def test_every_fifth_frame(call, film, tmp_path):
+    assert call(film, "--stride", "5", "--no-pictures") == 0
+    assert [entry["frame"] for entry in entries(tmp_path)] == list(range(0, 40, 5))
+
+
+def test_options_that_do_not_go_together(call, film, capsys):
+    for options, words in (
+        (("--start", "2", "--end", "2"), "--end 2"),
+        (("--stride", "2", "--fps", "3"), "one of them"),
+        (("--start", "soon"), "h:mm:ss"),
+        (("--start", "1:00"), "no frame"),
+    ):
+        assert call(film, *options) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
