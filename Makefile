@@ -24,9 +24,9 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is `$(PYTHON) -V 2>&1`." \
 	         "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Setting up $(VENV): about 2 GB, a few minutes the first time."
+	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --editable ".[dev]"
+	$(BIN)/pip install --editable ".[dev,onnx,openvino,litert,int8]"
 	@$(BIN)/python -m utils.opencv_check
 	@touch $@
 

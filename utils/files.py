@@ -143,3 +143,10 @@ def next_free(folder: Path, name: str) -> Path:
         number += 1
         path = folder / f"{name}-{number}"
     return path
+
+
+def size_of(path: str | Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    path = Path(path)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

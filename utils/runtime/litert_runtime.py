@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     gpu_number,
     import_library,
+    output_names,
     refuse_other_network,
+    refuse_suppressed,
     unreadable,
 )
 from utils.runtime.runtime import Runtime
@@ -44,6 +47,7 @@ def open_litert(
         raise UserError(f"--device {device}: LiteRT runs on the CPU here; use --device cpu")
     # First the archive at the end of the file: with it, the file is whole.
     facts = Facts.from_json(_facts_text(Path(weights), where), where)
+    refuse_suppressed(where, facts)
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: LiteRT runs it in {facts.precision}, not {precision}")
     try:
@@ -56,8 +60,8 @@ def open_litert(
         }
     except Exception as error:  # damage raises any of many kinds
         raise unreadable(where, "a LiteRT file", error) from None
-    refuse_other_network(where, facts, list(inputs), outputs)
-    names = [name for name in ("boxes", "scores", "head8", "head16", "head32") if name in outputs]
+    refuse_other_network(where, facts, inputs, outputs)
+    names = output_names(facts)
 
     def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
         found = runner(images=images)
@@ -68,7 +72,7 @@ def open_litert(
         facts.class_names,
         facts.input_size,
         1,
-        f"LiteRT {_version()}, {facts.precision}, CPU",
+        f"LiteRT {version('ai-edge-litert')}, {facts.precision}, CPU",
         facts.metadata,
         heads=facts.heads,
     )
@@ -82,9 +86,3 @@ def _facts_text(path: Path, where: str) -> bytes | None:
             return archive.read(f"{KEY}.json")
     except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError, RuntimeError):
         return None
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("ai-edge-litert")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +14,12 @@ from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     gpu_number,
     import_library,
+    output_names,
     refuse_other_network,
+    refuse_suppressed,
     unreadable,
 )
-from utils.runtime.runtime import Runtime
+from utils.runtime.runtime import Infer, Runtime
 
 CUDA = "CUDAExecutionProvider"
 
@@ -37,39 +41,52 @@ def open_onnx(
         threads: None for all cores.
     """
     where = f"{option} {weights}"
-    ort = import_library("onnxruntime", "onnxruntime", where)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
-    options.log_severity_level = 3  # errors; they are raised, too
-    providers, on_device = _providers(ort, device)
-    try:
-        session = ort.InferenceSession(str(weights), options, providers)
-        facts_text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    except Exception as error:  # its errors have no common class
-        raise unreadable(where, "an ONNX file", error) from None
-    facts = Facts.from_json(facts_text, where)
-    outputs = {output.name: output.shape for output in session.get_outputs()}
-    refuse_other_network(where, facts, [one.name for one in session.get_inputs()], outputs)
+    infer, facts, place = load_onnx(weights, where, device, threads)
+    refuse_suppressed(where, facts)
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: ONNX Runtime runs it in {facts.precision}, not {precision}")
-    names = [name for name in ("boxes", "scores", "head8", "head16", "head32") if name in outputs]
-
-    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(session.run(names, {"images": images}))
-
     return Runtime(
         infer,
         facts.class_names,
         facts.input_size,
-        batch_size or (8 if on_device != "CPU" else 1),
-        f"ONNX Runtime {ort.__version__}, {facts.precision}, {on_device}",
+        batch_size or (1 if place == "CPU" else 8),
+        f"ONNX Runtime {version('onnxruntime')}, {facts.precision}, {place}",
         facts.metadata,
         any_shape=True,
         heads=facts.heads,
     )
 
 
-def _providers(ort: object, device: object) -> tuple[list, str]:
+def load_onnx(
+    weights: str | Path, where: str, device: object = None, threads: int | None = None
+) -> tuple[Infer, Facts, str]:
+    """What runs a file, its facts, and the device in words; suppressed outputs included.
+
+    Raises:
+        UserError: no ONNX Runtime, no such device, or another file; begins with ``where``.
+    """
+    ort = import_library("onnxruntime", "onnxruntime", where)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or available_cores()
+    options.log_severity_level = 3  # errors; they are raised, too
+    providers, place = _providers(ort, device)
+    try:
+        session = ort.InferenceSession(str(weights), options, providers)
+        text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    except Exception as error:  # its errors have no common class
+        raise unreadable(where, "an ONNX file", error) from None
+    facts = Facts.from_json(text, where)
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    refuse_other_network(where, facts, [one.name for one in session.get_inputs()], shapes)
+    names = output_names(facts)
+
+    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(session.run(names, {"images": images}))
+
+    return infer, facts, place
+
+
+def _providers(ort: Any, device: object) -> tuple[list[Any], str]:
     """What runs the network, for ONNX Runtime and in words."""
     gpu = gpu_number(device)
     there = CUDA in ort.get_available_providers()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -39,33 +39,35 @@ def unreadable(where: str, kind: str, error: Exception) -> UserError:
     return UserError(f"{where}: not {kind} that can be opened ({lines[-1].strip()[:200]})")
 
 
+def output_names(facts: Facts) -> tuple[str, ...]:
+    """The outputs of a file, in the order in which ``Runtime.infer`` gives them."""
+    return {
+        "decoded": ("boxes", "scores"),
+        "heads": ("head8", "head16", "head32"),
+        "suppressed": ("best_boxes", "best_scores", "best_class_ids"),
+    }[facts.outputs]
+
+
 def refuse_other_network(
-    where: str, facts: Facts, inputs: Sequence[str], outputs: Mapping[str, Sequence[object]]
+    where: str, facts: Facts, inputs: Iterable[str], outputs: Mapping[str, Sequence[object]]
 ) -> None:
     """Compare a file's network with its facts.
 
     Args:
         where: begins the message.
         facts: of the file.
-        inputs: names of the inputs that a caller must give.
+        inputs: names of its inputs.
         outputs: the shape of each output by its name; what is no number fits everything.
 
     Raises:
         UserError: it is not the network that the facts describe.
     """
     classes = len(facts.class_names)
-    wanted: dict[str, tuple[int | None, ...]] = {
-        "decoded": {"boxes": (None, None, 4), "scores": (None, None, classes)},
-        "heads": {f"head{s}": (None, None, None, 3 * (5 + classes)) for s in (8, 16, 32)},
-        "suppressed": {},
-    }[facts.outputs]
-    if facts.outputs == "suppressed":
-        raise UserError(
-            f"{where}: suppression is part of this file (--nms), which is for other programs; "
-            "export the checkpoint without --nms to use it here"
-        )
-    fits = list(inputs) == ["images"] and all(
-        name in outputs and _fits(outputs[name], shape) for name, shape in wanted.items()
+    columns = {"boxes": 4, "scores": classes, "best_boxes": 4}
+    columns |= {f"head{stride}": 3 * (5 + classes) for stride in (8, 16, 32)}
+    fits = "images" in inputs and all(
+        name in outputs and (name not in columns or _last(outputs[name]) in (columns[name], None))
+        for name in output_names(facts)
     )
     if not fits:
         raise UserError(
@@ -74,11 +76,23 @@ def refuse_other_network(
         )
 
 
-def _fits(shape: Sequence[object], wanted: Sequence[int | None]) -> bool:
-    return len(shape) == len(wanted) and all(
-        number is None or not isinstance(found, int) or found in (number, -1)
-        for found, number in zip(shape, wanted, strict=True)
-    )
+def refuse_suppressed(where: str, facts: Facts) -> None:
+    """
+    Raises:
+        UserError: suppression is in the graph.
+    """
+    if facts.outputs == "suppressed":
+        raise UserError(
+            f"{where}: was exported with --nms, for other programs; export the checkpoint without "
+            "--nms to use it here"
+        )
+
+
+def _last(shape: Sequence[object]) -> int | None:
+    """The last dimension; None where it is open, 0 without dimensions."""
+    if not shape:
+        return 0
+    return shape[-1] if isinstance(shape[-1], int) and shape[-1] >= 0 else None
 
 
 def gpu_number(device: object, option: str = "--device") -> int | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     gpu_number,
     import_library,
+    output_names,
     refuse_other_network,
+    refuse_suppressed,
     unreadable,
 )
 from utils.runtime.runtime import Runtime
@@ -59,6 +64,7 @@ def open_openvino(
     except Exception as error:  # damage raises any of many kinds
         raise unreadable(where, "an OpenVINO network", error) from None
     facts = Facts.from_json(text, where)
+    refuse_suppressed(where, facts)
     refuse_other_network(where, facts, inputs, outputs)
     if precision not in (None, *_HINTS):
         raise UserError(f"{where}: OpenVINO runs it in float32 or bfloat16, not {precision}")
@@ -70,12 +76,12 @@ def open_openvino(
     if name == "CPU":
         settings["INFERENCE_NUM_THREADS"] = threads or available_cores()
     compiled = _ByShape(core, network, name, settings)
-    names = [name for name in ("boxes", "scores", "head8", "head16", "head32") if name in outputs]
+    names = output_names(facts)
 
     def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
-        request = compiled(images.shape)
-        results = request.infer({"images": images})
-        return tuple(np.array(results[name]) for name in names)
+        with compiled.request(images.shape) as request:
+            results = request.infer({"images": images})
+            return tuple(np.array(results[name]) for name in names)
 
     said = facts.precision if facts.precision == "int8" else precision or "float32"
     return Runtime(
@@ -91,24 +97,34 @@ def open_openvino(
 
 
 class _ByShape:
-    """Inference requests by the shape of their batch; the oldest go when there are many."""
+    """Compiled networks by the shape of a batch; the one used longest ago goes when there are many.
+
+    Threads may call it at the same time; each gets an inference request of its own.
+    """
 
     def __init__(self, core: Any, network: Any, device: str, settings: dict[str, Any]) -> None:
         self._core, self._network = core, network
         self._device, self._settings = device, settings
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._compiled: dict[tuple[int, ...], tuple[Any, list[Any]]] = {}  # with idle requests
+        self._lock = threading.Lock()
 
-    def __call__(self, shape: tuple[int, ...]) -> Any:
-        request = self._requests.pop(shape, None)
-        if request is None:
-            network = self._network.clone()
-            network.reshape({"images": list(shape)})
-            compiled = self._core.compile_model(network, self._device, self._settings)
-            request = compiled.create_infer_request()
-        self._requests[shape] = request  # the latest
-        if len(self._requests) > _MOST_SHAPES:
-            del self._requests[next(iter(self._requests))]
-        return request
+    @contextmanager
+    def request(self, shape: tuple[int, ...]) -> Iterator[Any]:
+        """An inference request for this shape, for the time of the block."""
+        with self._lock:
+            compiled, idle = self._compiled.pop(shape, None) or (self._compile(shape), [])
+            self._compiled[shape] = compiled, idle  # the latest
+            if len(self._compiled) > _MOST_SHAPES:
+                del self._compiled[next(iter(self._compiled))]
+            request = idle.pop() if idle else compiled.create_infer_request()
+        yield request
+        with self._lock:
+            idle.append(request)
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        network = self._network.clone()
+        network.reshape({"images": list(shape)})
+        return self._core.compile_model(network, self._device, self._settings)
 
 
 def _device(core: Any, device: object) -> str:

@@ -6,8 +6,10 @@ its signature is taken out of it, after a check that it has no other operations 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import tensorflow as tf
@@ -17,20 +19,25 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from utils.errors import UserError
 from utils.files import read_limited
 from utils.runtime.device import use_device
-from utils.runtime.facts import Facts
-from utils.runtime.opening import refuse_other_network, unreadable
-from utils.runtime.runtime import Runtime
+from utils.runtime.facts import KEY, Facts
+from utils.runtime.opening import (
+    output_names,
+    refuse_other_network,
+    refuse_suppressed,
+    unreadable,
+)
+from utils.runtime.runtime import Infer, Runtime
+from utils.text import listed
 
-_FACTS = Path("assets.extra") / "efficient_yolo3.json"
 _MOST_BYTES = 1 << 31
 
 # Those of ``nets.export_network``, as TensorFlow names them.
 _OPERATIONS = {
-    "AddV2", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "DepthwiseConv2dNative", "Exp",
-    "FloorDiv", "FloorMod", "Identity", "IdentityN", "LeakyRelu", "Maximum", "Mean", "Minimum",
-    "Mul", "Neg", "NoOp", "Pack", "PartitionedCall", "Placeholder", "Range", "RealDiv", "Relu",
-    "Relu6", "Reshape", "ResizeNearestNeighbor", "Shape", "Sigmoid", "Squeeze",
-    "StatefulPartitionedCall", "StridedSlice", "Sub",
+    "AddV2", "BiasAdd", "Cast", "CombinedNonMaxSuppression", "ConcatV2", "Const", "Conv2D",
+    "DepthwiseConv2dNative", "Exp", "ExpandDims", "FloorDiv", "FloorMod", "Identity", "IdentityN",
+    "LeakyRelu", "Maximum", "Mean", "Minimum", "Mul", "Neg", "NoOp", "Pack", "PartitionedCall",
+    "Placeholder", "Range", "RealDiv", "Relu", "Relu6", "Reshape", "ResizeNearestNeighbor", "Shape",
+    "Sigmoid", "Squeeze", "StatefulPartitionedCall", "StridedSlice", "Sub",
 }  # fmt: skip
 
 
@@ -50,41 +57,12 @@ def open_saved_model(
         precision: float32 is the only one.
         threads: TensorFlow's own are used.
     """
-    where, folder = f"{option} {weights}", Path(weights)
+    where = f"{option} {weights}"
     place = use_device(device) if isinstance(device, str) else "CPU"
-    try:
-        text = read_limited(folder / _FACTS, 1 << 28)
-    except ValueError:
-        text = None
-    facts = Facts.from_json(text, where)
+    infer, facts = load_saved_model(weights, where)
+    refuse_suppressed(where, facts)
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: TensorFlow runs it in {facts.precision}, not {precision}")
-    try:
-        saved = SavedModel.FromString(read_limited(folder / "saved_model.pb", _MOST_BYTES))
-        graph = saved.meta_graphs[0].graph_def
-        signature = saved.meta_graphs[0].signature_def["serving_default"]
-        inputs = {name: one.name for name, one in signature.inputs.items()}
-        outputs = {name: one.name for name, one in signature.outputs.items()}
-        shapes = {
-            name: [dim.size for dim in one.tensor_shape.dim]
-            for name, one in signature.outputs.items()
-        }
-        refuse_other_network(where, facts, list(inputs), shapes)
-        if foreign := set(_operations(graph, outputs.values())) - _OPERATIONS:
-            raise UserError(
-                f"{where}: has operations that no detector needs ({', '.join(sorted(foreign)[:3])})"
-            )
-        network = _function(graph, inputs["images"], outputs)
-    except UserError:
-        raise
-    except Exception as error:  # damage raises any of many kinds
-        raise unreadable(where, "a SavedModel", error) from None
-    names = [name for name in ("boxes", "scores", "head8", "head16", "head32") if name in outputs]
-
-    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
-        found = network(tf.convert_to_tensor(images))
-        return tuple(found[name].numpy() for name in names)
-
     return Runtime(
         infer,
         facts.class_names,
@@ -97,7 +75,49 @@ def open_saved_model(
     )
 
 
-def _operations(graph: GraphDef, outputs: Iterator[str]) -> Iterator[str]:
+def load_saved_model(weights: str | Path, where: str) -> tuple[Infer, Facts]:
+    """What runs a folder, and its facts; suppressed outputs included.
+
+    Raises:
+        UserError: another folder; begins with ``where``.
+    """
+    folder = Path(weights)
+    facts = Facts.from_json(_facts_text(folder), where)
+    names = output_names(facts)
+    try:
+        saved = SavedModel.FromString(read_limited(folder / "saved_model.pb", _MOST_BYTES))
+        graph = saved.meta_graphs[0].graph_def
+        signature = saved.meta_graphs[0].signature_def["serving_default"]
+        shapes = {
+            name: [dim.size for dim in one.tensor_shape.dim]
+            for name, one in signature.outputs.items()
+        }
+        refuse_other_network(where, facts, signature.inputs, shapes)
+        outputs = {name: signature.outputs[name].name for name in names}
+        if foreign := set(_operations(graph, outputs.values())) - _OPERATIONS:
+            raise UserError(
+                f"{where}: has operations that no detector needs ({listed(sorted(foreign))})"
+            )
+        network = _function(graph, signature.inputs["images"].name, outputs)
+    except UserError:
+        raise
+    except Exception as error:  # damage raises any of many kinds
+        raise unreadable(where, "a SavedModel", error) from None
+
+    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        found = network(tf.convert_to_tensor(images))
+        return tuple(found[name].numpy() for name in names)
+
+    return infer, facts
+
+
+def _facts_text(folder: Path) -> bytes | None:
+    with suppress(ValueError):
+        return read_limited(folder / "assets.extra" / f"{KEY}.json", _MOST_BYTES)
+    return None
+
+
+def _operations(graph: GraphDef, outputs: Iterable[str]) -> Iterator[str]:
     """The operations that outputs depend on, those of functions included."""
     functions = {function.signature.name: function.node_def for function in graph.library.function}
     waiting = [({node.name: node for node in graph.node}, [_node(name) for name in outputs])]
@@ -129,9 +149,22 @@ def _node(tensor: str) -> str:
 def _function(
     graph: GraphDef, source: str, outputs: dict[str, str]
 ) -> tf.types.experimental.ConcreteFunction:
-    """From the input named ``source`` to the tensors of ``outputs`` by their names."""
+    """From the input named ``source`` to the tensors of ``outputs``, by their names."""
+    _rename_functions(graph, uuid4().hex)
     imported = tf.compat.v1.wrap_function(
         lambda: tf.graph_util.import_graph_def(graph, name=""), []
     )
     tensor = imported.graph.as_graph_element
     return imported.prune(tensor(source), {name: tensor(one) for name, one in outputs.items()})
+
+
+def _rename_functions(graph: GraphDef, suffix: str) -> None:
+    """Names that no other graph of this process has, as TensorFlow keeps all in one place."""
+    nodes = list(graph.node)
+    for function in graph.library.function:
+        function.signature.name += suffix
+        nodes += function.node_def
+    for node in nodes:
+        for attribute in node.attr.values():
+            if attribute.func.name:
+                attribute.func.name += suffix

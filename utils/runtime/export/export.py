@@ -22,8 +22,8 @@ _FOLDERS = {  # what lies in those of the other formats
     "saved_model": {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"},
 }
 _MODULES = {  # that writing and checking a format needs, beside TensorFlow
-    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
-    "openvino": ("openvino",),
+    "onnx": ("onnx", "onnxruntime"),
+    "openvino": ("onnx", "openvino"),
     "litert": ("ai_edge_litert",),
     "saved_model": (),
 }

@@ -40,7 +40,7 @@ def save(
     concrete = tf.function(lambda images: network(images, training=False)).get_concrete_function(
         spec
     )
-    names = list(concrete.structured_outputs)
+    names = sorted(concrete.structured_outputs)  # as TensorFlow orders them
     constant = convert_variables_to_constants_v2(concrete)
 
     @tf.function(input_signature=[spec])

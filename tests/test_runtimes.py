@@ -1,0 +1,250 @@
+"""Exported files answer as the checkpoint, carry its facts, and refuse what they are not."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import tensorflow as tf
+from exported import METADATA, SUPPRESSION, pictures, small_detector, write_export
+
+from nets.backbones import BACKBONES
+from nets.yolo import YOLOv3
+from utils.deployment.check import compare_suppressed, load_suppressed
+from utils.errors import UserError
+from utils.runtime.export.to_litert import append_facts
+from utils.runtime.facts import KEY, Facts
+from utils.runtime.runtime import open_runtime
+
+ROOT = Path(__file__).resolve().parents[1]
+FORMATS = ("onnx", "openvino", "litert", "saved_model")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_detector()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def decoded(model, folder):
+    """The float32 file of each format."""
+    return {name: write_export(model, folder, name) for name in FORMATS}
+
+
+def close(got, expected, box=1e-3, score=1e-5):
+    np.testing.assert_allclose(got[0], expected["boxes"], atol=box)
+    np.testing.assert_allclose(got[1], expected["scores"], atol=score)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_boxes_scores_and_facts_are_those_of_the_checkpoint(name, decoded, model):
+    runtime = open_runtime(decoded[name], device="cpu")
+    images = pictures(1, 64, 64)
+    close(runtime.infer(images), model(images, training=False))
+    assert runtime.class_names == model.classes
+    assert runtime.input_size == (64, 64)
+    assert runtime.metadata == METADATA
+    assert runtime.heads is None
+    assert "float32" in runtime.description
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino", "saved_model"])
+def test_any_batch_and_shape(name, decoded, model):
+    runtime = open_runtime(decoded[name])
+    assert runtime.any_shape
+    for images in (pictures(2, 32, 96), pictures(3, 96, 64), pictures(2, 32, 96)):
+        close(runtime.infer(images), model(images, training=False))
+
+
+@pytest.mark.parametrize("name", ["openvino", "litert"])
+def test_weights_in_float16(name, model, folder, decoded):
+    path = write_export(model, folder, name, precision="float16")
+    images = pictures(1, 64, 64)
+    close(open_runtime(path).infer(images), model(images, training=False), 0.2, 2e-3)
+    sizes = [
+        sum(one.stat().st_size for one in (p.rglob("*") if p.is_dir() else [p]) if one.is_file())
+        for p in (path, decoded[name])
+    ]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_raw_heads(name, model, folder):
+    runtime = open_runtime(write_export(model, folder, name, outputs="heads"))
+    np.testing.assert_array_equal(runtime.heads.anchors, np.asarray(model.anchors, np.float32))
+    images = pictures(1, 64, 64)
+    for got, expected in zip(runtime.infer(images), model.raw(images), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["onnx", "saved_model"])
+def test_suppression_in_the_graph(name, model, folder):
+    path = write_export(model, folder, name, outputs="suppressed")
+
+    def reference(images):
+        return tuple(part.numpy() for part in model(images, training=False).values())
+
+    infer = load_suppressed(path, name)
+    found = [np.squeeze(part) for part in infer(pictures(1, 64, 64))]
+    assert len(found[1]) == SUPPRESSION.max_det  # there is something to suppress
+    agreement = compare_suppressed(infer, reference, pictures(3, 64, 96), SUPPRESSION)
+    assert agreement.box < 1e-3
+    assert agreement.score < 1e-5
+    with pytest.raises(UserError, match="exported with --nms"):
+        open_runtime(path)
+
+
+def test_thresholds_of_onnx_can_be_overridden(model, folder):
+    path = folder / "suppressed_float32.onnx"
+    if not path.exists():
+        write_export(model, folder, "onnx", outputs="suppressed")
+    session = onnxruntime.InferenceSession(path)
+    images = pictures(1, 64, 64)
+    few = session.run(None, {"images": images, "max_det": np.array([3], np.int64)})
+    all_of_them = session.run(None, {"images": images})
+    assert [len(part) for part in few] == [3, 3, 3]
+    np.testing.assert_array_equal(few[1], all_of_them[1][:3])
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])
+def test_neither_tensorflow_nor_keras_is_imported(name, decoded):
+    code = (
+        "import sys; from utils.detector import Detector; import numpy as np; "
+        f"detector = Detector({str(decoded[name])!r}); "
+        "detector(np.zeros((48, 64, 3), np.uint8)); "
+        "assert not {'tensorflow', 'keras', 'onnx'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+# Files that are not what they should be ---------------------------------------------------------
+
+
+def main_file(path: Path) -> Path:
+    """The file with the network."""
+    if path.is_dir():
+        return next(
+            path / name for name in ("model.xml", "saved_model.pb") if (path / name).exists()
+        )
+    return path
+
+
+def copied(path: Path, folder: Path) -> Path:
+    target = folder / path.name
+    return shutil.copytree(path, target) if path.is_dir() else Path(shutil.copy(path, target))
+
+
+def refused(path: Path, match: str | None = None) -> None:
+    with pytest.raises(UserError, match=match) as caught:
+        open_runtime(path)
+    message = str(caught.value)
+    assert message.startswith(f"--weights {path}: ")
+    assert "\n" not in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty"])
+def test_damaged_files_get_one_sentence(name, damage, decoded, tmp_path):
+    path = copied(decoded[name], tmp_path)
+    file = main_file(path)
+    data = file.read_bytes()
+    file.write_bytes(
+        {"truncated": data[: len(data) // 2], "foreign": b"\x89PNG" * 999, "empty": b""}[damage]
+    )
+    refused(path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_network_of_another_detector(name, decoded, folder, tmp_path):
+    """The right format, but outputs of another number of classes than its facts say."""
+    facts = Facts.of_checkpoint(folder / "small.keras")
+    other = replace(facts, class_names=("one", "two", "three"))
+    path = copied(decoded[name], tmp_path)
+    if name == "onnx":
+        file = onnx.load(path)
+        onnx.helper.set_model_props(file, {KEY: other.to_json()})
+        onnx.save(file, path)
+    elif name == "openvino":
+        network = openvino.Core().read_model(decoded[name] / "model.xml")
+        network.set_rt_info(other.to_json(), [KEY])
+        openvino.save_model(network, path / "model.xml")
+    elif name == "litert":
+        data = path.read_bytes()
+        path.write_bytes(data[: data.rindex(b"PK\x03\x04")])
+        append_facts(path, other)
+    else:
+        (path / "assets.extra" / f"{KEY}.json").write_text(other.to_json())
+    refused(path, "not the detector that its description tells of")
+
+
+def test_files_of_other_programs(tmp_path):
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    value = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3]) for name in "xy"
+    ]
+    graph = onnx.helper.make_graph([node], "other", value[:1], value[1:])
+    path = tmp_path / "other.onnx"
+    onnx.save(
+        onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+        ),
+        path,
+    )
+    refused(path, "not a detector that export")
+    network = openvino.Core().read_model(path)
+    openvino.save_model(network, tmp_path / "other.xml")
+    refused(tmp_path / "other.xml", "not a detector that export")
+    (tmp_path / "other.xml").rename(tmp_path / "alone.xml")
+    refused(tmp_path / "alone.xml", "alone.xml or .bin is missing")
+    refused(tmp_path, "not a .keras checkpoint")
+
+
+def test_a_saved_model_that_reads_files_is_refused(decoded, tmp_path):
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")])
+    def serve(images):
+        secret = tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
+        boxes = tf.zeros((1, 1, 4)) + secret
+        return {
+            "boxes": boxes,
+            "scores": tf.zeros((1, 1, 2)) + tf.cast(images[0, 0, 0, 0], tf.float32),
+        }
+
+    module.serve = serve
+    path = tmp_path / "evil"
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    shutil.copytree(decoded["saved_model"] / "assets.extra", path / "assets.extra")
+    refused(path, "operations that no detector needs .*ReadFile")
+
+
+def test_runtime_and_precision_must_fit_the_file(decoded):
+    with pytest.raises(UserError, match="is for the runtime onnx, not for openvino"):
+        open_runtime(decoded["onnx"], "openvino")
+    with pytest.raises(UserError, match="no CUDA"):
+        open_runtime(decoded["onnx"], device="gpu")
+    with pytest.raises(UserError, match="sees no such GPU"):
+        open_runtime(decoded["openvino"], device="gpu:7")
+    with pytest.raises(UserError, match="expected auto, cpu"):
+        open_runtime(decoded["onnx"], device="tpu")
+
+
+@pytest.mark.all_backbones
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_has_an_onnx(backbone, tmp_path):
+    model = YOLOv3(backbone, ["a", "b"], input_size=64)
+    path = write_export(model, tmp_path, "onnx")
+    images = pictures(1, 64, 64)
+    close(open_runtime(path).infer(images), model(images, training=False), 5e-3, 1e-4)

@@ -1,0 +1,1 @@
+"""What ``export.py`` does: its options, the conversion, and the check of what came out."""

@@ -1,0 +1,66 @@
+"""The options of ``export.py`` as one typed, frozen value, and how they depend on each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.cli import option
+from utils.errors import UserError
+from utils.runtime.export.export import refuse_impossible, refuse_missing_packages
+from utils.runtime.export.request import PRECISIONS
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """The options of ``export.py``."""
+
+    weights: Path = option(help="checkpoint to export, as train.py wrote it", metavar="FILE.keras")
+    format: str = option(help="what to write", choices=tuple(PRECISIONS))
+    out: Path | None = option(
+        None, help="file or folder to write (default: a name beside the checkpoint); an earlier "
+        "export there is replaced", metavar="PATH",
+    )  # fmt: skip
+    precision: str = option(
+        "float32", help="of the stored weights; float16 halves the file (openvino, litert)",
+        choices=("float32", "float16"),
+    )  # fmt: skip
+    nms: bool = option(
+        False, help="put non-maximum suppression into the graph, for other programs (onnx, "
+        "saved_model)", group="suppression",
+    )  # fmt: skip
+    conf: float | None = option(
+        None, help="lowest score that --nms keeps, 0 to 1 (default: as get_map.py --tune noted in "
+        "the checkpoint, otherwise 0.25)", low=0, high=1, group="suppression",
+    )  # fmt: skip
+    iou: float | None = option(
+        None, help="IoU above which --nms drops the weaker of two boxes of a class, 0 to 1 "
+        "(default: as get_map.py --tune noted in the checkpoint, otherwise 0.45)",
+        low=0, high=1, group="suppression",
+    )  # fmt: skip
+    max_det: int = option(
+        300, help="most objects a picture that --nms returns", low=1, group="suppression"
+    )
+    data: Path | None = option(
+        None, help="folder with labelled photos: the export is compared with the checkpoint on "
+        "them, and both are scored (default: compared on generated photos)", metavar="DIR",
+        group="check",
+    )  # fmt: skip
+    split: str = option(
+        "test", help="list of photos to compare and score on", metavar="NAME", group="check"
+    )
+
+
+def refuse_contradictions(config: ExportConfig) -> None:
+    """
+    Raises:
+        UserError: options that exclude each other, or a package that is not installed.
+    """
+    refuse_impossible(config.format, config.precision, "suppressed" if config.nms else "decoded")
+    if not config.nms and (config.conf is not None or config.iou is not None):
+        raise UserError("--conf and --iou are thresholds of --nms; give --nms, too")
+    if config.weights.exists() and config.weights.suffix.lower() != ".keras":
+        raise UserError(
+            f"--weights {config.weights}: is no .keras checkpoint; only those can be exported"
+        )
+    refuse_missing_packages(config.format)
