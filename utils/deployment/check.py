@@ -61,11 +61,12 @@ def float32_reference(weights: Path) -> Runtime:
         model = single
     size = model.input_size, model.input_size
     return Runtime(
-        compile_inference(model),
+        compile_inference(model, any_shape=True),
         tuple(model.classes),
         size,
         description=f"TensorFlow {tf.__version__}, float32, CPU",
         metadata=model.metadata,
+        any_shape=True,
     )
 
 
