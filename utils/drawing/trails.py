@@ -24,6 +24,7 @@ class Trails:
 
     def __init__(self) -> None:
         self._places: dict[int, deque[tuple[float, float, float]]] = {}  # seconds, x, y by id
+        self._time_s = 0.0  # of the last frame
 
     def add(self, detections: Detections, time_s: float) -> None:
         """Take note of the next frame, whose objects have track ids."""
@@ -32,6 +33,7 @@ class Trails:
                 x0, y0, x1, y1 = one.box
                 places = self._places.setdefault(one.track_id, deque())
                 places.append((time_s, (x0 + x1) / 2, (y0 + y1) / 2))
+        self._time_s = time_s
         for track_id, places in list(self._places.items()):
             while places and not time_s - TRAIL_S <= places[0][0] <= time_s:
                 places.popleft()
@@ -39,10 +41,14 @@ class Trails:
                 del self._places[track_id]
 
     def draw(self, picture: np.ndarray) -> None:
-        """Draw the trails on uint8 (H, W, 3) RGB, in place: thick at the object, thin at the end,
-        in the colour of its id with a dark edge."""
+        """Draw the trails of the last frame's objects on uint8 (H, W, 3) RGB, in place.
+
+        They have the colour of the id and a dark edge, and are thick at the object.
+        """
         thickness = 1.5 * sizes(picture.shape[1], picture.shape[0])[0]
         for track_id, places in self._places.items():
+            if places[-1][0] != self._time_s:
+                continue
             points = np.array([place[1:] for place in places])
             widths = thickness * (np.arange(len(points)) + 1) / len(points)
             rgb = colour(track_id)

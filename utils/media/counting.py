@@ -121,6 +121,10 @@ class ZoneCounter:
             visit_s = sight.frame.time_s - self.since_s.pop(sight.track_id)
             yield sight.event(self.name, "leave", visit_s)
 
+    def present(self, frame: Frame) -> int:
+        """How many objects are seen in the zone in the last frame."""
+        return sum(self._last[track_id].frame is frame for track_id in self.since_s)
+
     def forget(self, gone: Iterable[int]) -> Iterator[Event]:
         """Objects that no longer have tracks: those in the zone vanish."""
         for track_id in gone:
