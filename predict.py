@@ -343,7 +343,9 @@ def tracking_for(config: PredictConfig, conf: float) -> VideoTracking | None:
     from utils.media.video_tracking import VideoTracking
 
     shapes = [*map(Line.parse, config.count_line), *map(Zone.parse, config.count_zone)]
-    return VideoTracking(conf, shapes) if config.track or shapes else None
+    if not (config.track or shapes):
+        return None
+    return VideoTracking(conf, shapes, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
 def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:

@@ -211,6 +211,18 @@ def test_the_table_has_events_and_totals(tmp_path):
     assert next(tracking.sentences()) == "tracked: 1 object (bus 1)"
 
 
+def test_a_shape_outside_of_a_video_is_said():
+    warnings: list[str] = []
+    shapes = [ACROSS, Line((0, 300), (200, 300)), Zone(((-9, 0), (-5, 90), (-1, 0)))]
+    tracking = VideoTracking(0.25, shapes, warnings.append)
+    for i in range(2):
+        tracking.update(frame(i), objects())
+    assert [text.split(" lies ")[0] for text in warnings] == [
+        "film.mp4: --count-line 0,300,200,300",
+        "film.mp4: --count-zone -9,0 -5,90 -1,0",
+    ]
+
+
 def test_pictures_between_videos_are_not_tracked():
     tracking = VideoTracking(0.5)
     weak = objects((NO_TRACK, 60, 80), (NO_TRACK, 120, 80))

@@ -68,6 +68,15 @@ def test_low_scores_continue_a_track_but_begin_none():
     assert Tracker(conf=0.05).low_conf == 0.05
 
 
+@pytest.mark.parametrize(("conf", "needed"), [(0.25, 0.35), (0.9, 0.95)])
+def test_a_track_begins_with_a_higher_score_than_it_goes_on_with(conf, needed):
+    tracker = Tracker(conf)
+    assert tracker.begin_conf == pytest.approx(needed)
+    scores = [needed - 0.01] * 2 + [needed + 0.01] + [conf + 0.01] * 2
+    ids = follow(tracker, [found((100, 100, score)) for score in scores])
+    assert ids == [[NO_TRACK]] * 3 + [[1]] * 2
+
+
 def test_a_low_score_does_not_find_a_lost_object():
     frames = [found((100, 100))] * 3 + [found()] + [found((100, 100, 0.15))]
     assert follow(Tracker(), frames)[-1] == []

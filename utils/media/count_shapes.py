@@ -72,6 +72,13 @@ class Zone:
 Shape = Line | Zone
 
 
+def is_outside(shape: Shape, width: int, height: int) -> bool:
+    """Whether all of a shape lies on one side of a picture, beyond its border."""
+    corners = (shape.start, shape.end) if isinstance(shape, Line) else shape.corners
+    columns, rows = zip(*corners, strict=True)
+    return max(columns) < 0 or min(columns) > width or max(rows) < 0 or min(rows) > height
+
+
 def _numbers(text: str) -> list[float]:
     """The finite numbers between commas; empty where there is anything else."""
     try:

@@ -31,6 +31,7 @@ from utils.media.kalman import new_filters
 from utils.overlap import iou
 
 LOW_CONF = 0.1  # lowest score of a detection that can continue a track
+BEGIN_MARGIN = 0.1  # above ``conf``, of a detection that begins one
 MEMORY_S = 1.5  # how long a track waits for its object
 SURE_IOU = 0.2  # lowest IoU of a track and a detection with a high score
 WEAK_IOU = 0.5  # and with a low score
@@ -42,7 +43,7 @@ class Tracker:
     """Follows the objects of one video.
 
     Args:
-        conf: lowest score of an object that begins a track, 0 to 1.
+        conf: lowest score of an object that is shown, 0 to 1.
         memory_s: seconds for which an object that is not seen keeps its id; from one frame to the
             next, up to ``MAX_STEP_S``.
     """
@@ -56,6 +57,11 @@ class Tracker:
     def low_conf(self) -> float:
         """The confidence that the detector needs: lower scores are of no use here."""
         return min(LOW_CONF, self.conf)
+
+    @property
+    def begin_conf(self) -> float:
+        """The lowest score of an object that begins a track."""
+        return min(self.conf + BEGIN_MARGIN, (self.conf + 1) / 2)
 
     def reset(self) -> None:
         """Forget all tracks, for another video; ids start from 1 again."""
@@ -77,8 +83,9 @@ class Tracker:
 
         Returns:
             The detections with ``track_ids``, in the same order. Those with a score below ``conf``
-            are left out unless they continue a track. In the first frame every object has an id,
-            later from the second time on that it is seen.
+            are left out unless they continue a track. A track begins with a score of
+            ``begin_conf``. It has an id from the second time on that its object is seen; in the
+            first frame at once.
         """
         first = self._time_s is None
         in_sight = self._advance(time_s)
@@ -101,7 +108,7 @@ class Tracker:
             self._unseen_s[rows] = 0
             track_ids[columns] = self._ids[rows]
 
-        begun = np.flatnonzero(sure & (track_ids == NO_TRACK))
+        begun = np.flatnonzero((detections.scores >= self.begin_conf) & (track_ids == NO_TRACK))
         if first:
             track_ids[begun] = self._new_ids(len(begun))
         self._keep(self._ids != NO_TRACK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from utils.detections import Detections
 from utils.drawing.boxes import draw_detections
 from utils.drawing.count_shapes import draw_count, draw_line, draw_zone
 from utils.drawing.trails import Trails
-from utils.media.count_shapes import Shape
+from utils.media.count_shapes import Line, Shape, is_outside
 from utils.media.counting import ARRIVALS, WAYS, Counts, Event, by_class
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Output, TextFile
@@ -26,9 +26,16 @@ class VideoTracking:
     Args:
         conf: lowest score of an object that begins a track.
         shapes: lines and zones at which objects are counted.
+        warn: called with one sentence for a video that a line or zone lies outside of.
     """
 
-    def __init__(self, conf: float, shapes: Sequence[Shape] = ()) -> None:
+    def __init__(
+        self,
+        conf: float,
+        shapes: Sequence[Shape] = (),
+        warn: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.warn = warn
         self.tracker = Tracker(conf)
         self.counts = Counts(shapes, self.tracker.memory_s)
         self.events: list[Event] = []  # of the last frame
@@ -48,8 +55,7 @@ class VideoTracking:
         if frame.index is None:
             return detections[detections.scores >= self.tracker.conf]
         if frame.source != self._source:
-            self.tracker.reset()
-            self._source, self._trails, self._highest_id = frame.source, Trails(), 0
+            self._begin(frame)
         tracked = self.tracker.update(detections, frame.time_s)
         self.events = self.counts.update(frame, tracked)
         self._trails.add(tracked, frame.time_s)
@@ -57,6 +63,19 @@ class VideoTracking:
         self._objects.update(new.names())
         self._highest_id = max(self._highest_id, *new.track_ids.tolist(), 0)
         return tracked
+
+    def _begin(self, frame: Frame) -> None:
+        """Another video."""
+        self.tracker.reset()
+        self._source, self._trails, self._highest_id = frame.source, Trails(), 0
+        height, width = frame.image.shape[:2]
+        for shape in self.counts.shapes:
+            if is_outside(shape, width, height):
+                kind = "line" if isinstance(shape, Line) else "zone"
+                self.warn(
+                    f"{frame.source.name}: --count-{kind} {shape} lies outside of its {width}×"
+                    f"{height} pixels, so it counts nothing there"
+                )
 
     def draw(self, frame: Frame, detections: Detections) -> np.ndarray:
         """A copy of the frame that was updated last, uint8 (H, W, 3) RGB, with zones, trails,
