@@ -17,7 +17,7 @@ from utils.media.counting import (
     distance_into_zone,
     distance_to_line,
 )
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 from utils.media.video_tracking import CountsFile, VideoTracking
 
 NAMES = ("car", "bus")

@@ -15,7 +15,7 @@ from utils.data.synthetic.video import draw_frames
 from utils.detector import Detector
 from utils.images import save_image
 from utils.media.count_shapes import Line, Zone
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 from utils.media.video_tracking import VideoTracking
 
 FPS, FRAMES = 15, 62

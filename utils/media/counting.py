@@ -55,14 +55,17 @@ class Sight:
     """A tracked object in a frame.
 
     Attributes:
-        frame: of a video.
+        source: name of the video.
+        frame, time_s: number and time of the frame; not the frame itself, whose pixels are large.
         place: the middle of its box in pixels.
         slack: pixels by which it must be past a line.
     """
 
+    source: str
     class_name: str
     track_id: int
-    frame: Frame
+    frame: int
+    time_s: float
     place: Point
     slack: float
 
@@ -70,12 +73,12 @@ class Sight:
     def of(cls, one: Detection, frame: Frame) -> Sight:
         x0, y0, x1, y1 = one.box
         place, slack = ((x0 + x1) / 2, (y0 + y1) / 2), SLACK * (x1 - x0 + y1 - y0) / 2
-        return cls(one.class_name, one.track_id, frame, place, slack)
+        who = frame.source.name, one.class_name, one.track_id
+        return cls(*who, frame.index, frame.time_s, place, slack)
 
     def event(self, shape: str, kind: EventKind, visit_s: float | None = None) -> Event:
-        frame = self.frame
         who = self.class_name, self.track_id
-        return Event(frame.source.name, shape, kind, *who, frame.index, frame.time_s, visit_s)
+        return Event(self.source, shape, kind, *who, self.frame, self.time_s, visit_s)
 
 
 class LineCounter:
@@ -115,22 +118,22 @@ class ZoneCounter:
         new, inside = sight.track_id not in self._last, sight.track_id in self.since_s
         self._last[sight.track_id] = sight
         if not inside and (distance > sight.slack or (new and distance >= 0)):
-            self.since_s[sight.track_id] = sight.frame.time_s
+            self.since_s[sight.track_id] = sight.time_s
             yield sight.event(self.name, "appear" if new else "enter")
         elif inside and distance < -sight.slack:
-            visit_s = sight.frame.time_s - self.since_s.pop(sight.track_id)
+            visit_s = sight.time_s - self.since_s.pop(sight.track_id)
             yield sight.event(self.name, "leave", visit_s)
 
-    def present(self, frame: Frame) -> int:
-        """How many objects are seen in the zone in the last frame."""
-        return sum(self._last[track_id].frame is frame for track_id in self.since_s)
+    def present(self, frame: int) -> int:
+        """How many objects are seen in the zone in the last frame, which has this number."""
+        return sum(self._last[track_id].frame == frame for track_id in self.since_s)
 
     def forget(self, gone: Iterable[int]) -> Iterator[Event]:
         """Objects that no longer have tracks: those in the zone vanish."""
         for track_id in gone:
             last = self._last.pop(track_id)
             if track_id in self.since_s:
-                visit_s = last.frame.time_s - self.since_s.pop(track_id)
+                visit_s = last.time_s - self.since_s.pop(track_id)
                 yield last.event(self.name, "vanish", visit_s)
 
 

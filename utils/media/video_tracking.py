@@ -92,7 +92,7 @@ class VideoTracking:
         for one in counts.zones:
             visits = counts.count(one.name, *ARRIVALS).total()
             top = min(one.zone.corners, key=lambda corner: corner[1])
-            draw_count(picture, top, f"{one.name}: {one.present(frame)} of {visits}")
+            draw_count(picture, top, f"{one.name}: {one.present(frame.index)} of {visits}")
         for one in counts.lines:
             ways = (f"{counts.count(one.name, way).total()} {way}" for way in WAYS)
             draw_count(picture, one.line.start, f"{one.name}: {', '.join(ways)}")
