@@ -277,6 +277,7 @@ def output_folder(config: PredictConfig, weights: Path, sources: list[Source]) -
         (config.save_voc, "Annotations"),
         (config.save_txt, "labels"),
         (config.save_frames, "images"),
+        (config.suggest, "suggested"),
     ):
         folder = config.out / name
         if wanted and folder.is_dir() and any(folder.iterdir()):
@@ -558,6 +559,9 @@ def result_paths(
         "crops/": config.crops and summary.objects,
         "counts.csv": config.count_line or config.count_zone,
     }
+    labelled = config.save_txt or config.save_voc or config.save_coco or config.save_label_studio
+    if labelled and config.pictures and summary.pictures and not config.save_frames:
+        yield f"train on the photos with these labels, not on the drawn pictures in {out}"
     if any(written.values()):
         yield f"{', '.join(what for what, wanted in written.items() if wanted)}: {out}"
     for path in filter(None, (config.json, config.csv)):

@@ -171,7 +171,9 @@ class Detections:
             raise ValueError(
                 "VOC XML needs the size of the image; give image_size=(width, height) to Detections"
             )
-        return voc_annotation(image_name, *self.image_size, self.boxes, self.names())
+        return voc_annotation(
+            image_name, *self.image_size, self.boxes, self.names(), scores=self.scores
+        )
 
     def to_pandas(self) -> pandas.DataFrame:
         """A table with a row an object: class, class_id, score, x0, y0, x1, y1; with tracking also
