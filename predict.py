@@ -341,11 +341,11 @@ def check_tracking(config: PredictConfig, out: Path, sources: list[Source]) -> N
 
 def tracking_for(config: PredictConfig, conf: float) -> VideoTracking | None:
     """What follows and counts objects, if the options ask for it."""
-    from utils.media.video_tracking import VideoTracking
-
     shapes = [*map(Line.parse, config.count_line), *map(Zone.parse, config.count_zone)]
     if not (config.track or shapes):
         return None
+    from utils.media.video_tracking import VideoTracking  # SciPy takes its time
+
     return VideoTracking(conf, shapes, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
@@ -488,7 +488,6 @@ def outputs_for(
     from utils.media import outputs
     from utils.media.drawn_videos import DrawnVideos
     from utils.media.saved_frames import SavedFrames
-    from utils.media.video_tracking import CountsFile
 
     chosen: list[Output] = []
     labels = label_outputs_for(config, detector, weights, out, photos)
@@ -504,6 +503,8 @@ def outputs_for(
     if config.csv:
         chosen.append(outputs.CsvFile(config.csv, tracked=tracking is not None))
     if tracking and tracking.counts.shapes:
+        from utils.media.video_tracking import CountsFile
+
         chosen.append(CountsFile(out / "counts.csv", tracking))
     if config.crops:
         chosen.append(outputs.Crops(out, detector.class_names))
