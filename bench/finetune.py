@@ -34,6 +34,7 @@ from bench.common import ROOT, append_result, read_results
 OLD = ("mandatory_direction", "no_entry", "pedestrian_crossing", "priority_road")
 NEW = ("speed_limit", "stop", "warning", "yield")
 RESULTS = "finetune"
+SETTINGS = ("input_size", "photos", "minutes", "half_epochs", "epochs")
 SIGNS = ROOT / "model_data" / "signs_lite0.keras"
 
 
@@ -45,7 +46,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/finetune"))
     parser.add_argument("--minutes", type=float, default=2.0, help="of signs: of compared runs")
     parser.add_argument("--photos", type=int, default=300, help="of signs: for training")
-    parser.add_argument("--epochs", type=int, default=20, help="of runs without --minutes")
+    parser.add_argument("--epochs", type=int, default=8, help="of runs without --minutes")
+    parser.add_argument("--input-size", type=int, default=256, help="of all runs, in pixels")
     options = parser.parse_args()
     if options.part == "transfer" and options.data is None:
         parser.error("transfer needs --data")
@@ -59,7 +61,8 @@ def main() -> None:
 
 def signs(seed: int, options: argparse.Namespace) -> None:
     """All runs of one seed."""
-    out = options.out / f"signs-{options.photos}-{options.epochs}-{options.minutes:g}-{seed}"
+    settings = (options.photos, options.input_size, options.epochs, f"{options.minutes:g}", seed)
+    out = options.out / "-".join(map(str, ("signs", *settings)))
     first, second, only_new = (out / name for name in ("first", "second", "only_new"))
     draw_signs(first, options.photos, seed=1000 + seed)
     draw_signs(second, options.photos, seed=2000 + seed)
@@ -69,7 +72,7 @@ def signs(seed: int, options: argparse.Namespace) -> None:
     half.write_text("\n".join(OLD))
     every.write_text("\n".join(OLD + NEW))
 
-    common = ["--seed", str(seed)]
+    common = ["--seed", str(seed), "--input-size", str(options.input_size)]
     start = ["--data", str(first), "--classes", str(half), "--only-listed"]
     train_together({out / "half": [*start, *common, "--epochs", str(options.epochs)]})
     common += ["--minutes", str(options.minutes)]
@@ -84,7 +87,7 @@ def signs(seed: int, options: argparse.Namespace) -> None:
     })  # fmt: skip
     facts = {
         "part": "signs", "seed": seed, "minutes": options.minutes, "photos": options.photos,
-        "epochs of half": options.epochs,
+        "input_size": options.input_size, "half_epochs": options.epochs,
     }  # fmt: skip
     for arm in ("half", "from_half", "from_bundled", "kept", "not_kept"):
         listed = ["--classes", str(half), "--only-listed"] if arm == "half" else []
@@ -97,8 +100,9 @@ def transfer(seed: int, options: argparse.Namespace) -> None:
         "bccd": ["--data", str(options.data / "bccd"), "--split", "trainval"],
         "raccoon": ["--data", str(options.data / "raccoon")],
     }
-    out = options.out / f"transfer-{options.epochs}-{seed}"
+    out = options.out / f"transfer-{options.input_size}-{options.epochs}-{seed}"
     common = ["--seed", str(seed), "--epochs", str(options.epochs)]
+    common += ["--input-size", str(options.input_size)]
     default = {name: out / f"default-{name}" for name in data}
     train_together({default[name]: [*data[name], *common] for name in data})
     starts = {
@@ -106,21 +110,18 @@ def transfer(seed: int, options: argparse.Namespace) -> None:
         "raccoon-bccd": default["raccoon"] / "best.keras",
         "signs-bccd": SIGNS,
     }
-    for pair, weights in starts.items():
-        target = pair.split("-")[1]
-        size = metadata_size(default[target])
-        train_together({
-            out / pair: [*data[target], *common, "--weights", str(weights), "--input-size", size]
-        })  # fmt: skip
+    runs = {
+        out / pair: [*data[pair.split("-")[1]], *common, "--weights", str(weights)]
+        for pair, weights in starts.items()
+    }
+    train_together({run: runs[run] for run in (out / "bccd-raccoon", out / "raccoon-bccd")})
+    train_together({out / "signs-bccd": runs[out / "signs-bccd"]})
     for arm in (*(f"default-{name}" for name in data), *starts):
-        facts = {"part": "transfer", "seed": seed, "epochs": options.epochs, "arm": arm}
+        facts = {
+            "part": "transfer", "seed": seed, "epochs": options.epochs,
+            "input_size": options.input_size, "arm": arm,
+        }  # fmt: skip
         record(facts, out / arm, data[arm.split("-")[1]][:2])
-
-
-def metadata_size(run: Path) -> str:
-    """The input size that a run chose, so that runs that are compared have the same."""
-    text = (run / "log.txt").read_text(encoding="utf-8")
-    return text.split("training efficientnet_lite0 at ")[1].split("×")[0]
 
 
 def draw_signs(folder: Path, photos: int, seed: int) -> None:
@@ -213,15 +214,15 @@ def print_table() -> None:
     """Mean, lowest and highest score of each arm over the seeds."""
     groups: dict[tuple, list[dict]] = {}
     for row in read_results(RESULTS):
-        settings = {k: v for k, v in row.items() if k in ("minutes", "photos", "epochs")}
-        groups.setdefault((row["part"], str(settings), row["arm"]), []).append(row)
-    for (part, settings, arm), rows in groups.items():
+        setting = ", ".join(f"{row[name]:g} {name}" for name in SETTINGS if name in row)
+        groups.setdefault((row["part"], setting, row["arm"]), []).append(row)
+    for (part, setting, arm), rows in groups.items():
         texts = []
         for column in ("AP", "old", "new"):
             values = [row[column] for row in rows if column in row]
             if values:
                 texts.append(f"{column} {mean(values):.3f} ({min(values):.3f}–{max(values):.3f})")
-        print(f"{part} {settings} {arm}, {len(rows)} seeds: {', '.join(texts)}")
+        print(f"{part} ({setting}), {arm}, {len(rows)} seeds: {', '.join(texts)}")
 
 
 if __name__ == "__main__":
