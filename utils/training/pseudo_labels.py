@@ -20,7 +20,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.data.records import Dataset
 from utils.detections import Detections
@@ -29,6 +28,7 @@ from utils.errors import UserError
 from utils.evaluation.run_detector import detect_records
 from utils.files import atomic_write
 from utils.overlap import iou
+from utils.progress import progress
 from utils.runtime.distribution import Cluster
 from utils.text import counted
 
@@ -146,7 +146,7 @@ def find_objects(
         conf=UNSURE,
         ious=(NMS_IOU,),
         max_det=300,
-        progress=_bar,
+        progress=lambda photos: progress(photos, "looking for kept classes", len(mine)),
         on_unreadable=_said_later,
     )[NMS_IOU]
     image_ids = [record.image_id for record in records]
@@ -196,11 +196,6 @@ def _seconds_a_photo(detector: Detector) -> float:
     began = time.monotonic()
     detector.runtime.infer(grey)
     return 1.3 * (time.monotonic() - began) / detector.batch_size
-
-
-def _bar(batches: Sequence) -> Iterable:
-    """A progress bar, on a terminal only."""
-    return tqdm(batches, "looking for kept classes", leave=False, delay=0.5, disable=None)
 
 
 def _said_later(message: str) -> None:
