@@ -1,13 +1,15 @@
 """Starting from a detector instead of the bundled weights: what it gains, and what is forgotten.
 
     python -m bench.finetune signs --seeds 0 1 2
+    python -m bench.finetune signs --seeds 0 1 2 --short-epochs 4
     python -m bench.finetune transfer --data photos --seeds 0 1 2
     python -m bench.finetune table
 
 ``signs``: a detector of four kinds of generated road signs learns four more on other photos, in two
 minutes. Beside it, at the same time, a run from the bundled weights learns all eight. Then the same
 on photos that label the new kinds only, with ``--keep-classes`` and without. Runs that are compared
-have one processor core each, so that whatever else slows the machine slows both.
+have one processor core each, so that whatever else slows the machine slows both. On a machine that
+is busy, ``--short-epochs`` gives them a number of epochs instead of minutes.
 
 ``transfer``: from BCCD to raccoons, from raccoons to BCCD, and from the bundled sign detector to
 BCCD, beside runs from the weights that train.py starts with otherwise (ImageNet weights in the
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="of transfer: folder with bccd and raccoon")
     parser.add_argument("--out", type=Path, default=Path("runs/finetune"))
     parser.add_argument("--minutes", type=float, default=2.0, help="of signs: of compared runs")
+    parser.add_argument("--short-epochs", type=int, help="of signs: instead of --minutes")
     parser.add_argument("--photos", type=int, default=300, help="of signs: for training")
     parser.add_argument("--epochs", type=int, default=8, help="of runs without --minutes")
     parser.add_argument("--input-size", type=int, default=256, help="of all runs, in pixels")
@@ -61,7 +64,11 @@ def main() -> None:
 
 def signs(seed: int, options: argparse.Namespace) -> None:
     """All runs of one seed."""
-    settings = (options.photos, options.input_size, options.epochs, f"{options.minutes:g}", seed)
+    length = {"minutes": options.minutes}
+    if options.short_epochs:
+        length = {"epochs": options.short_epochs}
+    ((unit, number),) = length.items()
+    settings = (options.photos, options.input_size, options.epochs, f"{number:g}{unit}", seed)
     out = options.out / "-".join(map(str, ("signs", *settings)))
     first, second, only_new = (out / name for name in ("first", "second", "only_new"))
     draw_signs(first, options.photos, seed=1000 + seed)
@@ -75,7 +82,7 @@ def signs(seed: int, options: argparse.Namespace) -> None:
     common = ["--seed", str(seed), "--input-size", str(options.input_size)]
     start = ["--data", str(first), "--classes", str(half), "--only-listed"]
     train_together({out / "half": [*start, *common, "--epochs", str(options.epochs)]})
-    common += ["--minutes", str(options.minutes)]
+    common += [f"--{unit}", str(number)]
     again = ["--weights", str(out / "half" / "best.keras"), *common]
     both = ["--data", str(second), "--classes", str(every)]
     train_together({out / "from_half": [*both, *again], out / "from_bundled": [*both, *common]})
@@ -86,7 +93,7 @@ def signs(seed: int, options: argparse.Namespace) -> None:
         out / "not_kept": [*new, *again, *as_background],
     })  # fmt: skip
     facts = {
-        "part": "signs", "seed": seed, "minutes": options.minutes, "photos": options.photos,
+        "part": "signs", "seed": seed, **length, "photos": options.photos,
         "input_size": options.input_size, "half_epochs": options.epochs,
     }  # fmt: skip
     for arm in ("half", "from_half", "from_bundled", "kept", "not_kept"):

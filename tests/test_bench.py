@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.accuracy import ON_ONE_CORE, comparison
+from bench.finetune import OLD, without_objects
 from bench.folds import FOLDS, write_folds
 from tests.label_folders import fill, lists
+from utils.data.datasets import load_split
 from utils.data.folder.data_folder import DataFolder
+from utils.data.synthetic import write_dataset
 
 
 def lists_of(folder: Path) -> dict[str, set[str]]:
@@ -54,3 +58,17 @@ def test_a_comparison_says_whose_score_is_whose():
     assert comparison(metrics)["ap"] == {
         "default": 0.6, "plain": 0.4, "gain": 0.2, "low": 0.15, "high": 0.25
     }  # fmt: skip
+
+
+def test_labels_can_be_left_out_of_a_copy_only(tmp_path):
+    write_dataset(tmp_path / "data", train=3, val=1, test=1, seed=0, workers=1)
+    before = [path.read_text() for path in sorted((tmp_path / "data" / "Annotations").iterdir())]
+    without_objects(tmp_path / "data", tmp_path / "copy", OLD)
+    old = load_split(tmp_path / "data", "all")
+    new = load_split(tmp_path / "copy", "all", classes=old.classes)
+    for one, other in zip(old.records, new.records, strict=True):
+        stays = [old.classes[i] not in OLD for i in one.class_ids]
+        assert np.array_equal(other.boxes, one.boxes[stays])
+    assert sum(len(record.boxes) for record in new.records)
+    after = [path.read_text() for path in sorted((tmp_path / "data" / "Annotations").iterdir())]
+    assert before == after

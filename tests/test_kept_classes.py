@@ -9,6 +9,7 @@ from utils.data.folder.tables import EntryTable
 from utils.data.records import Dataset, RecordTable
 from utils.detections import Detections
 from utils.errors import UserError
+from utils.training import pseudo_labels
 from utils.training.choices.classes import match_classes
 from utils.training.choices.kept_classes import keep_all_classes, unlabelled_text
 from utils.training.config import TrainConfig, refuse_contradictions
@@ -147,3 +148,49 @@ def test_what_cannot_be_measured_is_said():
     val = Dataset(table(), ("a", "b", "x"))  # the only object of b is difficult
     assert "objects of b:" in not_measured_text(val, (0, 1, None))
     assert not_measured_text(val, (0, None, None)) == ""
+
+
+class OneHost:
+    """As ``utils.runtime.distribution.Cluster``."""
+
+    hosts = 1
+    local_indices = staticmethod(np.arange)
+    broadcast_number = staticmethod(float)
+
+
+class Finds:
+    """A detector that takes a second a photo and finds three objects on each but p1."""
+
+    batch_size, class_names = 1, ("a", "b", "c")
+
+    def __init__(self, *_, **__):
+        pass
+
+
+def look(_, records, **__):
+    found = detections((0.9, 1, 50, 50, 70, 70), (0.2, 2, 70, 0, 90, 9), (0.9, 0, 0, 50, 9, 60))
+    return {pseudo_labels.NMS_IOU: {r.image_id: found for r in records if r.image_id != "p1"}}
+
+
+def test_found_objects_get_ids_of_the_run_and_the_time_is_limited(monkeypatch):
+    monkeypatch.setattr(pseudo_labels, "Detector", Finds)
+    monkeypatch.setattr(pseudo_labels, "detect_records", look)
+    monkeypatch.setattr(pseudo_labels, "_seconds_a_photo", lambda _: 1.0)
+    train = Dataset(table(), tuple("abcdefg"))
+
+    def find(minutes, seed=0):
+        return pseudo_labels.find_objects(
+            Path("w.keras"), train, {1: 5, 2: 6}, OneHost, seed=seed, minutes=minutes
+        )
+
+    labels = find(None)
+    assert labels.photos == ["p0", "p1", "p2"]
+    assert labels.photo == [0, 0, 2, 2]
+    assert labels.class_ids == [5, 6, 5, 6]
+    assert labels.sure == [True, False, True, False]
+    assert find(1.0) == labels
+    some = find(2.5 / 60 / pseudo_labels.MOST_OF_TIME)  # seconds for two and a half photos
+    assert len(some.photos) == 2
+    assert some.photos == sorted(some.photos)
+    assert find(0.1).photos == find(0.1).photos
+    assert len(find(0.01).photos) == 1
