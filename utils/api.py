@@ -1,10 +1,11 @@
-"""What the commands do, as functions that return: ``train``, ``evaluate`` and ``Detector``.
+"""The commands as functions that return: ``train``, ``evaluate``, ``export``; and ``Detector``.
 
-    from utils.api import Detector, evaluate, train
+    from utils.api import Detector, evaluate, export, train
 
     result = train("photos", minutes=20, out="runs/mine")
     print(evaluate(result.best, "photos").ap50)
     detections = Detector(result.best)("photo.jpg")
+    fast = Detector(export(result.best, "openvino").path)
 
 Options are keyword arguments with the names of the command's options. Nothing here ends the
 process: what a user can put right is raised as ``utils.errors.UserError``. docs/python.md tells
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from utils.cli import from_keywords
+from utils.deployment.config import ExportConfig
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.evaluation.config import MapConfig
@@ -39,10 +41,11 @@ from utils.training.legacy import RENAMED_OPTIONS
 from utils.training.numerics import FAST_MATH_VARIABLE, set_fast_math
 
 if TYPE_CHECKING:
+    from utils.deployment.run import ExportResult
     from utils.evaluation.evaluate import Evaluation
     from utils.training.run import TrainResult
 
-__all__ = ["Detector", "evaluate", "train"]
+__all__ = ["Detector", "evaluate", "export", "train"]
 
 COMMAND_ONLY = ("check", "fix", "preview")  # other tasks that train.py has besides training
 
@@ -162,6 +165,40 @@ def evaluate(
         if evaluation.analysis.tuning:
             store_operating_point(config.weights, evaluation.analysis.tuning)
     return evaluation
+
+
+@with_options_of(ExportConfig)
+def export(
+    weights: str | Path,
+    format: str,
+    *,
+    quiet: bool = False,
+    **options: Any,
+) -> ExportResult:
+    """Write a checkpoint for another runtime and check it, as ``export.py`` does.
+
+    Args:
+        weights: the checkpoint, a ``.keras`` file.
+        format: ``onnx``, ``openvino``, ``litert`` or ``saved_model``.
+        quiet: print nothing.
+
+    Returns:
+        ``path`` of the file or folder; the largest differences from the checkpoint,
+        ``box_difference`` in pixels and ``score_difference``; and with ``data`` a ``comparison`` of
+        AP.
+
+    Raises:
+        UserError: what is wrong with options, checkpoint or data; or the export answers otherwise
+            than the checkpoint, and was removed.
+    """
+    file = options.pop("config", None)
+    config = from_keywords(
+        ExportConfig, {"weights": weights, "format": format, **options}, file=file
+    )
+    with _silence(quiet):
+        from utils.deployment.run import run_export
+
+        return run_export(config)
 
 
 def _fast_math(

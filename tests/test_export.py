@@ -1,0 +1,197 @@
+"""export.py: what it refuses, that a file is whole or absent, and that it checks what it writes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from exported import small_detector, write_export
+
+from utils.api import export as api_export
+from utils.data.synthetic import write_dataset
+from utils.deployment import check
+from utils.deployment.config import ExportConfig, refuse_contradictions
+from utils.detector import Detector
+from utils.errors import UserError
+from utils.runtime.export import export as exporting
+from utils.runtime.export.export import default_out, export
+from utils.runtime.export.request import ExportRequest, Suppression
+from utils.runtime.runtime import open_runtime
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_detector()
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    model.save(folder / "small.keras")
+    return folder
+
+
+@pytest.fixture
+def weights(folder):
+    return folder / "small.keras"
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """The conversion writes a line instead."""
+
+    def convert(request):
+        if request.target.suffix:
+            request.target.write_text(request.to_json())
+        else:
+            request.target.mkdir()
+            (request.target / "model.xml").write_text(request.to_json())
+
+    monkeypatch.setattr(exporting, "_convert", convert)
+
+
+def test_a_request_travels_as_json():
+    request = ExportRequest(Path("a"), "onnx", Path("b"), "float32", "suppressed", Suppression(0.1))
+    assert ExportRequest.from_json(request.to_json()) == request
+    request = replace(request, outputs="heads", suppression=None)
+    assert ExportRequest.from_json(request.to_json()) == request
+
+
+def test_default_names():
+    names = [default_out(Path("runs/best.keras"), name).name for name in exporting.PRECISIONS]
+    assert names == ["best.onnx", "best_openvino", "best.tflite", "best_saved_model"]
+
+
+@pytest.mark.parametrize(("format", "name"), [("onnx", "x.onnx"), ("openvino", "x")])
+def test_a_file_that_fails_its_check_is_not_left_behind(fake, weights, tmp_path, format, name):
+    out = tmp_path / "new" / name
+
+    def refuse(path):
+        assert path.exists()
+        raise UserError("too different")
+
+    with pytest.raises(UserError, match="too different"):
+        export(weights, format, out, check=refuse)
+    assert list(out.parent.iterdir()) == []
+    assert export(weights, format, out) == out
+    first = out if out.is_file() else out / "model.xml"
+    written = first.read_text()
+    with pytest.raises(UserError, match="too different"):
+        export(weights, format, out, check=refuse)
+    assert first.read_text() == written  # the earlier export is still there
+    export(weights, format, out, outputs="heads")
+    assert json.loads(first.read_text())["outputs"] == "heads"  # and is replaced
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_what_is_no_export_is_never_replaced(fake, weights, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    for format, name, reason in (
+        ("openvino", "photos", "has other files"),
+        ("onnx", "photos", "is a folder"),
+        ("openvino", "photos/a.jpg", "is a file"),
+        ("onnx", "best.keras", r"must end in \.onnx"),
+        ("litert", "best.onnx", r"must end in \.tflite"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            export(weights, format, tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"format": "onnx", "precision": "float16"}, "can have float32, not float16"),
+        ({"format": "litert", "nms": True}, "onnx and saved_model can hold suppression"),
+        ({"format": "onnx", "conf": 0.5}, "thresholds of --nms"),
+        ({"format": "onnx", "weights": Path(__file__)}, "is no .keras checkpoint"),
+    ],
+)
+def test_contradictions(weights, options, reason):
+    with pytest.raises(UserError, match=reason):
+        refuse_contradictions(ExportConfig(**{"weights": weights, **options}))
+
+
+def test_a_missing_package_is_named_with_its_command(monkeypatch, weights):
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match=r'needs onnx and onnxruntime; .*pip install -e "\.\[onnx\]"'
+    ):
+        export(weights, "onnx")
+
+
+def test_errors_of_the_converting_process(weights, tmp_path, monkeypatch):
+    (tmp_path / "broken.keras").write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(UserError, match="not a checkpoint that can be opened"):
+        export(tmp_path / "broken.keras", "onnx")
+    request = ExportRequest(weights, "onnx", tmp_path / "x.onnx")
+
+    def ended(code, text=""):
+        done = subprocess.CompletedProcess([], code, text)
+        monkeypatch.setattr(exporting.subprocess, "run", lambda *args, **kwargs: done)
+
+    ended(2, "noise\nerror: it is wrong\n")
+    with pytest.raises(UserError, match=r"^it is wrong$"):
+        exporting._convert(request)
+    ended(-9)
+    with pytest.raises(UserError, match="want of memory"):
+        exporting._convert(request)
+    ended(1, "Traceback")
+    with pytest.raises(RuntimeError, match="Traceback"):
+        exporting._convert(request)
+
+
+def test_outputs_that_differ_are_seen(model, folder):
+    infer = open_runtime(write_export(model, folder, "onnx")).infer
+    inputs = check.network_inputs((64, 64), None, most=2)
+
+    def other(images):
+        boxes, scores = infer(images)
+        return boxes + 0.25, scores * 0.9
+
+    same = check.compare_outputs(infer, infer, inputs, any_shape=True)
+    assert (same.photos, same.box, same.score) == (2, 0, 0)
+    differing = check.compare_outputs(other, infer, inputs, any_shape=False)
+    assert differing.box == pytest.approx(0.25, abs=1e-4)
+    assert 0.01 < differing.score < 0.1
+
+    def broken(images):
+        boxes, scores = infer(images)
+        return boxes * np.nan, scores
+
+    assert check.compare_outputs(broken, infer, inputs, any_shape=False).box == np.inf
+
+
+def test_the_command_compares_scores_and_opens(weights, folder):
+    """ONNX by the whole command, with labelled photos."""
+    write_dataset(folder / "photos", train=0, val=0, test=6)
+    names = (folder / "photos").rglob("*.xml")
+    text = {path: path.read_text() for path in names}
+    for path, xml in text.items():  # the detector's own classes
+        first, *rest = xml.split("<name>")
+        path.write_text(first + "".join("<name>kat<" + r.split("<", 1)[1] for r in rest))
+    out = folder / "command.onnx"
+    done = subprocess.run(
+        [sys.executable, "export.py", "--weights", weights, "--format", "onnx", "--out", out,
+         "--data", folder / "photos"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "on 6 photos, largest difference from the checkpoint in float32: box" in done.stdout
+    assert "AP50" in done.stdout
+    assert f"written to {out}" in done.stdout
+    picture = cv2.imread(str(next((folder / "photos").rglob("*.jpg"))))
+    assert Detector(out)(picture, conf=0.01).class_names == ("kat", "ĥundo")
+
+
+def test_from_python_a_file_too_different_is_removed(weights, tmp_path, monkeypatch):
+    monkeypatch.setitem(check.TOLERANCES, "float32", (0.0, 0.0))
+    with pytest.raises(UserError, match="the export answers otherwise than the checkpoint"):
+        api_export(weights, "onnx", out=tmp_path / "x.onnx", quiet=True)
+    assert list(tmp_path.iterdir()) == []
