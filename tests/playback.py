@@ -21,7 +21,6 @@ import numpy as np
 from tests.browser import open_page
 from tests.media_files import rotate
 from utils.detections import Detections
-from utils.media import drawn_videos
 from utils.media.drawn_videos import DrawnVideos
 from utils.media.outputs import Outputs
 from utils.media.sources import find_sources, quiet_opencv, read_frames
@@ -101,7 +100,7 @@ def draw_and_play(paths: Sequence[Path], folder: Path, *, with_ffmpeg: bool = Tr
     )
     videos, facts = DrawnVideos(folder), []
     if not with_ffmpeg:
-        videos = _without_ffmpeg(folder)
+        videos._ffmpeg = None
     quiet_opencv()
     for path in paths:
         with Outputs([videos]) as outputs:
@@ -125,15 +124,6 @@ def draw_and_play(paths: Sequence[Path], folder: Path, *, with_ffmpeg: bool = Tr
         Played(drawn=path.name, sound=has_sound(path), **fact, **result)
         for path, fact, result in zip(drawn, facts, results, strict=True)
     ]
-
-
-def _without_ffmpeg(folder: Path) -> DrawnVideos:
-    find = drawn_videos.find_ffmpeg
-    drawn_videos.find_ffmpeg = lambda: None
-    try:
-        return DrawnVideos(folder)
-    finally:
-        drawn_videos.find_ffmpeg = find
 
 
 def length_s(path: Path) -> float:

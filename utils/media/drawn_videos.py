@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from utils.detections import Detections
-from utils.media.ffmpeg import find_ffmpeg, video_start_s
+from utils.media.ffmpeg import Ffmpeg, find_ffmpeg, video_start_s
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Draw, Output, draw_frame
 from utils.media.video_reader import MAX_GAP_S
@@ -27,12 +28,15 @@ class DrawnVideos(Output):
     def __init__(self, folder: Path, draw: Draw = draw_frame) -> None:
         self.folder = folder
         self._draw = draw
-        self._ffmpeg = find_ffmpeg()
         self._notes: list[str] = []
         self._source: Source | None = None
         self._writer: VideoWriter | None = None
         self._times = _Times(0.0, 0.0)
         self._last: tuple[Frame, np.ndarray, float] | None = None  # waits for the next one's time
+
+    @cached_property
+    def _ffmpeg(self) -> Ffmpeg | None:
+        return find_ffmpeg()
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         if frame.index is None:
