@@ -2,17 +2,18 @@
 
 ``tests/test_playback.py`` asserts what this measures; as a command it prints the table::
 
-    python -m tests.playback [VIDEO …]
+    python -m tests.playback [--json FILE] [VIDEO …]
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from tests.browser import open_page
 from tests.media_files import rotate
 from utils.detections import Detections
+from utils.files import atomic_write
 from utils.media.drawn_videos import DrawnVideos
 from utils.media.outputs import Outputs
 from utils.media.sources import find_sources, quiet_opencv, read_frames
@@ -192,13 +194,23 @@ def table(results: Sequence[Played]) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("videos", nargs="*", type=Path, help="further ones to draw and play")
+    parser.add_argument("--json", type=Path, help="also write the results here, one a line")
+    options = parser.parse_args()
+    results: list[Played] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        given = [Path(shutil.copy(path, folder)) for path in sys.argv[1:]]
+        given = [Path(shutil.copy(path, folder)) for path in options.videos]
         sources = [*given, *(make(folder, kind) for kind in KINDS)]
         for with_ffmpeg in (True, False):
             out = folder / f"drawn-{with_ffmpeg}"
-            print(table(draw_and_play(sources, out, with_ffmpeg=with_ffmpeg)), end="\n\n")
+            played = draw_and_play(sources, out, with_ffmpeg=with_ffmpeg)
+            print(table(played), end="\n\n")
+            results += played
+    if options.json:
+        with atomic_write(options.json) as file:
+            file.writelines(json.dumps(asdict(one)) + "\n" for one in results)
 
 
 if __name__ == "__main__":
