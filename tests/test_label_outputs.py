@@ -126,7 +126,7 @@ def test_label_studio_finds_the_photos(data):
         assert address.path == "/data/local-files/"
         assert (data.parent / parse_qs(address.query)["d"][0]).is_file()
     assert tasks[2]["predictions"][0]["result"] == []
-    setup = ET.parse(data / "label_studio_config.xml").getroot()
+    setup = ET.parse(data / "label_studio_config.txt").getroot()
     tool, image = setup.find("RectangleLabels"), setup.find("Image")
     assert [label.get("value") for label in tool] == list(CLASSES)
     for result in tasks[0]["predictions"][0]["result"]:
@@ -213,7 +213,7 @@ def test_a_folder_and_a_video_become_a_dataset(command, tmp_path, capsys):
         ("voc", ["Annotations"]),
         ("yolo", ["labels", "classes.txt"]),
         ("coco", ["coco_annotations.json", "coco_results.json"]),
-        ("label-studio", ["label_studio.json", "label_studio_config.xml"]),
+        ("label-studio", ["label_studio.json", "label_studio_config.txt"]),
     ):
         folder = tmp_path / form
         shutil.copytree(out / "images", folder / "images")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from utils.errors import UserError
@@ -28,9 +29,13 @@ class FramePhotos:
         self.saved = saved
         self._number = {source: number for number, source in enumerate(sources, start=1)}
         self._only_pictures = all(source.kind == "picture" for source in sources)
-        pictures = [source.path.resolve() for source in sources if source.kind == "picture"]
+
+    @cached_property
+    def _common(self) -> Path | None:
+        """The folder that has all pictures in it or below it; None without pictures."""
+        pictures = [source.path.resolve() for source in self._number if source.kind == "picture"]
         folders = {path.parent for path in pictures}
-        self._common = Path(os.path.commonpath(folders)) if folders else None
+        return Path(os.path.commonpath(folders)) if folders else None
 
     @property
     def folder(self) -> Path | None:

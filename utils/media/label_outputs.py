@@ -26,7 +26,7 @@ from utils.media.frames import Frame
 from utils.media.outputs import JsonList, Output
 
 COCO_RESULTS, COCO_ANNOTATIONS = "coco_results.json", "coco_annotations.json"
-LABEL_STUDIO, LABEL_STUDIO_CONFIG = "label_studio.json", "label_studio_config.xml"
+LABEL_STUDIO, LABEL_STUDIO_CONFIG = "label_studio.json", "label_studio_config.txt"
 
 
 class YoloLabels(Output):
@@ -123,7 +123,7 @@ class _Labels:
 
 class LabelStudioTasks(Output):
     """``FOLDER/label_studio.json``, tasks with predictions to import into a project, and
-    ``label_studio_config.xml``, the labelling setup of that project.
+    ``label_studio_config.txt``, the labelling setup of that project.
 
     Args:
         folder: for both files.
