@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from utils.errors import UserError
 from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import FrameChoice, seconds
 from utils.media.shards import Shard
+from utils.runtime.names import RUNTIMES
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
     from collections.abc import Iterator, Sequence
@@ -47,6 +49,7 @@ examples:
   python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
   python predict.py --weights best.keras photo.jpg --benchmark 50"""
 
+FEW_PICTURES = 8  # for so few, opening the network several times takes longer than it saves
 BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs_lite0.keras"
 
 
@@ -63,8 +66,9 @@ class PredictConfig:
         None, help="detector to use (default: the bundled one for traffic signs)", metavar="FILE"
     )
     runtime: str = option(
-        "auto", help="what runs the network; auto chooses by the file's suffix",
-        choices=("auto", "tensorflow"), group="network",
+        "auto", help="what runs the network; auto takes the fastest here, and tensorflow gives "
+        "the numbers of the checkpoint's own network", choices=("auto", *RUNTIMES),
+        group="network",
     )  # fmt: skip
     device: str = option(
         "auto", help="auto takes a GPU if there is one", metavar="auto|cpu|gpu|gpu:N",
@@ -176,8 +180,8 @@ class PredictConfig:
         group="results",
     )
     benchmark: int = option(
-        0, help="also time N runs on the first picture, after a warm-up, and print the median "
-        "milliseconds of each step", low=0, group="results",
+        0, help="also time N runs on the first picture, and print median, 90th and 99th percentile "
+        "of each step and pictures a second; also in DIR/benchmark.json", low=0, group="results",
     )  # fmt: skip
 
 
@@ -203,16 +207,16 @@ def main(argv: list[str]) -> int:
     from utils.media.outputs import Outputs, draw_frame
     from utils.text import counted
 
-    detector = Detector(weights, config.runtime, config.device)
-    height, width = detector.input_size
+    detector = Detector(weights, config.runtime, config.device, throughput=many(sources))
     print(
         f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
-        f"input {width}×{height}, {detector.runtime.description}"
+        f"{detector.runtime.description}, {detector.shape_in_words}"
     )
     keep = ClassFilter(config.classes, detector.class_names, config.max_det)
     thresholds = {**thresholds_for(config, detector), "max_det": keep.detector_max_det}
     if config.benchmark:
-        print_benchmark(detector, sources, config.benchmark, thresholds)
+        for line in benchmark(config, weights, detector, sources, out, thresholds):
+            print(line)
 
     if config.suggest:
         for line in suggestions(config, detector, weights, sources, out, thresholds):
@@ -244,6 +248,12 @@ def frame_choice(config: PredictConfig) -> FrameChoice:
     if config.stride > 1 and config.fps:
         raise UserError("--stride and --fps: both choose frames; give one of them")
     return FrameChoice(config.start, config.end, config.stride, config.fps)
+
+
+def many(sources: Sequence[Source]) -> bool:
+    """Whether the most pictures a second count, not the time until the first one."""
+    recorded = any(source.kind not in ("picture", "live") for source in sources)
+    return recorded or len(sources) > FEW_PICTURES
 
 
 def weights_for(config: PredictConfig) -> Path:
@@ -362,26 +372,39 @@ def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
     return {"conf": 0.25, "iou": 0.45, **noted, **given}
 
 
-def print_benchmark(
-    detector: Detector, sources: list[Source], runs: int, thresholds: dict[str, Any]
-) -> None:
-    """Time the detector on the first frame that can be read, and print one line."""
-    from utils.media.detecting import benchmark
+def benchmark(
+    config: PredictConfig,
+    weights: Path,
+    detector: Detector,
+    sources: list[Source],
+    out: Path,
+    limits: dict[str, Any],
+) -> Iterator[str]:
+    """Time the detector on the first frame that can be read; a table, and a file in ``--out``."""
+    from utils.detector import Detector
+    from utils.media.benchmark import run_benchmark
     from utils.media.sources import read_frames
 
-    frames = read_frames(
-        sources, lambda message: None, detector.read
-    )  # problems are reported later
+    # Problems are reported later.
+    frames = read_frames(sources, lambda message: None, detector.read)
     frame = next(frames, None)
     frames.close()
     if frame is None:
         return
-    times = benchmark(detector, frame.image, runs=runs, **thresholds)
-    height, width = frame.image.shape[:2]
-    print(
-        f"benchmark, median of {runs} runs on {frame.source.name} ({width}×{height}): "
-        + ", ".join(f"{step} {ms:.1f} ms" for step, ms in times.items())
+    source = frame.source
+    read = None if frame.index is not None else partial(detector.read, source.path)
+    alone, together = (
+        detector
+        if throughput == many(sources)
+        else Detector(weights, config.runtime, config.device, throughput=throughput)
+        for throughput in (False, True)
     )
+    found = run_benchmark(
+        alone, together, source.name, frame.image, read, runs=config.benchmark, limits=limits
+    )
+    yield from found.lines()
+    found.write(out / "benchmark.json")
+    yield f"written to {out / 'benchmark.json'}"
 
 
 def detect_all(

@@ -1,4 +1,4 @@
-"""A loader and a training step as tutorials write them, for comparison.
+"""A loader, a training step and a detector as tutorials write them, for comparison.
 
 Loading: Pillow opens a photo and resizes it with bicubic filtering and jitter. It is pasted on grey
 and mirrored, and lookup tables change its colours in HSV. Python loops fill dense targets for three
@@ -7,6 +7,10 @@ grids.
 Training: every layer learns and batch norm uses the batch. The loss is YOLOv3's: squared errors of
 boxes weighted by size, cross-entropy for objectness and classes. It finds the predictions to ignore
 with a ``tf.while_loop`` over the images. Adam updates a functional Keras model.
+
+Detecting: Pillow opens a photo, resizes it with bicubic filtering and pastes it on grey. One graph
+runs the Keras model, decodes its maps, and suppresses duplicates with a call of
+``tf.image.non_max_suppression`` for each class.
 
 TensorFlow is imported by the functions that need it, so that the loader runs without it.
 """
@@ -175,3 +179,53 @@ def _iou(centres, sides, true_centres, true_sides):
     inter = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
     area = tf.reduce_prod(sides, axis=-1)[..., None]
     return inter / (area + tf.reduce_prod(true_sides, axis=-1) - inter)
+
+
+def make_detector(backbone: str, classes: int, size: int, conf: float, iou: float, most: int):
+    """A function from the path of a photo to its boxes, scores and class ids."""
+    import tensorflow as tf
+
+    model = build_model(backbone, classes)
+    pairs = ANCHORS.astype(np.float32) * size / 416
+
+    @tf.function
+    def detect(image, photo_shape):
+        boxes, scores = [], []
+        for level, raw in enumerate(model(image, training=False)):
+            shape = tf.shape(raw)
+            cells = tf.reshape(raw, (shape[1], shape[2], 3, 5 + classes))
+            place = tf.stack(tf.meshgrid(tf.range(shape[2]), tf.range(shape[1])), -1)
+            place = tf.cast(place, tf.float32)[:, :, None, :]
+            centres = (tf.sigmoid(cells[..., :2]) + place) * STRIDES[level]
+            sides = tf.exp(cells[..., 2:4]) * pairs[3 * level : 3 * level + 3]
+            corners = tf.concat([centres - sides / 2, centres + sides / 2], -1)
+            boxes.append(tf.reshape(corners, (-1, 4)))
+            probable = tf.sigmoid(cells[..., 4:5]) * tf.sigmoid(cells[..., 5:])
+            scores.append(tf.reshape(probable, (-1, classes)))
+        boxes, scores = tf.concat(boxes, 0), tf.concat(scores, 0)
+        ratio = tf.reduce_min(size / photo_shape)
+        margin = (size - photo_shape * ratio) / 2
+        boxes = (boxes - tf.tile(margin, [2])) / ratio
+        found = []
+        for class_id in range(classes):
+            likely = scores[:, class_id] >= conf
+            own_boxes = tf.boolean_mask(boxes, likely)
+            own_scores = tf.boolean_mask(scores[:, class_id], likely)
+            kept = tf.image.non_max_suppression(own_boxes, own_scores, most, iou)
+            own_scores = tf.gather(own_scores, kept)
+            ids = tf.fill(tf.shape(own_scores), class_id)
+            found.append((tf.gather(own_boxes, kept), own_scores, ids))
+        return [tf.concat(parts, 0) for parts in zip(*found, strict=True)]
+
+    def run(path):
+        image = Image.open(path).convert("RGB")
+        width, height = image.size
+        scale = min(size / width, size / height)
+        resized = image.resize((int(width * scale), int(height * scale)), Image.Resampling.BICUBIC)
+        canvas = Image.new("RGB", (size, size), GREY)
+        canvas.paste(resized, ((size - resized.width) // 2, (size - resized.height) // 2))
+        pixels = np.asarray(canvas, np.float32)[None]
+        found = detect(tf.constant(pixels), tf.constant([width, height], tf.float32))
+        return [part.numpy() for part in found]
+
+    return run

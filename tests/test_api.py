@@ -125,7 +125,7 @@ def test_scores_are_those_of_get_map(signs, tmp_path, capsys):
     assert (tmp_path / "again" / "metrics.json").exists()
     with pytest.raises(UserError, match=r"classes.*errors"):
         again.to_pandas("photos")
-    found = Detector(SIGNS)(next((signs / "JPEGImages").glob("*.jpg")))
+    found = Detector(SIGNS, "tensorflow")(next((signs / "JPEGImages").glob("*.jpg")))
     assert found.image_size is not None
     assert len(found[found.scores > 2]) == 0
 

@@ -20,7 +20,7 @@ SCENES = range(24)
 
 @pytest.fixture(scope="module")
 def detector():
-    return Detector(WEIGHTS)
+    return Detector(WEIGHTS, "tensorflow")
 
 
 def test_it_is_small_and_knows_its_classes(detector):
@@ -90,7 +90,7 @@ def test_predict_without_weights_uses_it_and_says_so(tmp_path):
     cv2.imwrite(str(picture), cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
     done = subprocess.run(
         [sys.executable, str(ROOT / "predict.py"), str(picture), "--out", str(tmp_path / "out"),
-         "--json", str(tmp_path / "found.json")],
+         "--json", str(tmp_path / "found.json"), "--runtime", "tensorflow"],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -283,7 +283,7 @@ def checkpoint(tmp_path_factory):
 def test_a_checkpoint_answers_as_its_model_does(checkpoint):
     import keras
 
-    detector = Detector(checkpoint)
+    detector = Detector(checkpoint, "tensorflow")
     assert detector.class_names == ("a", "b")
     assert detector.input_size == (96, 96)
     assert "float32" in detector.runtime.description
@@ -299,8 +299,8 @@ def test_a_checkpoint_answers_as_its_model_does(checkpoint):
 
 @pytest.mark.slow
 def test_a_batch_that_is_not_full_is_padded(checkpoint):
-    in_fours = Detector(open_runtime(checkpoint, batch_size=4))
-    alone = Detector(open_runtime(checkpoint, batch_size=1))
+    in_fours = Detector(open_runtime(checkpoint, "tensorflow", batch_size=4))
+    alone = Detector(open_runtime(checkpoint, "tensorflow", batch_size=1))
     images = np.random.default_rng(0).integers(0, 255, (5, 96, 96, 3), np.uint8)
     together = in_fours(list(images), conf=0.0, max_det=3)
     for one, image in zip(together, images, strict=True):

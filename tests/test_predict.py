@@ -36,7 +36,9 @@ def weights(tmp_path_factory):
 
 
 def call(*argv) -> int:
-    return run(predict.main, [str(argument) for argument in argv])
+    """With TensorFlow: tests/test_fastest.py is about the choice of a runtime."""
+    arguments = ["--runtime", "tensorflow", *argv]
+    return run(predict.main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -194,7 +196,7 @@ def test_ctrl_c_keeps_what_was_found(weights, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "predict.py", "--weights", weights, tmp_path / "in", "--out", out,
-         "--json", tmp_path / "all.json"],
+         "--json", tmp_path / "all.json", "--runtime", "tensorflow"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60

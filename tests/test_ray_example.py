@@ -33,8 +33,9 @@ def test_the_page_has_the_example():
 
 
 @pytest.mark.slow
-def test_the_example_finds_what_a_detector_finds(tmp_path):
+def test_the_example_finds_what_a_detector_finds(tmp_path, monkeypatch):
     pytest.importorskip("ray")
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")  # TensorFlow in all processes
     import pyarrow.parquet as parquet
 
     photos = tmp_path / "photos"

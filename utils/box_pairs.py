@@ -38,6 +38,8 @@ def overlapping_pairs(
     limit: float,
     first_groups: np.ndarray | None = None,
     second_groups: np.ndarray | None = None,
+    *,
+    later_only: bool = False,
 ) -> Pairs:
     """The pairs with an IoU above ``limit``.
 
@@ -47,10 +49,11 @@ def overlapping_pairs(
         limit: an IoU, 0 or more.
         first_groups, second_groups: integers from 0, (M,) and (N,); boxes of different groups are
             no pairs.
+        later_only: only pairs whose second index is above the first one.
     """
     if not len(first) or not len(second):
         return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
-    parts = list(_pairs_in_parts(first, second, limit, first_groups, second_groups))
+    parts = list(_pairs_in_parts(first, second, limit, first_groups, second_groups, later_only))
     return parts[0] if len(parts) == 1 else Pairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -60,6 +63,7 @@ def _pairs_in_parts(
     limit: float,
     first_groups: np.ndarray | None,
     second_groups: np.ndarray | None,
+    later_only: bool,
 ) -> Iterator[Pairs]:
     low, high = _windows(first[:, 0::2], second[:, 0::2], limit)
     sides = second[:, 0]
@@ -87,6 +91,8 @@ def _pairs_in_parts(
         if groups is not None:
             near &= groups[j] == first_groups[i]
         i, j = i[near], order[j[near]]
+        if later_only:
+            i, j = i[j > i], j[j > i]
         overlap = box_iou(first[i], second[j])
         over = np.flatnonzero(overlap > limit)
         yield Pairs(i[over], j[over], overlap[over])

@@ -64,20 +64,28 @@ class Detector:
     """Finds objects in pictures.
 
     Args:
-        weights: a file that ``train.py`` wrote, or a ready ``Runtime``.
-        runtime: ``auto``, or one of ``RUNTIMES``.
+        weights: a file that ``train.py`` or ``export.py`` wrote, or a ready ``Runtime``.
+        runtime: ``auto`` for the fastest here, or one of ``utils.runtime.names.RUNTIMES``;
+            ``tensorflow`` gives the numbers of the checkpoint's own network.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime, for
             programs that have set up their devices themselves.
+        throughput: for many pictures in lists: the most a second, not the first one soonest.
 
     Raises:
         UserError: the file is missing, or no detector.
     """
 
     def __init__(
-        self, weights: str | Path | Runtime, runtime: str = "auto", device: str | None = None
+        self,
+        weights: str | Path | Runtime,
+        runtime: str = "auto",
+        device: str | None = None,
+        *,
+        throughput: bool = False,
     ) -> None:
-        ready = isinstance(weights, Runtime)
-        self.runtime = weights if ready else open_runtime(weights, runtime, device=device)
+        if not isinstance(weights, Runtime):
+            weights = open_runtime(weights, runtime, device=device, throughput=throughput)
+        self.runtime = weights
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -87,6 +95,14 @@ class Detector:
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the network input in pixels."""
         return self.runtime.input_size
+
+    @property
+    def shape_in_words(self) -> str:
+        """Which shape of input the pictures are given to the network in."""
+        height, width = self.input_size
+        if self.runtime.any_shape:
+            return f"each picture at its own shape, the longer side {max(height, width)} pixels"
+        return f"every picture at {width}×{height} pixels"
 
     @property
     def batch_size(self) -> int:
@@ -171,13 +187,18 @@ class Detector:
 
     def finish(self, output: NetworkOutput, *, conf: float, iou: float, max_det: int) -> Detections:
         """The network's output → the objects on the photo."""
-        arrays = output.arrays
+        boxes, scores = self.decoded(output, conf)
+        return to_detections(
+            boxes, scores, output.letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
+        )
+
+    def decoded(self, output: NetworkOutput, conf: float) -> tuple[np.ndarray, np.ndarray]:
+        """The boxes and scores of an output, at least those that suppression and voting look at."""
         if self.runtime.heads:
             # Suppression looks at scores of at least ``conf``, voting at half of that.
-            arrays = decode(arrays, self.runtime.heads, conf * MIN_SCORE_RATIO)
-        return to_detections(
-            *arrays, output.letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
-        )
+            return decode(output.arrays, self.runtime.heads, conf * MIN_SCORE_RATIO)
+        boxes, scores = output.arrays
+        return boxes, scores
 
     def _pixels(self, image: Picture) -> np.ndarray:
         if isinstance(image, (str, Path)):

@@ -8,6 +8,7 @@ and scores by ``utils.voting``, and maps the boxes back to the photo. NumPy only
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,26 +53,72 @@ def to_detections(
     """
     if np.ndim(scores) == 2 and np.shape(scores)[1] != len(class_names):
         raise ValueError(f"scores of {np.shape(scores)[1]} classes for {len(class_names)} names")
+    limits = {"conf": conf, "iou": iou, "max_det": max_det}
+    kept = suppress(boxes, scores, letterbox, **limits)
+    return refine(kept, letterbox, class_names, **limits)
+
+
+class Suppressed(NamedTuple):
+    """What suppression kept of one image, and the boxes that may vote on it.
+
+    Attributes:
+        boxes: float32 (M, 4) in pixels of the network input, best score first.
+        scores: float32 (M,).
+        class_ids: int32 (M,).
+        voters: (N, 4) boxes with a score that is high enough to vote.
+        voter_scores: (N, C).
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+    voters: np.ndarray
+    voter_scores: np.ndarray
+
+
+def suppress(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    letterbox: Letterbox,
+    *,
+    conf: float,
+    iou: float,
+    max_det: int,
+) -> Suppressed:
+    """The first half of ``to_detections``: the objects, before voting."""
     boxes, scores = _arrays(boxes, scores)
     # Most boxes can neither be kept nor vote.
     relevant = np.flatnonzero((scores >= conf * MIN_SCORE_RATIO).any(axis=1))
     boxes, scores = boxes[relevant], scores[relevant]
     kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
-    unmoved = letterbox.to_photo(kept)
-    visible = np.flatnonzero(_has_area(unmoved))
+    visible = np.flatnonzero(_has_area(letterbox.to_photo(kept)))
     if len(visible) > max_det:  # re-weighting cannot lift a lower score among the best
         lowest = MIN_SCORE_FACTOR * kept_scores[visible[max_det - 1]] if max_det else np.inf
         visible = visible[kept_scores[visible] >= lowest]
-    kept, kept_scores, class_ids = kept[visible], kept_scores[visible], class_ids[visible]
-    moved, votes = vote(kept, kept_scores, class_ids, boxes, scores, iou=iou)
+    return Suppressed(kept[visible], kept_scores[visible], class_ids[visible], boxes, scores)
+
+
+def refine(
+    kept: Suppressed,
+    letterbox: Letterbox,
+    class_names: Sequence[str],
+    *,
+    conf: float,
+    iou: float,
+    max_det: int,
+) -> Detections:
+    """The second half of ``to_detections``: voting, and the boxes on the photo."""
+    moved, votes = vote(
+        kept.boxes, kept.scores, kept.class_ids, kept.voters, kept.voter_scores, iou=iou
+    )
     moved = letterbox.to_photo(moved)
     # A box that its voters would move into the padding is not moved.
-    moved = np.where(_has_area(moved)[:, None], moved, unmoved[visible])
-    kept_scores = reweighted_scores(kept_scores, votes)
-    order = np.argsort(-kept_scores, kind="stable")
-    order = order[kept_scores[order] >= conf][:max_det]
+    moved = np.where(_has_area(moved)[:, None], moved, letterbox.to_photo(kept.boxes))
+    scores = reweighted_scores(kept.scores, votes)
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] >= conf][:max_det]
     size = letterbox.width, letterbox.height
-    return Detections(moved, kept_scores, class_ids, tuple(class_names), size)[order]
+    return Detections(moved, scores, kept.class_ids, tuple(class_names), size)[order]
 
 
 def nms(
@@ -150,8 +197,9 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
     while len(alive):
         block, rest = alive[:_BLOCK], alive[_BLOCK:]
         pairs = overlapping_pairs(
-            boxes[block], boxes[alive], threshold, class_ids[block], class_ids[alive]
-        )
+            boxes[block], boxes[alive], threshold, class_ids[block], class_ids[alive],
+            later_only=True,
+        )  # fmt: skip
         within = pairs.second < len(block)
         chosen = _unsuppressed(len(block), pairs.first[within], pairs.second[within])
         suppressed = np.zeros(len(alive), bool)
@@ -164,11 +212,13 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
 def _unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(count,) whether greedy suppression keeps a box, given the pairs that overlap too much.
 
+    Args:
+        count: number of boxes, best first.
+        first, second: (P,) a better and a worse box of each pair.
+
     A box is kept once all better ones that overlap it are suppressed. Each round settles the boxes
     that no undecided better one overlaps, at least the best of them.
     """
-    better = first < second
-    first, second = first[better], second[better]
     kept = np.ones(count, bool)
     while len(first):
         safe = np.ones(count, bool)

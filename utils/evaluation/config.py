@@ -8,6 +8,7 @@ from pathlib import Path
 from utils.cli import option
 from utils.errors import UserError
 from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
+from utils.runtime.names import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,14 @@ class MapConfig:
         0.6, help="NMS removes the weaker of two boxes above this IoU", low=0, high=1
     )
     max_det: int = option(300, help="most detections a photo", low=1)
-    batch_size: int = option(8, help="photos a batch on each device", low=1)
+    batch_size: int | None = option(
+        None, help="photos a batch on each device (default: 8 in TensorFlow, otherwise what the "
+        "runtime likes)", low=1,
+    )  # fmt: skip
+    runtime: str | None = option(
+        None, help="what runs the network; auto takes the fastest here (default: the file's own, "
+        "for a checkpoint TensorFlow in float32)", choices=("auto", *RUNTIMES),
+    )  # fmt: skip
     device: str = option(
         "auto", help="auto takes all GPUs, or the CPU if there is none",
         metavar="auto|cpu|gpu|gpu:0,1",

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from utils.data.classes import read_classes
@@ -34,7 +35,7 @@ from utils.evaluation.summaries import class_rows, write_evaluation
 from utils.evaluation.tide import break_down_errors
 from utils.evaluation.tuning import LOWEST_CONFIDENCE, NMS_IOUS, tune
 from utils.quiet import import_tensorflow
-from utils.runtime.runtime import open_runtime
+from utils.runtime.runtime import Infer, Runtime, open_runtime
 from utils.text import counted
 
 if TYPE_CHECKING:
@@ -271,23 +272,41 @@ def warn_of_leaks(
 
 def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]:
     """The detectors of ``--weights`` and ``--compare``; None without one, or for a ``.json``."""
-    device = None
+    cluster = None
     detectors: list[Detector | None] = []
     for option_name, path in (("--weights", config.weights), ("--compare", config.compare)):
         if path is None or path.suffix.lower() == ".json":
             detectors.append(None)
             continue
-        if path.suffix.lower() == ".keras" and device is None:
-            import_tensorflow()
-            from utils.runtime.distribution import make_cluster
+        runtime = config.runtime or ("tensorflow" if path.suffix.lower() == ".keras" else "auto")
+        device, batch_size = config.device, config.batch_size
+        if runtime == "tensorflow":
+            if cluster is None:
+                import_tensorflow()
+                from utils.runtime.distribution import make_cluster
 
-            device = make_cluster(config.device)
-        runtime = open_runtime(
-            path, device=device or config.device, batch_size=config.batch_size, option=option_name
-        )
-        timed = watch.phase("network")(runtime.infer)
-        detectors.append(Detector(replace(runtime, infer=timed)))
+                cluster = make_cluster(config.device)
+            device, batch_size = cluster, batch_size or 8
+        opened = open_runtime(
+            path, runtime, device=device, batch_size=batch_size, option=option_name,
+            throughput=True,
+        )  # fmt: skip
+        detector = Detector(replace(opened, infer=timed(opened, watch)))
+        print(f"{path}: {opened.description}, {detector.shape_in_words}")
+        detectors.append(detector)
     return detectors
+
+
+def timed(runtime: Runtime, watch: Stopwatch) -> Infer:
+    """``runtime.infer``, whose share of the time is added to the phase ``network``."""
+
+    def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        start = time.perf_counter()
+        outputs = runtime.infer(images)
+        watch.add("network", (time.perf_counter() - start) / runtime.parallel)
+        return outputs
+
+    return infer
 
 
 def detect(
@@ -315,7 +334,7 @@ def detect(
         on_unreadable=warnings.add,
     )
     network = watch.seconds.get("network", 0.0) - network_before
-    watch.add("photos and boxes", time.perf_counter() - start - network)
+    watch.add("photos and boxes", max(0.0, time.perf_counter() - start - network))
     return found
 
 

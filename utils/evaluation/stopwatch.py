@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ class Stopwatch:
     """Seconds by name of the phase."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -25,4 +27,5 @@ class Stopwatch:
 
     def add(self, name: str, seconds: float) -> None:
         """Add seconds to a phase."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        with self._lock:  # several threads run the network
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds

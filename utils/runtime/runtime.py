@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from utils.decoding import Heads
 from utils.errors import UserError
+from utils.runtime.names import CONVERTED, RUNTIMES
 
 # uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
 # (B, N, classes); or the three raw maps, see ``Runtime.heads``.
@@ -61,16 +63,20 @@ def open_runtime(
     device: Any = None,
     batch_size: int | None = None,
     option: str = "--weights",
+    throughput: bool = False,
 ) -> Runtime:
     """Open a weights file.
 
     Args:
         weights: a file that ``train.py`` or ``export.py`` wrote.
-        runtime: one of ``RUNTIMES``; ``auto`` goes by the file.
+        runtime: one of ``RUNTIMES``; ``auto`` takes that of an exported file, and for a checkpoint
+            the fastest here (``utils.runtime.fastest``). A checkpoint is converted for the others
+            once, and the result kept in the cache folder.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime. A
             ``Cluster`` runs a TensorFlow network on all its devices.
         batch_size: pictures that each device gets at once; None for what is fast there.
         option: the command-line option that named the file, for errors.
+        throughput: for many pictures: the most a second, not the first one soonest.
 
     Raises:
         UserError: no such file or runtime, or the file is no detector.
@@ -85,9 +91,26 @@ def open_runtime(
         raise UserError(
             f"{option} {path}: not a .keras checkpoint, as train.py writes it, and no export"
         )
-    if runtime not in ("auto", of_file):
+    options = {"device": device, "batch_size": batch_size, "option": option}
+    if of_file == "tensorflow" and runtime == "auto":
+        from utils.runtime.fastest import open_fastest
+
+        return open_fastest(path, throughput=throughput, **options)
+    if of_file == "tensorflow" and runtime in CONVERTED:
+        from utils.runtime.exported import ExportedNetwork
+
+        network = ExportedNetwork(path, option)
+        opener = partial(network.open, runtime, device=device, batch_size=batch_size)
+    elif runtime in ("auto", of_file):
+        runtime = of_file
+        opener = partial(_opener(of_file), path, **options)
+    else:
         raise UserError(f"{option} {path}: is for the runtime {of_file}, not for {runtime}")
-    return _opener(of_file)(path, device=device, batch_size=batch_size, option=option)
+    if throughput and runtime in CONVERTED and device in (None, "auto", "cpu"):
+        from utils.runtime.side_by_side import side_by_side
+
+        return side_by_side(lambda threads: opener(threads=threads))
+    return opener()
 
 
 def runtime_of_file(path: Path) -> str | None:
@@ -125,6 +148,3 @@ def _opener(runtime: str) -> Callable[..., Runtime]:
 
         import_tensorflow()
     return getattr(import_module(f"utils.runtime.{runtime}_runtime"), f"open_{runtime}")
-
-
-RUNTIMES = ("tensorflow", "onnx", "openvino", "litert", "saved_model")

@@ -1,0 +1,129 @@
+"""From a JPEG file to boxes, in every runtime, beside a detector written the tutorial way.
+
+    python -m bench.runtimes --backbones efficientnet_b0 efficientnet_lite0
+
+The networks have random weights: the time does not depend on them. All ways run in turn in one
+process, on both cores, on a photo of 4:3 and on a square one. Ours run at the photo's own shape.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from bench.common import append_result
+from utils.cli import OK, option, parse, run
+from utils.cores import available_cores
+from utils.quiet import import_tensorflow
+from utils.runtime.fastest import cpu_has_bfloat16, processor
+
+CONF, IOU, MOST = 0.25, 0.45, 300
+PHOTOS = {"640x480": (640, 480), "480x480": (480, 480)}  # width, height
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class RuntimesConfig:
+    """The options of this measurement."""
+
+    backbones: tuple[str, ...] = option(
+        ("efficientnet_b0", "efficientnet_lite0", "mobilenet_v3_small"), help="networks to measure"
+    )
+    size: int = option(416, help="longer side of the network input in pixels")
+    classes: int = option(20, help="classes of the networks", low=1)
+    repeats: int = option(40, help="runs of each kind; their median is the result", low=1)
+
+
+def main(argv: list[str]) -> int:
+    config = parse(RuntimesConfig, argv, __doc__.split("\n\n")[0])
+    import_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        photos = {name: write_photo(Path(folder) / f"{name}.jpg", *size)
+                  for name, size in PHOTOS.items()}  # fmt: skip
+        for backbone in config.backbones:
+            ways = ways_to_detect(backbone, config, Path(folder))
+            for name, path in photos.items():
+                row = {
+                    "backbone": backbone,
+                    "size": config.size,
+                    "classes": config.classes,
+                    "photo": name,
+                    "processor": processor(),
+                    "cores": available_cores(),
+                    **measure(ways, path, config.repeats),
+                }
+                print(json.dumps(row, indent=1), flush=True)
+                append_result("runtimes", row)
+    return OK
+
+
+def write_photo(path: Path, width: int, height: int) -> Path:
+    """A JPEG with as much detail as a photo has."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((height, width, 3), np.float32)
+    for cells in (4, 16, 64):  # coarse and fine structures
+        noise = rng.uniform(0, 255 / np.sqrt(cells), (cells, cells, 3)).astype(np.float32)
+        image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(path), np.clip(image, 0, 255).astype(np.uint8))
+    return path
+
+
+def ways_to_detect(
+    backbone: str, config: RuntimesConfig, folder: Path
+) -> dict[str, Callable[[Path], object]]:
+    """A function from the path of a photo to its objects, by name of the way."""
+    from bench import tutorial
+    from nets.yolo import YOLOv3
+    from utils.detector import Detector
+    from utils.runtime.exported import ExportedNetwork
+
+    weights = folder / f"{backbone}.keras"
+    names = [str(i) for i in range(config.classes)]
+    YOLOv3(backbone, names, config.size, backbone_weights=None).save(weights)
+    network = ExportedNetwork(weights)
+    ways = {
+        "tutorial": tutorial.make_detector(backbone, config.classes, config.size, CONF, IOU, MOST),
+        "TensorFlow": Detector(weights, "tensorflow", "cpu"),
+    }
+    wanted = {
+        "OpenVINO float32": ("openvino", "openvino", "float32"),
+        "OpenVINO bfloat16": ("openvino", "openvino", "bfloat16"),
+        "ONNX Runtime": ("onnx", "onnxruntime", None),
+        "LiteRT": ("litert", "ai_edge_litert", None),
+    }
+    for name, (runtime, module, precision) in wanted.items():
+        if find_spec(module) and (precision != "bfloat16" or cpu_has_bfloat16()):
+            ways[name] = Detector(network.open(runtime, precision=precision))
+    return ways
+
+
+def measure(ways: dict[str, Callable[[Path], object]], photo: Path, repeats: int) -> dict:
+    """Medians in milliseconds, their ratios to the tutorial's way, and all times."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(WARM_UP + repeats):
+        for name, detect in ways.items():
+            began = time.perf_counter()
+            detect(photo)
+            times[name].append(round(1000 * (time.perf_counter() - began), 3))
+    times = {name: found[WARM_UP:] for name, found in times.items()}
+    medians = {name: round(median(found), 2) for name, found in times.items()}
+    rounds = {name: np.array(found) / times["tutorial"] for name, found in times.items()}
+    return {
+        "milliseconds": medians,
+        "of the tutorial's": {name: round(float(np.median(r)), 3) for name, r in rounds.items()},
+        "times": times,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

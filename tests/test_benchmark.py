@@ -1,0 +1,58 @@
+"""``predict.py --benchmark``: each step is timed, and the table and the file say the same."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from utils.detector import Detector
+from utils.media.benchmark import TOGETHER, run_benchmark
+from utils.runtime.runtime import Runtime
+
+LIMITS = {"conf": 0.25, "iou": 0.45, "max_det": 300}
+IMAGE = np.zeros((48, 64, 3), np.uint8)
+
+
+def network(images):
+    time.sleep(0.005)
+    boxes = np.tile(np.array([[4, 4, 40, 30]], np.float32), (len(images), 1, 1))
+    return boxes, np.full((len(images), 1, 1), 0.9, np.float32)
+
+
+@pytest.fixture
+def detector():
+    return Detector(
+        Runtime(network, ("a",), (64, 64), description="planted", any_shape=True, parallel=2)
+    )
+
+
+def test_a_picture_has_all_steps(detector, tmp_path):
+    reads = []
+
+    def read():
+        reads.append(1)
+        return IMAGE
+
+    found = run_benchmark(detector, detector, "a.jpg", IMAGE, read, runs=6, limits=LIMITS)
+    steps = ["decode", "letterbox", "network", "suppression", "voting", "drawing", TOGETHER]
+    assert list(found.milliseconds) == steps
+    assert all(len(times) == 6 for times in found.milliseconds.values())
+    medians = {step: row["median"] for step, row in found.percentiles().items()}
+    assert medians["network"] >= 5
+    assert medians[TOGETHER] >= medians["network"]
+    assert found.pictures_a_second > 1000 / medians[TOGETHER]  # two at a time
+    assert len(reads) > 12
+
+    text = "\n".join(found.lines())
+    for words in ("a.jpg (64×48 pixels, network input 64×64), 6 runs, planted", "99 %", "voting"):
+        assert words in text
+    found.write(tmp_path / "benchmark.json")
+    stored = json.loads((tmp_path / "benchmark.json").read_text())
+    assert stored["milliseconds"] == found.percentiles()
+    assert (stored["width"], stored["height"], stored["input"]) == (64, 48, [64, 64])
+
+
+def test_a_frame_of_a_video_is_not_decoded(detector):
+    found = run_benchmark(detector, detector, "a.mp4", IMAGE, None, runs=2, limits=LIMITS)
+    assert "decode" not in found.milliseconds

@@ -1,0 +1,295 @@
+"""``--runtime auto``: the choice, what it is kept with, and a precision on trial."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.checkpoint import update_metadata
+from utils.detector import Detector
+from utils.errors import UserError
+from utils.runtime import fastest
+from utils.runtime.exported import ExportedNetwork, remove_oldest
+from utils.runtime.fastest import Candidate, candidates_here, measured, open_fastest, processor
+from utils.runtime.precision_trial import (
+    ENOUGH_DETECTIONS,
+    MOST_PICTURES,
+    Agreement,
+    PrecisionTrial,
+)
+from utils.runtime.runtime import Runtime, open_runtime
+from utils.runtime.side_by_side import side_by_side, taking_turns
+
+ROOT = Path(__file__).parents[1]
+needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="needs openvino")
+
+
+def finding(box, score, count=1):
+    """A runtime that finds an object ``count`` times, far apart from each other."""
+
+    def infer(images):
+        boxes = np.zeros((len(images), count, 4), np.float32)
+        boxes[:] = np.asarray(box, np.float32) + 60 * np.arange(count)[:, None]
+        return boxes, np.full((len(images), count, 1), score, np.float32)
+
+    return Runtime(infer, ("a",), (64, 64), any_shape=True)
+
+
+def trial_of(exact, fast):
+    decisions = []
+
+    def decided(agreement):
+        decisions.append(agreement)
+        return fast if agreement.good else exact
+
+    return PrecisionTrial(exact, fast, decided), decisions
+
+
+# The score of an object that no other box agrees with is lowered to 0.56 of it.
+EXACT = finding((10, 10, 40, 40), 0.9, count=2)
+IMAGES = np.zeros((1, 192, 192, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("fast", "good"),
+    [
+        (finding((10.5, 10, 40, 40), 0.88, count=2), True),
+        (finding((10, 10, 30, 40), 0.9, count=2), False),  # another box
+        (finding((10, 10, 40, 40), 0.7, count=2), False),  # another score
+        (finding((10, 10, 40, 40), 0.1, count=2), False),  # nothing
+        (finding((10, 10, 40, 40), 0.9, count=3), False),  # one more
+    ],
+)
+def test_a_precision_is_taken_where_its_detections_agree(fast, good):
+    trial, decisions = trial_of(EXACT, fast)
+    for _ in range(5):
+        boxes, _ = trial(IMAGES)
+        if not decisions:  # until it is decided, float32 answers
+            assert boxes[0, 0, 0] == EXACT.infer(IMAGES)[0][0, 0, 0]
+    (agreement,) = decisions
+    assert agreement.good == good
+    assert agreement.detections >= ENOUGH_DETECTIONS
+    expected = fast if good else EXACT
+    np.testing.assert_array_equal(trial(IMAGES)[0], expected.infer(IMAGES)[0])
+
+
+def test_a_network_that_finds_nothing_is_not_tried_for_ever():
+    trial, decisions = trial_of(finding((0, 0, 9, 9), 0.01), finding((0, 0, 9, 9), 0.01))
+    for _ in range(MOST_PICTURES):
+        trial(IMAGES)
+    assert decisions == [Agreement(pictures=MOST_PICTURES)]
+
+
+def test_a_trial_in_several_threads_is_decided_once():
+    trial, decisions = trial_of(EXACT, EXACT)
+    threads = [threading.Thread(target=lambda: [trial(IMAGES) for _ in range(9)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(decisions) == 1
+
+
+def slow(milliseconds):
+    def infer(images):
+        threading.Event().wait(milliseconds / 1000)
+        return np.zeros((1, 1, 4), np.float32), np.zeros((1, 1, 1), np.float32)
+
+    return Runtime(infer, ("a",), (64, 64))
+
+
+def test_the_fastest_is_chosen_and_a_reduced_precision_only_for_a_gain():
+    def choice(**milliseconds):
+        found = measured([Candidate("openvino", name) for name in milliseconds],
+                         lambda candidate: slow(milliseconds[candidate.precision]))  # fmt: skip
+        return found["chosen"]["precision"], found["instead"]["precision"]
+
+    assert choice(float32=6, bfloat16=1) == ("bfloat16", "float32")
+    assert choice(float32=1, bfloat16=6) == ("float32", "float32")
+
+
+def test_what_cannot_be_opened_is_left_out(capsys):
+    def opener(candidate):
+        if candidate.device == "gpu":
+            raise UserError("no such GPU")
+        return slow(0)
+
+    found = measured([Candidate("onnx", device="gpu"), Candidate("openvino")], opener)
+    assert found["chosen"] == asdict(Candidate("openvino"))
+    assert "no such GPU" in capsys.readouterr().err
+    with pytest.raises(UserError, match="no such GPU"):
+        measured([Candidate("onnx", device="gpu")], opener)
+
+
+def test_candidates_by_what_is_installed(monkeypatch):
+    installed = {"openvino", "ai_edge_litert", "onnxruntime"}
+    monkeypatch.setattr(fastest, "find_spec", lambda name: name if name in installed else None)
+    monkeypatch.setattr(fastest, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(fastest, "gpu_likely", lambda: False)
+    both = [Candidate("openvino"), Candidate("openvino", "bfloat16")]
+    assert candidates_here(None) == candidates_here("auto") == candidates_here("cpu") == both
+    installed.remove("openvino")
+    assert candidates_here("auto") == [Candidate("litert")]
+    installed.clear()
+    assert candidates_here("auto") == []
+    monkeypatch.setattr(fastest, "gpu_likely", lambda: True)
+    monkeypatch.setattr(fastest, "onnx_runtime_has_cuda", lambda: True)
+    monkeypatch.setattr(fastest, "tensorflow_has_gpu", lambda: True)
+    assert candidates_here("gpu:1") == [
+        Candidate("onnx", device="gpu:1"), Candidate("tensorflow", device="gpu:1"),
+    ]  # fmt: skip
+    assert candidates_here("cpu") == []
+
+
+def test_the_processor_and_its_bfloat16(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Chip 9\nflags\t\t: fpu avx512_bf16\n")
+    assert processor(cpuinfo) == "Chip 9 with bfloat16"
+    cpuinfo.write_text("model name\t: Chip 9\nflags\t\t: fpu\n")
+    assert processor(cpuinfo) == "Chip 9"
+    assert processor(tmp_path / "missing")
+
+
+def test_a_runtime_is_never_called_by_two_threads_at_a_time():
+    busy = [0, 0]
+
+    def infer_of(index):
+        def infer(images):
+            busy[index] += 1
+            assert busy[index] == 1
+            threading.Event().wait(0.002)
+            busy[index] -= 1
+            return (images,)
+
+        return infer
+
+    run = taking_turns([infer_of(0), infer_of(1)])
+    failed = []
+
+    def work():
+        try:
+            for _ in range(20):
+                run(IMAGES)
+        except AssertionError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+def test_copies_share_the_cores(monkeypatch):
+    monkeypatch.setattr("utils.runtime.side_by_side.available_cores", lambda: 20)
+    threads = []
+
+    def open_one(count):
+        threads.append(count)
+        return EXACT
+
+    assert side_by_side(open_one).parallel == 8
+    assert threads == [2] * 8
+
+
+def test_networks_used_longest_ago_are_removed(tmp_path):
+    for i, name in enumerate("abcd"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (i, i))
+    os.utime(tmp_path / "a", (9, 9))
+    remove_oldest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "d"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    import keras
+
+    from nets.yolo import YOLOv3
+
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "tiny.keras"
+    model = YOLOv3("mobilenet_v3_small", classes=["a", "b"], input_size=96)
+    model.save(path)
+    return path
+
+
+def test_without_another_runtime_tensorflow_runs_and_a_line_says_so(
+    checkpoint, monkeypatch, capsys
+):
+    monkeypatch.setattr(fastest, "candidates_here", lambda device: [])
+    opened = []
+    monkeypatch.setattr(fastest, "_open_tensorflow", lambda *args, **_: opened.append(args) or 7)
+    assert open_fastest(checkpoint) == 7
+    assert "pip install openvino" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(fastest, "_open_tensorflow", lambda *args, **_: opened.append(args) or 8)
+    monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
+    assert open_fastest(checkpoint) == 8
+    assert len(opened) == 2
+
+
+@pytest.mark.slow
+@needs_openvino
+def test_a_checkpoint_is_converted_once_and_answers_as_in_tensorflow(checkpoint, tmp_path):
+    photos = np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3), np.uint8)
+    limits = {"conf": 0.0, "max_det": 30}
+    expected = Detector(checkpoint, "tensorflow")(photos, **limits)
+    for throughput in (False, True):  # exported by the first, opened from the cache by the second
+        runtime = open_runtime(checkpoint, "openvino", throughput=throughput)
+        assert "float32" in runtime.description
+        for mine, theirs in zip(Detector(runtime)(photos, **limits), expected, strict=True):
+            np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.01)
+            np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-4)
+    # Thresholds noted later are the checkpoint's; the network stays the same.
+    update_metadata(checkpoint, {"operating_point": {"conf": 0.125, "iou": 0.5}})
+    (folder,) = ExportedNetwork(checkpoint).folder.parent.iterdir()
+    before = (folder / "openvino" / "model.bin").stat().st_mtime_ns
+    code = (
+        "import sys; from utils.detector import Detector\n"
+        f"detector = Detector({str(checkpoint)!r})\n"
+        "assert detector.operating_point['conf'] == 0.125, detector.operating_point\n"
+        f"detector({str(picture(tmp_path, photos[0]))!r})\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'pandas', 'onnx'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "print(detector.runtime.description)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "OpenVINO" in done.stdout
+    assert "converting" not in done.stderr
+    assert (folder / "openvino" / "model.bin").stat().st_mtime_ns == before
+    notes = ExportedNetwork(checkpoint).read_notes()
+    assert all("milliseconds" in one for one in notes.values())  # empty on a busy machine
+
+
+def picture(folder, pixels):
+    from PIL import Image
+
+    path = folder / "photo.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_damaged_notes_are_ignored(checkpoint):
+    network = ExportedNetwork(checkpoint)
+    network.write_notes({"a": 1})
+    network.write_notes({"b": 2})
+    assert network.read_notes() == {"a": 1, "b": 2}
+    (network.folder / "notes.json").write_text("[")
+    assert network.read_notes() == {}
+    (network.folder / "notes.json").write_text(json.dumps([1]))
+    assert network.read_notes() == {}

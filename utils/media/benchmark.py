@@ -1,0 +1,169 @@
+"""``predict.py --benchmark``: how long each step takes on one picture, and how many a second.
+
+Pictures are timed one at a time, step by step. Then the same picture is run many times as in a
+folder: decoding, network and suppression at the same time, on as many copies as the runtime likes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.detections import Detections
+from utils.detector import Detector
+from utils.drawing.boxes import draw_detections
+from utils.files import atomic_write
+from utils.postprocess import refine, suppress
+from utils.prefetch import map_ahead
+from utils.streaming import detect_stream
+
+TOGETHER = "together, without drawing"
+PERCENTILES = {"median": 50, "90 %": 90, "99 %": 99}
+WARM_UP_RUNS = 3
+_READERS = 2  # threads that decode
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The times of one picture.
+
+    Attributes:
+        picture: its name.
+        size: (width, height) in pixels.
+        input_size: (width, height) of the network input.
+        runtime: what ran the network, in words.
+        milliseconds: (runs,) times by step; ``decode`` is missing for a frame of a video.
+        pictures_a_second: of many pictures.
+    """
+
+    picture: str
+    size: tuple[int, int]
+    input_size: tuple[int, int]
+    runtime: str
+    milliseconds: dict[str, np.ndarray]
+    pictures_a_second: float
+
+    def percentiles(self) -> dict[str, dict[str, float]]:
+        """Milliseconds by step and percentile."""
+        return {
+            step: {name: float(np.percentile(times, q)) for name, q in PERCENTILES.items()}
+            for step, times in self.milliseconds.items()
+        }
+
+    def lines(self) -> Iterator[str]:
+        """A table for people."""
+        width, height = self.size
+        runs = len(next(iter(self.milliseconds.values())))
+        shape = "×".join(map(str, self.input_size))
+        yield (
+            f"benchmark: {self.picture} ({width}×{height} pixels, network input {shape}), "
+            f"{runs} runs, {self.runtime}"
+        )
+        yield f"  {'milliseconds':{len(TOGETHER)}}" + "".join(f"{name:>9}" for name in PERCENTILES)
+        for step, row in self.percentiles().items():
+            yield f"  {step:{len(TOGETHER)}}" + "".join(f"{ms:9.2f}" for ms in row.values())
+        alone = 1000 / self.percentiles()[TOGETHER]["median"]
+        yield f"  one at a time {alone:.1f} pictures a second, many {self.pictures_a_second:.1f}"
+
+    def write(self, path: Path) -> None:
+        """As JSON."""
+        content = {
+            "picture": self.picture,
+            "width": self.size[0],
+            "height": self.size[1],
+            "input": list(self.input_size),
+            "runtime": self.runtime,
+            "milliseconds": self.percentiles(),
+            "runs": {step: times.round(4).tolist() for step, times in self.milliseconds.items()},
+            "pictures_a_second": self.pictures_a_second,
+        }
+        with atomic_write(path) as file:
+            json.dump(content, file, indent=1, ensure_ascii=False)
+
+
+def run_benchmark(
+    alone: Detector,
+    many: Detector,
+    name: str,
+    image: np.ndarray,
+    read: Callable[[], np.ndarray] | None,
+    *,
+    runs: int,
+    limits: dict[str, Any],
+) -> Benchmark:
+    """Time a detector on one picture.
+
+    Args:
+        alone: opened for one picture at a time.
+        many: opened for throughput.
+        name: of the picture.
+        image: uint8 (H, W, 3) RGB.
+        read: decodes it; None for a frame of a video.
+        runs: of each step, and pictures for the throughput.
+        limits: ``conf``, ``iou`` and ``max_det``.
+    """
+    times = [_steps(alone, image, read, limits) for _ in range(WARM_UP_RUNS + runs)][WARM_UP_RUNS:]
+    columns = {step: np.array([one[step] for one in times]) for step in times[0]}
+    shape = alone.prepare(image).pixels.shape
+    return Benchmark(
+        picture=name,
+        size=(image.shape[1], image.shape[0]),
+        input_size=(shape[1], shape[0]),
+        runtime=alone.runtime.description,
+        milliseconds=columns,
+        pictures_a_second=_throughput(many, read or (lambda: image), runs, limits),
+    )
+
+
+def _steps(
+    detector: Detector,
+    image: np.ndarray,
+    read: Callable[[], np.ndarray] | None,
+    limits: dict[str, Any],
+) -> dict[str, float]:
+    """Milliseconds of each step of one run."""
+    stamps = {"start": time.perf_counter()}
+    if read:
+        image = read()
+        stamps["decode"] = time.perf_counter()
+    network_input = detector.prepare(image)
+    stamps["letterbox"] = time.perf_counter()
+    (output,) = detector.infer([network_input])
+    stamps["network"] = time.perf_counter()
+    boxes, scores = detector.decoded(output, limits["conf"])
+    kept = suppress(boxes, scores, output.letterbox, **limits)
+    stamps["suppression"] = time.perf_counter()
+    found: Detections = refine(kept, output.letterbox, detector.class_names, **limits)
+    stamps["voting"] = time.perf_counter()
+    draw_detections(image, found)
+    stamps["drawing"] = time.perf_counter()
+    names = list(stamps)
+    steps = {name: 1000 * (stamps[name] - stamps[before]) for before, name in pairwise(names)}
+    return {**steps, TOGETHER: 1000 * (stamps["voting"] - stamps["start"])}
+
+
+def _throughput(
+    detector: Detector, read: Callable[[], np.ndarray], runs: int, limits: dict[str, Any]
+) -> float:
+    """Pictures a second, without those that warm it up."""
+    warm_up = WARM_UP_RUNS * detector.runtime.parallel * detector.batch_size
+    pictures = max(runs, warm_up)
+    jobs = repeat(None, warm_up + pictures)
+    prepared = map_ahead(
+        lambda _: (None, detector.prepare(read())), jobs, threads=_READERS, depth=2 * _READERS
+    )
+    results = detect_stream(detector, prepared, partial(detector.finish, **limits))
+    for _ in range(warm_up):
+        next(results)
+    started = time.perf_counter()
+    for _ in results:
+        pass
+    return pictures / (time.perf_counter() - started)

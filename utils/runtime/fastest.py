@@ -1,0 +1,300 @@
+"""``--runtime auto`` for a checkpoint: the runtime and precision that are fastest here.
+
+The candidates are timed once; the choice is kept in the cache folder, with what it depends on:
+weights, versions, processor, device. On a busy machine it is made anew each time. A precision below
+float32 is used only where its detections agree with those of float32; see
+``utils.runtime.precision_trial``.
+
+Not every installed runtime is timed, because converting a network takes half a minute. On CPUs
+OpenVINO was the fastest for all networks measured (docs/performance.md), so the first installed
+runtime of ``CPU_RUNTIMES`` stands for the CPU. A GPU counts beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from utils.cores import available_cores
+from utils.errors import UserError
+from utils.letterbox import Letterbox
+from utils.runtime.exported import NAMES, ExportedNetwork
+from utils.runtime.precision_trial import Agreement, PrecisionTrial
+from utils.runtime.runtime import Runtime
+from utils.runtime.side_by_side import side_by_side
+
+CPU_RUNTIMES = ("openvino", "litert", "onnx")  # the fastest first
+WORTHWHILE = 0.95  # of float32's time: less than that for another precision
+_MODULES = {"openvino": "openvino", "litert": "ai_edge_litert", "onnx": "onnxruntime"}
+_PACKAGES = ("openvino", "ai-edge-litert", "onnxruntime", "onnxruntime-gpu", "tensorflow")
+_REPEATS, _WARM_UP = 15, 2  # rounds
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to run the network: runtime, precision of the arithmetic, device."""
+
+    runtime: str
+    precision: str = "float32"
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"{NAMES.get(self.runtime, 'TensorFlow')} {self.precision} on {self.device}"
+
+
+def open_fastest(
+    weights: Path,
+    *,
+    device: str | None = None,
+    batch_size: int | None = None,
+    option: str = "--weights",
+    throughput: bool = False,
+) -> Runtime:
+    """The fastest runtime for a checkpoint; TensorFlow where there is no other.
+
+    Args:
+        weights: a ``.keras`` file.
+        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None for auto.
+        batch_size, option: as for ``utils.runtime.runtime.open_runtime``.
+        throughput: for many pictures: the most a second, not the first one soonest.
+
+    Raises:
+        UserError: no such file, or no detector.
+    """
+    options = {"device": device, "batch_size": batch_size, "option": option}
+    tensorflow = partial(_open_tensorflow, weights, **options)
+    candidates = candidates_here(device)
+    if not candidates:
+        _say(
+            "OpenVINO would run this network several times as fast as TensorFlow; install it with: "
+            "pip install openvino"
+        )
+        return tensorflow()
+    try:
+        network = ExportedNetwork(weights, option)
+        key = machine_key(device)
+        notes = network.read_notes().get(key)
+        opener = partial(_open, network, tensorflow, batch_size)
+        if notes is None:
+            was_busy = busy()  # before the measurement itself makes it so
+            notes = measured(candidates, opener)
+            if not was_busy:  # otherwise measured again next time
+                network.write_notes({key: notes})
+        return _chosen(network, key, notes, opener, throughput)
+    except (UserError, RuntimeError) as error:
+        network = None
+        reason = str(error).strip().splitlines()[0]
+    _say(f"TensorFlow runs the network, as the fastest runtime here cannot: {reason}")
+    return tensorflow()
+
+
+def candidates_here(device: str | None) -> list[Candidate]:
+    """What to time on this machine, GPUs first; empty where there is only TensorFlow."""
+    asked = device or "auto"
+    found = []
+    if asked != "cpu" and gpu_likely():
+        gpu = "gpu" if asked == "auto" else asked
+        if onnx_runtime_has_cuda():
+            found.append(Candidate("onnx", device=gpu))
+        if tensorflow_has_gpu():
+            found.append(Candidate("tensorflow", device=gpu))
+    if asked in ("auto", "cpu"):
+        installed = [name for name in CPU_RUNTIMES if find_spec(_MODULES[name])]
+        for name in installed[:1]:
+            found.append(Candidate(name))
+            if name == "openvino" and cpu_has_bfloat16():
+                found.append(Candidate(name, "bfloat16"))
+    return found
+
+
+def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]) -> dict:
+    """Time the candidates in turn on a photo of 4:3; the winner and the medians, as notes.
+
+    Candidates are compared within a round, so that other work on the machine slows all of them.
+
+    Raises:
+        UserError: none of them can be opened.
+    """
+    opened: dict[Candidate, Runtime] = {}
+    for candidate in candidates:
+        try:
+            opened[candidate] = opener(candidate)
+        except UserError as error:
+            if len(candidates) == 1:
+                raise
+            _say(f"{candidate}: {error}")
+    if not opened:
+        raise UserError("no runtime could be opened")
+    rounds = np.array([_round(opened) for _ in range(_WARM_UP + _REPEATS)])[_WARM_UP:]
+    reference = next((i for i, one in enumerate(opened) if one.precision == "float32"), 0)
+    ratios = dict(
+        zip(opened, np.median(rounds / rounds[:, [reference]], axis=0).tolist(), strict=True)
+    )
+    exact = [one for one in ratios if one.precision == "float32"]
+    best = min(exact or ratios, key=ratios.get)
+    faster = [one for one in ratios if ratios[one] < WORTHWHILE * ratios[best]]
+    medians = np.median(rounds, axis=0).round(2).tolist()
+    return {
+        "chosen": asdict(min([best, *faster], key=ratios.get)),
+        "instead": asdict(best),  # where the precision of the first is not good enough
+        "milliseconds": {str(one): ms for one, ms in zip(opened, medians, strict=True)},
+    }
+
+
+def _round(opened: dict[Candidate, Runtime]) -> list[float]:
+    """Milliseconds of each runtime on one picture, one after the other."""
+    times = []
+    for runtime in opened.values():
+        images = picture_for(runtime)
+        started = time.perf_counter()
+        runtime.infer(images)
+        times.append(1000 * (time.perf_counter() - started))
+    return times
+
+
+def busy() -> bool:
+    """Whether other programs use the cores, so that times say little."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > available_cores() + 1
+
+
+def picture_for(runtime: Runtime) -> np.ndarray:
+    """A network input of noise for timing, uint8 (1, H, W, 3)."""
+    height, width = runtime.input_size
+    if runtime.any_shape:
+        fitted = Letterbox.fitted(640, 480, max(height, width))
+        height, width = fitted.input_height, fitted.input_width
+    return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
+
+
+def machine_key(device: str | None) -> str:
+    """What a choice depends on beside the network: versions, processor, cores, device."""
+    versions = []
+    for package in _PACKAGES:
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return "; ".join([*versions, processor(), f"{available_cores()} cores", device or "auto"])
+
+
+def processor(cpuinfo: Path = _CPUINFO) -> str:
+    """The processor's name, and whether it multiplies bfloat16."""
+    try:
+        name = re.search(r"^model name\s*:\s*(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        name = None
+    kind = name[1] if name else platform.processor() or platform.machine()
+    return f"{kind}{' with bfloat16' if cpu_has_bfloat16(cpuinfo) else ''}"
+
+
+def cpu_has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether the CPU multiplies bfloat16; False where the system does not say."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return bool(flags and {"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
+
+
+def gpu_likely() -> bool:
+    """Whether an NVIDIA driver is there; asking the libraries takes seconds."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
+def onnx_runtime_has_cuda() -> bool:
+    if not find_spec("onnxruntime"):
+        return False
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def tensorflow_has_gpu() -> bool:
+    from utils.quiet import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _chosen(
+    network: ExportedNetwork,
+    key: str,
+    notes: dict,
+    opener: Callable[..., Runtime],
+    throughput: bool,
+) -> Runtime:
+    """Open what the notes say; on trial where its precision is not decided yet."""
+    fastest, exact = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
+    if notes.get("agrees") is False:
+        fastest = exact
+    copies = throughput and fastest.device == "cpu" and fastest.runtime in NAMES
+
+    def opened(candidate: Candidate) -> Runtime:
+        if copies:
+            return side_by_side(lambda threads: opener(candidate, threads=threads))
+        return opener(candidate)
+
+    def described(runtime: Runtime, words: str) -> Runtime:
+        return replace(runtime, description=f"{runtime.description} ({words})")
+
+    others = {name: ms for name, ms in notes["milliseconds"].items() if name != str(fastest)}
+    words = f"fastest here: {notes['milliseconds'][str(fastest)]:.1f} ms"
+    words += "".join(f", {name} {ms:.1f} ms" for name, ms in others.items())
+    if fastest == exact or notes.get("agrees"):
+        return described(opened(fastest), words)
+
+    def decided(agreement: Agreement) -> Runtime:
+        found = {"agrees": agreement.good, "agreement": asdict(agreement)}
+        network.write_notes({key: notes | found})
+        return opened(fastest if agreement.good else exact)
+
+    slow = opener(exact)
+    trial = PrecisionTrial(slow, opener(fastest), decided)
+    words = f"{fastest.precision} once its detections are seen to agree; {words}"
+    parallel = available_cores() if copies else 1
+    return described(replace(slow, infer=trial, parallel=parallel), words)
+
+
+def _open(
+    network: ExportedNetwork,
+    tensorflow: Callable[..., Runtime],
+    batch_size: int | None,
+    candidate: Candidate,
+    threads: int | None = None,
+) -> Runtime:
+    if candidate.runtime == "tensorflow":
+        return tensorflow(device=candidate.device)
+    return network.open(
+        candidate.runtime,
+        device=candidate.device,
+        batch_size=batch_size,
+        precision=candidate.precision,
+        threads=threads,
+    )
+
+
+def _open_tensorflow(weights: Path, **options: object) -> Runtime:
+    from utils.quiet import import_tensorflow
+
+    import_tensorflow()
+    from utils.runtime.tensorflow_runtime import open_tensorflow
+
+    return open_tensorflow(weights, **options)
+
+
+def _say(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)

@@ -1,0 +1,137 @@
+"""A network in less than float32, tried beside float32 on the first pictures it gets.
+
+Whether rounding matters depends on the network and its pictures. So the first pictures are run in
+both precisions, as they are and in variations, and their detections compared. Until that is
+decided, float32 gives the answers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from utils.decoding import decode
+from utils.detections import Detections
+from utils.letterbox import Letterbox
+from utils.overlap import iou as box_iou
+from utils.postprocess import to_detections
+from utils.runtime.runtime import Infer, Runtime
+from utils.voting import MIN_SCORE_RATIO
+
+CONFIDENCE = 0.25  # of the detections compared
+MIN_IOU = 0.9  # of two boxes that agree
+MAX_SCORE_DIFFERENCE = 0.05
+MIN_AGREEMENT = 0.98  # share of the detections that must have a partner
+ENOUGH_DETECTIONS = 50
+MOST_PICTURES = 64  # a network that finds nothing on so many is not tried any longer
+_NMS_IOU, _MOST = 0.45, 300
+
+
+@dataclass
+class Agreement:
+    """How well two precisions agree.
+
+    Attributes:
+        pictures: how many were compared, variations included.
+        detections: of both precisions together, above ``CONFIDENCE``.
+        agreeing: those with a partner of the same class, box and score.
+    """
+
+    pictures: int = 0
+    detections: int = 0
+    agreeing: int = 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether it can be decided."""
+        return self.detections >= ENOUGH_DETECTIONS or self.pictures >= MOST_PICTURES
+
+    @property
+    def good(self) -> bool:
+        return self.agreeing >= MIN_AGREEMENT * self.detections
+
+    def add(self, exact: Detections, other: Detections) -> None:
+        """Count the detections of one picture in both precisions."""
+        self.pictures += 1
+        for mine, theirs in ((exact, other), (other, exact)):
+            sure = mine[mine.scores >= CONFIDENCE]
+            self.detections += len(sure)
+            self.agreeing += sum(has_partner(sure, i, theirs) for i in range(len(sure)))
+
+
+def has_partner(detections: Detections, index: int, others: Detections) -> bool:
+    """Whether one of the ``others`` has the same class, nearly the same box and score."""
+    same = (
+        (others.class_ids == detections.class_ids[index])
+        & (np.abs(others.scores - detections.scores[index]) <= MAX_SCORE_DIFFERENCE)
+        & (box_iou(detections.boxes[index], others.boxes) >= MIN_IOU)
+    )
+    return bool(same.any())
+
+
+class PrecisionTrial:
+    """``Infer`` that tries a faster precision and then keeps to the one that is good.
+
+    Args:
+        exact: the network in float32.
+        fast: the same in another precision.
+        decided: called once, with the agreement; gives what runs the network from then on.
+    """
+
+    def __init__(
+        self, exact: Runtime, fast: Runtime, decided: Callable[[Agreement], Runtime]
+    ) -> None:
+        self._exact, self._fast, self._decided = exact, fast, decided
+        self._agreement = Agreement()
+        self._chosen: Infer | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        if self._chosen is None:
+            with self._lock:
+                if self._chosen is None:
+                    return self._try(images)
+        return self._chosen(images)
+
+    def _try(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        outputs = self._exact.infer(images)
+        for image in images:
+            for picture in variations(image):
+                if not self._agreement.enough:
+                    self._agreement.add(
+                        detections_of(self._exact, picture), detections_of(self._fast, picture)
+                    )
+        if self._agreement.enough:
+            self._chosen = self._decided(self._agreement).infer
+        return outputs
+
+
+def variations(image: np.ndarray) -> list[np.ndarray]:
+    """uint8 (H, W, 3) → itself, mirrored, darker, brighter, and its quarters enlarged."""
+    height, width = image.shape[:2]
+    top, left = height // 2, width // 2
+    quarters = (image[:top, :left], image[:top, left:], image[top:, :left], image[top:, left:])
+    return [
+        image,
+        np.ascontiguousarray(image[:, ::-1]),
+        cv2.convertScaleAbs(image, alpha=0.7),
+        cv2.convertScaleAbs(image, alpha=1.3),
+        *(cv2.resize(quarter, (width, height)) for quarter in quarters),
+    ]
+
+
+def detections_of(runtime: Runtime, image: np.ndarray) -> Detections:
+    """The detections on a network input, in its pixels."""
+    height, width = image.shape[:2]
+    lowest = CONFIDENCE - MAX_SCORE_DIFFERENCE
+    arrays = [output[0] for output in runtime.infer(image[None])]
+    if runtime.heads:
+        arrays = decode(arrays, runtime.heads, lowest * MIN_SCORE_RATIO)
+    return to_detections(
+        *arrays, Letterbox(width, height, width, height), runtime.class_names,
+        conf=lowest, iou=_NMS_IOU, max_det=_MOST,
+    )  # fmt: skip
