@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
 
 from utils.errors import UserError
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
@@ -27,6 +30,7 @@ _MODULES = {  # that writing and checking a format needs, beside TensorFlow
     "litert": ("ai_edge_litert",),
     "saved_model": (),
 }
+_INT8_MODULES = {"onnx": (), "openvino": ("nncf",), "litert": ("ai_edge_quantizer",)}
 _PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -38,6 +42,7 @@ def export(
     precision: str = "float32",
     outputs: str = "decoded",
     suppression: Suppression | None = None,
+    calibration: Sequence[np.ndarray] = (),
     check: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a checkpoint for another runtime.
@@ -51,6 +56,8 @@ def export(
         outputs: ``decoded``; ``heads``, which ``utils.detector`` decodes; or ``suppressed`` (ONNX
             and SavedModel).
         suppression: thresholds of ``suppressed`` outputs.
+        calibration: for the precision ``int8``, network inputs to measure activations on: uint8
+            (H, W, 3), for LiteRT of the checkpoint's own size.
         check: called with the finished file before it gets its name. What it raises is passed on,
             and the file removed.
 
@@ -63,7 +70,12 @@ def export(
     weights = Path(weights)
     refuse_impossible(format, precision, outputs)
     Facts.of_checkpoint(weights)  # an error in the file comes before the long run
-    refuse_missing_packages(format)
+    refuse_missing_packages(format, precision)
+    if precision == "int8" and not len(calibration):
+        raise UserError(
+            "--int8: 8-bit integers need the range of every activation, measured on your photos; "
+            "give --data with the folder that the checkpoint was trained on"
+        )
     out = Path(out) if out else default_out(weights, format)
     _refuse_foreign(out, format)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +84,11 @@ def export(
         target = beside / f"export{_SUFFIXES.get(format, '')}"
         if outputs == "suppressed":
             suppression = suppression or Suppression()
-        _convert(ExportRequest(weights, format, target, precision, outputs, suppression))
+        request = ExportRequest(weights, format, target, precision, outputs, suppression)
+        if precision == "int8":
+            request = replace(request, calibration=beside / "calibration.npz")
+            np.savez(request.calibration, *calibration)
+        _convert(request)
         if check:
             check(target)
         if out.is_dir():  # an earlier export
@@ -108,15 +124,18 @@ def refuse_impossible(format: str, precision: str, outputs: str) -> None:
         )
 
 
-def refuse_missing_packages(format: str) -> None:
+def refuse_missing_packages(format: str, precision: str) -> None:
     """
     Raises:
         UserError: a package that writing or checking the format needs is not installed.
     """
-    if missing := [name for name in _MODULES[format] if find_spec(name) is None]:
+    int8 = precision == "int8"
+    needed = _MODULES[format] + (_INT8_MODULES[format] if int8 else ())
+    if missing := [name for name in needed if find_spec(name) is None]:
         raise UserError(
-            f"--format {format} needs {listed(missing)}; in the project's folder, install with: "
-            f'pip install -e ".[{format}]"'
+            f"--format {format}{' --int8' if int8 else ''} needs {listed(missing)}; in the "
+            "project's folder, install with: "
+            f'pip install -e ".[{format}{",int8" if int8 else ""}]"'
         )
 
 

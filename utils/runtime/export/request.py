@@ -6,10 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 PRECISIONS = {
-    "onnx": ("float32",),
-    "openvino": ("float32", "float16"),
-    "litert": ("float32", "float16"),
+    "onnx": ("float32", "int8"),
+    "openvino": ("float32", "float16", "int8"),
+    "litert": ("float32", "float16", "int8"),
     "saved_model": ("float32",),
 }
 SUPPRESSING = ("onnx", "saved_model")  # formats whose graphs can hold non-maximum suppression
@@ -38,9 +40,11 @@ class ExportRequest:
         weights: the ``.keras`` checkpoint.
         format: a key of ``PRECISIONS``.
         target: the file or folder to write.
-        precision: one of ``PRECISIONS[format]``; ``float16`` stores the weights so.
+        precision: one of ``PRECISIONS[format]``; ``float16`` stores the weights so, ``int8`` also
+            computes so.
         outputs: as in ``utils.runtime.facts.OUTPUTS``.
         suppression: for ``suppressed`` outputs.
+        calibration: for ``int8``, an ``.npz`` of network inputs, uint8 (H, W, 3).
     """
 
     weights: Path
@@ -49,6 +53,12 @@ class ExportRequest:
     precision: str = "float32"
     outputs: str = "decoded"
     suppression: Suppression | None = None
+    calibration: Path | None = None
+
+    def calibration_inputs(self) -> list[np.ndarray]:
+        """The network inputs to measure activations on."""
+        with np.load(self.calibration) as arrays:
+            return [arrays[name] for name in arrays.files]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), default=str)
@@ -56,10 +66,11 @@ class ExportRequest:
     @classmethod
     def from_json(cls, text: str) -> ExportRequest:
         values = json.loads(text)
-        suppression = values.pop("suppression")
+        suppression, calibration = values.pop("suppression"), values.pop("calibration")
         return cls(
             weights=Path(values.pop("weights")),
             target=Path(values.pop("target")),
             suppression=suppression and Suppression(**suppression),
+            calibration=calibration and Path(calibration),
             **values,
         )

@@ -30,7 +30,12 @@ def write(model: YOLOv3, facts: Facts, request: ExportRequest) -> None:
         if request.precision == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        request.target.write_bytes(converter.convert())
+        network = converter.convert()
+    if request.precision == "int8":
+        from utils.runtime.export import int8_litert
+
+        network = int8_litert.quantised(network, request.calibration_inputs())
+    request.target.write_bytes(network)
     append_facts(request.target, facts)
 
 

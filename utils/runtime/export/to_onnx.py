@@ -19,7 +19,12 @@ OPSET = 17  # of 2022: old runtimes read it, too
 
 def write(model: YOLOv3, facts: Facts, request: ExportRequest) -> None:
     """Write ``request.target``."""
-    onnx.save(onnx_model(model, facts, request), request.target)
+    network = onnx_model(model, facts, request)
+    if request.precision == "int8":
+        from utils.runtime.export import int8_onnx
+
+        network = int8_onnx.quantised(network, request.calibration_inputs())
+    onnx.save(network, request.target)
 
 
 def onnx_model(model: YOLOv3, facts: Facts, request: ExportRequest) -> onnx.ModelProto:

@@ -18,6 +18,10 @@ def write(model: YOLOv3, facts: Facts, request: ExportRequest) -> None:
     path = request.target / "model.onnx"
     onnx.save(onnx_model(model, facts, request), path)
     network = openvino.Core().read_model(path)
+    if request.precision == "int8":
+        from utils.runtime.export import int8_openvino
+
+        network = int8_openvino.quantised(network, request.calibration_inputs())
     network.set_rt_info(facts.to_json(), [KEY])
     float16 = request.precision == "float16"
     openvino.save_model(network, request.target / "model.xml", compress_to_fp16=float16)
