@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,17 +28,21 @@ from utils.cli import option, parse, run
 from utils.cores import available_cores
 from utils.data.records import Dataset
 from utils.data.synthetic import draw_scene
+from utils.deployment.calibration import calibration_inputs
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.evaluation import bootstrap
-from utils.evaluation.calibration import calibration_inputs
 from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.leaks import load_evaluation_split
 from utils.evaluation.matching import match_results
 from utils.evaluation.run_detector import detect_records
 from utils.evaluation.schema import Difference
+from utils.files import size_of
+from utils.images import decode_image
+from utils.letterbox import Letterbox
 from utils.runtime.export.export import export
 from utils.runtime.facts import Facts
+from utils.runtime.openvino_runtime import open_openvino
 from utils.runtime.runtime import open_runtime
 
 FORMATS = {"openvino": "", "onnx": ".onnx", "litert": ".tflite"}
@@ -90,9 +95,7 @@ def main(argv: list[str]) -> None:
 def score_formats(folder: Path, config: QuantisationConfig) -> Iterable[dict]:
     """A row a format: AP of the INT8 file minus that of the float32 file, bytes, network time."""
     facts = Facts.of_checkpoint(config.weights)
-    scored = load_evaluation_split(
-        config.data, "test", facts.metadata, classes=facts.class_names
-    )
+    scored = load_evaluation_split(config.data, "test", facts.metadata, classes=facts.class_names)
     for format in config.formats.split(","):
         inputs = calibration_inputs(
             config.data, facts, scored, any_shape=format != "litert", photos=config.photos
@@ -110,7 +113,7 @@ def score_formats(folder: Path, config: QuantisationConfig) -> Iterable[dict]:
             "photos": len(scored),
             "calibration": len(inputs),
             **compare(detectors["int8"], detectors["float32"], scored),
-            "bytes": {precision: _bytes(path) for precision, path in files.items()},
+            "bytes": {precision: size_of(path) for precision, path in files.items()},
             "network_ms": network_ms(detectors, config.repeats),
         }
 
@@ -121,12 +124,8 @@ def score_groups(folder: Path, config: QuantisationConfig) -> Iterable[dict]:
     from utils.runtime.export.to_litert import append_facts
 
     facts = Facts.of_checkpoint(config.weights)
-    scored = load_evaluation_split(
-        config.data, "test", facts.metadata, classes=facts.class_names
-    )
-    inputs = calibration_inputs(
-        config.data, facts, scored, any_shape=False, photos=config.photos
-    )
+    scored = load_evaluation_split(config.data, "test", facts.metadata, classes=facts.class_names)
+    inputs = calibration_inputs(config.data, facts, scored, any_shape=False, photos=config.photos)
     path = export(config.weights, "litert", folder / "float32.tflite")
     reference = Detector(open_runtime(path))
     results = detect(reference, scored)
@@ -179,18 +178,13 @@ def _rounded(difference: Difference) -> dict:
 
 def network_ms(detectors: Mapping[str, Detector], repeats: int) -> dict[str, float]:
     """Median milliseconds of one square picture through each network, all run alternately."""
-    generator = np.random.default_rng(0)
 
-    def picture(detector: Detector) -> np.ndarray:
-        return generator.integers(0, 256, (1, *detector.input_size, 3), np.uint8)
+    def call(detector: Detector) -> Callable[[], object]:
+        shape = (1, *detector.input_size, 3)
+        image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        return lambda: detector.runtime.infer(image)
 
-    return medians(
-        {
-            name: lambda run=detector.runtime.infer, image=picture(detector): run(image)
-            for name, detector in detectors.items()
-        },
-        repeats,
-    )
+    return medians({name: call(detector) for name, detector in detectors.items()}, repeats)
 
 
 def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -218,21 +212,22 @@ def time_detectors(folder: Path, config: QuantisationConfig) -> dict:
     classes = [f"class {index}" for index in range(20)]
     YOLOv3("efficientnet_lite0", classes, 416, backbone_weights="imagenet").save(weights)
     scenes = [draw_scene(0, "train", index).image for index in range(20)]
-    facts = Facts.of_checkpoint(weights)
+    inputs = [Letterbox(scene.shape[1], scene.shape[0], 416, 416).apply(scene) for scene in scenes]
     detectors = {}
     for format in config.formats.split(","):
         for precision in ("float32", "int8"):
-            runtime = open_runtime(
-                export(
-                    weights, format, folder / f"{precision}{FORMATS[format]}",
-                    precision=precision, outputs="heads",
-                    calibration=[prepared(scene, facts, format) for scene in scenes],
-                )
+            path = export(
+                weights, format, folder / f"{precision}{FORMATS[format]}",
+                precision=precision, outputs="heads", calibration=inputs,
             )  # fmt: skip
-            detectors[f"{format} {precision}"] = Detector(runtime)
+            detectors[f"{format} {precision}"] = Detector(open_runtime(path))
+            if format == "openvino" and precision == "float32":
+                with suppress(UserError, RuntimeError):  # where the processor cannot
+                    runtime = open_openvino(path, precision="bfloat16")
+                    detectors["openvino bfloat16"] = Detector(runtime)
     photo = cv2.imencode(".jpg", cv2.resize(scenes[0], (640, 480)))[1].tobytes()
     return {"photo": "640x480", "jpeg_to_detections_ms": medians(
-        {name: lambda one=one: one(decoded(photo)) for name, one in detectors.items()},
+        {name: lambda one=one: one(decode_image(photo)) for name, one in detectors.items()},
         config.repeats,
     )}  # fmt: skip
 

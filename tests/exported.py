@@ -1,5 +1,6 @@
 """A small detector and its exports, written in this process, for the tests of runtimes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +40,7 @@ def write_export(
     precision: str = "float32",
     outputs: str = "decoded",
     name: str = "",
+    calibration: Sequence[np.ndarray] = (),
 ) -> Path:
     """Export a detector without a process of its own."""
     weights = folder / "small.keras"
@@ -46,7 +48,10 @@ def write_export(
         model.save(weights)
     target = default_out(folder / f"{name or f'{outputs}_{precision}'}.keras", format)
     suppression = SUPPRESSION if outputs == "suppressed" else None
-    request = ExportRequest(weights, format, target, precision, outputs, suppression)
+    ranges = folder / "calibration.npz" if len(calibration) else None
+    if ranges:
+        np.savez(ranges, *calibration)
+    request = ExportRequest(weights, format, target, precision, outputs, suppression, ranges)
     facts = replace(Facts.of_checkpoint(weights), outputs=outputs, precision=precision)
     import_module(f"utils.runtime.export.to_{format}").write(model, facts, request)
     return target

@@ -25,7 +25,10 @@ from utils.runtime.runtime import Infer, Runtime
 
 # Largest differences that are allowed, in pixels of the network input and in score. Float32
 # arithmetic in another order gives about 0.001 and 0.00001.
-TOLERANCES = {"float32": (0.5, 0.005), "float16": (2.0, 0.02)}
+# 8-bit integers move single predictions far where the scores stay low; AP decides, see MAX_LOSS.
+TOLERANCES = {"float32": (0.5, 0.005), "float16": (2.0, 0.02), "int8": (np.inf, np.inf)}
+
+MAX_LOSS = 0.05  # of AP and of AP50, by 8-bit integers
 
 MOST_PHOTOS = 32
 BEST = 100  # predictions of a photo that are compared, those that can become detections
@@ -178,6 +181,24 @@ def compare_ap(export: Detector, reference: Detector, dataset: Dataset) -> Compa
         matched.images_of_class,
         matched.images_with_objects,
     )
+
+
+def refuse_loss(comparison: Comparison) -> None:
+    """
+    Raises:
+        UserError: an export with 8-bit integers loses more than ``MAX_LOSS``, or nobody knows.
+    """
+    differences = (comparison.ap50.value, comparison.ap.value)
+    if None in differences:
+        raise UserError(
+            "--int8: there are no objects on the photos of --split to check the export with, so it "
+            "was removed"
+        )
+    if min(differences) < -MAX_LOSS:
+        raise UserError(
+            f"--int8: AP50 changes by {differences[0]:+.3f} and AP by {differences[1]:+.3f}, more "
+            f"than the {MAX_LOSS:g} that is allowed, so the export was removed"
+        )
 
 
 def _largest(difference: np.ndarray) -> float:

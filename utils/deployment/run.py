@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utils.data.records import Dataset
+from utils.deployment.calibration import calibration_inputs
 from utils.deployment.config import ExportConfig, refuse_contradictions
 from utils.detector import Detector, operating_point
 from utils.errors import UserError
@@ -57,14 +58,21 @@ def run_export(config: ExportConfig) -> ExportResult:
             config.data, config.split, facts.metadata, classes=facts.class_names
         )
     suppression = _suppression(config, facts) if config.nms else None
+    calibration = []
+    if config.int8:
+        calibration = calibration_inputs(
+            config.data, facts, dataset, any_shape=config.format != "litert"
+        )
+        print(f"ranges of activations: measured on {counted(len(calibration), 'training photo')}")
     checked: list[ExportResult] = []
     path = export(
         config.weights,
         config.format,
         config.out,
-        precision=config.precision,
+        precision=config.arithmetic,
         outputs="suppressed" if suppression else "decoded",
         suppression=suppression,
+        calibration=calibration,
         check=lambda path: checked.append(_check(path, config, dataset, suppression)),
     )
     return replace(checked[0], path=path)
@@ -101,7 +109,7 @@ def _check(
         f"{name}: on {photos}, largest difference from the checkpoint in float32: box "
         f"{agreement.box:.3g} pixels, score {agreement.score:.2g}"
     )
-    box, score = check.TOLERANCES[config.precision]
+    box, score = check.TOLERANCES[config.arithmetic]
     if agreement.box > box or agreement.score > score:
         raise UserError(
             f"--format {config.format}: the export answers otherwise than the checkpoint (more "
@@ -112,6 +120,8 @@ def _check(
         comparison = check.compare_ap(Detector(runtime), Detector(reference), dataset)
         print(f"AP50 {_sentence(comparison.ap50)}")
         print(f"AP {_sentence(comparison.ap)}")
+        if config.int8:
+            check.refuse_loss(comparison)
     return ExportResult(path, name, agreement.photos, agreement.box, agreement.score, comparison)
 
 

@@ -43,7 +43,8 @@ def open_openvino(
 
     Args:
         weights, device, batch_size, option: as for ``utils.runtime.runtime.open_runtime``.
-        precision: of the arithmetic, ``float32`` or ``bfloat16``; None for float32.
+        precision: of the arithmetic, ``float32`` or ``bfloat16``; None for float32, in files with
+            8-bit integers for the faster one.
         threads: None for all cores.
     """
     where = f"{option} {weights}"
@@ -69,6 +70,8 @@ def open_openvino(
     if precision not in (None, *_HINTS):
         raise UserError(f"{where}: OpenVINO runs it in float32 or bfloat16, not {precision}")
     name = _device(core, device)
+    if precision is None and facts.precision == "int8" and _has_bfloat16(core, name):
+        precision = "bfloat16"  # of the part that is not in 8-bit integers
     settings = {
         "INFERENCE_PRECISION_HINT": _HINTS[precision or "float32"],
         "PERFORMANCE_HINT": "LATENCY",
@@ -94,6 +97,10 @@ def open_openvino(
         any_shape=True,
         heads=facts.heads,
     )
+
+
+def _has_bfloat16(core: Any, device: str) -> bool:
+    return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
 class _ByShape:

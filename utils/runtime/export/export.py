@@ -66,16 +66,14 @@ def export(
 
     Raises:
         UserError: no checkpoint, a missing package, an impossible combination, or no memory.
+        ValueError: ``int8`` without ``calibration``.
     """
     weights = Path(weights)
     refuse_impossible(format, precision, outputs)
     Facts.of_checkpoint(weights)  # an error in the file comes before the long run
     refuse_missing_packages(format, precision)
     if precision == "int8" and not len(calibration):
-        raise UserError(
-            "--int8: 8-bit integers need the range of every activation, measured on your photos; "
-            "give --data with the folder that the checkpoint was trained on"
-        )
+        raise ValueError("int8 needs network inputs to measure activations on")
     out = Path(out) if out else default_out(weights, format)
     _refuse_foreign(out, format)
     out.parent.mkdir(parents=True, exist_ok=True)
