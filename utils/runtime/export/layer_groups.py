@@ -12,9 +12,9 @@ from collections.abc import Iterable
 # Group → pattern of the names of its layers; see ``nets.backbones.build`` and ``nets.yolo``.
 GROUPS = {
     "stem": r"stem_",
-    "stages": r"stage\d+_|top_",
+    "stages": r"stage\d+_",
     "pyramid": r"p\d_\w",
-    "head convolutions": r"head\d_(conv|act)",
+    "head convolutions": r"head\d_(?!out)",
     "output convolutions": r"head\d_out",
     "decoding": r"decod",
 }
