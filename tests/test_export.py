@@ -108,7 +108,7 @@ def test_what_is_no_export_is_never_replaced(fake, weights, tmp_path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"format": "onnx", "precision": "float16"}, "can have float32, not float16"),
+        ({"format": "onnx", "precision": "float16"}, "can have float32 and int8, not float16"),
         ({"format": "litert", "nms": True}, "onnx and saved_model can hold suppression"),
         ({"format": "onnx", "conf": 0.5}, "thresholds of --nms"),
         ({"format": "onnx", "weights": Path(__file__)}, "is no .keras checkpoint"),
