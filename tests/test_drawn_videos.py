@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,12 +179,26 @@ def test_a_killed_run_leaves_no_half_video(tmp_path):
 
 
 def test_an_ffmpeg_that_does_not_run_counts_as_none(tmp_path, monkeypatch):
+    needs_ffmpeg()
+    works = shutil.which("ffmpeg")
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(ffmpeg, "_packaged", lambda: None)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if it were not installed
     assert ffmpeg.find_ffmpeg() is None
+    package = SimpleNamespace(get_ffmpeg_exe=lambda: works)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", package)
+    assert ffmpeg.find_ffmpeg().program == works
+
+
+def test_colours_stay(tmp_path, suffix):
+    colours = np.uint8([(200, 30, 30), (30, 200, 30), (30, 30, 200), (230, 159, 0)])
+    picture = np.ascontiguousarray(np.repeat(np.broadcast_to(colours, (96, 4, 3)), 40, axis=1))
+    source = Source("film.avi", "video", "film.avi")
+    draw([Frame(picture, source, i, i / 5, 5.0) for i in range(3)], tmp_path)
+    drawn = timed_frames(tmp_path / f"film{suffix}")[1].image[48, 20::40]
+    assert np.abs(drawn.astype(int) - colours).max() < 10
 
 
 def test_the_last_frame_is_shown_as_long_as_in_the_source(tmp_path):
