@@ -20,11 +20,12 @@ from utils.data.datasets import load_split
 from utils.data.formats import find_layout, read_annotations
 from utils.detections import Detections
 from utils.media.frame_photos import FramePhotos
+from utils.media.frames import Frame, Source
 from utils.media.label_outputs import CocoLabels, LabelStudioTasks, VocLabels, YoloLabels
 from utils.media.outputs import Outputs
 from utils.media.saved_frames import SavedFrames, changed
 from utils.media.shards import Shard
-from utils.media.sources import Frame, Source, find_sources
+from utils.media.sources import find_sources
 
 CLASSES = ("dog", "Größe & <mehr>", "cat")
 # Names that web addresses and paths treat in special ways.

@@ -21,7 +21,7 @@ from tests.media_files import write_picture
 from utils.cli import run
 from utils.detections import Detections
 from utils.files import content_hash
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 from utils.media.suggestions.choice import NEAR_COPY, choose
 from utils.media.suggestions.suggest import find_suggestions
 from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty

@@ -13,7 +13,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.files import atomic_folder, atomic_write, content_hash
-from utils.media.sources import Frame, Source
+from utils.media.frames import Frame, Source
 from utils.media.suggestions.choice import choose
 from utils.media.suggestions.features import Features
 from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty
