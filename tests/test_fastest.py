@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -272,8 +272,8 @@ def test_a_checkpoint_is_converted_once_and_answers_as_in_tensorflow(checkpoint,
     assert "OpenVINO" in done.stdout
     assert "converting" not in done.stderr
     assert (folder / "openvino" / "model.bin").stat().st_mtime_ns == before
-    notes = ExportedNetwork(checkpoint).read_notes()
-    assert all("milliseconds" in one for one in notes.values())  # empty on a busy machine
+    notes = ExportedNetwork(checkpoint).read_notes()  # without times on a busy machine
+    assert all({"milliseconds", "agrees"} & set(one) for one in notes.values())
 
 
 def picture(folder, pixels):
@@ -284,8 +284,36 @@ def picture(folder, pixels):
     return path
 
 
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
+    other = finding((10, 10, 40, 40), 0.9 if agrees else 0.3, count=2)
+    runtimes = {"float32": EXACT, "bfloat16": replace(other, description="narrow")}
+    both = [Candidate("openvino"), Candidate("openvino", "bfloat16")]
+    times = {"milliseconds": {str(one): 1.0 for one in both}}
+    choice = {"chosen": asdict(both[1]), "instead": asdict(both[0]), **times}
+    measurements = []
+    monkeypatch.setattr(fastest, "candidates_here", lambda device: both)
+    monkeypatch.setattr(fastest, "measured", lambda *_: measurements.append(1) or choice)
+    monkeypatch.setattr(fastest, "busy", lambda: not measurements)  # the first time only
+    monkeypatch.setattr(
+        ExportedNetwork, "open", lambda self, runtime, precision, **_: runtimes[precision]
+    )
+    ExportedNetwork(checkpoint).folder.mkdir(parents=True, exist_ok=True)
+    (ExportedNetwork(checkpoint).folder / "notes.json").unlink(missing_ok=True)
+    trial = open_fastest(checkpoint)
+    assert "once its detections" in trial.description
+    for _ in range(9):
+        trial.infer(IMAGES)
+    for _ in range(2):  # the decision is kept, times once they were taken on an idle machine
+        opened = open_fastest(checkpoint)
+        assert ("narrow" in opened.description) == agrees
+        assert "once" not in opened.description
+    assert len(measurements) == 2
+
+
 def test_damaged_notes_are_ignored(checkpoint):
     network = ExportedNetwork(checkpoint)
+    (network.folder / "notes.json").unlink(missing_ok=True)
     network.write_notes({"a": 1})
     network.write_notes({"b": 2})
     assert network.read_notes() == {"a": 1, "b": 2}
