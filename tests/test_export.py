@@ -18,6 +18,7 @@ from utils.deployment.config import ExportConfig, refuse_contradictions
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.runtime.export import export as exporting
+from utils.runtime.export import process
 from utils.runtime.export.export import default_out, export
 from utils.runtime.export.request import ExportRequest, Suppression
 from utils.runtime.runtime import open_runtime
@@ -46,14 +47,15 @@ def weights(folder):
 def fake(monkeypatch):
     """The conversion writes a line instead."""
 
-    def convert(request):
+    def convert(module, text, what):
+        request = ExportRequest.from_json(text)
         if request.target.suffix:
             request.target.write_text(request.to_json())
         else:
             request.target.mkdir()
             (request.target / "model.xml").write_text(request.to_json())
 
-    monkeypatch.setattr(exporting, "_convert", convert)
+    monkeypatch.setattr(exporting, "run_module", convert)
 
 
 def test_a_request_travels_as_json():
@@ -131,21 +133,20 @@ def test_errors_of_the_converting_process(weights, tmp_path, monkeypatch):
     (tmp_path / "broken.keras").write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(UserError, match="not a checkpoint that can be opened"):
         export(tmp_path / "broken.keras", "onnx")
-    request = ExportRequest(weights, "onnx", tmp_path / "x.onnx")
 
     def ended(code, text=""):
         done = subprocess.CompletedProcess([], code, text)
-        monkeypatch.setattr(exporting.subprocess, "run", lambda *args, **kwargs: done)
+        monkeypatch.setattr(process.subprocess, "run", lambda *args, **kwargs: done)
 
     ended(2, "noise\nerror: it is wrong\n")
     with pytest.raises(UserError, match=r"^it is wrong$"):
-        exporting._convert(request)
+        process.run_module("m", "x", "the work")
     ended(-9)
-    with pytest.raises(UserError, match="want of memory"):
-        exporting._convert(request)
+    with pytest.raises(UserError, match="ended the work, probably for want of memory"):
+        process.run_module("m", "x", "the work")
     ended(1, "Traceback")
     with pytest.raises(RuntimeError, match="Traceback"):
-        exporting._convert(request)
+        process.run_module("m", "x", "the work")
 
 
 def test_outputs_that_differ_are_seen(model, folder):

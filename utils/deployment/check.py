@@ -94,14 +94,20 @@ def network_inputs(
 
 
 def compare_outputs(
-    export: Infer, reference: Infer, inputs: Sequence[np.ndarray], *, any_shape: bool
+    export: Infer,
+    reference: Infer,
+    inputs: Sequence[np.ndarray],
+    *,
+    any_shape: bool,
+    best: int | None = BEST,
 ) -> Agreement:
-    """Compare boxes and scores of the ``BEST`` predictions of each photo.
+    """Compare all scores, and the boxes of the best predictions of each photo.
 
     Args:
         export, reference: uint8 (1, H, W, 3) → boxes (1, N, 4), scores (1, N, C).
         inputs: uint8 (H, W, 3).
         any_shape: every other photo is cut to a wider shape, to try that, too.
+        best: how many boxes are compared; None for all.
     """
     box = score = 0.0
     for number, image in enumerate(inputs):
@@ -111,8 +117,8 @@ def compare_outputs(
         other_boxes, other_scores = (part[0] for part in export(image[None]))
         if boxes.shape != other_boxes.shape or scores.shape != other_scores.shape:
             return Agreement(len(inputs), np.inf, np.inf)
-        best = np.argsort(-scores.max(axis=1), kind="stable")[:BEST]
-        box = max(box, _largest(other_boxes[best] - boxes[best]))
+        order = np.argsort(-scores.max(axis=1), kind="stable")[:best]
+        box = max(box, _largest(other_boxes[order] - boxes[order]))
         score = max(score, _largest(other_scores - scores))
     return Agreement(len(inputs), box, score)
 

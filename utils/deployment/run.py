@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from utils.data.records import Dataset
 from utils.deployment.calibration import calibration_inputs
+from utils.deployment.check import TOLERANCES, refuse_loss
 from utils.deployment.config import ExportConfig, refuse_contradictions
-from utils.detector import Detector, operating_point
+from utils.deployment.worker import CheckRequest, check_in_process
+from utils.detector import operating_point
 from utils.errors import UserError
 from utils.evaluation.leaks import load_evaluation_split
 from utils.evaluation.schema import Comparison, Difference
-from utils.quiet import import_tensorflow
 from utils.runtime.export.export import export
 from utils.runtime.export.request import Suppression
 from utils.runtime.facts import Facts
-from utils.runtime.runtime import open_runtime
 from utils.text import counted
 
 
@@ -52,16 +51,14 @@ def run_export(config: ExportConfig) -> ExportResult:
     """
     refuse_contradictions(config)
     facts = Facts.of_checkpoint(config.weights)
-    dataset = None
-    if config.data:
-        dataset = load_evaluation_split(
-            config.data, config.split, facts.metadata, classes=facts.class_names
-        )
     suppression = _suppression(config, facts) if config.nms else None
     calibration = []
     if config.int8:
+        scored = load_evaluation_split(
+            config.data, config.split, facts.metadata, classes=facts.class_names
+        )
         calibration = calibration_inputs(
-            config.data, facts, dataset, any_shape=config.format != "litert"
+            config.data, facts, scored, any_shape=config.format != "litert"
         )
         print(f"ranges of activations: measured on {counted(len(calibration), 'training photo')}")
     checked: list[ExportResult] = []
@@ -73,7 +70,7 @@ def run_export(config: ExportConfig) -> ExportResult:
         outputs="suppressed" if suppression else "decoded",
         suppression=suppression,
         calibration=calibration,
-        check=lambda path: checked.append(_check(path, config, dataset, suppression)),
+        check=lambda path: checked.append(_check(path, config, suppression)),
     )
     return replace(checked[0], path=path)
 
@@ -86,43 +83,28 @@ def _suppression(config: ExportConfig, facts: Facts) -> Suppression:
     return Suppression(**{**noted, **given}, max_det=config.max_det)
 
 
-def _check(
-    path: Path, config: ExportConfig, dataset: Dataset | None, suppression: Suppression | None
-) -> ExportResult:
-    import_tensorflow()
-    from utils.deployment import check
-
-    reference = check.float32_reference(config.weights)
-    inputs = check.network_inputs(reference.input_size, dataset)
-    if suppression:
-        name = config.format
-        infer = check.load_suppressed(path, config.format)
-        agreement = check.compare_suppressed(infer, reference.infer, inputs, suppression)
-    else:
-        runtime = open_runtime(path, option="--out")
-        name = runtime.description
-        agreement = check.compare_outputs(
-            runtime.infer, reference.infer, inputs, any_shape=runtime.any_shape
-        )
-    photos = counted(agreement.photos, "photo" if dataset else "generated photo")
-    print(
-        f"{name}: on {photos}, largest difference from the checkpoint in float32: box "
-        f"{agreement.box:.3g} pixels, score {agreement.score:.2g}"
+def _check(path: Path, config: ExportConfig, suppression: Suppression | None) -> ExportResult:
+    request = CheckRequest(
+        path, config.weights, config.format, suppression, config.data, config.split
     )
-    box, score = check.TOLERANCES[config.arithmetic]
-    if agreement.box > box or agreement.score > score:
+    result = check_in_process(request)
+    photos = counted(result.photos, "photo" if config.data else "generated photo")
+    print(
+        f"{result.runtime}: on {photos}, largest difference from the checkpoint in float32: box "
+        f"{result.box_difference:.3g} pixels, score {result.score_difference:.2g}"
+    )
+    box, score = TOLERANCES[config.arithmetic]
+    if result.box_difference > box or result.score_difference > score:
         raise UserError(
             f"--format {config.format}: the export answers otherwise than the checkpoint (more "
             f"than {box:g} pixels or {score:g} apart), so it was removed"
         )
-    comparison = None
-    if dataset and not suppression:
-        comparison = check.compare_ap(Detector(runtime), Detector(reference), dataset)
-        print(f"AP50 {_sentence(comparison.ap50)}")
-        print(f"AP {_sentence(comparison.ap)}")
+    if result.comparison:
+        print(f"AP50 {_sentence(result.comparison.ap50)}")
+        print(f"AP {_sentence(result.comparison.ap)}")
         if config.int8:
-            check.refuse_loss(comparison)
-    return ExportResult(path, name, agreement.photos, agreement.box, agreement.score, comparison)
+            refuse_loss(result.comparison)
+    return ExportResult(path, **vars(result))
 
 
 def _sentence(difference: Difference) -> str:

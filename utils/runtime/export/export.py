@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
+from utils.runtime.export.process import run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
@@ -31,7 +30,6 @@ _MODULES = {  # that writing and checking a format needs, beside TensorFlow
     "saved_model": (),
 }
 _INT8_MODULES = {"onnx": (), "openvino": ("nncf",), "litert": ("ai_edge_quantizer",)}
-_PROJECT = Path(__file__).resolve().parents[3]
 
 
 def export(
@@ -86,7 +84,7 @@ def export(
         if precision == "int8":
             request = replace(request, calibration=beside / "calibration.npz")
             np.savez(request.calibration, *calibration)
-        _convert(request)
+        run_module("utils.runtime.export.worker", request.to_json(), f"the conversion to {format}")
         if check:
             check(target)
         if out.is_dir():  # an earlier export
@@ -148,31 +146,3 @@ def _refuse_foreign(out: Path, format: str) -> None:
         raise UserError(f"--out {out}: is a file; {format} needs the name of a folder")
     elif out.is_dir() and {path.name for path in out.iterdir()} - _FOLDERS[format]:
         raise UserError(f"--out {out}: has other files; name a folder that does not exist yet")
-
-
-def _convert(request: ExportRequest) -> None:
-    """Run the conversion in a process of its own, on the CPU.
-
-    Raises:
-        UserError: what the process says the user can put right, or no memory.
-        RuntimeError: anything else, with all that the process printed.
-    """
-    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-m", "utils.runtime.export.worker", request.to_json()],
-        env=os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode == 2:
-        raise UserError(done.stdout.strip().rpartition("\n")[2].removeprefix("error: "))
-    if done.returncode == -9:
-        raise UserError(
-            f"{request.weights}: the system ended the conversion to {request.format}, probably "
-            "for want of memory; close other programs"
-        )
-    if done.returncode:
-        raise RuntimeError(f"the conversion to {request.format} failed:\n{done.stdout}")
