@@ -26,7 +26,7 @@ $(READY): pyproject.toml
 	         "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --editable ".[dev,onnx,openvino,litert,int8]"
+	$(BIN)/pip install --editable ".[dev,onnx,openvino,litert,int8,serve]"
 	@$(BIN)/python -m utils.opencv_check
 	@touch $@
 

@@ -47,7 +47,8 @@ examples:
   python predict.py --weights best.keras film.mp4 --save-frames --save-coco --out new/
   python predict.py --weights best.keras film.mp4 --start 1:30 --end 2:00 --fps 5
   python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
-  python predict.py --weights best.keras photo.jpg --benchmark 50"""
+  python predict.py --weights best.keras photo.jpg --benchmark 50
+  python predict.py --weights best.keras --serve                           (a page to try it on)"""
 
 FEW_PICTURES = 8  # for so few, opening the network several times takes longer than it saves
 BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs_lite0.keras"
@@ -58,6 +59,7 @@ class PredictConfig:
     """The options of ``predict.py``."""
 
     sources: tuple[str, ...] = option(
+        (),
         help="pictures, folders, globs, videos, stream addresses or camera numbers",
         metavar="SOURCE",
         positional=True,
@@ -183,6 +185,36 @@ class PredictConfig:
         0, help="also time N runs on the first picture, and print median, 90th and 99th percentile "
         "of each step and pictures a second; also in DIR/benchmark.json", low=0, group="results",
     )  # fmt: skip
+    serve: bool = option(
+        False, help="instead of reading sources, offer a page in the browser and an endpoint for "
+        "programs, until Ctrl-C", group="serving",
+    )  # fmt: skip
+    port: int = option(
+        8000, help="of --serve; 0: any that is free", low=0, high=65535, group="serving"
+    )
+    host: str = option(
+        "127.0.0.1", help="address that --serve listens on; with another than this machine's own, "
+        "such as 0.0.0.0 for all networks, clients need the token", metavar="ADDRESS",
+        group="serving",
+    )  # fmt: skip
+    token: str | None = option(
+        None, help="what clients must send, at least 16 characters (default: none on this machine; "
+        "otherwise a new one, which is printed)", group="serving",
+    )  # fmt: skip
+    max_upload: float = option(
+        20, help="largest request in megabytes", low=0.001, high=1000, metavar="MB",
+        group="serving",
+    )  # fmt: skip
+    max_pixels: float = option(
+        50, help="largest picture of a request in million pixels", low=0.001, high=170,
+        metavar="MILLIONS", group="serving",
+    )  # fmt: skip
+    rate: float = option(
+        100, help="most requests a second from one address; 0: any number", low=0, group="serving"
+    )
+    queue: int = option(
+        64, help="most pictures that wait or are in work, of all clients", low=1, group="serving"
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -194,24 +226,21 @@ def main(argv: list[str]) -> int:
 
     quiet_opencv()
     choice = frame_choice(config)
+    check_sources(config)
     weights = weights_for(config)
+    if config.serve:
+        return serve(config, weights)
     sources = find_sources(config.sources)
     out = output_folder(config, weights, sources)
     photos = labelled_photos(config, out, sources)
     check_tracking(config, out, sources)
     window = Window("predict.py") if config.show else None
 
-    from utils.detector import Detector
     from utils.media.class_filter import ClassFilter
     from utils.media.drawing_frames import FrameDrawer
     from utils.media.outputs import Outputs, draw_frame
-    from utils.text import counted
 
-    detector = Detector(weights, config.runtime, config.device, throughput=many(sources))
-    print(
-        f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
-        f"{detector.runtime.description}, {detector.shape_in_words}"
-    )
+    detector = open_detector(config, weights, throughput=many(sources))
     keep = ClassFilter(config.classes, detector.class_names, config.max_det)
     thresholds = {**thresholds_for(config, detector), "max_det": keep.detector_max_det}
     if config.benchmark:
@@ -238,6 +267,63 @@ def main(argv: list[str]) -> int:
         print(line)
     if interrupted:
         print("interrupted; all results so far are written", file=sys.stderr)
+    return INTERRUPTED if interrupted else OK
+
+
+def check_sources(config: PredictConfig) -> None:
+    """Sources and ``--serve`` exclude each other."""
+    if config.serve and config.sources:
+        raise UserError(
+            f"--serve: takes its pictures from the page and the endpoint; leave out "
+            f"{config.sources[0]}"
+        )
+    if not config.serve and not config.sources:
+        raise UserError(
+            "SOURCE: is missing; name pictures, folders or videos, or give --serve (see "
+            "predict.py --help)"
+        )
+
+
+def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> Detector:
+    """The detector, for many pictures or for few at a time; says what it is."""
+    from utils.detector import Detector
+    from utils.text import counted
+
+    detector = Detector(weights, config.runtime, config.device, throughput=throughput)
+    print(
+        f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
+        f"{detector.runtime.description}, {detector.shape_in_words}"
+    )
+    return detector
+
+
+def serve(config: PredictConfig, weights: Path) -> int:
+    """A page and an endpoint, until Ctrl-C or SIGTERM."""
+    from utils.serving import serve as serving
+
+    serving.check_installed()
+    listener = serving.listen(config.host, config.port)
+    with closing(listener):
+        token = serving.token_for(listener, config.token)
+        from utils.serving.limits import Limits
+        from utils.serving.service import Thresholds
+
+        detector = open_detector(config, weights, throughput=False)  # each answers soon
+        limits = Limits(
+            body_bytes=round(1e6 * config.max_upload),
+            pixels=round(1e6 * config.max_pixels),
+            rate=config.rate,
+            queue=config.queue,
+        )
+        print(f"open {serving.page_address(listener, token)}  (Ctrl-C stops)", flush=True)
+        interrupted = serving.serve(
+            detector,
+            listener,
+            name=weights.name,
+            token=token,
+            thresholds=Thresholds(**thresholds_for(config, detector)),
+            limits=limits,
+        )
     return INTERRUPTED if interrupted else OK
 
 

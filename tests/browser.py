@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,11 +40,21 @@ _FLAGS = (
 
 @contextmanager
 def open_page(
-    path: Path, width: int = 1280, height: int = 900, *, dark: bool = False
+    page: Path | str,
+    width: int = 1280,
+    height: int = 900,
+    *,
+    dark: bool = False,
+    flags: Sequence[str] = (),
 ) -> Iterator[Chrome]:
-    """The browser with the local page loaded, in a window of that many CSS pixels.
+    """The browser with a page loaded, in a window of that many CSS pixels.
 
     A fresh profile each time, deleted at the end. Skips the test, or fails it, without a browser.
+
+    Args:
+        page: a file, or an address.
+        dark: what ``prefers-color-scheme`` says.
+        flags: further ones of the browser.
     """
     browser, chromedriver = _programs()
     from selenium import webdriver
@@ -52,7 +62,7 @@ def open_page(
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = browser
-        for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+        for flag in (*_FLAGS, *flags, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
@@ -62,7 +72,7 @@ def open_page(
             set_dark(driver, dark)
             driver.get("about:blank")
             complaints(driver)  # what the browser's own start page did
-            driver.get(Path(path).resolve().as_uri())
+            driver.get(page.resolve().as_uri() if isinstance(page, Path) else page)
             yield driver
         finally:
             driver.quit()
@@ -80,11 +90,13 @@ def set_dark(driver: Chrome, dark: bool) -> None:
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
-def complaints(driver: Chrome) -> list[str]:
+def complaints(driver: Chrome, server: str | None = None) -> list[str]:
     """Console errors and warnings, failed requests, and requests that leave the page's own file.
 
-    Since the page was opened or this was last called.
+    Since the page was opened or this was last called. Requests to the page's own ``server`` are
+    allowed, such as ``http://localhost:8000/``.
     """
+    own = ("file:", "data:", "blob:", *([server] if server else []))
     found = [
         f"{entry['level']}: {entry['message']}"
         for entry in driver.get_log("browser")
@@ -97,7 +109,7 @@ def complaints(driver: Chrome) -> list[str]:
             found.append(f"failed: {parameters['type']} {parameters['errorText']}")
         elif message["method"] == "Network.requestWillBeSent":
             address = parameters["request"]["url"]
-            if not address.startswith(("file:", "data:", "blob:")):
+            if not address.startswith(own):
                 found.append(f"asked for {address}")
     return found
 

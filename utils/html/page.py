@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ class Page:
 
     Args:
         template: path of the ``.html`` file; its ``.css`` and ``.js`` lie beside it.
+        scripts: further scripts, which stand before the template's own.
         filters: what the template may apply to values, by name.
     """
 
-    def __init__(self, template: Path, **filters: Callable) -> None:
+    def __init__(self, template: Path, scripts: Sequence[Path] = (), **filters: Callable) -> None:
         environment = Environment(
             loader=FileSystemLoader([template.parent, _BASE.parent]),
             autoescape=True,
@@ -37,10 +38,8 @@ class Page:
         )
         environment.filters |= filters
         self._template = environment.get_template(template.name)
-        css, script = (
-            "\n".join(path.with_suffix(suffix).read_text("utf-8") for path in (_BASE, template))
-            for suffix in (".css", ".js")
-        )
+        css = _joined([path.with_suffix(".css") for path in (_BASE, template)])
+        script = _joined([_BASE.with_suffix(".js"), *scripts, template.with_suffix(".js")])
         # The page's policy knows its script by this; the browser runs no other.
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         self._own = {
@@ -52,6 +51,10 @@ class Page:
     def render(self, context: Mapping[str, Any]) -> str:
         """The text of the page, a complete HTML file."""
         return self._template.render(self._own, **context)
+
+
+def _joined(paths: Sequence[Path]) -> str:
+    return "\n".join(path.read_text("utf-8") for path in paths)
 
 
 def data_address(image: np.ndarray, quality: int) -> str:

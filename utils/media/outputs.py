@@ -215,18 +215,30 @@ class Crops(Output):
 
 
 def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
+    """One element of the JSON list."""
+    height, width = frame.image.shape[:2]
+    return entry(frame.source.name, width, height, detections, frame.index, frame.time_s)
+
+
+def entry(
+    source: str,
+    width: int,
+    height: int,
+    detections: Detections,
+    index: int | None = None,
+    time_s: float | None = None,
+) -> dict[str, Any]:
     """One element of the JSON list; boxes to a thousandth of a pixel.
 
     Objects have a ``track_id``, which may be null, if the frame was tracked.
     """
     tracked = detections.track_ids is not None
-    height, width = frame.image.shape[:2]
     return {
-        "source": frame.source.name,
+        "source": source,
         "width": width,
         "height": height,
-        "frame": frame.index,
-        "time_s": None if frame.time_s is None else round(frame.time_s, 3),
+        "frame": index,
+        "time_s": None if time_s is None else round(time_s, 3),
         "detections": [
             {
                 "class": one.class_name,

@@ -1,0 +1,1 @@
+"""A page and an HTTP endpoint for a detector; see ``utils.serving.serve``."""
