@@ -174,11 +174,11 @@ def decoding(ffmpeg: Ffmpeg, path: str | Path) -> Iterator[cv2.VideoCapture]:
 def video_start_s(ffmpeg: Ffmpeg, path: str | Path) -> float | None:
     """When the first frame of a video is shown, in seconds from the start of the file, whose sound
     may start earlier; None for a video without sound."""
-    options = ["-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-frames:v", "1", "-frames:a", "1"]
+    picture = ["-map", "0:v:0", "-c", "copy", "-frames:v", "1", "-f", "framecrc", "-"]
+    sound = ["-map", "0:a:0", "-c", "copy", "-frames:a", "1", "-f", "null", "-"]  # fails without
     try:
         listing = subprocess.run(
-            [ffmpeg.program, "-nostdin", "-loglevel", "error", *from_file(path), *options,
-             "-f", "framecrc", "-"],
+            [ffmpeg.program, "-nostdin", "-loglevel", "error", *from_file(path), *picture, *sound],
             capture_output=True, timeout=60, check=True, text=True,
         ).stdout  # fmt: skip
         unit = next(line for line in listing.splitlines() if line.startswith("#tb 0:"))
