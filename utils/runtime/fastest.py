@@ -253,9 +253,8 @@ def _chosen(
     def described(runtime: Runtime, words: str) -> Runtime:
         return replace(runtime, description=f"{runtime.description} ({words})")
 
-    others = {name: ms for name, ms in notes["milliseconds"].items() if name != str(fastest)}
-    words = f"fastest here: {notes['milliseconds'][str(fastest)]:.1f} ms"
-    words += "".join(f", {name} {ms:.1f} ms" for name, ms in others.items())
+    by_time = sorted(notes["milliseconds"].items(), key=lambda item: item[1])
+    words = "timed here: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in by_time)
     if fastest == exact or agrees:
         return described(opened(fastest), words)
 
