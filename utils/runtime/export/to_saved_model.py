@@ -52,7 +52,9 @@ def save(
 
     module = tf.Module()
     module.serve = serve
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+    # Nothing is trained from it, and the gradient of swish could not be saved.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), {"serving_default": serve}, options)
 
 
 def suppressed(
