@@ -10,6 +10,7 @@ import numpy as np
 
 from utils.cores import available_cores
 from utils.errors import UserError
+from utils.quiet import silent_stderr
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     gpu_number,
@@ -51,7 +52,8 @@ def open_litert(
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: LiteRT runs it in {facts.precision}, not {precision}")
     try:
-        interpreter = litert.Interpreter(str(weights), num_threads=threads or available_cores())
+        with silent_stderr():  # it tells that it found its kernels
+            interpreter = litert.Interpreter(str(weights), num_threads=threads or available_cores())
         runner = interpreter.get_signature_runner("serving_default")
         inputs = runner.get_input_details()
         outputs = {
