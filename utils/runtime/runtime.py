@@ -1,8 +1,8 @@
 """``Runtime``: a network that is ready to run, whatever runs it, and how to open one.
 
-To add a runtime, write an opener as in ``utils.runtime.onnx_runtime`` and name it in ``RUNTIMES``,
-and its files in ``runtime_of_file``. What happens to a photo before and to the boxes after
-is the same for all of them; see ``utils.detector``.
+To add a runtime, write an opener as in ``utils.runtime.onnx_runtime``, and name it in
+``names.RUNTIMES`` and its files in ``runtime_of_file``. What happens to a photo before and to the
+boxes after is the same for all of them; see ``utils.detector``.
 """
 
 from __future__ import annotations
