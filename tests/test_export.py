@@ -171,6 +171,7 @@ def test_outputs_that_differ_are_seen(model, folder):
     assert check.compare_outputs(broken, infer, inputs, any_shape=False).box == np.inf
 
 
+@pytest.mark.slow
 def test_the_command_compares_scores_and_opens(weights, folder):
     """ONNX by the whole command, with labelled photos."""
     write_dataset(folder / "photos", train=0, val=0, test=6)
@@ -192,6 +193,7 @@ def test_the_command_compares_scores_and_opens(weights, folder):
     assert Detector(out)(picture, conf=0.01).class_names == ("kat", "ĥundo")
 
 
+@pytest.mark.slow
 def test_from_python_a_file_too_different_is_removed(weights, tmp_path, monkeypatch):
     monkeypatch.setitem(check.TOLERANCES, "float32", (0.0, 0.0))
     with pytest.raises(UserError, match="the export answers otherwise than the checkpoint"):
