@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.cli import INTERRUPTED, OK, option, parse, run
+from utils.cli import INTERRUPTED, OK, parse, run
 from utils.errors import UserError
 from utils.media.count_shapes import Line, Zone
-from utils.media.frame_choice import FrameChoice, seconds
+from utils.media.frame_choice import FrameChoice
+from utils.media.predict_config import PredictConfig
 from utils.media.shards import Shard
-from utils.runtime.names import RUNTIMES
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
     from collections.abc import Iterator, Sequence
@@ -22,9 +20,8 @@ if TYPE_CHECKING:  # for types only: heavy modules are imported after the option
     from utils.detector import Detector
     from utils.media.class_filter import ClassFilter
     from utils.media.drawing_frames import FrameDrawer
-    from utils.media.frame_photos import FramePhotos
     from utils.media.frames import Source
-    from utils.media.outputs import Output, Outputs
+    from utils.media.outputs import Outputs
     from utils.media.summary import Summary
     from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
@@ -54,190 +51,33 @@ FEW_PICTURES = 8  # for so few, opening the network several times takes longer t
 BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs_lite0.keras"
 
 
-@dataclass(frozen=True)
-class PredictConfig:
-    """The options of ``predict.py``."""
-
-    sources: tuple[str, ...] = option(
-        (),
-        help="pictures, folders, globs, videos, stream addresses or camera numbers",
-        metavar="SOURCE",
-        positional=True,
-    )
-    weights: Path | None = option(
-        None, help="detector to use (default: the bundled one for traffic signs)", metavar="FILE"
-    )
-    runtime: str = option(
-        "auto", help="what runs the network; auto takes the fastest here, and tensorflow gives "
-        "the numbers of the checkpoint's own network", choices=("auto", *RUNTIMES),
-        group="network",
-    )  # fmt: skip
-    device: str = option(
-        "auto", help="auto takes a GPU if there is one", metavar="auto|cpu|gpu|gpu:N",
-        group="network",
-    )  # fmt: skip
-    conf: float | None = option(
-        None, help="lowest score that is kept, 0 to 1 (default: as get_map.py --tune noted in the "
-        "checkpoint, otherwise 0.25)", low=0, high=1, group="detections",
-    )  # fmt: skip
-    iou: float | None = option(
-        None, help="IoU above which the weaker of two boxes of a class is dropped, 0 to 1 "
-        "(default: as get_map.py --tune noted in the checkpoint, otherwise 0.45)",
-        low=0, high=1, group="detections",
-    )  # fmt: skip
-    max_det: int = option(300, help="most objects a picture", low=1, group="detections")
-    classes: tuple[str, ...] = option(
-        (), help="only objects of these classes, in all results (default: all)", metavar="NAME",
-        group="detections",
-    )  # fmt: skip
-    start: float = option(
-        0.0, help="begin here, in seconds or as m:ss or h:mm:ss", metavar="TIME", parse=seconds,
-        low=0, group="frames of videos and cameras",
-    )  # fmt: skip
-    end: float | None = option(
-        None, help="stop here (default: at the end)", metavar="TIME", parse=seconds,
-        group="frames of videos and cameras",
-    )  # fmt: skip
-    stride: int = option(
-        1, help="look at every N-th frame only", low=1, metavar="N",
-        group="frames of videos and cameras",
-    )  # fmt: skip
-    fps: float | None = option(
-        None, help="look at no more than N frames a second of video (default: all)", low=0.001,
-        metavar="N", group="frames of videos and cameras",
-    )  # fmt: skip
-    overlay: bool = option(
-        False, help="draw the number of the frame, its time and the frames a second that are done",
-        group="frames of videos and cameras",
-    )  # fmt: skip
-    track: bool = option(
-        False, help="follow the objects of videos: the same object has the same number in every "
-        "frame", group="tracking",
-    )  # fmt: skip
-    count_line: tuple[str, ...] = option(
-        (), help="count the tracked objects that cross this line (pixels) by direction and class; "
-        "may be given several times; DIR/counts.csv has each crossing", metavar="x0,y0,x1,y1",
-        nargs=1, repeated=True, parse=lambda text: str(Line.parse(text)), group="tracking",
-    )  # fmt: skip
-    count_zone: tuple[str, ...] = option(
-        (), help="count and time the tracked objects in the polygon of these corners (pixels); may "
-        "be given several times", metavar="x,y",
-        repeated=True, parse=lambda text: str(Zone.parse(text)), group="tracking",
-    )  # fmt: skip
-    out: Path | None = option(
-        None, help="folder for results (default: runs/predict/NAME with a number, NAME being the "
-        "folder of the weights)", metavar="DIR", group="results",
-    )  # fmt: skip
-    pictures: bool = option(
-        True, help="write pictures and videos with the objects drawn in", group="results"
-    )
-    json: Path | None = option(
-        None, help="write all detections to this file, as one JSON list", metavar="FILE",
-        group="results",
-    )  # fmt: skip
-    csv: Path | None = option(
-        None, help="write all detections to this file, as a table", metavar="FILE", group="results"
-    )
-    crops: bool = option(
-        False, help="write each object as a picture of its own to DIR/crops/CLASS", group="results"
-    )
-    save_txt: bool = option(False, help="write YOLO label files to DIR/labels", group="labels")
-    save_conf: bool = option(
-        False, help="scores in the files of --save-txt, too, as a sixth column; all other label "
-        "files have them", group="labels",
-    )  # fmt: skip
-    save_voc: bool = option(False, help="write VOC label files to DIR/Annotations", group="labels")
-    save_coco: bool = option(
-        False, help="write DIR/coco_annotations.json and DIR/coco_results.json", group="labels"
-    )
-    save_label_studio: bool = option(
-        False, help="write DIR/label_studio.json, to import into Label Studio, and the setup of "
-        "its project", group="labels",
-    )  # fmt: skip
-    label_studio_root: Path | None = option(
-        None, help="folder that Label Studio serves, its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT "
-        "(default: the folder above that of the photos)", metavar="DIR", group="labels",
-    )  # fmt: skip
-    save_frames: bool = option(
-        False, help="copy the pictures, and the frames of videos where objects come, go or move, "
-        "to DIR/images, so that DIR can be trained on; what is drawn goes to DIR/drawn",
-        group="labels",
-    )  # fmt: skip
-    save_every: int = option(
-        0, help="with --save-frames: each N-th frame of a video instead; 0: where objects change",
-        low=0, metavar="N", group="labels",
-    )  # fmt: skip
-    shard: str | None = option(
-        None, help="only part I of N of the sources, such as 3/8; the results of parts 1 to N in "
-        "order are those of all", metavar="I/N", parse=lambda text: str(Shard.parse(text)),
-    )  # fmt: skip
-    suggest: int = option(
-        0, help="instead of all results, list the N photos most worth labelling next in "
-        "DIR/suggested.txt, with links in DIR/suggested and the reasons in DIR/suggested.html",
-        low=0, metavar="N", group="labels",
-    )  # fmt: skip
-    show: bool = option(
-        False,
-        help="show results in a window; any key shows the next picture, q or Esc ends",
-        group="results",
-    )
-    benchmark: int = option(
-        0, help="also time N runs on the first picture, and print median, 90th and 99th percentile "
-        "of each step and pictures a second; also in DIR/benchmark.json", low=0, group="results",
-    )  # fmt: skip
-    serve: bool = option(
-        False, help="instead of reading sources, offer a page in the browser and an endpoint for "
-        "programs, until Ctrl-C", group="serving",
-    )  # fmt: skip
-    port: int = option(
-        8000, help="of --serve; 0: any that is free", low=0, high=65535, group="serving"
-    )
-    host: str = option(
-        "127.0.0.1", help="address that --serve listens on; with another than this machine's own, "
-        "such as 0.0.0.0 for all networks, clients need the token", metavar="ADDRESS",
-        group="serving",
-    )  # fmt: skip
-    token: str | None = option(
-        None, help="what clients must send, at least 16 characters (default: none on this machine; "
-        "otherwise a new one, which is printed)", group="serving",
-    )  # fmt: skip
-    max_upload: float = option(
-        20, help="largest request in megabytes", low=0.001, high=1000, metavar="MB",
-        group="serving",
-    )  # fmt: skip
-    max_pixels: float = option(
-        50, help="largest picture of a request in million pixels", low=0.001, high=170,
-        metavar="MILLIONS", group="serving",
-    )  # fmt: skip
-    rate: float = option(
-        100, help="most requests a second from one address; 0: any number", low=0, group="serving"
-    )
-    queue: int = option(
-        64, help="most pictures that wait or are in work, of all clients", low=1, group="serving"
-    )
-
-
 def main(argv: list[str]) -> int:
     config = parse(PredictConfig, argv, DESCRIPTION, EPILOG)
 
-    # Errors in the arguments come before the network is loaded.
+    # Errors in the options come before the network is loaded.
+    from utils.media.predict_checks import (
+        check_tracking,
+        labelled_photos,
+        output_folder,
+        refuse_contradictions,
+    )
     from utils.media.sources import find_sources, quiet_opencv
     from utils.media.window import Window
 
     quiet_opencv()
-    choice = frame_choice(config)
-    check_sources(config)
+    refuse_contradictions(config)
     weights = weights_for(config)
     if config.serve:
         return serve(config, weights)
     sources = find_sources(config.sources)
     out = output_folder(config, weights, sources)
     photos = labelled_photos(config, out, sources)
-    check_tracking(config, out, sources)
+    check_tracking(config, sources)
     window = Window("predict.py") if config.show else None
 
     from utils.media.class_filter import ClassFilter
     from utils.media.drawing_frames import FrameDrawer
+    from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
     from utils.media.outputs import Outputs, draw_frame
 
     detector = open_detector(config, weights, throughput=many(sources))
@@ -246,7 +86,6 @@ def main(argv: list[str]) -> int:
     if config.benchmark:
         for line in benchmark(config, weights, detector, sources, out, thresholds):
             print(line)
-
     if config.suggest:
         for line in suggestions(config, detector, weights, sources, out, thresholds):
             print(line)
@@ -254,47 +93,42 @@ def main(argv: list[str]) -> int:
 
     tracking = tracking_for(config, thresholds["conf"])
     draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
-    chosen = outputs_for(config, detector, weights, out, photos, tracking, draw)
-    outputs = Outputs(chosen, sources)
-    part = part_of(config, sources)
+    setting = OutputSetting(config, out, detector.class_names, weights.name, photos, draw, tracking)
+    outputs = Outputs(outputs_for(setting), sources)
     summary, interrupted = detect_all(
-        detector, part, outputs, window, thresholds, tracking, choice=choice, keep=keep, draw=draw
+        detector,
+        part_of(config, sources),
+        outputs,
+        window,
+        thresholds,
+        tracking,
+        choice=FrameChoice(config.start, config.end, config.stride, config.fps),
+        keep=keep,
+        draw=draw,
     )
     if window:
         window.close()
     totals = tracking.sentences() if tracking else ()
-    for line in (*summary.lines(), *totals, *result_paths(config, out, summary, photos)):
+    for line in (*summary.lines(), *totals, *result_lines(setting, summary)):
         print(line)
     if interrupted:
         print("interrupted; all results so far are written", file=sys.stderr)
     return INTERRUPTED if interrupted else OK
 
 
-def check_sources(config: PredictConfig) -> None:
-    """Sources and ``--serve`` exclude each other."""
-    if config.serve and config.sources:
+def weights_for(config: PredictConfig) -> Path:
+    """``--weights``, or the detector bundled with the project."""
+    if config.weights:
+        if not config.weights.exists():
+            raise UserError(f"--weights {config.weights}: there is no such file")
+        return config.weights
+    if not BUNDLED_WEIGHTS.is_file():
         raise UserError(
-            f"--serve: takes its pictures from the page and the endpoint; leave out "
-            f"{config.sources[0]}"
+            "no detector is bundled with this copy of the project; pass one with --weights FILE, "
+            "such as the best.keras of a training run"
         )
-    if not config.serve and not config.sources:
-        raise UserError(
-            "SOURCE: is missing; name pictures, folders or videos, or give --serve (see "
-            "predict.py --help)"
-        )
-
-
-def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> Detector:
-    """The detector, for many pictures or for few at a time; says what it is."""
-    from utils.detector import Detector
-    from utils.text import counted
-
-    detector = Detector(weights, config.runtime, config.device, throughput=throughput)
-    print(
-        f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
-        f"{detector.runtime.description}, {detector.shape_in_words}"
-    )
-    return detector
+    print("no --weights given: using the bundled detector for traffic signs")
+    return BUNDLED_WEIGHTS
 
 
 def serve(config: PredictConfig, weights: Path) -> int:
@@ -321,128 +155,23 @@ def serve(config: PredictConfig, weights: Path) -> int:
             listener,
             name=weights.name,
             token=token,
-            thresholds=Thresholds(**thresholds_for(config, detector)),
+            thresholds=Thresholds(**thresholds_for(config, detector), max_det=config.max_det),
             limits=limits,
         )
     return INTERRUPTED if interrupted else OK
 
 
-def frame_choice(config: PredictConfig) -> FrameChoice:
-    """Which frames of videos are looked at."""
-    if config.end is not None and config.end <= config.start:
-        raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
-    if config.stride > 1 and config.fps:
-        raise UserError("--stride and --fps: both choose frames; give one of them")
-    return FrameChoice(config.start, config.end, config.stride, config.fps)
+def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> Detector:
+    """The detector, for many pictures or for few at a time; says what it is."""
+    from utils.detector import Detector
+    from utils.text import counted
 
-
-def many(sources: Sequence[Source]) -> bool:
-    """Whether the most pictures a second count, not the time until the first one."""
-    recorded = any(source.kind not in ("picture", "live") for source in sources)
-    return recorded or len(sources) > FEW_PICTURES
-
-
-def weights_for(config: PredictConfig) -> Path:
-    """``--weights``, or the detector bundled with the project."""
-    if config.weights:
-        if not config.weights.exists():
-            raise UserError(f"--weights {config.weights}: there is no such file")
-        return config.weights
-    if not BUNDLED_WEIGHTS.is_file():
-        raise UserError(
-            "no detector is bundled with this copy of the project; pass one with --weights FILE, "
-            "such as the best.keras of a training run"
-        )
-    print("no --weights given: using the bundled detector for traffic signs")
-    return BUNDLED_WEIGHTS
-
-
-def output_folder(config: PredictConfig, weights: Path, sources: list[Source]) -> Path:
-    """``--out``, or a new folder. Never one where results would overwrite pictures or labels."""
-    from utils.files import next_free
-    from utils.media.label_outputs import written_files
-
-    for name, path in (("--json", config.json), ("--csv", config.csv)):
-        if path and path.is_dir():
-            raise UserError(f"{name} {path}: is a folder; give the name of a file")
-    if config.out is None:
-        return next_free(Path("runs/predict"), weights.resolve().parent.name or "predict")
-    if config.out.exists() and not config.out.is_dir():
-        raise UserError(f"--out {config.out}: is a file; give the name of a folder")
-    for wanted, name in (
-        (config.save_voc, "Annotations"),
-        (config.save_txt, "labels"),
-        (config.save_frames, "images"),
-        (config.suggest, "suggested"),
-    ):
-        folder = config.out / name
-        if wanted and folder.is_dir() and any(folder.iterdir()):
-            raise UserError(
-                f"--out {config.out}: its folder {name} has files, which would be overwritten; "
-                "choose another folder"
-            )
-    for path in written_files(
-        config.out, coco=config.save_coco, label_studio=config.save_label_studio
-    ):
-        if path.exists():
-            raise UserError(f"{path}: would be overwritten; choose another folder for --out")
-    folder = config.out.resolve()
-    if any(source.path and source.path.resolve().parent == folder for source in sources):
-        raise UserError(
-            f"--out {config.out}: holds source pictures, which the drawn ones would overwrite; "
-            "choose another folder"
-        )
-    return config.out
-
-
-def labelled_photos(config: PredictConfig, out: Path, sources: list[Source]) -> FramePhotos:
-    """The photos that label files are about; options of theirs that do not go together."""
-    from utils.media.frame_photos import FramePhotos
-
-    if config.save_conf and not config.save_txt:
-        raise UserError(
-            "--save-conf: adds the scores to the files of --save-txt; give that as well"
-        )
-    if config.save_every and not config.save_frames:
-        raise UserError("--save-every: says which frames --save-frames saves; give that as well")
-    photos = FramePhotos(sources, out / "images" if config.save_frames else None)
-    if not config.save_label_studio:
-        return photos
-    if photos.folder is None:
-        raise UserError(
-            "--save-label-studio: Label Studio shows pictures, and a video has none; save its "
-            "frames with --save-frames"
-        )
-    root = config.label_studio_root
-    if root and root.resolve() not in (photos.folder, *photos.folder.parents):
-        raise UserError(
-            f"--label-studio-root {root}: the photos in {photos.folder} are not below it"
-        )
-    return photos
-
-
-def check_tracking(config: PredictConfig, out: Path, sources: list[Source]) -> None:
-    """Refuse to track without a video, and to overwrite counts."""
-    if not (config.track or config.count_line or config.count_zone):
-        return
-    if all(source.kind == "picture" for source in sources):
-        raise UserError(
-            "--track: follows objects from frame to frame of a video, and here are only pictures; "
-            "leave it out, or give a video, a stream or a camera"
-        )
-    counts = out / "counts.csv"
-    if (config.count_line or config.count_zone) and counts.exists():
-        raise UserError(f"{counts}: would be overwritten; choose another folder for --out")
-
-
-def tracking_for(config: PredictConfig, conf: float) -> VideoTracking | None:
-    """What follows and counts objects, if the options ask for it."""
-    shapes = [*map(Line.parse, config.count_line), *map(Zone.parse, config.count_zone)]
-    if not (config.track or shapes):
-        return None
-    from utils.media.video_tracking import VideoTracking  # SciPy takes its time
-
-    return VideoTracking(conf, shapes, lambda text: print(f"warning: {text}", file=sys.stderr))
+    detector = Detector(weights, config.runtime, config.device, throughput=throughput)
+    print(
+        f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
+        f"{detector.runtime.description}, {detector.shape_in_words}"
+    )
+    return detector
 
 
 def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
@@ -458,39 +187,70 @@ def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
     return {"conf": 0.25, "iou": 0.45, **noted, **given}
 
 
+def many(sources: Sequence[Source]) -> bool:
+    """Whether the most pictures a second count, not the time until the first one."""
+    recorded = any(source.kind not in ("picture", "live") for source in sources)
+    return recorded or len(sources) > FEW_PICTURES
+
+
 def benchmark(
     config: PredictConfig,
     weights: Path,
     detector: Detector,
-    sources: list[Source],
+    sources: Sequence[Source],
     out: Path,
     limits: dict[str, Any],
 ) -> Iterator[str]:
-    """Time the detector on the first frame that can be read; a table, and a file in ``--out``."""
+    """The table of ``--benchmark``, which is also written to ``--out``."""
     from utils.detector import Detector
-    from utils.media.benchmark import run_benchmark
-    from utils.media.sources import read_frames
+    from utils.media.benchmark import benchmark_first_frame
 
-    # Problems are reported later.
-    frames = read_frames(sources, lambda message: None, detector.read)
-    frame = next(frames, None)
-    frames.close()
-    if frame is None:
-        return
-    source = frame.source
-    read = None if frame.index is not None else partial(detector.read, source.path)
-    alone, together = (
-        detector
-        if throughput == many(sources)
-        else Detector(weights, config.runtime, config.device, throughput=throughput)
-        for throughput in (False, True)
-    )
-    found = run_benchmark(
-        alone, together, source.name, frame.image, read, runs=config.benchmark, limits=limits
-    )
-    yield from found.lines()
-    found.write(out / "benchmark.json")
-    yield f"written to {out / 'benchmark.json'}"
+    throughput = many(sources)
+    other = Detector(weights, config.runtime, config.device, throughput=not throughput)
+    alone, together = (other, detector) if throughput else (detector, other)
+    found = benchmark_first_frame(alone, together, sources, runs=config.benchmark, limits=limits)
+    if found:
+        found.write(out / "benchmark.json")
+        yield from found.lines()
+        yield f"written to {out / 'benchmark.json'}"
+
+
+def suggestions(
+    config: PredictConfig,
+    detector: Detector,
+    weights: Path,
+    sources: list[Source],
+    out: Path,
+    thresholds: dict[str, Any],
+) -> list[str]:
+    """Write what ``--suggest`` asks for; sentences on it."""
+    from utils.data.splits.known import known_parts
+    from utils.media.suggestions.run import suggest_photos
+
+    return suggest_photos(
+        detector, weights, sources, out, count=config.suggest,
+        known=known_parts(detector.runtime.metadata.get("hashes", {})),
+        iou=thresholds["iou"], max_det=thresholds["max_det"], progress=progress,
+    )  # fmt: skip
+
+
+def tracking_for(config: PredictConfig, conf: float) -> VideoTracking | None:
+    """What follows and counts objects, if the options ask for it."""
+    if not config.tracks:
+        return None
+    from utils.media.video_tracking import VideoTracking  # SciPy takes its time
+
+    shapes = [*map(Line.parse, config.count_line), *map(Zone.parse, config.count_zone)]
+    return VideoTracking(conf, shapes, lambda text: print(f"warning: {text}", file=sys.stderr))
+
+
+def part_of(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
+    """The sources of ``--shard``; all without it."""
+    if config.shard is None:
+        return sources
+    part = Shard.parse(config.shard).of(sources)
+    print(f"part {config.shard}: {len(part)} of {len(sources)} pictures and videos")
+    return part
 
 
 def detect_all(
@@ -556,93 +316,6 @@ def detect_all(
     return summary, interrupted
 
 
-def suggestions(
-    config: PredictConfig,
-    detector: Detector,
-    weights: Path,
-    sources: list[Source],
-    out: Path,
-    thresholds: dict[str, Any],
-) -> list[str]:
-    """Write what ``--suggest`` asks for; sentences on it."""
-    from utils.data.splits.known import known_parts
-    from utils.media.suggestions.run import suggest_photos
-
-    return suggest_photos(
-        detector, weights, sources, out, count=config.suggest,
-        known=known_parts(detector.runtime.metadata.get("hashes", {})),
-        iou=thresholds["iou"], max_det=thresholds["max_det"], progress=progress,
-    )  # fmt: skip
-
-
-def part_of(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
-    """The sources of ``--shard``; all without it."""
-    if config.shard is None:
-        return sources
-    part = Shard.parse(config.shard).of(sources)
-    print(f"part {config.shard}: {len(part)} of {len(sources)} pictures and videos")
-    return part
-
-
-def outputs_for(
-    config: PredictConfig,
-    detector: Detector,
-    weights: Path,
-    out: Path,
-    photos: FramePhotos,
-    tracking: VideoTracking | None,
-    draw: FrameDrawer,
-) -> list[Output]:
-    """The outputs that the options ask for."""
-    from utils.media import outputs
-    from utils.media.drawn_videos import DrawnVideos
-    from utils.media.saved_frames import SavedFrames
-
-    chosen: list[Output] = []
-    labels = label_outputs_for(config, detector, weights, out, photos)
-    if config.save_frames:
-        chosen.append(SavedFrames(photos, labels, config.save_every or None))
-    else:
-        chosen += labels
-    if config.pictures:
-        drawn = out / "drawn" if config.save_frames else out
-        chosen += [outputs.DrawnPictures(drawn), DrawnVideos(drawn, draw)]
-    if config.json:
-        chosen.append(outputs.JsonFile(config.json))
-    if config.csv:
-        chosen.append(outputs.CsvFile(config.csv, tracked=tracking is not None))
-    if tracking and tracking.counts.shapes:
-        from utils.media.video_tracking import CountsFile
-
-        chosen.append(CountsFile(out / "counts.csv", tracking))
-    if config.crops:
-        chosen.append(outputs.Crops(out, detector.class_names))
-    return chosen
-
-
-def label_outputs_for(
-    config: PredictConfig, detector: Detector, weights: Path, out: Path, photos: FramePhotos
-) -> list[Output]:
-    """The label files that the options ask for."""
-    from utils.drawing.colours import colour
-    from utils.media import label_outputs
-
-    names, chosen = detector.class_names, []
-    if config.save_txt:
-        chosen.append(label_outputs.YoloLabels(out, names, with_scores=config.save_conf))
-    if config.save_voc:
-        chosen.append(label_outputs.VocLabels(out, photos))
-    if config.save_coco:
-        chosen.append(label_outputs.CocoLabels(out, names, photos))
-    if config.save_label_studio:
-        colours = {name: colour(class_id) for class_id, name in enumerate(names)}
-        root = config.label_studio_root or photos.folder.parent
-        chosen.append(
-            label_outputs.LabelStudioTasks(out, colours, photos, root, model=weights.name)
-        )
-    return chosen
-
-
 def progress(results: Iterator, sources: list[Source]) -> Iterator:
     """A progress bar on a terminal. The number of frames of a video is not known beforehand."""
     from tqdm import tqdm
@@ -650,35 +323,6 @@ def progress(results: Iterator, sources: list[Source]) -> Iterator:
     only_pictures = all(source.kind == "picture" for source in sources)
     total = len(sources) if only_pictures else None
     return tqdm(results, "detecting", total, unit=" pictures", leave=False, disable=None)
-
-
-def result_paths(
-    config: PredictConfig, out: Path, summary: Summary, photos: FramePhotos
-) -> Iterator[str]:
-    """A line for each place where results were written."""
-    if not summary.total:
-        return
-    written = {
-        "pictures": config.pictures and summary.pictures,
-        "videos": config.pictures and summary.frames,
-        "labels/": config.save_txt,
-        "Annotations/": config.save_voc,
-        "coco_annotations.json": config.save_coco,
-        "label_studio.json": config.save_label_studio,
-        "images/": config.save_frames,
-        "crops/": config.crops and summary.objects,
-        "counts.csv": config.count_line or config.count_zone,
-    }
-    labelled = config.save_txt or config.save_voc or config.save_coco or config.save_label_studio
-    if labelled and config.pictures and summary.pictures and not config.save_frames:
-        yield f"train on the photos with these labels, not on the drawn pictures in {out}"
-    if any(written.values()):
-        yield f"{', '.join(what for what, wanted in written.items() if wanted)}: {out}"
-    for path in filter(None, (config.json, config.csv)):
-        yield f"detections: {path}"
-    if config.save_label_studio:
-        root = (config.label_studio_root or photos.folder.parent).resolve()
-        yield f"Label Studio has to serve: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}"
 
 
 if __name__ == "__main__":

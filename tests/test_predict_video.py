@@ -93,3 +93,31 @@ def test_options_that_do_not_go_together(call, film, capsys):
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
+
+
+def test_options_that_would_have_no_effect(call, tmp_path, capsys):
+    photo = write_picture(tmp_path / "in" / "a.png", SIDE, SIDE)
+    before = photo.read_bytes()
+    for arguments, words in (
+        ((photo, "--suggest", "3"), "--json: has no effect with --suggest"),
+        (("--serve",), "has no effect with --serve"),
+        ((photo, "--port", "80"), "--port: is about --serve"),
+        ((photo, "--label-studio-root", tmp_path), "--save-label-studio"),
+        ((photo, "--csv", tmp_path / "in" / ".." / "all.json"), "--json and --csv"),
+        ((photo, "--csv", photo), "is one of the sources"),
+    ):
+        assert call(*arguments) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+    assert photo.read_bytes() == before
+
+
+def test_class_names_of_a_data_folder_are_not_overwritten(call, tmp_path, capsys):
+    photo = write_picture(tmp_path / "a.png", SIDE, SIDE)
+    classes = tmp_path / "out" / "classes.txt"
+    classes.parent.mkdir()
+    classes.write_text("bird\n")
+    assert call(photo, "--save-txt") == 2
+    assert "classes.txt: would be overwritten" in capsys.readouterr().err
+    assert classes.read_text() == "bird\n"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise, repeat
@@ -21,6 +22,8 @@ from utils.detections import Detections
 from utils.detector import Detector
 from utils.drawing.boxes import draw_detections
 from utils.files import atomic_write
+from utils.media.frames import Source
+from utils.media.sources import read_frames
 from utils.postprocess import refine, suppress
 from utils.prefetch import map_ahead
 from utils.streaming import detect_stream
@@ -87,6 +90,28 @@ class Benchmark:
         }
         with atomic_write(path) as file:
             json.dump(content, file, indent=1, ensure_ascii=False)
+
+
+def benchmark_first_frame(
+    alone: Detector,
+    many: Detector,
+    sources: Sequence[Source],
+    *,
+    runs: int,
+    limits: dict[str, Any],
+) -> Benchmark | None:
+    """Time a detector on the first frame that can be read; None if there is none.
+
+    The arguments are those of ``run_benchmark``.
+    """
+    # Problems are reported when all sources are read.
+    with closing(read_frames(sources, lambda problem: None, alone.read)) as frames:
+        frame = next(frames, None)
+    if frame is None:
+        return None
+    source = frame.source
+    read = None if frame.index is not None else partial(alone.read, source.path)
+    return run_benchmark(alone, many, source.name, frame.image, read, runs=runs, limits=limits)
 
 
 def run_benchmark(

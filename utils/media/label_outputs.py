@@ -163,10 +163,3 @@ class LabelStudioTasks(Output):
 
     def close(self, complete: bool) -> None:
         self._tasks.close(complete)
-
-
-def written_files(folder: Path, *, coco: bool, label_studio: bool) -> list[Path]:
-    """The files of ``CocoLabels`` and ``LabelStudioTasks``."""
-    names = [COCO_RESULTS, COCO_ANNOTATIONS] * coco
-    names += [LABEL_STUDIO, LABEL_STUDIO_CONFIG] * label_studio
-    return [folder / name for name in names]

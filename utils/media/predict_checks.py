@@ -1,0 +1,139 @@
+"""Mistakes in the options of ``predict.py``, found before the network is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.files import next_free
+from utils.media.frame_photos import FramePhotos
+from utils.media.frames import Source
+from utils.media.output_kinds import protected_names
+from utils.media.predict_config import PredictConfig
+
+_NETWORK = {"weights", "runtime", "device", "iou", "max_det"}
+_WITH_SUGGEST = _NETWORK | {"suggest", "sources", "out", "pictures", "benchmark"}
+_WITH_SERVE = _NETWORK | {"serve", "conf"}
+_SERVING = {field.name for field in fields(PredictConfig) if field.metadata["group"] == "serving"}
+
+
+def refuse_contradictions(config: PredictConfig) -> None:
+    """
+    Raises:
+        UserError: options that exclude each other, or one without the other that it belongs to.
+    """
+    if config.serve and config.sources:
+        raise UserError(
+            f"--serve: takes its pictures from the page and the endpoint; leave out "
+            f"{config.sources[0]}"
+        )
+    if not config.serve and not config.sources:
+        raise UserError(
+            "SOURCE: is missing; name pictures, folders or videos, or give --serve (see "
+            "predict.py --help)"
+        )
+    given = [
+        field.name
+        for field in fields(PredictConfig)
+        if getattr(config, field.name) != field.default
+    ]
+    if config.serve:
+        _refuse_others(given, "--serve", _WITH_SERVE | _SERVING)
+    elif config.suggest:
+        _refuse_others(given, "--suggest", _WITH_SUGGEST)
+    for name in given:
+        if name in _SERVING and not config.serve:
+            raise UserError(f"{_option(name)}: is about --serve; give that as well")
+    if config.end is not None and config.end <= config.start:
+        raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
+    if config.stride > 1 and config.fps:
+        raise UserError("--stride and --fps: both choose frames; give one of them")
+    if config.save_conf and not config.save_txt:
+        raise UserError(
+            "--save-conf: adds the scores to the files of --save-txt; give that as well"
+        )
+    if config.save_every and not config.save_frames:
+        raise UserError("--save-every: says which frames --save-frames saves; give that as well")
+    if config.label_studio_root and not config.save_label_studio:
+        raise UserError("--label-studio-root: is about --save-label-studio; give that as well")
+    if config.json and config.csv and config.json.resolve() == config.csv.resolve():
+        raise UserError(f"--json and --csv: both name {config.csv}; give them two files")
+
+
+def _refuse_others(given: Sequence[str], mode: str, used: Collection[str]) -> None:
+    for name in given:
+        if name not in used:
+            raise UserError(f"{_option(name)}: has no effect with {mode}; leave it out")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source]) -> Path:
+    """``--out``, or a new folder.
+
+    Raises:
+        UserError: results would overwrite pictures, labels or earlier results.
+    """
+    files = {source.path.resolve() for source in sources if source.path}
+    for name, path in (("--json", config.json), ("--csv", config.csv)):
+        if path and path.is_dir():
+            raise UserError(f"{name} {path}: is a folder; give the name of a file")
+        if path and path.resolve() in files:
+            raise UserError(f"{name} {path}: is one of the sources; give the name of another file")
+    if config.out is None:
+        return next_free(Path("runs/predict"), weights.resolve().parent.name or "predict")
+    if config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out}: is a file; give the name of a folder")
+    for name in protected_names(config):
+        path = config.out / name
+        if path.is_dir() and any(path.iterdir()):
+            raise UserError(
+                f"--out {config.out}: its folder {path.name} has files, which would be "
+                "overwritten; choose another folder"
+            )
+        if path.is_file():
+            raise UserError(f"{path}: would be overwritten; choose another folder for --out")
+    if config.out.resolve() in {file.parent for file in files}:
+        raise UserError(
+            f"--out {config.out}: holds source pictures, which the drawn ones would overwrite; "
+            "choose another folder"
+        )
+    return config.out
+
+
+def labelled_photos(config: PredictConfig, out: Path, sources: Sequence[Source]) -> FramePhotos:
+    """The photos that label files are about.
+
+    Raises:
+        UserError: Label Studio could not show them.
+    """
+    photos = FramePhotos(sources, out / "images" if config.save_frames else None)
+    if not config.save_label_studio:
+        return photos
+    if photos.folder is None:
+        raise UserError(
+            "--save-label-studio: Label Studio shows pictures, and a video has none; save its "
+            "frames with --save-frames"
+        )
+    root = config.label_studio_root
+    if root and root.resolve() not in (photos.folder, *photos.folder.parents):
+        raise UserError(
+            f"--label-studio-root {root}: the photos in {photos.folder} are not below it"
+        )
+    return photos
+
+
+def check_tracking(config: PredictConfig, sources: Sequence[Source]) -> None:
+    """
+    Raises:
+        UserError: there is no video in which objects can be followed.
+    """
+    if config.tracks and all(source.kind == "picture" for source in sources):
+        raise UserError(
+            "--track: follows objects from frame to frame of a video, and here are only pictures; "
+            "leave it out, or give a video, a stream or a camera"
+        )
