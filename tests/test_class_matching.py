@@ -23,6 +23,7 @@ from utils.training.choices.classes import (
     ("Straße", "STRASSE", "", (0,)),
     ("x=1 y", "x=2 z", "x=1=x=2 Y=z", (0, 1)),
     ("Cat cat", "CAT", "Cat=CAT", (0,)),
+    ("cat dog", "CAT Cat", "dog=CAT", (1, 0)),
 ])  # fmt: skip
 def test_matches(old, new, rename, sources):
     assert match_classes(tuple(old.split()), tuple(new.split()), rename.split()) == sources

@@ -1,6 +1,8 @@
 """``--keep-classes``: which classes a run has, and the objects that its checkpoint labels."""
 
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,17 +11,21 @@ from utils.data.folder.tables import EntryTable
 from utils.data.records import Dataset, RecordTable
 from utils.detections import Detections
 from utils.errors import UserError
+from utils.runtime.runtime import Runtime
 from utils.training import pseudo_labels
 from utils.training.choices.classes import match_classes
 from utils.training.choices.kept_classes import keep_all_classes, unlabelled_text
 from utils.training.config import TrainConfig, refuse_contradictions
 from utils.training.forgetting import (
     group_scores,
+    measured_classes,
     not_measured_text,
     old_classes,
     scores_text,
 )
 from utils.training.pseudo_labels import PseudoLabels, unlabelled_objects
+from utils.training.run import Setup, label_kept_classes, pseudo_labels_facts
+from utils.training.state import check_choices
 
 
 def kept(old, new, labelled, rename="", in_given_order=False):
@@ -53,7 +59,7 @@ def test_a_classes_file_keeps_its_order():
 
 
 def test_two_classes_of_one_name_are_refused():
-    with pytest.raises(UserError, match=r"--keep-classes.*'b'.*--rename"):
+    with pytest.raises(UserError, match=r"--keep-classes.*'b'.*--rename.*in the data"):
         kept("a b", "b", "b", "a=b")
 
 
@@ -123,10 +129,15 @@ def test_pseudo_labels_come_back_from_their_file_and_join_the_photos(tmp_path):
     assert [r.class_ids.tolist() for r in train.records] == [[5], [0, 6]]
     assert [r.difficult.tolist() for r in train.records] == [[False], [False, True]]
     assert train.records[0].boxes[0, 0] == np.float32(1 / 3)
-    text = labels.text(train.classes, all_photos=3)
+    text = labels.text(train.classes, (1, 5, 6), all_photos=3)
     assert "f 1;" in text
     assert "1 box " in text
+    assert "nothing of b and g; classes without an object here may be forgotten" in text
     assert "1 photo left out" in text
+    assert "forgotten" not in labels.text(train.classes, (5,), all_photos=2)
+    fewer = Dataset(table().selected([0, 2]), tuple("abcdefg"))
+    with pytest.raises(UserError, match=r"--resume: 1 training photo .* missing \(p1\)"):
+        labels.added_to(fewer)
     (tmp_path / "labels.json").write_text("{")
     with pytest.raises(UserError, match=r"labels\.json"):
         PseudoLabels.read(tmp_path / "labels.json")
@@ -148,12 +159,49 @@ def test_what_cannot_be_measured_is_said():
     val = Dataset(table(), ("a", "b", "x"))  # the only object of b is difficult
     assert "objects of b:" in not_measured_text(val, (0, 1, None))
     assert not_measured_text(val, (0, None, None)) == ""
+    assert measured_classes(val) == {"a"}
+
+
+def resumed(labels, path, facts, chief=True):
+    """``label_kept_classes`` for a resumed run whose folder is on the chief's disk only."""
+    cluster = SimpleNamespace(chief=chief, broadcast_json=lambda value: value or asdict(labels))
+    directory = SimpleNamespace(pseudo_labels=path) if chief else None
+    setup = Setup(None, cluster, None, directory, {"choices": {"pseudo labels": facts}}, {}, None)
+    return label_kept_classes(setup, None, kept("a b", "b x", "b x"))
+
+
+def test_a_resumed_run_has_the_pseudo_labels_that_it_began_with(tmp_path):
+    labels = PseudoLabels(["p1"], [0], [[0, 0, 9, 9]], [0], [True])
+    path = tmp_path / "labels.json"
+    labels.save(path)
+    facts = {"classes": ["a"], "digest": labels.digest()}
+    assert resumed(labels, path, facts) == labels
+    assert resumed(labels, path, facts, chief=False) == labels
+    assert resumed(labels, path, None) is None  # all classes had labels, or none was kept
+
+
+def test_what_was_not_labelled_must_stay_the_same_when_a_run_is_resumed():
+    some, none = (kept("a b", "b x", found) for found in ("b x", "x"))
+    labels = PseudoLabels(["p1"], [], [], [], [])
+    before = pseudo_labels_facts(SimpleNamespace(kept=some, pseudo_labels=labels))
+    assert before == {"classes": ["a"], "digest": labels.digest()}
+    options = {"options": {}, "recipe": {}}
+    for now in (
+        SimpleNamespace(kept=none, pseudo_labels=labels),  # another class has no label now
+        SimpleNamespace(kept=kept("a", "a", "a"), pseudo_labels=None),
+        SimpleNamespace(kept=None, pseudo_labels=None),
+    ):
+        with pytest.raises(UserError, match="pseudo labels differ"):
+            check_choices(
+                {**options, "pseudo labels": before},
+                {**options, "pseudo labels": pseudo_labels_facts(now)},
+            )
 
 
 class OneHost:
     """As ``utils.runtime.distribution.Cluster``."""
 
-    hosts = 1
+    hosts = local_replicas = 1
     local_indices = staticmethod(np.arange)
     broadcast_number = staticmethod(float)
 
@@ -163,8 +211,10 @@ class Finds:
 
     batch_size, class_names = 1, ("a", "b", "c")
 
-    def __init__(self, *_, **__):
-        pass
+    def __init__(self, weights, **_):
+        self.runtime = Runtime(None, self.class_names, (64, 64), any_shape=True)
+        if isinstance(weights, Runtime):
+            self.runtime = weights
 
 
 def look(_, records, **__):
@@ -194,3 +244,16 @@ def test_found_objects_get_ids_of_the_run_and_the_time_is_limited(monkeypatch):
     assert some.photos == sorted(some.photos)
     assert find(0.1).photos == find(0.1).photos
     assert len(find(0.01).photos) == 1
+
+
+def test_on_several_devices_all_photos_have_one_shape(monkeypatch):
+    shapes = []
+    monkeypatch.setattr(pseudo_labels, "Detector", Finds)
+    monkeypatch.setattr(pseudo_labels, "detect_records", lambda detector, *_, **__: (
+        shapes.append(detector.runtime.any_shape) or {pseudo_labels.NMS_IOU: {}}
+    ))  # fmt: skip
+    for replicas in (1, 2):
+        cluster = type("Devices", (OneHost,), {"local_replicas": replicas})
+        train = Dataset(table(), tuple("abc"))
+        pseudo_labels.find_objects(Path("w.keras"), train, {0: 0}, cluster, seed=0, minutes=None)
+    assert shapes == [True, False]

@@ -373,7 +373,7 @@ def test_refusals_of_train(data, trained, tmp_path):
     refused(command(*run, "--data", data, "--device", "gpu:7"), "gpu:7")
     refused(command(*run, "--data", data, "--weights", data / "classes.txt"), "classes.txt")
     refused(command(*run, "--data", data, "--val-split", "train"), "train")
-    full = ["train.py", "--data", data, *SMALL, "--out", trained[0]]
+    full = ["train.py", "--data", tmp_path / "nowhere", *SMALL, "--out", trained[0]]
     refused(command(*full), "not empty", "--resume")
     refused(command("train.py", "--data", data, "--resume"), "--out")
     assert not (tmp_path / "run").exists()

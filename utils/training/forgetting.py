@@ -47,14 +47,19 @@ def scores_text(row: Mapping[str, float]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
+def measured_classes(val: Dataset) -> set[str]:
+    """Names of the classes with validation objects that count."""
+    ids = [record.class_ids[~record.difficult] for record in val.records]
+    return {val.classes[i] for i in np.unique(np.concatenate(ids)).tolist()} if ids else set()
+
+
 def not_measured_text(val: Dataset, sources: Sources) -> str:
     """Which of the checkpoint's classes have no validation objects; "" if all have."""
-    ids = [record.class_ids[~record.difficult] for record in val.records]
-    labelled = set(np.concatenate(ids).tolist()) if ids else set()
+    measured = measured_classes(val)
     missing = [
         name
-        for index, (name, source) in enumerate(zip(val.classes, sources, strict=True))
-        if source is not None and index not in labelled
+        for name, source in zip(val.classes, sources, strict=True)
+        if source is not None and name not in measured
     ]
     if not missing:
         return ""

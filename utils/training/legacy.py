@@ -34,6 +34,7 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     choices["start"] = choices.get("start", "").replace(*HEADS)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
     choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
+    choices.setdefault("pseudo labels", None)
     return {**facts, "history": history, "choices": choices}
 
 

@@ -30,7 +30,7 @@ from utils.files import atomic_write
 from utils.overlap import iou
 from utils.progress import progress
 from utils.runtime.distribution import Cluster
-from utils.text import counted
+from utils.text import counted, listed
 
 SURE, UNSURE = 0.3, 0.1  # scores from which a detection is an object, or a difficult one
 SAME_OBJECT = 0.5  # IoU above which two boxes are of one object
@@ -58,8 +58,18 @@ class PseudoLabels:
     sure: list[bool]
 
     def added_to(self, train: Dataset) -> Dataset:
-        """The training photos that were looked at, with these objects too."""
+        """The training photos that were looked at, with these objects too.
+
+        Raises:
+            UserError: a photo has gone since.
+        """
         places = {image_id: i for i, image_id in enumerate(train.records.image_ids())}
+        if gone := [image_id for image_id in self.photos if image_id not in places]:
+            raise UserError(
+                f"--resume: {counted(len(gone), 'training photo')} of the run "
+                f"{'is' if len(gone) == 1 else 'are'} missing ({listed(gone)}); give the same "
+                "data, or another --out"
+            )
         records = train.records.selected([places[image_id] for image_id in self.photos])
         records = records.with_objects(
             np.array(self.photo, np.int64),
@@ -73,8 +83,11 @@ class PseudoLabels:
         """Differs where anything differs."""
         return sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
 
-    def text(self, classes: Sequence[str], all_photos: int) -> str:
-        """How many objects of each class were found; a line of the block at the start."""
+    def text(self, classes: Sequence[str], unlabelled: Sequence[int], all_photos: int) -> str:
+        """How many objects of each class were found; a line of the block at the start.
+
+        ``unlabelled``: ids of the classes that were looked for.
+        """
         sure = np.array(self.sure, bool)
         counts = np.bincount(np.array(self.class_ids, np.int64)[sure], minlength=len(classes))
         found = [f"{name} {counts[i]:,}" for i, name in enumerate(classes) if counts[i]]
@@ -83,6 +96,10 @@ class PseudoLabels:
             f"{', '.join(found) or 'nothing'}; {counted(int((~sure).sum()), 'box', 'boxes')} "
             "less sure, taught neither as object nor as background"
         )
+        if found and (without := [classes[i] for i in unlabelled if not counts[i]]):
+            text += f"; nothing of {listed(without, 8)}"
+        if len(found) < len(unlabelled):
+            text += "; classes without an object here may be forgotten"
         if left_out := all_photos - len(self.photos):
             text += (
                 f"; {counted(left_out, 'photo')} left out, as --minutes leave no time to look at "
@@ -131,6 +148,8 @@ def find_objects(
         minutes: of the whole run; None without limit.
     """
     detector = Detector(weights, runtime="tensorflow", device=cluster)
+    if cluster.local_replicas > 1:  # there a network is compiled for each shape: only for squares
+        detector = Detector(replace(detector.runtime, any_shape=False))
     indices = np.arange(len(train))
     if minutes:
         seconds = cluster.broadcast_number(_seconds_a_photo(detector)) / cluster.hosts

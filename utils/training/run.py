@@ -55,7 +55,7 @@ from utils.training.data import (
     with_kept_classes,
     write_provenance,
 )
-from utils.training.forgetting import not_measured_text, old_classes
+from utils.training.forgetting import measured_classes, not_measured_text, old_classes
 from utils.training.history import History
 from utils.training.loader import TrainingLoader, training_samples
 from utils.training.loop import Run, score_start, train_to_end
@@ -128,6 +128,8 @@ def train(
     started = time.monotonic() if started is None else started
     with _lost_hosts_explained(), ExitStack() as at_end:
         setup = set_up(config, at_end)
+        if setup.cluster.chief and config.out and not config.resume:
+            RunDirectory.refuse_used(config.out)  # before anything that takes long
         inputs = choose_inputs(setup)
         model, start = make_detector(setup, inputs)
         run = assemble(setup, inputs, model, start, started)
@@ -139,7 +141,8 @@ def train(
             times = run.trainer.expected_times(inputs.val)
             run.schedule.expect(*times)
             affordable = times[0] < MOST_FOR_START * run.schedule.seconds
-        if run.old_classes and not run.history.step and run.broadcast(affordable):
+        comparable = not measured_classes(inputs.val).isdisjoint(run.old_classes)
+        if comparable and not run.history.step and run.broadcast(affordable):
             score_start(run, inputs.val)
         run.schedule.begin(run.history.step)
         with StopRequest() as run.stop:  # from here on a signal ends the run after its step
@@ -304,13 +307,14 @@ def choose_inputs(setup: Setup) -> Inputs:
 def label_kept_classes(setup: Setup, train: Dataset, kept: KeptClasses) -> PseudoLabels | None:
     """Pseudo labels for the classes that the training photos do not label.
 
-    A resumed run has those that it began with. None where the photos label all classes.
+    A resumed run has those that it began with. None where the photos label all classes, or where
+    they did when the run began, which ``check_choices`` refuses.
     """
-    if not kept.unlabelled:
+    if not kept.unlabelled or (setup.saved and not setup.saved_choice("pseudo labels")):
         return None
     if setup.saved:
-        chief, path = setup.cluster.chief, setup.directory.pseudo_labels
-        labels = asdict(PseudoLabels.read(path)) if chief else None
+        chief = setup.cluster.chief  # the folder may be on its disk only
+        labels = asdict(PseudoLabels.read(setup.directory.pseudo_labels)) if chief else None
         return PseudoLabels(**setup.cluster.broadcast_json(labels))
     return find_objects(
         setup.config.weights,
@@ -336,7 +340,8 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
                 notes.append(unlabelled_text(inputs.kept, classes_given=named))
             if inputs.pseudo_labels:
                 photos = len(inputs.split.splits["train"])
-                notes.append(inputs.pseudo_labels.text(inputs.train.classes, photos))
+                unlabelled = inputs.kept.unlabelled
+                notes.append(inputs.pseudo_labels.text(inputs.train.classes, unlabelled, photos))
         else:
             anchors, anchors_note = starting_anchors(
                 config.anchors, inputs.train, size, config.seed
@@ -417,9 +422,8 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "start": start,
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
+        "pseudo labels": pseudo_labels_facts(inputs),
     }
-    if inputs.pseudo_labels:
-        choices["pseudo labels"] = inputs.pseudo_labels.digest()
     directory = open_directory(setup, choices)
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
@@ -428,6 +432,16 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         setup.threads, len(inputs.split.trained_before.get("val", ())),
         old_classes(model.classes, inputs.sources),
     )  # fmt: skip
+
+
+def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
+    """What the pseudo labels of a resumed run must have in common with those it began with."""
+    if not inputs.kept or not inputs.kept.unlabelled:
+        return None
+    return {
+        "classes": [inputs.kept.classes[i] for i in inputs.kept.unlabelled],
+        "digest": inputs.pseudo_labels.digest() if inputs.pseudo_labels else None,
+    }
 
 
 def open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:

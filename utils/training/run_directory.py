@@ -54,11 +54,8 @@ class RunDirectory:
             return cls(path, writes=False)
         if path.exists() and not path.is_dir():
             raise UserError(f"--out {path}: is a file, not a folder")
-        if not resume and path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
-            raise UserError(
-                f"--out {path}: the folder is not empty; give --resume to continue the run in "
-                "it, or another folder"
-            )
+        if not resume:
+            cls.refuse_used(path)
         path.mkdir(parents=True, exist_ok=True)
         directory = cls(path)
         try:
@@ -68,6 +65,18 @@ class RunDirectory:
         for part in (*path.glob(".part-*"), *path.glob("state/.part-*")):
             part.unlink(missing_ok=True)  # of a process that was killed while it wrote
         return directory
+
+    @staticmethod
+    def refuse_used(path: Path) -> None:
+        """
+        Raises:
+            UserError: a new run cannot be made there, as the folder is not empty.
+        """
+        if path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
+            raise UserError(
+                f"--out {path}: the folder is not empty; give --resume to continue the run in "
+                "it, or another folder"
+            )
 
     def close(self) -> None:
         """Unlock the folder."""

@@ -39,7 +39,8 @@ def match_classes(old: Sequence[str], new: Sequence[str], rename: Sequence[str] 
             sources.append(None if old.index(name) in taken else old.index(name))
         else:
             found = [i for i in _like(name, old) if i not in taken and old[i] not in new]
-            rivals = [other for other in _names(new, _like(name, new)) if other not in old]
+            unclear = [i for i in _like(name, new) if i not in renamed and new[i] not in old]
+            rivals = _names(new, unclear)
             if len(found) > 1 or (found and len(rivals) > 1):
                 raise UserError(
                     f"--weights: {listed(_names(old, found))} of the checkpoint and "

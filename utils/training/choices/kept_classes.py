@@ -52,8 +52,8 @@ def keep_all_classes(
     if twice := [old[index] for index in added if old[index] in new]:
         raise UserError(
             f"--keep-classes: the checkpoint has a class {twice[0]!r} that would be kept beside "
-            f"the class {twice[0]!r} that --rename makes of another one; rename it as well, to "
-            "another name, or leave --keep-classes out"
+            f"the class {twice[0]!r} that --rename makes of another one; give that one another "
+            "name in the data, or leave --keep-classes out"
         )
     names, places = (*new, *(old[index] for index in added)), (*sources, *added)
     order = list(range(len(names)))
