@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,10 +17,18 @@ import pytest
 
 from utils.checkpoint import update_metadata
 from utils.detector import Detector
-from utils.errors import UserError
+from utils.errors import UnreadableFileError, UserError
 from utils.runtime import fastest
+from utils.runtime.export.process import run_module
 from utils.runtime.exported import ExportedNetwork, remove_oldest
-from utils.runtime.fastest import Candidate, candidates_here, measured, open_fastest, processor
+from utils.runtime.fastest import (
+    Candidate,
+    candidates_here,
+    measured,
+    open_fastest,
+    processor,
+    usable,
+)
 from utils.runtime.precision_trial import (
     ENOUGH_DETECTIONS,
     MOST_PICTURES,
@@ -87,6 +96,7 @@ def test_a_network_that_finds_nothing_is_not_tried_for_ever():
     for _ in range(MOST_PICTURES):
         trial(IMAGES)
     assert decisions == [Agreement(pictures=MOST_PICTURES)]
+    assert not decisions[0].good  # nothing was seen to agree
 
 
 def test_a_trial_in_several_threads_is_decided_once():
@@ -321,3 +331,62 @@ def test_damaged_notes_are_ignored(checkpoint):
     assert network.read_notes() == {}
     (network.folder / "notes.json").write_text(json.dumps([1]))
     assert network.read_notes() == {}
+
+
+GOOD_NOTES = {
+    "chosen": asdict(Candidate("openvino")),
+    "instead": asdict(Candidate("openvino")),
+    "milliseconds": {str(Candidate("openvino")): 3.5},
+}
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        None, "x", [], {}, {"chosen": {}}, GOOD_NOTES | {"milliseconds": {}},
+        GOOD_NOTES | {"milliseconds": {str(Candidate("openvino")): "3"}},
+        GOOD_NOTES | {"chosen": {"runtime": "openvino", "speed": 1}},
+        GOOD_NOTES | {"instead": asdict(Candidate("onnx", device="gpu"))},  # no longer there
+    ],
+)  # fmt: skip
+def test_notes_of_other_versions_and_machines_are_not_used(notes):
+    assert usable(GOOD_NOTES, [Candidate("openvino")])
+    assert not usable(notes, [Candidate("openvino")])
+
+
+def test_a_gpu_that_is_asked_for_has_nothing_to_do_with_openvino(checkpoint, monkeypatch, capsys):
+    monkeypatch.setattr(fastest, "gpu_likely", lambda: False)
+    monkeypatch.setattr(fastest, "_open_tensorflow", lambda *args, **_: 7)
+    assert open_fastest(checkpoint, device="gpu") == 7
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["network.onnx", "openvino"])
+def test_a_damaged_file_in_the_cache_is_made_anew(checkpoint, monkeypatch, name):
+    network = ExportedNetwork(checkpoint)
+    runtime = name.removeprefix("network.")
+    path = network.folder / name
+
+    def export(weights, runtime, path, **_):
+        exports.append(path)
+        path.mkdir() if runtime == "openvino" else path.write_text("new")
+
+    def opener(path, **_):
+        if not exports:
+            raise UnreadableFileError("damaged")
+        return EXACT
+
+    exports = []
+    network.folder.mkdir(parents=True, exist_ok=True)
+    path.mkdir(exist_ok=True) if runtime == "openvino" else path.write_text("old")
+    monkeypatch.setattr("utils.runtime.export.export.export", export)
+    monkeypatch.setattr(f"utils.runtime.{runtime}_runtime.open_{runtime}", opener)
+    assert network.open(runtime).class_names == EXACT.class_names
+    assert exports == [path]
+    shutil.rmtree(network.folder)
+
+
+def test_modules_in_the_current_folder_are_not_run(tmp_path, monkeypatch):
+    (tmp_path / "zipfile.py").write_text("raise SystemExit('run from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    run_module("utils.runtime.facts", "", "a test")

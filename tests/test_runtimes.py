@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,6 +210,30 @@ def test_files_of_other_programs(tmp_path):
     (tmp_path / "other.xml").rename(tmp_path / "alone.xml")
     refused(tmp_path / "alone.xml", "alone.xml or .bin is missing")
     refused(tmp_path, "not a .keras checkpoint")
+
+
+def test_a_damaged_description_behind_a_litert_file(decoded, tmp_path):
+    path = tmp_path / "other.tflite"
+    data = decoded["litert"].read_bytes()
+    path.write_bytes(data[: data.rindex(b"PK\x03\x04")])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{KEY}.json", "{}" * 999)
+    data = bytearray(path.read_bytes())
+    content = data.rindex(b"PK\x03\x04") + 30 + len(f"{KEY}.json")
+    data[content : content + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    refused(path, "not a detector that export")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_onnx_runtime_without_the_gpu_that_it_was_built_for(decoded, monkeypatch):
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    runtime = open_runtime(decoded["onnx"])
+    assert runtime.description.endswith("CPU")
+    assert runtime.batch_size == 1
+    with pytest.raises(UserError, match="cannot use this GPU"):
+        open_runtime(decoded["onnx"], device="gpu:0")
 
 
 def test_a_saved_model_that_reads_files_is_refused(decoded, tmp_path):

@@ -1,4 +1,4 @@
-"""The one exception that means "the user can fix this": commands print it and exit with 2."""
+"""The exception that means "the user can fix this": commands print it and exit with 2."""
 
 
 class UserError(Exception):
@@ -7,3 +7,7 @@ class UserError(Exception):
     The message is one or two plain sentences: what is wrong, in which file, and what to do.
     Commands print it on stderr without a traceback and exit with status 2.
     """
+
+
+class UnreadableFileError(UserError):
+    """A file is damaged, or of another program: only another file helps."""

@@ -15,12 +15,13 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from utils.cache_folder import cache_root
-from utils.errors import UserError
+from utils.errors import UnreadableFileError, UserError
 from utils.files import atomic_write
 from utils.runtime.facts import Facts
 from utils.runtime.runtime import Runtime
@@ -51,7 +52,9 @@ class ExportedNetwork:
         self.folder = root / "networks" / network_id(self.facts)
 
     def open(self, runtime: str, **options: Any) -> Runtime:
-        """Open the network in a runtime of ``NAMES``; it is exported first where it is not cached.
+        """Open the network in a runtime of ``NAMES``.
+
+        It is exported first where it is not cached, or where what is cached cannot be read.
 
         Args:
             options: of the opener, such as ``precision``, ``threads`` and ``device``.
@@ -59,9 +62,15 @@ class ExportedNetwork:
         Raises:
             UserError: the runtime is not installed, or the export failed.
         """
-        path = self._file(runtime)
         opener = getattr(import_module(f"utils.runtime.{runtime}_runtime"), f"open_{runtime}")
-        opened = opener(path, option="the cached network", **options)
+        opener = partial(opener, option="the cached network", **options)
+        path = self._file(runtime)
+        try:
+            opened = opener(path)
+        except UnreadableFileError:  # damaged since, or by a power cut
+            if not removed(path):
+                raise
+            opened = opener(self._file(runtime))
         return replace(opened, metadata=self.facts.metadata)
 
     def read_notes(self) -> dict[str, Any]:
@@ -112,6 +121,16 @@ def network_id(facts: Facts) -> str:
     """A name for the network itself, whatever its metadata says."""
     text = json.dumps(asdict(replace(facts, metadata={})), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def removed(path: Path) -> bool:
+    """Remove a file or folder; False where that is not allowed."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+    return not path.exists()
 
 
 def remove_oldest(folder: Path, most: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from utils.decoding import Heads
-from utils.errors import UserError
+from utils.errors import UnreadableFileError, UserError
 
 KEY = "efficient_yolo3"  # of the JSON string in an exported file
 FORMAT = 1  # raised when old readers would misread a new file
@@ -82,22 +82,23 @@ class Facts:
             where: begins the message of an error, such as ``--weights FILE``.
 
         Raises:
-            UserError: none, damaged, of another program, or of a newer version of this one.
+            UnreadableFileError: none, damaged, of another program, or of a newer version of this
+                one.
         """
         if text is None:
-            raise UserError(f"{where}: not a detector that export.py wrote")
+            raise UnreadableFileError(f"{where}: not a detector that export.py wrote")
         try:
             if len(text) > _MOST_TEXT:
                 raise ValueError("too long")
             values = json.loads(text)
             if values.pop("format") != FORMAT:
-                raise UserError(
+                raise UnreadableFileError(
                     f"{where}: written by a newer version of this project ("
                     f"{values.get('version') or 'unknown'}); update, or export the checkpoint again"
                 )
             return _checked(values)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(
+            raise UnreadableFileError(
                 f"{where}: its description of the detector is damaged "
                 f"({str(error) or type(error).__name__}); export the checkpoint again"
             ) from None

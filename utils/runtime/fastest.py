@@ -77,17 +77,18 @@ def open_fastest(
     tensorflow = partial(_open_tensorflow, weights, **options)
     candidates = candidates_here(device)
     if not candidates:
-        _say(
-            "OpenVINO would run this network several times as fast as TensorFlow; install it with: "
-            "pip install openvino"
-        )
+        if device in (None, "auto", "cpu"):
+            _say(
+                "OpenVINO would run this network several times as fast as TensorFlow; install it "
+                "with: pip install openvino"
+            )
         return tensorflow()
     try:
         network = ExportedNetwork(weights, option)
         key = machine_key(device)
         notes = network.read_notes().get(key)
         opener = partial(_open, network, tensorflow, batch_size)
-        if notes is None:
+        if not usable(notes, candidates):
             was_busy = busy()  # before the measurement itself makes it so
             notes = measured(candidates, opener)
             if not was_busy:  # otherwise measured again next time
@@ -95,7 +96,8 @@ def open_fastest(
         return _chosen(network, key, notes, opener, throughput)
     except (UserError, RuntimeError) as error:
         network = None
-        reason = str(error).strip().splitlines()[0]
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
     _say(f"TensorFlow runs the network, as the fastest runtime here cannot: {reason}")
     return tensorflow()
 
@@ -153,6 +155,18 @@ def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]
     }
 
 
+def usable(notes: object, candidates: list[Candidate]) -> bool:
+    """Whether notes are what ``measured`` gives, of candidates that are still there."""
+    try:
+        choices = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
+        times = notes["milliseconds"]
+        return all(one in candidates and str(one) in times for one in choices) and all(
+            isinstance(ms, int | float) for ms in times.values()
+        )
+    except (AttributeError, KeyError, TypeError):  # none, or damaged
+        return False
+
+
 def _round(opened: dict[Candidate, Runtime]) -> list[float]:
     """Milliseconds of each runtime on one picture, one after the other."""
     times = []
@@ -179,14 +193,15 @@ def picture_for(runtime: Runtime) -> np.ndarray:
 
 
 def machine_key(device: str | None) -> str:
-    """What a choice depends on beside the network: versions, processor, cores, device."""
+    """What a choice depends on beside the network: versions, processor, cores, GPU, device."""
     versions = []
     for package in _PACKAGES:
         try:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    return "; ".join([*versions, processor(), f"{available_cores()} cores", device or "auto"])
+    hardware = [processor(), f"{available_cores()} cores", *(["GPU"] if gpu_likely() else [])]
+    return "; ".join([*versions, *hardware, device or "auto"])
 
 
 def processor(cpuinfo: Path = _CPUINFO) -> str:
@@ -240,7 +255,8 @@ def _chosen(
     """Open what the notes say; on trial where its precision is not decided yet."""
     fastest, exact = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
     trial_key = f"{key}; {fastest.precision}"  # decided on a busy machine as well
-    agrees = network.read_notes().get(trial_key, {}).get("agrees")
+    decision = network.read_notes().get(trial_key)
+    agrees = decision.get("agrees") if isinstance(decision, dict) else None
     if agrees is False:
         fastest = exact
     copies = throughput and fastest.device == "cpu" and fastest.runtime in NAMES
@@ -259,7 +275,8 @@ def _chosen(
         return described(opened(fastest), words)
 
     def decided(agreement: Agreement) -> Runtime:
-        network.write_notes({trial_key: {"agrees": agreement.good, **asdict(agreement)}})
+        if agreement.tested:  # otherwise tried again on other pictures
+            network.write_notes({trial_key: {"agrees": agreement.good, **asdict(agreement)}})
         return opened(fastest if agreement.good else exact)
 
     slow = opener(exact)

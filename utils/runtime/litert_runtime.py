@@ -86,5 +86,7 @@ def _facts_text(path: Path, where: str) -> bytes | None:
             if archive.getinfo(f"{KEY}.json").file_size > _MOST_TEXT:
                 raise UserError(f"{where}: its description of the detector is too large")
             return archive.read(f"{KEY}.json")
-    except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError, RuntimeError):
+    except UserError:
+        raise
+    except Exception:  # damage raises any of many kinds; without the description it is no detector
         return None

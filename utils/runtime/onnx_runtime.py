@@ -75,6 +75,13 @@ def load_onnx(
         text = session.get_modelmeta().custom_metadata_map.get(KEY)
     except Exception as error:  # its errors have no common class
         raise unreadable(where, "an ONNX file", error) from None
+    if place != "CPU" and CUDA not in session.get_providers():  # it only logs that
+        if gpu_number(device) is not None:
+            raise UserError(
+                f"--device {device}: ONNX Runtime cannot use this GPU; install the CUDA and cuDNN "
+                "that onnxruntime-gpu names, or use --device cpu"
+            )
+        place = "CPU"
     facts = Facts.from_json(text, where)
     shapes = {output.name: output.shape for output in session.get_outputs()}
     refuse_other_network(where, facts, [one.name for one in session.get_inputs()], shapes)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 
-from utils.errors import UserError
+from utils.errors import UnreadableFileError, UserError
 from utils.runtime.facts import Facts
 
 
@@ -32,11 +32,13 @@ def import_library(module: str, package: str, where: str) -> ModuleType:
         ) from None
 
 
-def unreadable(where: str, kind: str, error: Exception) -> UserError:
+def unreadable(where: str, kind: str, error: Exception) -> UnreadableFileError:
     """The error for a file that its runtime refuses; ``kind`` such as "an ONNX file"."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # The last line says what is wrong; those before, where in the library.
-    return UserError(f"{where}: not {kind} that can be opened ({lines[-1].strip()[:200]})")
+    return UnreadableFileError(
+        f"{where}: not {kind} that can be opened ({lines[-1].strip()[:200]})"
+    )
 
 
 def output_names(facts: Facts) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ def refuse_other_network(
         outputs: the shape of each output by its name; what is no number fits everything.
 
     Raises:
-        UserError: it is not the network that the facts describe.
+        UnreadableFileError: it is not the network that the facts describe.
     """
     classes = len(facts.class_names)
     columns = {"boxes": 4, "scores": classes, "best_boxes": 4}
@@ -70,7 +72,7 @@ def refuse_other_network(
         for name in output_names(facts)
     )
     if not fits:
-        raise UserError(
+        raise UnreadableFileError(
             f"{where}: its network is not the detector that its description tells of; export the "
             "checkpoint again"
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from utils.cores import available_cores
-from utils.errors import UserError
+from utils.errors import UnreadableFileError, UserError
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     gpu_number,
@@ -52,7 +52,9 @@ def open_openvino(
     path = Path(weights)
     path = path / "model.xml" if path.is_dir() else path
     if not path.is_file() or not path.with_suffix(".bin").is_file():
-        raise UserError(f"{where}: not an OpenVINO export: {path.stem}.xml or .bin is missing")
+        raise UnreadableFileError(
+            f"{where}: not an OpenVINO export: {path.stem}.xml or .bin is missing"
+        )
     core = openvino.Core()
     try:
         network = core.read_model(path)

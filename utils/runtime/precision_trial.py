@@ -48,11 +48,16 @@ class Agreement:
     @property
     def enough(self) -> bool:
         """Whether it can be decided."""
-        return self.detections >= ENOUGH_DETECTIONS or self.pictures >= MOST_PICTURES
+        return self.tested or self.pictures >= MOST_PICTURES
+
+    @property
+    def tested(self) -> bool:
+        """Whether it says something about the network, not only about these pictures."""
+        return self.detections >= ENOUGH_DETECTIONS
 
     @property
     def good(self) -> bool:
-        return self.agreeing >= MIN_AGREEMENT * self.detections
+        return self.tested and self.agreeing >= MIN_AGREEMENT * self.detections
 
     def add(self, exact: Detections, other: Detections) -> None:
         """Count the detections of one picture in both precisions."""

@@ -28,7 +28,8 @@ def run_module(module: str, argument: str, what: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != _FAST_MATH}
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, "-m", module, argument],
+        # -P: modules in the current folder are not the project's.
+        [sys.executable, "-P", "-m", module, argument],
         env=environment | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
