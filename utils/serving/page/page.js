@@ -161,7 +161,6 @@ async function start() {
   const response = await call("v1/model");
   const locked = response.status === 401;
   one("#unlock").hidden = !locked;
-  one("#work").hidden = locked;
   if (locked) {
     one("#model").textContent = "This server asks for its token.";
     problem(sessionStorage.getItem("token") ? "That is not the token." : "");
@@ -170,6 +169,7 @@ async function start() {
   }
   if (!response.ok) throw new Error(await reason(response));
   model = await response.json();
+  one("#work").hidden = false;
   const classes = model.classes.length;
   one("#model").textContent
     = `${model.name}, ${classes} ${classes === 1 ? "class" : "classes"}, ${model.runtime}`;
