@@ -278,6 +278,7 @@ def test_pictures_of_several_shapes_find_their_batches():
         {"host": "[::1"},
         {"origin": "https://attacker.example"},  # its script or form (CSRF)
         {"origin": "null"},
+        {"origin": "http://["},
         {"origin": "http://localhost:1"},  # another server on this machine
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
         {"sec-fetch-site": "same-site"},

@@ -71,7 +71,7 @@ class Access:
 
     def _check_origin(self, method: str, path: str, headers: Headers, host: str) -> None:
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower().partition("://")[2] != host.lower():
             raise Refusal(403, "pages of other sites may not use this server")
         site = headers.get("sec-fetch-site", "same-origin")
         link = (
