@@ -31,9 +31,10 @@ Find objects in pictures, videos and camera streams.
 
 SOURCE is a picture, a video, a folder of both (one level deep), a glob in quotes ('**' stands for
 any folders), a stream address (rtsp://…, http://…) or a camera number. Animated pictures are read
-as videos. Files without a suffix that tells are looked at; what is passed over is said. Pictures
-and videos with the objects drawn in are written to --out. Drawn videos keep the times of their
-frames. Where ffmpeg is installed they are H.264 in MP4 with the sound, otherwise VP8 in WebM."""
+as videos. Files with an unknown suffix are recognised by their content; files that are left out are
+reported. Pictures and videos with the objects drawn in are written to --out. Drawn videos keep the
+times of their frames. They are H.264 in MP4 with sound where ffmpeg is installed, otherwise VP8 in
+WebM."""
 
 EPILOG = """\
 examples:

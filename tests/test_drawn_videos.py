@@ -250,3 +250,13 @@ def test_the_overlay_names_frame_time_and_rate(tmp_path):
     assert (drawn != plain).any()
     assert (drawn[:60] == plain[:60]).all()  # it stays in the corner
     assert drawer._caption(frame).startswith("frame 1  1:01.2")
+
+
+def test_a_video_whose_last_frame_cannot_be_written_is_removed(tmp_path, monkeypatch):
+    writer = SimpleNamespace(write=lambda *frame: 1 / 0, discard=lambda: removed.append(True))
+    removed = []
+    monkeypatch.setattr(DrawnVideos, "_open", lambda *arguments: writer)
+    film = Source("film.mp4", "video", "film.mp4")
+    with pytest.raises(ZeroDivisionError), Outputs([DrawnVideos(tmp_path)]) as outputs:
+        outputs.write(Frame(np.zeros((8, 8, 3), np.uint8), film, 0, 0.0, 10.0), NOTHING)
+    assert removed == [True]

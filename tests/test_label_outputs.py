@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import xml.etree.ElementTree as ET
 from itertools import chain
@@ -290,3 +291,28 @@ def test_results_of_parts_are_those_of_all(command, tmp_path):
         pictures |= files
     assert together == whole
     assert pictures == drawn
+
+
+def test_file_names_that_xml_and_utf8_cannot_hold(command, tmp_path):
+    photo = write_picture(tmp_path / "a.png", 64, 64)
+    for number, name in enumerate((b"caf\xe9.png", b"bell\x07.png")):
+        data = tmp_path / str(number)
+        (data / "images").mkdir(parents=True)
+        shutil.copyfile(photo, data / "images" / os.fsdecode(name))
+        for form in ("voc", "label-studio"):
+            out = data if form == "voc" else tmp_path / f"{number} label-studio"
+            option = f"--save-{form}"
+            assert command(data / "images", "--no-pictures", "--out", out, option) == 0
+        (record,) = load_split(data, "all").records
+        assert len(record.boxes) == 1
+        (task,) = json.loads((out / "label_studio.json").read_text())
+        address = parse_qs(urlsplit(task["data"]["image"]).query, errors="surrogateescape")
+        assert address["d"] == [f"images/{os.fsdecode(name)}"]
+
+
+def test_nothing_readable_leaves_nothing(command, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    options = ("--save-txt", "--save-voc", "--save-coco", "--save-label-studio", "--save-frames")
+    out = tmp_path / "out"
+    assert command(tmp_path / "a.png", "--out", out, *options) == 2
+    assert [path for path in out.rglob("*") if path.is_file()] == []

@@ -208,6 +208,20 @@ def test_names_that_collide():
     assert names.of(Frame(np.zeros((1, 1, 3)), film, 7, 0.2, 30.0)) == "1-4_000007"
 
 
+def test_a_picture_named_like_a_frame_of_a_video():
+    film = Source("film.mp4", "video", "film.mp4")
+    pixels = np.zeros((1, 1, 3))
+    photos = [
+        picture_source(path) for path in ("film_000007.jpg", "FILM_0000012.jpg", "a_000001.png")
+    ]
+    for sources in ([film, *photos], [*photos, film]):
+        names = Names(sources)
+        given = [names.of(Frame(pixels, photo)).casefold() for photo in photos]
+        frames = [names.of(Frame(pixels, film, index, 0.2, 30.0)) for index in range(20)]
+        assert len({*given, *frames}) == 23
+        assert given[2] == "a_000001"
+
+
 def test_all_outputs_of_a_picture(tmp_path):
     image = np.full((100, 200, 3), 128, np.uint8)
     frame = Frame(image, picture_source("in/photo.jpg"))

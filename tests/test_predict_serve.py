@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import httpx
@@ -20,6 +21,7 @@ import predict
 from utils.cli import run
 from utils.data.synthetic.scenes import draw_scene
 from utils.serving import serve
+from utils.serving.service import Thresholds
 
 ROOT = Path(predict.__file__).parent
 TOKEN = "0123456789abcdef"
@@ -93,6 +95,17 @@ def test_errors_come_before_the_network_is_loaded(monkeypatch, capsys, tmp_path)
     message = error()
     assert "pip install starlette uvicorn python-multipart" in message
     assert message.count("\n") == 1
+
+
+def test_the_options_reach_the_server(monkeypatch, tmp_path):
+    (tmp_path / "w.keras").write_bytes(b"opened by nobody")
+    detector = SimpleNamespace(operating_point={"conf": 0.4})
+    monkeypatch.setattr(predict, "open_detector", lambda *arguments, **options: detector)
+    given = {}
+    monkeypatch.setattr(serve, "serve", lambda *arguments, **options: given.update(options))
+    arguments = ["--serve", "--weights", str(tmp_path / "w.keras"), "--port", "0"]
+    assert run(predict.main, [*arguments, "--max-det", "7", "--iou", "0.6"]) == 0
+    assert given["thresholds"] == Thresholds(conf=0.4, iou=0.6, max_det=7)
 
 
 def test_who_gets_a_token():

@@ -23,7 +23,8 @@ from utils.detections import Detections
 from utils.files import content_hash
 from utils.media.frames import Frame, Source
 from utils.media.suggestions.choice import NEAR_COPY, choose
-from utils.media.suggestions.suggest import find_suggestions
+from utils.media.suggestions.suggest import Suggestion, find_suggestions
+from utils.media.suggestions.suggestions_page import write_page
 from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty
 
 CLASSES = ("cat", "dog", "<b>newt</b>")
@@ -199,3 +200,12 @@ def test_features_of_a_copy_are_those_of_the_photo(tmp_path):
     assert looks.dtype == np.float32
     near, far = np.linalg.norm(looks[1:] - looks[0], axis=1)
     assert near < far / 3
+
+
+def test_the_page_shows_very_long_photos(tmp_path):
+    one = Suggestion(tmp_path / "a.png", 1.0, 1.0, None, ("long",), found())
+    write_page(
+        [one], tmp_path / "page.html", looked_at=1, left_out=0,
+        read=lambda path: np.zeros((4, 9000, 3), np.uint8),
+    )  # fmt: skip
+    assert "data:image/" in (tmp_path / "page.html").read_text()

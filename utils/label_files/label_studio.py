@@ -4,6 +4,7 @@ photo that it serves from its own disk (``local_address``), and the labelling se
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET  # writing only
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -22,7 +23,7 @@ def local_address(path: PurePosixPath) -> str:
     Args:
         path: relative to that folder.
     """
-    return f"/data/local-files/?d={quote(path.as_posix())}"
+    return f"/data/local-files/?d={quote(os.fsencode(path.as_posix()))}"
 
 
 def label_studio_task(

@@ -101,6 +101,12 @@ def voc_annotation(
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
+def storable(name: str) -> str:
+    """A file name with ``_`` for what XML cannot store: control characters, and bytes that are no
+    UTF-8. Readers then find the photo by the name of the XML file."""
+    return _NOT_XML.sub("_", name)
+
+
 def write_voc_list(folder: str | Path, split: str, image_ids: Iterable[str]) -> Path:
     """Write ``ImageSets/Main/<split>.txt`` under a VOC folder, atomically; return its path."""
     path = Path(folder) / "ImageSets" / "Main" / f"{split}.txt"

@@ -70,7 +70,11 @@ class DrawnVideos(Output):
             writer.discard()
             return
         frame, picture, start_s = last
-        writer.write(picture, start_s, frame.duration_s or self._times.gap_s)
+        try:
+            writer.write(picture, start_s, frame.duration_s or self._times.gap_s)
+        except BaseException:
+            writer.discard()
+            raise
         if isinstance(writer, H264Writer) and frame.source.kind == "video":
             if not self._times.skipped:
                 writer.sound = frame.source.path, self._times.first_s

@@ -19,7 +19,7 @@ from utils.label_files.label_studio import (
     label_studio_task,
     local_address,
 )
-from utils.label_files.voc import write_voc_annotation
+from utils.label_files.voc import storable, write_voc_annotation
 from utils.label_files.yolo import write_yolo_labels
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame
@@ -38,10 +38,14 @@ class YoloLabels(Output):
         self, folder: Path, class_names: Sequence[str], *, with_scores: bool = False
     ) -> None:
         self.folder, self.with_scores = folder / "labels", with_scores
-        with atomic_write(folder / "classes.txt") as file:
-            file.writelines(f"{name}\n" for name in class_names)
+        self.class_names, self._classes_file = class_names, folder / "classes.txt"
+        self._started = False
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
+        if not self._started:  # the first: labels without the names of their ids are worth little
+            with atomic_write(self._classes_file) as file:
+                file.writelines(f"{name}\n" for name in self.class_names)
+            self._started = True
         height, width = frame.image.shape[:2]
         write_yolo_labels(
             self.folder / f"{name}.txt",
@@ -63,7 +67,7 @@ class VocLabels(Output):
         height, width = frame.image.shape[:2]
         write_voc_annotation(
             self.folder / f"{name}.xml",
-            self.photos.path(frame, name).name,
+            storable(self.photos.path(frame, name).name),
             width,
             height,
             detections.boxes,
@@ -143,8 +147,7 @@ class LabelStudioTasks(Output):
     ) -> None:
         self.photos, self.root, self.model = photos, root.resolve(), model
         self._tasks = JsonList(folder / LABEL_STUDIO)
-        with atomic_write(folder / LABEL_STUDIO_CONFIG) as file:
-            file.write(label_studio_config(colours))
+        self._colours, self._config = colours, folder / LABEL_STUDIO_CONFIG
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         height, width = frame.image.shape[:2]
@@ -163,3 +166,6 @@ class LabelStudioTasks(Output):
 
     def close(self, complete: bool) -> None:
         self._tasks.close(complete)
+        if complete:
+            with atomic_write(self._config) as file:
+                file.write(label_studio_config(self._colours))

@@ -73,19 +73,25 @@ class Outputs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with ExitStack() as closing:  # one that fails does not keep the others from it
-            for output in reversed(self._outputs):
-                closing.callback(output.close, complete=error is None)
+        close_all(self._outputs, complete=error is None)
 
     def notes(self) -> list[str]:
         """Sentences on what was written, for the end of the run."""
         return [note for output in self._outputs for note in output.notes()]
 
 
+def close_all(outputs: Sequence[Output], complete: bool) -> None:
+    """Close all outputs, also where one of them fails."""
+    with ExitStack() as closing:
+        for output in reversed(outputs):
+            closing.callback(output.close, complete)
+
+
 class Names:
     """File names for the frames of the sources, with a number where two sources share a name.
 
     ``cats/1.jpg`` and ``dogs/1.jpg`` become ``1`` and ``1-2``; frames of a video get their number.
+    A picture that is named like a frame of one of the videos gets a number, too.
 
     Args:
         sources: get their names in this order; further ones when they are met.
@@ -94,6 +100,8 @@ class Names:
     def __init__(self, sources: Iterable[Source] = ()) -> None:
         self._by_source: dict[Source, str] = {}
         self._used: set[str] = set()
+        self._videos: set[str] = set()  # used names of videos
+        self._frames_of: set[str | None] = set()  # videos that used names look like frames of
         for source in sources:
             self._new(source)
 
@@ -103,12 +111,29 @@ class Names:
 
     def _new(self, source: Source) -> str:
         name, number = source.output_name, 1
-        while name.casefold() in self._used:  # a and A are one file on some systems
+        video = source.kind != "picture"
+        while self._is_taken(name.casefold(), video):  # a and A are one file on some systems
             number += 1
             name = f"{source.output_name}-{number}"
         self._used.add(name.casefold())
+        self._frames_of.add(_video_of(name.casefold()))
+        if video:
+            self._videos.add(name.casefold())
         self._by_source[source] = name
         return name
+
+    def _is_taken(self, name: str, video: bool) -> bool:
+        return (
+            name in self._used
+            or _video_of(name) in self._videos
+            or (video and name in self._frames_of)
+        )
+
+
+def _video_of(name: str) -> str | None:
+    """The name of the video that a name of this form could be a frame of."""
+    found = re.fullmatch(r"(.+)_\d{6,}", name, re.DOTALL)
+    return found and found[1]
 
 
 def draw_frame(frame: Frame, detections: Detections) -> np.ndarray:

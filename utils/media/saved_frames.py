@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.detections import Detections
+from utils.files import atomic_write
 from utils.images import save_image
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame, Source
-from utils.media.outputs import Output
+from utils.media.outputs import Output, close_all
 from utils.overlap import iou
 
 SAME_IOU = 0.5  # with the box of the same object in the frame saved before
@@ -42,8 +43,8 @@ class SavedFrames(Output):
             return
         path = self.photos.path(frame, name)
         if frame.source.kind == "picture":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(frame.source.path, path)
+            with frame.source.path.open("rb") as photo, atomic_write(path, "wb") as copy:
+                shutil.copyfileobj(photo, copy)
         else:
             save_image(path, frame.image)
         for output in self.labels:
@@ -63,8 +64,7 @@ class SavedFrames(Output):
         return True
 
     def close(self, complete: bool) -> None:
-        for output in self.labels:
-            output.close(complete)
+        close_all(self.labels, complete)
 
 
 def changed(before: Detections, now: Detections) -> bool:

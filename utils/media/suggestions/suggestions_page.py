@@ -55,7 +55,8 @@ def _picture(one: Suggestion, read: Callable[[Path], np.ndarray]) -> str:
     except UserError:
         return ""
     scale = min(1.0, _SIDE / max(image.shape[:2]))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = (max(1, round(scale * side)) for side in image.shape[:2])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     found = one.found[one.found.scores >= 0.25]
     found = replace(found, boxes=(found.boxes * scale).astype(np.float32))
     return data_address(draw_detections(small, found), _QUALITY)
