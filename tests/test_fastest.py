@@ -21,6 +21,7 @@ from utils.errors import UnreadableFileError, UserError
 from utils.runtime import fastest
 from utils.runtime.export.process import run_module
 from utils.runtime.exported import ExportedNetwork, remove_oldest
+from utils.runtime.facts import Facts
 from utils.runtime.fastest import (
     Candidate,
     candidates_here,
@@ -384,6 +385,19 @@ def test_a_damaged_file_in_the_cache_is_made_anew(checkpoint, monkeypatch, name)
     assert network.open(runtime).class_names == EXACT.class_names
     assert exports == [path]
     shutil.rmtree(network.folder)
+
+
+def test_a_checkpoint_that_training_replaces_meanwhile_is_not_kept(checkpoint, monkeypatch):
+    network = ExportedNetwork(checkpoint)
+    other = replace(network.facts, weights_sha256="of another")
+
+    def export(weights, runtime, path, *, check, **_):
+        monkeypatch.setattr(Facts, "of_checkpoint", lambda *_: other)
+        check(path)
+
+    monkeypatch.setattr("utils.runtime.export.export.export", export)
+    with pytest.raises(UserError, match="was replaced while it was converted"):
+        network.open("onnx")
 
 
 def test_modules_in_the_current_folder_are_not_run(tmp_path, monkeypatch):

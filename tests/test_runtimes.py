@@ -21,6 +21,7 @@ from utils.deployment.check import compare_suppressed, load_suppressed
 from utils.errors import UserError
 from utils.runtime.export.to_litert import append_facts
 from utils.runtime.facts import KEY, Facts
+from utils.runtime.openvino_runtime import NetworksByShape
 from utils.runtime.runtime import open_runtime
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +67,42 @@ def test_any_batch_and_shape(name, decoded, model):
     assert runtime.any_shape
     for images in (pictures(2, 32, 96), pictures(3, 96, 64), pictures(2, 32, 96)):
         close(runtime.infer(images), model(images, training=False))
+
+
+def test_only_shapes_that_come_often_are_compiled_on_their_own():
+    compiled = []
+
+    class Network:
+        def __init__(self):
+            self.shape = None
+
+        def clone(self):
+            return Network()
+
+        def reshape(self, shapes):
+            self.shape = shapes["images"]
+
+        def create_infer_request(self):
+            return self.shape
+
+    class Core:
+        def compile_model(self, network, device, settings):
+            compiled.append(network.shape)
+            return network
+
+    networks = NetworksByShape(Core(), Network(), "CPU", {})
+
+    def run(*shape):
+        with networks.request(shape) as used:
+            return used
+
+    assert run(1, 96, 64, 3) == [1, 96, 64, 3]  # the first: all photos may have its shape
+    assert [run(1, 64, 64, 3) for _ in range(31)] == [None] * 30 + [[1, 64, 64, 3]]
+    assert compiled == [[1, 96, 64, 3], None, [1, 64, 64, 3]]
+    for _ in range(40):
+        for width in range(32, 32 * 13, 32):
+            run(1, 96, width, 3)
+    assert len(compiled) == len({str(shape) for shape in compiled}) == 9
 
 
 @pytest.mark.parametrize("name", ["openvino", "litert"])

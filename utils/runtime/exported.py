@@ -109,12 +109,17 @@ class ExportedNetwork:
                     "minute (--runtime tensorflow does without)",
                     file=sys.stderr,
                 )
-                export(self.weights, runtime, path, outputs="heads")
+                export(self.weights, runtime, path, outputs="heads", check=self._refuse_replaced)
             remove_oldest(self.folder.parent, MOST_NETWORKS)
         except OSError as error:
             raise UserError(
                 f"{self.folder}: cannot be written ({error.strerror or error})"
             ) from error
+
+    def _refuse_replaced(self, _: Path) -> None:
+        """Training may write a new checkpoint while this one is converted."""
+        if network_id(Facts.of_checkpoint(self.weights)) != self.folder.name:
+            raise UserError(f"{self.weights}: was replaced while it was converted; start again")
 
 
 def network_id(facts: Facts) -> str:

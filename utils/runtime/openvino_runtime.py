@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from utils.runtime.opening import (
 from utils.runtime.runtime import Runtime
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-_MOST_SHAPES = 8  # compiled networks that are kept: one for each shape of a batch
+_MOST_SHAPES = 8  # that get a compiled network of their own
+_OFTEN = 30  # pictures of a shape
 
 
 def open_openvino(
@@ -38,8 +40,7 @@ def open_openvino(
 ) -> Runtime:
     """A folder that ``export.py`` wrote, or the ``.xml`` in it.
 
-    A network is compiled for each shape that it gets, which takes about a second and makes it
-    faster than one for any shape.
+    A network is compiled for each shape that comes often, and one for any other shape.
 
     Args:
         weights, device, batch_size, option: as for ``utils.runtime.runtime.open_runtime``.
@@ -80,7 +81,7 @@ def open_openvino(
     }
     if name == "CPU":
         settings["INFERENCE_NUM_THREADS"] = threads or available_cores()
-    compiled = _ByShape(core, network, name, settings)
+    compiled = NetworksByShape(core, network, name, settings)
     names = output_names(facts)
 
     def infer(images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -105,8 +106,19 @@ def _has_bfloat16(core: Any, device: str) -> bool:
     return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
-class _ByShape:
-    """Compiled networks by the shape of a batch; the one used longest ago goes when there are many.
+class _Compiled(NamedTuple):
+    """A compiled network, and its inference requests that nobody uses."""
+
+    network: Any
+    idle: list[Any]
+
+
+class NetworksByShape:
+    """Compiled networks by the shape of a batch, and one for all other shapes.
+
+    Compiling takes as long as dozens of pictures, and a network for any shape needs about a
+    twentieth more time for each. So the first shape gets a network of its own at once, others when
+    they have come often.
 
     Threads may call it at the same time; each gets an inference request of its own.
     """
@@ -114,26 +126,36 @@ class _ByShape:
     def __init__(self, core: Any, network: Any, device: str, settings: dict[str, Any]) -> None:
         self._core, self._network = core, network
         self._device, self._settings = device, settings
-        self._compiled: dict[tuple[int, ...], tuple[Any, list[Any]]] = {}  # with idle requests
+        self._compiled: dict[tuple[int, ...] | None, _Compiled] = {}  # None: for any shape
+        self._times: Counter[tuple[int, ...]] = Counter()  # that a shape came
         self._lock = threading.Lock()
 
     @contextmanager
     def request(self, shape: tuple[int, ...]) -> Iterator[Any]:
         """An inference request for this shape, for the time of the block."""
         with self._lock:
-            compiled, idle = self._compiled.pop(shape, None) or (self._compile(shape), [])
-            self._compiled[shape] = compiled, idle  # the latest
-            if len(self._compiled) > _MOST_SHAPES:
-                del self._compiled[next(iter(self._compiled))]
-            request = idle.pop() if idle else compiled.create_infer_request()
+            self._times[shape] += 1
+            if shape not in self._compiled and not self._deserves_its_own(shape):
+                shape = None
+            if shape not in self._compiled:
+                self._compiled[shape] = self._compile(shape)
+            compiled = self._compiled[shape]
+            request = (
+                compiled.idle.pop() if compiled.idle else compiled.network.create_infer_request()
+            )
         yield request
         with self._lock:
-            idle.append(request)
+            compiled.idle.append(request)
 
-    def _compile(self, shape: tuple[int, ...]) -> Any:
+    def _deserves_its_own(self, shape: tuple[int, ...]) -> bool:
+        often = self._times[shape] > _OFTEN and len(self._compiled) <= _MOST_SHAPES
+        return often or not self._compiled
+
+    def _compile(self, shape: tuple[int, ...] | None) -> _Compiled:
         network = self._network.clone()
-        network.reshape({"images": list(shape)})
-        return self._core.compile_model(network, self._device, self._settings)
+        if shape:
+            network.reshape({"images": list(shape)})
+        return _Compiled(self._core.compile_model(network, self._device, self._settings), [])
 
 
 def _device(core: Any, device: object) -> str:
