@@ -316,3 +316,14 @@ def test_nothing_readable_leaves_nothing(command, tmp_path):
     out = tmp_path / "out"
     assert command(tmp_path / "a.png", "--out", out, *options) == 2
     assert [path for path in out.rglob("*") if path.is_file()] == []
+
+
+def test_photos_of_one_name_are_said_and_copied(command, tmp_path, capsys):
+    for folder in ("a", "b"):
+        write_picture(tmp_path / "in" / folder / "1.jpg", 64, 64)
+    photos, out = tmp_path / "in" / "*" / "1.jpg", tmp_path / "out"
+    assert command(photos, "--out", tmp_path / "in", "--no-pictures", "--save-voc") == 0
+    assert "1 photo has the name of another" in capsys.readouterr().out
+    assert command(photos, "--out", out, "--no-pictures", "--save-voc", "--save-frames") == 0
+    assert "name of another" not in capsys.readouterr().out
+    assert [record.image_id for record in load_split(out, "all").records] == ["1", "1-2"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+LARGEST = 100_000  # pixels from the corner; drawing cannot take any number
+
 Point = tuple[float, float]
 
 
@@ -80,12 +82,20 @@ def is_outside(shape: Shape, width: int, height: int) -> bool:
 
 
 def _numbers(text: str) -> list[float]:
-    """The finite numbers between commas; empty where there is anything else."""
+    """The finite numbers between commas; empty where there is anything else.
+
+    Raises:
+        ValueError: no picture is so large.
+    """
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         return []
-    return numbers if all(map(math.isfinite, numbers)) else []
+    if not all(map(math.isfinite, numbers)):
+        return []
+    if max(map(abs, numbers)) > LARGEST:
+        raise ValueError(f"{text!r} is no place in a picture; {LARGEST:,} pixels is the most")
+    return numbers
 
 
 def _turns(corners: tuple[Point, ...]) -> list[float]:

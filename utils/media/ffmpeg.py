@@ -69,7 +69,7 @@ def find_ffmpeg() -> Ffmpeg | None:
                 [program, "-hide_banner", "-encoders"], capture_output=True, timeout=30, check=True
             ).stdout.split()
         except (OSError, subprocess.SubprocessError):
-            continue  # one that does not run is as good as none
+            continue  # it does not run here
         name = next((name for name in _H264 if name.encode() in encoders), None)
         return Ffmpeg(program, ("-c:v", name, *_H264[name]) if name else ())
     return None

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from utils.errors import UserError
 from utils.image_kinds import picture_suffix
 from utils.media.frames import Frame, Source
+from utils.media.outputs import Names
 
 _FRAMES = 10_000_000  # ids that each source may use, where there are videos
 
@@ -43,6 +44,11 @@ class FramePhotos:
         if self.saved:
             return self.saved.resolve()
         return self._common if self._only_pictures else None
+
+    @property
+    def misnamed_labels(self) -> int:
+        """How many photos have label files of another name, as two photos cannot share one."""
+        return 0 if self.saved else Names(self._number).renamed
 
     def path(self, frame: Frame, name: str) -> Path:
         """Where the photo is; for a frame that is not saved, the name that it would have.

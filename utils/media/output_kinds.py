@@ -18,6 +18,7 @@ from utils.media.outputs import Crops, CsvFile, Draw, DrawnPictures, JsonFile, O
 from utils.media.predict_config import PredictConfig
 from utils.media.saved_frames import SavedFrames
 from utils.media.summary import Summary
+from utils.text import counted
 
 if TYPE_CHECKING:
     from utils.media.video_tracking import VideoTracking
@@ -170,6 +171,12 @@ def result_lines(run: OutputSetting, summary: Summary) -> Iterator[str]:
     labelled = any(kind in LABELS for kind in written)
     if labelled and config.pictures and summary.pictures and not config.save_frames:
         yield f"train on the photos with these labels, not on the drawn pictures in {run.out}"
+    if (config.save_txt or config.save_voc) and (misnamed := run.photos.misnamed_labels):
+        has = counted(misnamed, "photo has", "photos have")
+        yield (
+            f"{has} the name of another, so train.py cannot find the labels in NAME-2: add "
+            "--save-frames, which copies the photos under these names"
+        )
     if below_out := [kind.called for kind in written if kind.called]:
         yield f"{', '.join(below_out)}: {run.out}"
     for kind in written:

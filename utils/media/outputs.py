@@ -101,6 +101,7 @@ class Names:
         self._by_source: dict[Source, str] = {}
         self._used: set[str] = set()
         self._videos: set[str] = set()  # used names of videos
+        self.renamed = 0  # pictures whose own name was taken
         self._frames_of: set[str | None] = set()  # videos that used names look like frames of
         for source in sources:
             self._new(source)
@@ -119,6 +120,8 @@ class Names:
         self._frames_of.add(_video_of(name.casefold()))
         if video:
             self._videos.add(name.casefold())
+        else:
+            self.renamed += number > 1
         self._by_source[source] = name
         return name
 

@@ -57,7 +57,7 @@ def quiet_opencv() -> None:
 
 
 def find_sources(arguments: Sequence[str]) -> list[Source]:
-    """The sources that the arguments name, in order. A warning says what was passed over.
+    """The sources that the arguments name, in order. A warning says what was left out.
 
     Files are opened only where their suffix does not tell what they are, and where it is that of
     pictures that may be animated. A folder stands for its pictures and videos, one level deep,

@@ -158,7 +158,7 @@ class H264Writer(VideoWriter):
             raise UserError(f"{self.path}: the video could not be written; {problem}") from None
 
     def _hold_last(self) -> None:
-        """Repeat the last frame near the end: ffmpeg gives the last one 1/fps, come what may."""
+        """Repeat the last frame near the end: ffmpeg shows the last one for 1/fps."""
         if self._last is not None and self._last[1] * self._fps > 1.5:
             self._write(self._last[0], self.end_s - 1 / self._fps, 1 / self._fps)
 

@@ -20,7 +20,7 @@ from utils.media.suggestions.uncertainty import class_margins, class_weights, ph
 from utils.text import counted
 
 _RARE = 1.3  # times the mean weight of a class
-_UNSURE = 0.5  # a smaller margin is none to speak of
+_UNSURE = 0.5  # a class with a smaller margin counts as sure
 _MOST_CLASSES = 3  # named in a reason
 
 
@@ -34,7 +34,7 @@ class Suggestion:
         difference: from the most similar one suggested before, 0 (a copy) to 1.
         nearest: that one; None for the first.
         reasons: why it was chosen, as sentences.
-        found: what the detector half sees on it.
+        found: its objects, those with low scores too.
     """
 
     path: Path

@@ -14,7 +14,7 @@ import numpy as np
 
 from utils.detections import Detections
 
-LOWEST_SCORE = 0.05  # of what the detector half sees
+LOWEST_SCORE = 0.05  # of objects that count
 
 
 def class_margins(found: Detections) -> np.ndarray:
