@@ -166,6 +166,7 @@ def test_distances_by_hand():
     [
         (Line, "1,2,3", "x0,y0,x1,y1"), (Line, "1,2,3,x", "x0,y0,x1,y1"), (Line, "", "x0,y0"),
         (Line, "1,2,nan,4", "x0,y0,x1,y1"), (Line, "5,5,5,5", "begins"),
+        (Line, "0,0,1e300,5", "100,000 pixels"), (Zone, "0,0 -1e12,0 5,5", "100,000 pixels"),
         (Zone, "1,2 3,4", "three corners"), (Zone, "1,2 3,4 1,2", "three corners"),
         (Zone, "0,0 1,1 2,2", "one line"), (Zone, "0,0 1,1 2", "not a corner"),
         (Zone, "0,0 1,1 film.mp4", "SOURCE comes before"), (Zone, "", "three corners"),
