@@ -55,6 +55,12 @@ def test_rare_classes_count_more():
     assert photo_uncertainty(np.zeros((2, 3)), weights).tolist() == [0, 0]
 
 
+def test_of_copies_one_is_chosen():
+    rng = np.random.default_rng(0)
+    for look in (np.float32([1, 2, 3]), rng.random(1280).astype(np.float32)):
+        assert len(choose(np.ones(5), np.tile(look, (5, 1)), 5)) == 1
+
+
 def test_near_copies_are_not_chosen():
     rng = np.random.default_rng(0)
     scenes = rng.random((10, 32)).astype(np.float32)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 from utils.detections import Detections
@@ -12,6 +13,7 @@ from utils.media.frames import Frame
 from utils.text import counted
 
 _MOST_CLASSES = 10  # named in the summary
+_MOST_TIMES = 100_000  # kept, the newest: a camera may run for weeks
 
 
 class LiveRate:
@@ -42,7 +44,7 @@ class Summary:
     pictures: int = 0
     frames: int = 0  # of videos
     objects: Counter[str] = field(default_factory=Counter)  # by class name
-    network_ms: list[float] = field(default_factory=list)  # milliseconds per picture or frame
+    network_ms: deque[float] = field(default_factory=partial(deque, maxlen=_MOST_TIMES))  # of each
     problems: list[str] = field(default_factory=list)
     live: dict[str, LiveRate] = field(default_factory=dict)  # of cameras and streams, by name
 

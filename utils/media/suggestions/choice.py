@@ -58,7 +58,11 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int) -> list[Ch
 
 
 def _directions(features: np.ndarray) -> np.ndarray:
-    """Features as directions from their mean: all photos share what the mean has."""
+    """Features as directions from their mean: all photos share what the mean has.
+
+    Photos at the mean itself have a direction of their own, since they are copies of each other.
+    """
     apart = features - features.mean(axis=0)
     length = np.linalg.norm(apart, axis=1, keepdims=True)
-    return np.divide(apart, length, out=np.zeros_like(apart), where=length > 1e-6)
+    away = length > 1e-6
+    return np.hstack([np.divide(apart, length, out=np.zeros_like(apart), where=away), ~away])
