@@ -21,6 +21,7 @@ examples:
   python export.py --weights best.keras --format onnx
   python export.py --weights best.keras --format openvino --data photos   (also scores both)
   python export.py --weights best.keras --format litert --precision float16
+  python export.py --weights best.keras --format openvino --data photos --int8
   python export.py --weights best.keras --format onnx --nms --conf 0.4    (for other programs)"""
 
 
