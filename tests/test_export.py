@@ -144,6 +144,9 @@ def test_errors_of_the_converting_process(weights, tmp_path, monkeypatch):
     ended(-9)
     with pytest.raises(UserError, match="ended the work, probably for want of memory"):
         process.run_module("m", "x", "the work")
+    ended(-11)
+    with pytest.raises(RuntimeError, match=r"^the work ended by itself \(Segmentation fault\)$"):
+        process.run_module("m", "x", "the work")
     ended(1, "Traceback")
     with pytest.raises(RuntimeError, match="Traceback"):
         process.run_module("m", "x", "the work")

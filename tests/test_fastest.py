@@ -139,6 +139,18 @@ def test_what_cannot_be_opened_is_left_out(capsys):
     assert "no such GPU" in capsys.readouterr().err
     with pytest.raises(UserError, match="no such GPU"):
         measured([Candidate("onnx", device="gpu")], opener)
+    calls = []
+    with pytest.raises(UserError, match="full"):  # converted only once
+        measured([Candidate("openvino"), Candidate("openvino", "bfloat16")], full_disk(calls))
+    assert len(calls) == 1
+
+
+def full_disk(calls):
+    def opener(candidate):
+        calls.append(candidate)
+        raise UserError("the disk is full")
+
+    return opener
 
 
 def test_candidates_by_what_is_installed(monkeypatch):

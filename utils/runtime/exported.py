@@ -115,6 +115,11 @@ class ExportedNetwork:
             raise UserError(
                 f"{self.folder}: cannot be written ({error.strerror or error})"
             ) from error
+        except UserError as error:
+            raise UserError(
+                f"{self.weights}: cannot be converted for {NAMES[runtime]} into {self.folder}: "
+                f"{error}"
+            ) from error
 
     def _refuse_replaced(self, _: Path) -> None:
         """Training may write a new checkpoint while this one is converted."""

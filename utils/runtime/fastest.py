@@ -130,15 +130,17 @@ def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]
         UserError: none of them can be opened.
     """
     opened: dict[Candidate, Runtime] = {}
+    failed: dict[str, UserError] = {}  # by runtime, as another precision would fail, too
     for candidate in candidates:
-        try:
-            opened[candidate] = opener(candidate)
-        except UserError as error:
-            if len(candidates) == 1:
-                raise
-            _say(f"{candidate}: {error}")
+        if candidate.runtime not in failed:
+            try:
+                opened[candidate] = opener(candidate)
+            except UserError as error:
+                failed[candidate.runtime] = error
     if not opened:
-        raise UserError("no runtime could be opened")
+        raise next(iter(failed.values()))
+    for runtime, error in failed.items():
+        _say(f"{NAMES.get(runtime, 'TensorFlow')} cannot be used: {error}")
     rounds = np.array([_round(opened) for _ in range(_WARM_UP + _REPEATS)])[_WARM_UP:]
     reference = next((i for i, one in enumerate(opened) if one.precision == "float32"), 0)
     ratios = dict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,5 +44,8 @@ def run_module(module: str, argument: str, what: str) -> None:
         raise UserError(
             f"the system ended {what}, probably for want of memory; close other programs"
         )
+    if done.returncode < 0:
+        crash = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
+        raise RuntimeError(f"{what} ended by itself ({crash})\n{done.stdout}".strip())
     if done.returncode:
         raise RuntimeError(f"{what} failed:\n{done.stdout}")
