@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from utils.cache_folder import cache_root
+from utils.cache_folder import VARIABLE, cache_root
 from utils.errors import UnreadableFileError, UserError
 from utils.files import atomic_write
 from utils.runtime.facts import Facts
@@ -113,7 +113,8 @@ class ExportedNetwork:
             remove_oldest(self.folder.parent, MOST_NETWORKS)
         except OSError as error:
             raise UserError(
-                f"{self.folder}: cannot be written ({error.strerror or error})"
+                f"{self.folder}: cannot be written ({error.strerror or error}); the variable "
+                f"{VARIABLE} may name another folder for the cache"
             ) from error
         except UserError as error:
             raise UserError(

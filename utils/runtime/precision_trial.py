@@ -90,7 +90,8 @@ class PrecisionTrial:
     def __init__(
         self, exact: Runtime, fast: Runtime, decided: Callable[[Agreement], Runtime]
     ) -> None:
-        self._exact, self._fast, self._decided = exact, fast, decided
+        self._pair: tuple[Runtime, Runtime] | None = exact, fast
+        self._decided = decided
         self._agreement = Agreement()
         self._chosen: Infer | None = None
         self._lock = threading.Lock()
@@ -103,15 +104,15 @@ class PrecisionTrial:
         return self._chosen(images)
 
     def _try(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        outputs = self._exact.infer(images)
+        exact, fast = self._pair
+        outputs = exact.infer(images)
         for image in images:
             for picture in variations(image):
                 if not self._agreement.enough:
-                    self._agreement.add(
-                        detections_of(self._exact, picture), detections_of(self._fast, picture)
-                    )
+                    self._agreement.add(detections_of(exact, picture), detections_of(fast, picture))
         if self._agreement.enough:
             self._chosen = self._decided(self._agreement).infer
+            self._pair = None  # frees their memory
         return outputs
 
 
