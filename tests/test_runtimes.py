@@ -19,6 +19,7 @@ from nets.backbones import BACKBONES
 from nets.yolo import YOLOv3
 from utils.deployment.check import compare_suppressed, load_suppressed
 from utils.errors import UserError
+from utils.runtime import openvino_runtime
 from utils.runtime.export.to_litert import append_facts
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.openvino_runtime import NetworksByShape
@@ -103,6 +104,16 @@ def test_only_shapes_that_come_often_are_compiled_on_their_own():
         for width in range(32, 32 * 13, 32):
             run(1, 96, width, 3)
     assert len(compiled) == len({str(shape) for shape in compiled}) == 9
+
+
+def test_copies_side_by_side_are_not_pinned_to_the_same_cores(decoded, monkeypatch):
+    found = []
+    monkeypatch.setattr(openvino_runtime, "NetworksByShape", lambda *given: found.append(given[-1]))
+    for throughput in (False, True):
+        open_runtime(decoded["openvino"], throughput=throughput)
+    pinned = [settings["ENABLE_CPU_PINNING"] for settings in found]
+    assert pinned[0]
+    assert not any(pinned[1:])
 
 
 @pytest.mark.parametrize("name", ["openvino", "litert"])
