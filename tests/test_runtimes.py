@@ -111,9 +111,10 @@ def test_copies_side_by_side_are_not_pinned_to_the_same_cores(decoded, monkeypat
     monkeypatch.setattr(openvino_runtime, "NetworksByShape", lambda *given: found.append(given[-1]))
     for throughput in (False, True):
         open_runtime(decoded["openvino"], throughput=throughput)
-    pinned = [settings["ENABLE_CPU_PINNING"] for settings in found]
-    assert pinned[0]
-    assert not any(pinned[1:])
+    assert [settings.get("ENABLE_CPU_PINNING") for settings in found[1:]] == [False] * len(
+        found[1:]
+    )
+    assert len(found) > 1
 
 
 @pytest.mark.parametrize("name", ["openvino", "litert"])

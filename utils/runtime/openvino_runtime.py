@@ -81,8 +81,8 @@ def open_openvino(
     }
     if name == "CPU":
         settings["INFERENCE_NUM_THREADS"] = threads or available_cores()
-        # Threads are pinned to the first cores; those of several copies would share the same ones.
-        settings["ENABLE_CPU_PINNING"] = threads is None
+        if threads:  # pinned to cores, the threads of several copies would share the same ones
+            settings["ENABLE_CPU_PINNING"] = False
     compiled = NetworksByShape(core, network, name, settings)
     names = output_names(facts)
 
