@@ -25,7 +25,7 @@ from utils.runtime.opening import (
 from utils.runtime.runtime import Runtime
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-_MOST_SHAPES = 8  # that get a compiled network of their own
+_MOST_SHAPES = 4  # that get a compiled network of their own, of dozens of megabytes each
 _OFTEN = 30  # pictures of a shape
 
 
