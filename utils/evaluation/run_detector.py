@@ -1,5 +1,7 @@
-"""Running a detector over the photos of a dataset, for scoring: the same during and after
-training."""
+"""Running a detector over the photos of a dataset, for validation and for scoring.
+
+Training validates on squares; get_map.py runs each photo at its own shape where the runtime can.
+"""
 
 from __future__ import annotations
 
