@@ -69,7 +69,7 @@ def test_the_command_finds_signs_and_stops_gracefully():
             process.send_signal(signal.SIGTERM)  # the picture in work is answered all the same
             asking.join()
         assert {one["class"] for one in found} & set(scene.names)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert re.match(r"stopped after \d+ requests\n", output)
     assert errors == ""

@@ -207,7 +207,7 @@ def test_sigterm_before_training_has_begun_is_an_interruption(data, tmp_path):
     )  # fmt: skip
     time.sleep(2)  # TensorFlow is being imported
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
 
