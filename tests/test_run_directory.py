@@ -1,11 +1,9 @@
 """The run directory: one process at a time, a full disk, bad batches."""
 
 import errno
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -123,8 +121,7 @@ def test_other_hosts_write_nothing(tmp_path, capsys):
 def test_the_first_signal_asks_and_the_second_interrupts():
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
         assert stop.asked
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
