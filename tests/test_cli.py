@@ -198,13 +198,16 @@ sys.exit(run(main, []))
 
 
 def test_whoever_handles_sigterm_keeps_it():
-    seen = []
-    before = signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
-    try:
-        assert run(lambda argv: os.kill(os.getpid(), signal.SIGTERM), []) == 0
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert seen == [1]
+    code = """
+import signal
+from utils.cli import run
+
+seen = []
+signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
+assert run(lambda argv: signal.raise_signal(signal.SIGTERM) or 0, []) == 0
+assert seen == [1]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_nothing_heavy_is_imported():

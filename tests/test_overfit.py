@@ -15,14 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def draw_pictures(folder: Path, count: int) -> None:
-    """Discs and squares of several sizes on noise, some overlapping."""
+    """Discs and squares of several sizes on square noise, some overlapping.
+
+    Training and scoring see square photos at the same shape.
+    """
     rng = np.random.default_rng(5)
     for i in range(count):
-        image = rng.integers(60, 160, (128, 160, 3), np.uint8)
+        image = rng.integers(60, 160, (160, 160, 3), np.uint8)
         boxes, names = [], []
         for _ in range(1 + i % 3):
             w, h = rng.integers(16, 70, 2)
-            x, y = rng.integers(0, 160 - w), rng.integers(0, 128 - h)
+            x, y = rng.integers(0, 160 - w), rng.integers(0, 160 - h)
             name = ("disc", "square")[rng.integers(2)]
             shade = tuple(int(v) for v in rng.integers(0, 256, 3))
             if name == "disc":
@@ -39,7 +42,7 @@ def draw_pictures(folder: Path, count: int) -> None:
             folder / "Annotations" / f"{image_id}.xml",
             f"{image_id}.png",
             160,
-            128,
+            160,
             np.array(boxes),
             names,
         )

@@ -1,16 +1,15 @@
 """The run directory: one process at a time, a full disk, bad batches."""
 
 import errno
-import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from utils.errors import UserError
-from utils.signals import StopRequest, delayed_interrupt
 from utils.training.reporting import TensorBoardWriter
 from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
 
@@ -118,14 +117,32 @@ def test_other_hosts_write_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def in_new_process(code: str) -> None:
+    """Signals would reach whatever else the test process is doing."""
+    source = textwrap.dedent(code)
+    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_first_signal_asks_and_the_second_interrupts():
-    before = signal.getsignal(signal.SIGTERM)
-    with StopRequest() as stop:
-        signal.raise_signal(signal.SIGTERM)
-        assert stop.asked
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before
+    in_new_process(
+        """
+        import signal
+        from utils.signals import StopRequest
+
+        before = signal.getsignal(signal.SIGTERM)
+        interrupted = False
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.asked
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                interrupted = True
+        assert interrupted
+        assert signal.getsignal(signal.SIGTERM) is before
+        """
+    )
 
 
 @pytest.mark.slow
@@ -146,15 +163,21 @@ def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
 
 
 def test_a_signal_waits_for_the_end_of_a_short_block():
-    done = []
+    in_new_process(
+        """
+        import signal
+        from utils.signals import delayed_interrupt
 
-    def interrupted_work():
-        signal.raise_signal(signal.SIGINT)
-        done.append("all of it")
-
-    with pytest.raises(KeyboardInterrupt), delayed_interrupt():
-        interrupted_work()
-    assert done == ["all of it"]
-    with delayed_interrupt():
-        done.append("and nothing came")
-    assert len(done) == 2
+        done = []
+        try:
+            with delayed_interrupt():
+                signal.raise_signal(signal.SIGINT)
+                done.append("all of it")
+        except KeyboardInterrupt:
+            done.append("interrupted")
+        assert done == ["all of it", "interrupted"]
+        with delayed_interrupt():
+            done.append("and nothing came")
+        assert len(done) == 3
+        """
+    )
