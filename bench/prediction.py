@@ -3,7 +3,7 @@
     python -m bench.prediction --weights best.keras
 
 The photos are generated scenes. ``predict.py`` runs in processes of its own, with the network
-converted beforehand. Rates of a folder and a video are end to end, with drawn pictures written.
+converted beforehand. Rates of a folder and a video are end to end; nothing is drawn of the video.
 """
 
 from __future__ import annotations
