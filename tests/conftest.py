@@ -3,6 +3,12 @@
 from collections import Counter
 
 import pytest
+from hypothesis import settings
+
+# Tests share the processor, so time says nothing; the same examples in every run, so that a failure
+# is always one of the change.
+settings.register_profile("shared", deadline=None, derandomize=True)
+settings.load_profile("shared")
 
 
 def pytest_addoption(parser):

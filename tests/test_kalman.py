@@ -77,7 +77,7 @@ def test_two_steps_are_one_of_their_sum(box, first, second):
     twice.predict(second)
     once.predict(first + second)
     for name in ("position", "position_variance", "covariance", "velocity_variance"):
-        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=1e-9)
+        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), 1e-9, atol=1e-12)
 
 
 def test_a_steady_motion_is_learnt():

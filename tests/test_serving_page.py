@@ -52,7 +52,7 @@ def files(tmp_path_factory):
             for path in folder.rglob("*.*")}  # fmt: skip
 
 
-def until(driver, condition: str, seconds: float = 20):
+def until(driver, condition: str, seconds: float = 60):
     """What the JavaScript says, once it is true."""
     end = time.monotonic() + seconds
     while not (result := driver.execute_script(f"return {condition}")):
