@@ -37,7 +37,7 @@ from utils.runtime.precision_trial import (
     PrecisionTrial,
 )
 from utils.runtime.runtime import Runtime, open_runtime
-from utils.runtime.side_by_side import side_by_side, taking_turns
+from utils.runtime.side_by_side import pooled, side_by_side
 
 ROOT = Path(__file__).parents[1]
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="needs openvino")
@@ -195,7 +195,7 @@ def test_a_runtime_is_never_called_by_two_threads_at_a_time():
 
         return infer
 
-    run = taking_turns([infer_of(0), infer_of(1)])
+    run = pooled([infer_of(0), infer_of(1)])
     failed = []
 
     def work():

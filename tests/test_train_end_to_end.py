@@ -59,6 +59,27 @@ def refused(done, *words):
         assert word in lines[0]
 
 
+def kill_and_resume(options, out):
+    """A run of two epochs, killed within the first and resumed."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *map(str, options), "--out", str(out)],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("epoch 1/2"):
+            break
+    process.kill()
+    process.communicate()
+    resumed = command("train.py", "--out", out, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def assert_equal_states(one, other):
+    (_, one), (_, other) = (read_state(run) for run in (one, other))
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
 @pytest.mark.slow
 def test_a_run_leaves_what_it_promises(trained):
     out, done = trained
@@ -421,21 +442,8 @@ def test_a_detector_with_other_classes_is_trained_on_from_killed_or_not(trained,
     assert origins["Halt"] == [{"checkpoint": str(best), "class": "stop"}]
     assert origins["sign"] == []
 
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *map(str, options),
-         "--out", str(tmp_path / "killed")],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
-    for line in process.stdout:
-        if line.startswith("epoch 1/2"):
-            break
-    process.kill()
-    process.communicate()
-    resumed = command("train.py", "--out", tmp_path / "killed", "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    (_, one), (_, two) = (read_state(tmp_path / name) for name in ("whole", "killed"))
-    assert one.keys() == two.keys()
-    assert all(np.array_equal(one[name], two[name]) for name in one)
+    kill_and_resume(options, tmp_path / "killed")
+    assert_equal_states(tmp_path / "whole", tmp_path / "killed")
 
 
 @pytest.mark.slow
@@ -464,20 +472,8 @@ def test_classes_without_labels_are_kept_killed_or_not(data, tmp_path):
     assert min(labels["class_ids"]) >= 2
     assert any(labels["sure"])
 
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *map(str, options),
-         "--out", str(tmp_path / "killed")],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
-    for line in process.stdout:
-        if line.startswith("epoch 1/2"):
-            break
-    process.kill()
-    process.communicate()
-    resumed = command("train.py", "--out", tmp_path / "killed", "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    (_, one), (_, two) = (read_state(tmp_path / name) for name in ("whole", "killed"))
-    assert all(np.array_equal(one[name], two[name]) for name in one)
+    kill_and_resume(options, tmp_path / "killed")
+    assert_equal_states(tmp_path / "whole", tmp_path / "killed")
 
 
 @pytest.mark.slow

@@ -40,7 +40,8 @@ class Letterbox:
         """For a ``width`` × ``height`` photo, with as little padding as the network allows.
 
         The longer side of the network input has ``longest`` pixels. The other one is that of the
-        photo at the same scale, rounded up to a multiple of 32: 416×320 for photos of 4:3.
+        photo at the same scale, rounded up to a multiple of 32: 416×320 for photos of 4:3. Where it
+        is less than half a pixel above such a multiple, the photo becomes that much smaller.
         """
         sides = (max(1, round(side * longest / max(width, height, 1))) for side in (width, height))
         return cls(width, height, *(-(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE for side in sides))

@@ -27,11 +27,11 @@ def side_by_side(open_one: Callable[[int], Runtime]) -> Runtime:
     cores = available_cores()
     copies = min(cores, MOST_COPIES)
     opened = [open_one(cores // copies) for _ in range(copies)]
-    infer = taking_turns([one.infer for one in opened])
+    infer = pooled([one.infer for one in opened])
     return replace(opened[0], infer=infer, parallel=copies)
 
 
-def taking_turns(infers: list[Infer]) -> Infer:
+def pooled(infers: list[Infer]) -> Infer:
     """A function that may be called by as many threads at a time as there are ``infers``."""
     free: SimpleQueue[Infer] = SimpleQueue()
     for infer in infers:

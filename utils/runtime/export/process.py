@@ -46,6 +46,6 @@ def run_module(module: str, argument: str, what: str) -> None:
         )
     if done.returncode < 0:
         crash = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
-        raise RuntimeError(f"{what} ended by itself ({crash})\n{done.stdout}".strip())
+        raise RuntimeError(f"{what} crashed ({crash})\n{done.stdout}".strip())
     if done.returncode:
         raise RuntimeError(f"{what} failed:\n{done.stdout}")
