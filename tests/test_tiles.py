@@ -1,0 +1,63 @@
+"""The layout of tiles, against pictures small enough to count every pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.tiles import tile_layout
+
+
+def test_a_row_by_hand() -> None:
+    # Side 10 and overlap 0.2: a new tile every 8 pixels, and the last one moved back to 25 − 10.
+    assert tile_layout(10, 25, 10, 0.2).tolist() == [
+        [0, 0, 10, 10],
+        [8, 0, 18, 10],
+        [15, 0, 25, 10],
+    ]
+
+
+def test_rows_come_from_the_top_and_exact_fits_have_no_extra_tile() -> None:
+    assert tile_layout(18, 18, 10, 0.2).tolist() == [
+        [0, 0, 10, 10],
+        [8, 0, 18, 10],
+        [0, 8, 10, 18],
+        [8, 8, 18, 18],
+    ]
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (10, 10), (3, 10)])
+def test_a_picture_not_larger_than_a_tile_is_one_tile(height: int, width: int) -> None:
+    assert tile_layout(height, width, 10).tolist() == [[0, 0, width, height]]
+
+
+@pytest.mark.parametrize("overlap", [-0.1, 1.0])
+def test_an_overlap_that_no_tiles_have_is_refused(overlap: float) -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        tile_layout(10, 10, 5, overlap)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.floats(0, 0.9), st.data())
+def test_every_object_up_to_the_overlap_lies_whole_in_a_tile(
+    height: int, width: int, side: int, overlap: float, data: st.DataObject
+) -> None:
+    tiles = tile_layout(height, width, side, overlap)
+    sizes = tiles[:, 2:] - tiles[:, :2]
+    assert (sizes == [min(side, width), min(side, height)]).all()
+    assert len(np.unique(tiles, axis=0)) == len(tiles)
+    covered = np.zeros((height, width), int)
+    for x0, y0, x1, y1 in tiles:
+        assert 0 <= x0 < x1 <= width
+        assert 0 <= y0 < y1 <= height
+        covered[y0:y1, x0:x1] += 1
+    assert covered.min() >= 1
+    size = max(1, int(side * overlap))  # of an object, at any place in the picture
+    w, h = min(size, width), min(size, height)
+    x = data.draw(st.integers(0, width - w))
+    y = data.draw(st.integers(0, height - h))
+    whole = (
+        (tiles[:, 0] <= x) & (tiles[:, 1] <= y) & (tiles[:, 2] >= x + w) & (tiles[:, 3] >= y + h)
+    )
+    assert whole.any()
