@@ -32,7 +32,8 @@ from utils.runtime.fastest import (
 )
 from utils.runtime.precision_trial import (
     ENOUGH_DETECTIONS,
-    MOST_PICTURES,
+    ENOUGH_PHOTOS,
+    MOST_PHOTOS,
     Agreement,
     PrecisionTrial,
 )
@@ -94,10 +95,21 @@ def test_a_precision_is_taken_where_its_detections_agree(fast, good):
 
 def test_a_network_that_finds_nothing_is_not_tried_for_ever():
     trial, decisions = trial_of(finding((0, 0, 9, 9), 0.01), finding((0, 0, 9, 9), 0.01))
-    for _ in range(MOST_PICTURES):
+    for _ in range(MOST_PHOTOS):
         trial(IMAGES)
-    assert decisions == [Agreement(pictures=MOST_PICTURES)]
+    assert decisions == [Agreement(photos=MOST_PHOTOS)]
     assert not decisions[0].good  # nothing was seen to agree
+
+
+def test_one_photo_with_many_objects_decides_nothing():
+    many = finding((10, 10, 40, 40), 0.9, count=ENOUGH_DETECTIONS)
+    trial, decisions = trial_of(many, many)
+    for _ in range(ENOUGH_PHOTOS):
+        assert not decisions
+        trial(IMAGES)
+    (agreement,) = decisions
+    assert agreement.good
+    assert agreement.photos == ENOUGH_PHOTOS
 
 
 def test_a_trial_in_several_threads_is_decided_once():
@@ -323,9 +335,9 @@ def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
     )
     ExportedNetwork(checkpoint).folder.mkdir(parents=True, exist_ok=True)
     (ExportedNetwork(checkpoint).folder / "notes.json").unlink(missing_ok=True)
-    trial = open_fastest(checkpoint)
-    assert "once its detections" in trial.description
-    for _ in range(9):
+    for _ in range(ENOUGH_PHOTOS):  # one in each process: the trial goes on where it was
+        trial = open_fastest(checkpoint)
+        assert "once its detections" in trial.description
         trial.infer(IMAGES)
     for _ in range(2):  # the decision is kept, times once they were taken on an idle machine
         opened = open_fastest(checkpoint)

@@ -18,7 +18,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -257,8 +257,7 @@ def _chosen(
     """Open what the notes say; on trial where its precision is not decided yet."""
     fastest, exact = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
     trial_key = f"{key}; {fastest.precision}"  # decided on a busy machine as well
-    decision = network.read_notes().get(trial_key)
-    agrees = decision.get("agrees") if isinstance(decision, dict) else None
+    agrees, so_far = _trial_in(network.read_notes().get(trial_key))
     if agrees is False:
         fastest = exact
     copies = throughput and fastest.device == "cpu" and fastest.runtime in NAMES
@@ -276,16 +275,30 @@ def _chosen(
     if fastest == exact or agrees:
         return described(opened(fastest), words)
 
+    def noted(agreement: Agreement) -> None:
+        network.write_notes({trial_key: {"agrees": None, **asdict(agreement)}})
+
     def decided(agreement: Agreement) -> Runtime:
-        if agreement.tested:  # otherwise tried again on other pictures
+        if agreement.tested:
             network.write_notes({trial_key: {"agrees": agreement.good, **asdict(agreement)}})
+        else:  # tried again on other photos
+            noted(Agreement())
         return opened(fastest if agreement.good else exact)
 
     slow = opener(exact)
-    trial = PrecisionTrial(slow, opener(fastest), decided)
+    trial = PrecisionTrial(slow, opener(fastest), decided, so_far, noted)
     words = f"{fastest.precision} once its detections are seen to agree; {words}"
     parallel = available_cores() if copies else 1
     return described(replace(slow, infer=trial, parallel=parallel), words)
+
+
+def _trial_in(note: object) -> tuple[bool | None, Agreement]:
+    """The decision that a note holds, None without one, and the agreement until then."""
+    try:
+        agreement = Agreement(*(int(note[field.name]) for field in fields(Agreement)))
+        return note["agrees"], agreement
+    except (KeyError, TypeError, ValueError):  # none, or damaged
+        return None, Agreement()
 
 
 def _open(

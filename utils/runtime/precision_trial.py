@@ -2,7 +2,7 @@
 
 Whether rounding matters depends on the network and its pictures. So the first pictures are run in
 both precisions, as they are and in variations, and their detections compared. Until that is
-decided, float32 gives the answers.
+decided, float32 gives the answers. One photo with many objects decides nothing: it takes several.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ MIN_IOU = 0.9  # of two boxes that agree
 MAX_SCORE_DIFFERENCE = 0.05
 MIN_AGREEMENT = 0.98  # share of the detections that must have a partner
 ENOUGH_DETECTIONS = 50
-MOST_PICTURES = 64  # a network that finds nothing on so many is not tried any longer
+ENOUGH_PHOTOS = 4
+MOST_PHOTOS = 8  # a network that finds nothing on so many is not tried any longer
 _NMS_IOU, _MOST = 0.45, 300
 
 
@@ -36,24 +37,24 @@ class Agreement:
     """How well two precisions agree.
 
     Attributes:
-        pictures: how many were compared, variations included.
+        photos: how many were compared.
         detections: of both precisions together, above ``CONFIDENCE``.
         agreeing: those with a partner of the same class, box and score.
     """
 
-    pictures: int = 0
+    photos: int = 0
     detections: int = 0
     agreeing: int = 0
 
     @property
     def enough(self) -> bool:
         """Whether it can be decided."""
-        return self.tested or self.pictures >= MOST_PICTURES
+        return self.tested or self.photos >= MOST_PHOTOS
 
     @property
     def tested(self) -> bool:
-        """Whether it says something about the network, not only about these pictures."""
-        return self.detections >= ENOUGH_DETECTIONS
+        """Whether it says something about the network, not only about these photos."""
+        return self.photos >= ENOUGH_PHOTOS and self.detections >= ENOUGH_DETECTIONS
 
     @property
     def good(self) -> bool:
@@ -61,7 +62,6 @@ class Agreement:
 
     def add(self, exact: Detections, other: Detections) -> None:
         """Count the detections of one picture in both precisions."""
-        self.pictures += 1
         for mine, theirs in ((exact, other), (other, exact)):
             sure = mine[mine.scores >= CONFIDENCE]
             self.detections += len(sure)
@@ -85,14 +85,22 @@ class PrecisionTrial:
         exact: the network in float32.
         fast: the same in another precision.
         decided: called once, with the agreement; gives what runs the network from then on.
+        so_far: an agreement on photos of before, to go on with.
+        noted: called with the agreement after each photo that decides nothing yet.
     """
 
     def __init__(
-        self, exact: Runtime, fast: Runtime, decided: Callable[[Agreement], Runtime]
+        self,
+        exact: Runtime,
+        fast: Runtime,
+        decided: Callable[[Agreement], Runtime],
+        so_far: Agreement | None = None,
+        noted: Callable[[Agreement], None] = lambda agreement: None,
     ) -> None:
         self._pair: tuple[Runtime, Runtime] | None = exact, fast
         self._decided = decided
-        self._agreement = Agreement()
+        self._noted = noted
+        self._agreement = so_far or Agreement()
         self._chosen: Infer | None = None
         self._lock = threading.Lock()
 
@@ -107,10 +115,13 @@ class PrecisionTrial:
         exact, fast = self._pair
         outputs = exact.infer(images)
         for image in images:
-            for picture in variations(image):
-                if not self._agreement.enough:
+            if not self._agreement.enough:
+                self._agreement.photos += 1
+                for picture in variations(image):
                     self._agreement.add(detections_of(exact, picture), detections_of(fast, picture))
-        if self._agreement.enough:
+        if not self._agreement.enough:
+            self._noted(self._agreement)
+        else:
             self._chosen = self._decided(self._agreement).infer
             self._pair = None  # frees their memory
         return outputs
