@@ -13,6 +13,7 @@ from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import FrameChoice
 from utils.media.predict_config import PredictConfig
 from utils.media.shards import Shard
+from utils.tiles import NO_TILES
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
     from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # for types only: heavy modules are imported after the option
     from utils.media.summary import Summary
     from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
+    from utils.tiles import Tiling
 
 DESCRIPTION = """\
 Find objects in pictures, videos and camera streams.
@@ -45,6 +47,7 @@ examples:
   python predict.py --weights best.keras film.mp4 --save-frames --save-coco --out new/
   python predict.py --weights best.keras film.mp4 --start 1:30 --end 2:00 --fps 5
   python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
+  python predict.py --weights best.keras city.tif --tile auto               (small objects)
   python predict.py --weights best.keras photo.jpg --benchmark 50
   python predict.py --weights best.keras --serve                           (a page to try it on)"""
 
@@ -81,7 +84,8 @@ def main(argv: list[str]) -> int:
     from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
     from utils.media.outputs import Outputs, draw_frame
 
-    detector = open_detector(config, weights, throughput=many(sources))
+    throughput = many(sources) or config.tile != "off"
+    detector = open_detector(config, weights, throughput=throughput)
     keep = ClassFilter(config.classes, detector.class_names, config.max_det)
     thresholds = {**thresholds_for(config, detector), "max_det": keep.detector_max_det}
     if config.benchmark:
@@ -106,6 +110,7 @@ def main(argv: list[str]) -> int:
         choice=FrameChoice(config.start, config.end, config.stride, config.fps),
         keep=keep,
         draw=draw,
+        tiling=config.tiling,
     )
     if window:
         window.close()
@@ -172,6 +177,8 @@ def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> 
         f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
         f"{detector.runtime.description}, {detector.shape_in_words}"
     )
+    if tiles := config.tiling.in_words(max(detector.input_size), detector.object_sizes):
+        print(tiles)
     return detector
 
 
@@ -265,6 +272,7 @@ def detect_all(
     choice: FrameChoice,
     keep: ClassFilter,
     draw: FrameDrawer,
+    tiling: Tiling,
 ) -> tuple[Summary, bool]:
     """Detect objects in all frames and write the results; also whether Ctrl-C ended it.
 
@@ -285,11 +293,11 @@ def detect_all(
         if live or len(sources) > 1:  # that of the only file comes at the end, or as the error
             print(f"warning: {problem}", file=sys.stderr)
 
-    read_picture = PictureReader(detector.pixel_ranges)
+    read_picture = PictureReader(detector.pixel_ranges, by_regions=tiling != NO_TILES)
     frames = read_frames(sources, report, read_picture, choice)
     if tracking:  # detections with a low score may continue a track
         thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
-    results = detect_frames(detector, frames, **thresholds)
+    results = detect_frames(detector, frames, **thresholds, tiling=tiling, report=report)
     with outputs, closing(iterate_ahead(results, depth=1 if live else 4)) as results:
         try:
             for frame, detections, network_ms in progress(results, sources):

@@ -3,6 +3,7 @@
     detector = Detector("best.keras")
     detections = detector("photo.jpg")          # .boxes .scores .class_ids .class_names
     several = detector(["a.jpg", "b.jpg"], conf=0.5)
+    small_too = detector("city.tif", tile="auto")
 
 This is the one path from photos to detections, for every runtime, in three steps: ``prepare``
 letterboxes a photo, ``infer`` runs the network on a batch, and ``finish`` suppresses duplicates and
@@ -13,9 +14,9 @@ not import TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -27,12 +28,15 @@ from utils.letterbox import Letterbox
 from utils.pixel_range import PixelRanges
 from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
-from utils.streaming import detect_stream
+from utils.tiff_regions import TiffRegions, open_regions
+from utils.tiled_stream import detect_pictures, parts_of
+from utils.tiles import NO_TILES, TILE_OVERLAP, ObjectSizes, Tiling
 from utils.voting import MIN_SCORE_RATIO
 
 # The path of an image; an image of Pillow; or pixels, uint8 (H, W, 3) RGB, upright. OpenCV gives
 # BGR, which looks the same to a program: convert it with cv2.cvtColor(image, cv2.COLOR_BGR2RGB).
 Picture = str | Path | Image.Image | np.ndarray
+Pixels = np.ndarray | TiffRegions  # uint8 (H, W, 3) RGB, upright; all of them or read by regions
 
 
 class NetworkInput(NamedTuple):
@@ -114,13 +118,21 @@ class Detector:
         """The ranges of deep pixels that the network was trained with."""
         return PixelRanges.from_metadata(self.runtime.metadata)
 
-    def read(self, path: str | Path) -> np.ndarray:
+    @property
+    def object_sizes(self) -> ObjectSizes | None:
+        """How large the objects of training were; None where the file does not say it."""
+        return ObjectSizes.from_metadata(self.runtime.metadata)
+
+    def read(self, path: str | Path, tiling: Tiling = NO_TILES) -> Pixels:
         """The photo at ``path`` as training read it: uint8 (H, W, 3) RGB, upright.
+
+        With tiles, a TIFF too large for memory is read by regions when they are needed.
 
         Raises:
             UserError: it cannot be read as an image.
         """
-        return read_image(path, ranges=self.pixel_ranges)
+        regions = open_regions(path) if tiling.side != "off" else None
+        return regions or read_image(path, ranges=self.pixel_ranges)
 
     @property
     def operating_point(self) -> dict[str, float]:
@@ -134,6 +146,8 @@ class Detector:
         conf: float = 0.25,
         iou: float = 0.45,
         max_det: int = 300,
+        tile: int | Literal["auto", "off"] = "off",
+        overlap: float = TILE_OVERLAP,
     ) -> Detections | list[Detections]:
         """The objects on a picture; a list of them for a list of pictures.
 
@@ -144,9 +158,12 @@ class Detector:
             conf: lowest score that is kept, 0 to 1.
             iou: IoU above which the weaker of two boxes of a class is dropped, 0 to 1.
             max_det: most objects a picture.
+            tile: also look at large pictures in tiles of this side in pixels; ``auto`` for the one
+                that shows objects as large as training did. docs/tiles.md tells more.
+            overlap: share of a tile's side that neighbouring tiles have in common.
 
         Raises:
-            UserError: a file that cannot be read as an image.
+            UserError: a file that cannot be read as an image; no such tiles.
             ValueError: anything else, or pixels of another type or shape.
         """
         several = isinstance(images, Sequence) and not isinstance(
@@ -154,17 +171,20 @@ class Detector:
         )
         if not several and not (isinstance(images, np.ndarray) and images.ndim == 4):
             check_picture(images)
-            return self([images], conf=conf, iou=iou, max_det=max_det)[0]
+            return self([images], conf=conf, iou=iou, max_det=max_det, tile=tile, overlap=overlap)[
+                0
+            ]
         for index, image in enumerate(images):  # before the first batch, which may take long
             check_picture(image, f"picture {index} (counted from 0): ")
-        prepared = (self.prepare(self._pixels(image)) for image in images)
-        finish = partial(self.finish, conf=conf, iou=iou, max_det=max_det)
-        if len(images) == 1:  # needs no threads
-            return [finish(output) for output in self.infer(list(prepared))]
-        keyed = ((None, one) for one in prepared)
-        return [detections for _, detections, _ in detect_stream(self, keyed, finish)]
+        tiling = Tiling(tile, overlap)
+        if len(images) == 1 and tile == "off":  # needs no threads
+            output = self.infer([self.prepare(self._pixels(images[0], tiling))])[0]
+            return [self.finish(output, conf=conf, iou=iou, max_det=max_det)]
+        parts = ((None, parts_of(self, self._pixels(image, tiling), tiling)) for image in images)
+        found = detect_pictures(self, parts, conf=conf, ious=(iou,), max_det=max_det)
+        return [by_iou[iou] for _, by_iou, _ in found]
 
-    def prepare(self, image: np.ndarray) -> NetworkInput:
+    def prepare(self, image: Pixels) -> NetworkInput:
         """uint8 (H, W, 3) photo → the network input.
 
         It has the photo's own shape where the runtime takes any, otherwise ``input_size``.
@@ -174,6 +194,10 @@ class Detector:
             letterbox = Letterbox.fitted(width, height, max(self.input_size))
         else:
             letterbox = Letterbox(width, height, *reversed(self.input_size))
+        if isinstance(image, TiffRegions):  # a copy of the size that the letterbox will give it
+            small = image.resized(letterbox.inner_width, letterbox.inner_height)
+            inner = replace(letterbox, width=small.shape[1], height=small.shape[0])
+            return NetworkInput(inner.apply(small), letterbox)
         return NetworkInput(letterbox.apply(image), letterbox)
 
     def infer(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
@@ -200,9 +224,9 @@ class Detector:
         boxes, scores = output.arrays
         return boxes, scores
 
-    def _pixels(self, image: Picture) -> np.ndarray:
+    def _pixels(self, image: Picture, tiling: Tiling) -> Pixels:
         if isinstance(image, (str, Path)):
-            return self.read(image)
+            return self.read(image, tiling)
         if isinstance(image, Image.Image):
             name = getattr(image, "filename", "") or "image"
             return pixels_of(image, name, ranges=self.pixel_ranges)

@@ -201,7 +201,7 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
             later_only=True,
         )  # fmt: skip
         within = pairs.second < len(block)
-        chosen = _unsuppressed(len(block), pairs.first[within], pairs.second[within])
+        chosen = unsuppressed(len(block), pairs.first[within], pairs.second[within])
         suppressed = np.zeros(len(alive), bool)
         suppressed[pairs.second[chosen[pairs.first]]] = True
         kept.append(block[chosen])
@@ -209,7 +209,7 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
     return np.concatenate(kept) if kept else np.zeros(0, np.intp)
 
 
-def _unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(count,) whether greedy suppression keeps a box, given the pairs that overlap too much.
 
     Args:

@@ -9,6 +9,7 @@ from utils.cli import option
 from utils.errors import UserError
 from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
 from utils.runtime.names import RUNTIMES
+from utils.tiles import MOST_OVERLAP, TILE_OVERLAP, Tiling
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,15 @@ class MapConfig:
         "auto", help="auto takes all GPUs, or the CPU if there is none",
         metavar="auto|cpu|gpu|gpu:0,1",
     )  # fmt: skip
+    tile: str = option(
+        "off", help="also look at large photos in tiles of this side in pixels; auto takes the one "
+        "that shows objects as large as training did (docs/tiles.md)", parse=Tiling.parse,
+        metavar="auto|off|PIXELS", group="large photos",
+    )  # fmt: skip
+    overlap: float = option(
+        TILE_OVERLAP, help="share of a tile's side that neighbouring tiles have in common",
+        low=0, high=MOST_OVERLAP, group="large photos",
+    )  # fmt: skip
     compare: Path | None = option(
         None, help="another detector, or its detections (.json), to compare with on the same "
         "photos", metavar="FILE", group="analysis",
@@ -78,6 +88,11 @@ class MapConfig:
         low=0, high=1, group="tuning",
     )  # fmt: skip
 
+    @property
+    def tiling(self) -> Tiling:
+        """Whether large photos are looked at in tiles."""
+        return Tiling.of_option(self.tile, self.overlap)
+
 
 def refuse_contradictions(config: MapConfig) -> None:
     """
@@ -94,6 +109,8 @@ def refuse_contradictions(config: MapConfig) -> None:
         raise UserError("--tune needs --weights with a .keras checkpoint to store the result in")
     if config.tune_precision is not None and not config.tune:
         raise UserError("--tune-precision needs --tune, the split to tune on")
+    if config.tile != "off" and config.weights is None:
+        raise UserError("--tile is for a detector (--weights); --detections are scored as they are")
     if 0 < config.resamples < 100:
         raise UserError(
             f"--resamples {config.resamples}: too few for an interval; take 100 or more, or 0"

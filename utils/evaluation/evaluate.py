@@ -120,6 +120,7 @@ def evaluate(config: MapConfig) -> Evaluation:
             "conf": config.conf if config.weights else None,
             "iou": config.iou if config.weights else None,
             "max_det": config.max_det if config.weights else None,
+            "tile": config.tile if config.weights else None,
         }
     other = None
     if other_results is not None:
@@ -293,6 +294,8 @@ def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]
         )  # fmt: skip
         detector = Detector(replace(opened, infer=timed(opened, watch)))
         print(f"{path}: {opened.description}, {detector.shape_in_words}")
+        if tiles := config.tiling.in_words(max(detector.input_size), detector.object_sizes):
+            print(tiles)
         detectors.append(detector)
     return detectors
 
@@ -332,6 +335,7 @@ def detect(
             records, "detecting", unit=" photos", leave=False, disable=None
         ),
         on_unreadable=warnings.add,
+        tiling=config.tiling,
     )
     network = watch.seconds.get("network", 0.0) - network_before
     watch.add("photos and boxes", max(0.0, time.perf_counter() - start - network))

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from utils.data.records import Record
 from utils.detections import Detections
-from utils.detector import Detector, NetworkInput, NetworkOutput
+from utils.detector import Detector
 from utils.errors import UserError
 from utils.prefetch import map_ahead
-from utils.streaming import detect_stream
+from utils.tiled_stream import Part, detect_pictures, parts_of
+from utils.tiles import NO_TILES, Tiling
 
 
 def detect_records(
@@ -24,11 +25,13 @@ def detect_records(
     max_det: int,
     progress: Callable[[Iterable], Iterable] = iter,
     on_unreadable: Callable[[str], None] = print,
+    tiling: Tiling = NO_TILES,
 ) -> dict[float, dict[str, Detections]]:
     """Detections by NMS threshold, then by image id, in the order of ``records``.
 
     The network sees each photo once, whatever the number of thresholds. Two threads read and
-    letterbox the photos ahead of it; see ``utils.streaming`` for what follows. A photo that cannot
+    letterbox the photos ahead of it; see ``utils.streaming`` for what
+    follows. Photos that get tiles are read one at a time. A photo that cannot
     be read is reported through ``on_unreadable``. It has no detections, so its objects count as
     missed.
 
@@ -39,30 +42,39 @@ def detect_records(
         ious: NMS thresholds.
         progress: wraps the records, for instance in a progress bar.
         on_unreadable: called with one sentence for each photo that cannot be read.
+        tiling: whether large photos are looked at in tiles.
 
     Raises:
         UserError: none of the photos can be read.
     """
 
-    def prepare(record: Record) -> tuple[str, NetworkInput | UserError]:
+    longest, sizes = max(detector.input_size), detector.object_sizes
+
+    def prepare(record: Record) -> tuple[str, list[Part] | Record | UserError]:
+        if tiling.side_for(record.height, record.width, longest, sizes):
+            return record.image_id, record
         try:
-            return record.image_id, detector.prepare(detector.read(record.image))
+            return record.image_id, list(parts_of(detector, detector.read(record.image), NO_TILES))
         except UserError as error:
             return record.image_id, error
 
-    def readable() -> Iterator[tuple[str, NetworkInput]]:
+    def readable() -> Iterator[tuple[str, Iterable[Part]]]:
         depth = 3 * detector.batch_size
         for image_id, result in map_ahead(prepare, progress(records), threads=2, depth=depth):
             if isinstance(result, UserError):
                 on_unreadable(str(result))
+            elif isinstance(result, Record):
+                yield image_id, read_large(result)
             else:
                 yield image_id, result
 
-    def finish(output: NetworkOutput) -> dict[float, Detections]:
-        return {iou: detector.finish(output, conf=conf, iou=iou, max_det=max_det) for iou in ious}
+    def read_large(record: Record) -> Iterator[Part]:  # when it is its turn
+        yield from parts_of(detector, detector.read(record.image, tiling), tiling)
 
     found: dict[float, dict[str, Detections]] = {iou: {} for iou in ious}
-    for image_id, by_iou, _ in detect_stream(detector, readable(), finish):
+    for image_id, by_iou, _ in detect_pictures(
+        detector, readable(), conf=conf, ious=ious, max_det=max_det, on_unreadable=on_unreadable
+    ):
         for iou, detections in by_iou.items():
             found[iou][image_id] = detections
     if len(records) and not any(found.values()):

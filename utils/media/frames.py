@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from utils.image_kinds import photo_stem
+
+if TYPE_CHECKING:
+    from utils.tiff_regions import TiffRegions
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Frame:
     """One picture, or one picture of a video.
 
     Attributes:
-        image: uint8 (H, W, 3) RGB, upright.
+        image: uint8 (H, W, 3) RGB, upright; of a picture too large for memory, its regions.
         source: where it comes from.
         index: number of the frame from 0; None for a picture.
         time_s: seconds from the start of the video; None for a picture.
@@ -58,7 +61,7 @@ class Frame:
             for a live frame, whose next one has not come.
     """
 
-    image: np.ndarray
+    image: np.ndarray | TiffRegions
     source: Source
     index: int | None = None
     time_s: float | None = None

@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,8 +24,10 @@ from utils.drawing.boxes import draw_detections
 from utils.files import atomic_write
 from utils.images import save_image
 from utils.media.frames import Frame, Source
+from utils.tiff_regions import TiffRegions
 
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
+LARGEST_DRAWN = 8_000  # pixels: longer side of the drawing of a picture that is read by regions
 
 Draw = Callable[[Frame, Detections], np.ndarray]
 
@@ -140,7 +143,12 @@ def _video_of(name: str) -> str | None:
 
 
 def draw_frame(frame: Frame, detections: Detections) -> np.ndarray:
-    """A copy of the frame with the boxes: uint8 (H, W, 3) RGB."""
+    """A copy of the frame with the boxes, uint8 (H, W, 3) RGB; smaller if it is read by regions."""
+    if isinstance(frame.image, TiffRegions):
+        height, width = frame.image.shape[:2]
+        scale = LARGEST_DRAWN / max(height, width)
+        picture = frame.image.resized(round(width * scale), round(height * scale))
+        return draw_detections(picture, replace(detections, boxes=detections.boxes * scale))
     return draw_detections(frame.image, detections)
 
 
@@ -153,11 +161,9 @@ class DrawnPictures(Output):
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         if frame.index is not None:
             return
-        png = frame.source.path.suffix.lower() == ".png" or max(frame.image.shape) > JPEG_LIMIT
-        save_image(
-            self.folder / f"{name}{'.png' if png else '.jpg'}",
-            draw_detections(frame.image, detections),
-        )
+        picture = draw_frame(frame, detections)
+        png = frame.source.path.suffix.lower() == ".png" or max(picture.shape) > JPEG_LIMIT
+        save_image(self.folder / f"{name}{'.png' if png else '.jpg'}", picture)
 
 
 class TextFile:

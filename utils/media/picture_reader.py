@@ -12,25 +12,34 @@ from utils.errors import UserError
 from utils.images import photo_facts, read_image
 from utils.pixel_range import PixelRange, PixelRanges
 from utils.text import counted, listed
+from utils.tiff_regions import TiffRegions, open_regions
 
 _EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".webp")
 
 
 class PictureReader:
-    """Reads pictures with the ranges of deep pixels that the detector was trained with."""
+    """Reads pictures with the ranges of deep pixels that the detector was trained with.
 
-    def __init__(self, ranges: PixelRanges) -> None:
+    Args:
+        ranges: those ranges.
+        by_regions: give a TIFF too large for memory as its regions.
+    """
+
+    def __init__(self, ranges: PixelRanges, *, by_regions: bool = False) -> None:
         self._ranges = ranges
+        self._by_regions = by_regions
         self._used: Counter[tuple[PixelRange, bool]] = Counter()
         self._pages: dict[Path, int] = {}  # of pictures with several
         self._lock = threading.Lock()
 
-    def __call__(self, path: Path) -> np.ndarray:
+    def __call__(self, path: Path) -> np.ndarray | TiffRegions:
         """uint8 (H, W, 3) RGB, upright.
 
         Raises:
             UserError: it cannot be read as an image.
         """
+        if self._by_regions and (regions := open_regions(path)):
+            return regions
         pixels = read_image(path, ranges=self._ranges)
         if path.suffix.lower() not in _EIGHT_BITS:
             self._note(path)

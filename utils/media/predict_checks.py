@@ -50,6 +50,8 @@ def refuse_contradictions(config: PredictConfig) -> None:
         raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
     if config.stride > 1 and config.fps:
         raise UserError("--stride and --fps: both choose frames; give one of them")
+    if config.benchmark and config.tile != "off":
+        raise UserError("--benchmark: times whole pictures; leave --tile out")
     if config.save_conf and not config.save_txt:
         raise UserError(
             "--save-conf: adds the scores to the files of --save-txt; give that as well"

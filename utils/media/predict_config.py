@@ -10,6 +10,7 @@ from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import seconds
 from utils.media.shards import Shard
 from utils.runtime.names import RUNTIMES
+from utils.tiles import MOST_OVERLAP, TILE_OVERLAP, Tiling
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class PredictConfig:
         low=0, high=1, group="detections",
     )  # fmt: skip
     max_det: int = option(300, help="most objects a picture", low=1, group="detections")
+    tile: str = option(
+        "off", help="also look at large pictures in tiles of this side in pixels; auto takes the "
+        "one that shows objects as large as training did (docs/tiles.md)", parse=Tiling.parse,
+        metavar="auto|off|PIXELS", group="large pictures",
+    )  # fmt: skip
+    overlap: float = option(
+        TILE_OVERLAP, help="share of a tile's side that neighbouring tiles have in common",
+        low=0, high=MOST_OVERLAP, group="large pictures",
+    )  # fmt: skip
     runtime: str = option(
         "auto", help="what runs the network; auto takes the fastest here, and tensorflow gives "
         "the numbers of the checkpoint's own network", choices=("auto", *RUNTIMES), group="network",
@@ -167,6 +177,11 @@ class PredictConfig:
     queue: int = option(
         64, help="most pictures that wait or are in work, of all clients", low=1, group="serving"
     )
+
+    @property
+    def tiling(self) -> Tiling:
+        """Whether large pictures are looked at in tiles."""
+        return Tiling.of_option(self.tile, self.overlap)
 
     @property
     def counts(self) -> bool:

@@ -16,7 +16,7 @@ from utils.drawing.trails import Trails
 from utils.media.count_shapes import Line, Shape, is_outside
 from utils.media.counting import ARRIVALS, WAYS, Counts, Event, by_class
 from utils.media.frames import Frame, Source
-from utils.media.outputs import Output, TextFile
+from utils.media.outputs import Output, TextFile, draw_frame
 from utils.media.tracking import Tracker
 
 
@@ -81,7 +81,7 @@ class VideoTracking:
         """A copy of the frame that was updated last, uint8 (H, W, 3) RGB, with zones, trails,
         boxes, lines and counts."""
         if frame.index is None:
-            return draw_detections(frame.image, detections)
+            return draw_frame(frame, detections)
         picture, counts = frame.image.copy(), self.counts
         for one in counts.zones:
             draw_zone(picture, one.zone.corners)

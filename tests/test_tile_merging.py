@@ -1,0 +1,150 @@
+"""Merging the objects of tiles, by hand-worked examples and against planted objects."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.detections import Detections
+from utils.overlap import iou
+from utils.tile_merging import View, merge_views
+from utils.tiles import tile_layout
+
+WHOLE = (0, 0, 1800, 1000)
+LEFT, RIGHT = (0, 0, 1000, 1000), (800, 0, 1800, 1000)  # side 1000, overlap 200
+
+
+def view(area, *objects) -> View:
+    """A view with objects ``(box, score, class id)``."""
+    boxes, scores, ids = zip(*objects, strict=True) if objects else ((), (), ())
+    return View(
+        area,
+        Detections(
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.array(scores, np.float32),
+            np.array(ids, np.int32),
+            ("car", "bus"),
+        ),
+    )
+
+
+def merged(*views: View) -> list[tuple[list[float], float, int]]:
+    found = merge_views(views, overlap=200, max_det=300)
+    return [
+        (box, round(score, 3), class_id)
+        for box, score, class_id in zip(
+            found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
+        )
+    ]
+
+
+def test_a_cut_box_loses_to_the_whole_one_though_its_score_is_higher() -> None:
+    cut = ([900, 100, 1000, 200], 0.9, 0)
+    whole = ([900, 100, 1050, 200], 0.4, 0)
+    assert merged(view(WHOLE), view(LEFT, cut), view(RIGHT, whole)) == [whole]
+    # The part was taken for another class.
+    other_class = (cut[0], 0.9, 1)
+    assert merged(view(WHOLE), view(LEFT, other_class), view(RIGHT, whole)) == [whole]
+
+
+def test_a_sliver_of_an_object_is_no_object() -> None:
+    whole = ([990, 100, 1150, 260], 0.8, 0)
+    sliver = ([985, 130, 1000, 200], 0.5, 0)  # ten pixels are visible, and it is guessed badly
+    within = ([991, 140, 1000, 180], 0.5, 0)
+    assert merged(view(WHOLE), view(LEFT, within), view(RIGHT, whole)) == [whole]
+    assert len(merged(view(WHOLE), view(LEFT, sliver), view(RIGHT, whole))) <= 2
+
+
+def test_an_object_that_two_tiles_show_whole_counts_once() -> None:
+    better, worse = ([830, 100, 900, 200], 0.8, 0), ([832, 98, 903, 199], 0.7, 0)
+    assert merged(view(WHOLE), view(LEFT, worse), view(RIGHT, better)) == [better]
+
+
+def test_neighbours_stay_where_each_tile_shows_one_of_them_whole() -> None:
+    # Two cars, half of one behind the other; the first tile cuts the second car.
+    first, second = ([820, 100, 960, 200], 0.9, 0), ([880, 100, 1060, 200], 0.8, 0)
+    cut = ([880, 100, 1000, 200], 0.7, 0)
+    again = ([820, 100, 961, 200], 0.6, 0)
+    found = merged(view(WHOLE), view(LEFT, first, cut), view(RIGHT, second, again))
+    assert found == [first, second]
+
+
+def test_parts_that_no_view_has_whole_are_joined() -> None:
+    left, right = ([700, 100, 1000, 400], 0.6, 0), ([800, 104, 1100, 398], 0.8, 0)
+    assert merged(view(WHOLE), view(LEFT, left), view(RIGHT, right)) == [
+        ([700, 100, 1100, 400], 0.8, 0)
+    ]
+    unlike = ([800, 104, 1100, 398], 0.8, 1)
+    assert len(merged(view(WHOLE), view(LEFT, left), view(RIGHT, unlike))) == 2
+
+
+def test_the_whole_picture_gives_large_objects_and_no_small_ones() -> None:
+    large, small = ([300, 50, 1500, 950], 0.5, 1), ([100, 100, 250, 200], 0.9, 0)
+    assert merged(view(WHOLE, large, small), view(LEFT), view(RIGHT)) == [large]
+    # Its parts in the tiles are no objects, and neither are they joined.
+    left, right = ([300, 50, 1000, 950], 0.9, 1), ([800, 60, 1500, 940], 0.9, 1)
+    assert merged(view(WHOLE, large), view(LEFT, left), view(RIGHT, right)) == [large]
+    # An object in front of it stays.
+    front = ([500, 300, 600, 400], 0.7, 1)
+    assert merged(view(WHOLE, large), view(LEFT, left, front), view(RIGHT, right)) == [front, large]
+
+
+def test_without_tiles_nothing_changes() -> None:
+    objects = [([10, 10, 20, 20], 0.9, 0), ([10, 10, 21, 21], 0.8, 0), ([0, 0, 5, 5], 0.1, 1)]
+    assert merged(view(WHOLE, *objects)) == objects
+
+
+def test_no_objects_at_all() -> None:
+    found = merge_views([view(WHOLE), view(LEFT), view(RIGHT)], overlap=200, max_det=300)
+    assert len(found) == 0
+    assert found.image_size == (1800, 1000)
+
+
+def test_max_det_keeps_the_best() -> None:
+    low, high = ([100, 100, 150, 150], 0.3, 0), ([1200, 100, 1250, 150], 0.9, 0)
+    views = [view(WHOLE), view(LEFT, low), view(RIGHT, high)]
+    assert merge_views(views, overlap=200, max_det=1).scores.tolist() == [np.float32(0.9)]
+
+
+@st.composite
+def scenes(draw) -> np.ndarray:
+    """(N, 4) objects of 10 to 90 pixels in 1000×700, few of which overlap."""
+    count = draw(st.integers(1, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    corners = rng.uniform(0, [910, 610], (count, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(10, 90, (count, 2))], axis=1)
+    kept: list[np.ndarray] = []
+    for box in boxes:
+        if not kept or iou(np.array(kept), box).max() < 0.3:
+            kept.append(box)
+    return np.array(kept)
+
+
+@settings(deadline=None)
+@given(scenes(), st.integers(0, 2**32), st.booleans())
+def test_every_planted_object_is_found_once(boxes: np.ndarray, seed: int, classes: bool) -> None:
+    """A detector without mistakes sees each tile; small errors of place are all that it makes."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 2, len(boxes)) if classes else np.zeros(len(boxes), int)
+    side, overlap = 300, 100  # above the largest object
+    areas = [(0, 0, 1000, 700), *tile_layout(700, 1000, side, overlap / side).tolist()]
+    views = []
+    for area in areas:
+        x0, y0, x1, y1 = area
+        seen = np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1])
+        share = (seen[:, 2:] - seen[:, :2]).prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(
+            axis=1
+        )
+        noise = rng.uniform(-0.02, 0.02, boxes.shape) * np.tile(seen[:, 2:] - seen[:, :2], 2)
+        seen = np.clip(seen + noise, [x0, y0, x0, y0], [x1, y1, x1, y1])
+        objects = [
+            (seen[i], float(rng.uniform(0.3, 1)), int(ids[i])) for i in np.flatnonzero(share > 0.3)
+        ]
+        views.append(view(area, *objects))
+    found = merge_views(views, overlap=overlap, max_det=300)
+    overlaps = iou(boxes[:, None], found.boxes[None])
+    overlaps *= ids[:, None] == found.class_ids
+    assert len(found) == len(boxes)
+    assert (overlaps.max(axis=1) > 0.6).all()  # brute force: each has its own box
+    assert sorted(overlaps.argmax(axis=1).tolist()) == list(range(len(boxes)))

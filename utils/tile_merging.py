@@ -1,0 +1,202 @@
+"""From the objects of each tile to those of the picture: ``merge_views``.
+
+The network sees a large picture several times: as a whole, and in tiles that overlap. Each of these
+views has been through suppression and voting by itself. What remains is to count an object once
+that several views show, whole or in part. The rules:
+
+- A box is *cut* where it touches an inner border of its tile, one that is no border of the picture.
+- The view of the whole picture gives the objects that are longer than the tiles overlap. Smaller
+  ones lie whole in a tile, which shows them better.
+- Two boxes are compared within what both views see. So a cut box equals the visible part of the box
+  that has the whole object.
+- Boxes that are not cut come first, then those with a higher score. A box is dropped if it agrees
+  with a better one of another view. Boxes of one view never drop each other. A box is compared with
+  the one box of each view that it agrees with best, so that neighbours do not drop each other.
+- Cut boxes that remain, and agree where their tiles overlap, are joined to the box around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from utils.box_pairs import overlapping_pairs
+from utils.detections import Detections
+from utils.overlap import iou as box_iou
+from utils.postprocess import unsuppressed
+
+SAME_OBJECT = 0.4  # IoU of two boxes of one class, within what both views see
+SAME_CUT_OBJECT = 0.5  # the same where one is cut, whatever the classes: parts are misclassified
+COVERED = 0.7  # share of a cut box that lies in a box of its class, which is the whole object
+TOUCHES = 1 / 64  # of the tile's longer side: so near to its border a box may be cut
+
+
+class View(NamedTuple):
+    """What a network saw of a picture.
+
+    Attributes:
+        area: ``x0, y0, x1, y1`` of the tile, or of the whole picture, in pixels of the picture.
+        detections: the objects on it, in pixels of the picture.
+    """
+
+    area: Sequence[int]
+    detections: Detections
+
+
+def merge_views(views: Sequence[View], *, overlap: float, max_det: int) -> Detections:
+    """The objects of a picture, best first.
+
+    Args:
+        views: the whole picture, then its tiles. At least the whole picture.
+        overlap: how far neighbouring tiles overlap at least, in pixels of the picture.
+        max_det: how many to return at most.
+    """
+    whole = views[0]
+    found = _together(views)
+    if len(views) > 1:
+        lengths = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1, initial=0)
+        found = found.take((found.views > 0) | (lengths > overlap))
+    found = found.take(np.lexsort([-found.scores, found.cut]))  # stable
+    pairs = _agreeing(found)
+    by_whole = ~found.cut[pairs.first]
+    kept = unsuppressed(len(found.scores), pairs.first[by_whole], pairs.second[by_whole])
+    found = _joined(found, pairs, kept)
+    order = np.argsort(-found.scores, kind="stable")[:max_det]
+    names, size = whole.detections.class_names, (int(whole.area[2]), int(whole.area[3]))
+    return Detections(
+        found.boxes[order].astype(np.float32),
+        found.scores[order],
+        found.class_ids[order],
+        names,
+        size,
+    )
+
+
+class _Found(NamedTuple):
+    """The boxes of all views.
+
+    Attributes:
+        boxes: float64 (N, 4).
+        scores: float32 (N,).
+        class_ids: int32 (N,).
+        views: int (N,), 0 for the whole picture.
+        areas: float64 (N, 4), what the view of each box shows.
+        cut: bool (N,), whether the box touches an inner border.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+    views: np.ndarray
+    areas: np.ndarray
+    cut: np.ndarray
+
+    def take(self, rows: np.ndarray) -> _Found:
+        return _Found(*(part[rows] for part in self))
+
+
+class _Agreeing(NamedTuple):
+    """Pairs of boxes that show the same object: indices (P,), the better box first."""
+
+    first: np.ndarray
+    second: np.ndarray
+
+
+def _together(views: Sequence[View]) -> _Found:
+    counts = [len(view.detections) for view in views]
+    boxes = np.concatenate([view.detections.boxes for view in views]).astype(np.float64)
+    areas = np.repeat(np.array([view.area for view in views], np.float64), counts, axis=0)
+    inner = areas != np.array(views[0].area, np.float64)  # sides of a tile inside the picture
+    near = TOUCHES * (areas[:, 2:] - areas[:, :2]).max(axis=1, initial=0)
+    return _Found(
+        boxes,
+        np.concatenate([view.detections.scores for view in views]),
+        np.concatenate([view.detections.class_ids for view in views]),
+        np.repeat(np.arange(len(views)), counts),
+        areas,
+        (inner & (np.abs(boxes - areas) <= near[:, None])).any(axis=1),
+    )
+
+
+def _agreeing(found: _Found) -> _Agreeing:
+    """The pairs in which the second box shows the same object as the first, a better one."""
+    pairs = list(_touching(found))
+    first = np.concatenate([i for i, _ in pairs])
+    second = np.concatenate([j for _, j in pairs])
+    apart = found.views[first] != found.views[second]
+    first, second = first[apart], second[apart]
+    # Both directions, since a box looks for its like among better and worse ones.
+    a, b = np.concatenate([first, second]), np.concatenate([second, first])
+    value = _agreement(found, a, b)
+    # Of each view only the box that ``b`` agrees with best.
+    rank = np.lexsort([a, -value, found.views[a], b])
+    a, b, value = a[rank], b[rank], value[rank]
+    best = np.ones(len(a), bool)
+    best[1:] = (b[1:] != b[:-1]) | (found.views[a[1:]] != found.views[a[:-1]])
+    chosen = np.flatnonzero(best & (value > 0) & (a < b))
+    return _Agreeing(a[chosen], b[chosen])
+
+
+def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of boxes that share area; the large boxes of the whole picture by themselves."""
+    whole, tiled = np.flatnonzero(found.views == 0), np.flatnonzero(found.views > 0)
+    pairs = overlapping_pairs(found.boxes[whole], found.boxes[tiled], 0.0)
+    yield whole[pairs.first], tiled[pairs.second]
+    pairs = overlapping_pairs(found.boxes[tiled], found.boxes[tiled], 0.0, later_only=True)
+    yield tiled[pairs.first], tiled[pairs.second]
+
+
+def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(P,) how far boxes ``b`` show the same object as ``a``: 0 to 1, and 0 for others."""
+    one, other = found.boxes[a], found.boxes[b]
+    cut_a, cut_b = found.cut[a], found.cut[b]
+    either = (cut_a | cut_b)[:, None]
+    seen = box_iou(
+        np.where(either, _clipped(one, found.areas[b]), one),
+        np.where(either, _clipped(other, found.areas[a]), other),
+    )
+    same_class = found.class_ids[a] == found.class_ids[b]
+    agree = (seen > SAME_OBJECT) & same_class
+    agree |= (seen > SAME_CUT_OBJECT) & (cut_a != cut_b)
+    covered = _covered(one, other) * (cut_b & ~cut_a & same_class)
+    return np.maximum(seen * agree, covered * (covered > COVERED))
+
+
+def _clipped(boxes: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    limits = np.concatenate([areas[:, 2:], areas[:, 2:]], axis=1)
+    lowest = np.concatenate([areas[:, :2], areas[:, :2]], axis=1)
+    return np.clip(boxes, lowest, limits)
+
+
+def _covered(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(P,) share of the area of ``other`` that lies in ``one``."""
+    sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
+    area = (other[:, 2:] - other[:, :2]).prod(axis=1)
+    return np.maximum(sides, 0).prod(axis=1) / np.where(area > 0, area, 1.0)
+
+
+def _joined(found: _Found, pairs: _Agreeing, kept: np.ndarray) -> _Found:
+    """The boxes that are kept, with the parts of one object joined."""
+    both = found.cut[pairs.first] & kept[pairs.first] & kept[pairs.second]
+    group = np.arange(len(kept))
+    for i, j in zip(pairs.first[both].tolist(), pairs.second[both].tolist(), strict=True):
+        if found.class_ids[i] == found.class_ids[j]:
+            group[group == group[j]] = group[i]
+    # The best box of a group comes first in it, and gives score and class.
+    names, leaders, places = np.unique(group[kept], return_index=True, return_inverse=True)
+    rows = np.flatnonzero(kept)
+    boxes = np.empty((len(names), 4))
+    for side, extreme in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
+        boxes[:, side] = found.boxes[rows[leaders], side]
+        extreme.at(boxes[:, side], places, found.boxes[rows, side])
+    joined = found.take(rows[leaders])._replace(boxes=boxes)
+    # A joined box may be one that another view has whole.
+    parts = np.flatnonzero(np.bincount(places, minlength=len(names)) > 1)
+    others = np.flatnonzero(~joined.cut)
+    ids = joined.class_ids
+    again = overlapping_pairs(
+        boxes[parts], joined.boxes[others], SAME_OBJECT, ids[parts], ids[others]
+    )
+    return joined.take(np.setdiff1d(np.arange(len(names)), parts[again.first]))

@@ -1,0 +1,134 @@
+"""A stream of pictures through a detector, large ones as a whole and in tiles.
+
+Every tile goes through the detector as a picture of its own. All tiles of a picture have one size,
+so batches are full, and only a few are in memory at a time. A picture without tiles goes the same
+way as ever, with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from utils.detections import Detections
+from utils.errors import UserError
+from utils.streaming import detect_stream
+from utils.tile_merging import View, merge_views
+from utils.tiles import Tiling, tile_layout
+
+if TYPE_CHECKING:
+    from utils.detector import Detector, NetworkInput, NetworkOutput, Pixels
+
+Key = TypeVar("Key")
+
+
+class Part(NamedTuple):
+    """What the network sees of a picture at a time.
+
+    Attributes:
+        input: as the network gets it.
+        area: ``x0, y0, x1, y1`` in pixels of the picture.
+        overlap: of neighbouring tiles, in pixels.
+        last: whether this is the picture's last part.
+    """
+
+    input: NetworkInput
+    area: tuple[int, int, int, int]
+    overlap: float
+    last: bool
+
+
+def parts_of(detector: Detector, image: Pixels, tiling: Tiling) -> Iterator[Part]:
+    """The whole picture and, where it is large, its tiles, each made when it is asked for.
+
+    Args:
+        detector: a detector.
+        image: uint8 (H, W, 3) RGB pixels, or a TIFF to read by regions.
+        tiling: which tiles are wanted.
+    """
+    height, width = image.shape[:2]
+    side = tiling.side_for(height, width, max(detector.input_size), detector.object_sizes)
+    overlap = tiling.overlap * side if side else 0.0
+    whole = detector.prepare(image)
+    yield Part(whole, (0, 0, width, height), overlap, side is None)
+    if side is None:
+        return
+    tiles = tile_layout(height, width, side, tiling.overlap).tolist()
+    for number, (x0, y0, x1, y1) in enumerate(tiles, 1):
+        tile = detector.prepare(image[y0:y1, x0:x1])
+        yield Part(tile, (x0, y0, x1, y1), overlap, number == len(tiles))
+
+
+def detect_pictures(
+    detector: Detector,
+    pictures: Iterable[tuple[Key, Iterable[Part]]],
+    *,
+    conf: float,
+    ious: Sequence[float],
+    max_det: int,
+    urgent: Callable[[Key], bool] = lambda key: False,
+    on_unreadable: Callable[[str], None] | None = None,
+) -> Iterator[tuple[Key, dict[float, Detections], float]]:
+    """The key of each picture, the objects on it by NMS threshold, and the network's milliseconds.
+
+    Args:
+        detector: a detector.
+        pictures: keys, and the parts of each picture as ``parts_of`` gives them.
+        conf, max_det: as for ``Detector``.
+        ious: NMS thresholds; the network sees a picture once for all of them.
+        urgent: as for ``detect_stream``.
+        on_unreadable: called with one sentence for a picture of which a part cannot be read; it is
+            left out then. None raises the error.
+    """
+
+    def inputs() -> Iterator[tuple[_Place, NetworkInput]]:
+        for number, (key, parts) in enumerate(pictures):
+            try:
+                for part in parts:
+                    yield _Place(number, key, part.area, part.overlap, part.last), part.input
+            except UserError as error:
+                if on_unreadable is None:
+                    raise
+                on_unreadable(str(error))
+
+    def finish(output: NetworkOutput) -> dict[float, Detections]:
+        return {iou: detector.finish(output, conf=conf, iou=iou, max_det=max_det) for iou in ious}
+
+    seen: list[tuple[_Place, dict[float, Detections], float]] = []  # of one picture
+    for one in detect_stream(detector, inputs(), finish, lambda place: urgent(place.key)):
+        place = one[0]
+        if seen and seen[0][0].picture != place.picture:  # that could not be read to its end
+            seen = []
+        seen.append(one)
+        if place.last:
+            by_iou = one[1]
+            if len(seen) > 1:
+                by_iou = {iou: _merged(seen, iou, max_det) for iou in ious}
+            yield place.key, by_iou, sum(network_ms for *_, network_ms in seen)
+            seen = []
+
+
+class _Place(NamedTuple):
+    """Where a part belongs: the number of its picture, the picture's key, and as in ``Part``."""
+
+    picture: int
+    key: Any
+    area: tuple[int, int, int, int]
+    overlap: float
+    last: bool
+
+
+def _merged(
+    seen: Sequence[tuple[_Place, dict[float, Detections], float]], iou: float, max_det: int
+) -> Detections:
+    views = [View(place.area, _shifted(by_iou[iou], place.area)) for place, by_iou, _ in seen]
+    return merge_views(views, overlap=seen[0][0].overlap, max_det=max_det)
+
+
+def _shifted(detections: Detections, area: Sequence[int]) -> Detections:
+    """From pixels of the tile to those of the picture."""
+    corner = np.array([area[0], area[1], area[0], area[1]], np.float32)
+    return replace(detections, boxes=detections.boxes + corner)
