@@ -48,6 +48,7 @@ examples:
   python predict.py --weights best.keras film.mp4 --start 1:30 --end 2:00 --fps 5
   python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
   python predict.py --weights best.keras city.tif --tile auto               (small objects)
+  python predict.py --weights best.keras photo.jpg --heatmap               (why it decided so)
   python predict.py --weights best.keras photo.jpg --benchmark 50
   python predict.py --weights best.keras --serve                           (a page to try it on)"""
 
@@ -60,6 +61,7 @@ def main(argv: list[str]) -> int:
 
     # Errors in the options come before the network is loaded.
     from utils.media.predict_checks import (
+        check_heatmaps,
         check_tracking,
         labelled_photos,
         output_folder,
@@ -77,6 +79,7 @@ def main(argv: list[str]) -> int:
     out = output_folder(config, weights, sources)
     photos = labelled_photos(config, out, sources)
     check_tracking(config, sources)
+    check_heatmaps(config, weights, sources)
     window = Window("predict.py") if config.show else None
 
     from utils.media.class_filter import ClassFilter
@@ -98,7 +101,7 @@ def main(argv: list[str]) -> int:
 
     tracking = tracking_for(config, thresholds["conf"])
     draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
-    setting = OutputSetting(config, out, detector.class_names, weights.name, photos, draw, tracking)
+    setting = OutputSetting(config, out, detector.class_names, weights, photos, draw, tracking)
     outputs = Outputs(outputs_for(setting), sources)
     summary, interrupted = detect_all(
         detector,

@@ -32,7 +32,7 @@ class ClassFilter:
     def __init__(self, wanted: Sequence[str], class_names: Sequence[str], max_det: int) -> None:
         for name in wanted:
             if name not in class_names:
-                raise UserError(f"--classes {name}: {_instead(name, class_names)}")
+                raise UserError(f"--classes {name}: {unknown_class(name, class_names)}")
         self._ids = [class_names.index(name) for name in wanted]
         self._max_det = max_det
         self.detector_max_det = MAX_CANDIDATES if wanted else max_det
@@ -43,7 +43,8 @@ class ClassFilter:
         return detections[np.isin(detections.class_ids, self._ids)][: self._max_det]
 
 
-def _instead(name: str, class_names: Sequence[str]) -> str:
+def unknown_class(name: str, class_names: Sequence[str]) -> str:
+    """The end of a sentence on a class that a detector does not know."""
     near = difflib.get_close_matches(name, class_names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it knows {listed(class_names, most=20)}"
     return f"the detector has no such class; {hint}"

@@ -32,7 +32,7 @@ class OutputSetting:
         config: the options.
         out: the folder for results.
         class_names: those of the detector.
-        model: the name of its file.
+        weights: its file.
         photos: which photo the labels of a frame belong to.
         draw: gives the drawn picture of a frame.
         tracking: what follows and counts objects, if asked for.
@@ -41,7 +41,7 @@ class OutputSetting:
     config: PredictConfig
     out: Path
     class_names: Sequence[str]
-    model: str
+    weights: Path
     photos: FramePhotos
     draw: Draw
     tracking: VideoTracking | None
@@ -79,8 +79,17 @@ class OutputKind:
 def _label_studio(run: OutputSetting) -> Output:
     colours = {name: colour(class_id) for class_id, name in enumerate(run.class_names)}
     return label_outputs.LabelStudioTasks(
-        run.out, colours, run.photos, run.label_studio_root, model=run.model
+        run.out, colours, run.photos, run.label_studio_root, model=run.weights.name
     )
+
+
+def _heat_sheets(run: OutputSetting) -> Output:
+    from utils.quiet import import_tensorflow
+
+    import_tensorflow()  # takes its time
+    from utils.media.heat_sheets import HeatSheets
+
+    return HeatSheets(run.out, run.weights, run.config)
 
 
 def _counts(run: OutputSetting) -> Output:
@@ -138,6 +147,10 @@ RESULTS = (
     ),
     OutputKind(
         "counts", _counts, "counts.csv", protected=("counts.csv",),
+    ),
+    OutputKind(
+        "heatmaps", _heat_sheets, "heatmaps/", protected=("heatmaps/",),
+        written=lambda summary: summary.pictures,
     ),
     OutputKind(
         "crops", lambda run: Crops(run.out, run.class_names), "crops/",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.files import next_free
+from utils.heatmaps.needs import check_checkpoint
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Source
 from utils.media.output_kinds import protected_names
@@ -138,4 +139,24 @@ def check_tracking(config: PredictConfig, sources: Sequence[Source]) -> None:
         raise UserError(
             "--track: follows objects from frame to frame of a video, and here are only pictures; "
             "leave it out, or give a video, a stream or a camera"
+        )
+
+
+def check_heatmaps(config: PredictConfig, weights: Path, sources: Sequence[Source]) -> None:
+    """
+    Raises:
+        UserError: there is no network that gives gradients, or no picture to draw them on.
+    """
+    if not config.heatmaps:
+        return
+    check_checkpoint(weights, "--heatmap")
+    if config.runtime not in ("auto", "tensorflow"):
+        raise UserError(
+            f"--heatmap: needs the gradients of the network, which {config.runtime} does not give; "
+            "leave out --runtime, or choose tensorflow"
+        )
+    if all(source.kind != "picture" for source in sources):
+        raise UserError(
+            "--heatmap: is for pictures, and here are only videos; save some of their frames with "
+            "--save-frames, and give these"
         )

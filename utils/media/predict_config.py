@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cli import option
+from utils.heatmaps.box import Box
 from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import seconds
 from utils.media.shards import Shard
@@ -116,6 +117,20 @@ class PredictConfig:
         False, help="write each object as a picture of its own to DIR/crops/CLASS",
         group="pictures",
     )  # fmt: skip
+    heatmap: bool = option(
+        False, help="show on each picture where the network saw evidence for what it detected, and "
+        "the objectness of its three levels, in DIR/heatmaps; needs a .keras checkpoint, and "
+        "TensorFlow computes them", group="heat maps of pictures",
+    )  # fmt: skip
+    heatmap_class: str | None = option(
+        None, help="heat maps for this class instead, whether it was detected or not",
+        metavar="NAME", group="heat maps of pictures",
+    )  # fmt: skip
+    heatmap_box: str | None = option(
+        None, help="heat maps for what the network predicts in this box (pixels) instead; with "
+        "--heatmap-class, for that class in it", metavar="x0,y0,x1,y1",
+        parse=lambda text: str(Box.parse(text)), group="heat maps of pictures",
+    )  # fmt: skip
     save_txt: bool = option(False, help="write YOLO label files to DIR/labels", group="labels")
     save_conf: bool = option(
         False, help="scores in the files of --save-txt, too, as a sixth column; all other label "
@@ -187,6 +202,11 @@ class PredictConfig:
     def counts(self) -> bool:
         """Whether objects are counted."""
         return bool(self.count_line or self.count_zone)
+
+    @property
+    def heatmaps(self) -> bool:
+        """Whether heat maps are drawn, of detections or of something else."""
+        return self.heatmap or self.heatmap_class is not None or self.heatmap_box is not None
 
     @property
     def tracks(self) -> bool:

@@ -1,0 +1,194 @@
+"""Heat maps of real networks: gradients by differences, objectness, planted objects, command."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import predict
+from tests.exported import small_detector
+from tests.test_bundled import WEIGHTS
+from utils.cli import run
+from utils.data.synthetic.scenes import draw_scene
+from utils.decoding import STRIDES
+from utils.detector import Detector
+from utils.errors import UserError
+from utils.heatmaps.evidence import Evidence
+from utils.images import read_image, save_image
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-np.float64(x)))
+
+
+@pytest.fixture(scope="module")
+def small():
+    return small_detector()
+
+
+@pytest.fixture(scope="module")
+def signs():
+    return Evidence(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("level", "stride"), [(3, 8), (5, 32)])
+def test_gradients_are_those_of_finite_differences(small, image, level, stride):
+    """Every feature of a level is moved a little, and the change of the score is measured."""
+    seen = Evidence(small)(image)
+    heat = seen.heat("kat")
+    tensors = {n: small.head.get_layer(f"p{n}_5_act").output for n in (3, 5)}
+    features = keras.Model(small.head.inputs, tensors[level])(small.backbone(image[None] * 1.0))
+    features = features.numpy()
+    c3, c4, _ = (x.numpy() for x in small.backbone(image[None] * 1.0))
+
+    weights = seen.scores[:, 0] * (seen.scores[:, 0] >= seen.scores[:, 0].max() / 2)
+    weights /= weights.sum()
+
+    if level == 3:  # only the head of stride 8 sees it
+        inputs, outputs, others = tensors[3], small.head.outputs[:1], []
+    else:
+        inputs = [small.head.inputs[0], small.head.inputs[1], tensors[5]]
+        outputs, others = small.head.outputs, [c3, c4]
+    above = keras.Model(inputs, outputs)
+
+    def score(batch: np.ndarray) -> np.ndarray:
+        rest = [np.repeat(one, len(batch), axis=0) for one in others]
+        raw = above.predict([*rest, batch] if rest else batch, verbose=0, batch_size=256)
+        raw = raw if isinstance(raw, list) else [raw]
+        cells = np.concatenate([one.reshape(len(batch), -1, 7) for one in raw], axis=1)
+        return (np.float64(cells[..., 4]) + cells[..., 5]) @ weights[: cells.shape[1]]
+
+    size, step = features.size, 3e-3
+    moves = step * np.eye(size, dtype=np.float32).reshape(size, *features.shape[1:])
+    slopes = (score(features + moves) - score(features - moves)) / (2 * step)
+    gradients = slopes.reshape(features.shape[1:])
+    expected = np.maximum((np.maximum(gradients, 0) * features[0]).sum(axis=-1), 0) / stride**2
+    assert expected.max() > 0
+    np.testing.assert_allclose(heat.levels[stride], expected, atol=0.02 * expected.max())
+
+
+def test_objectness_and_scores_are_those_of_the_raw_heads(small, image):
+    seen = Evidence(small)(image)
+    output = {name: x.numpy()[0] for name, x in small(image[None] * 1.0).items()}
+    np.testing.assert_allclose(seen.boxes, output["boxes"], atol=1e-4)
+    np.testing.assert_allclose(seen.scores, output["scores"], atol=1e-6)
+    for stride, raw, heat in zip(
+        STRIDES, small.raw(image[None] * 1.0), seen.objectness(), strict=True
+    ):
+        cells = raw.numpy()[0].reshape(64 // stride, 64 // stride, 3, 7)
+        expected = _sigmoid(cells[..., 4]).max(axis=-1)
+        np.testing.assert_allclose(heat.levels[stride], expected, atol=1e-6)
+
+
+def test_the_heat_of_an_object_lies_in_its_box(signs):
+    """In half of the boxes at least half of the heat, in all of them many times their area."""
+    detector = Detector(WEIGHTS, "tensorflow")
+    shares, areas = [], []
+    for number in range(4):
+        picture = draw_scene(5, "test", number).image
+        seen = signs(picture)
+        for one in detector(picture, conf=0.5):
+            heat = seen.heat(one.class_name, one.box)
+            assert heat.overlap > 0.7
+            assert heat.score == pytest.approx(one.score, abs=0.25)  # before voting
+            x0, y0, x1, y1 = one.box
+            shares.append(heat.share_in(one.box))
+            areas.append((x1 - x0) * (y1 - y0) / picture[..., 0].size)
+    assert len(shares) >= 8
+    assert np.median(shares) > 0.5
+    assert (np.array(shares) > 4 * np.array(areas)).all()
+
+
+def test_a_class_and_a_box_choose_what_is_explained(signs):
+    picture = draw_scene(5, "test", 1).image  # a stop sign and others
+    seen = signs(picture)
+    stop = next(one for one in Detector(WEIGHTS, "tensorflow")(picture) if one.class_name == "stop")
+    anywhere, in_box = seen.heat("stop"), seen.heat(box=stop.box)
+    assert in_box.class_name == "stop"
+    assert anywhere.score == in_box.score == pytest.approx(seen.scores[:, 5].max())
+    assert anywhere.share_in(stop.box) > 0.5
+    # In the box of the stop sign nothing speaks for a yield sign, and the map says how little.
+    assert seen.heat("yield", stop.box).score < 0.1
+    with pytest.raises(ValueError):
+        seen.heat("banana")
+    with pytest.raises(ValueError):
+        seen.heat()
+
+
+def test_paths_and_pixels_are_the_same(signs, tmp_path):
+    save_image(tmp_path / "a.png", draw_scene(5, "test", 2).image)
+    by_path, by_pixels = signs(tmp_path / "a.png"), signs(read_image(tmp_path / "a.png"))
+    np.testing.assert_array_equal(by_path.scores, by_pixels.scores)
+    with pytest.raises(ValueError, match="uint8"):
+        signs(np.zeros((8, 8), np.float32))
+    with pytest.raises(UserError, match="exported file"):
+        Evidence(tmp_path / "best.onnx")
+
+
+# The command ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def road(tmp_path):
+    path = tmp_path / "in" / "road.jpg"
+    path.parent.mkdir()
+    save_image(path, draw_scene(5, "test", 1).image)
+    return path
+
+
+def call(*argv) -> int:
+    return run(predict.main, [str(argument) for argument in ("--runtime", "tensorflow", *argv)])
+
+
+def test_the_command_writes_a_sheet_for_each_picture(road, tmp_path, capsys):
+    save_image(road.with_name("empty.jpg"), np.full((200, 300, 3), 120, np.uint8))
+    out = tmp_path / "out"
+    status = call(
+        road.parent, "--weights", WEIGHTS, "--out", out, "--heatmap", "--json", tmp_path / "a.json"
+    )
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "heatmaps/" in printed.out
+    assert len(json.loads((tmp_path / "a.json").read_text())) == 2
+    sheets = sorted((out / "heatmaps").iterdir())
+    assert [path.name for path in sheets] == ["empty.jpg", "road.jpg"]
+    empty, full = map(read_image, sheets)
+    assert full.shape[0] > empty.shape[0]  # without detections only the objectness is shown
+    assert call(road, "--weights", WEIGHTS, "--out", out, "--heatmap") == 2
+    assert "overwritten" in capsys.readouterr().err
+
+
+def test_the_command_for_a_class_and_a_box(road, tmp_path, capsys):
+    for number, arguments in enumerate(
+        (["--heatmap-class", "stop"], ["--heatmap-box", "10,10,90,80", "--heatmap-class", "yield"],
+         ["--heatmap-box", "9000,0,9001,7"])
+    ):  # fmt: skip
+        out = tmp_path / str(number)
+        assert call(road, "--weights", WEIGHTS, "--out", out, "--no-pictures", *arguments) == 0
+        assert [path.name for path in out.rglob("*.*")] == ["road.jpg"]
+    out = tmp_path / "unknown"
+    assert call(road, "--weights", WEIGHTS, "--heatmap-class", "stopp", "--out", out) == 2
+    assert "did you mean 'stop'" in capsys.readouterr().err
+
+
+def test_what_gives_no_heat_maps_is_said_before_anything_is_loaded(road, tmp_path, capsys):
+    (tmp_path / "best.onnx").write_bytes(b"?")
+    (tmp_path / "film.mp4").write_bytes(b"\0")
+    for arguments, words in (
+        ([road, "--weights", tmp_path / "best.onnx", "--heatmap"], "checkpoint that it was"),
+        ([road, "--weights", WEIGHTS, "--heatmap", "--runtime", "openvino"], "choose tensorflow"),
+        ([tmp_path / "film.mp4", "--weights", WEIGHTS, "--heatmap"], "--save-frames"),
+        ([road, "--weights", WEIGHTS, "--heatmap-box", "1,2,3"], "four numbers"),
+    ):
+        assert call(*arguments) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
