@@ -49,7 +49,9 @@ class ObjectSizes(NamedTuple):
 
     def to_metadata(self) -> dict[str, list[float]]:
         """The value of ``SIZES_KEY``."""
-        return {key: [round(size, 2) for size in sizes] for key, sizes in self._asdict().items()}
+        return {
+            key: [round(float(size), 2) for size in sizes] for key, sizes in self._asdict().items()
+        }
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,14 @@ from utils.data.batches.sample_sheet import draw_sample_sheet
 from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
+from utils.data.trained_sizes import trained_sizes
 from utils.errors import UserError
 from utils.files import next_free
 from utils.memory import free_memory
 from utils.runtime.distribution import Cluster, host_was_lost, is_chief, make_cluster
 from utils.signals import StopRequest
 from utils.text import counted
+from utils.tiles import SIZES_KEY
 from utils.training import batch_norm, curves
 from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.backbone import choose_backbone
@@ -516,10 +518,12 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
     split_file = directory.split if cluster.chief else None
     unlabelled = inputs.kept.unlabelled if inputs.kept else ()
     chosen = ("input size", "batch size", "epochs", "learning rate", "backbone rate")
+    sizes = trained_sizes(train, inputs.input_size)
     model.metadata = {
         "training": to_mapping(config),
         "chosen": {name: run.choices[name] for name in chosen},
         **pixel_range_facts(inputs.checkpoint, train),
+        **({SIZES_KEY: sizes.to_metadata()} if sizes else {}),
         "class_origins": origins(config, inputs.checkpoint, train.classes, inputs.sources),
         "pseudo_labelled": [model.classes[i] for i in unlabelled],
         **inherited(inputs.checkpoint, write_provenance(split_file, config, train, val, split)),
