@@ -202,7 +202,7 @@ def placed(rng: np.random.Generator, count: int, sizes: tuple[float, float], pla
 
 
 def draw(rng: np.random.Generator, signs: Sequence[layout.SignPlan]) -> scenes.Scene:
-    """The scene of these signs. Some are partly hidden, and those that hardly show have no label."""
+    """The scene of these signs. Some are partly hidden; those that hardly show have no label."""
     plan = layout.ScenePlan(WIDTH, HEIGHT, round(0.55 * HEIGHT), tuple(signs))
     return scenes.render_scene(plan, rng, scenes.PROPS["test"])
 

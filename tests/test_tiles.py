@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils.data.records import Dataset, Record
+from utils.data.trained_sizes import trained_sizes
 from utils.tiles import tile_layout
 
 
@@ -61,3 +65,23 @@ def test_every_object_up_to_the_overlap_lies_whole_in_a_tile(
         (tiles[:, 0] <= x) & (tiles[:, 1] <= y) & (tiles[:, 2] >= x + w) & (tiles[:, 3] >= y + h)
     )
     assert whole.any()
+
+
+def test_sizes_of_training_objects_by_hand() -> None:
+    def record(width: int, height: int, *boxes, difficult: int = 0) -> Record:
+        count = len(boxes)
+        return Record(
+            "a", Path(), width, height, np.array(boxes, np.float32).reshape(-1, 4),
+            np.zeros(count, np.int32), np.arange(count) < difficult,
+        )  # fmt: skip
+
+    # 10×40 → 20 pixels, at half of that in an input of 400; others do not count
+    records = [
+        record(600, 800, (5, 5, 15, 45)),
+        record(800, 100, (0, 0, 99, 99), (1, 1, 21, 21), (7, 7, 7, 9), difficult=1),
+        record(50, 50),
+    ]
+    dataset = Dataset(records, ("a",))
+    assert trained_sizes(dataset, 400).to_metadata() == {"photo": [20] * 3, "input": [10] * 3}
+    assert trained_sizes(dataset, 400, tile=400).to_metadata()["input"] == [20] * 3
+    assert trained_sizes(Dataset([record(50, 50)], ("a",)), 400) is None
