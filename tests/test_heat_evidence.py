@@ -179,6 +179,35 @@ def test_the_command_for_a_class_and_a_box(road, tmp_path, capsys):
     assert "did you mean 'stop'" in capsys.readouterr().err
 
 
+def test_pictures_too_large_for_memory_are_shown_smaller(road, tmp_path, monkeypatch):
+    """The sheet of a TIFF that is read by regions is that of the picture."""
+    from PIL import Image
+
+    from utils.media import heat_sheets
+    from utils.media.frames import Frame, Source
+    from utils.media.predict_config import PredictConfig
+    from utils.tiff_regions import TiffRegions
+
+    picture = read_image(road)
+    Image.fromarray(picture).save(tmp_path / "road.tif")
+    with Image.open(tmp_path / "road.tif") as file:
+        regions = TiffRegions(tmp_path / "road.tif", file.tag_v2)
+    monkeypatch.setattr(heat_sheets, "LARGEST_DRAWN", max(picture.shape) // 2)
+    output = heat_sheets.HeatSheets(tmp_path, WEIGHTS, PredictConfig(device="cpu"))
+    explained = []
+    monkeypatch.setattr(heat_sheets, "heat_sheet", lambda *args, **_: explained.append(args))
+    monkeypatch.setattr(heat_sheets, "save_image", lambda *_: None)
+    source = Source("road.tif", "picture", str(tmp_path / "road.tif"))
+    found = Detector(WEIGHTS, "tensorflow")(picture)
+    for image in (picture, regions):
+        output.write(Frame(image, source), found, "road")
+    (whole, _, large, _), (half, _, small, _) = explained
+    assert half.shape[0] == whole.shape[0] // 2
+    for one, other in zip(large, small, strict=True):
+        np.testing.assert_allclose(np.array(other.box) * 2, one.box, rtol=1e-3)
+        assert other.share_in(other.box) == pytest.approx(one.share_in(one.box), abs=0.1)
+
+
 def test_what_gives_no_heat_maps_is_said_before_anything_is_loaded(road, tmp_path, capsys):
     (tmp_path / "best.onnx").write_bytes(b"?")
     (tmp_path / "film.mp4").write_bytes(b"\0")

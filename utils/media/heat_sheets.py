@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from utils.detections import Detections
 from utils.errors import UserError
@@ -12,9 +15,10 @@ from utils.heatmaps.sheet import heat_sheet
 from utils.images import save_image
 from utils.media.class_filter import unknown_class
 from utils.media.frames import Frame
-from utils.media.outputs import Output
+from utils.media.outputs import LARGEST_DRAWN, Output
 from utils.media.predict_config import PredictConfig
 from utils.text import counted, one_line
+from utils.tiff_regions import TiffRegions
 
 MOST_OBJECTS = 12  # of a picture that get a heat map, the best
 
@@ -45,16 +49,19 @@ class HeatSheets(Output):
         if frame.index is not None:
             self._frames += 1
             return
-        seen = self.evidence(frame.image)
+        image, scale = _in_memory(frame)
+        seen = self.evidence(image)
         shown = None
         if self.box is None and self.class_name is None:
             shown = detections[:MOST_OBJECTS]
+            shown = replace(shown, boxes=shown.boxes * np.float32(scale))
             maps = [seen.heat(one.class_name, one.box) for one in shown]
             subject = _of_detections(len(shown), len(detections))
         else:
             height, width = frame.image.shape[:2]
             box = self.box and self.box.inside(width, height)
             outside = self.box is not None and box is None
+            box = box and [side * scale for side in box]
             maps = [] if outside else [seen.heat(self.class_name, box)]
             what = "the box" if self.class_name is None else one_line(self.class_name)
             what += f" in the box {self.box}" if self.box and self.class_name else ""
@@ -62,7 +69,7 @@ class HeatSheets(Output):
             if outside:
                 subject = f"the box {self.box} lies outside this picture of {width}×{height} pixels"
         sheet = heat_sheet(
-            frame.image, frame.source.path.name, maps, seen.objectness(), subject=subject,
+            image, frame.source.path.name, maps, seen.objectness(), subject=subject,
             detections=shown,
         )  # fmt: skip
         save_image(self.folder / f"{name}.jpg", sheet)
@@ -72,6 +79,15 @@ class HeatSheets(Output):
             return []
         frames = counted(self._frames, "video frame")
         return [f"heat maps are for pictures; {frames} got none"]
+
+
+def _in_memory(frame: Frame) -> tuple[np.ndarray, float]:
+    """uint8 (H, W, 3) RGB, and how many times smaller it is than the photo (a factor up to 1)."""
+    if not isinstance(frame.image, TiffRegions):
+        return frame.image, 1.0
+    height, width = frame.image.shape[:2]
+    scale = LARGEST_DRAWN / max(height, width)
+    return frame.image.resized(round(width * scale), round(height * scale)), scale
 
 
 def _of_detections(shown: int, found: int) -> str:
