@@ -13,7 +13,8 @@ is busy, ``--short-epochs`` gives them a number of epochs instead of minutes.
 
 ``transfer``: from BCCD to raccoons, from raccoons to BCCD, and from the bundled sign detector to
 BCCD, beside runs from the weights that train.py starts with otherwise (ImageNet weights in the
-backbone, pyramid and heads pretrained on synthetic pictures). DIR holds ``bccd`` and ``raccoon``.
+backbone, pyramid and heads pretrained on synthetic pictures). ``imagenet-raccoon`` begins with
+random pyramid and heads instead. DIR holds ``bccd`` and ``raccoon``.
 
 Results are appended to bench/results/finetune.jsonl. A run that has finished is not repeated.
 """
@@ -112,6 +113,8 @@ def transfer(seed: int, options: argparse.Namespace) -> None:
     common += ["--input-size", str(options.input_size)]
     default = {name: out / f"default-{name}" for name in data}
     train_together({default[name]: [*data[name], *common] for name in data})
+    imagenet = out / "imagenet-raccoon"
+    train_together({imagenet: [*data["raccoon"], *common, "--head-weights", "none"]})
     starts = {
         "bccd-raccoon": default["bccd"] / "best.keras",
         "raccoon-bccd": default["raccoon"] / "best.keras",
@@ -123,7 +126,7 @@ def transfer(seed: int, options: argparse.Namespace) -> None:
     }
     train_together({run: runs[run] for run in (out / "bccd-raccoon", out / "raccoon-bccd")})
     train_together({out / "signs-bccd": runs[out / "signs-bccd"]})
-    for arm in (*(f"default-{name}" for name in data), *starts):
+    for arm in (*(f"default-{name}" for name in data), imagenet.name, *starts):
         facts = {
             "part": "transfer", "seed": seed, "epochs": options.epochs,
             "input_size": options.input_size, "arm": arm,

@@ -56,6 +56,7 @@ def test_what_is_said():
     assert [line.strip() for line in lines[:2]] == ["classes kept: a, b (was B)", "classes new: x"]
     assert "dropped: c" in lines[2]
     assert len(class_texts(("a",), ("a",), (0,))) == 1
+    assert "without --weights" in class_texts(("a",), ("b",), (None,))[-1]
 
 
 def test_origins_are_a_chain():

@@ -75,6 +75,8 @@ def class_texts(old: Sequence[str], new: Sequence[str], sources: Sources) -> lis
         lines.append(f"  classes new: {', '.join(added)}")
     if dropped:
         lines.append(f"  classes dropped: {', '.join(dropped)} (the data does not name them)")
+    if not kept:  # measured with `python -m bench.finetune transfer`, see docs/training.md
+        lines.append("  no class in common: starting without --weights is often better")
     return lines
 
 
