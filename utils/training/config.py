@@ -9,6 +9,7 @@ from typing import Any
 
 from utils.cli import option, to_mapping
 from utils.errors import UserError
+from utils.tiles import Tiling
 
 
 def _input_size(text: str) -> int | str:
@@ -66,6 +67,12 @@ class TrainConfig:
         "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
         "by object sizes and --minutes, or takes the checkpoint's",
         metavar="auto|PIXELS", parse=_input_size, group=MAIN,
+    )  # fmt: skip
+    tile: str = option(
+        "off", help="train on crops of this side in pixels of the photo, as prediction with --tile "
+        "shows large photos; auto takes crops where most objects would be smaller than 8 pixels in "
+        "the network input (docs/training.md)",
+        metavar="auto|off|PIXELS", parse=Tiling.parse, group=MAIN,
     )  # fmt: skip
     batch_size: int | None = option(
         None, help="photos in a training step, on all devices together (default: 8 on each device, "

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 RENAMED_OPTIONS = {"synchronized-norms": "sync-batch-norm"}
-LATER_OPTIONS = {"rename": [], "keep-classes": False}  # with the values that runs had without them
+LATER_OPTIONS = {"rename": [], "keep-classes": False, "tile": "off"}  # their values before
 CHOICES = {"turns": "accumulation steps"}
 RECIPE = {
     "frozen_norms": "frozen_batch_norms",
@@ -35,6 +35,7 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
     choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
     choices.setdefault("pseudo labels", None)
+    choices.setdefault("tile", None)
     return {**facts, "history": history, "choices": choices}
 
 

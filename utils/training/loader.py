@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from utils.data.augment import AugmentConfig
+from utils.data.batches.crops import Crops
 from utils.data.batches.image_cache import photo_reader
 from utils.data.batches.pipeline import next_batch, training_batches
 from utils.data.batches.samples import TrainingSamples
@@ -25,6 +26,7 @@ def training_samples(
     phases: Sequence[Phase],
     aspect: tuple[float, float],
     warmup_epochs: int,
+    crops: Crops | None = None,
 ) -> tuple[TrainingSamples, str]:
     """Training samples as the options ask for them, and a sentence on the cache of photos.
 
@@ -36,11 +38,12 @@ def training_samples(
         phases: of the run.
         aspect: the part of that square that training pictures take.
         warmup_epochs: epochs until augmentation has its full strength.
+        crops: of the photos; None to show photos whole.
     """
     sizes = {size for phase in phases for size in phase.sizes}
-    reader, note = photo_reader(config.cache, train, sorted(sizes), augment)
+    reader, note = photo_reader(config.cache, train, sorted(sizes), augment, crops=crops)
     samples = TrainingSamples(
-        train, input_size, config.seed, augment, reader, aspect, warmup_epochs
+        train, input_size, config.seed, augment, reader, aspect, warmup_epochs, crops
     )
     return samples, note
 
@@ -62,8 +65,8 @@ class TrainingLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that together see each photo about once."""
-        return math.ceil(len(self.samples.dataset) / self.batch_size)
+        """Steps that together see each photo, or crop, about once."""
+        return math.ceil(len(self.samples) / self.batch_size)
 
     @property
     def unreadable(self) -> dict[str, str]:

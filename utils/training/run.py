@@ -18,6 +18,7 @@ from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
 from utils.cli import to_mapping
 from utils.data.augment import AugmentConfig, augmentation
+from utils.data.batches.crops import LEAST_VISIBLE, Crops, as_crops_show
 from utils.data.batches.sample_sheet import draw_sample_sheet
 from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import SplitInfo
@@ -29,7 +30,7 @@ from utils.memory import free_memory
 from utils.runtime.distribution import Cluster, host_was_lost, is_chief, make_cluster
 from utils.signals import StopRequest
 from utils.text import counted
-from utils.tiles import SIZES_KEY
+from utils.tiles import SIZES_KEY, Tiling
 from utils.training import batch_norm, curves
 from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.backbone import choose_backbone
@@ -48,6 +49,7 @@ from utils.training.choices.start import (
     origins,
     starting_anchors,
 )
+from utils.training.choices.tile import choose_tile, crops_text, tile_facts
 from utils.training.config import TrainConfig, lasting_options, unused_options
 from utils.training.data import (
     inherited,
@@ -171,8 +173,9 @@ def preview(config: TrainConfig) -> Path:
         inputs = choose_inputs(set_up(config, at_end))
     phase = strongest_phase(inputs.phases)
     samples = TrainingSamples(
-        inputs.train, max(phase.sizes), config.seed, phase.augment, aspect=inputs.aspect
-    )
+        inputs.train, max(phase.sizes), config.seed, phase.augment, aspect=inputs.aspect,
+        crops=inputs.crops,
+    )  # fmt: skip
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"
     draw_sample_sheet(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
@@ -221,6 +224,7 @@ class Inputs:
         train, val: the photos; with ``--keep-classes`` those for training with pseudo labels too.
         kept: the classes with ``--keep-classes``; None without.
         pseudo_labels: None where the photos label all classes.
+        crops: of the training photos; None where they are shown whole.
         aspect: the part of the square network input that training pictures take.
     """
 
@@ -237,6 +241,22 @@ class Inputs:
     phases: tuple[Phase, ...]
     kept: KeptClasses | None = None
     pseudo_labels: PseudoLabels | None = None
+    crops: Crops | None = None
+
+    @property
+    def shown(self) -> Dataset:
+        """The training photos with the sizes of what is shown of them, for choices by size."""
+        return as_crops_show(self.train, self.crops.side) if self.crops else self.train
+
+    @property
+    def samples(self) -> int:
+        """Photos, or crops, in an epoch."""
+        return len(self.crops or self.train)
+
+    @property
+    def tile(self) -> int | None:
+        """Side of the crops in pixels of the photos."""
+        return self.crops.side if self.crops else None
 
 
 def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
@@ -281,15 +301,23 @@ def choose_inputs(setup: Setup) -> Inputs:
         train = pseudo_labels.added_to(train)
     continued = None not in sources
     recipe = choose_recipe(config, continued=continued)
-    augment = augmentation(recipe.augment, config.augment)
-    aspect = choose_aspect(train, augment, rectangular=recipe.rectangular)
+    tile, tile_note = choose_tile(
+        config.tile, train, checkpoint.input_size if checkpoint and config.input_size == "auto"
+        else config.input_size,
+    )  # fmt: skip
+    tile = setup.saved_choice("tile", tile)
+    crops = Crops.of(train, tile) if tile else None
+    shown = as_crops_show(train, tile) if tile else train
+    cut = (f"min_visible={LEAST_VISIBLE}",) if tile else ()
+    augment = augmentation(recipe.augment, (*cut, *config.augment))
+    aspect = choose_aspect(shown, augment, rectangular=recipe.rectangular)
     epochs, epochs_note = choose_epochs(
-        config, recipe, len(train), setup.saved_choice("epochs"), continued=continued
+        config, recipe, len(crops or train), setup.saved_choice("epochs"), continued=continued
     )
     input_size, size_note = cluster.broadcast_json(
         choose_input_size(
             setup.saved_choice("input size", config.input_size),
-            checkpoint, train, aspect, config, epochs, cluster.replicas,
+            checkpoint, shown, aspect, config, epochs, cluster.replicas,
         )
     )  # fmt: skip
     phases = choose_phases(
@@ -299,10 +327,10 @@ def choose_inputs(setup: Setup) -> Inputs:
         progressive=config.progressive,
         final_strength=recipe.final_strength,
     )
-    setup.notes.extend([size_note, shape_text(input_size, aspect), epochs_note])
+    setup.notes.extend([tile_note, crops_text(crops, len(train)) if crops else "", size_note, shape_text(input_size, aspect), epochs_note])
     return Inputs(
         checkpoint, sources, train, val, split, recipe, augment, aspect, epochs, input_size, phases,
-        kept, pseudo_labels,
+        kept, pseudo_labels, crops,
     )  # fmt: skip
 
 
@@ -335,7 +363,7 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
         if inputs.checkpoint:
             start = f"from {config.weights}"
             model, notes = from_checkpoint(
-                config, inputs.checkpoint, inputs.train, inputs.sources, size
+                config, inputs.checkpoint, inputs.shown, inputs.sources, size
             )
             if inputs.kept:
                 named = config.classes is not None
@@ -346,7 +374,7 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
                 notes.append(inputs.pseudo_labels.text(inputs.train.classes, unlabelled, photos))
         else:
             anchors, anchors_note = starting_anchors(
-                config.anchors, inputs.train, size, config.seed
+                config.anchors, inputs.shown, size, config.seed
             )
             model, start = new_detector(config, inputs.train.classes, size, anchors)
             notes = [start, anchors_note]
@@ -359,7 +387,7 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
 def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: float) -> Run:
     """Choose batch and learning rates, and put loader, schedule, trainer and folder together."""
     config, cluster, recipe = setup.config, setup.cluster, inputs.recipe
-    photos = len(inputs.train)
+    photos = inputs.samples
     pretrained = inputs.checkpoint is not None or config.backbone_weights != "none"
     batch_size, batch_note = cluster.broadcast_json(
         choose_batch_size(
@@ -373,7 +401,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
     )
     samples, cache_note = training_samples(
         config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
-        recipe.augment_warmup_epochs,
+        recipe.augment_warmup_epochs, inputs.crops,
     )  # fmt: skip
     loader = TrainingLoader(samples, batch_size, shard=(cluster.host, cluster.hosts))
     schedule = Schedule(
@@ -408,6 +436,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         precision=config.precision,
         pretrained=pretrained,
         recipe=recipe,
+        tiling=Tiling(inputs.tile or "off"),
         sync_batch_norm=config.sync_batch_norm,
     )
     setup.notes.extend([batch_note, rates_note, cache_note])
@@ -415,6 +444,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "options": lasting_options(config),
         "classes": model.classes,
         "anchors": model.anchors,
+        "tile": inputs.tile,
         "input size": inputs.input_size,
         "batch size": batch_size,
         "epochs": inputs.epochs,
@@ -510,7 +540,7 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
     for note in filter(None, notes):
         directory.log(note)
     if cluster.chief:
-        curves.draw_labels(directory.labels, train, model.anchors, inputs.input_size)
+        curves.draw_labels(directory.labels, inputs.shown, model.anchors, inputs.input_size)
     directory.log(
         f"training {model.backbone_name} at {inputs.input_size}×{inputs.input_size} on "
         f"{cluster.devices} for {length_text(run.schedule)}; files go to {directory.path}"
@@ -518,10 +548,11 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
     split_file = directory.split if cluster.chief else None
     unlabelled = inputs.kept.unlabelled if inputs.kept else ()
     chosen = ("input size", "batch size", "epochs", "learning rate", "backbone rate")
-    sizes = trained_sizes(train, inputs.input_size)
+    sizes = trained_sizes(train, inputs.input_size, inputs.tile)
     model.metadata = {
         "training": to_mapping(config),
         "chosen": {name: run.choices[name] for name in chosen},
+        **tile_facts(inputs.tile),
         **pixel_range_facts(inputs.checkpoint, train),
         **({SIZES_KEY: sizes.to_metadata()} if sizes else {}),
         "class_origins": origins(config, inputs.checkpoint, train.classes, inputs.sources),

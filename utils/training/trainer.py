@@ -30,6 +30,7 @@ from utils.evaluation.run_detector import detect_records
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
+from utils.tiles import NO_TILES, Tiling, tile_layout
 from utils.training.batch_norm import (
     MOST_PHOTOS,
     batch_statistics,
@@ -56,6 +57,7 @@ class Trainer:
         precision: the dtype policy that the model was built with.
         pretrained: whether the backbone has trained weights.
         recipe: which parts of such a backbone stay frozen; whether weights are averaged.
+        tiling: whether large validation photos are looked at in tiles.
         sync_batch_norm: whether the model's batch norms see all replicas' photos.
     """
 
@@ -69,11 +71,12 @@ class Trainer:
         precision: str = "float32",
         pretrained: bool,
         recipe: Recipe,
+        tiling: Tiling = NO_TILES,
         sync_batch_norm: bool = False,
     ) -> None:
         self.sync_batch_norm = sync_batch_norm and cluster.replicas > 1
         self.model, self.optimizers, self.cluster, self.config = model, optimizers, cluster, step
-        self.evaluation_batch = EVALUATION_BATCH
+        self.evaluation_batch, self.tiling = EVALUATION_BATCH, tiling
         self._never_learns = {
             "frozen_stages": recipe.frozen_stages if pretrained else 0,
             "freeze_batch_norms": recipe.frozen_batch_norms and pretrained,
@@ -223,6 +226,7 @@ class Trainer:
                     max_det=300,
                     progress=progress,
                     on_unreadable=on_unreadable,
+                    tiling=self.tiling,
                 )[0.6]
             except tf.errors.ResourceExhaustedError:
                 if self.evaluation_batch == 1 or self.cluster.hosts > 1:
@@ -250,9 +254,19 @@ class Trainer:
         self._infer(images)
         batch = time.monotonic() - compiled
         here = EVALUATION_BATCH * replicas
-        batches = math.ceil(len(dataset) / here)
+        batches = math.ceil(self._views(dataset) / here)
         update_bn = 1.3 * batch * MOST_PHOTOS / here if self.averaging else 0.0
         return 1.3 * batch * batches, compiled - began - batch, update_bn
+
+    def _views(self, dataset: Dataset) -> int:
+        """How many pictures the network gets in an evaluation: photos, and tiles of large ones."""
+        views = len(dataset)
+        for record in dataset.records if self.tiling != NO_TILES else ():
+            side = self.tiling.side_for(record.height, record.width, self.model.input_size, None)
+            if side:
+                size = (record.height, record.width)
+                views += len(tile_layout(*size, side, self.tiling.overlap))
+        return views
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a float32 checkpoint, atomically."""

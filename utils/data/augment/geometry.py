@@ -51,6 +51,8 @@ def place(
     inner: tuple[int, int],
     params: PhotoParams,
     scale: float = 1.0,
+    shown: tuple[int, int] | None = None,
+    position: tuple[float, float] | None = None,
 ) -> Placement:
     """Place a photo as its parameters say.
 
@@ -60,13 +62,22 @@ def place(
         inner: (width, height) in pixels of the network input; a scale of 1 is the letterbox in it.
         params: scale, aspect, position, mirroring, angle.
         scale: a further factor on that of ``params``.
+        shown: (width, height) of the part of the photo that the letterbox is made for; default:
+            the whole photo.
+        position: in the place of that of ``params``.
     """
-    fitted = Letterbox(*photo, *inner)
+    shown = shown or photo
+    fitted = Letterbox(*shown, *inner)
     scale = params.scale * scale
-    width = max(1, round(fitted.inner_width * scale * params.aspect**0.5))
-    height = max(1, round(fitted.inner_height * scale / params.aspect**0.5))
-    left = round(params.position_x * (tile[0] - width))
-    top = round(params.position_y * (tile[1] - height))
+    inner_width, inner_height = (
+        fitted.inner_width * (photo[0] / shown[0]),
+        fitted.inner_height * (photo[1] / shown[1]),
+    )
+    width = max(1, round(inner_width * scale * params.aspect**0.5))
+    height = max(1, round(inner_height * scale / params.aspect**0.5))
+    x, y = position or (params.position_x, params.position_y)
+    left = round(x * (tile[0] - width))
+    top = round(y * (tile[1] - height))
     matrix = np.array([[width / photo[0], 0, left], [0, height / photo[1], top]], np.float64)
     if params.mirror:
         matrix[0] = [-matrix[0, 0], 0, tile[0] - left]

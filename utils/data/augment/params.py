@@ -30,6 +30,7 @@ class PhotoParams:
         hue: turn in radians.
         blur: standard deviation in pixels, 0 for none.
         jpeg: quality, 0 for none.
+        crop: four numbers from 0 to 1 that place a crop; see ``utils.data.batches.crops``.
     """
 
     def __init__(self, rng: np.random.Generator, config: AugmentConfig) -> None:
@@ -49,6 +50,7 @@ class PhotoParams:
         self.blur = float(u[12] * config.blur_sigma) if u[11] < config.blur else 0.0
         worst, best = config.jpeg_quality
         self.jpeg = int(worst + u[14] * (best + 1 - worst)) if u[13] < config.jpeg else 0
+        self.crop = rng.random(4)
 
 
 @dataclass(frozen=True)

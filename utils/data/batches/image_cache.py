@@ -20,6 +20,7 @@ import numpy as np
 
 from utils.cache_folder import VARIABLE, cache_root
 from utils.data.augment import AugmentConfig
+from utils.data.batches.crops import Crops
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.files import atomic_write
@@ -144,6 +145,7 @@ def photo_reader(
     *,
     folder: Path | None = None,
     memory: int | None = None,
+    crops: Crops | None = None,
 ) -> tuple[PhotoReader, str]:
     """The reader for the photos of a dataset, and a sentence on its cache.
 
@@ -156,6 +158,7 @@ def photo_reader(
         config: its scales decide at which reductions photos will be read.
         folder: for the disk cache; default: ``cache_folder()``.
         memory: bytes of free memory; default: measured.
+        crops: of the photos; None where photos are shown whole.
 
     Raises:
         UserError: no such mode.
@@ -169,7 +172,7 @@ def photo_reader(
     folder = cache_folder() if folder is None else folder
     if folder is None and mode == "disk":
         raise UserError(f"--cache disk needs a cache folder; set {VARIABLE} to one")
-    needed = needed_bytes(dataset, sizes, config)
+    needed = needed_bytes(dataset, sizes, config, crops)
     free = free_memory() if memory is None else memory
     if mode == "memory" or (mode == "auto" and needed <= _SHARE * free):
         budget = int(_SHARE * free)
@@ -195,11 +198,13 @@ def plain_reader(dataset: Dataset) -> PhotoReader:
     return partial(read_image, ranges=ranges) if any(ranges) else read_image
 
 
-def needed_bytes(dataset: Dataset, sizes: Sequence[int], config: AugmentConfig) -> int:
+def needed_bytes(
+    dataset: Dataset, sizes: Sequence[int], config: AugmentConfig, crops: Crops | None = None
+) -> int:
     """About how many bytes the photos take at every reduction at which they will be read."""
     step = max(1, len(dataset) // _PROBED)
     probed = [dataset.records[i] for i in range(0, len(dataset), step)]
-    total = sum(_photo_bytes(record, sizes, config) for record in probed)
+    total = sum(_photo_bytes(record, sizes, config, crops) for record in probed)
     return total * len(dataset) // max(1, len(probed))
 
 
@@ -224,16 +229,24 @@ def _cached_files(folder: Path) -> list[tuple[int, int, str]]:
     return sorted(found, reverse=True)
 
 
-def _photo_bytes(record: Record, sizes: Sequence[int], config: AugmentConfig) -> int:
+def _photo_bytes(
+    record: Record, sizes: Sequence[int], config: AugmentConfig, crops: Crops | None
+) -> int:
     low, high = config.scale
     if config.mosaic:
         low, high = low * min(1, config.mosaic_scale), high * max(1, config.mosaic_scale)
     stretch = (1 + config.aspect) ** 0.5
+    photo = (record.width, record.height)
+    shown = crops.shown(photo) if crops else photo
     reductions = set()
     for size, scale in ((min(sizes), low / stretch), (max(sizes), high)):
-        fitted = Letterbox(record.width, record.height, size, size)
-        wanted = (fitted.inner_width * scale, fitted.inner_height * scale)
-        reductions.add(reduction((record.width, record.height), wanted))
+        for part in {photo, shown}:  # larger photos are shown whole, too
+            fitted = Letterbox(*part, size, size)
+            wanted = (
+                fitted.inner_width * scale * photo[0] / part[0],
+                fitted.inner_height * scale * photo[1] / part[1],
+            )
+            reductions.add(reduction(photo, wanted))
     total, reduce = 0, min(reductions)
     while reduce <= max(reductions):
         total += 3 * -(-record.width // reduce) * -(-record.height // reduce)

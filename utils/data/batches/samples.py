@@ -16,8 +16,9 @@ import numpy as np
 
 from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.colour import degrade, recolour
-from utils.data.augment.geometry import clip_boxes, move_boxes, place, render
+from utils.data.augment.geometry import Placement, clip_boxes, move_boxes, place, render
 from utils.data.augment.params import PhotoParams, PictureParams, SampleParams, sample_params
+from utils.data.batches.crops import Crops, crop_corner, too_small
 from utils.data.batches.image_cache import PhotoReader, plain_reader
 from utils.data.batches.input_shape import TrainingShape, training_shape
 from utils.data.records import Dataset, Record
@@ -52,8 +53,8 @@ class TrainingSamples:
     """Augmented training samples by index; any index from 0 on is valid.
 
     Attributes:
-        dataset, size, seed, config, aspect, warmup_epochs: what the samples are made of; not to be
-            changed.
+        dataset, size, seed, config, aspect, warmup_epochs, crops: what the samples are made of; not
+            to be changed.
         errors: what went wrong so far.
     """
 
@@ -66,6 +67,7 @@ class TrainingSamples:
         reader: PhotoReader | None = None,
         aspect: tuple[float, float] = (1.0, 1.0),
         warmup_epochs: int = 1,
+        crops: Crops | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -79,12 +81,17 @@ class TrainingSamples:
                 ``utils.data.batches.input_shape``.
             warmup_epochs: augmentation reaches full strength in this epoch. Before, it grows in
                 proportion to the epochs.
+            crops: of the photos; None to show photos whole.
         """
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
-        self.aspect, self.warmup_epochs = aspect, warmup_epochs
+        self.aspect, self.warmup_epochs, self.crops = aspect, warmup_epochs, crops
         self.errors = ReadErrors()
         self._reader = reader or plain_reader(dataset)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        """Samples in an epoch: one for each photo, or for each crop."""
+        return len(self.dataset if self.crops is None else self.crops)
 
     @property
     def unreadable(self) -> dict[str, str]:
@@ -105,11 +112,11 @@ class TrainingSamples:
         Raises:
             UserError: no photo of the dataset can be read.
         """
-        epoch, position = divmod(index, len(self.dataset))
+        epoch, position = divmod(index, len(self))
         config = self.config
         if epoch + 1 < self.warmup_epochs:
             config = config.at_strength((epoch + 1) / self.warmup_epochs)
-        params = sample_params(self.seed, epoch, position, len(self.dataset), config)
+        params = sample_params(self.seed, epoch, position, len(self), config)
         shape = training_shape(size, self.aspect)
         return self.compose(params, self._epoch_order(epoch), shape, config)
 
@@ -120,7 +127,7 @@ class TrainingSamples:
         """
         other = TrainingSamples(
             self.dataset, size or self.size, self.seed, config, self._reader, self.aspect,
-            self.warmup_epochs,
+            self.warmup_epochs, self.crops,
         )  # fmt: skip
         other.errors = self.errors
         return other
@@ -136,7 +143,7 @@ class TrainingSamples:
 
         Args:
             params: all its random numbers.
-            order: of the records in the epoch.
+            order: of the records, or crops, in the epoch.
             shape: of the network input.
             config: the strengths that the parameters were drawn with.
 
@@ -167,11 +174,14 @@ class TrainingSamples:
         tiles = picture.tiles(shape.width, shape.height)
         for (position, params), (x0, y0, x1, y1) in zip(picture.photos, tiles, strict=True):
             tile = image[y0:y1, x0:x1]
-            record, matrix = self._draw_photo(tile, order, position, params, shape.inner, scale)
+            drawn = self._draw_photo(tile, order, position, params, shape.inner, scale)
+            record, matrix, whole_of_larger = drawn
             recolour(tile, params)
             ids = np.where(record.difficult, IGNORED, record.class_ids).astype(np.int32)
             moved = move_boxes(record.boxes, matrix)
             moved, ids = clip_boxes(moved, ids, (x1 - x0, y1 - y0), config.min_visible)
+            if whole_of_larger:
+                ids[too_small(moved)] = IGNORED
             boxes.append(moved + np.float32([x0, y0, x0, y0]))
             class_ids.append(ids)
         return Sample(image, np.concatenate(boxes), np.concatenate(class_ids))
@@ -184,24 +194,31 @@ class TrainingSamples:
         params: PhotoParams,
         inner: tuple[int, int],
         scale: float,
-    ) -> tuple[Record, np.ndarray]:
+    ) -> tuple[Record, np.ndarray, bool]:
         """Place, read and render a photo; if it cannot be read, the next one in the order.
 
         Returns:
-            Its record, and the map from the photo to the tile.
+            Its record, the map from the photo to the tile, and whether all of a photo is shown
+            that is larger than a crop.
         """
         for step in range(len(order)):
-            record = self.dataset.records[order[(position + step) % len(order)]]
+            number = order[(position + step) % len(order)]
+            record = self.dataset.records[number if self.crops is None else self.crops.photos[number]]
             size = (record.width, record.height)
-            placement = place(size, tile.shape[1::-1], inner, params, scale)
+            whole = self.crops is not None and bool(self.crops.whole[number])
+            if self.crops is None or whole:
+                placement = place(size, tile.shape[1::-1], inner, params, scale)
+            else:
+                shown = self.crops.shown(size)
+                placement = place_crop(record, tile.shape[1::-1], inner, params, scale, shown)
             reduce = reduction(size, (placement.width, placement.height))
             try:
                 pixels = self._read(record, reduce)
             except UserError as error:
                 self.unreadable[record.image_id] = str(error)
             else:
-                return record, render(pixels, reduce, placement, tile)
-        raise UserError(f"none of the {len(order)} training photos can be read")
+                return record, render(pixels, reduce, placement, tile), whole
+        raise UserError(f"none of the {len(self.dataset)} training photos can be read")
 
     def _read(self, record: Record, reduce: int) -> np.ndarray:
         image = self._reader(record.image, reduce=reduce)
@@ -216,9 +233,34 @@ class TrainingSamples:
         cached_epoch, order = self._order
         if cached_epoch != epoch:
             rng = np.random.default_rng([self.seed, 0, epoch])
-            order = rng.permutation(len(self.dataset))
+            order = rng.permutation(len(self))
             self._order = (epoch, order)
         return order
+
+
+def place_crop(
+    record: Record,
+    tile: tuple[int, int],
+    inner: tuple[int, int],
+    params: PhotoParams,
+    scale: float,
+    shown: tuple[int, int],
+) -> Placement:
+    """As ``place``; a photo that is larger than its tile lies where ``crop_corner`` says.
+
+    At a scale of 1 the tile has ``shown`` pixels of the photo. Smaller scales show more of it, not
+    more grey.
+    """
+    placement = place((record.width, record.height), tile, inner, params, scale, shown)
+    photo, drawn = (record.width, record.height), (placement.width, placement.height)
+    view = tuple(tile[i] * photo[i] / drawn[i] for i in (0, 1))
+    targets = record.boxes[~record.difficult]
+    corner = crop_corner(photo, view, targets, params.crop)
+    usual = (params.position_x, params.position_y)
+    position = tuple(
+        corner[i] / (photo[i] - view[i]) if photo[i] > view[i] else usual[i] for i in (0, 1)
+    )
+    return place(photo, tile, inner, params, scale, shown, position)
 
 
 def mixup(first: Sample, second: Sample, share: float, min_visible: float) -> Sample:
