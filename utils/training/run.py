@@ -327,7 +327,15 @@ def choose_inputs(setup: Setup) -> Inputs:
         progressive=config.progressive,
         final_strength=recipe.final_strength,
     )
-    setup.notes.extend([tile_note, crops_text(crops, len(train)) if crops else "", size_note, shape_text(input_size, aspect), epochs_note])
+    setup.notes.extend(
+        [
+            tile_note,
+            crops_text(crops, len(train)) if crops else "",
+            size_note,
+            shape_text(input_size, aspect),
+            epochs_note,
+        ]
+    )
     return Inputs(
         checkpoint, sources, train, val, split, recipe, augment, aspect, epochs, input_size, phases,
         kept, pseudo_labels, crops,

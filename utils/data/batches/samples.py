@@ -203,7 +203,9 @@ class TrainingSamples:
         """
         for step in range(len(order)):
             number = order[(position + step) % len(order)]
-            record = self.dataset.records[number if self.crops is None else self.crops.photos[number]]
+            record = self.dataset.records[
+                number if self.crops is None else self.crops.photos[number]
+            ]
             size = (record.width, record.height)
             whole = self.crops is not None and bool(self.crops.whole[number])
             if self.crops is None or whole:
