@@ -13,7 +13,7 @@ from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import FrameChoice
 from utils.media.predict_config import PredictConfig
 from utils.media.shards import Shard
-from utils.tiles import NO_TILES
+from utils.tiling import NO_TILES
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for types only: heavy modules are imported after the option
     from utils.media.summary import Summary
     from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
-    from utils.tiles import Tiling
+    from utils.tiling import Tiling
 
 DESCRIPTION = """\
 Find objects in pictures, videos and camera streams.

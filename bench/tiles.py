@@ -38,7 +38,8 @@ from utils.detector import Detector
 from utils.files import atomic_write
 from utils.label_files.voc import write_voc_list
 from utils.overlap import iou
-from utils.tiles import TILE_OVERLAP, auto_side, tile_layout
+from utils.tiles import tile_layout
+from utils.tiling import TILE_OVERLAP, auto_side
 
 WEIGHTS = ROOT / "model_data" / "signs_lite0.keras"
 WIDTH, HEIGHT = 4000, 3000

@@ -26,7 +26,7 @@ from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.images import decode_image
-from utils.tiles import Tiling
+from utils.tiling import Tiling
 from utils.training.choices.tile import choose_tile, crops_text, tile_facts
 
 SIDE = 96

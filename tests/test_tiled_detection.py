@@ -21,7 +21,8 @@ from utils.detector import Detector
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.runtime.runtime import Runtime
-from utils.tiles import SIZES_KEY, ObjectSizes, Tiling, tile_layout
+from utils.tiles import tile_layout
+from utils.tiling import SIZES_KEY, ObjectSizes, Tiling
 
 SIZE, SIDE = 96, 96  # of the network input; of the tiles that ``auto`` finds
 SMALLEST = 6

@@ -30,7 +30,7 @@ from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
 from utils.tiff_regions import TiffRegions, open_regions
 from utils.tiled_stream import detect_pictures, parts_of
-from utils.tiles import NO_TILES, TILE_OVERLAP, ObjectSizes, Tiling
+from utils.tiling import NO_TILES, TILE_OVERLAP, ObjectSizes, Tiling
 from utils.voting import MIN_SCORE_RATIO
 
 # The path of an image; an image of Pillow; or pixels, uint8 (H, W, 3) RGB, upright. OpenCV gives

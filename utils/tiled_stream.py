@@ -17,7 +17,8 @@ from utils.detections import Detections
 from utils.errors import UserError
 from utils.streaming import detect_stream
 from utils.tile_merging import View, merge_views
-from utils.tiles import Tiling, tile_layout
+from utils.tiles import tile_layout
+from utils.tiling import Tiling
 
 if TYPE_CHECKING:
     from utils.detector import Detector, NetworkInput, NetworkOutput, Pixels

@@ -17,7 +17,7 @@ from utils.checkpoint import load_checkpoint, update_metadata
 from utils.data.records import Dataset, Record
 from utils.data.synthetic import scenes
 from utils.data.trained_sizes import trained_sizes
-from utils.tiles import SIZES_KEY
+from utils.tiling import SIZES_KEY
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from utils.data.records import Dataset
-from utils.tiles import ObjectSizes
+from utils.tiling import ObjectSizes
 
 PERCENTILES = (5, 50, 95)
 

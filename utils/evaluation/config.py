@@ -9,7 +9,7 @@ from utils.cli import option
 from utils.errors import UserError
 from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
 from utils.runtime.names import RUNTIMES
-from utils.tiles import MOST_OVERLAP, TILE_OVERLAP, Tiling
+from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
 
 
 @dataclass(frozen=True)

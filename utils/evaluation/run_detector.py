@@ -13,7 +13,7 @@ from utils.detector import Detector
 from utils.errors import UserError
 from utils.prefetch import map_ahead
 from utils.tiled_stream import Part, detect_pictures, parts_of
-from utils.tiles import NO_TILES, Tiling
+from utils.tiling import NO_TILES, Tiling
 
 
 def detect_records(

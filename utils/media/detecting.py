@@ -8,7 +8,7 @@ from utils.detections import Detections
 from utils.detector import Detector
 from utils.media.frames import Frame
 from utils.tiled_stream import detect_pictures, parts_of
-from utils.tiles import NO_TILES, Tiling
+from utils.tiling import NO_TILES, Tiling
 
 
 def detect_frames(

@@ -11,7 +11,7 @@ from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import seconds
 from utils.media.shards import Shard
 from utils.runtime.names import RUNTIMES
-from utils.tiles import MOST_OVERLAP, TILE_OVERLAP, Tiling
+from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
 
 
 @dataclass(frozen=True)

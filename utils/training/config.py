@@ -9,7 +9,7 @@ from typing import Any
 
 from utils.cli import option, to_mapping
 from utils.errors import UserError
-from utils.tiles import Tiling
+from utils.tiling import Tiling
 
 
 def _input_size(text: str) -> int | str:

@@ -30,7 +30,7 @@ from utils.memory import free_memory
 from utils.runtime.distribution import Cluster, host_was_lost, is_chief, make_cluster
 from utils.signals import StopRequest
 from utils.text import counted
-from utils.tiles import SIZES_KEY, Tiling
+from utils.tiling import SIZES_KEY, Tiling
 from utils.training import batch_norm, curves
 from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.backbone import choose_backbone

@@ -30,7 +30,8 @@ from utils.evaluation.run_detector import detect_records
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
-from utils.tiles import NO_TILES, Tiling, tile_layout
+from utils.tiles import tile_layout
+from utils.tiling import NO_TILES, Tiling
 from utils.training.batch_norm import (
     MOST_PHOTOS,
     batch_statistics,

@@ -9,7 +9,7 @@ from utils.data.batches.crops import CELL, Crops
 from utils.data.input_size import MOST_PIXELS
 from utils.data.records import Dataset
 from utils.text import counted
-from utils.tiles import Tiling
+from utils.tiling import Tiling
 
 SMALL_SHARE = 0.5  # of the objects; where more are smaller than a cell, auto takes crops
 USUAL_LARGEST = int(MOST_PIXELS**0.5)  # the input size that auto has where it needs the most
