@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import utils.box_pairs
-from utils.box_pairs import overlapping_pairs
+from utils.box_pairs import overlapping_pairs, pairs_within
 from utils.overlap import iou
 
 
@@ -36,28 +36,34 @@ def random_boxes(rng, count, size, inverted):
     groups=st.integers(1, 4),
     size=st.sampled_from([3.0, 300.0, 1e30]),
     inverted=st.booleans(),
+    few=st.sampled_from([0, utils.box_pairs._FEW_PAIRS]),
 )
-def test_all_pairs_are_found(seed, counts, limit, groups, size, inverted):
+def test_all_pairs_are_found(seed, counts, limit, groups, size, inverted, few):
     rng = np.random.default_rng(seed)
     first, second = (random_boxes(rng, count, size, inverted) for count in counts)
     second[: len(first)] = first[: len(second)][rng.permutation(min(counts))]  # equal boxes
     first_groups, second_groups = (rng.integers(0, groups, count) for count in counts)
     expected = compared(first, second, limit, first_groups, second_groups)
-    found = overlapping_pairs(first, second, limit, first_groups, second_groups)
+    within = {(i, j) for i, j in compared(first, first, limit, *[first_groups] * 2) if i < j}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils.box_pairs, "_FEW_PAIRS", few)
+        found = overlapping_pairs(first, second, limit, first_groups, second_groups)
+        plain = overlapping_pairs(first, second, limit)
+        lower, higher = pairs_within(first, limit, first_groups)
     got = dict(zip(zip(found.first, found.second, strict=True), found.iou, strict=True))
     assert got == expected
     assert (np.diff(found.first) >= 0).all()
-    if groups == 1:
-        plain = overlapping_pairs(first, second, limit)
-        assert len(plain.iou) == len(expected)
+    assert groups > 1 or len(plain.iou) == len(expected)
+    assert sorted(zip(lower, higher, strict=True)) == sorted(within)
 
 
 def test_parts_change_nothing(monkeypatch):
     boxes = random_boxes(np.random.default_rng(0), 300, 50.0, False)
-    whole = overlapping_pairs(boxes, boxes, 0.3)
+    groups = np.arange(300) % 2
+    whole = overlapping_pairs(boxes, boxes, 0.3), pairs_within(boxes, 0.3, groups)
     monkeypatch.setattr(utils.box_pairs, "_MOST_PAIRS", 100)
-    for mine, theirs in zip(overlapping_pairs(boxes, boxes, 0.3), whole, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    parts = overlapping_pairs(boxes, boxes, 0.3), pairs_within(boxes, 0.3, groups)
+    np.testing.assert_equal(parts, whole)
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.6])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.reference import plain_nms
 from utils.letterbox import Letterbox
-from utils.postprocess import MAX_CANDIDATES, nms, to_detections
+from utils.postprocess import MAX_CANDIDATES, _rows_reaching, nms, to_detections
 
 
 def assert_same(boxes, scores, **options):
@@ -123,6 +123,19 @@ def test_a_long_chain_of_overlaps():
     scores = np.linspace(0.9, 0.2, 1001, dtype=np.float32)[:, None]
     kept, _, _ = nms(boxes, scores, conf=0.1, iou=0.2, max_det=1000)
     np.testing.assert_array_equal(kept, boxes[::2])
+
+
+@pytest.mark.parametrize("classes", [1, 2, 7, 8, 9, 20, 80])
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.5, 1.0])
+def test_rows_that_reach_a_score(classes, share):
+    rng = np.random.default_rng(classes)
+    scores = rng.random((101, classes), np.float32)
+    scores[rng.random(scores.shape) < 0.05] = np.nan
+    least = np.float32(1 - share)
+    expected = np.flatnonzero((scores >= least).any(axis=1))
+    assert list(_rows_reaching(scores, least)) == list(expected)
+    assert list(_rows_reaching(np.asfortranarray(scores), least)) == list(expected)
+    assert not len(_rows_reaching(scores[:0], least))
 
 
 def test_the_cap_applies_over_all_classes_after_suppression():

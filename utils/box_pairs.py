@@ -15,6 +15,8 @@ import numpy as np
 from utils.overlap import iou as box_iou
 
 _MOST_PAIRS = 1 << 20  # compared at a time; bounds memory
+_SMALL_MATRIX = 1 << 15  # (box, box) entries that are looked through without windows,
+_FEW_PAIRS = 1 << 12  # if so few of them are of one group: windows would take longer
 _SLACK = 1e-12  # relative to the largest coordinate: rounding must not move a side out of a window
 
 
@@ -38,8 +40,6 @@ def overlapping_pairs(
     limit: float,
     first_groups: np.ndarray | None = None,
     second_groups: np.ndarray | None = None,
-    *,
-    later_only: bool = False,
 ) -> Pairs:
     """The pairs with an IoU above ``limit``.
 
@@ -49,53 +49,130 @@ def overlapping_pairs(
         limit: an IoU, 0 or more.
         first_groups, second_groups: integers from 0, (M,) and (N,); boxes of different groups are
             no pairs.
-        later_only: only pairs whose second index is above the first one.
     """
     if not len(first) or not len(second):
         return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
-    parts = list(_pairs_in_parts(first, second, limit, first_groups, second_groups, later_only))
+    if first_groups is None or second_groups is None:
+        first_groups, second_groups = np.zeros(len(first), int), np.zeros(len(second), int)
+    if len(first) * len(second) <= _SMALL_MATRIX:
+        same = first_groups[:, None] == second_groups
+        if np.count_nonzero(same) <= _FEW_PAIRS:
+            return _above(limit, first, second, *_places(same))
+    near = _near_pairs(first, second, limit, first_groups, second_groups)
+    parts = [_above(limit, first, second, i, j) for i, j in near]
     return parts[0] if len(parts) == 1 else Pairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _pairs_in_parts(
+def pairs_within(
+    boxes: np.ndarray, limit: float, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of boxes of one set with an IoU above ``limit``, each pair once.
+
+    Args:
+        boxes: float64 (N, 4), finite.
+        limit: an IoU, 0 or more.
+        groups: (N,) integers from 0; boxes of different groups are no pairs.
+
+    Returns:
+        (P,) lower and (P,) higher indices, in no particular order.
+    """
+    count = len(boxes)
+    if groups is None:
+        groups = np.zeros(count, int)
+    if count**2 <= _FEW_PAIRS:
+        i, j = _places(np.triu(groups[:, None] == groups, 1))
+        return _above(limit, boxes, boxes, i, j)[:2]
+    # Of each pair, the box that starts further left finds the other one in its window.
+    sides, _, high, slack = _sides_apart(boxes, boxes, limit, groups, groups)
+    order = np.argsort(sides)
+    sides, boxes, groups = sides.take(order), boxes.take(order, 0), groups.take(order)
+    until = np.searchsorted(sides, high.take(order) + slack, "right")
+    counts = np.maximum(until - np.arange(1, count + 1), 0)
+    below, above = _windows(boxes[:, 1::2], boxes[:, 1::2], limit)
+    below, above = below - slack, above + slack
+    tops = np.ascontiguousarray(boxes[:, 1])
+    found = []
+    for part in _parts(counts):
+        i, j = _ranges(part, counts, np.arange(1, count + 1))
+        top = tops.take(j)
+        near = (top >= below.take(i)) & (top <= above.take(i)) & (groups.take(i) == groups.take(j))
+        pairs = _above(limit, boxes, boxes, i.compress(near), j.compress(near))
+        found.append((order.take(pairs.first), order.take(pairs.second)))
+    one, other = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+    return np.minimum(one, other), np.maximum(one, other)
+
+
+def _above(
+    limit: float, first: np.ndarray, second: np.ndarray, i: np.ndarray, j: np.ndarray
+) -> Pairs:
+    """Those of the pairs (i, j) with an IoU above the limit."""
+    # ``take`` and ``compress`` give what indexing gives, several times as fast for rows.
+    overlap = box_iou(first.take(i, 0), second.take(j, 0))
+    over = np.flatnonzero(overlap > limit)
+    return Pairs(i.take(over), j.take(over), overlap.take(over))
+
+
+def _near_pairs(
     first: np.ndarray,
     second: np.ndarray,
     limit: float,
-    first_groups: np.ndarray | None,
-    second_groups: np.ndarray | None,
-    later_only: bool,
-) -> Iterator[Pairs]:
+    first_groups: np.ndarray,
+    second_groups: np.ndarray,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs (i, j) of a group that lie in each other's windows, in parts."""
+    sides, low, high, slack = _sides_apart(first, second, limit, first_groups, second_groups)
+    order = np.argsort(sides)
+    sides = sides.take(order)
+    start = np.searchsorted(sides, low - slack)
+    counts = np.searchsorted(sides, high + slack, "right") - start
+    counts = np.maximum(counts, 0)
+    below, above = _windows(first[:, 1::2], second[:, 1::2], limit)
+    below, above = below - slack, above + slack
+    tops = second[:, 1].take(order)
+    groups = second_groups.take(order)
+    for part in _parts(counts):
+        i, j = _ranges(part, counts, start)
+        top = tops.take(j)
+        near = (top >= below.take(i)) & (top <= above.take(i))
+        near &= groups.take(j) == first_groups.take(i)
+        yield i.compress(near), order.take(j.compress(near))
+
+
+def _sides_apart(
+    first: np.ndarray,
+    second: np.ndarray,
+    limit: float,
+    first_groups: np.ndarray,
+    second_groups: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Left sides of the second boxes and windows of the first ones, group beside group.
+
+    The groups are moved too far apart to share windows.
+
+    Returns:
+        (N,) left sides, (M,) lowest and (M,) highest one of a partner, and a bound on rounding.
+    """
     low, high = _windows(first[:, 0::2], second[:, 0::2], limit)
     sides = second[:, 0]
     largest = max(np.abs(sides).max(), np.abs(first).max())
-    if first_groups is not None:  # groups lie beside each other, too far apart to share windows
-        apart = 2 * (largest + (second[:, 2] - sides).max(initial=0) + 1)
-        low = np.maximum(low, -apart / 2) + first_groups * apart
-        high = np.minimum(high, apart / 2) + first_groups * apart
-        sides = sides + second_groups * apart
-        largest = largest + apart * (1 + second_groups.max())
-    order = np.argsort(sides)
-    sides = sides[order]
-    start = np.searchsorted(sides, low - _SLACK * largest)
-    counts = np.searchsorted(sides, high + _SLACK * largest, "right") - start
-    counts = np.maximum(counts, 0)
-    below, above = _windows(first[:, 1::2], second[:, 1::2], limit)
-    below, above = below - _SLACK * largest, above + _SLACK * largest
-    tops = second[order, 1]
-    groups = None if second_groups is None else second_groups[order]
-    for part in _parts(counts):
-        i = np.repeat(np.arange(part.start, part.stop), counts[part])
-        ends = np.cumsum(counts[part])
-        j = np.arange(len(i)) + np.repeat(start[part] - ends + counts[part], counts[part])
-        near = (tops[j] >= below[i]) & (tops[j] <= above[i])
-        if groups is not None:
-            near &= groups[j] == first_groups[i]
-        i, j = i[near], order[j[near]]
-        if later_only:
-            i, j = i[j > i], j[j > i]
-        overlap = box_iou(first[i], second[j])
-        over = np.flatnonzero(overlap > limit)
-        yield Pairs(i[over], j[over], overlap[over])
+    apart = 2 * (largest + (second[:, 2] - sides).max(initial=0) + 1)
+    low = np.maximum(low, -apart / 2) + first_groups * apart
+    high = np.minimum(high, apart / 2) + first_groups * apart
+    largest = largest + apart * (1 + second_groups.max())
+    return sides + second_groups * apart, low, high, _SLACK * largest
+
+
+def _places(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns where a matrix is true; ``np.nonzero`` takes several times as long."""
+    return np.divmod(np.flatnonzero(mask), mask.shape[1])
+
+
+def _ranges(part: slice, counts: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each i of a part as often as ``counts[i]``, beside the numbers that follow ``start[i]``."""
+    i = np.repeat(np.arange(part.start, part.stop), counts[part])
+    ends = np.cumsum(counts[part])
+    j = np.arange(len(i)) + np.repeat(start[part] - ends + counts[part], counts[part])
+    return i, j
 
 
 def _windows(first: np.ndarray, second: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:

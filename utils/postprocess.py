@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.box_pairs import overlapping_pairs
+from utils.box_pairs import overlapping_pairs, pairs_within
 from utils.detections import Detections
 from utils.letterbox import Letterbox
+from utils.overlap import iou as box_iou
 from utils.voting import MIN_SCORE_FACTOR, MIN_SCORE_RATIO, reweighted_scores, vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
@@ -88,8 +89,8 @@ def suppress(
     """The first half of ``to_detections``: the objects, before voting."""
     boxes, scores = _arrays(boxes, scores)
     # Most boxes can neither be kept nor vote.
-    relevant = np.flatnonzero((scores >= conf * MIN_SCORE_RATIO).any(axis=1))
-    boxes, scores = boxes[relevant], scores[relevant]
+    relevant = _rows_reaching(scores, conf * MIN_SCORE_RATIO)
+    boxes, scores = boxes.take(relevant, 0), scores.take(relevant, 0)
     kept, kept_scores, class_ids = nms(boxes, scores, conf=conf, iou=iou, max_det=MAX_CANDIDATES)
     visible = np.flatnonzero(_has_area(letterbox.to_photo(kept)))
     if len(visible) > max_det:  # re-weighting cannot lift a lower score among the best
@@ -113,7 +114,9 @@ def refine(
     )
     moved = letterbox.to_photo(moved)
     # A box that its voters would move into the padding is not moved.
-    moved = np.where(_has_area(moved)[:, None], moved, letterbox.to_photo(kept.boxes))
+    hidden = np.flatnonzero(~_has_area(moved))
+    if len(hidden):
+        moved[hidden] = letterbox.to_photo(kept.boxes[hidden])
     scores = reweighted_scores(kept.scores, votes)
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] >= conf][:max_det]
@@ -164,6 +167,27 @@ def _arrays(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return boxes, scores
 
 
+def _rows_reaching(scores: np.ndarray, least: float) -> np.ndarray:
+    """The rows of (N, C) scores that have one of at least ``least``, ascending.
+
+    Nearly all scores are lower, and looking for the others takes longer than comparing. So the
+    results of eight comparisons, a byte each, are looked at as one integer.
+    """
+    classes = scores.shape[1]
+    reached = (scores >= least).reshape(-1)
+    rows = np.zeros(len(scores), bool)
+    if classes < 8:
+        rows[np.flatnonzero(reached) // classes] = True
+        return np.flatnonzero(rows)
+    whole = len(reached) // 8 * 8
+    starts = 8 * np.flatnonzero(reached[:whole].view(np.uint64) != 0)
+    rows[starts // classes] = True  # eight scores may be of two rows
+    rows[(starts + 7) // classes] = True
+    rows[whole // classes :] = True
+    chosen = np.flatnonzero(rows)
+    return chosen.compress(reached.reshape(-1, classes).take(chosen, 0).any(axis=1))
+
+
 def _best_candidates(boxes: np.ndarray, scores: np.ndarray, conf: float) -> np.ndarray:
     """The numbers ``box * C + class`` of the candidates, (K,), best first, K ≤ 3,000."""
     flat = scores.reshape(-1)
@@ -192,21 +216,39 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
     The boxes still alive are taken in blocks. So boxes suppressed early cost nothing later, and the
     pairs of a block bound the memory.
     """
-    alive = np.arange(len(boxes))
-    kept = []
+    alive = _alive_beside_the_best(boxes, class_ids, threshold)
+    kept = [alive[:0]]
     while len(alive):
         block, rest = alive[:_BLOCK], alive[_BLOCK:]
+        better, worse = pairs_within(boxes.take(block, 0), threshold, class_ids.take(block))
+        chosen = block.compress(unsuppressed(len(block), better, worse))
+        kept.append(chosen)
+        if not len(rest):
+            break
         pairs = overlapping_pairs(
-            boxes[block], boxes[alive], threshold, class_ids[block], class_ids[alive],
-            later_only=True,
+            boxes.take(chosen, 0), boxes.take(rest, 0), threshold,
+            class_ids.take(chosen), class_ids.take(rest),
         )  # fmt: skip
-        within = pairs.second < len(block)
-        chosen = unsuppressed(len(block), pairs.first[within], pairs.second[within])
-        suppressed = np.zeros(len(alive), bool)
-        suppressed[pairs.second[chosen[pairs.first]]] = True
-        kept.append(block[chosen])
-        alive = rest[~suppressed[len(block) :]]
-    return np.concatenate(kept) if kept else np.zeros(0, np.intp)
+        survives = np.ones(len(rest), bool)
+        survives[pairs.second] = False
+        alive = rest.compress(survives)
+    return np.concatenate(kept)
+
+
+def _alive_beside_the_best(
+    boxes: np.ndarray, class_ids: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Which of (n, 4) boxes, best first, the best one of their class does not suppress.
+
+    That one is always kept, and usually suppresses most of the others. One comparison a box is
+    much less than all pairs.
+    """
+    ranks = np.arange(len(boxes))
+    best = np.zeros(class_ids.max(initial=0) + 1, np.intp)
+    best[class_ids[::-1]] = ranks[::-1]  # of several the lowest, which is written last
+    best = best.take(class_ids)
+    overlap = box_iou(boxes, boxes.take(best, 0))
+    return np.flatnonzero((overlap <= threshold) | (ranks == best))
 
 
 def unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -223,9 +265,10 @@ def unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarra
     while len(first):
         safe = np.ones(count, bool)
         safe[second] = False
-        kept[second[safe[first] & kept[first]]] = False
-        open_pairs = ~safe[first] & kept[first] & kept[second]
-        first, second = first[open_pairs], second[open_pairs]
+        settled = safe.take(first)  # so its better box is kept or not for good
+        kept[second.compress(settled & kept.take(first))] = False
+        open_pairs = ~settled & kept.take(first) & kept.take(second)
+        first, second = first.compress(open_pairs), second.compress(open_pairs)
     return kept
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.box_pairs import overlapping_pairs
+from utils.box_pairs import overlapping_pairs, pairs_within
 from utils.detections import Detections
 from utils.overlap import iou as box_iou
 from utils.postprocess import unsuppressed
@@ -144,8 +144,8 @@ def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     whole, tiled = np.flatnonzero(found.views == 0), np.flatnonzero(found.views > 0)
     pairs = overlapping_pairs(found.boxes[whole], found.boxes[tiled], 0.0)
     yield whole[pairs.first], tiled[pairs.second]
-    pairs = overlapping_pairs(found.boxes[tiled], found.boxes[tiled], 0.0, later_only=True)
-    yield tiled[pairs.first], tiled[pairs.second]
+    lower, higher = pairs_within(found.boxes[tiled], 0.0)
+    yield tiled[lower], tiled[higher]
 
 
 def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -110,12 +110,13 @@ def _voters(
     """The boxes whose score is high enough for the weakest kept box of a class."""
     lowest = np.full(scores.shape[1], np.inf)
     np.minimum.at(lowest, class_ids, least)
-    rows = np.flatnonzero((scores >= least.min()).any(axis=1) & np.isfinite(boxes).all(axis=1))
-    places, classes = np.nonzero(scores[rows] >= lowest)
-    found = np.asarray(scores[rows[places], classes], np.float64)
-    usable = np.flatnonzero(np.isfinite(found) & (found > 0))
-    places, classes = rows[places[usable]], classes[usable]
-    return _Voters(np.asarray(boxes[places], np.float64), found[usable], classes)
+    places = np.flatnonzero(scores >= lowest)  # ``np.nonzero`` of a matrix takes longer
+    found = scores.reshape(-1).take(places).astype(np.float64)
+    rows, classes = np.divmod(places, scores.shape[1])
+    classes = classes.astype(class_ids.dtype)  # they are compared with those
+    corners = boxes.take(rows, 0).astype(np.float64)
+    usable = np.isfinite(found) & (found > 0) & np.isfinite(corners).all(axis=1)
+    return _Voters(corners.compress(usable, 0), found.compress(usable), classes.compress(usable))
 
 
 def _choices(
@@ -123,8 +124,8 @@ def _choices(
 ) -> np.ndarray:
     """(V,) which of the (M,) kept boxes each voter votes on, −1 for none."""
     pairs = overlapping_pairs(kept, voters.boxes, limit, class_ids, voters.class_ids)
-    allowed = voters.scores[pairs.second] >= least[pairs.first]
-    chosen, voting = pairs.first[allowed], pairs.second[allowed]
+    allowed = voters.scores.take(pairs.second) >= least.take(pairs.first)
+    chosen, voting = pairs.first.compress(allowed), pairs.second.compress(allowed)
     choice = np.full(len(voters.boxes), -1)
     choice[voting[::-1]] = chosen[::-1]  # of several the first, which is written last
     return choice
@@ -139,13 +140,16 @@ def _weighted_means(
     rarely to a mean that lies between its voters and overlaps none of them enough.
     """
     means, weights = kept, scores
+    # One row to sum the weights, four for the weighted sides; each sums into bins of its own.
+    factors = np.concatenate([np.ones((1, len(boxes))), boxes.T])
+    bins = (choice + len(kept) * np.arange(5)[:, None]).reshape(-1)
     for turn in range(ROUNDS):
         if turn:
-            weights = scores * _iou_weight(box_iou(boxes, means[choice]))
-        weight = np.bincount(choice, weights, len(kept))
-        total = np.stack([np.bincount(choice, weights * side, len(kept)) for side in boxes.T], 1)
+            weights = scores * _iou_weight(box_iou(boxes, means.take(choice, 0)))
+        sums = np.bincount(bins, (weights * factors).reshape(-1), 5 * len(kept))
+        weight, *total = sums.reshape(5, -1)
         voted = weight > 0
-        means = np.where(voted[:, None], total / np.where(voted, weight, 1.0)[:, None], means)
+        means = np.where(voted, total / np.where(voted, weight, 1.0), means.T).T
     return means
 
 
@@ -158,8 +162,8 @@ def _vote_counts(
     score jump.
     """
     pairs = overlapping_pairs(kept, voters.boxes, VOTE_IOU, class_ids, voters.class_ids)
-    lowest = np.maximum(least, np.finfo(np.float64).tiny)[pairs.first]  # no division by 0
-    by_score = np.clip((voters.scores[pairs.second] - lowest) / lowest, 0.0, 1.0)
+    lowest = np.maximum(least, np.finfo(np.float64).tiny).take(pairs.first)  # no division by 0
+    by_score = np.clip((voters.scores.take(pairs.second) - lowest) / lowest, 0.0, 1.0)
     return np.bincount(pairs.first, _iou_weight(pairs.iou) * by_score, len(kept))
 
 
