@@ -161,7 +161,7 @@ def test_files_that_cannot_be_read(truth, tmp_path):
     with pytest.raises(UserError, match="cannot be read: Is a directory"):
         read_detections(tmp_path, truth)
     (tmp_path / "latin.json").write_bytes(b'["\xff\xfe\xfa"]')
-    with pytest.raises(UserError, match=r"latin\.json: is not JSON"):
+    with pytest.raises(UserError, match=r"latin\.json: is not a text file in UTF-8"):
         read_detections(tmp_path / "latin.json", truth)
 
 

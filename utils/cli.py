@@ -37,9 +37,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.errors import UserError
+from utils.files import read_limited
 from utils.signals import terminable
 
 ConfigClass = TypeVar("ConfigClass")
+
+_MOST_CONFIG = 1 << 20  # bytes of a --config file
 
 OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of every command
 
@@ -592,9 +595,11 @@ def _load_yaml(path: str) -> dict[Any, Any]:
     import yaml  # slow to import, and rarely needed
 
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config {path}: {error.strerror or error}") from None
+        data = read_limited(path, _MOST_CONFIG)
+    except ValueError as error:
+        raise UserError(f"--config {path}: {error}") from None
+    try:
+        content = yaml.safe_load(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file in UTF-8") from None
     except (ValueError, RecursionError) as error:  # an impossible date; very deep nesting

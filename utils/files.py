@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -122,6 +123,9 @@ def read_limited(path: str | Path, most: int) -> bytes:
         ValueError: it is, or it cannot be read; the message says which, without the file's name.
     """
     try:
+        # A pipe waits for a writer, and a device is endless.
+        if stat.S_IFMT(os.stat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise ValueError("not an ordinary file")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > most:
                 raise TooLargeError(f"larger than {most >> 20} MiB")

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.data.formats.encoding import decoded
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.files import read_limited
 from utils.letterbox import Letterbox
 
 # Published with YOLOv3 (Redmon & Farhadi, 2018, section 2.3), for an input size of 416. The same
@@ -23,6 +25,7 @@ COCO_ANCHORS_416 = (
     (10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119), (116, 90), (156, 198), (373, 326),
 )  # fmt: skip
 COUNT = 9
+_MOST_BYTES = 1 << 20  # of an anchors file
 MIN_GAIN = 0.03  # in mean best IoU; below it, the published anchors are kept
 MIN_BOXES = 30  # fewer objects say little about future ones
 _SAMPLE = 10_000  # objects; more change nothing visible
@@ -136,8 +139,8 @@ def read_anchors(path: str | Path) -> np.ndarray:
         UserError: the file is missing or does not hold nine pairs of positive numbers.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+        text = decoded(read_limited(path, _MOST_BYTES))
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read as an anchors file ({error})") from error
     words = " ".join(line.partition("#")[0] for line in text.splitlines()).replace(",", " ").split()
     numbers = [_anchor_side(word, path) for word in words]

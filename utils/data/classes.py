@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from utils.data.formats.encoding import decoded
 from utils.errors import UserError
-from utils.files import atomic_write
+from utils.files import atomic_write, read_limited
+
+_MOST_BYTES = 16 << 20  # hundreds of thousands of names
 
 
 def write_classes(path: str | Path, classes: Iterable[str]) -> None:
@@ -27,8 +30,8 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
         UserError: the file is missing, no text, empty, or names a class twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+        text = decoded(read_limited(path, _MOST_BYTES))
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read as a classes file ({error})") from error
     lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):

@@ -6,7 +6,6 @@ The file is a list of results, or a whole COCO JSON with ``images``, ``annotatio
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.data.formats.json_files import load_json
 from utils.errors import UserError
 from utils.evaluation.box_agreement import BoxAgreement
 from utils.evaluation.dataset_ids import own_ids
@@ -206,11 +206,11 @@ def _names(path: Path, rows: Any, block: str, key: str) -> dict[int | str, str]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8; nested too deep
-        raise UserError(f"{path}: is not JSON: {error}") from error
+        return load_json(path, dict)
+    except ValueError as error:
+        problem = str(error)
+        words = "is" if problem.startswith("not ") else "cannot be read:"
+        raise UserError(f"{path}: {words} {problem}") from error
 
 
 # One result --------------------------------------------------------------------------------------

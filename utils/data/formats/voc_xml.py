@@ -141,15 +141,17 @@ def _outline(item: Element) -> Box | None:
         try:
             if found.find("cx") is not None:
                 sides = [float(found.findtext(side) or "") for side in ("cx", "cy", "w", "h")]
-                return rotated_box(*sides, float(found.findtext("angle") or 0))
-            if not (points := _points(found)):
+                box = rotated_box(*sides, float(found.findtext("angle") or 0))
+                x0, y0, x1, y1, first = *box, 0
+            elif points := _points(found):
+                x0, y0, x1, y1, first = *points_box(points), 1
+            else:
                 continue
-            x0, y0, x1, y1 = points_box(points)
-            if max(map(abs, (x0, y0, x1, y1))) > _LARGEST:
+            if not max(map(abs, (x0, y0, x1, y1))) <= _LARGEST:
                 raise ValueError
         except ValueError:
             raise ObjectError("empty-box", f"the outline ({tag}) encloses no area") from None
-        return x0 - 1, y0 - 1, x1, y1
+        return x0 - first, y0 - first, x1, y1
     return None
 
 

@@ -1,0 +1,48 @@
+"""Bad input: no traceback, no hang, no full memory, nothing lost or written elsewhere.
+
+``tests/bad_input`` makes the cases and judges what the commands do.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def check(folder: Path, *options: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bad_input", "--out", folder / "corpus", "--table", *options],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    broken = [line for line in lines if line.startswith("BROKEN")]
+    assert not broken, "\n".join(broken)
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    return lines
+
+
+def test_small_files_meet_one_command_each(tmp_path):
+    *_, last = check(tmp_path, "--quick")
+    cases = int(last.split()[0])
+    assert cases >= 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ["image"],
+        ["voc"],
+        ["yolo", "list", "classes"],
+        ["coco", "label-studio", "detections"],
+        ["configuration", "video", "request"],
+    ],
+    ids="-".join,
+)
+def test_every_case_meets_every_command(kinds, tmp_path):
+    check(tmp_path, *(word for kind in kinds for word in ("--kind", kind)))
