@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -129,6 +130,17 @@ def test_unreadable_ones_are_reported_and_the_others_go_on(tmp_path):
         assert name in problem
         assert "\n" not in problem
     assert "text file" in problems[2]
+
+
+def test_what_is_named_like_a_picture_and_is_no_file_is_reported(tmp_path, capsys):
+    write_picture(tmp_path / "1.jpg")
+    (tmp_path / "2.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "3.mp4").mkdir()
+    os.mkfifo(tmp_path / "4.png")
+    (tmp_path / "more").mkdir()  # other folders are no loss
+    found = find_sources([str(tmp_path)])
+    assert [source.output_name for source in found] == ["1"]
+    assert "2.jpg, 3.mp4 and 4.png are no files; left out" in capsys.readouterr().err
 
 
 # Background threads ----------------------------------------------------------------------------

@@ -192,7 +192,13 @@ def _media(paths: Iterable[Path]) -> tuple[list[Path], str]:
 
     Hidden files (such as the ``._`` ones of macOS) and folders are left out.
     """
-    files = [path for path in paths if not path.name.startswith(".") and path.is_file()]
+    visible = [path for path in paths if not path.name.startswith(".")]
+    files = [path for path in visible if path.is_file()]
+    no_files = [  # folders, links to nothing, pipes and devices
+        path.name
+        for path in visible
+        if path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES and not path.is_file()
+    ]
     media, unread, others = [], [], []
     for path in sorted(files, key=natural_key):
         kind = FileKind.PICTURE if path.suffix.lower() in VIDEO_SUFFIXES else file_kind(path)
@@ -200,6 +206,10 @@ def _media(paths: Iterable[Path]) -> tuple[list[Path], str]:
             kind = FileKind.PICTURE
         {FileKind.PICTURE: media, FileKind.UNREAD: unread}.get(kind, others).append(path)
     notes = [unread_note(unread)] if unread else []
+    if no_files:
+        named = listed(sorted(no_files), most=8)
+        are = "is no file, or a link to none" if len(no_files) == 1 else "are no files"
+        notes.append(f"{named} {are}; left out")
     if others:
         kinds = Counter(path.suffix.lower() or "without suffix" for path in others)
         by_kind = listed([f"{kind} {count}" for kind, count in kinds.most_common()], most=8)
