@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from utils.data.formats.encoding import decoded
 from utils.errors import UserError
 from utils.files import atomic_write, read_limited
 
@@ -30,7 +29,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
         UserError: the file is missing, no text, empty, or names a class twice.
     """
     try:
-        text = decoded(read_limited(path, _MOST_BYTES))
+        text = read_limited(path, _MOST_BYTES).decode("utf-8-sig")
     except ValueError as error:
         raise UserError(f"{path}: cannot be read as a classes file ({error})") from error
     lines: dict[str, int] = {}
