@@ -8,14 +8,31 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from utils.files import atomic_write
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
+MOST_BYTES = 60_000  # of a picture in docs/
 
 
 def append_result(name: str, row: dict) -> None:
     """Append a row to ``bench/results/NAME.jsonl``, with today's date."""
     with open(RESULTS / f"{name}.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **row}) + "\n")
+
+
+def save_small_jpeg(path: Path, picture: np.ndarray) -> None:
+    """A uint8 (H, W, 3) BGR picture for docs/, in the best quality of at most ``MOST_BYTES``."""
+    for quality in range(90, 20, -5):
+        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if len(data) <= MOST_BYTES:
+            break
+    with atomic_write(path, "wb") as file:
+        file.write(data)
+    print(f"{path}: {len(data) / 1000:.0f} kB, quality {quality}")
 
 
 def read_results(name: str) -> list[dict]:

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import cv2
 
-from bench.common import ROOT
+from bench.common import ROOT, save_small_jpeg
 from utils.data.synthetic.scenes import draw_scene
-from utils.files import atomic_write
 from utils.images import save_image
 
 SCENE = 4
 WIDTH = 640  # pixels
-MOST_BYTES = 60_000
 
 
 def main() -> None:
@@ -42,13 +40,7 @@ def main() -> None:
         sheet = cv2.imread(str(out / "heatmaps" / "road.jpg"))
     scale = WIDTH / sheet.shape[1]
     picture = cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    for quality in range(90, 20, -5):
-        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if len(data) <= MOST_BYTES:
-            break
-    with atomic_write(options.out, "wb") as file:
-        file.write(data)
-    print(f"{options.out}: {len(data) / 1000:.0f} kB, quality {quality}")
+    save_small_jpeg(options.out, picture)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from utils.files import atomic_write
-
-MOST_BYTES = 60_000
+from bench.common import save_small_jpeg
 
 
 def main() -> None:
@@ -33,13 +31,7 @@ def main() -> None:
             check=True, capture_output=True,
         )  # fmt: skip
         picture = cv2.imread(str(shot))
-    for quality in range(90, 20, -5):
-        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if len(data) <= MOST_BYTES:
-            break
-    with atomic_write(options.out, "wb") as file:
-        file.write(data)
-    print(f"{options.out}: {len(data) / 1000:.0f} kB, quality {quality}")
+    save_small_jpeg(options.out, picture)
 
 
 if __name__ == "__main__":

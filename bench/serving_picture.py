@@ -24,14 +24,12 @@ import numpy as np
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from bench.common import ROOT
+from bench.common import ROOT, save_small_jpeg
 from utils.data.synthetic.scenes import draw_scene
-from utils.files import atomic_write
 from utils.images import save_image
 
 SCENES = (4, 0, 2, 9, 11)
 DESKTOP, PHONE = (1080, 800), (390, 800)
-MOST_BYTES = 60_000
 
 
 def main() -> None:
@@ -49,13 +47,7 @@ def main() -> None:
     gap = np.full((DESKTOP[1], 24, 3), 255, np.uint8)
     picture = np.hstack([shots[0], gap, shots[1]])
     picture = cv2.resize(picture, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
-    for quality in range(90, 20, -5):
-        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if len(data) <= MOST_BYTES:
-            break
-    with atomic_write(out, "wb") as file:
-        file.write(data)
-    print(f"{out}: {len(data) / 1000:.0f} kB, quality {quality}")
+    save_small_jpeg(out, picture)
 
 
 @contextmanager

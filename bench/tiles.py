@@ -26,7 +26,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.common import ROOT, append_result
+from bench.common import ROOT, append_result, save_small_jpeg
 from utils.api import evaluate
 from utils.cli import OK, option, parse, run
 from utils.data.classes import write_classes
@@ -35,7 +35,6 @@ from utils.data.synthetic.generate import save_scene
 from utils.data.synthetic.signs import CLASSES, outline
 from utils.detections import Detections
 from utils.detector import Detector
-from utils.files import atomic_write
 from utils.label_files.voc import write_voc_list
 from utils.overlap import iou
 from utils.tiles import tile_layout
@@ -46,8 +45,6 @@ WIDTH, HEIGHT = 4000, 3000
 AREAS = ((2000, 1500), (4000, 3000), (6000, 4500))  # of which the time is measured
 TIMES = 2  # runs of each; the faster one counts
 GAP = 12  # pixels between signs
-QUALITIES = range(85, 20, -5)
-MOST_BYTES = 58_000
 
 
 @dataclass(frozen=True)
@@ -221,13 +218,7 @@ def draw_picture(detector: Detector) -> None:
     line = np.full((8, width, 3), 255, np.uint8)
     picture = np.concatenate([parts[0], line, parts[1]])[..., ::-1]
     out = ROOT / "docs" / "tiles.jpg"
-    for quality in QUALITIES:
-        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if len(data) <= MOST_BYTES:
-            break
-    with atomic_write(out, "wb") as file:
-        file.write(data)
-    print(f"{out}: {len(data) / 1000:.0f} kB, quality {quality}")
+    save_small_jpeg(out, picture)
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def test_pictures_too_large_for_memory_are_shown_smaller(road, tmp_path, monkeyp
     """The sheet of a TIFF that is read by regions is that of the picture."""
     from PIL import Image
 
-    from utils.media import heat_sheets
+    from utils.media import heat_sheets, outputs
     from utils.media.frames import Frame, Source
     from utils.media.predict_config import PredictConfig
     from utils.tiff_regions import TiffRegions
@@ -192,7 +192,7 @@ def test_pictures_too_large_for_memory_are_shown_smaller(road, tmp_path, monkeyp
     Image.fromarray(picture).save(tmp_path / "road.tif")
     with Image.open(tmp_path / "road.tif") as file:
         regions = TiffRegions(tmp_path / "road.tif", file.tag_v2)
-    monkeypatch.setattr(heat_sheets, "LARGEST_DRAWN", max(picture.shape) // 2)
+    monkeypatch.setattr(outputs, "LARGEST_DRAWN", max(picture.shape) // 2)
     output = heat_sheets.HeatSheets(tmp_path, WEIGHTS, PredictConfig(device="cpu"))
     explained = []
     monkeypatch.setattr(heat_sheets, "heat_sheet", lambda *args, **_: explained.append(args))

@@ -171,9 +171,8 @@ class Detector:
         )
         if not several and not (isinstance(images, np.ndarray) and images.ndim == 4):
             check_picture(images)
-            return self([images], conf=conf, iou=iou, max_det=max_det, tile=tile, overlap=overlap)[
-                0
-            ]
+            options = {"conf": conf, "iou": iou, "max_det": max_det, "tile": tile}
+            return self([images], **options, overlap=overlap)[0]
         for index, image in enumerate(images):  # before the first batch, which may take long
             check_picture(image, f"picture {index} (counted from 0): ")
         tiling = Tiling(tile, overlap)

@@ -1,7 +1,7 @@
 """From the objects of each tile to those of the picture: ``merge_views``.
 
 The network sees a large picture several times: as a whole, and in tiles that overlap. Each of these
-views has been through suppression and voting by itself. What remains is to count an object once
+views has been through suppression and voting on its own. What remains is to count an object once
 that several views show, whole or in part. The rules:
 
 - A box is *cut* where it touches an inner border of its tile, one that is no border of the picture.
@@ -140,7 +140,7 @@ def _agreeing(found: _Found) -> _Agreeing:
 
 
 def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of boxes that share area; the large boxes of the whole picture by themselves."""
+    """Pairs of boxes that share area; those of the whole picture only with those of tiles."""
     whole, tiled = np.flatnonzero(found.views == 0), np.flatnonzero(found.views > 0)
     pairs = overlapping_pairs(found.boxes[whole], found.boxes[tiled], 0.0)
     yield whole[pairs.first], tiled[pairs.second]

@@ -2,8 +2,8 @@
 
     python -m bench.pretraining.note_sizes model_data/signs_lite0.keras
 
-The sizes are those of the planned signs of the same generated scenes. Training notes them by itself
-today. The weights stay as they are.
+The sizes are those of the planned signs of the same generated scenes. Training notes them today.
+The weights stay as they are.
 """
 
 from __future__ import annotations

@@ -30,10 +30,9 @@ def detect_records(
     """Detections by NMS threshold, then by image id, in the order of ``records``.
 
     The network sees each photo once, whatever the number of thresholds. Two threads read and
-    letterbox the photos ahead of it; see ``utils.streaming`` for what
-    follows. Photos that get tiles are read one at a time. A photo that cannot
-    be read is reported through ``on_unreadable``. It has no detections, so its objects count as
-    missed.
+    letterbox the photos ahead of it; see ``utils.streaming`` for what follows. Photos that get
+    tiles are read one at a time. A photo that cannot be read is reported through
+    ``on_unreadable``. It has no detections, so its objects count as missed.
 
     Args:
         detector: a detector.

@@ -15,10 +15,9 @@ from utils.heatmaps.sheet import heat_sheet
 from utils.images import save_image
 from utils.media.class_filter import unknown_class
 from utils.media.frames import Frame
-from utils.media.outputs import LARGEST_DRAWN, Output
+from utils.media.outputs import Output, in_memory
 from utils.media.predict_config import PredictConfig
 from utils.text import counted, one_line
-from utils.tiff_regions import TiffRegions
 
 MOST_OBJECTS = 12  # of a picture that get a heat map, the best
 
@@ -49,7 +48,7 @@ class HeatSheets(Output):
         if frame.index is not None:
             self._frames += 1
             return
-        image, scale = _in_memory(frame)
+        image, scale = in_memory(frame)
         seen = self.evidence(image)
         shown = None
         if self.box is None and self.class_name is None:
@@ -79,15 +78,6 @@ class HeatSheets(Output):
             return []
         frames = counted(self._frames, "video frame")
         return [f"heat maps are for pictures; {frames} got none"]
-
-
-def _in_memory(frame: Frame) -> tuple[np.ndarray, float]:
-    """uint8 (H, W, 3) RGB, and how many times smaller it is than the photo (a factor up to 1)."""
-    if not isinstance(frame.image, TiffRegions):
-        return frame.image, 1.0
-    height, width = frame.image.shape[:2]
-    scale = LARGEST_DRAWN / max(height, width)
-    return frame.image.resized(round(width * scale), round(height * scale)), scale
 
 
 def _of_detections(shown: int, found: int) -> str:

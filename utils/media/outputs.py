@@ -144,12 +144,19 @@ def _video_of(name: str) -> str | None:
 
 def draw_frame(frame: Frame, detections: Detections) -> np.ndarray:
     """A copy of the frame with the boxes, uint8 (H, W, 3) RGB; smaller if it is read by regions."""
-    if isinstance(frame.image, TiffRegions):
-        height, width = frame.image.shape[:2]
-        scale = LARGEST_DRAWN / max(height, width)
-        picture = frame.image.resized(round(width * scale), round(height * scale))
-        return draw_detections(picture, replace(detections, boxes=detections.boxes * scale))
-    return draw_detections(frame.image, detections)
+    picture, scale = in_memory(frame)
+    if scale != 1:
+        detections = replace(detections, boxes=detections.boxes * scale)
+    return draw_detections(picture, detections)
+
+
+def in_memory(frame: Frame) -> tuple[np.ndarray, float]:
+    """uint8 (H, W, 3) RGB, and its size as a factor of the frame's: 1 unless read by regions."""
+    if not isinstance(frame.image, TiffRegions):
+        return frame.image, 1.0
+    height, width = frame.image.shape[:2]
+    scale = LARGEST_DRAWN / max(height, width)
+    return frame.image.resized(round(width * scale), round(height * scale)), scale
 
 
 class DrawnPictures(Output):
