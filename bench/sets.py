@@ -94,8 +94,10 @@ def measure(options: argparse.Namespace, training: list[str]) -> None:
             }  # fmt: skip
             if any(facts.items() <= row.items() for row in rows):
                 continue
-            data = prepared(options.folder / name, options.out / "data", options)
-            out = options.out / "-".join(map(str, (options.name, data.name, facts["scored"], seed)))
+            data = prepared(
+                options.folder / name, options.out / "data", options.held_out, options.photos
+            )
+            out = options.out / f"{options.name}-{data.name}-{seed}"
             runs.append(Run(data, seed, out, facts))
     cores: SimpleQueue[int] = SimpleQueue()
     available = sorted(os.sched_getaffinity(0))[: options.jobs]
@@ -114,13 +116,11 @@ def measure(options: argparse.Namespace, training: list[str]) -> None:
             pass  # raises what a run raised
 
 
-def prepared(data: Path, copies: Path, options: argparse.Namespace) -> Path:
+def prepared(data: Path, copies: Path, held_out: bool, photos: int | None) -> Path:
     """The folder itself, or a VOC copy with a part held out or with few training photos."""
-    if not options.held_out and options.photos is None:
+    if not held_out and photos is None:
         return data
-    copy = copies / "-".join(
-        filter(None, (data.name, SCORED * options.held_out, str(options.photos or "")))
-    )
+    copy = copies / "-".join(filter(None, (data.name, SCORED * held_out, str(photos or ""))))
     if copy.exists():
         return copy
     folder = DataFolder.open(data)
@@ -128,13 +128,13 @@ def prepared(data: Path, copies: Path, options: argparse.Namespace) -> Path:
     own = ["trainval"] if "trainval" in splits.named else ["train", "val"]
     train = {i for name in own if name in splits.named for i in splits.named[name].image_ids}
     lists = {}
-    if options.held_out:
+    if held_out:
         parts = _divide(folder, train, {"train": 1 - SHARE, SCORED: SHARE})
         train, lists[SCORED] = set(parts["train"]), parts[SCORED]
     else:
         lists["test"] = tuple(splits.named["test"].image_ids)
-    if options.photos is not None and options.photos < len(train):
-        share = options.photos / len(train)
+    if photos is not None and photos < len(train):
+        share = photos / len(train)
         train = set(_divide(folder, train, {"train": share, "rest": 1 - share})["train"])
     lists["train"] = tuple(sorted(train))
     classes = folder.classes(None, False)

@@ -11,6 +11,7 @@ import pytest
 from bench.accuracy import ON_ONE_CORE, comparison
 from bench.finetune import OLD, without_objects
 from bench.folds import FOLDS, write_folds
+from bench.sets import prepared
 from tests.label_folders import fill, lists
 from utils.data.datasets import load_split
 from utils.data.folder.data_folder import DataFolder
@@ -72,3 +73,23 @@ def test_labels_can_be_left_out_of_a_copy_only(tmp_path):
     assert sum(len(record.boxes) for record in new.records)
     after = [path.read_text() for path in sorted((tmp_path / "data" / "Annotations").iterdir())]
     assert before == after
+
+
+def test_a_set_with_a_part_held_out_and_few_photos_leaks_nothing(tmp_path):
+    photos, copies = tmp_path / "photos", tmp_path / "copies"
+    image_ids = fill(photos, 40)
+    lists(photos, train=image_ids[:20], val=image_ids[20:30], test=image_ids[30:])
+    assert prepared(photos, copies, False, None) == photos
+    whole = lists_of(prepared(photos, copies, True, None))
+    assert set(whole) == {"train", "held_out"}
+    assert whole["train"] | whole["held_out"] == set(image_ids[:30])
+    assert len(whole["held_out"]) == 6
+    assert not whole["train"] & whole["held_out"]
+    few = lists_of(prepared(photos, copies, True, 8))
+    assert few["held_out"] == whole["held_out"]
+    assert len(few["train"]) == 8
+    assert few["train"] < whole["train"]
+    tested = lists_of(prepared(photos, copies, False, 8))
+    assert tested["test"] == set(image_ids[30:])
+    assert len(tested["train"]) == 8
+    assert tested["train"] < set(image_ids[:30])
