@@ -68,6 +68,7 @@ def main(argv: list[str]) -> int:
         refuse_contradictions,
     )
     from utils.media.sources import find_sources, quiet_opencv
+    from utils.media.unused_options import unused_options
     from utils.media.window import Window
 
     quiet_opencv()
@@ -80,6 +81,8 @@ def main(argv: list[str]) -> int:
     photos = labelled_photos(config, out, sources)
     check_tracking(config, sources)
     check_heatmaps(config, weights, sources)
+    for sentence in unused_options(config, sources):
+        print(f"note: {sentence}", file=sys.stderr)
     window = Window("predict.py") if config.show else None
 
     from utils.media.class_filter import ClassFilter
@@ -175,7 +178,7 @@ def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> 
     from utils.detector import Detector
     from utils.text import counted
 
-    detector = Detector(weights, config.runtime, config.device, throughput=throughput)
+    detector = Detector(weights, runtime_for(config), config.device, throughput=throughput)
     print(
         f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
         f"{detector.runtime.description}, {detector.shape_in_words}"
@@ -183,6 +186,11 @@ def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> 
     if tiles := config.tiling.in_words(max(detector.input_size), detector.object_sizes):
         print(tiles)
     return detector
+
+
+def runtime_for(config: PredictConfig) -> str:
+    """``--runtime``; heat maps need the network in TensorFlow, so auto takes no other beside it."""
+    return "tensorflow" if config.heatmaps and config.runtime == "auto" else config.runtime
 
 
 def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
@@ -217,7 +225,7 @@ def benchmark(
     from utils.media.benchmark import benchmark_first_frame
 
     throughput = many(sources)
-    other = Detector(weights, config.runtime, config.device, throughput=not throughput)
+    other = Detector(weights, runtime_for(config), config.device, throughput=not throughput)
     alone, together = (other, detector) if throughput else (detector, other)
     found = benchmark_first_frame(alone, together, sources, runs=config.benchmark, limits=limits)
     if found:

@@ -24,6 +24,7 @@ from utils.errors import UserError
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame, Source
 from utils.media.label_outputs import VocLabels, YoloLabels
+from utils.media.matroska_header import has_duration
 from utils.media.outputs import (
     Crops,
     CsvFile,
@@ -438,27 +439,60 @@ def test_an_animated_picture_is_a_film(tmp_path, suffix):
     assert (frame.index, frame.time_s) == (None, None)
 
 
+class Estimating:
+    """A capture that tells another number of frames and another rate."""
+
+    def __init__(self, capture, count, rate):
+        self._capture = capture
+        self._told = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: rate}
+
+    def __getattr__(self, name):
+        return getattr(self._capture, name)
+
+    def get(self, prop):
+        return self._told.get(prop) or self._capture.get(prop)
+
+
+def estimating(count, rate):
+    real = cv2.VideoCapture
+    return lambda *args: Estimating(real(*args), count, rate)
+
+
 def test_a_count_that_is_an_estimate_is_no_damage(tmp_path, monkeypatch):
     """Where the container gives no count, OpenCV multiplies its length by a rate."""
     path = write_video(tmp_path / "film.mp4", 30, fps=10.0)
-    real = cv2.VideoCapture
     for count, rate, damaged in ((75.0, 25.0, False), (90.0, 10.0, True)):
-
-        class Estimating:
-            def __init__(self, *args, count=count, rate=rate):
-                self._capture = real(*args)
-                self._told = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: rate}
-
-            def __getattr__(self, name):
-                return getattr(self._capture, name)
-
-            def get(self, prop):
-                return self._told.get(prop) or self._capture.get(prop)
-
-        monkeypatch.setattr(cv2, "VideoCapture", Estimating)
+        monkeypatch.setattr(cv2, "VideoCapture", estimating(count, rate))
         problems = []
         frames = list(read_frames(find_sources([str(path)]), problems.append))
         monkeypatch.undo()
         assert len(frames) == 30
         assert len(problems) == damaged
         assert all("30 of 90 frames" in problem for problem in problems)
+
+
+def test_a_matroska_file_without_a_duration_is_no_damage(tmp_path, monkeypatch):
+    """FFmpeg then estimates one by the bit rate of the sound, here three times the real one."""
+    video = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(tmp_path / "a.mkv"), video, 20, (160, 96))
+    for number in range(30):
+        writer.write(coded(number))
+    writer.release()
+    content = (tmp_path / "a.mkv").read_bytes()
+    duration = content.index(b"\x44\x89\x88")  # id and size of the element, then eight bytes
+    void = content[:duration] + b"\xec\x89" + bytes(9) + content[duration + 11 :]
+    (tmp_path / "void.mkv").write_bytes(void)
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    (tmp_path / "text.mkv").write_bytes(b"\x1aE\xdf\xa3 is how such files begin")
+    assert not has_duration(tmp_path / "void.mkv")
+    for name in ("a.mkv", "cut.mkv", "text.mkv", "none.mkv"):
+        assert has_duration(tmp_path / name)
+
+    for name, damaged in (("void.mkv", False), ("cut.mkv", True)):
+        monkeypatch.setattr(cv2, "VideoCapture", estimating(90.0, 20.0))
+        problems = []
+        frames = list(read_frames(find_sources([str(tmp_path / name)]), problems.append))
+        monkeypatch.undo()
+        assert (len(frames) == 30) == (not damaged)
+        assert frames[-1].duration_s == pytest.approx(0.05, abs=0.001)
+        assert len(problems) == damaged

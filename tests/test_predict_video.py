@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ import predict
 from tests.media_files import number_of, write_picture, write_video
 from tests.test_media import timed_frames
 from utils.cli import run
+from utils.media.frames import Source
+from utils.media.predict_config import PredictConfig
+from utils.media.unused_options import unused_options
 from utils.runtime.runtime import Runtime
 
 SIDE = 96
@@ -105,12 +109,66 @@ def test_options_that_would_have_no_effect(call, tmp_path, capsys):
         ((photo, "--label-studio-root", tmp_path), "--save-label-studio"),
         ((photo, "--csv", tmp_path / "in" / ".." / "all.json"), "--json and --csv"),
         ((photo, "--csv", photo), "is one of the sources"),
+        ((photo, "--csv", tmp_path / "w.keras"), "is --weights"),
+        ((photo, "--save-coco", "--csv", tmp_path / "out" / "coco_results.json"), "option, too"),
+        ((photo, "--overlap", "0.4"), "--overlap: is about the tiles of --tile"),
+        ((photo, "--overlay", "--no-pictures"), "--overlay: is drawn on the videos"),
+        ((photo, "--json", tmp_path / "w.keras" / "a.json"), "nothing can be written to"),
+        ((photo, "--out", tmp_path / "w.keras" / "out"), "nothing can be written to"),
     ):
         assert call(*arguments) == 2
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
     assert photo.read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files_is_said_before_the_network_is_loaded(tmp_path, capsys):
+    photo = write_picture(tmp_path / "a.png")
+    (tmp_path / "w.keras").write_bytes(b"opened by nobody")
+    for option in ("--json", "--csv", "--out"):
+        arguments = [photo, "--weights", tmp_path / "w.keras", option, "/proc/x"]
+        assert run(predict.main, [str(one) for one in arguments]) == 2
+        error = capsys.readouterr().err
+        assert error == f"error: {option} /proc/x: nothing can be written to /proc\n"
+
+
+def test_options_that_the_sources_make_useless_are_said(call, film, tmp_path, capsys):
+    photo = write_picture(tmp_path / "a.png", SIDE, SIDE)
+    videos = ("--start", "1", "--fps", "2", "--overlay")
+    assert call(photo, *videos) == 0
+    assert capsys.readouterr().err == (
+        "note: --start, --fps and --overlay have no effect on pictures, only on videos and "
+        "cameras\n"
+    )
+    assert call(photo, film, *videos) == 0
+    assert capsys.readouterr().err == ""
+
+
+def sentences(*sources, **options):
+    """Those of a run with these sources, of which numbers are cameras."""
+    options = {"out": None, **options}
+    kinds = {True: "live", False: "picture"}
+    found = [Source(one, kinds[one.isdecimal()], one) for one in sources]
+    return list(unused_options(PredictConfig(**options), found))
+
+
+def test_what_comes_after_a_camera_has_to_wait():
+    (waits,) = sentences("0", "1")
+    assert waits.startswith("0 is read until it ends, and the other sources only after that")
+    assert sentences("0", "a.jpg") == [waits]
+    assert sentences("a.jpg", "0") == []
+    assert sentences("0", "1", end=60.0) == []
+
+
+def test_a_folder_for_results_that_gets_none(tmp_path):
+    nothing = {"out": tmp_path / "out", "pictures": False}
+    (said,) = sentences("a.jpg", **nothing, json=tmp_path / "a.json")
+    assert "nothing is written to --out" in said
+    assert sentences("a.jpg", **nothing, json=tmp_path / "out" / "a.json") == []
+    for kind in ("crops", "save_txt", "heatmap", "benchmark", "suggest"):
+        assert sentences("a.jpg", **nothing, **{kind: 1}) == []
 
 
 def test_class_names_of_a_data_folder_are_not_overwritten(call, tmp_path, capsys):

@@ -149,6 +149,26 @@ def next_free(folder: Path, name: str) -> Path:
     return path
 
 
+def check_writable(path: str | Path, where: str) -> None:
+    """Find out before long work whether a file can be made; its folder need not exist yet.
+
+    Args:
+        path: of the file.
+        where: begins the message.
+
+    Raises:
+        UserError: the nearest folder above it that exists takes no files.
+    """
+    folder = Path(path).absolute().parent
+    while not os.path.exists(folder):
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{where}: nothing can be written to {folder}") from error
+
+
 def size_of(path: str | Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     path = Path(path)

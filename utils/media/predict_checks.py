@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.files import next_free
+from utils.files import check_writable, next_free
 from utils.heatmaps.needs import check_checkpoint
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Source
@@ -18,6 +18,13 @@ _NETWORK = {"weights", "runtime", "device", "iou", "max_det"}
 _WITH_SUGGEST = _NETWORK | {"suggest", "sources", "out", "pictures", "benchmark"}
 _WITH_SERVE = _NETWORK | {"serve", "conf"}
 _SERVING = {field.name for field in fields(PredictConfig) if field.metadata["group"] == "serving"}
+_PARTS = {  # option: the one without which it has no effect, and why
+    **dict.fromkeys(_SERVING, ("serve", "is about --serve")),
+    "overlap": ("tile", "is about the tiles of --tile"),
+    "save_conf": ("save_txt", "adds the scores to the files of --save-txt"),
+    "save_every": ("save_frames", "says which frames --save-frames saves"),
+    "label_studio_root": ("save_label_studio", "is about --save-label-studio"),
+}
 
 
 def refuse_contradictions(config: PredictConfig) -> None:
@@ -45,22 +52,20 @@ def refuse_contradictions(config: PredictConfig) -> None:
     elif config.suggest:
         _refuse_others(given, "--suggest", _WITH_SUGGEST)
     for name in given:
-        if name in _SERVING and not config.serve:
-            raise UserError(f"{_option(name)}: is about --serve; give that as well")
+        whole, reason = _PARTS.get(name, (name, ""))
+        if whole not in given:
+            raise UserError(f"{_option(name)}: {reason}; give that as well")
     if config.end is not None and config.end <= config.start:
         raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
     if config.stride > 1 and config.fps:
         raise UserError("--stride and --fps: both choose frames; give one of them")
     if config.benchmark and config.tile != "off":
         raise UserError("--benchmark: times whole pictures; leave --tile out")
-    if config.save_conf and not config.save_txt:
+    if config.overlay and not (config.pictures or config.show):
         raise UserError(
-            "--save-conf: adds the scores to the files of --save-txt; give that as well"
+            "--overlay: is drawn on the videos that --no-pictures leaves out; leave out one of "
+            "them, or add --show"
         )
-    if config.save_every and not config.save_frames:
-        raise UserError("--save-every: says which frames --save-frames saves; give that as well")
-    if config.label_studio_root and not config.save_label_studio:
-        raise UserError("--label-studio-root: is about --save-label-studio; give that as well")
     if config.json and config.csv and config.json.resolve() == config.csv.resolve():
         raise UserError(f"--json and --csv: both name {config.csv}; give them two files")
 
@@ -79,14 +84,23 @@ def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source
     """``--out``, or a new folder.
 
     Raises:
-        UserError: results would overwrite pictures, labels or earlier results.
+        UserError: results would overwrite pictures, labels or earlier results, or cannot be
+            written.
     """
     files = {source.path.resolve() for source in sources if source.path}
+    taken = dict.fromkeys(files, "is one of the sources") | {weights.resolve(): "is --weights"}
+    if config.out:
+        also = dict.fromkeys(protected_names(config), "is written by another option, too")
+        taken |= {(config.out / name).resolve(): reason for name, reason in also.items()}
+        check_writable(config.out / "any", f"--out {config.out}")
     for name, path in (("--json", config.json), ("--csv", config.csv)):
-        if path and path.is_dir():
+        if path is None:
+            continue
+        if path.is_dir():
             raise UserError(f"{name} {path}: is a folder; give the name of a file")
-        if path and path.resolve() in files:
-            raise UserError(f"{name} {path}: is one of the sources; give the name of another file")
+        if reason := taken.get(path.resolve()):
+            raise UserError(f"{name} {path}: {reason}; give the name of another file")
+        check_writable(path, f"{name} {path}")
     if config.out is None:
         return next_free(Path("runs/predict"), weights.resolve().parent.name or "predict")
     if config.out.exists() and not config.out.is_dir():

@@ -119,8 +119,8 @@ class PredictConfig:
     )  # fmt: skip
     heatmap: bool = option(
         False, help="show on each picture where the network saw evidence for what it detected, and "
-        "the objectness of its three levels, in DIR/heatmaps; needs a .keras checkpoint, and "
-        "TensorFlow computes them", group="heat maps of pictures",
+        "the objectness of its three levels, in DIR/heatmaps; needs a .keras checkpoint, which "
+        "then runs in TensorFlow", group="heat maps of pictures",
     )  # fmt: skip
     heatmap_class: str | None = option(
         None, help="heat maps for this class instead, whether it was detected or not",

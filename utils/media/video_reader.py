@@ -19,6 +19,7 @@ from utils.media.animations import animation_fps, read_animation
 from utils.media.ffmpeg import decoding, find_ffmpeg
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
 from utils.media.frames import Frame, Source
+from utils.media.matroska_header import has_duration
 
 DEFAULT_FPS = 25.0  # where a camera or stream does not say
 MAX_VIDEO_FPS = 120.0  # of drawn videos
@@ -62,6 +63,8 @@ def read_video(
     capture = open_capture(source)
     try:
         told = Told.of(capture)
+        if not has_duration(source.address):  # FFmpeg's guess by the bit rate, often far too long
+            told = replace(told, frames=0)
         moments = first_and_rest(capture_moments(source, capture, told, warn))
         if moments:
             fps = max(told.fps, _fastest(source))
@@ -109,7 +112,8 @@ class Told:
 
     Attributes:
         fps: frames a second, on average.
-        frames: how many; an estimate where the container does not count them; 0 where unknown.
+        frames: how many; its length times the rate where the container does not count them; 0
+            where it does not say that either.
     """
 
     fps: float
@@ -144,11 +148,12 @@ def capture_moments(
         return
     end = seconds + (gap if 0 < gap <= MAX_GAP_S else 1 / told.fps)
     # Where the container does not count its frames, the count is its length times the average
-    # rate, and may be far too high. So the length must be short as well.
+    # rate, and may be far too high. So the length must be short as well. In Matroska that is the
+    # length of the longest track.
     if source.kind == "video" and index < 0.95 * told.frames - 1 and end < 0.95 * told.length_s:
         warn(
             f"{source.name}: ends after {index} of {told.frames:.0f} frames, at {end:.1f} of "
-            f"{told.length_s:.1f} s; it may be damaged"
+            f"{told.length_s:.1f} s; it may be damaged, or its sound longer"
         )
     elif index >= told.frames > 0 and _LEAST_S <= told.length_s - seconds <= MAX_GAP_S:
         end = told.length_s
