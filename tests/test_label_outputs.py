@@ -69,7 +69,7 @@ def output_of(form, data):
     photos = FramePhotos(photos_of(data))
     return {
         "voc": lambda: VocLabels(data, photos),
-        "yolo": lambda: YoloLabels(data, CLASSES, with_scores=True),
+        "yolo": lambda: YoloLabels(data, CLASSES, photos, with_scores=True),
         "coco": lambda: CocoLabels(data, CLASSES, photos),
         "label-studio": lambda: LabelStudioTasks(
             data, dict.fromkeys(CLASSES, (1, 2, 3)), photos, data.parent, "best.keras"
@@ -102,7 +102,7 @@ def test_training_reads_back_what_was_written(data, form):
 
 
 def test_yolo_labels_have_scores_only_where_asked_for(data):
-    write(data, YoloLabels(data, CLASSES), None)
+    write(data, YoloLabels(data, CLASSES, FramePhotos(photos_of(data))), None)
     lines = (data / "labels" / "a.txt").read_text().splitlines()
     assert {len(line.split()) for line in lines} == {5}
 
@@ -319,11 +319,39 @@ def test_nothing_readable_leaves_nothing(command, tmp_path):
 
 
 def test_photos_of_one_name_are_said_and_copied(command, tmp_path, capsys):
-    for folder in ("a", "b"):
-        write_picture(tmp_path / "in" / folder / "1.jpg", 64, 64)
-    photos, out = tmp_path / "in" / "*" / "1.jpg", tmp_path / "out"
+    for suffix in (".jpg", ".png"):
+        write_picture(tmp_path / "in" / f"1{suffix}", 64, 64)
+    photos, out = tmp_path / "in" / "1.*", tmp_path / "out"
     assert command(photos, "--out", tmp_path / "in", "--no-pictures", "--save-voc") == 0
     assert "1 photo has the name of another" in capsys.readouterr().out
     assert command(photos, "--out", out, "--no-pictures", "--save-voc", "--save-frames") == 0
     assert "name of another" not in capsys.readouterr().out
     assert [record.image_id for record in load_split(out, "all").records] == ["1", "1-2"]
+
+
+@pytest.mark.parametrize("form", ["voc", "txt", "coco", "label-studio"])
+def test_photos_with_odd_names_in_many_folders(command, tmp_path, capsys, form):
+    """Equal names in several folders, blanks, other scripts, EXIF rotation: all are found again."""
+    images = tmp_path / "data" / "images"
+    for number, name in enumerate(
+        ("a b.jpg", "sub/a b.jpg", "sub/très loin/a b.jpg", "one/same.jpg", "two/same.png",
+         "日本/dots.v1.2.jpg", "UPPER.JPG", "100%.png", "quote's & x#y+.png")
+    ):  # fmt: skip
+        path = write_picture(images / name, 90 + number, 60)
+        if path.suffix == ".jpg":
+            exif = Image.Exif()
+            exif[0x0112] = 6  # a quarter turn
+            Image.new("RGB", (60, 90 + number)).save(path, exif=exif)
+    found = tmp_path / "found.json"
+    arguments = ["--out", tmp_path / "data", "--json", found, "--no-pictures", f"--save-{form}"]
+    assert command(images / "**" / "*", *arguments) == 0
+    assert "name of another" not in capsys.readouterr().out
+    records = {str(one.image): one for one in load_split(tmp_path / "data", "all").records}
+    entries = json.loads(found.read_text())
+    assert len(entries) == len(records) == 9
+    for entry in entries:
+        record = records[entry["source"]]
+        assert (record.width, record.height) == (entry["width"], entry["height"])
+        expected = [one["box"] for one in entry["detections"]]
+        np.testing.assert_allclose(record.boxes, expected, rtol=0, atol=0.01)
+        assert len(record.boxes) == 1

@@ -246,7 +246,7 @@ def test_all_outputs_of_a_picture(tmp_path):
             DrawnPictures(out),
             JsonFile(tmp_path / "deep" / "all.json"),
             CsvFile(tmp_path / "all.csv"),
-            YoloLabels(out, found.class_names),
+            YoloLabels(out, found.class_names, photos),
             VocLabels(out, photos),
             Crops(out, found.class_names),
         ]
@@ -292,6 +292,7 @@ def test_the_summary():
     summary = Summary()
     frame = Frame(np.zeros((1, 1, 3)), picture_source("a.jpg"))
     summary.add(frame, some([[0, 0, 1, 1]] * 2, [1, 1]), 20.0)
+    assert next(summary.lines()).endswith("network 20.0 ms (the first picture takes longest)")
     summary.add(frame, some([[0, 0, 1, 1]], [0]), 30.0)
     assert list(summary.lines()) == [
         "processed 2 pictures; network 25.0 ms each",

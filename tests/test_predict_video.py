@@ -171,6 +171,14 @@ def test_a_folder_for_results_that_gets_none(tmp_path):
         assert sentences("a.jpg", **nothing, **{kind: 1}) == []
 
 
+def test_heat_maps_convert_the_network_for_no_other_runtime():
+    """TensorFlow has it anyway, for the gradients."""
+    assert predict.runtime_for(PredictConfig()) == "auto"
+    assert predict.runtime_for(PredictConfig(heatmap=True)) == "tensorflow"
+    assert predict.runtime_for(PredictConfig(heatmap_class="cat")) == "tensorflow"
+    assert predict.runtime_for(PredictConfig(runtime="onnx")) == "onnx"
+
+
 def test_class_names_of_a_data_folder_are_not_overwritten(call, tmp_path, capsys):
     photo = write_picture(tmp_path / "a.png", SIDE, SIDE)
     classes = tmp_path / "out" / "classes.txt"

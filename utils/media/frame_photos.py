@@ -45,10 +45,30 @@ class FramePhotos:
             return self.saved.resolve()
         return self._common if self._only_pictures else None
 
+    @cached_property
+    def _label_names(self) -> Names:
+        plain = Names(self._number)
+        return Names(self._number, self._with_folders) if plain.renamed else plain
+
+    def _with_folders(self, source: Source) -> str:
+        if source.kind != "picture":
+            return source.output_name
+        folder = os.path.relpath(source.path.resolve().parent, self._common)
+        return (PurePosixPath(Path(folder).as_posix()) / source.output_name).as_posix()
+
+    def label_name(self, frame: Frame, name: str) -> str:
+        """The name of the label file of a frame, without suffix. Where photos of several folders
+        have one name, label files lie in the same folders as the photos.
+
+        Args:
+            frame, name: as for ``path``.
+        """
+        return name if self.saved else self._label_names.of(frame)
+
     @property
     def misnamed_labels(self) -> int:
-        """How many photos have label files of another name, as two photos cannot share one."""
-        return 0 if self.saved else Names(self._number).renamed
+        """How many photos have label files of another name, as photos of a folder have the same."""
+        return 0 if self.saved else self._label_names.renamed
 
     def path(self, frame: Frame, name: str) -> Path:
         """Where the photo is; for a frame that is not saved, the name that it would have.

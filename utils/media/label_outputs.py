@@ -35,9 +35,14 @@ class YoloLabels(Output):
     ids."""
 
     def __init__(
-        self, folder: Path, class_names: Sequence[str], *, with_scores: bool = False
+        self,
+        folder: Path,
+        class_names: Sequence[str],
+        photos: FramePhotos,
+        *,
+        with_scores: bool = False,
     ) -> None:
-        self.folder, self.with_scores = folder / "labels", with_scores
+        self.folder, self.photos, self.with_scores = folder / "labels", photos, with_scores
         self.class_names, self._classes_file = class_names, folder / "classes.txt"
         self._started = False
 
@@ -48,7 +53,7 @@ class YoloLabels(Output):
             self._started = True
         height, width = frame.image.shape[:2]
         write_yolo_labels(
-            self.folder / f"{name}.txt",
+            self.folder / f"{self.photos.label_name(frame, name)}.txt",
             width,
             height,
             detections.boxes,
@@ -66,7 +71,7 @@ class VocLabels(Output):
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         height, width = frame.image.shape[:2]
         write_voc_annotation(
-            self.folder / f"{name}.xml",
+            self.folder / f"{self.photos.label_name(frame, name)}.xml",
             storable(self.photos.path(frame, name).name),
             width,
             height,

@@ -102,7 +102,7 @@ LABELS = (
     OutputKind(
         "save_txt",
         lambda run: label_outputs.YoloLabels(
-            run.out, run.class_names, with_scores=run.config.save_conf
+            run.out, run.class_names, run.photos, with_scores=run.config.save_conf
         ),
         "labels/",
         protected=("labels/", "classes.txt"),
@@ -187,8 +187,8 @@ def result_lines(run: OutputSetting, summary: Summary) -> Iterator[str]:
     if (config.save_txt or config.save_voc) and (misnamed := run.photos.misnamed_labels):
         has = counted(misnamed, "photo has", "photos have")
         yield (
-            f"{has} the name of another, so train.py cannot find the labels in NAME-2: add "
-            "--save-frames, which copies the photos under these names"
+            f"{has} the name of another in the same folder, so train.py cannot find the labels in "
+            "NAME-2: add --save-frames, which copies the photos under these names"
         )
     if below_out := [kind.called for kind in written if kind.called]:
         yield f"{', '.join(below_out)}: {run.out}"

@@ -98,9 +98,15 @@ class Names:
 
     Args:
         sources: get their names in this order; further ones when they are met.
+        own_name: gives the name of a source where no other has it; without suffix.
     """
 
-    def __init__(self, sources: Iterable[Source] = ()) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source] = (),
+        own_name: Callable[[Source], str] = lambda source: source.output_name,
+    ) -> None:
+        self._own_name = own_name
         self._by_source: dict[Source, str] = {}
         self._used: set[str] = set()
         self._videos: set[str] = set()  # used names of videos
@@ -114,11 +120,12 @@ class Names:
         return name if frame.index is None else f"{name}_{frame.index:06d}"
 
     def _new(self, source: Source) -> str:
-        name, number = source.output_name, 1
+        own = name = self._own_name(source)
+        number = 1
         video = source.kind != "picture"
         while self._is_taken(name.casefold(), video):  # a and A are one file on some systems
             number += 1
-            name = f"{source.output_name}-{number}"
+            name = f"{own}-{number}"
         self._used.add(name.casefold())
         self._frames_of.add(_video_of(name.casefold()))
         if video:

@@ -66,7 +66,9 @@ class Summary:
         """The summary, for people."""
         counts = ((self.pictures, "picture"), (self.frames, "video frame"))
         parts = [counted(number, what) for number, what in counts if number]
-        speed = f"; network {median(self.network_ms):.1f} ms each" if self.network_ms else ""
+        speed = f"; network {median(self.network_ms):.1f} ms" if self.network_ms else ""
+        if speed:  # the first one includes what a runtime does once: compiling, trying a precision
+            speed += " each" if self.total > 1 else " (the first picture takes longest)"
         yield f"processed {' and '.join(parts) or 'nothing'}{speed}"
         for name, rate in self.live.items():
             yield f"{name}: {rate}"
