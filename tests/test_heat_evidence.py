@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import predict
 from tests.exported import small_detector
@@ -73,6 +75,45 @@ def test_gradients_are_those_of_finite_differences(small, image, level, stride):
     expected = np.maximum((np.maximum(gradients, 0) * features[0]).sum(axis=-1), 0) / stride**2
     assert expected.max() > 0
     np.testing.assert_allclose(heat.levels[stride], expected, atol=0.02 * expected.max())
+
+
+def test_the_heat_of_a_box_on_the_pixels_of_a_photo_with_padding(small):
+    """Letterbox, choice of predictions, gradients, formula and interpolation, written out again."""
+    photo = np.random.default_rng(4).integers(0, 256, (50, 90, 3), np.uint8)
+    inputs = np.full((1, 64, 64, 3), 114.0, np.float32)
+    inputs[0, 14:50] = cv2.resize(photo, (64, 36), interpolation=cv2.INTER_AREA)
+    output = {name: x.numpy()[0] for name, x in small(inputs).items()}
+    x0, y0, x1, y1 = output["boxes"][output["scores"][:, 1].argmax()]
+    x_scale, y_scale = 90 / 64, 50 / 36
+    box = [x0 * x_scale, (y0 - 14) * y_scale, x1 * x_scale, (y1 - 14) * y_scale]
+
+    overlaps = []
+    for a0, b0, a1, b1 in np.float64(output["boxes"]):
+        shared = max(0, min(a1, x1) - max(a0, x0)) * max(0, min(b1, y1) - max(b0, y0))
+        overlaps.append(shared / ((a1 - a0) * (b1 - b0) + (x1 - x0) * (y1 - y0) - shared))
+    weights = np.where(np.array(overlaps) >= 0.5, output["scores"][:, 1], 0)
+    weights[weights < weights.max() / 2] = 0
+    weights /= weights.sum()
+
+    levels = [small.head.get_layer(f"p{n}_5_act").output for n in (3, 4, 5)]
+    both = keras.Model(small.head.inputs, [*levels, *small.head.outputs])
+    with tf.GradientTape(persistent=True) as tape:
+        features = both(small.backbone(inputs))
+        cells = tf.concat([tf.reshape(raw, (-1, 7)) for raw in features[3:]], axis=0)
+        score = tf.reduce_sum((cells[:, 4] + cells[:, 6]) * weights)
+    expected = 0
+    for stride, feature in zip(STRIDES, features[:3], strict=True):
+        positive = np.maximum(tape.gradient(score, feature).numpy()[0], 0)
+        cam = np.maximum((positive * feature.numpy()[0]).sum(axis=-1), 0) / stride**2
+        centres = stride * (np.arange(64 // stride) + 0.5)
+        x, y = (np.arange(90) + 0.5) / x_scale, (np.arange(50) + 0.5) / y_scale + 14
+        rows = np.stack([np.interp(x, centres, row) for row in cam])
+        expected = expected + np.stack([np.interp(y, centres, column) for column in rows.T]).T
+
+    heat = Evidence(small)(photo).heat(small.classes[1], box)
+    assert expected.max() > 0
+    np.testing.assert_allclose(heat.on_photo(), expected, atol=2e-3 * expected.max())
+    assert heat.overlap == pytest.approx(1, abs=1e-4)
 
 
 def test_objectness_and_scores_are_those_of_the_raw_heads(small, image):

@@ -147,10 +147,11 @@ def test_options_that_the_sources_make_useless_are_said(call, film, tmp_path, ca
 
 
 def sentences(*sources, **options):
-    """Those of a run with these sources, of which numbers are cameras."""
-    options = {"out": None, **options}
-    kinds = {True: "live", False: "picture"}
-    found = [Source(one, kinds[one.isdecimal()], one) for one in sources]
+    """Those of a run with these sources, pictures, cameras or addresses of the web."""
+    found = []
+    for one in sources:
+        kind = "live" if one.isdecimal() else "stream" if "://" in one else "picture"
+        found.append(Source(one, kind, one))
     return list(unused_options(PredictConfig(**options), found))
 
 
@@ -158,7 +159,8 @@ def test_what_comes_after_a_camera_has_to_wait():
     (waits,) = sentences("0", "1")
     assert waits.startswith("0 is read until it ends, and the other sources only after that")
     assert sentences("0", "a.jpg") == [waits]
-    assert sentences("a.jpg", "0") == []
+    assert "once for each camera" in sentences("http://one/mjpg", "http://two/mjpg")[0]
+    assert sentences("http://one/a.mp4", "http://one/b.mp4") == sentences("a.jpg", "0") == []
     assert sentences("0", "1", end=60.0) == []
 
 

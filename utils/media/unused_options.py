@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from utils.media.frames import Source
 from utils.media.output_kinds import KINDS
 from utils.media.predict_config import PredictConfig
+from utils.media.sources import VIDEO_SUFFIXES
 from utils.text import listed
 
 _OF_VIDEOS = ("start", "end", "stride", "fps", "overlay", "save_every")
@@ -26,7 +27,7 @@ def unused_options(config: PredictConfig, sources: Sequence[Source]) -> Iterator
             options = listed([f"--{name.replace('_', '-')}" for name in given])
             has = "has" if len(given) == 1 else "have"
             yield f"{options} {has} no effect on pictures, only on videos and cameras"
-    live = next((one for one in sources[:-1] if one.kind == "live"), None)
+    live = next((one for one in sources[:-1] if _may_be_endless(one)), None)
     if live and config.end is None:
         yield (
             f"{live.name} is read until it ends, and the other sources only after that; start "
@@ -34,6 +35,12 @@ def unused_options(config: PredictConfig, sources: Sequence[Source]) -> Iterator
         )
     if config.out and not writes_to_out(config):
         yield f"nothing is written to --out {config.out}, as no option asks for it"
+
+
+def _may_be_endless(source: Source) -> bool:
+    """Cameras and streams; not a video on a web server."""
+    video = str(source.address).lower().endswith(VIDEO_SUFFIXES)
+    return source.kind == "live" or (source.kind == "stream" and not video)
 
 
 def writes_to_out(config: PredictConfig) -> bool:
