@@ -1,0 +1,71 @@
+"""Exit statuses of the commands, and what they do with errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from utils.errors import UserError
+from utils.signals import terminable
+
+OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of every command
+
+
+def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
+    """Call ``main`` with the arguments and return the exit status of the command.
+
+    A ``UserError`` gives one message on stderr and status 2, and so does a full disk or a
+    missing permission. Ctrl-C and SIGTERM give 130. Anything else is a bug and keeps its traceback.
+    """
+    quiet_tensorflow()
+    with terminable():
+        return _run(main, list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):  # file names need not be text
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return main(argv) or OK
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _USER_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{os.strerror(error.errno)}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def leave(status: int) -> typing.NoReturn:
+    """End the process at once, after printing all output.
+
+    Freeing TensorFlow's graphs at the end of a training run would take 5 to 30 seconds.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a full disk, or a closed pipe
+            stream.flush()
+    os._exit(status)
+
+
+_USER_ERRORS = {
+    errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EEXIST,
+    errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
+
+
+def quiet_tensorflow() -> None:
+    """Suppress TensorFlow's start-up messages. Call before TensorFlow is imported.
+
+    ``TF_CPP_MIN_LOG_LEVEL=0`` in the environment takes precedence and shows them.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
