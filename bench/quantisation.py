@@ -14,7 +14,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import cv2
 import numpy as np
 
 from bench.common import append_result
+from bench.timing import in_turn
 from utils.cli import option, parse, run
 from utils.cores import available_cores
 from utils.data.records import Dataset
@@ -189,16 +189,8 @@ def network_ms(detectors: Mapping[str, Detector], repeats: int) -> dict[str, flo
 
 def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median milliseconds of each; all run alternately."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-        call()
-    for _ in range(repeats):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            taken[name].append(time.perf_counter() - began)
-    return {name: round(1e3 * statistics.median(times), 2) for name, times in taken.items()}
+    times = in_turn(calls, repeats)
+    return {name: round(statistics.median(found.wall), 2) for name, found in times.items()}
 
 
 def time_detectors(folder: Path, config: QuantisationConfig) -> dict:

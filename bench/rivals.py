@@ -4,10 +4,11 @@
 
 The environment holds the rivals' package (``pip install ultralytics onnx onnxslim``), which writes
 them as ONNX files. All networks have random weights and 80 classes: the time does not depend on
-what they learnt. They run in turn in this process, on all cores, in the same runtimes. A rival's
-way from a JPEG file is as short as OpenCV allows: letterbox, network, the best class of each
-prediction, ``cv2.dnn.NMSBoxesBatched``. As its package does with an exported file, it runs at the
-square; ours runs at the photo's own shape. For the networks alone both shapes are measured.
+what they learnt. They run in turn in this process, on all cores, in the same runtimes; with
+``--threads 1``, processor times can be compared on a busy machine, too. A rival's way from a JPEG
+file is as short as OpenCV allows: letterbox, network, the best class of each prediction,
+``cv2.dnn.NMSBoxesBatched``. As its package does with an exported file, it runs at the square; ours
+runs at the photo's own shape. For the networks alone both shapes are measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ import numpy as np
 
 from bench.common import append_result
 from bench.runtimes import CONF, IOU, MOST, write_photo
+from bench.timing import in_turn
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
 from utils.detector import Detector
@@ -44,7 +45,6 @@ from utils.runtime.runtime import Runtime
 OURS = ("efficientnet_lite0", "mobilenet_v3_small")
 CLASSES = 80  # as the rivals have
 GREY = 114
-WARM_UP = 3
 WRITE_RIVALS = """
 import shutil, sys
 from ultralytics import YOLO
@@ -69,6 +69,7 @@ class RivalsConfig:
     python: Path = option(help="interpreter of the rivals' environment", metavar="FILE")
     rivals: tuple[str, ...] = option(("yolov8n", "yolo11n", "yolo26n"), help="networks to measure")
     repeats: int = option(40, help="runs of each kind; their median is the result", low=1)
+    threads: int = option(available_cores(), help="of each network", low=1)
 
 
 def main(argv: list[str]) -> int:
@@ -81,25 +82,38 @@ def main(argv: list[str]) -> int:
             check=True, cwd=folder, capture_output=True,
         )  # fmt: skip
         photo = write_photo(folder / "photo.jpg", 640, 480)
-        ways = rival_ways(config.rivals, photo, folder)
-        ways |= our_ways(photo, folder)
-        row = {"processor": processor(), "cores": available_cores(), "classes": CLASSES}
+        ways = rival_ways(config.rivals, photo, folder, config.threads)
+        ways |= our_ways(photo, folder, config.threads)
+        row = {
+            "processor": processor(),
+            "cores": available_cores(),
+            "threads": config.threads,
+            "classes": CLASSES,
+        }
         for what in WHAT:
             these = {name: way for (kind, name), way in ways.items() if kind == what}
             times = in_turn(these, config.repeats)
-            medians = {name: round(median(found), 2) for name, found in times.items()}
+            medians = {
+                "milliseconds": {name: round(median(one.wall), 2) for name, one in times.items()},
+                "processor milliseconds": {
+                    name: round(median(one.cpu), 2) for name, one in times.items()
+                },
+            }
             print(what, json.dumps(medians, indent=1), flush=True)
-            append_result("rivals", {**row, "what": what, "milliseconds": medians, "times": times})
+            every = {name: one._asdict() for name, one in times.items()}
+            append_result("rivals", {**row, "what": what, **medians, "times": every})
     return OK
 
 
-def rival_ways(rivals: Sequence[str], photo: Path, folder: Path) -> Ways:
+def rival_ways(rivals: Sequence[str], photo: Path, folder: Path, threads: int) -> Ways:
     """What to time of the rivals, whose files are in the folder."""
     ways: Ways = {}
     for rival in rivals:
         for what, (height, width) in SHAPES.items():
             pixels = np.random.default_rng(0).random((1, 3, height, width), np.float32)
-            for runtime, infer in rival_networks(folder / f"{rival}_{height}x{width}.onnx"):
+            for runtime, infer in rival_networks(
+                folder / f"{rival}_{height}x{width}.onnx", threads
+            ):
                 name = f"{rival}, {runtime}"
                 ways[what, name] = partial(infer, pixels)
                 if height == width:
@@ -107,11 +121,11 @@ def rival_ways(rivals: Sequence[str], photo: Path, folder: Path) -> Ways:
     return ways
 
 
-def our_ways(photo: Path, folder: Path) -> Ways:
+def our_ways(photo: Path, folder: Path, threads: int) -> Ways:
     """What to time of ours."""
     ways: Ways = {}
     for backbone in OURS:
-        for runtime, opened in our_networks(backbone, photo, folder):
+        for runtime, opened in our_networks(backbone, photo, folder, threads):
             name = f"{backbone}, {runtime}"
             for what, (height, width) in SHAPES.items():
                 shape = (1, height, width, 3)
@@ -121,13 +135,15 @@ def our_ways(photo: Path, folder: Path) -> Ways:
     return ways
 
 
-def rival_networks(path: Path) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
+def rival_networks(
+    path: Path, threads: int
+) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
     """A rival's file in each runtime: its name, and float32 (1, 3, H, W) → (1, 4 + classes, N)."""
     import onnxruntime
     import openvino
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = available_cores()
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     yield "ONNX Runtime", lambda x: session.run(None, {"images": x})[0]
     core = openvino.Core()
@@ -137,23 +153,25 @@ def rival_networks(path: Path) -> Iterator[tuple[str, Callable[[np.ndarray], np.
         settings = {
             "INFERENCE_PRECISION_HINT": hint,
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": available_cores(),
+            "INFERENCE_NUM_THREADS": threads,
         }
         request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
         yield f"OpenVINO {precision}", lambda x, r=request: np.array(r.infer([x])[0])
 
 
-def our_networks(backbone: str, photo: Path, folder: Path) -> Iterator[tuple[str, Runtime]]:
+def our_networks(
+    backbone: str, photo: Path, folder: Path, threads: int
+) -> Iterator[tuple[str, Runtime]]:
     """One of ours with random weights in each runtime: its name, and what it opens as."""
     from nets.yolo import YOLOv3
 
     weights = folder / f"{backbone}.keras"
     YOLOv3(backbone, [str(i) for i in range(CLASSES)], 416, backbone_weights=None).save(weights)
     network = ExportedNetwork(weights)
-    yield "ONNX Runtime", network.open("onnx")
-    yield "OpenVINO float32", network.open("openvino", precision="float32")
+    yield "ONNX Runtime", network.open("onnx", threads=threads)
+    yield "OpenVINO float32", network.open("openvino", precision="float32", threads=threads)
     if cpu_has_bfloat16():
-        yield "OpenVINO bfloat16", network.open("openvino", precision="bfloat16")
+        yield "OpenVINO bfloat16", network.open("openvino", precision="bfloat16", threads=threads)
     image = read_image(photo)
     height, width = image.shape[:2]
     pixels = Letterbox.fitted(width, height, 416).apply(image)
@@ -161,7 +179,7 @@ def our_networks(backbone: str, photo: Path, folder: Path) -> Iterator[tuple[str
                                  ("ONNX Runtime INT8", "onnx", open_onnx)):  # fmt: skip
         out = folder / f"{backbone}_int8{'.onnx' if format == 'onnx' else ''}"
         path = export(weights, format, out, precision="int8", outputs="heads", calibration=[pixels])
-        yield name, opener(path)
+        yield name, opener(path, threads=threads)
 
 
 def rival_boxes(
@@ -185,17 +203,6 @@ def rival_boxes(
     kept = np.asarray(kept, int)[:MOST]
     boxes = np.concatenate([corners[kept, :2], corners[kept, :2] + corners[kept, 2:]], axis=1)
     return (boxes - [left, top, left, top]) / scale, scores[kept], ids[kept]
-
-
-def in_turn(ways: dict[str, Way], repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of each way, which run in turn."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(WARM_UP + repeats):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            times[name].append(round(1000 * (time.perf_counter() - began), 3))
-    return {name: found[WARM_UP:] for name, found in times.items()}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 
 from bench.common import append_result
+from bench.timing import in_turn
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
 from utils.quiet import import_tensorflow
@@ -29,7 +29,6 @@ from utils.runtime.fastest import cpu_has_bfloat16, processor
 
 CONF, IOU, MOST = 0.25, 0.45, 300
 PHOTOS = {"640x480": (640, 480), "480x480": (480, 480)}  # width, height
-WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -109,13 +108,7 @@ def ways_to_detect(
 
 def measure(ways: dict[str, Callable[[Path], object]], photo: Path, repeats: int) -> dict:
     """Medians in milliseconds, their ratios to the tutorial's way, and all times."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(WARM_UP + repeats):
-        for name, detect in ways.items():
-            began = time.perf_counter()
-            detect(photo)
-            times[name].append(round(1000 * (time.perf_counter() - began), 3))
-    times = {name: found[WARM_UP:] for name, found in times.items()}
+    times = {name: found.wall for name, found in in_turn(ways, repeats).items()}
     medians = {name: round(median(found), 2) for name, found in times.items()}
     rounds = {name: np.array(found) / times["tutorial"] for name, found in times.items()}
     return {
