@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # A file of tests stays in one process, which makes its models and runs only once.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast lint format bench clean
+.PHONY: help setup demo test test-fast lint format bench gpu-check clean
 
 help:
 	@echo "make demo       train on generated road scenes, score, predict: about ten minutes"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-fast  the quick ones, a few minutes"
 	@echo "make lint       check style; make format fixes what it can"
 	@echo "make bench      measure; see bench/README.md"
+	@echo "make gpu-check  compare this machine's GPUs with its CPU; see docs/gpu.md"
 	@echo "make setup      only the environment in $(VENV)"
 
 setup: $(READY)
@@ -51,6 +52,9 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.backbone_costs
+
+gpu-check: $(READY)
+	$(BIN)/python -m utils.commands.gpu_check
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info

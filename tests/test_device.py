@@ -1,10 +1,13 @@
 """--device: which GPUs are asked for."""
 
+from types import SimpleNamespace
+
 import pytest
 import tensorflow as tf
 
 from utils.errors import UserError
-from utils.runtime.device import gpu_numbers
+from utils.runtime.device import gpu_numbers, out_of_memory
+from utils.runtime.distribution import Cluster
 
 
 @pytest.fixture
@@ -31,3 +34,26 @@ def test_a_gpu_that_is_not_there_is_refused(three_gpus, name):
 def test_a_device_that_is_none_is_refused(three_gpus, name):
     with pytest.raises(UserError, match="expected auto, cpu"):
         gpu_numbers(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "memory"),
+    [
+        (tf.errors.ResourceExhaustedError, "OOM when allocating tensor", True),
+        (tf.errors.NotFoundError, "No algorithm worked! UNKNOWN: CUDNN_STATUS_ALLOC_FAILED", True),
+        (tf.errors.InternalError, "CUDA_ERROR_OUT_OF_MEMORY: out of memory", True),
+        (tf.errors.NotFoundError, "No algorithm worked! CUDNN_STATUS_BAD_PARAM", False),
+        (tf.errors.InvalidArgumentError, "shapes differ", False),
+    ],
+)
+def test_what_the_driver_says_of_its_memory_is_out_of_memory_too(kind, message, memory):
+    assert out_of_memory(kind(None, None, message)) is memory
+
+
+@pytest.mark.parametrize(
+    ("devices", "replicas", "expected"),
+    [("GPU 2 (H100)", 1, "/GPU:0"), ("GPU 0, GPU 1", 2, None), ("CPU", 1, None)],
+)
+def test_batches_go_ahead_to_a_single_gpu(devices, replicas, expected):
+    strategy = SimpleNamespace(num_replicas_in_sync=replicas)
+    assert Cluster(strategy, devices).input_device == expected

@@ -9,7 +9,12 @@ import pytest
 
 from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig
 from utils.data.batches.image_cache import DiskCache, MemoryCache
-from utils.data.batches.pipeline import input_size_at, next_batch, training_batches
+from utils.data.batches.pipeline import (
+    input_size_at,
+    next_batch,
+    training_batches,
+    workers_for,
+)
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
@@ -262,3 +267,23 @@ def test_an_error_in_a_worker_is_raised_as_it_was(tmp_path):
     batches = iter(training_batches(samples.with_config(EVERYTHING), 2, 0))
     with pytest.raises(UserError, match="none of the 2 training photos"):
         next_batch(batches, samples)
+
+
+def test_the_threads_follow_the_cores_within_bounds():
+    assert [workers_for(cores) for cores in (1, 4, 12, 16, 64)] == [4, 4, 12, 16, 16]
+
+
+def test_batches_that_are_copied_to_a_device_are_the_same(tmp_path):
+    samples = TrainingSamples(make_photos(tmp_path, 5), 64, 0, EVERYTHING)
+    there = take(samples, 2, 3, 4, device="/CPU:0")
+    assert_equal(there, take(samples, 2, 3, 4))
+
+
+def test_an_unreadable_dataset_is_reported_from_a_device_too(tmp_path):
+    dataset = make_dataset(tmp_path, 2)
+    for path in tmp_path.glob("*.png"):
+        path.write_bytes(b"no picture")
+    samples = TrainingSamples(dataset, 64, 0, NO_AUGMENTATION)
+    stream = iter(training_batches(samples, 2, 0, device="/CPU:0"))
+    with pytest.raises(UserError, match="none of the 2 training photos can be read"):
+        next_batch(stream, samples)

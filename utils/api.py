@@ -155,7 +155,7 @@ def evaluate(
     given = {"weights": weights, "data": data, **options}
     config = from_keywords(MapConfig, given, file=file)
     refuse_contradictions_in_scoring(config)
-    with _silence(quiet):
+    with _silence(quiet), _process_state_kept():
         from utils.evaluation.evaluate import evaluate as score
         from utils.evaluation.tuning import store_operating_point
 
@@ -220,11 +220,15 @@ def _fast_math(
 
 @contextmanager
 def _process_state_kept() -> Iterator[None]:
-    """What a run changes for the whole process is as before at the end."""
+    """What a run, or scoring, changes for the whole process is as before at the end."""
     import cv2
 
     keras = sys.modules.get("keras")
     policy = keras.config.dtype_policy() if keras else "float32"  # Keras' default
+    tensorflow = sys.modules.get("tensorflow")
+    rounds = (  # whether GPUs round float32 to TensorFloat-32; TensorFlow's default is that they do
+        tensorflow.config.experimental.tensor_float_32_execution_enabled() if tensorflow else True
+    )
     python, threads = random.getstate(), cv2.getNumThreads()
     numpy = np.random.get_state()  # noqa: NPY002  Keras seeds this one
     try:
@@ -235,6 +239,8 @@ def _process_state_kept() -> Iterator[None]:
         cv2.setNumThreads(threads)
         if keras := sys.modules.get("keras"):
             keras.config.set_dtype_policy(policy)
+        if tensorflow := sys.modules.get("tensorflow"):
+            tensorflow.config.experimental.enable_tensor_float_32_execution(rounds)
 
 
 @contextmanager

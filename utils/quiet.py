@@ -23,6 +23,9 @@ def import_tensorflow() -> None:
     All messages are printed if the import fails, or with ``TF_CPP_MIN_LOG_LEVEL=0`` in the
     environment.
     """
+    # Threads of its own start the kernels of a GPU. Otherwise they wait behind the decoding of
+    # photos (TensorFlow's guide "Optimize TensorFlow GPU performance", on host thread contention).
+    os.environ.setdefault("TF_GPU_THREAD_MODE", "gpu_private")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow as tf
 

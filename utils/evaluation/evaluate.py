@@ -284,8 +284,10 @@ def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]
         if runtime == "tensorflow":
             if cluster is None:
                 import_tensorflow()
+                from utils.runtime.device import use_full_float32
                 from utils.runtime.distribution import make_cluster
 
+                use_full_float32()
                 cluster = make_cluster(config.device)
             device, batch_size = cluster, batch_size or 8
         opened = open_runtime(

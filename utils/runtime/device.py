@@ -52,6 +52,26 @@ def gpu_numbers(name: str) -> list[int]:
     return numbers
 
 
+def use_full_float32() -> None:
+    """Let GPUs multiply float32 as it is, so that scores do not depend on the machine.
+
+    Since NVIDIA's Ampere, TensorFlow rounds the factors in convolutions to TensorFloat-32, which
+    has the 10 bits of precision that float16 has. That is faster, and stays on in training.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def out_of_memory(error: tf.errors.OpError) -> bool:
+    """Whether TensorFlow failed because the memory of a device ran out.
+
+    Most operations say so by the type of the error. cuDNN and the CUDA driver, which allocate for
+    themselves, are quoted in errors of other types.
+    """
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return True
+    return bool(re.search(r"out of memory|OUT_OF_MEMORY|_ALLOC_FAILED", str(error)))
+
+
 def make_visible(numbers: Sequence[int]) -> str:
     """Hide all GPUs but these; returns the devices in words.
 

@@ -59,6 +59,15 @@ class Cluster:
         """Copies of the network on this host."""
         return self.replicas // self.hosts
 
+    @property
+    def input_device(self) -> str | None:
+        """The device that batches are copied to ahead of time: the one GPU of a run.
+
+        None on the CPU; and for several GPUs, as ``split`` divides a batch in main memory.
+        """
+        alone = self.replicas == 1 and self.devices.startswith("GPU")
+        return "/GPU:0" if alone else None  # the first visible one, whatever its own number
+
     def split(self, batch: Sequence[tf.Tensor]) -> tuple[Any, ...]:
         """This host's share of a batch, divided among its replicas in order.
 

@@ -52,13 +52,19 @@ class TrainingLoader:
     """This host's share of the batches, in an order that depends on the seed alone.
 
     Attributes:
+        device: to which batches are copied ahead of time; None for main memory.
         waited: seconds spent waiting for data since it was last set to 0.
     """
 
     def __init__(
-        self, samples: TrainingSamples, batch_size: int, shard: tuple[int, int] = (0, 1)
+        self,
+        samples: TrainingSamples,
+        batch_size: int,
+        shard: tuple[int, int] = (0, 1),
+        device: str | None = None,
     ) -> None:
         self.samples, self.batch_size, self.shard = samples, batch_size, shard
+        self.device = device
         self.waited = 0.0
         self._phase: Phase | None = None
         self._batches: Iterator[tuple[tf.Tensor, ...]] = iter(())
@@ -86,8 +92,11 @@ class TrainingLoader:
             changed = self.samples.with_config(phase.augment, largest)
             several = phase.sizes if len(phase.sizes) > 1 else ()
             self._batches = iter(
-                training_batches(changed, self.batch_size, step, shard=self.shard, sizes=several)
-            )
+                training_batches(
+                    changed, self.batch_size, step, shard=self.shard, sizes=several,
+                    device=self.device,
+                )
+            )  # fmt: skip
         batch = next_batch(self._batches, self.samples)
         self.waited += time.monotonic() - began
         return batch

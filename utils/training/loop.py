@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.signals import StopRequest
 from utils.text import counted
@@ -210,7 +211,9 @@ def step_within_memory(
             return run.trainer.step(
                 batch, run.history.step + 1, rate, drop_strength, uniform_average=uniform_average
             )
-        except tf.errors.ResourceExhaustedError:
+        except tf.errors.OpError as error:
+            if not out_of_memory(error):
+                raise
             steps = run.trainer.accumulate_more()
             run.choices["accumulation steps"] = steps
             run.directory.warn(

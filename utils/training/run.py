@@ -411,7 +411,8 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
         recipe.augment_warmup_epochs, inputs.crops,
     )  # fmt: skip
-    loader = TrainingLoader(samples, batch_size, shard=(cluster.host, cluster.hosts))
+    shard = (cluster.host, cluster.hosts)
+    loader = TrainingLoader(samples, batch_size, shard, cluster.input_device)
     schedule = Schedule(
         steps_per_epoch=loader.steps_per_epoch,
         epochs=inputs.epochs,

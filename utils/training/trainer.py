@@ -27,6 +27,7 @@ from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.matching import match_results
 from utils.evaluation.metrics import compute_metrics
 from utils.evaluation.run_detector import detect_records
+from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
@@ -182,7 +183,9 @@ class Trainer:
         try:
             with self.average.applied():
                 found = batch_statistics(self.model, self.statistics, self.cluster, batches)
-        except tf.errors.ResourceExhaustedError:
+        except tf.errors.OpError as error:
+            if not out_of_memory(error):
+                raise
             return False
         if not all(np.isfinite(value).all() for value in found):
             return False
@@ -229,7 +232,9 @@ class Trainer:
                     on_unreadable=on_unreadable,
                     tiling=self.tiling,
                 )[0.6]
-            except tf.errors.ResourceExhaustedError:
+            except tf.errors.OpError as error:
+                if not out_of_memory(error):
+                    raise
                 if self.evaluation_batch == 1 or self.cluster.hosts > 1:
                     raise UserError(
                         "out of memory in the evaluation; take a smaller --input-size"

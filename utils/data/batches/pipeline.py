@@ -11,11 +11,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from utils.cores import available_cores
 from utils.data.augment import IGNORED
 from utils.data.batches.input_shape import training_shape
 from utils.data.batches.samples import Sample, TrainingSamples
 
-WORKERS = 4  # decoding and resizing release Python's lock
+# Threads that decode and augment. Most of that releases Python's lock, and the rest does not: so
+# there are at most so many, however many cores there are.
+FEWEST_WORKERS, MOST_WORKERS = 4, 16
+AHEAD = 2  # batches that wait for the step
+
+
+def workers_for(cores: int) -> int:
+    """Threads that decode and augment: one a core, within bounds."""
+    return min(max(cores, FEWEST_WORKERS), MOST_WORKERS)
 
 
 def next_batch(batches: Iterator, samples: TrainingSamples) -> tuple[tf.Tensor, ...]:
@@ -42,9 +51,10 @@ def training_batches(
     batch_size: int,
     first_step: int,
     *,
-    workers: int = WORKERS,
+    workers: int | None = None,
     shard: tuple[int, int] = (0, 1),
     sizes: Sequence[int] = (),
+    device: str | None = None,
 ) -> tf.data.Dataset:
     """An endless stream of batches from step ``first_step`` on.
 
@@ -56,9 +66,12 @@ def training_batches(
         batch_size: rows of the whole batch, over all hosts.
         first_step: 0, or the step at which a resumed run continues.
         workers: threads that decode and augment; the batches are the same for any number.
+            Default: ``workers_for`` the cores of this process.
         shard: (i, n) yields the i-th of n equal parts of each batch, for the i-th of n hosts.
         sizes: sides of the network input for multi-scale training, one drawn for each whole batch;
             default: the size of ``samples``.
+        device: TensorFlow's name of a device to which batches are copied ahead of time, such as
+            ``/GPU:0``: the next one while a step computes. Default: they stay in main memory.
 
     Yields:
         images uint8 (B, H, W, 3), boxes float32 (B, M, 4) with zero rows for padding, and class
@@ -102,14 +115,23 @@ def training_batches(
     # stream waits for that thread: a run would stand still at the start of a phase.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return (
+    batches = (
         tf.data.Dataset.range(first_step * rows, np.iinfo(np.int64).max)
-        .map(tensors, num_parallel_calls=workers, deterministic=True)
+        .map(
+            tensors,
+            num_parallel_calls=workers or workers_for(available_cores()),
+            deterministic=True,
+        )
         .padded_batch(
             rows,
             padding_values=(np.uint8(0), np.float32(0), np.int32(IGNORED)),
             drop_remainder=True,
         )
-        .prefetch(2)
+        .prefetch(AHEAD)
         .with_options(options)
     )
+    if device is None:
+        return batches
+    # Its last step, as TensorFlow asks for. The buffer is the device's memory, and small.
+    on_device = batches.apply(tf.data.experimental.prefetch_to_device(device, AHEAD))
+    return on_device.with_options(options)
