@@ -34,7 +34,7 @@ class Place:
 
 
 def run_task(
-    task: str, place: Place, folder: Path, timeout: float, **arguments: Any
+    task: str, place: Place, folder: Path, timeout: float, /, **arguments: Any
 ) -> dict[str, Any]:
     """Run a function of ``utils.gpu_check.tasks`` in a process of its own.
 

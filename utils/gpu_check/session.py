@@ -50,7 +50,7 @@ class Session:
         """The device that is checked, in tables."""
         return "CPU in its place" if self.stand_in else "GPU"
 
-    def task(self, task: str, place: Place, name: str, **arguments: Any) -> dict[str, Any]:
+    def task(self, task: str, place: Place, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Run a task of ``utils.gpu_check.tasks`` with a folder of that name."""
         return run_task(task, place, self.folder / name, self.plan.timeout, **arguments)
 
