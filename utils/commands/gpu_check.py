@@ -19,7 +19,7 @@ themselves work."""
 
 @dataclass(frozen=True)
 class GpuCheckConfig:
-    out: Path = option(Path("gpu-check.md"), help="the report", metavar="FILE.md")
+    out: Path = option(Path("runs/gpu-check.md"), help="the report", metavar="FILE.md")
     quick: bool = option(False, help="small pictures and few steps: a first look")
     devices: str = option(
         "auto", help="auto takes the GPUs; cpu lets the CPU stand in for them",

@@ -72,7 +72,7 @@ def predict(session: Session, runtime: str, device: str) -> tuple[list[dict[str,
     said = re.search(r"^.*(?:TensorFlow|OpenVINO|LiteRT|ONNX Runtime) .*$", printed, re.MULTILINE)
     if not said:
         raise CheckFailed(f"predict.py --runtime {runtime} did not say what ran the network")
-    return json.loads(found.read_text()), said[0].strip()
+    return json.loads(found.read_text()), said[0].strip().removeprefix(f"{WEIGHTS}: ")
 
 
 def agreement(found: list[dict[str, Any]], others: list[dict[str, Any]]) -> float:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import tensorflow as tf
 
 from utils.gpu_check.processes import Place
-from utils.runtime.device import gpu_numbers, use_full_float32
+from utils.runtime.device import gpu_numbers
 from utils.runtime.distribution import Cluster, make_cluster
 
 
 def cluster_at(place: Place) -> Cluster:
-    """The devices of a place. GPUs compute float32 as it is, without TensorFloat-32.
+    """The devices of a place.
 
     Raises:
         UserError: a GPU that is not there.
     """
-    use_full_float32()
     if place.logical_cpus > 1:
         divide_cpu(place.logical_cpus)
     numbers = gpu_numbers(place.device)

@@ -158,7 +158,7 @@ def resumed_result(out: Path, step: int, printed: str, epochs: int) -> Result:
     said = re.search(r"resuming after step (\d+)", printed)
     with open(out / "metrics.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    losses = [float(row["loss"]) for row in rows]
+    losses = [float(row["loss"] or "nan") for row in rows]
     faults = [
         words
         for words, fault in {
