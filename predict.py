@@ -183,7 +183,7 @@ def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> 
         f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
         f"{detector.runtime.description}, {detector.shape_in_words}"
     )
-    if tiles := config.tiling.in_words(max(detector.input_size), detector.object_sizes):
+    if tiles := config.tiling.in_words(max(detector.input_size), detector.trained_on):
         print(tiles)
     return detector
 

@@ -15,8 +15,8 @@ WHOLE = (0, 0, 1800, 1000)
 LEFT, RIGHT = (0, 0, 1000, 1000), (800, 0, 1800, 1000)  # side 1000, overlap 200
 
 
-def view(area, *objects) -> View:
-    """A view with objects ``(box, score, class id)``."""
+def view(area, *objects, shortest: float | None = None) -> View:
+    """A view with objects ``(box, score, class id)``; the whole picture gives those above 200."""
     boxes, scores, ids = zip(*objects, strict=True) if objects else ((), (), ())
     return View(
         area,
@@ -26,11 +26,12 @@ def view(area, *objects) -> View:
             np.array(ids, np.int32),
             ("car", "bus"),
         ),
+        shortest if shortest is not None else 200 * (area == WHOLE),
     )
 
 
 def merged(*views: View) -> list[tuple[list[float], float, int]]:
-    found = merge_views(views, overlap=200, max_det=300)
+    found = merge_views(views, max_det=300)
     return [
         (box, round(score, 3), class_id)
         for box, score, class_id in zip(
@@ -53,7 +54,37 @@ def test_a_sliver_of_an_object_is_no_object() -> None:
     sliver = ([985, 130, 1000, 200], 0.5, 0)  # ten pixels are visible, and it is guessed badly
     within = ([991, 140, 1000, 180], 0.5, 0)
     assert merged(view(WHOLE), view(LEFT, within), view(RIGHT, whole)) == [whole]
-    assert len(merged(view(WHOLE), view(LEFT, sliver), view(RIGHT, whole))) <= 2
+    assert merged(view(WHOLE), view(LEFT, sliver), view(RIGHT, whole)) == [whole]
+    # The right tile has all of that place and sees nothing there.
+    assert merged(view(WHOLE), view(LEFT, sliver), view(RIGHT)) == []
+
+
+def test_a_part_longer_than_tiles_overlap_stays_where_no_other_view_has_it() -> None:
+    part = ([700, 100, 1000, 400], 0.6, 0)
+    assert merged(view(WHOLE), view(LEFT, part), view(RIGHT)) == [part]
+
+
+def test_an_object_that_two_views_take_for_different_things_counts_once() -> None:
+    car, bus = ([830, 100, 900, 200], 0.7, 0), ([832, 98, 903, 199], 0.8, 1)
+    assert merged(view(WHOLE), view(LEFT, car), view(RIGHT, bus)) == [bus]
+    # One view sees both: they are two objects, or its own doubt.
+    assert merged(view(WHOLE), view(LEFT, car, bus), view(RIGHT)) == [bus, car]
+    again = ([831, 99, 901, 200], 0.6, 0)
+    assert merged(view(WHOLE), view(LEFT, car, bus), view(RIGHT, again)) == [bus, car]
+
+
+def test_levels_give_what_the_next_finer_one_may_not_have_whole() -> None:
+    tile = (0, 0, 400, 400)
+    small, large = ([100, 100, 150, 150], 0.9, 0), ([100, 100, 250, 250], 0.8, 1)
+    part = ([150, 120, 400, 350], 0.95, 1)  # of what the coarse tile has whole
+    whole = ([150, 110, 480, 360], 0.6, 1)
+    views = [
+        view(WHOLE, large, shortest=300),
+        view(LEFT, small, large, whole, shortest=80),
+        view(RIGHT, shortest=80),
+        view(tile, small, part, shortest=0),
+    ]
+    assert merged(*views) == [small, large, whole]
 
 
 def test_an_object_that_two_tiles_show_whole_counts_once() -> None:
@@ -76,7 +107,9 @@ def test_parts_that_no_view_has_whole_are_joined() -> None:
         ([700, 100, 1100, 400], 0.8, 0)
     ]
     unlike = ([800, 104, 1100, 398], 0.8, 1)
-    assert len(merged(view(WHOLE), view(LEFT, left), view(RIGHT, unlike))) == 2
+    assert merged(view(WHOLE), view(LEFT, left), view(RIGHT, unlike)) == [
+        ([700, 100, 1100, 400], 0.8, 1)
+    ]
 
 
 def test_the_whole_picture_gives_large_objects_and_no_small_ones() -> None:
@@ -92,11 +125,11 @@ def test_the_whole_picture_gives_large_objects_and_no_small_ones() -> None:
 
 def test_without_tiles_nothing_changes() -> None:
     objects = [([10, 10, 20, 20], 0.9, 0), ([10, 10, 21, 21], 0.8, 0), ([0, 0, 5, 5], 0.1, 1)]
-    assert merged(view(WHOLE, *objects)) == objects
+    assert merged(view(WHOLE, *objects, shortest=0)) == objects
 
 
 def test_no_objects_at_all() -> None:
-    found = merge_views([view(WHOLE), view(LEFT), view(RIGHT)], overlap=200, max_det=300)
+    found = merge_views([view(WHOLE), view(LEFT), view(RIGHT)], max_det=300)
     assert len(found) == 0
     assert found.image_size == (1800, 1000)
 
@@ -104,7 +137,7 @@ def test_no_objects_at_all() -> None:
 def test_max_det_keeps_the_best() -> None:
     low, high = ([100, 100, 150, 150], 0.3, 0), ([1200, 100, 1250, 150], 0.9, 0)
     views = [view(WHOLE), view(LEFT, low), view(RIGHT, high)]
-    assert merge_views(views, overlap=200, max_det=1).scores.tolist() == [np.float32(0.9)]
+    assert merge_views(views, max_det=1).scores.tolist() == [np.float32(0.9)]
 
 
 @st.composite
@@ -141,8 +174,8 @@ def test_every_planted_object_is_found_once(boxes: np.ndarray, seed: int, classe
         objects = [
             (seen[i], float(rng.uniform(0.3, 1)), int(ids[i])) for i in np.flatnonzero(share > 0.3)
         ]
-        views.append(view(area, *objects))
-    found = merge_views(views, overlap=overlap, max_det=300)
+        views.append(view(area, *objects, shortest=0 if views else overlap))
+    found = merge_views(views, max_det=300)
     overlaps = iou(boxes[:, None], found.boxes[None])
     overlaps *= ids[:, None] == found.class_ids
     assert len(found) == len(boxes)

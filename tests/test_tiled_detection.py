@@ -7,11 +7,14 @@ squares of a large picture in tiles only.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import get_map
@@ -21,8 +24,9 @@ from utils.detector import Detector
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.runtime.runtime import Runtime
-from utils.tiles import tile_layout
-from utils.tiling import SIZES_KEY, ObjectSizes, Tiling
+from utils.tiles import picture_areas
+from utils.tiling import SIZES_KEY, TILE_KEY, ObjectSizes, Tiling, TrainedOn
+from utils.training.choices.tile import tile_facts
 
 SIZE, SIDE = 96, 96  # of the network input; of the tiles that ``auto`` finds
 SMALLEST = 6
@@ -96,15 +100,50 @@ def test_pictures_without_tiles_are_the_same_to_the_last_bit(picture: np.ndarray
 
 
 def test_auto_follows_the_sizes_of_training() -> None:
-    tiling = Tiling("auto")
-    assert tiling.side_for(3000, 4000, 416, ObjectSizes((20, 50, 90), (10, 25, 45))) == 832
-    assert tiling.side_for(1248, 1664, 416, ObjectSizes((20, 50, 90), (10, 25, 45))) is None
-    assert tiling.side_for(3000, 4000, 416, None) is None
-    assert "does not say" in tiling.in_words(416, None)
-    assert tiling.in_words(416, ObjectSizes((20, 50, 90), (10, 25, 45))) == (
-        "tiles of 832 pixels in pictures longer than 1664, each shares 20% with the next"
+    auto = Tiling("auto")
+    half = TrainedOn(ObjectSizes((20, 50, 90), (10, 25, 45)))  # photos were shown at half size
+    assert auto.sides_for(900, 1664, 416, half) == ()  # shown whole at a quarter
+    assert auto.sides_for(900, 1665, 416, half)[0] == 416  # 20 pixels are not enlarged to 25
+    far = TrainedOn(ObjectSizes((100, 300, 900), (10, 30, 90)))
+    assert auto.sides_for(9000, 6000, 416, far)[0] == round(416 / 0.3)  # 100 pixels become 30
+    near = TrainedOn(ObjectSizes((10, 20, 30), (20, 40, 60)))  # photos were enlarged
+    assert auto.sides_for(900, 1200, 416, near)[0] == 208
+    assert auto.sides_for(3000, 4000, 416, TrainedOn()) == ()
+    assert Tiling("off").sides_for(3000, 4000, 416, half) == ()
+    assert "does not say" in auto.in_words(416, TrainedOn())
+    assert auto.in_words(416, half) == (
+        "tiles of 416 pixels in pictures longer than 1664, each shares 20% with the next"
     )
-    assert Tiling("off").side_for(3000, 4000, 416, SIZES) is None
+
+
+def test_auto_takes_the_tiles_of_training() -> None:
+    trained = TrainedOn(ObjectSizes((20, 50, 90), (10, 25, 45)), 500)
+    assert Tiling("auto").sides_for(501, 400, 416, trained) == (500,)
+    assert Tiling("auto").sides_for(500, 400, 416, trained) == ()
+    assert Tiling("auto").in_words(416, trained).startswith("tiles of 500 pixels in larger")
+    assert "--tile auto" in Tiling("off").in_words(416, trained)
+    assert Tiling("off").in_words(416, TrainedOn()) == ""
+    assert TrainedOn.from_metadata(tile_facts(500)) == TrainedOn(None, 500)
+    for noted in (500, {}, {"side": "500"}, {"side": True}, {"side": 3}):
+        assert TrainedOn.from_metadata({TILE_KEY: noted}) == TrainedOn()
+
+
+@given(st.integers(1, 30_000), st.integers(32, 1000), st.floats(0, 0.9), st.floats(1, 100))
+def test_no_size_of_object_is_lost_between_levels(
+    longest: int, side: int, overlap: float, small: float
+) -> None:
+    """What is too long for the tiles of a level is no smaller than a small one in the next."""
+    trained = TrainedOn(ObjectSizes((small,) * 3, (small,) * 3))
+    sides = Tiling(side, overlap).sides_for(longest, 10, 416, trained)
+    assert bool(sides) == (longest > side)
+    if not sides:
+        return
+    levels = [*sides, longest]
+    assert levels[0] == side
+    assert levels == sorted(set(levels))
+    for finer, coarser in pairwise(levels):
+        shown = overlap * finer * 416 / coarser
+        assert shown >= 0.98 * small or coarser <= 2.05 * finer
 
 
 @pytest.mark.parametrize(
@@ -136,7 +175,8 @@ def test_only_a_few_tiles_are_in_memory() -> None:
     network = Runtime(count, ("a", "b"), (SIZE, SIZE), 4)
     image = np.zeros((2000, 2000, 3), np.uint8)
     Detector(network)(image, tile=SIDE)
-    assert sum(seen) == 1 + len(tile_layout(2000, 2000, SIDE))
+    sides = Tiling(SIDE).sides_for(2000, 2000, SIZE, TrainedOn())
+    assert sum(seen) == len(picture_areas(2000, 2000, sides, 0.2))
     assert seen.count(4) >= len(seen) - 2  # full batches
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from utils.data.records import Dataset, Record
 from utils.data.trained_sizes import trained_sizes
-from utils.tiles import tile_layout
+from utils.errors import UserError
+from utils.tiles import picture_areas, tile_layout
 
 
 def test_a_row_by_hand() -> None:
@@ -41,6 +42,23 @@ def test_a_picture_not_larger_than_a_tile_is_one_tile(height: int, width: int) -
 def test_an_overlap_that_no_tiles_have_is_refused(overlap: float) -> None:
     with pytest.raises(ValueError, match="overlap"):
         tile_layout(10, 10, 5, overlap)
+
+
+def test_the_areas_of_a_picture_by_hand() -> None:
+    whole, *tiles = picture_areas(18, 30, (10, 20), 0.2)
+    assert whole == ((0, 0, 30, 18), 4)
+    assert [area.shortest for area in tiles] == [2] * 2 + [0] * 8
+    assert [area.box for area in tiles[:2]] == [(0, 0, 20, 18), (10, 0, 30, 18)]
+    assert [area.box for area in tiles[2:]] == [
+        tuple(box) for box in tile_layout(18, 30, 10, 0.2).tolist()
+    ]
+    assert picture_areas(18, 30, (), 0.2) == [((0, 0, 30, 18), 0)]
+
+
+def test_tiles_without_number_are_refused_before_they_are_laid() -> None:
+    with pytest.raises(UserError, match="60000×60000 pixels would have 399"):
+        picture_areas(60_000, 60_000, (32,), 0.9)
+    assert len(picture_areas(900, 700, (32,), 0.9)) == 1 + len(tile_layout(900, 700, 32, 0.9))
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.floats(0, 0.9), st.data())

@@ -30,7 +30,7 @@ from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
 from utils.tiff_regions import TiffRegions, open_regions
 from utils.tiled_stream import detect_pictures, parts_of
-from utils.tiling import NO_TILES, TILE_OVERLAP, ObjectSizes, Tiling
+from utils.tiling import NO_TILES, TILE_OVERLAP, Tiling, TrainedOn
 from utils.voting import MIN_SCORE_RATIO
 
 # The path of an image; an image of Pillow; or pixels, uint8 (H, W, 3) RGB, upright. OpenCV gives
@@ -119,9 +119,9 @@ class Detector:
         return PixelRanges.from_metadata(self.runtime.metadata)
 
     @property
-    def object_sizes(self) -> ObjectSizes | None:
-        """How large the objects of training were; None where the file does not say it."""
-        return ObjectSizes.from_metadata(self.runtime.metadata)
+    def trained_on(self) -> TrainedOn:
+        """What training showed it, as far as the file says it."""
+        return TrainedOn.from_metadata(self.runtime.metadata)
 
     def read(self, path: str | Path, tiling: Tiling = NO_TILES) -> Pixels:
         """The photo at ``path`` as training read it: uint8 (H, W, 3) RGB, upright.
@@ -159,7 +159,7 @@ class Detector:
             iou: IoU above which the weaker of two boxes of a class is dropped, 0 to 1.
             max_det: most objects a picture.
             tile: also look at large pictures in tiles of this side in pixels; ``auto`` for the one
-                that shows objects as large as training did. docs/tiles.md tells more.
+                that suits the detector. docs/tiles.md tells more.
             overlap: share of a tile's side that neighbouring tiles have in common.
 
         Raises:

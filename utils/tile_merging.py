@@ -1,23 +1,28 @@
 """From the objects of each tile to those of the picture: ``merge_views``.
 
-The network sees a large picture several times: as a whole, and in tiles that overlap. Each of these
-views has been through suppression and voting on its own. What remains is to count an object once
-that several views show, whole or in part. The rules:
+The network sees a large picture several times: as a whole, and in tiles that overlap, of one or
+more sizes (levels). Each of these views has been through suppression and voting on its own. What
+remains is to count an object once that several views show, whole or in part. The rules:
 
+- A view gives the objects that the next finer level may not have whole: those longer than its tiles
+  overlap. Smaller ones lie whole in a finer tile, which shows them better.
 - A box is *cut* where it touches an inner border of its tile, one that is no border of the picture.
-- The view of the whole picture gives the objects that are longer than the tiles overlap. Smaller
-  ones lie whole in a tile, which shows them better.
+  A cut box is dropped if another tile of that size has the place away from its own inner borders.
+  For that tile sees all that the first one saw of the object, and more of it.
 - Two boxes are compared within what both views see. So a cut box equals the visible part of the box
   that has the whole object.
 - Boxes that are not cut come first, then those with a higher score. A box is dropped if it agrees
   with a better one of another view. Boxes of one view never drop each other. A box is compared with
-  the one box of each view that it agrees with best, so that neighbours do not drop each other.
-- Cut boxes that remain, and agree where their tiles overlap, are joined to the box around them.
+  the one box of each view that it agrees with best, one of its own class if there is any, so that
+  neighbours do not drop each other.
+- Cut boxes that remain, and agree where their tiles overlap, are joined to the box around them. The
+  best one gives its class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +33,7 @@ from utils.overlap import iou as box_iou
 from utils.postprocess import unsuppressed
 
 SAME_OBJECT = 0.4  # IoU of two boxes of one class, within what both views see
-SAME_CUT_OBJECT = 0.5  # the same where one is cut, whatever the classes: parts are misclassified
+SAME_PLACE = 0.5  # the same for two classes: one object that two views take for different things
 COVERED = 0.7  # share of a cut box that lies in a box of its class, which is the whole object
 TOUCHES = 1 / 64  # of the tile's longer side: so near to its border a box may be cut
 
@@ -39,25 +44,29 @@ class View(NamedTuple):
     Attributes:
         area: ``x0, y0, x1, y1`` of the tile, or of the whole picture, in pixels of the picture.
         detections: the objects on it, in pixels of the picture.
+        shortest: objects up to this length lie whole in tiles of the next finer level, in pixels of
+            the picture; 0 where there is none.
     """
 
     area: Sequence[int]
     detections: Detections
+    shortest: float = 0.0
 
 
-def merge_views(views: Sequence[View], *, overlap: float, max_det: int) -> Detections:
+def merge_views(views: Sequence[View], *, max_det: int) -> Detections:
     """The objects of a picture, best first.
 
     Args:
         views: the whole picture, then its tiles. At least the whole picture.
-        overlap: how far neighbouring tiles overlap at least, in pixels of the picture.
         max_det: how many to return at most.
     """
     whole = views[0]
     found = _together(views)
-    if len(views) > 1:
-        lengths = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1, initial=0)
-        found = found.take((found.views > 0) | (lengths > overlap))
+    lengths = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1, initial=0)
+    shortest = np.array([view.shortest for view in views], np.float64)[found.views]
+    found = found.take(lengths > shortest)
+    areas = np.array([view.area for view in views], np.float64)
+    found = found.take(~_better_seen(found, areas))
     found = found.take(np.lexsort([-found.scores, found.cut]))  # stable
     pairs = _agreeing(found)
     by_whole = ~found.cut[pairs.first]
@@ -107,17 +116,51 @@ class _Agreeing(NamedTuple):
 def _together(views: Sequence[View]) -> _Found:
     counts = [len(view.detections) for view in views]
     boxes = np.concatenate([view.detections.boxes for view in views]).astype(np.float64)
-    areas = np.repeat(np.array([view.area for view in views], np.float64), counts, axis=0)
-    inner = areas != np.array(views[0].area, np.float64)  # sides of a tile inside the picture
-    near = TOUCHES * (areas[:, 2:] - areas[:, :2]).max(axis=1, initial=0)
+    areas = np.array([view.area for view in views], np.float64)
+    low, high = (np.repeat(limits, counts, axis=0) for limits in _insides(areas))
     return _Found(
         boxes,
         np.concatenate([view.detections.scores for view in views]),
         np.concatenate([view.detections.class_ids for view in views]),
         np.repeat(np.arange(len(views)), counts),
-        areas,
-        (inner & (np.abs(boxes - areas) <= near[:, None])).any(axis=1),
+        np.repeat(areas, counts, axis=0),
+        ((boxes[:, :2] <= low) | (boxes[:, 2:] >= high)).any(axis=1),
     )
+
+
+def _insides(areas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(V, 2) lowest and highest coordinates of what lies away from a view's inner borders.
+
+    A border of the picture is no limit.
+
+    Args:
+        areas: float64 (V, 4) of the views, the whole picture first.
+    """
+    near = TOUCHES * (areas[:, 2:] - areas[:, :2]).max(axis=1, keepdims=True)
+    low, high = areas[:, :2], areas[:, 2:]
+    return (
+        np.where(low > areas[0, :2], low + near, -np.inf),
+        np.where(high < areas[0, 2:], high - near, np.inf),
+    )
+
+
+def _better_seen(found: _Found, areas: np.ndarray) -> np.ndarray:
+    """bool (N,): the cut boxes whose place another tile of that size has inside.
+
+    The boxes come in the order of the views. One view at a time bounds the memory.
+    """
+    low, high = _insides(areas)
+    sizes = areas[:, 2:] - areas[:, :2]
+    better = np.zeros(len(found.scores), bool)
+    cut = np.flatnonzero(found.cut)
+    starts = np.searchsorted(found.views[cut], np.arange(len(areas) + 1))
+    for view, (start, stop) in enumerate(pairwise(starts)):
+        mine = cut[start:stop]
+        level = (sizes == sizes[view]).all(axis=1)
+        boxes = found.boxes[mine, None]
+        inside = (boxes[..., :2] > low[level]) & (boxes[..., 2:] < high[level])
+        better[mine] = inside.all(axis=2).any(axis=1)
+    return better
 
 
 def _agreeing(found: _Found) -> _Agreeing:
@@ -130,8 +173,9 @@ def _agreeing(found: _Found) -> _Agreeing:
     # Both directions, since a box looks for its like among better and worse ones.
     a, b = np.concatenate([first, second]), np.concatenate([second, first])
     value = _agreement(found, a, b)
-    # Of each view only the box that ``b`` agrees with best.
-    rank = np.lexsort([a, -value, found.views[a], b])
+    # Of each view only the box that ``b`` agrees with best, one of its class first.
+    other_class = found.class_ids[a] != found.class_ids[b]
+    rank = np.lexsort([a, -value, other_class | (value == 0), found.views[a], b])
     a, b, value = a[rank], b[rank], value[rank]
     best = np.ones(len(a), bool)
     best[1:] = (b[1:] != b[:-1]) | (found.views[a[1:]] != found.views[a[:-1]])
@@ -158,8 +202,7 @@ def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         np.where(either, _clipped(other, found.areas[a]), other),
     )
     same_class = found.class_ids[a] == found.class_ids[b]
-    agree = (seen > SAME_OBJECT) & same_class
-    agree |= (seen > SAME_CUT_OBJECT) & (cut_a != cut_b)
+    agree = seen > np.where(same_class, SAME_OBJECT, SAME_PLACE)
     covered = _covered(one, other) * (cut_b & ~cut_a & same_class)
     return np.maximum(seen * agree, covered * (covered > COVERED))
 
@@ -180,10 +223,7 @@ def _covered(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _joined(found: _Found, pairs: _Agreeing, kept: np.ndarray) -> _Found:
     """The boxes that are kept, with the parts of one object joined."""
     both = found.cut[pairs.first] & kept[pairs.first] & kept[pairs.second]
-    group = np.arange(len(kept))
-    for i, j in zip(pairs.first[both].tolist(), pairs.second[both].tolist(), strict=True):
-        if found.class_ids[i] == found.class_ids[j]:
-            group[group == group[j]] = group[i]
+    group = _groups(len(kept), pairs.first[both], pairs.second[both])
     # The best box of a group comes first in it, and gives score and class.
     names, leaders, places = np.unique(group[kept], return_index=True, return_inverse=True)
     rows = np.flatnonzero(kept)
@@ -200,3 +240,19 @@ def _joined(found: _Found, pairs: _Agreeing, kept: np.ndarray) -> _Found:
         boxes[parts], joined.boxes[others], SAME_OBJECT, ids[parts], ids[others]
     )
     return joined.take(np.setdiff1d(np.arange(len(names)), parts[again.first]))
+
+
+def _groups(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """int (count,): the lowest number among those that pairs connect a number with."""
+    parent = list(range(count))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, j in zip(first.tolist(), second.tolist(), strict=True):
+        one, other = sorted((root(i), root(j)))
+        parent[other] = one
+    return np.array([root(i) for i in range(count)], int)

@@ -1,8 +1,8 @@
 """A stream of pictures through a detector, large ones as a whole and in tiles.
 
-Every tile goes through the detector as a picture of its own. All tiles of a picture have one size,
-so batches are full, and only a few are in memory at a time. A picture without tiles goes the same
-way as ever, with the same result.
+Every tile goes through the detector as a picture of its own. All tiles of a picture look alike to
+the network, so batches are full, and only a few are in memory at a time. A picture without tiles
+goes the same way as ever, with the same result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from utils.detections import Detections
 from utils.errors import UserError
 from utils.streaming import detect_stream
 from utils.tile_merging import View, merge_views
-from utils.tiles import tile_layout
+from utils.tiles import Area, picture_areas
 from utils.tiling import Tiling
 
 if TYPE_CHECKING:
@@ -31,14 +31,12 @@ class Part(NamedTuple):
 
     Attributes:
         input: as the network gets it.
-        area: ``x0, y0, x1, y1`` in pixels of the picture.
-        overlap: of neighbouring tiles, in pixels.
+        area: which part of the picture.
         last: whether this is the picture's last part.
     """
 
     input: NetworkInput
-    area: tuple[int, int, int, int]
-    overlap: float
+    area: Area
     last: bool
 
 
@@ -51,16 +49,12 @@ def parts_of(detector: Detector, image: Pixels, tiling: Tiling) -> Iterator[Part
         tiling: which tiles are wanted.
     """
     height, width = image.shape[:2]
-    side = tiling.side_for(height, width, max(detector.input_size), detector.object_sizes)
-    overlap = tiling.overlap * side if side else 0.0
-    whole = detector.prepare(image)
-    yield Part(whole, (0, 0, width, height), overlap, side is None)
-    if side is None:
-        return
-    tiles = tile_layout(height, width, side, tiling.overlap).tolist()
-    for number, (x0, y0, x1, y1) in enumerate(tiles, 1):
-        tile = detector.prepare(image[y0:y1, x0:x1])
-        yield Part(tile, (x0, y0, x1, y1), overlap, number == len(tiles))
+    sides = tiling.sides_for(height, width, max(detector.input_size), detector.trained_on)
+    whole, *tiles = picture_areas(height, width, sides, tiling.overlap)
+    yield Part(detector.prepare(image), whole, not tiles)
+    for number, tile in enumerate(tiles, 1):
+        x0, y0, x1, y1 = tile.box
+        yield Part(detector.prepare(image[y0:y1, x0:x1]), tile, number == len(tiles))
 
 
 def detect_pictures(
@@ -89,17 +83,20 @@ def detect_pictures(
         for number, (key, parts) in enumerate(pictures):
             try:
                 for part in parts:
-                    yield _Place(number, key, part.area, part.overlap, part.last), part.input
+                    yield _Place(number, key, part.area, part.last), part.input
             except UserError as error:
                 if on_unreadable is None:
                     raise
                 on_unreadable(str(error))
 
+    def last_of_urgent(place: _Place) -> bool:  # the tiles before it wait for a full batch
+        return place.last and urgent(place.key)
+
     def finish(output: NetworkOutput) -> dict[float, Detections]:
         return {iou: detector.finish(output, conf=conf, iou=iou, max_det=max_det) for iou in ious}
 
     seen: list[tuple[_Place, dict[float, Detections], float]] = []  # of one picture
-    for one in detect_stream(detector, inputs(), finish, lambda place: urgent(place.key)):
+    for one in detect_stream(detector, inputs(), finish, last_of_urgent):
         place = one[0]
         if seen and seen[0][0].picture != place.picture:  # that could not be read to its end
             seen = []
@@ -117,19 +114,21 @@ class _Place(NamedTuple):
 
     picture: int
     key: Any
-    area: tuple[int, int, int, int]
-    overlap: float
+    area: Area
     last: bool
 
 
 def _merged(
     seen: Sequence[tuple[_Place, dict[float, Detections], float]], iou: float, max_det: int
 ) -> Detections:
-    views = [View(place.area, _shifted(by_iou[iou], place.area)) for place, by_iou, _ in seen]
-    return merge_views(views, overlap=seen[0][0].overlap, max_det=max_det)
+    views = [
+        View(place.area.box, _shifted(by_iou[iou], place.area.box), place.area.shortest)
+        for place, by_iou, _ in seen
+    ]
+    return merge_views(views, max_det=max_det)
 
 
-def _shifted(detections: Detections, area: Sequence[int]) -> Detections:
+def _shifted(detections: Detections, box: Sequence[int]) -> Detections:
     """From pixels of the tile to those of the picture."""
-    corner = np.array([area[0], area[1], area[0], area[1]], np.float32)
+    corner = np.array([box[0], box[1], box[0], box[1]], np.float32)
     return replace(detections, boxes=detections.boxes + corner)

@@ -2,9 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
+from utils.errors import UserError
 from utils.tiling import TILE_OVERLAP
+
+MOST_TILES = 100_000  # of a picture: 20,000×20,000 pixels have 6,500 of 320 pixels
+
+
+class Area(NamedTuple):
+    """What the network sees of a picture at a time.
+
+    Attributes:
+        box: ``x0, y0, x1, y1`` in pixels, half-open: ``image[y0:y1, x0:x1]``.
+        shortest: objects up to this length lie whole in smaller tiles, in pixels; 0 where there are
+            none.
+    """
+
+    box: tuple[int, int, int, int]
+    shortest: float
+
+
+def picture_areas(height: int, width: int, sides: Sequence[int], overlap: float) -> list[Area]:
+    """The whole picture, then its tiles of all levels, the largest first.
+
+    Args:
+        height, width: of the picture in pixels.
+        sides: of tiles in pixels, the smallest first.
+        overlap: of neighbouring tiles, as a share of their side.
+
+    Raises:
+        UserError: more than ``MOST_TILES``.
+    """
+    count = sum(_count(height, s, overlap) * _count(width, s, overlap) for s in sides)
+    if count > MOST_TILES:
+        raise UserError(
+            f"a picture of {width}×{height} pixels would have {count:,} tiles, and {MOST_TILES:,} "
+            "are allowed; give larger tiles, or less overlap"
+        )
+    shortest = [0.0, *(overlap * side for side in sides)]
+    areas = [Area((0, 0, width, height), shortest[len(sides)])]
+    for level in reversed(range(len(sides))):
+        for box in tile_layout(height, width, sides[level], overlap).tolist():
+            areas.append(Area(tuple(box), shortest[level]))
+    return areas
 
 
 def tile_layout(height: int, width: int, side: int, overlap: float = TILE_OVERLAP) -> np.ndarray:
@@ -37,6 +81,15 @@ def _starts(length: int, side: int, overlap: float) -> np.ndarray:
     """int64: where the tiles of one axis begin."""
     if length <= side:
         return np.zeros(1, np.int64)
-    step = max(1, int(side * (1 - overlap) + 1e-9))  # 10 × (1 − 0.2) is 8, not 7.999…
     last = length - side
-    return np.append(np.arange(0, last, step, dtype=np.int64), last)
+    return np.append(np.arange(0, last, _step(side, overlap), dtype=np.int64), last)
+
+
+def _count(length: int, side: int, overlap: float) -> int:
+    """How many tiles one axis has."""
+    return 1 if length <= side else 1 - (side - length) // _step(side, overlap)
+
+
+def _step(side: int, overlap: float) -> int:
+    """From one tile to the next, in pixels."""
+    return max(1, int(side * (1 - overlap) + 1e-9))  # 10 × (1 − 0.2) is 8, not 7.999…

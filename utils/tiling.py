@@ -1,7 +1,7 @@
 """``Tiling``: whether large pictures are looked at in tiles, as a user asks for it.
 
-Its ``side_for`` says which tiles a picture gets from a detector, by the sizes of the objects that
-the detector was trained on; ``utils.tiles`` places them.
+Its ``sides_for`` says which tiles a picture gets from a detector, by what the detector was trained
+on (``TrainedOn``); ``utils.tiles`` places them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ MOST_OVERLAP = 0.9  # beyond, a picture has a hundred times its own pixels in ti
 SMALLEST_SIDE = 32  # pixels of the picture; of the network input it is the least
 MUCH_SMALLER = 2.0  # tiles are used where a picture would be shown this much smaller than those
 # of training: training's augmentation halves objects, too
-SIZES_KEY = "object_sizes"  # in a checkpoint's metadata
+SMALL_OBJECT = 16  # pixels of the network input, where a detector does not say what it was shown
+LEAST_STEP = 2.0  # from the side of tiles to that of the next level
+SIZES_KEY, TILE_KEY = "object_sizes", "tile"  # in a checkpoint's metadata
 
 
 class ObjectSizes(NamedTuple):
@@ -53,13 +55,33 @@ class ObjectSizes(NamedTuple):
         }
 
 
+class TrainedOn(NamedTuple):
+    """What a detector was shown in training.
+
+    Attributes:
+        sizes: of the objects; None where the detector's file does not say it.
+        tile: side of the crops in pixels of the photos; None for whole photos.
+    """
+
+    sizes: ObjectSizes | None = None
+    tile: int | None = None
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> TrainedOn:
+        """What a checkpoint's metadata says."""
+        noted = metadata.get(TILE_KEY)
+        side = noted.get("side") if isinstance(noted, Mapping) else None
+        usable = isinstance(side, int) and not isinstance(side, bool) and side >= SMALLEST_SIDE
+        return cls(ObjectSizes.from_metadata(metadata), side if usable else None)
+
+
 @dataclass(frozen=True)
 class Tiling:
     """Whether large pictures are looked at in tiles.
 
     Attributes:
-        side: of a tile in pixels of the picture; ``auto`` for one that shows small objects as large
-            as training showed them; or ``off``.
+        side: of the smallest tiles in pixels of the picture; ``auto`` for that which suits what the
+            detector was trained on; or ``off``.
         overlap: share of a tile's side that neighbouring tiles have in common.
     """
 
@@ -99,47 +121,97 @@ class Tiling:
                 f"tile, 0 to {MOST_OVERLAP:g}"
             )
 
-    def side_for(
-        self, height: int, width: int, longest_input: int, sizes: ObjectSizes | None
-    ) -> int | None:
-        """The side of a picture's tiles in pixels; None for no tiles.
+    def sides_for(
+        self, height: int, width: int, longest_input: int, trained: TrainedOn
+    ) -> tuple[int, ...]:
+        """The sides of a picture's tiles in pixels, the smallest first; none for no tiles.
 
-        ``auto`` takes ``auto_side``. Pictures up to ``MUCH_SMALLER`` times as long get no tiles: as
-        a whole they show such objects about as large.
+        The smallest is the one asked for; ``auto`` takes ``auto_side``. There are further, larger
+        ones where the whole picture shows objects too small that are too long for those tiles.
 
         Args:
             height, width: of the picture in pixels.
             longest_input: longer side of the network input in pixels.
-            sizes: of the objects that the detector was trained on, where it knows.
+            trained: what the detector was trained on.
         """
-        if self.side == "off" or (self.side == "auto" and sizes is None):
-            return None
-        if self.side != "auto":
-            return self.side if max(height, width) > self.side else None
-        side = auto_side(longest_input, sizes)
-        return side if max(height, width) > MUCH_SMALLER * side else None
+        side, shown_whole = self._side(longest_input, trained)
+        longest = max(height, width)
+        if not side or longest <= shown_whole:
+            return ()
+        small = trained.sizes.input[0] if trained.sizes else SMALL_OBJECT
+        step = max(LEAST_STEP, self.overlap * longest_input / small)
+        return level_sides(longest, side, step)
 
-    def in_words(self, longest_input: int, sizes: ObjectSizes | None) -> str:
-        """Which pictures get which tiles; one sentence without a full stop, empty for ``off``."""
+    def _side(self, longest_input: int, trained: TrainedOn) -> tuple[int | None, int]:
+        """The side of the smallest tiles, and how long pictures without tiles may be."""
+        if self.side == "off":
+            return None, 0
+        side = trained.tile if self.side == "auto" else self.side
+        if side:
+            return side, side
+        if trained.sizes is None:
+            return None, 0
+        side = auto_side(longest_input, trained.sizes)
+        return side, max(side, shown_whole_up_to(longest_input, trained.sizes))
+
+    def in_words(self, longest_input: int, trained: TrainedOn) -> str:
+        """Which pictures get which tiles; one sentence without a full stop, or nothing."""
         share = f"each shares {self.overlap:.0%} with the next"
         if self.side == "off":
-            return ""
-        if self.side != "auto":
-            return f"tiles of {self.side} pixels in larger pictures, {share}"
-        if sizes is None:
+            return (
+                f"the detector was trained on crops of {trained.tile} pixels: with --tile auto it "
+                "looks at larger pictures in tiles of that size"
+                if trained.tile
+                else ""
+            )
+        side = trained.tile if self.side == "auto" else self.side
+        if side:
+            return f"tiles of {side} pixels in larger pictures, {share}"
+        if trained.sizes is None:
             return (
                 "tile auto: the detector's file does not say how large the objects of its training "
                 "were, so there are no tiles; give their side in pixels"
             )
-        side = auto_side(longest_input, sizes)
-        return (
-            f"tiles of {side} pixels in pictures longer than {round(MUCH_SMALLER * side)}, {share}"
-        )
+        side, shown_whole = self._side(longest_input, trained)
+        return f"tiles of {side} pixels in pictures longer than {shown_whole}, {share}"
 
 
 NO_TILES = Tiling()
 
 
 def auto_side(longest_input: int, sizes: ObjectSizes) -> int:
-    """The side of a tile that shows small objects as large as training showed them, in pixels."""
-    return max(SMALLEST_SIDE, round(longest_input * sizes.photo[0] / sizes.input[0]))
+    """The side of the smallest tiles that ``auto`` takes, in pixels.
+
+    They show a small object of training's photos as large as a medium one was in training, since
+    that is what detectors find best. But they do not enlarge the picture, which adds nothing to
+    see, unless training did.
+    """
+    shown_in_training = sizes.input[0] / sizes.photo[0]
+    largest = max(1.0, shown_in_training)
+    scale = min(sizes.input[1] / sizes.photo[0], largest)
+    return max(SMALLEST_SIDE, round(longest_input / scale))
+
+
+def shown_whole_up_to(longest_input: int, sizes: ObjectSizes) -> int:
+    """The longest picture that ``auto`` shows only as a whole, in pixels.
+
+    Longer ones would be shown ``MUCH_SMALLER`` than those of training.
+    """
+    return round(MUCH_SMALLER * longest_input * sizes.photo[0] / sizes.input[0])
+
+
+def level_sides(longest: int, side: int, step: float) -> tuple[int, ...]:
+    """The sides of tiles of all levels, the smallest first.
+
+    They grow by one factor of at most ``step`` to the length of the whole picture, which is the
+    level after the last. So with ``step`` = overlap × input / small object, what is too long to lie
+    whole in the tiles of a level is no smaller than a small object in those of the next.
+
+    Args:
+        longest: longer side of the picture in pixels.
+        side: of the smallest tiles.
+        step: above 1.
+    """
+    count = max(1, math.ceil(math.log(longest / side) / math.log(step) - 1e-9))
+    factor = (longest / side) ** (1 / count)
+    return tuple(round(side * factor**level) for level in range(count))

@@ -49,7 +49,7 @@ class MapConfig:
     )  # fmt: skip
     tile: str = option(
         "off", help="also look at large photos in tiles of this side in pixels; auto takes the one "
-        "that shows objects as large as training did (docs/tiles.md)", parse=Tiling.parse,
+        "that suits the detector's training (docs/tiles.md)", parse=Tiling.parse,
         metavar="auto|off|PIXELS", group="large photos",
     )  # fmt: skip
     overlap: float = option(

@@ -296,7 +296,7 @@ def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]
         )  # fmt: skip
         detector = Detector(replace(opened, infer=timed(opened, watch)))
         print(f"{path}: {opened.description}, {detector.shape_in_words}")
-        if tiles := config.tiling.in_words(max(detector.input_size), detector.object_sizes):
+        if tiles := config.tiling.in_words(max(detector.input_size), detector.trained_on):
             print(tiles)
         detectors.append(detector)
     return detectors

@@ -47,10 +47,10 @@ def detect_records(
         UserError: none of the photos can be read.
     """
 
-    longest, sizes = max(detector.input_size), detector.object_sizes
+    longest, trained = max(detector.input_size), detector.trained_on
 
     def prepare(record: Record) -> tuple[str, list[Part] | Record | UserError]:
-        if tiling.side_for(record.height, record.width, longest, sizes):
+        if tiling.sides_for(record.height, record.width, longest, trained):
             return record.image_id, record
         try:
             return record.image_id, list(parts_of(detector, detector.read(record.image), NO_TILES))

@@ -65,7 +65,7 @@ class PredictConfig:
     max_det: int = option(300, help="most objects a picture", low=1, group="detections")
     tile: str = option(
         "off", help="also look at large pictures in tiles of this side in pixels; auto takes the "
-        "one that shows objects as large as training did (docs/tiles.md)", parse=Tiling.parse,
+        "one that suits the detector's training (docs/tiles.md)", parse=Tiling.parse,
         metavar="auto|off|PIXELS", group="large pictures",
     )  # fmt: skip
     overlap: float = option(

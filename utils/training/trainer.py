@@ -31,8 +31,8 @@ from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
-from utils.tiles import tile_layout
-from utils.tiling import NO_TILES, Tiling
+from utils.tiles import picture_areas
+from utils.tiling import NO_TILES, Tiling, TrainedOn
 from utils.training.batch_norm import (
     MOST_PHOTOS,
     batch_statistics,
@@ -266,12 +266,12 @@ class Trainer:
 
     def _views(self, dataset: Dataset) -> int:
         """How many pictures the network gets in an evaluation: photos, and tiles of large ones."""
-        views = len(dataset)
-        for record in dataset.records if self.tiling != NO_TILES else ():
-            side = self.tiling.side_for(record.height, record.width, self.model.input_size, None)
-            if side:
-                size = (record.height, record.width)
-                views += len(tile_layout(*size, side, self.tiling.overlap))
+        longest, trained = self.model.input_size, TrainedOn.from_metadata(self.model.metadata)
+        views = 0
+        for record in dataset.records:
+            size = (record.height, record.width)
+            sides = self.tiling.sides_for(*size, longest, trained)
+            views += len(picture_areas(*size, sides, self.tiling.overlap))
         return views
 
     def save(self, path: Path) -> None:

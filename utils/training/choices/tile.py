@@ -9,7 +9,7 @@ from utils.data.batches.crops import CELL, Crops
 from utils.data.input_size import MOST_PIXELS
 from utils.data.records import Dataset
 from utils.text import counted
-from utils.tiling import Tiling
+from utils.tiling import TILE_KEY, Tiling
 
 SMALL_SHARE = 0.5  # of the objects; where more are smaller than a cell, auto takes crops
 USUAL_LARGEST = int(MOST_PIXELS**0.5)  # the input size that auto has where it needs the most
@@ -56,5 +56,6 @@ def crops_text(crops: Crops, photos: int) -> str:
 
 
 def tile_facts(side: int | None) -> dict[str, dict[str, float]]:
-    """What checkpoints record: the side of a tile in pixels, and the overlap of validation."""
-    return {} if side is None else {"tile": {"side": side, "overlap": Tiling(side).overlap}}
+    """What checkpoints record, for ``--tile auto`` of prediction: the side of a crop in pixels, and
+    the overlap of the tiles of validation."""
+    return {} if side is None else {TILE_KEY: {"side": side, "overlap": Tiling(side).overlap}}
