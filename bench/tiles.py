@@ -2,14 +2,19 @@
 
     python -m bench.tiles
 
-The bundled detector looks at 4000×3000 pixels. Four questions are answered, each with a row of
+The bundled detector looks at 4000×3000 pixels. Questions are answered, each with a row of
 ``bench/results/tiles.jsonl``:
 
 - ``ap``: AP on signs of 16 to 40 pixels, of the whole picture and in tiles (get_map.py --tile);
 - ``borders``: 200 signs of 40 to 120 pixels that a tile's inner border cuts: how many are found,
   and how many are found twice;
 - ``large``: the same for signs of 150 to 900 pixels, longer than the tiles overlap;
-- ``time``: CPU seconds of one thread by area.
+- ``time``: CPU seconds of one thread by area;
+- ``memory``: predict.py on a TIFF of 20,000×20,000 pixels, its highest memory.
+
+Suppression works within a class, so a detector in doubt may report a sign as two classes, with
+tiles and without. How many of the planted signs it is in doubt about is measured, too: each sign
+is shown to it once more, alone and uncut.
 
 ``--picture`` draws ``docs/tiles.jpg`` instead: a part of a scene without and with tiles.
 """
@@ -27,6 +32,7 @@ import cv2
 import numpy as np
 
 from bench.common import ROOT, append_result, save_small_jpeg
+from bench.large_tiff import predict_large_tiff
 from utils.api import evaluate
 from utils.cli import OK, option, parse, run
 from utils.data.classes import write_classes
@@ -37,8 +43,8 @@ from utils.detections import Detections
 from utils.detector import Detector
 from utils.label_files.voc import write_voc_list
 from utils.overlap import iou
-from utils.tiles import tile_layout
-from utils.tiling import TILE_OVERLAP, auto_side
+from utils.tiles import picture_areas, tile_layout
+from utils.tiling import TILE_OVERLAP, Tiling, auto_side
 
 WEIGHTS = ROOT / "model_data" / "signs_lite0.keras"
 WIDTH, HEIGHT = 4000, 3000
@@ -53,15 +59,15 @@ class TilesConfig:
 
     scenes: int = option(3, help="pictures of the comparison of AP", low=1)
     only: tuple[str, ...] = option(
-        ("ap", "borders", "large", "time"), help="questions to answer", metavar="NAME"
+        ("ap", "borders", "large", "time", "memory"), help="questions to answer", metavar="NAME"
     )
     picture: bool = option(False, help="only draw docs/tiles.jpg")
 
 
 def main(argv: list[str]) -> int:
     config = parse(TilesConfig, argv, __doc__.split("\n\n")[0])
-    detector = Detector(WEIGHTS, "tensorflow")
-    side = auto_side(max(detector.input_size), detector.object_sizes)
+    detector = Detector(WEIGHTS, "openvino")
+    side = auto_side(max(detector.input_size), detector.trained_on.sizes)
     if config.picture:
         draw_picture(detector)
         return OK
@@ -70,6 +76,7 @@ def main(argv: list[str]) -> int:
         "borders": lambda: planted(detector, side, 200, (40, 120)),
         "large": lambda: planted(detector, side, 40, (150, 900)),
         "time": lambda: seconds_by_area(detector),
+        "memory": lambda: predict_large_tiff(street()),
     }
     for name in config.only:
         row = {"question": name, "tile": side, **questions[name]()}
@@ -91,7 +98,7 @@ def precision(count: int) -> dict:
         write_voc_list(data, "test", [f"test_{index}" for index in range(count)])
         write_classes(data / "classes.txt", CLASSES)
         found = {"scenes": count, "objects": objects}
-        for tile in ("off", "auto", "320"):
+        for tile in ("off", "auto", "450", "623"):
             scores = evaluate(
                 WEIGHTS, data, tile=tile, max_det=1000, resamples=0, quiet=True
             ).metrics["coco"]
@@ -102,30 +109,45 @@ def precision(count: int) -> dict:
 def planted(detector: Detector, side: int, count: int, sizes: tuple[float, float]) -> dict:
     """How often signs are found that a tile's border cuts."""
     tiles = tile_layout(HEIGHT, WIDTH, side)
-    objects, hits, index = 0, np.zeros(0, int), 0
-    same_class = np.zeros(0, int)
+    objects = index = 0
+    hits = np.zeros((3, 0), int)
     while objects < count:
         rng = np.random.default_rng([12, round(sizes[0]), index])
         scene = draw(rng, on_borders(rng, min(70, count - objects), sizes, tiles))
         found = detector(scene.image, tile="auto", conf=0.25, max_det=1000)
-        on_it, of_class = matches(scene, found)
-        hits, same_class = np.append(hits, on_it), np.append(same_class, of_class)
+        rows = [*matches(scene.boxes, found), alone(detector, scene, side)]
+        hits = np.concatenate([hits, rows], axis=1)
         objects, index = objects + len(scene.boxes), index + 1
+    on_it, same_class, by_itself = hits
     return {
         "objects": objects,
         "sizes": sizes,
-        "found": int((hits > 0).sum()),
+        "found": int((on_it > 0).sum()),
         "found twice": int((same_class > 1).sum()),
-        "found twice, any class": int((hits > 1).sum()),
+        "found twice, any class": int((on_it > 1).sum()),
+        "alone: found": int((by_itself > 0).sum()),
+        "alone: found twice, any class": int((by_itself > 1).sum()),
     }
 
 
-def matches(scene: scenes.Scene, found: Detections) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) detections on each sign, and those of one class: the class that has most."""
-    overlap = iou(scene.boxes[:, None], found.boxes[None])
+def alone(detector: Detector, scene: scenes.Scene, side: int) -> list[int]:
+    """How many detections each sign has in the middle of a picture of its own."""
+    counts = []
+    for box in scene.boxes:
+        length = int(max(side, 3 * (box[2:] - box[:2]).max()))
+        size = np.minimum(length, [WIDTH, HEIGHT])
+        x, y = np.clip((box[:2] + box[2:] - size) / 2, 0, [WIDTH, HEIGHT] - size).astype(int)
+        found = detector(scene.image[y : y + size[1], x : x + size[0]], conf=0.25)
+        counts.append(int(matches(box[None] - [x, y, x, y], found)[0][0]))
+    return counts
+
+
+def matches(boxes: np.ndarray, found: Detections) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) detections on each of (N, 4) signs, and those of one class: the class that has most."""
+    overlap = iou(boxes[:, None], found.boxes[None])
     shared = np.maximum(
-        np.minimum(scene.boxes[:, None, 2:], found.boxes[None, :, 2:])
-        - np.maximum(scene.boxes[:, None, :2], found.boxes[None, :, :2]),
+        np.minimum(boxes[:, None, 2:], found.boxes[None, :, 2:])
+        - np.maximum(boxes[:, None, :2], found.boxes[None, :, :2]),
         0,
     ).prod(axis=2)
     inside = shared / (found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1).clip(1)
@@ -146,13 +168,21 @@ def seconds_by_area(detector: Detector) -> dict:
             began = time.process_time()
             detector(image, tile="auto")
             times.append(time.process_time() - began)
-        side = auto_side(max(detector.input_size), detector.object_sizes)
+        sides = Tiling("auto").sides_for(
+            height, width, max(detector.input_size), detector.trained_on
+        )
         found[f"{width}x{height}"] = {
-            "tiles": len(tile_layout(height, width, side)),
+            "tiles": len(picture_areas(height, width, sides, TILE_OVERLAP)) - 1,
             "cpu seconds": round(min(times), 2),
             "cpu seconds a megapixel": round(min(times) / (width * height / 1e6), 3),
         }
     return {"overlap": TILE_OVERLAP, "areas": found}
+
+
+def street() -> np.ndarray:
+    """uint8 (1024, 1024, 3): a part of a scene."""
+    rng = np.random.default_rng([15, 0])
+    return draw(rng, anywhere(rng, 40, (60, 120))).image[900:1924, 1000:2024]
 
 
 def anywhere(

@@ -100,3 +100,20 @@ def test_counts_are_not_overwritten(call, film, tmp_path, capsys):
     (tmp_path / "out" / "counts.csv").write_text("mine")
     assert call(film, "--count-line", "0,0,9,9", "--out", tmp_path / "out") == 2
     assert "counts.csv: would be overwritten" in capsys.readouterr().err
+
+
+def test_a_film_in_tiles_is_followed_over_their_borders(call, tmp_path, capsys):
+    """Squares of 24 pixels; the tiles of 96 pixels share 28, and one begins at pixel 104."""
+    frames = np.zeros((30, SIDE, 200, 3), np.uint8)
+    for i, image in enumerate(frames):
+        image[40:64, 4 + 5 * i : 28 + 5 * i, 1] = 220
+    film = write_video(tmp_path / "wide.mp4", list(frames), fps=10.0)
+    found = tmp_path / "all.json"
+    options = ("--tile", 96, "--overlap", 0.3, "--track", "--json", found)
+    assert call(film, *options, "--out", tmp_path / "out") == 0
+    assert "tracked: 1 object (square 1)" in capsys.readouterr().out
+    entries = json.loads(found.read_text())
+    assert [[one["track_id"] for one in entry["detections"]] for entry in entries] == [[1]] * 30
+    boxes = np.array([entry["detections"][0]["box"] for entry in entries])
+    true = np.array([[4 + 5 * i, 40, 28 + 5 * i, 64] for i in range(30)])
+    assert np.abs(boxes - true).max() <= 3  # a film is compressed

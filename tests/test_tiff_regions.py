@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from utils import tiff_regions
 from utils.errors import UserError
-from utils.tiff_regions import open_regions
+from utils.tiff_regions import TiffRegions, open_regions
 
 HEIGHT, WIDTH, TILE = 150, 130, 64
 
@@ -109,6 +109,32 @@ def test_what_is_read_as_a_whole(tmp_path: Path, pixels: np.ndarray) -> None:
     assert open_regions(tmp_path / "no.tif") is None
     image.crop((0, 0, 20, 20)).save(tmp_path / "small.tif")
     assert open_regions(tmp_path / "small.tif") is None
+
+
+def test_few_rows_at_a_time_and_no_side_without_end(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+    write_tiled(path, pixels)
+    whole = open_regions(path).resized(13, 15)
+    monkeypatch.setattr(tiff_regions, "_ROWS_BYTES", 3 * WIDTH * 10)
+    assert np.array_equal(open_regions(path).resized(13, 15), whole)
+    monkeypatch.setattr(tiff_regions, "_LONGEST", HEIGHT - 1)
+    assert open_regions(path) is None
+
+
+@pytest.mark.parametrize("tag", [256, 257, 322, 323])
+@pytest.mark.parametrize("value", [0, -5])
+def test_sizes_that_no_picture_has(
+    tmp_path: Path, pixels: np.ndarray, tag: int, value: int
+) -> None:
+    path = tmp_path / "a.tif"
+    write_tiled(path, pixels)
+    with path.open("rb") as file:
+        tags = TiffImagePlugin.TiffImageFile(file).tag_v2
+        tags.tagtype[tag] = TiffTags.SIGNED_LONG
+        tags[tag] = value
+        assert not TiffRegions(path, tags).in_parts
 
 
 def test_damage_is_one_sentence(

@@ -118,6 +118,9 @@ def test_the_whole_picture_gives_large_objects_and_no_small_ones() -> None:
     # Its parts in the tiles are no objects, and neither are they joined.
     left, right = ([300, 50, 1000, 950], 0.9, 1), ([800, 60, 1500, 940], 0.9, 1)
     assert merged(view(WHOLE, large), view(LEFT, left), view(RIGHT, right)) == [large]
+    # Nor is a large part that does not touch the border.
+    middle = ([400, 200, 900, 700], 0.4, 1)
+    assert merged(view(WHOLE, large), view(LEFT, middle), view(RIGHT)) == [large]
     # An object in front of it stays.
     front = ([500, 300, 600, 400], 0.7, 1)
     assert merged(view(WHOLE, large), view(LEFT, left, front), view(RIGHT, right)) == [front, large]

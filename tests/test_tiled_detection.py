@@ -7,6 +7,7 @@ squares of a large picture in tiles only.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from utils.detector import Detector
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.runtime.runtime import Runtime
+from utils.tiled_stream import Part, detect_pictures, parts_of
 from utils.tiles import picture_areas
 from utils.tiling import SIZES_KEY, TILE_KEY, ObjectSizes, Tiling, TrainedOn
 from utils.training.choices.tile import tile_facts
@@ -178,6 +180,29 @@ def test_only_a_few_tiles_are_in_memory() -> None:
     sides = Tiling(SIDE).sides_for(2000, 2000, SIZE, TrainedOn())
     assert sum(seen) == len(picture_areas(2000, 2000, sides, 0.2))
     assert seen.count(4) >= len(seen) - 2  # full batches
+
+
+def test_the_tiles_of_live_video_wait_for_full_batches_and_its_frames_for_nothing() -> None:
+    sizes, asked = [], []
+
+    def count(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sizes.append(len(images))
+        return np.zeros((len(images), 1, 4), np.float32), np.zeros((len(images), 1, 2), np.float32)
+
+    detector = Detector(Runtime(count, ("a", "b"), (SIZE, SIZE), 4))
+    image = np.zeros((SIDE, 5 * SIDE, 3), np.uint8)
+
+    def frames() -> Iterator[tuple[int, Iterator[Part]]]:
+        for number in range(3):
+            asked.append(number)
+            yield number, parts_of(detector, image, Tiling(SIDE))
+
+    found = detect_pictures(
+        detector, frames(), conf=0.25, ious=(0.45,), max_det=9, urgent=lambda key: True
+    )
+    for number, _, _ in found:
+        assert asked[-1] == number  # the next frame is not read before
+    assert sizes == 3 * [4, 4, 4, 2]  # the whole frame, 13 tiles of three sizes
 
 
 @pytest.fixture

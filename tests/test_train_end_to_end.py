@@ -477,6 +477,24 @@ def test_classes_without_labels_are_kept_killed_or_not(data, tmp_path):
 
 
 @pytest.mark.slow
+def test_training_on_crops_is_the_same_killed_or_not_and_prediction_knows(data, tmp_path):
+    options = ["--data", data, "--epochs", 2, "--exact", "--save-every", 0, "--tile", 240, *SMALL]
+    whole = command("train.py", *options, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert "tiles of 240 pixels: an epoch has" in whole.stdout
+    kill_and_resume(options, tmp_path / "killed")
+    assert_equal_states(tmp_path / "whole", tmp_path / "killed")
+
+    weights = tmp_path / "whole" / "best.keras"
+    photo = next((data / "JPEGImages").iterdir())
+    run = ("--weights", weights, photo, "--runtime", "tensorflow", "--out", tmp_path / "out")
+    assert "trained on crops of 240 pixels" in command("predict.py", *run).stdout
+    found = command("predict.py", *run, "--tile", "auto")
+    assert found.returncode == 0, found.stderr
+    assert "tiles of 240 pixels in larger pictures" in found.stdout
+
+
+@pytest.mark.slow
 def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
     done = command(
         "train.py", "--data", data, "--weights", trained[0] / "best.keras", "--epochs", 1,

@@ -11,6 +11,7 @@ with that tile or strip as the only one. Source: TIFF 6.0, sections 8 to 15.
 from __future__ import annotations
 
 import io
+import struct
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -26,6 +27,8 @@ from utils.images import MAX_PIXELS, to_rgb
 MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
 _MOST_CHUNK = 50_000_000  # pixels of a tile or strip; larger ones are no help
 _CACHE_BYTES = 192 << 20  # of decoded tiles and strips, for the next region beside the last one
+_LONGEST = 500_000  # pixels of a side: a row of pixels must fit into memory easily
+_ROWS_BYTES = 64 << 20  # of the rows that are made smaller at a time
 _COMPRESSIONS = (1, 5, 7, 8, 32773, 32946)  # none, LZW, JPEG, deflate, PackBits, deflate
 _PHOTOMETRICS = (0, 1, 2, 3, 6)  # grey, RGB, palette, YCbCr
 
@@ -59,10 +62,11 @@ def open_regions(path: str | Path) -> TiffRegions | None:
             # Not ``Image.open``, which refuses such sizes.
             tags = TiffImagePlugin.TiffImageFile(file).tag_v2
             picture = TiffRegions(path, tags)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, ArithmeticError,
+            struct.error):  # fmt: skip
         return None
     height, width, _ = picture.shape
-    if height * width <= MAX_PIXELS or not picture.in_parts:
+    if not picture.in_parts or height * width <= MAX_PIXELS:
         return None
     if height * width > MAX_REGION_PIXELS:
         raise UserError(
@@ -105,17 +109,21 @@ class TiffRegions:
             and tags.get(_PHOTOMETRIC) in _PHOTOMETRICS
         )
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()  # the one used last comes last
+        self._cached_bytes = 0
         self._lock = threading.Lock()
 
     @property
     def in_parts(self) -> bool:
         """Whether the file can be read in parts."""
+        height, width, _ = self.shape
         rows, columns = self._chunk
-        needed = -(-self.shape[0] // max(rows, 1)) * -(-self.shape[1] // max(columns, 1))
         return (
             self._plain
-            and 0 < rows * columns <= _MOST_CHUNK
-            and len(self._offsets) == len(self._counts) == needed
+            and min(height, width, rows, columns) > 0
+            and max(height, width) <= _LONGEST
+            and rows * columns <= _MOST_CHUNK
+            and len(self._offsets) == len(self._counts)
+            and len(self._offsets) == -(-height // rows) * -(-width // columns)
         )
 
     def __getitem__(self, region: tuple[slice, slice]) -> np.ndarray:
@@ -147,12 +155,13 @@ class TiffRegions:
     def resized(self, width: int, height: int) -> np.ndarray:
         """The whole picture, smaller: uint8 (height, width, 3) RGB, the mean of what each covers.
 
-        First the columns are averaged, a row of chunks at a time, then the rows.
+        First the columns are averaged, a few rows at a time, then the rows.
         """
         full_height, full_width, _ = self.shape
         narrow = np.empty((full_height, width, 3), np.uint8)
-        for top in range(0, full_height, self._chunk[0]):
-            strip = self[top : top + self._chunk[0], 0:full_width]
+        rows = min(self._chunk[0], max(1, _ROWS_BYTES // (3 * full_width)))
+        for top in range(0, full_height, rows):
+            strip = self[top : top + rows, 0:full_width]
             size = (width, strip.shape[0])
             narrow[top : top + len(strip)] = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
         return cv2.resize(narrow, (width, height), interpolation=cv2.INTER_AREA)
@@ -176,8 +185,9 @@ class TiffRegions:
                 f"{self._path}: cannot be read as an image ({error or type(error).__name__})"
             ) from error
         self._cache[number] = chunk
-        while len(self._cache) > 1 and sum(c.nbytes for c in self._cache.values()) > _CACHE_BYTES:
-            self._cache.popitem(last=False)
+        self._cached_bytes += chunk.nbytes
+        while len(self._cache) > 1 and self._cached_bytes > _CACHE_BYTES:
+            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return chunk
 
     def _decode(self, number: int, rows: int, columns: int) -> np.ndarray:

@@ -11,6 +11,7 @@ remains is to count an object once that several views show, whole or in part. Th
   For that tile sees all that the first one saw of the object, and more of it.
 - Two boxes are compared within what both views see. So a cut box equals the visible part of the box
   that has the whole object.
+- A large box within one of its class that its view has not whole is a part of that object.
 - Boxes that are not cut come first, then those with a higher score. A box is dropped if it agrees
   with a better one of another view. Boxes of one view never drop each other. A box is compared with
   the one box of each view that it agrees with best, one of its own class if there is any, so that
@@ -34,7 +35,8 @@ from utils.postprocess import unsuppressed
 
 SAME_OBJECT = 0.4  # IoU of two boxes of one class, within what both views see
 SAME_PLACE = 0.5  # the same for two classes: one object that two views take for different things
-COVERED = 0.7  # share of a cut box that lies in a box of its class, which is the whole object
+COVERED = 0.7  # share of a box that lies in a box of its class, for it to be a part of that object
+LARGE_PART = 0.25  # of what a view shows of an object that it has not whole
 TOUCHES = 1 / 64  # of the tile's longer side: so near to its border a box may be cut
 
 
@@ -68,7 +70,7 @@ def merge_views(views: Sequence[View], *, max_det: int) -> Detections:
     areas = np.array([view.area for view in views], np.float64)
     found = found.take(~_better_seen(found, areas))
     found = found.take(np.lexsort([-found.scores, found.cut]))  # stable
-    pairs = _agreeing(found)
+    pairs = _agreeing(found, areas)
     by_whole = ~found.cut[pairs.first]
     kept = unsuppressed(len(found.scores), pairs.first[by_whole], pairs.second[by_whole])
     found = _joined(found, pairs, kept)
@@ -163,33 +165,44 @@ def _better_seen(found: _Found, areas: np.ndarray) -> np.ndarray:
     return better
 
 
-def _agreeing(found: _Found) -> _Agreeing:
+def _agreeing(found: _Found, areas: np.ndarray) -> _Agreeing:
     """The pairs in which the second box shows the same object as the first, a better one."""
-    pairs = list(_touching(found))
-    first = np.concatenate([i for i, _ in pairs])
-    second = np.concatenate([j for _, j in pairs])
-    apart = found.views[first] != found.views[second]
-    first, second = first[apart], second[apart]
-    # Both directions, since a box looks for its like among better and worse ones.
-    a, b = np.concatenate([first, second]), np.concatenate([second, first])
-    value = _agreement(found, a, b)
+    nothing = np.zeros(0, int)
+    agreeing = [(nothing, nothing, np.zeros(0))]
+    for first, second in _touching(found, areas):
+        # Both directions, since a box looks for its like among better and worse ones.
+        a, b = np.concatenate([first, second]), np.concatenate([second, first])
+        value = _agreement(found, a, b)
+        agree = np.flatnonzero(value)
+        agreeing.append((a[agree], b[agree], value[agree]))
+    a, b, value = (np.concatenate(part) for part in zip(*agreeing, strict=True))
     # Of each view only the box that ``b`` agrees with best, one of its class first.
     other_class = found.class_ids[a] != found.class_ids[b]
-    rank = np.lexsort([a, -value, other_class | (value == 0), found.views[a], b])
-    a, b, value = a[rank], b[rank], value[rank]
+    rank = np.lexsort([a, -value, other_class, found.views[a], b])
+    a, b = a[rank], b[rank]
     best = np.ones(len(a), bool)
     best[1:] = (b[1:] != b[:-1]) | (found.views[a[1:]] != found.views[a[:-1]])
-    chosen = np.flatnonzero(best & (value > 0) & (a < b))
+    chosen = np.flatnonzero(best & (a < b))
     return _Agreeing(a[chosen], b[chosen])
 
 
-def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of boxes that share area; those of the whole picture only with those of tiles."""
-    whole, tiled = np.flatnonzero(found.views == 0), np.flatnonzero(found.views > 0)
-    pairs = overlapping_pairs(found.boxes[whole], found.boxes[tiled], 0.0)
-    yield whole[pairs.first], tiled[pairs.second]
-    lower, higher = pairs_within(found.boxes[tiled], 0.0)
-    yield tiled[lower], tiled[higher]
+def _touching(found: _Found, areas: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of boxes of two views that share area.
+
+    A pair of views after the other, and of their boxes only those in what both show: the time grows
+    with the number of tiles, however many boxes a picture has.
+    """
+    rows = np.argsort(found.views, kind="stable")
+    rows = np.split(rows, np.cumsum(np.bincount(found.views, minlength=len(areas)))[:-1])
+    for i, j in zip(*pairs_within(areas, 0.0), strict=True):
+        low, high = np.maximum(areas[i, :2], areas[j, :2]), np.minimum(areas[i, 2:], areas[j, 2:])
+        one, other = (
+            view[((found.boxes[view, :2] < high) & (found.boxes[view, 2:] > low)).all(axis=1)]
+            for view in (rows[i], rows[j])
+        )
+        if len(one) and len(other):
+            pairs = overlapping_pairs(found.boxes[one], found.boxes[other], 0.0)
+            yield one[pairs.first], other[pairs.second]
 
 
 def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -197,13 +210,16 @@ def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     one, other = found.boxes[a], found.boxes[b]
     cut_a, cut_b = found.cut[a], found.cut[b]
     either = (cut_a | cut_b)[:, None]
+    shown = _clipped(one, found.areas[b])
     seen = box_iou(
-        np.where(either, _clipped(one, found.areas[b]), one),
+        np.where(either, shown, one),
         np.where(either, _clipped(other, found.areas[a]), other),
     )
     same_class = found.class_ids[a] == found.class_ids[b]
     agree = seen > np.where(same_class, SAME_OBJECT, SAME_PLACE)
-    covered = _covered(one, other) * (cut_b & ~cut_a & same_class)
+    # A part need not touch the border that cuts its object. Small boxes are other objects.
+    part = (shown != one).any(axis=1) & (_sizes(other) >= LARGE_PART * _sizes(shown))
+    covered = _covered(one, other) * ((cut_b | part) & ~cut_a & same_class)
     return np.maximum(seen * agree, covered * (covered > COVERED))
 
 
@@ -216,8 +232,13 @@ def _clipped(boxes: np.ndarray, areas: np.ndarray) -> np.ndarray:
 def _covered(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(P,) share of the area of ``other`` that lies in ``one``."""
     sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
-    area = (other[:, 2:] - other[:, :2]).prod(axis=1)
+    area = _sizes(other)
     return np.maximum(sides, 0).prod(axis=1) / np.where(area > 0, area, 1.0)
+
+
+def _sizes(boxes: np.ndarray) -> np.ndarray:
+    """(N,) areas."""
+    return (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
 
 
 def _joined(found: _Found, pairs: _Agreeing, kept: np.ndarray) -> _Found:
