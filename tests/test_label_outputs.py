@@ -320,8 +320,8 @@ def test_nothing_readable_leaves_nothing(command, tmp_path):
 
 def test_photos_of_one_name_are_said_and_copied(command, tmp_path, capsys):
     for suffix in (".jpg", ".png"):
-        write_picture(tmp_path / "in" / f"1{suffix}", 64, 64)
-    photos, out = tmp_path / "in" / "1.*", tmp_path / "out"
+        write_picture(tmp_path / "in" / "images" / f"1{suffix}", 64, 64)
+    photos, out = tmp_path / "in" / "images", tmp_path / "out"
     assert command(photos, "--out", tmp_path / "in", "--no-pictures", "--save-voc") == 0
     assert "1 photo has the name of another" in capsys.readouterr().out
     assert command(photos, "--out", out, "--no-pictures", "--save-voc", "--save-frames") == 0
