@@ -11,6 +11,7 @@ import threading
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ import pytest
 from utils.checkpoint import update_metadata
 from utils.detector import Detector
 from utils.errors import UnreadableFileError, UserError
+from utils.evaluation.run_detector import in_one_precision
 from utils.runtime import fastest
-from utils.runtime.export.process import run_module
+from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.exported import ExportedNetwork, remove_oldest
 from utils.runtime.facts import Facts
 from utils.runtime.fastest import (
@@ -30,6 +32,7 @@ from utils.runtime.fastest import (
     processor,
     usable,
 )
+from utils.runtime.opening import gpu_number
 from utils.runtime.precision_trial import (
     ENOUGH_DETECTIONS,
     ENOUGH_PHOTOS,
@@ -38,7 +41,7 @@ from utils.runtime.precision_trial import (
     PrecisionTrial,
 )
 from utils.runtime.runtime import Runtime, open_runtime
-from utils.runtime.side_by_side import pooled, side_by_side
+from utils.runtime.side_by_side import open_copies, pooled, side_by_side
 
 ROOT = Path(__file__).parents[1]
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="needs openvino")
@@ -120,6 +123,27 @@ def test_a_trial_in_several_threads_is_decided_once():
     for thread in threads:
         thread.join()
     assert len(decisions) == 1
+
+
+@pytest.mark.parametrize(("photos", "good"), [(MOST_PHOTOS, True), (ENOUGH_PHOTOS - 1, False)])
+def test_a_settled_trial_keeps_to_one_precision(photos, good):
+    fast = finding((10.5, 10, 40, 40), 0.88, count=2)
+    trial, decisions = trial_of(EXACT, fast)
+    chosen = trial.settle(np.repeat(IMAGES, photos, axis=0))
+    assert chosen is (fast if good else EXACT)
+    for _ in range(MOST_PHOTOS):
+        np.testing.assert_array_equal(trial(IMAGES)[0], chosen.infer(IMAGES)[0])
+    assert len(decisions) == good
+
+
+def test_all_photos_are_scored_in_one_precision(tmp_path, capsys):
+    paths = [picture(tmp_path, np.zeros((192, 192, 3), np.uint8))] * MOST_PHOTOS
+    records = [SimpleNamespace(image=path) for path in (tmp_path / "none.png", *paths)]
+    trial, _ = trial_of(EXACT, replace(EXACT, description="narrow"))
+    detector = in_one_precision(Detector(replace(EXACT, infer=trial)), records)
+    assert detector.runtime.description == "narrow"
+    assert "narrow" in capsys.readouterr().out
+    assert in_one_precision(detector, records) is detector
 
 
 def slow(milliseconds):
@@ -237,6 +261,21 @@ def test_copies_share_the_cores(monkeypatch):
     assert threads == [2] * 8
 
 
+def test_several_gpus_get_a_network_each():
+    devices = []
+
+    def open_one(device):
+        devices.append(device)
+        return replace(EXACT, description=f"here, {device}")
+
+    runtime = open_copies(open_one, "gpu:2,0,2")
+    assert devices == ["gpu:0", "gpu:2"]
+    assert (runtime.parallel, runtime.description) == (2, "here, gpu:0 and 1 more GPU")
+    assert gpu_number("gpu:3,1") == 1
+    with pytest.raises(UserError, match="gpu:0,1"):
+        open_copies(open_one, "gpu:0;1")
+
+
 def test_networks_used_longest_ago_are_removed(tmp_path):
     for i, name in enumerate("abcd"):
         (tmp_path / name).mkdir()
@@ -344,6 +383,26 @@ def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
         assert ("narrow" in opened.description) == agrees
         assert "once" not in opened.description
     assert len(measurements) == 2
+
+
+def test_a_conversion_that_crashed_is_not_tried_at_each_start(checkpoint, monkeypatch, capsys):
+    def export(*_, **__):
+        tries.append(1)
+        raise ModuleFailedError("the conversion to openvino crashed (Aborted)\nterminate called")
+
+    tries = []
+    shutil.rmtree(ExportedNetwork(checkpoint).folder, ignore_errors=True)
+    monkeypatch.setattr(fastest, "candidates_here", lambda device: [Candidate("openvino")])
+    monkeypatch.setattr(fastest, "_open_tensorflow", lambda *_, **__: 7)
+    monkeypatch.setattr("utils.runtime.export.export.export", export)
+    for _ in range(3):
+        assert open_fastest(checkpoint) == 7
+        assert "crashed (Aborted) terminate called" in capsys.readouterr().err
+    assert len(tries) == 1
+    monkeypatch.setattr(fastest, "machine_key", lambda device: "other versions")
+    assert open_fastest(checkpoint) == 7
+    assert len(tries) == 2
+    shutil.rmtree(ExportedNetwork(checkpoint).folder)
 
 
 def test_damaged_notes_are_ignored(checkpoint):

@@ -21,6 +21,7 @@ from utils.drawing.boxes import draw_detections, sizes
 from utils.drawing.colours import colour, seen
 from utils.drawing.label_places import LabelPlaces, leader
 from utils.errors import UserError
+from utils.media import video_reader
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame, Source
 from utils.media.label_outputs import VocLabels, YoloLabels
@@ -36,6 +37,7 @@ from utils.media.outputs import (
 )
 from utils.media.sources import find_sources, natural_key, read_frames
 from utils.media.summary import Summary
+from utils.media.video_reader import open_capture
 from utils.prefetch import iterate_ahead, map_ahead
 
 
@@ -107,6 +109,18 @@ def test_frames_of_a_video_in_order(tmp_path):
     assert [frame.index for frame in frames] == list(range(75))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(75) / 25, atol=1e-3)
     assert frames[0].fps == pytest.approx(25.0)
+
+
+def test_a_video_is_read_a_second_time_only_for_its_rate(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        video_reader, "open_capture", lambda source: opened.append(1) or open_capture(source)
+    )
+    path = write_video(tmp_path / "film.mp4", 9, fps=25.0)
+    frames = list(read_frames(find_sources([str(path)]), pytest.fail))
+    assert len(opened) == 1
+    assert [frame.fps for frame in frames] == pytest.approx([25.0] * 9)
+    assert len(opened) == 2
 
 
 def test_rotation_stored_in_a_video_is_applied(tmp_path):

@@ -6,12 +6,16 @@ Training validates on squares; get_map.py runs each photo at its own shape where
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+
+import numpy as np
 
 from utils.data.records import Record
 from utils.detections import Detections
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.prefetch import map_ahead
+from utils.runtime.precision_trial import PrecisionTrial
 from utils.tiled_stream import Part, detect_pictures, parts_of
 from utils.tiling import NO_TILES, Tiling
 
@@ -79,3 +83,23 @@ def detect_records(
     if len(records) and not any(found.values()):
         raise UserError(f"none of the {len(records)} photos can be read")
     return found
+
+
+def in_one_precision(detector: Detector, records: Iterable[Record]) -> Detector:
+    """The detector with the precision that ``--runtime auto`` takes, decided on the first photos.
+
+    Otherwise it would be decided while they are scored, so some of the detections would come from
+    float32 and the others from another precision.
+    """
+    trial = detector.runtime.infer
+    if not isinstance(trial, PrecisionTrial):
+        return detector
+
+    def inputs() -> Iterator[np.ndarray]:
+        for record in records:
+            with suppress(UserError):  # reported when it is scored
+                yield detector.prepare(detector.read(record.image)).pixels
+
+    runtime = trial.settle(inputs())
+    print(f"all photos are scored with {runtime.description}")
+    return Detector(runtime)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -55,8 +56,8 @@ class Frame:
         source: where it comes from.
         index: number of the frame from 0; None for a picture.
         time_s: seconds from the start of the video; None for a picture.
-        fps: frames a second at which every frame of the video can be shown on time; None for a
-            picture.
+        rate: frames a second at which every frame of the video can be shown on time, or a function
+            that finds it out, as that takes a while; None for a picture.
         duration_s: seconds until the next frame or the end of the video; None for a picture, and
             for a live frame, whose next one has not come.
     """
@@ -65,5 +66,10 @@ class Frame:
     source: Source
     index: int | None = None
     time_s: float | None = None
-    fps: float | None = None
+    rate: float | Callable[[], float] | None = None
     duration_s: float | None = None
+
+    @property
+    def fps(self) -> float | None:
+        """Frames a second at which every frame of the video can be shown on time."""
+        return self.rate() if callable(self.rate) else self.rate

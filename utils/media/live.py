@@ -41,7 +41,8 @@ def read_stream(
         return
     try:
         moments = capture_moments(source, capture, told, report)
-        yield from iterate_ahead(chosen(source, moments, told.fps, report, choice), depth=8)
+        rate = choice.rate(told.fps)
+        yield from iterate_ahead(chosen(source, moments, rate, report, choice), depth=8)
     finally:
         capture.release()
 
@@ -70,7 +71,7 @@ def read_live(
     """
     index, started, before, tries = 0, time.monotonic(), None, 0
     while True:
-        fps = choice.rate(Told.of(capture).fps)
+        rate = choice.rate(Told.of(capture).fps)
         try:
             while capture.grab():
                 if not index:
@@ -79,7 +80,7 @@ def read_live(
                 if choice.is_past(time_s):
                     return
                 if choice.takes(index, time_s, before):
-                    yield Frame(retrieve(source, capture), source, index, time_s, fps)
+                    yield Frame(retrieve(source, capture), source, index, time_s, rate)
                 index, before = index + 1, time_s
         finally:
             capture.release()

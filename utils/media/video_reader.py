@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ def read_video(
     """
     if source.kind == "animation":
         moments, fps = _animation(source), animation_fps(source.address)
-        yield from chosen(source, moments, fps, warn, choice)
+        yield from chosen(source, moments, choice.rate(fps), warn, choice)
         return
     capture = open_capture(source)
     try:
@@ -67,8 +68,12 @@ def read_video(
             told = replace(told, frames=0)
         moments = first_and_rest(capture_moments(source, capture, told, warn))
         if moments:
-            fps = max(told.fps, _fastest(source))
-            yield from chosen(source, moments, fps, warn, choice)
+
+            @cache
+            def rate() -> float:  # of drawn videos; others need not wait for it
+                return choice.rate(max(told.fps, _fastest(source)))
+
+            yield from chosen(source, moments, rate, warn, choice)
             return
     finally:
         capture.release()
@@ -78,11 +83,17 @@ def read_video(
 def chosen(
     source: Source,
     moments: Iterator[Moment],
-    fps: float,
+    rate: float | Callable[[], float],
     warn: Callable[[str], None],
     choice: FrameChoice = EVERY_FRAME,
 ) -> Iterator[Frame]:
-    """The frames among the moments that are wanted, with the time that each is shown."""
+    """The frames among the moments that are wanted, with the time that each is shown.
+
+    Args:
+        source, warn, choice: as for ``read_video``.
+        moments: all frames, and the end.
+        rate: as in ``Frame``, of the frames that are wanted.
+    """
     waiting: Frame | None = None  # for the time of the next one
     before: float | None = None
     try:
@@ -98,7 +109,7 @@ def chosen(
                     warn(f"{source.name}: no frame in the part that is asked for{length}")
                 if past or pixels is None:
                     return
-                waiting = Frame(pixels(), source, index, time_s, choice.rate(fps))
+                waiting = Frame(pixels(), source, index, time_s, rate)
             before = time_s
     except UserError:  # damaged: the frames before it are used
         if waiting is not None:
@@ -224,7 +235,7 @@ def _by_ffmpeg(
         moments = first_and_rest(capture_moments(source, capture, told, warn))
         if moments is None:
             raise UserError(nothing)
-        yield from chosen(source, moments, told.fps, warn, choice)
+        yield from chosen(source, moments, choice.rate(told.fps), warn, choice)
 
 
 def _animation(source: Source) -> Iterator[Moment]:
@@ -239,7 +250,10 @@ def _fastest(source: Source) -> float:
 
     It differs from the average where the rate varies.
     """
-    capture = open_capture(source)
+    try:
+        capture = open_capture(source)
+    except UserError:  # removed since it was opened for its frames
+        return 0.0
     try:
         stamps: list[float] = []
         while len(stamps) < _STAMPS and capture.grab():

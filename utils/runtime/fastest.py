@@ -29,10 +29,11 @@ import numpy as np
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.letterbox import Letterbox
+from utils.runtime.export.process import ModuleFailedError
 from utils.runtime.exported import NAMES, ExportedNetwork
 from utils.runtime.precision_trial import Agreement, PrecisionTrial
 from utils.runtime.runtime import Runtime
-from utils.runtime.side_by_side import side_by_side
+from utils.runtime.side_by_side import open_copies
 
 CPU_RUNTIMES = ("openvino", "litert", "onnx")  # the fastest first
 WORTHWHILE = 0.95  # of float32's time: less than that for another precision
@@ -83,10 +84,14 @@ def open_fastest(
                 "with: pip install openvino"
             )
         return tensorflow()
+    key = machine_key(device)
+    failure_key = f"{key}; conversion failed"
     try:
         network = ExportedNetwork(weights, option)
-        key = machine_key(device)
-        notes = network.read_notes().get(key)
+        notes = network.read_notes()
+        if failure_key in notes:
+            raise UserError(f"{notes[failure_key]}; to try that again, remove {network.folder}")
+        notes = notes.get(key)
         opener = partial(_open, network, tensorflow, batch_size)
         if not usable(notes, candidates):
             was_busy = busy()  # before the measurement itself makes it so
@@ -95,9 +100,10 @@ def open_fastest(
                 network.write_notes({key: notes})
         return _chosen(network, key, notes, opener, throughput)
     except (UserError, RuntimeError) as error:
-        network = None
         lines = str(error).strip().splitlines()
         reason = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+        if isinstance(error, ModuleFailedError):  # not half a minute of it at each start
+            network.write_notes({failure_key: reason})
     _say(f"TensorFlow runs the network, as the fastest runtime here cannot: {reason}")
     return tensorflow()
 
@@ -260,11 +266,11 @@ def _chosen(
     agrees, so_far = _trial_in(network.read_notes().get(trial_key))
     if agrees is False:
         fastest = exact
-    copies = throughput and fastest.device == "cpu" and fastest.runtime in NAMES
+    copies = throughput and fastest.runtime in NAMES
 
     def opened(candidate: Candidate) -> Runtime:
         if copies:
-            return side_by_side(lambda threads: opener(candidate, threads=threads))
+            return open_copies(partial(opener, candidate), candidate.device)
         return opener(candidate)
 
     def described(runtime: Runtime, words: str) -> Runtime:
@@ -307,12 +313,14 @@ def _open(
     batch_size: int | None,
     candidate: Candidate,
     threads: int | None = None,
+    device: str | None = None,
 ) -> Runtime:
+    """Open a candidate, on ``device`` instead of its own where that is given."""
     if candidate.runtime == "tensorflow":
         return tensorflow(device=candidate.device)
     return network.open(
         candidate.runtime,
-        device=candidate.device,
+        device=device or candidate.device,
         batch_size=batch_size,
         precision=candidate.precision,
         threads=threads,

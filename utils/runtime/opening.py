@@ -97,15 +97,29 @@ def _last(shape: Sequence[object]) -> int | None:
     return shape[-1] if isinstance(shape[-1], int) and shape[-1] >= 0 else None
 
 
-def gpu_number(device: object, option: str = "--device") -> int | None:
-    """The number of the GPU in ``gpu`` or ``gpu:N``; None for everything else.
+def gpu_number(device: object) -> int | None:
+    """The number of the GPU in ``gpu`` or ``gpu:N``, of several the first; None for another device.
+
+    Raises:
+        UserError: a text that names no device.
+    """
+    names = gpu_names(device)
+    return int(names[0].removeprefix("gpu:")) if names else None
+
+
+def gpu_names(device: object) -> list[str]:
+    """The GPUs in ``gpu``, ``gpu:N`` or ``gpu:N,M`` as ``gpu:N``; none for another device.
 
     Raises:
         UserError: a text that names no device.
     """
     if not isinstance(device, str):  # a Cluster, or None
-        return None
-    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+)(?:,\d+)*)?", device)
+        return []
+    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+(?:,\d+)*))?", device)
     if not match:
-        raise UserError(f"{option} {device}: expected auto, cpu, gpu or gpu:N, such as gpu:0")
-    return int(match.group(1) or 0) if device.startswith("gpu") else None
+        raise UserError(
+            f"--device {device}: expected auto, cpu, gpu or gpu:N, such as gpu:0 or gpu:0,1"
+        )
+    if not device.startswith("gpu"):
+        return []
+    return [f"gpu:{number}" for number in sorted({*map(int, (match.group(1) or "0").split(","))})]

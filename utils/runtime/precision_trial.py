@@ -8,7 +8,7 @@ decided, float32 gives the answers. One photo with many objects decides nothing:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -19,7 +19,7 @@ from utils.detections import Detections
 from utils.letterbox import Letterbox
 from utils.overlap import iou as box_iou
 from utils.postprocess import to_detections
-from utils.runtime.runtime import Infer, Runtime
+from utils.runtime.runtime import Runtime
 from utils.voting import MIN_SCORE_RATIO
 
 CONFIDENCE = 0.25  # of the detections compared
@@ -101,7 +101,7 @@ class PrecisionTrial:
         self._decided = decided
         self._noted = noted
         self._agreement = so_far or Agreement()
-        self._chosen: Infer | None = None
+        self._chosen: Runtime | None = None
         self._lock = threading.Lock()
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -109,7 +109,21 @@ class PrecisionTrial:
             with self._lock:
                 if self._chosen is None:
                     return self._try(images)
-        return self._chosen(images)
+        return self._chosen.infer(images)
+
+    def settle(self, images: Iterable[np.ndarray]) -> Runtime:
+        """Decide on these network inputs, uint8 (H, W, 3), for good: what runs the network now on.
+
+        Only as many are looked at as it takes. Where they do not suffice, it is float32.
+        """
+        for image in images:
+            if self._chosen is not None:
+                break
+            self(image[None])
+        with self._lock:
+            if self._chosen is None:
+                self._chosen, self._pair = self._pair[0], None
+            return self._chosen
 
     def _try(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         exact, fast = self._pair
@@ -122,7 +136,7 @@ class PrecisionTrial:
         if not self._agreement.enough:
             self._noted(self._agreement)
         else:
-            self._chosen = self._decided(self._agreement).infer
+            self._chosen = self._decided(self._agreement)
             self._pair = None  # frees their memory
         return outputs
 

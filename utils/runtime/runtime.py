@@ -72,7 +72,8 @@ def open_runtime(
         runtime: one of ``RUNTIMES``; ``auto`` takes that of an exported file, and for a checkpoint
             the fastest here (``utils.runtime.fastest``). A checkpoint is converted for the others
             once, and the result kept in the cache folder.
-        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime. A
+        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; None leaves the choice to the runtime. Of
+            ``gpu:N,M`` an exported network takes all for many pictures, otherwise the first. A
             ``Cluster`` runs a TensorFlow network on all its devices.
         batch_size: pictures that each device gets at once; None for what is fast there.
         option: the command-line option that named the file, for errors.
@@ -106,10 +107,10 @@ def open_runtime(
         opener = partial(_opener(of_file), path, **options)
     else:
         raise UserError(f"{option} {path}: is for the runtime {of_file}, not for {runtime}")
-    if throughput and runtime in CONVERTED and device in (None, "auto", "cpu"):
-        from utils.runtime.side_by_side import side_by_side
+    if throughput and runtime in CONVERTED:
+        from utils.runtime.side_by_side import open_copies
 
-        return side_by_side(lambda threads: opener(threads=threads))
+        return open_copies(opener, device)
     return opener()
 
 

@@ -1,4 +1,4 @@
-"""Several copies of a network side by side, a core each: the most pictures a second.
+"""Several copies of a network side by side, a core or a GPU each: the most pictures a second.
 
 One network on all cores answers a single picture sooner. Of many pictures, copies with a core each
 do more in a second, because no core waits for another within a layer.
@@ -13,9 +13,29 @@ from queue import SimpleQueue
 import numpy as np
 
 from utils.cores import available_cores
+from utils.runtime.opening import gpu_names
 from utils.runtime.runtime import Infer, Runtime
+from utils.text import counted
 
 MOST_COPIES = 8  # each has its own weights and feature maps in memory
+
+
+def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
+    """A network for the most pictures a second: a copy a core, or one on each GPU of ``device``.
+
+    Args:
+        open_one: opens the network; takes ``threads`` and ``device``.
+        device: as for ``utils.runtime.runtime.open_runtime``.
+    """
+    gpus = gpu_names(device)
+    if len(gpus) > 1:
+        opened = [open_one(device=gpu) for gpu in gpus]
+        words = f"{opened[0].description} and {counted(len(gpus) - 1, 'more GPU')}"
+        infer = pooled([one.infer for one in opened])
+        return replace(opened[0], infer=infer, parallel=len(gpus), description=words)
+    if device in (None, "auto", "cpu"):
+        return side_by_side(lambda threads: open_one(threads=threads))
+    return open_one()
 
 
 def side_by_side(open_one: Callable[[int], Runtime]) -> Runtime:

@@ -10,6 +10,11 @@ from pathlib import Path
 
 from utils.errors import UserError
 
+
+class ModuleFailedError(RuntimeError):
+    """A module crashed, or failed with what is no fault of the user."""
+
+
 _PROJECT = Path(__file__).resolve().parents[3]
 _FAST_MATH = "ONEDNN_DEFAULT_FPMATH_MODE"  # bfloat16 in convolutions, as training may use it
 
@@ -24,7 +29,7 @@ def run_module(module: str, argument: str, what: str) -> None:
 
     Raises:
         UserError: what the process says the user can put right, or no memory.
-        RuntimeError: anything else, with all that the process printed.
+        ModuleFailedError: anything else, with all that the process printed.
     """
     environment = {name: value for name, value in os.environ.items() if name != _FAST_MATH}
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
@@ -46,6 +51,6 @@ def run_module(module: str, argument: str, what: str) -> None:
         )
     if done.returncode < 0:
         crash = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
-        raise RuntimeError(f"{what} crashed ({crash})\n{done.stdout}".strip())
+        raise ModuleFailedError(f"{what} crashed ({crash})\n{done.stdout}".strip())
     if done.returncode:
-        raise RuntimeError(f"{what} failed:\n{done.stdout}")
+        raise ModuleFailedError(f"{what} failed:\n{done.stdout}")
