@@ -110,7 +110,8 @@ def test_copies_side_by_side_are_not_pinned_to_the_same_cores(decoded, monkeypat
     found = []
     monkeypatch.setattr(openvino_runtime, "NetworksByShape", lambda *given: found.append(given[-1]))
     for throughput in (False, True):
-        open_runtime(decoded["openvino"], throughput=throughput)
+        runtime = open_runtime(decoded["openvino"], throughput=throughput)
+        assert runtime.batch_size == (2 if throughput else 1)
     assert [settings.get("ENABLE_CPU_PINNING") for settings in found[1:]] == [False] * len(
         found[1:]
     )

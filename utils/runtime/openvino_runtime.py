@@ -26,7 +26,8 @@ from utils.runtime.runtime import Runtime
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _MOST_SHAPES = 4  # that get a compiled network of their own, of dozens of megabytes each
-_OFTEN = 30  # pictures of a shape
+_OFTEN = 30  # batches of a shape
+_BATCH_OF_A_COPY = 2  # 5 % less time a picture than one at a time; four gain no more
 
 
 def open_openvino(
@@ -96,7 +97,7 @@ def open_openvino(
         infer,
         facts.class_names,
         facts.input_size,
-        batch_size or 1,
+        batch_size or (_BATCH_OF_A_COPY if threads else 1),
         f"OpenVINO {openvino.__version__.split('-')[0]}, {said}, {name}",
         facts.metadata,
         any_shape=True,
