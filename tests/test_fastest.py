@@ -44,6 +44,7 @@ from utils.runtime.runtime import Runtime, open_runtime
 from utils.runtime.side_by_side import open_copies, pooled, side_by_side
 
 ROOT = Path(__file__).parents[1]
+BUNDLED = ROOT / "model_data" / "signs_lite0.keras"
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="needs openvino")
 
 
@@ -385,24 +386,24 @@ def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
     assert len(measurements) == 2
 
 
-def test_a_conversion_that_crashed_is_not_tried_at_each_start(checkpoint, monkeypatch, capsys):
+def test_a_conversion_that_crashed_is_not_tried_at_each_start(monkeypatch, capsys):
     def export(*_, **__):
         tries.append(1)
         raise ModuleFailedError("the conversion to openvino crashed (Aborted)\nterminate called")
 
     tries = []
-    shutil.rmtree(ExportedNetwork(checkpoint).folder, ignore_errors=True)
+    shutil.rmtree(ExportedNetwork(BUNDLED).folder, ignore_errors=True)
     monkeypatch.setattr(fastest, "candidates_here", lambda device: [Candidate("openvino")])
     monkeypatch.setattr(fastest, "_open_tensorflow", lambda *_, **__: 7)
     monkeypatch.setattr("utils.runtime.export.export.export", export)
     for _ in range(3):
-        assert open_fastest(checkpoint) == 7
+        assert open_fastest(BUNDLED) == 7
         assert "crashed (Aborted) terminate called" in capsys.readouterr().err
     assert len(tries) == 1
     monkeypatch.setattr(fastest, "machine_key", lambda device: "other versions")
-    assert open_fastest(checkpoint) == 7
+    assert open_fastest(BUNDLED) == 7
     assert len(tries) == 2
-    shutil.rmtree(ExportedNetwork(checkpoint).folder)
+    shutil.rmtree(ExportedNetwork(BUNDLED).folder)
 
 
 def test_damaged_notes_are_ignored(checkpoint):
