@@ -55,6 +55,10 @@ def main(argv: list[str]) -> int:
         return OK
 
     config = replace(config, fast_math=set_fast_math(config.fast_math))
+    if config.weights:
+        from utils.runtime.facts import Facts
+
+        Facts.of_checkpoint(config.weights)  # an error in the file comes before the long start
     # TensorFlow takes seconds to import: not before the options are known to be good.
     import_tensorflow()
     from utils.training.run import preview, train

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -25,7 +27,14 @@ def check(folder: Path, *options: str) -> list[str]:
 
 
 def test_bad_labels_and_lists(tmp_path):
-    """Pictures, configurations, videos and requests: see ``python -m tests.bad_input --help``."""
+    """Pictures, videos and all else: see ``python -m tests.bad_input --help``."""
     kinds = ("voc", "coco", "label-studio", "detections", "classes", "list", "yolo")
     *_, last = check(tmp_path, "--quick", *(word for kind in kinds for word in ("--kind", kind)))
+    assert int(last.split()[0]) >= 200
+
+
+@pytest.mark.slow
+def test_bad_weights(tmp_path):
+    """``predict.py``; other commands and SavedModels: ``python -m tests.bad_input --help``."""
+    *_, last = check(tmp_path, "--quick", "--kind", "weights")
     assert int(last.split()[0]) >= 200

@@ -11,11 +11,15 @@ from typing import Any
 import keras
 
 from nets.yolo import YOLOv3
+from utils.checkpoint_archive import (
+    CONFIG,
+    OtherModelError,
+    check_weights,
+    open_archive,
+    read_config,
+)
 from utils.errors import UserError
 from utils.files import atomic_write
-
-_CONFIG = "config.json"  # inside the archive
-_MOST_CONFIG = 256 << 20  # bytes; a checkpoint of a million photos stays below
 
 
 def load_checkpoint(path: str | Path, option: str = "--weights") -> YOLOv3:
@@ -32,15 +36,20 @@ def load_checkpoint(path: str | Path, option: str = "--weights") -> YOLOv3:
     if not path.is_file():
         raise UserError(f"{option} {path}: there is no such file")
     try:
+        with open_archive(path) as archive:
+            read_config(archive)
+            check_weights(archive)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except OtherModelError:
+        raise UserError(
+            f"{option} {path}: a Keras model, but not a detector made by train.py"
+        ) from None
     except Exception as error:  # damage raises any of many kinds
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines else type(error).__name__
         raise UserError(
             f"{option} {path}: not a checkpoint that can be opened ({reason[:200]})"
         ) from error
-    if not isinstance(model, YOLOv3):
-        raise UserError(f"{option} {path}: a Keras model, but not a detector made by train.py")
     return model
 
 
@@ -59,10 +68,8 @@ def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
     path = Path(path)
     target = path.resolve()  # of a link, its target is changed
     try:
-        with zipfile.ZipFile(target) as old:
-            if old.getinfo(_CONFIG).file_size > _MOST_CONFIG:
-                raise UserError(f"--weights {path}: its configuration is too large")
-            config = json.loads(old.read(_CONFIG))
+        with open_archive(target) as old:
+            config = json.loads(old.read(CONFIG))
             metadata = config["config"]["metadata"]
             config["config"]["metadata"] = {**metadata, **changes}
             text = json.dumps(config, allow_nan=False)
@@ -71,7 +78,7 @@ def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
                 zipfile.ZipFile(file, "w") as new,
             ):
                 for item in old.infolist():
-                    if item.filename == _CONFIG:
+                    if item.filename == CONFIG:
                         new.writestr(item, text)
                     else:
                         _copy(old, new, item)

@@ -19,6 +19,7 @@ from . import (
     lists,
     videos,
     voc_xml,
+    weights,
     yolo,
 )  # fmt: skip
 from .case import Case, content, encoded, picture
@@ -29,8 +30,10 @@ SOURCES = {
     "image": images, "voc": voc_xml, "list": lists, "classes": lists, "coco": json_labels,
     "label-studio": json_labels, "detections": json_labels, "yolo": yolo,
     "configuration": configurations, "video": videos, "request": http_requests,
+    "weights": weights, "tensorflow-weights": weights,
 }  # fmt: skip
-_SMALL = 300_000  # bytes
+_SMALL = {"weights": 1_000_000}  # bytes; of other kinds:
+_SMALL_FILE = 300_000
 
 
 def main() -> int:
@@ -88,7 +91,7 @@ def outcomes_of(kind: str, cases: list[Case], root: Path, *, quick: bool) -> Ite
     import_for(kind)
     for case in cases:
         folder = root / "input" / kind / case.name
-        if case.kind != kind or (quick and bytes_in(folder) > _SMALL):
+        if case.kind != kind or (quick and bytes_in(folder) > _SMALL.get(kind, _SMALL_FILE)):
             continue
         calls = {
             name: call

@@ -22,6 +22,7 @@ class Case:
         items: names that must be read or reported; of files, or of what a list names.
         objects: how many objects its bad label file has; None where that cannot be said.
         uses: only these of the commands of its kind; empty for all.
+        stops: whether every command must refuse it; None where it may go on as well.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Case:
     items: tuple[str, ...] = ()
     objects: int | None = None
     uses: tuple[str, ...] = ()
+    stops: bool | None = None
 
 
 def pixels(width: int = 64, height: int = 48, seed: int = 0) -> np.ndarray:

@@ -17,7 +17,8 @@ import numpy as np
 
 from utils.cli import run
 
-from .case import Case
+from .case import Case, picture
+from .voc_xml import write_good
 
 Call = Callable[[Case, Path, Path], int]
 
@@ -139,8 +140,6 @@ def doctor(case: Case, folder: Path, out: Path) -> int:
 
 def image_doctor(case: Case, folder: Path, out: Path) -> int:
     """The picture as the photo of a VOC folder; links are made, as it may be a pipe."""
-    from .voc_xml import write_good
-
     data = out / "data"
     write_good(data)
     name = case.items[0]
@@ -187,7 +186,7 @@ def score(case: Case, folder: Path, out: Path) -> int:
     found = folder / "found.json"
     if not found.exists():
         found = out / "found.json"
-        found.write_text('[{"image_id": 1, "category_id": 0, "bbox": [1, 2, 3, 4], "score": 0.5}]')
+        found.write_text("[]")  # no ids that could mean two photos: it is about the labels
     argv = ["--detections", found, "--data", folder, "--split", "all", "--out", out / "scores"]
     if (folder / "classes.txt").exists():
         argv += ["--classes", folder / "classes.txt"]
@@ -211,6 +210,38 @@ def _with_config(module: str) -> Call:
     return lambda case, folder, out: _command(module, ["--config", folder / "config.yaml"])
 
 
+def _weights(case: Case, folder: Path) -> Path:
+    return next(folder.glob("odd-one*"))
+
+
+def predict_weights(case: Case, folder: Path, out: Path) -> int:
+    photo = out / "photo.png"
+    picture(seed=9).save(photo)
+    argv = [photo, "--weights", _weights(case, folder), "--out", out / "found", "--device", "cpu"]
+    return _command("predict", [*argv, "--json", out / "found.json"])
+
+
+def score_weights(case: Case, folder: Path, out: Path) -> int:
+    write_good(out / "data")
+    argv = ["--weights", _weights(case, folder), "--data", out / "data", "--split", "all"]
+    return _command("get_map", [*argv, "--out", out / "scores", "--no-report", "--device", "cpu"])
+
+
+def train_weights(case: Case, folder: Path, out: Path) -> int:
+    write_good(out / "data")
+    argv = ["--weights", _weights(case, folder), "--data", out / "data", "--epochs", "1"]
+    return _command("train", [*argv, "--batch-size", "1", "--out", out / "run", "--device", "cpu"])
+
+
+def export_weights(case: Case, folder: Path, out: Path) -> int:
+    argv = ["--weights", _weights(case, folder), "--format", "onnx", "--out", out / "x.onnx"]
+    return _command("export", argv)
+
+
+WEIGHTS: dict[str, Call] = {
+    "predict": predict_weights, "get_map": score_weights, "train": train_weights,
+    "export": export_weights,
+}  # fmt: skip
 LABELS: dict[str, Call] = {
     "train: reading": load, "train --check": doctor, "convert": convert, "get_map": score,
 }  # fmt: skip
@@ -227,6 +258,7 @@ COMMANDS: dict[str, dict[str, Call]] = {
     },
     "video": {"predict": predict_folder, "predict alone": predict_file},
     "request": {"serve": serve_request},
+    "weights": WEIGHTS, "tensorflow-weights": WEIGHTS,
 }  # fmt: skip
 
 # What a process imports before it is divided, so that no case waits for it.
@@ -242,6 +274,14 @@ IMPORTS = {
     "request": ("tests.serving_cases",),
     "configuration": ("train", "predict", "get_map", "export"),
 }
+WEIGHTS_IMPORTS = (
+    "train", "predict", "get_map", "export", "h5py", "onnxruntime", "ai_edge_litert.interpreter",
+    "openvino", "utils.media.outputs", "utils.media.predict_checks", "utils.media.output_kinds",
+    "utils.detector", "utils.data.datasets", "utils.evaluation.evaluate",
+    "utils.deployment.run", "utils.runtime.fastest", "utils.runtime.onnx_runtime",
+    "utils.runtime.openvino_runtime", "utils.runtime.litert_runtime",
+)  # fmt: skip
+IMPORTS |= {"weights": WEIGHTS_IMPORTS, "tensorflow-weights": WEIGHTS_IMPORTS}
 LABEL_IMPORTS = (
     "train", "get_map", "utils.data.doctor", "utils.data.datasets", "utils.data.conversion",
     "utils.commands.convert", "utils.evaluation.evaluate",

@@ -62,7 +62,7 @@ def _png(width: int, height: int, data: bytes, *chunks: bytes) -> bytes:
     )
 
 
-def _zeros(count: int) -> bytes:
+def zeros(count: int) -> bytes:
     """Compressed zeros, a thousandth of their size: one compressed block many times."""
     packer = zlib.compressobj(9)
     head = packer.flush(zlib.Z_FULL_FLUSH)
@@ -94,14 +94,14 @@ def _huge() -> Iterator[tuple[str, str, bytes]]:
     yield "png-header-60000", ".png", _png(side, side, zlib.compress(b""))
     yield "png-header-2-billion", ".png", _png(2**31 - 1, 2**31 - 1, b"")
     yield "png-header-0", ".png", _png(0, 0, b"")
-    yield "png-bomb", ".png", _png(20_000, 15_000, _zeros(20_001 * 15_000))
-    yield "png-bomb-just-allowed", ".png", _png(13_000, 13_000, _zeros(13_001 * 13_000))
-    yield "png-more-rows-than-said", ".png", _png(10, 10, _zeros(1 << 28))
-    text = b"comment\0\0" + _zeros(1 << 30)
+    yield "png-bomb", ".png", _png(20_000, 15_000, zeros(20_001 * 15_000))
+    yield "png-bomb-just-allowed", ".png", _png(13_000, 13_000, zeros(13_001 * 13_000))
+    yield "png-more-rows-than-said", ".png", _png(10, 10, zeros(1 << 28))
+    text = b"comment\0\0" + zeros(1 << 30)
     yield "png-text-bomb", ".png", _png(8, 8, zlib.compress(bytes(72)), _chunk(b"zTXt", text))
-    profile = b"icc\0\0" + _zeros(1 << 30)
+    profile = b"icc\0\0" + zeros(1 << 30)
     yield "png-profile-bomb", ".png", _png(8, 8, zlib.compress(bytes(72)), _chunk(b"iCCP", profile))
-    yield "tif-bomb", ".tif", _tiff(20_000, 15_000, _zeros(20_000 * 15_000), 8)
+    yield "tif-bomb", ".tif", _tiff(20_000, 15_000, zeros(20_000 * 15_000), 8)
     yield "tif-header-60000", ".tif", _tiff(side, side, b"\0" * 64, 1)
     yield "tif-header-4-billion", ".tif", _tiff(2**32 - 1, 2**32 - 1, b"\0" * 64, 1)
     gif = bytearray(encoded(picture(), "GIF"))

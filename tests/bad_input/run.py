@@ -18,7 +18,7 @@ from .case import Case
 from .commands import WRONG
 
 SECONDS = 30  # of processor time
-_WAIT = 90  # seconds; other processes may have the processor
+_WAIT = 90  # seconds, without those in which other processes had the processor
 MEMORY = 4 << 30  # bytes
 _MOST_ADDRESSES = 12 << 30  # bytes; libraries reserve more than they use
 _LONGEST = 1000  # characters of a message
@@ -55,7 +55,7 @@ def run_case(
     deadline, hangs, ended = time.monotonic() + _WAIT, False, 0
     while not ended:  # without a thread, whose locks the next child would inherit
         ended, status, usage = os.wait4(child, 0 if hangs else os.WNOHANG)
-        if not ended and time.monotonic() > deadline:
+        if not ended and time.monotonic() > deadline + _waited_for_processor(child):
             hangs = True
             os.kill(child, signal.SIGKILL)
         elif not ended:
@@ -70,6 +70,14 @@ def run_case(
     if memory > MEMORY:
         broken = broken or f"takes {memory / 2**30:.1f} GB"
     return Outcome(case, command, words, broken, seconds, memory)
+
+
+def _waited_for_processor(process: int) -> float:
+    """Seconds in which a process could have run; 0 where the system does not count them."""
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0
 
 
 def _be_child(
@@ -112,6 +120,8 @@ def _judged(case: Case, status: int, text: str, out: Path) -> tuple[str, str]:
         return f"stops: {errors[0].removeprefix('error: ')}", ""
     if code:
         return last[0], f"exit status {code}"
+    if case.stops:
+        return last[0], "goes on with it"
     read = _sources(out)
     lost = [item for item in case.items if item not in text and item not in read]
     reports = [line for line in text.splitlines() if any(item in line for item in case.items)]

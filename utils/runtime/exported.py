@@ -38,14 +38,17 @@ class ExportedNetwork:
     Args:
         weights: a ``.keras`` file.
         option: the command-line option that named it, for errors.
+        facts: of the file, where they have been read.
 
     Raises:
         UserError: the file is no checkpoint, or the cache is turned off.
     """
 
-    def __init__(self, weights: Path, option: str = "--weights") -> None:
+    def __init__(
+        self, weights: Path, option: str = "--weights", facts: Facts | None = None
+    ) -> None:
         self.weights = weights
-        self.facts = Facts.of_checkpoint(weights, option)
+        self.facts = facts or Facts.of_checkpoint(weights, option)
         root = cache_root()
         if root is None:
             raise UserError("the cache is turned off, so no exported network can be kept")

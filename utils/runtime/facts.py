@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -19,8 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from utils.checkpoint_archive import WEIGHTS, OtherModelError, open_archive, read_config
 from utils.decoding import Heads
 from utils.errors import UnreadableFileError, UserError
+from utils.facts_checks import (
+    check_anchors,
+    check_classes,
+    check_input_size,
+    check_metadata,
+    is_positive,
+    require,
+)
 
 KEY = "efficient_yolo3"  # of the JSON string in an exported file
 FORMAT = 1  # raised when old readers would misread a new file
@@ -29,7 +36,6 @@ OUTPUTS = ("decoded", "heads", "suppressed")
 # ``nets.yolo.OFFSET_SPAN``, which cannot be imported without TensorFlow.
 OFFSET_SPAN = 2.0
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # in a checkpoint's archive
 _MOST_TEXT = 256 << 20  # bytes; the facts of a million photos stay below
 
 
@@ -114,15 +120,10 @@ class Facts:
         if not path.is_file():
             raise UserError(f"{option} {path}: there is no such file")
         try:
-            with zipfile.ZipFile(path) as archive:
-                if archive.getinfo(_CONFIG).file_size > _MOST_TEXT:
-                    raise ValueError("its configuration is too large")
-                saved = json.loads(archive.read(_CONFIG))
-                with archive.open(_WEIGHTS) as weights:
+            with open_archive(path) as archive:
+                config = read_config(archive)
+                with archive.open(WEIGHTS) as weights:
                     digest = hashlib.file_digest(weights, "sha256").hexdigest()
-            if saved["registered_name"] != "efficient_yolo3>YOLOv3":
-                raise UserError(f"{option} {path}: a Keras model, but no detector of this project")
-            config = saved["config"]
             size = config["input_size"]
             return _checked(
                 {
@@ -136,11 +137,13 @@ class Facts:
                     "version": project_version(),
                 }
             )
-        except UserError:
-            raise
+        except OtherModelError:
+            raise UnreadableFileError(
+                f"{option} {path}: a Keras model, but no detector of this project"
+            ) from None
         except Exception as error:  # a damaged archive raises any of many kinds
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise UserError(
+            raise UnreadableFileError(
                 f"{option} {path}: not a checkpoint that can be opened ({reason})"
             ) from None
 
@@ -163,33 +166,16 @@ def _checked(values: Mapping[str, Any]) -> Facts:
     span = values.get("offset_span", OFFSET_SPAN)
     texts = {key: values[key] for key in ("backbone", "weights_sha256", "precision", "version")}
     outputs = values.get("outputs", "decoded")
-    _require(
-        isinstance(classes, list)
-        and len(classes) > 0
-        and all(isinstance(name, str) for name in classes)
-        and len(set(classes)) == len(classes),
-        "class_names",
-    )
-    _require(
-        isinstance(anchors, list)
-        and len(anchors) == 9
-        and all(
-            isinstance(pair, list) and len(pair) == 2 and all(_positive(side) for side in pair)
-            for pair in anchors
-        ),
-        "anchors",
-    )
-    _require(
-        isinstance(size, list)
-        and len(size) == 2
-        and all(type(side) is int and 0 < side <= 1 << 16 and side % 32 == 0 for side in size),
-        "input_size",
-    )
-    _require(_positive(span), "offset_span")
-    _require(outputs in OUTPUTS, "outputs")
-    _require(isinstance(values["metadata"], dict), "metadata")
+    check_classes(classes)
+    check_anchors(anchors)
+    require(isinstance(size, list) and len(size) == 2, "input_size")
+    for side in size:
+        check_input_size(side)
+    require(is_positive(span), "offset_span")
+    require(outputs in OUTPUTS, "outputs")
+    check_metadata(values["metadata"])
     for key, text in texts.items():
-        _require(isinstance(text, str), key)
+        require(isinstance(text, str) and len(text) <= 200, key)
     return Facts(
         class_names=tuple(classes),
         anchors=tuple((float(width), float(height)) for width, height in anchors),
@@ -199,12 +185,3 @@ def _checked(values: Mapping[str, Any]) -> Facts:
         outputs=outputs,
         **texts,
     )
-
-
-def _positive(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value > 0
-
-
-def _require(holds: bool, key: str) -> None:
-    if not holds:
-        raise ValueError(f"{key} is not what it should be")

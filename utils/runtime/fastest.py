@@ -31,6 +31,7 @@ from utils.errors import UserError
 from utils.letterbox import Letterbox
 from utils.runtime.export.process import ModuleFailedError
 from utils.runtime.exported import NAMES, ExportedNetwork
+from utils.runtime.facts import Facts
 from utils.runtime.precision_trial import Agreement, PrecisionTrial
 from utils.runtime.runtime import Runtime
 from utils.runtime.side_by_side import open_copies
@@ -84,10 +85,11 @@ def open_fastest(
                 "with: pip install openvino"
             )
         return tensorflow()
+    facts = Facts.of_checkpoint(weights, option)  # what is no detector, is none in TensorFlow
     key = machine_key(device)
     failure_key = f"{key}; conversion failed"
     try:
-        network = ExportedNetwork(weights, option)
+        network = ExportedNetwork(weights, option, facts)
         notes = network.read_notes()
         if failure_key in notes:
             raise UserError(f"{notes[failure_key]}; to try that again, remove {network.folder}")

@@ -10,8 +10,10 @@ import numpy as np
 
 from utils.cores import available_cores
 from utils.errors import UserError
+from utils.files import read_limited
 from utils.quiet import silent_stderr
 from utils.runtime.facts import KEY, Facts
+from utils.runtime.litert_check import check_litert
 from utils.runtime.opening import (
     gpu_number,
     import_library,
@@ -23,6 +25,7 @@ from utils.runtime.opening import (
 from utils.runtime.runtime import Runtime
 
 _MOST_TEXT = 256 << 20  # bytes
+_MOST_BYTES = 2 << 30
 
 
 def open_litert(
@@ -52,6 +55,7 @@ def open_litert(
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: LiteRT runs it in {facts.precision}, not {precision}")
     try:
+        check_litert(read_limited(weights, _MOST_BYTES))
         with silent_stderr():  # it tells that it found its kernels
             interpreter = litert.Interpreter(str(weights), num_threads=threads or available_cores())
         runner = interpreter.get_signature_runner("serving_default")

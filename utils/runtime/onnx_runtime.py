@@ -11,6 +11,7 @@ import numpy as np
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.runtime.facts import KEY, Facts
+from utils.runtime.onnx_check import check_onnx
 from utils.runtime.opening import (
     gpu_number,
     import_library,
@@ -71,6 +72,7 @@ def load_onnx(
     options.log_severity_level = 3  # errors; they are raised, too
     providers, place = _providers(ort, device)
     try:
+        check_onnx(Path(weights))
         session = ort.InferenceSession(str(weights), options, providers)
         text = session.get_modelmeta().custom_metadata_map.get(KEY)
     except Exception as error:  # its errors have no common class

@@ -22,6 +22,7 @@ from utils.runtime.opening import (
     refuse_suppressed,
     unreadable,
 )
+from utils.runtime.openvino_check import check_openvino
 from utils.runtime.runtime import Runtime
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -59,6 +60,7 @@ def open_openvino(
         )
     core = openvino.Core()
     try:
+        check_openvino(path)
         network = core.read_model(path)
         text = network.get_rt_info([KEY]).astype(str) if network.has_rt_info([KEY]) else None
         inputs = [one.get_any_name() for one in network.inputs]

@@ -87,6 +87,8 @@ def open_runtime(
         raise UserError(f"there is no runtime {runtime!r}; choose auto, {', '.join(RUNTIMES)}")
     if not path.exists():
         raise UserError(f"{option} {path}: there is no such file")
+    if not path.is_dir() and not path.is_file():
+        raise UserError(f"{option} {path}: neither a file nor a folder")
     of_file = runtime_of_file(path)
     if of_file is None:
         raise UserError(

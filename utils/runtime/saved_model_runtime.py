@@ -14,6 +14,7 @@ from uuid import uuid4
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.graph_pb2 import GraphDef
+from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from utils.errors import UserError
@@ -30,6 +31,7 @@ from utils.runtime.runtime import Infer, Runtime
 from utils.text import listed
 
 _MOST_BYTES = 1 << 31
+_MOST_NODES = 1_000_000
 
 # Those of ``nets.export_network``, as TensorFlow names them.
 _OPERATIONS = {
@@ -94,6 +96,7 @@ def load_saved_model(weights: str | Path, where: str) -> tuple[Infer, Facts]:
         }
         refuse_other_network(where, facts, signature.inputs, shapes)
         outputs = {name: signature.outputs[name].name for name in names}
+        _refuse_endless_calls(graph)
         if foreign := set(_operations(graph, outputs.values())) - _OPERATIONS:
             raise UserError(
                 f"{where}: has operations that no detector needs ({listed(sorted(foreign))})"
@@ -139,6 +142,34 @@ def _operations(graph: GraphDef, outputs: Iterable[str]) -> Iterator[str]:
                     seen_functions.add(called)
                     inner = {one.name: one for one in functions[called]}
                     waiting.append((inner, list(inner)))
+
+
+def _refuse_endless_calls(graph: GraphDef) -> None:
+    """
+    Raises:
+        ValueError: functions that call themselves, or each other too often.
+    """
+    functions = {function.signature.name: function.node_def for function in graph.library.function}
+    sizes: dict[str, int] = {}  # nodes, with those of all calls inside; 0 while it is counted
+
+    def size(nodes: Iterable[NodeDef]) -> int:
+        total = 0
+        for node in nodes:
+            called = [one.func.name for one in node.attr.values() if one.func.name in functions]
+            total += 1 + sum(map(size_of_function, called))
+            if total > _MOST_NODES:
+                raise ValueError("its functions call too many others")
+        return total
+
+    def size_of_function(name: str) -> int:
+        if name not in sizes:
+            sizes[name] = 0
+            sizes[name] = 1 + size(functions[name])
+        elif not sizes[name]:
+            raise ValueError("it has a function that calls itself")
+        return sizes[name]
+
+    size(graph.node)
 
 
 def _node(tensor: str) -> str:
