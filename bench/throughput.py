@@ -43,7 +43,7 @@ class ThroughputConfig:
         0.1, help="share of the steps with a frozen backbone", low=0, high=1
     )
     fast_math: bool = option(
-        False, help="bfloat16 convolutions in both, where the processor has them"
+        False, help="bfloat16 convolutions, where the processor has them"
     )
 
 
@@ -135,17 +135,18 @@ def our_steps(
     """Our step frozen and thawed, and its parts."""
     import tensorflow as tf
 
-    from nets.folding import folded
     from nets.loss import LossConfig, detection_loss
     from nets.targets import assign_simota
     from nets.yolo import STRIDES, YOLOv3, decode
     from utils.runtime.distribution import make_cluster
     from utils.training.choices.recipes import Recipe
+    from utils.training.numerics import needs_casts
     from utils.training.optimizers import Optimizers
-    from utils.training.step import StepConfig
+    from utils.training.step import StepConfig, training_networks
     from utils.training.trainer import Trainer
 
     cluster = make_cluster("cpu")
+    step_config = StepConfig(config.batch, narrow=config.fast_math and needs_casts())
     batch = [tf.constant(part) for part in (images, boxes, ids)]
     count = tf.Variable(0, dtype=tf.int64)
 
@@ -156,7 +157,7 @@ def our_steps(
         )  # fmt: skip
         optimizers = Optimizers("adamw", rate=1e-4, backbone_rate=0.5, decay=5e-4)
         made = Trainer(
-            model, optimizers, cluster, StepConfig(config.batch), pretrained=True, recipe=Recipe()
+            model, optimizers, cluster, step_config, pretrained=True, recipe=Recipe()
         )
         made.set_backbone_frozen(frozen)
         return made
@@ -165,11 +166,11 @@ def our_steps(
     model = thawed.model
     grids = [(config.size // s, config.size // s) for s in STRIDES]
 
-    backbone_of_step = folded(model.backbone)
+    backbone_of_step, head = training_networks(model, step_config)
 
     def raw():
         features = backbone_of_step(tf.cast(batch[0], tf.float32), training=True)
-        return model.head(features, training=True)
+        return head(features, training=True)
 
     def assigned(predictions):
         return assign_simota(predictions, batch[1], batch[2], grids, model.anchors)

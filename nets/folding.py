@@ -52,7 +52,7 @@ def followed_by_batch_norm(network: keras.Model) -> dict[keras.Layer, keras.Laye
     pairs = {}
     for layer in network.layers:
         after = consumers[layer][0] if len(consumers[layer]) == 1 else None
-        if _is_plain_convolution(layer) and _is_full_batch_norm(after):
+        if is_plain_convolution(layer) and _is_full_batch_norm(after):
             pairs[layer] = after
     return pairs
 
@@ -75,13 +75,18 @@ class FoldedConvolution(keras.layers.Layer):
         # Without autocast the constants are computed in float32, whatever the policy.
         super().__init__(name=f"{conv.name}_folded", dtype=conv.dtype_policy, autocast=False)
         self.conv, self.norm = conv, norm
+        self._depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
 
-    def call(self, x):
+    def constants(self) -> tuple:
+        """The folded kernel, and the offset of each output channel; both float32."""
         scale = self.norm.gamma * ops.rsqrt(self.norm.moving_variance + self.norm.epsilon)
         offset = self.norm.beta - self.norm.moving_mean * scale
-        depthwise = isinstance(self.conv, keras.layers.DepthwiseConv2D)
-        kernel = self.conv.kernel * (scale[:, None] if depthwise else scale)
-        convolve = ops.depthwise_conv if depthwise else ops.conv
+        kernel = self.conv.kernel * (scale[:, None] if self._depthwise else scale)
+        return kernel, offset
+
+    def call(self, x):
+        kernel, offset = self.constants()
+        convolve = ops.depthwise_conv if self._depthwise else ops.conv
         y = convolve(
             ops.cast(x, self.compute_dtype),
             ops.cast(kernel, self.compute_dtype),
@@ -95,7 +100,7 @@ class FoldedConvolution(keras.layers.Layer):
         return self.conv.compute_output_shape(shape)
 
 
-def _is_plain_convolution(layer: keras.Layer) -> bool:
+def is_plain_convolution(layer: keras.Layer) -> bool:
     """Whether it is a convolution without bias and activation."""
     return (
         isinstance(layer, _CONVOLUTIONS)

@@ -11,6 +11,7 @@ from utils.training.numerics import (
     FAST_MATH_VARIABLE,
     changed_cores,
     has_bfloat16,
+    needs_casts,
     set_fast_math,
 )
 
@@ -45,6 +46,14 @@ def test_bfloat16_where_the_processor_says_so(tmp_path, flags, there):
     environment = {}
     assert set_fast_math(None, environment, cpu(tmp_path, flags)) is there
     assert environment == {FAST_MATH_VARIABLE: "BF16" if there else "STRICT"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "casts"),
+    [("avx512_bf16", True), ("avx512_bf16 amx_bf16", False), ("avx512f", False), (None, False)],
+)
+def test_without_amx_the_network_casts(tmp_path, flags, casts):
+    assert needs_casts(cpu(tmp_path, flags)) is casts
 
 
 @pytest.mark.parametrize(

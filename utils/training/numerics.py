@@ -47,11 +47,24 @@ def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
 
     ``avx512_bf16`` and ``amx_bf16`` are the names of the instructions in Linux' list of flags.
     """
+    return bool({"avx512_bf16", "amx_bf16"} & _flags(cpuinfo))
+
+
+def needs_casts(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether a CPU multiplies bfloat16 numbers in convolutions only if they are cast to it.
+
+    oneDNN's fast math rounds float32 convolutions where there is ``amx_bf16``. With ``avx512_bf16``
+    alone it computes them in float32 as before, and the network has to cast (``nets.narrow``).
+    """
+    return has_bfloat16(cpuinfo) and "amx_bf16" not in _flags(cpuinfo)
+
+
+def _flags(cpuinfo: Path) -> set[str]:
     try:
         flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
     except OSError:
-        return False
-    return bool(flags and {"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
+        return set()
+    return set(flags[1].split()) if flags else set()
 
 
 def make_deterministic(threads: int | None = None) -> int:

@@ -67,6 +67,7 @@ from utils.training.numerics import (
     changed_cores,
     has_bfloat16,
     make_deterministic,
+    needs_casts,
     set_precision,
 )
 from utils.training.optimizers import Optimizers
@@ -441,7 +442,16 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
             config.optimizer, rate=rate, backbone_rate=backbone_rate, decay=config.weight_decay
         ),
         cluster,
-        StepConfig(batch_size, accumulation_steps, config.seed, recipe.loss, recipe.simota),
+        StepConfig(
+            batch_size,
+            accumulation_steps,
+            config.seed,
+            recipe.loss,
+            recipe.simota,
+            narrow=config.precision == "float32"
+            and rounds_convolutions(config, cluster)
+            and needs_casts(),
+        ),
         precision=config.precision,
         pretrained=pretrained,
         recipe=recipe,
@@ -473,6 +483,11 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         setup.threads, len(inputs.split.trained_before.get("val", ())),
         old_classes(model.classes, inputs.sources),
     )  # fmt: skip
+
+
+def rounds_convolutions(config: TrainConfig, cluster: Cluster) -> bool:
+    """Whether convolutions round their inputs to bfloat16."""
+    return bool(config.fast_math) and has_bfloat16() and cluster.devices.startswith("CPU")
 
 
 def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
@@ -544,7 +559,7 @@ def announce(setup: Setup, inputs: Inputs, run: Run) -> None:
     notes = [*setup.notes, train.pixel_ranges.sentence(), unused_options(config)]
     if run.old_classes or inputs.kept:
         notes.append(not_measured_text(val, inputs.sources))
-    if config.fast_math and has_bfloat16() and cluster.devices.startswith("CPU"):
+    if rounds_convolutions(config, cluster):
         notes.append("convolutions round their inputs to bfloat16 (--no-fast-math: float32)")
     for note in filter(None, notes):
         directory.log(note)

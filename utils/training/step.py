@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import keras
 import tensorflow as tf
 
 from nets.folding import folded
 from nets.loss import LossConfig, Losses, count_positives, detection_loss, loss_normalizer
+from nets.narrow import narrowed
 from nets.randomness import SampleRandomness, sample_randomness
 from nets.targets import assign, assign_simota
 from nets.yolo import STRIDES, YOLOv3, decode
@@ -37,6 +39,7 @@ class StepConfig:
         seed: of the run, for random masks.
         loss: weights and thresholds.
         simota: whether SimOTA assigns objects to predictions; otherwise anchor shapes alone do.
+        narrow: whether dense convolutions of a float32 model multiply in bfloat16.
     """
 
     batch: int
@@ -44,6 +47,13 @@ class StepConfig:
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
     simota: bool = True
+    narrow: bool = False
+
+
+def training_networks(model: YOLOv3, config: StepConfig) -> tuple[keras.Model, keras.Model]:
+    """Backbone and head as a step computes them, with the variables of ``model``."""
+    backbone, head = folded(model.backbone), model.head
+    return (narrowed(backbone), narrowed(head)) if config.narrow else (backbone, head)
 
 
 def build_train_step(
@@ -66,7 +76,7 @@ def build_train_step(
     """
     strategy = tf.distribute.get_strategy()
     trainable = model.trainable_variables
-    backbone = folded(model.backbone)
+    backbone, head = training_networks(model, config)
     statistics = [v.value for v in model.non_trainable_variables if is_statistic(v)]
     several = strategy.num_replicas_in_sync > 1
     share = config.batch // strategy.num_replicas_in_sync
@@ -82,7 +92,7 @@ def build_train_step(
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         with tf.GradientTape() as tape, sample_randomness(randomness):
             features = backbone(tf.cast(images, tf.float32), training=True)
-            raw = model.head(features, training=True)
+            raw = head(features, training=True)
             predictions = decode(raw, model.anchors)
             truth = (boxes, class_ids, grids, model.anchors)
             matched_gt = assign_simota(predictions, *truth) if config.simota else assign(*truth)
