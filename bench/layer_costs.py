@@ -3,9 +3,9 @@
     python -m bench.layer_costs
 
 Convolutions of one shape are measured once, on one thread, each in three ways: in float32, in
-float32 with oneDNN's fast math, and with inputs cast to bfloat16 and the result cast back. oneDNN reads
-its setting once a process, so there are two processes, which measure in turn. The figures are
-medians of processor time.
+float32 with oneDNN's fast math, and in bfloat16 with its inputs and result cast. oneDNN reads its
+setting once a process, so there are two processes, which measure in turn. The figures are medians
+of processor time.
 """
 
 from __future__ import annotations

@@ -42,9 +42,7 @@ class ThroughputConfig:
     frozen_share: float = option(
         0.1, help="share of the steps with a frozen backbone", low=0, high=1
     )
-    fast_math: bool = option(
-        False, help="bfloat16 convolutions, where the processor has them"
-    )
+    fast_math: bool = option(False, help="bfloat16 convolutions, where the processor has them")
 
 
 def main(argv: list[str]) -> int:
@@ -156,9 +154,7 @@ def our_steps(
             backbone_options={"stochastic_depth": 0.0},
         )  # fmt: skip
         optimizers = Optimizers("adamw", rate=1e-4, backbone_rate=0.5, decay=5e-4)
-        made = Trainer(
-            model, optimizers, cluster, step_config, pretrained=True, recipe=Recipe()
-        )
+        made = Trainer(model, optimizers, cluster, step_config, pretrained=True, recipe=Recipe())
         made.set_backbone_frozen(frozen)
         return made
 
