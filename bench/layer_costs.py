@@ -38,7 +38,7 @@ class LayerCostsConfig:
     backbone: str = option("efficientnet_lite0", help="backbone of the detector")
     size: int = option(256, help="side of the network input in pixels")
     batch: int = option(8, help="photos in a step")
-    rounds: int = option(3, help="times that every layer is measured", low=1)
+    rounds: int = option(2, help="times that every layer is measured", low=1)
     repeats: int = option(3, help="passes of each kind in a round", low=1)
 
 
@@ -92,6 +92,7 @@ def _start(mode: str) -> None:
     import_tensorflow()
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # no warning of many compiled functions
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
