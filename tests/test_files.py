@@ -5,7 +5,14 @@ import os
 import pytest
 
 from utils.errors import UserError
-from utils.files import TooLargeError, atomic_folder, atomic_write, content_hash, read_limited
+from utils.files import (
+    TooLargeError,
+    atomic_folder,
+    atomic_write,
+    check_writable,
+    content_hash,
+    read_limited,
+)
 
 
 def test_text_is_utf8_and_folders_are_made(tmp_path):
@@ -100,3 +107,11 @@ def test_a_file_too_large_or_missing(tmp_path):
         read_limited(path, 3)
     with pytest.raises(ValueError, match="No such file"):
         read_limited(tmp_path / "b", 3)
+
+
+def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_path):
+    check_writable(tmp_path / "new" / "deep" / "a.json", "--json")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"^--json: nothing can be written to .*file$"):
+        check_writable(tmp_path / "file" / "a.json", "--json")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

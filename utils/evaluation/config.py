@@ -8,6 +8,7 @@ from pathlib import Path
 from utils.cli import option
 from utils.errors import UserError
 from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
+from utils.files import check_writable
 from utils.runtime.names import RUNTIMES
 from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
 
@@ -97,12 +98,14 @@ class MapConfig:
 def refuse_contradictions(config: MapConfig) -> None:
     """
     Raises:
-        UserError: options that exclude each other.
+        UserError: options that exclude each other, or a folder that nothing can be written to.
     """
     if config.only_listed and config.classes is None:
         raise UserError("--only-listed needs --classes, the list")
     if config.out and config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out}: is a file, not a folder")
+    if config.out:
+        check_writable(config.out / "any", f"--out {config.out}")
     if (config.weights is None) == (config.detections is None):
         raise UserError("give either --weights or --detections (see get_map.py --help)")
     if config.tune and (config.weights is None or config.weights.suffix.lower() != ".keras"):

@@ -23,6 +23,7 @@ _HIGHEST_PANEL = 860  # pixels
 _AROUND = 1.0  # a part of a picture shows so many sides of the box to each side of its centre
 _SMALLEST_PART = 48  # pixels of the photo
 _A_ROW = 4  # panels of single objects
+_LITTLE = 0.1  # score below which a map, scaled to its own highest heat, may look like more
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def _title(one: Detection) -> str:
 
 def _name(heat: HeatMap) -> str:
     where = "of the predictions for this box" if heat.box else "on the picture"
-    return f"{drawable(heat.class_name, 0)}, best score {where}: {heat.score:.2f}"
+    little = " (very little; the colours show its own scale)" if heat.score < _LITTLE else ""
+    return f"{drawable(heat.class_name, 0)}, best score {where}: {heat.score:.2f}{little}"
 
 
 # Drawing ---------------------------------------------------------------------------------------

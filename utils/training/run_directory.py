@@ -16,7 +16,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from utils.errors import UserError
-from utils.files import atomic_write
+from utils.files import atomic_write, check_writable
 from utils.images import save_image
 
 MAX_BAD_BATCHES = 5
@@ -70,8 +70,10 @@ class RunDirectory:
     def refuse_used(path: Path) -> None:
         """
         Raises:
-            UserError: a new run cannot be made there, as the folder is not empty.
+            UserError: a new run cannot be made there, as the folder is not empty, or takes no
+                files.
         """
+        check_writable(path / "any", f"--out {path}")
         if path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
             raise UserError(
                 f"--out {path}: the folder is not empty; give --resume to continue the run in "

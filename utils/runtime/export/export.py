@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
+from utils.files import check_writable
 from utils.runtime.export.process import run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.facts import OUTPUTS, Facts
@@ -136,7 +137,8 @@ def refuse_missing_packages(format: str, precision: str) -> None:
 
 
 def _refuse_foreign(out: Path, format: str) -> None:
-    """Never replace what is no export of this format."""
+    """Never replace what is no export of this format; find a folder that takes no files early."""
+    check_writable(out, f"--out {out}")
     if format in _SUFFIXES:
         if out.is_dir():
             raise UserError(f"--out {out}: is a folder; give the name of a {format} file")
