@@ -5,8 +5,9 @@
 The photos are generated scenes. ``predict.py`` runs in processes of its own, with the network
 converted and its precision decided beforehand. Nothing is drawn of the video. Rates of a folder and
 a video are end to end, without the start: of two runs of the same kind, a short one and a long one,
-the difference counts. Processor time is told as well: other programs on the
-machine change it less.
+the difference counts. While other programs use the cores, seconds and rates say nothing; ``load``
+tells whether they did. Processor time then still does, but for one picture at a time: there the
+threads of a network wait for each other at work.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class PredictionConfig:
 
 def main(argv: list[str]) -> int:
     config = parse(PredictionConfig, argv, __doc__.split("\n\n")[0])
+    load = round(os.getloadavg()[0], 1)  # before the measurement adds to it
     alone = Detector(config.weights)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -79,7 +81,8 @@ def main(argv: list[str]) -> int:
             "folder": rates_of_folder(config, alone, photos, folder),
             "video": rate_of_video(config, photos, folder),
         }
-    row = {"runtime": alone.runtime.description, "weights": config.weights.name, **rows}
+    row = {"runtime": alone.runtime.description, "weights": config.weights.name, "load": load}
+    row |= rows
     print(json.dumps(row, indent=1))
     append_result("prediction", row)
     return OK

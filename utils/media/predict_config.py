@@ -37,7 +37,10 @@ class PredictConfig:
         (), help="only objects of these classes, in all results (default: all)", metavar="NAME"
     )
     device: str = option(
-        "auto", help="auto takes a GPU if there is one", metavar="auto|cpu|gpu|gpu:N"
+        "auto",
+        help="auto takes a GPU if there is one; gpu:0,1 opens an exported network on both where "
+        "there are many pictures, otherwise on the first",
+        metavar="auto|cpu|gpu|gpu:N",
     )
     json: Path | None = option(
         None, help="write all detections to this file, as one JSON list", metavar="FILE"

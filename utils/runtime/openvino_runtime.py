@@ -28,7 +28,7 @@ from utils.runtime.runtime import Runtime
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _MOST_SHAPES = 4  # that get a compiled network of their own, of dozens of megabytes each
 _OFTEN = 30  # batches of a shape
-_BATCH_OF_A_COPY = 2  # 5 % less time a picture than one at a time; four gain no more
+_BATCH_OF_A_COPY = 2  # less time a picture than one at a time; four gain no more
 
 
 def open_openvino(
