@@ -13,7 +13,6 @@ from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import FrameChoice
 from utils.media.predict_config import PredictConfig
 from utils.media.shards import Shard
-from utils.tiling import NO_TILES
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
     from collections.abc import Iterator, Sequence
@@ -304,7 +303,7 @@ def detect_all(
         if live or len(sources) > 1:  # that of the only file comes at the end, or as the error
             print(f"warning: {problem}", file=sys.stderr)
 
-    read_picture = PictureReader(detector.pixel_ranges, by_regions=tiling != NO_TILES)
+    read_picture = PictureReader(detector.pixel_ranges, by_regions=tiling.side != "off")
     frames = read_frames(sources, report, read_picture, choice)
     if tracking:  # detections with a low score may continue a track
         thresholds = {**thresholds, "conf": tracking.tracker.low_conf}

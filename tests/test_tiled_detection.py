@@ -277,6 +277,8 @@ def test_get_map(faked: Path) -> None:
     assert scores["off"]["coco"]["AP50"] < 0.2
     assert scores["auto"]["coco"]["AP50"] > 0.99
     assert scores["auto"]["tile"] == "auto"
+    with pytest.raises(UserError, match="--overlap is about the tiles of --tile"):
+        get_map.main([*options[:-2], "--overlap", "0.3"])
 
 
 @pytest.mark.parametrize(
@@ -284,6 +286,7 @@ def test_get_map(faked: Path) -> None:
     [
         (["--tile", "20"], "neither auto nor off"),
         (["--tile", "auto", "--overlap", "0.95"], "0.95 is more than"),
+        (["--overlap", "0.3"], "--overlap: is about the tiles of --tile"),
         (["--tile", "auto", "--benchmark", "2"], "--benchmark: times whole pictures"),
         (["--tile", "auto", "--suggest", "2"], "--tile: has no effect with --suggest"),
     ],

@@ -114,6 +114,8 @@ def refuse_contradictions(config: MapConfig) -> None:
         raise UserError("--tune-precision needs --tune, the split to tune on")
     if config.tile != "off" and config.weights is None:
         raise UserError("--tile is for a detector (--weights); --detections are scored as they are")
+    if config.tile == "off" and config.overlap != TILE_OVERLAP:
+        raise UserError("--overlap is about the tiles of --tile; give that as well")
     if 0 < config.resamples < 100:
         raise UserError(
             f"--resamples {config.resamples}: too few for an interval; take 100 or more, or 0"
