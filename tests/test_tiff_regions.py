@@ -118,7 +118,9 @@ def test_few_rows_at_a_time_and_no_side_without_end(
     write_tiled(path, pixels)
     whole = open_regions(path).resized(13, 15)
     monkeypatch.setattr(tiff_regions, "_ROWS_BYTES", 3 * WIDTH * 10)
-    assert np.array_equal(open_regions(path).resized(13, 15), whole)
+    assert np.abs(open_regions(path).resized(13, 15).astype(int) - whole).max() <= 1
+    monkeypatch.setattr(tiff_regions, "_ROWS_BYTES", 1)
+    assert np.abs(open_regions(path).resized(13, 15).astype(int) - whole).max() <= 1
     monkeypatch.setattr(tiff_regions, "_LONGEST", HEIGHT - 1)
     assert open_regions(path) is None
 

@@ -11,6 +11,7 @@ with that tile or strip as the only one. Source: TIFF 6.0, sections 8 to 15.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 from collections import OrderedDict
@@ -155,16 +156,35 @@ class TiffRegions:
     def resized(self, width: int, height: int) -> np.ndarray:
         """The whole picture, smaller: uint8 (height, width, 3) RGB, the mean of what each covers.
 
-        First the columns are averaged, a few rows at a time, then the rows.
+        A few of its rows at a time: of what they cover, first the columns are averaged, then rows.
         """
-        full_height, full_width, _ = self.shape
-        narrow = np.empty((full_height, width, 3), np.uint8)
-        rows = min(self._chunk[0], max(1, _ROWS_BYTES // (3 * full_width)))
-        for top in range(0, full_height, rows):
-            strip = self[top : top + rows, 0:full_width]
-            size = (width, strip.shape[0])
-            narrow[top : top + len(strip)] = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
-        return cv2.resize(narrow, (width, height), interpolation=cv2.INTER_AREA)
+        smaller = np.empty((height, width, 3), np.uint8)
+        scale = self.shape[0] / height
+        rows = max(1, int(self._rows_at_a_time / scale))
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            first = int(top * scale)
+            narrow = self._narrow(first, min(self.shape[0], math.ceil(bottom * scale)), width)
+            shares = _shares(np.arange(top, bottom + 1) * scale - first, len(narrow))
+            means = shares @ narrow.reshape(len(narrow), -1).astype(np.float32)
+            smaller[top:bottom] = np.rint(means).reshape(bottom - top, width, 3)
+        return smaller
+
+    @property
+    def _rows_at_a_time(self) -> int:
+        return max(1, _ROWS_BYTES // (3 * self.shape[1]))
+
+    def _narrow(self, top: int, bottom: int, width: int) -> np.ndarray:
+        """uint8 (bottom − top, width, 3): these rows of the picture with columns averaged."""
+        narrow = np.empty((bottom - top, width, 3), np.uint8)
+        rows = self._rows_at_a_time
+        for start in range(top, bottom, rows):
+            strip = self[start : min(start + rows, bottom), 0 : self.shape[1]]
+            size = (width, len(strip))
+            narrow[start - top : start - top + len(strip)] = cv2.resize(
+                strip, size, interpolation=cv2.INTER_AREA
+            )
+        return narrow
 
     def _decoded(self, row: int, column: int) -> np.ndarray:
         """uint8 (h, w, 3) of a tile or strip, padding included."""
@@ -210,3 +230,16 @@ class TiffRegions:
         small.write(data)
         with Image.open(small, formats=("TIFF",)) as image:
             return to_rgb(image)
+
+
+def _shares(limits: np.ndarray, rows: int) -> np.ndarray:
+    """float32 (M, rows): the share of each row in each of M means, which divide at the limits.
+
+    Args:
+        limits: ascending float (M + 1,), from 0 to about ``rows``.
+        rows: how many there are.
+    """
+    row = np.arange(rows)
+    covered = np.minimum(limits[1:, None], row + 1) - np.maximum(limits[:-1, None], row)
+    covered = covered.clip(0)
+    return (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
