@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from nets.backbones.spec import STRIDES
-from nets.folding import followed_by_batch_norm
+from nets.folding import folded_weights, followed_by_batch_norm
 from nets.randomness import StochasticDepth
 from nets.yolo import YOLOv3, decode, detections
 
@@ -82,21 +81,10 @@ def folded_copy(network: keras.Model) -> keras.Model:
     result = keras.models.clone_model(network, clone_function=copy, call_function=call)
     for layer, copied in copies.items():
         if layer in batch_norms:
-            copied.set_weights(_folded_weights(layer, batch_norms[layer]))
+            copied.set_weights(folded_weights(layer, batch_norms[layer]))
         elif copied.weights:
             copied.set_weights(layer.get_weights())
     return result
-
-
-def _folded_weights(
-    conv: keras.layers.Layer, norm: keras.layers.BatchNormalization
-) -> list[np.ndarray]:
-    """Kernel and bias, computed in float64."""
-    gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in norm.get_weights())
-    scale = gamma / np.sqrt(variance + norm.epsilon)
-    depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
-    kernel = np.asarray(conv.kernel, np.float64) * (scale[:, None] if depthwise else scale)
-    return [kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)]
 
 
 class NearestUpsampling(keras.layers.Layer):

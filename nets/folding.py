@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from nets.yolo import YOLOv3, decode, detections
@@ -19,7 +20,7 @@ from nets.yolo import YOLOv3, decode, detections
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
+def folded(network: keras.Model, *, inference: bool = False, constant: bool = False) -> keras.Model:
     """The same network over the same variables, with its frozen batch norms folded.
 
     Gradients reach the kernels as before. A batch norm that is trainable, or that does not directly
@@ -28,6 +29,8 @@ def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
     Args:
         network: a functional model.
         inference: fold all batch norms, trainable ones too.
+        constant: with the values that the variables have now. Otherwise kernels are multiplied, and
+            arranged for the processor, at each call.
     """
     batch_norms = {
         layer: norm
@@ -38,7 +41,7 @@ def folded(network: keras.Model, *, inference: bool = False) -> keras.Model:
 
     def call(layer: keras.Layer, *args, **kwargs):
         if layer in batch_norms:
-            return FoldedConvolution(layer, batch_norms[layer])(*args)
+            return FoldedConvolution(layer, batch_norms[layer], constant)(*args)
         return args[0] if layer in removed else layer(*args, **kwargs)
 
     if not batch_norms:
@@ -57,9 +60,16 @@ def followed_by_batch_norm(network: keras.Model) -> dict[keras.Layer, keras.Laye
     return pairs
 
 
-def folded_detector(model: YOLOv3) -> Callable[[Any], dict[str, Any]]:
-    """``model(images, training=False)``, with all batch norms folded."""
-    backbone, head = folded(model.backbone, inference=True), folded(model.head, inference=True)
+def folded_detector(model: YOLOv3, *, constant: bool = False) -> Callable[[Any], dict[str, Any]]:
+    """``model(images, training=False)``, with all batch norms folded.
+
+    Args:
+        model: the detector.
+        constant: as for ``folded``.
+    """
+    backbone, head = (
+        folded(part, inference=True, constant=constant) for part in (model.backbone, model.head)
+    )
 
     def detect(images: Any) -> dict[str, Any]:
         raw = head(backbone(images, training=False), training=False)
@@ -69,16 +79,29 @@ def folded_detector(model: YOLOv3) -> Callable[[Any], dict[str, Any]]:
 
 
 class FoldedConvolution(keras.layers.Layer):
-    """``norm(conv(x))`` for a frozen batch norm, with the variables of both."""
+    """``norm(conv(x))`` for a frozen batch norm, with the variables of both.
 
-    def __init__(self, conv: keras.layers.Layer, norm: keras.layers.BatchNormalization) -> None:
+    Args:
+        conv, norm: the two layers.
+        constant: see ``folded``.
+    """
+
+    def __init__(
+        self,
+        conv: keras.layers.Layer,
+        norm: keras.layers.BatchNormalization,
+        constant: bool = False,
+    ) -> None:
         # Without autocast the constants are computed in float32, whatever the policy.
         super().__init__(name=f"{conv.name}_folded", dtype=conv.dtype_policy, autocast=False)
         self.conv, self.norm = conv, norm
+        self._constants = folded_weights(conv, norm) if constant else None
         self._depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
 
     def constants(self) -> tuple:
         """The folded kernel, and the offset of each output channel; both float32."""
+        if self._constants:
+            return self._constants
         scale = self.norm.gamma * ops.rsqrt(self.norm.moving_variance + self.norm.epsilon)
         offset = self.norm.beta - self.norm.moving_mean * scale
         kernel = self.conv.kernel * (scale[:, None] if self._depthwise else scale)
@@ -98,6 +121,17 @@ class FoldedConvolution(keras.layers.Layer):
 
     def compute_output_shape(self, shape):
         return self.conv.compute_output_shape(shape)
+
+
+def folded_weights(
+    conv: keras.layers.Layer, norm: keras.layers.BatchNormalization
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias of ``conv`` with ``norm`` folded into it, computed in float64: float32."""
+    gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in norm.get_weights())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
+    kernel = np.asarray(conv.kernel, np.float64) * (scale[:, None] if depthwise else scale)
+    return kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 
 def is_plain_convolution(layer: keras.Layer) -> bool:

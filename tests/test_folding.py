@@ -88,14 +88,31 @@ def test_norms_that_learn_are_left_alone():
     }  # fmt: skip
 
 
-def test_a_detector_says_the_same_folded():
+def trained_detector():
+    """With batch norms that change something, and 64×96 images for it."""
     model = YOLOv3("mobilenet_v3_small", ["a", "b"], input_size=64)
     rng = np.random.default_rng(0)
     for variable in model.variables:
         if variable.name in ("moving_variance", "moving_mean", "beta"):
             low = 0.5 if variable.name == "moving_variance" else -0.2
             variable.assign(rng.uniform(low, low + 1, variable.shape))
-    images = rng.uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
-    expected, got = model(images, training=False), folded_detector(model)(images)
+    return model, rng.uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_detector_says_the_same_folded(constant):
+    model, images = trained_detector()
+    expected = model(images, training=False)
+    got = folded_detector(model, constant=constant)(images)
     np.testing.assert_allclose(got["boxes"], expected["boxes"], rtol=1e-3, atol=1e-2)
     np.testing.assert_allclose(got["scores"], expected["scores"], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_later_weights_reach_a_compiled_detector_unless_they_are_constant(constant):
+    model, images = trained_detector()
+    detect = tf.function(folded_detector(model, constant=constant))
+    before = detect(images)["scores"].numpy()
+    stem = next(x for x in model.backbone.layers if isinstance(x, keras.layers.Conv2D))
+    stem.kernel.assign(-stem.kernel)
+    assert np.array_equal(detect(images)["scores"], before) == constant

@@ -31,7 +31,9 @@ def open_tensorflow(
     with cluster.strategy.scope() if cluster else nullcontext():
         model = load_checkpoint(weights, option)
     batch_size = (batch_size or (8 if "GPU" in where else 1)) * devices
-    infer = in_full_batches(compile_inference(model, cluster, any_shape=True), batch_size)
+    infer = in_full_batches(
+        compile_inference(model, cluster, any_shape=True, constant=True), batch_size
+    )
     infer(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))  # compiles it
     return Runtime(
         infer,
@@ -45,17 +47,22 @@ def open_tensorflow(
 
 
 def compile_inference(
-    model: YOLOv3, cluster: Cluster | None = None, *, any_shape: bool = False
+    model: YOLOv3,
+    cluster: Cluster | None = None,
+    *,
+    any_shape: bool = False,
+    constant: bool = False,
 ) -> Infer:
-    """Compile a network once for each batch size; it reads the weights at each call.
+    """Compile a network once for each batch size.
 
     Args:
         model: made in the scope of the cluster's strategy.
         cluster: divides each batch among its devices on this host; None for one device.
         any_shape: compile it once for all shapes of input. On several devices it is compiled once
             for each shape, of which there are at most ``input_size / 16``.
+        constant: with the weights of now, which is faster; otherwise it reads them at each call.
     """
-    detect = folded_detector(model)
+    detect = folded_detector(model, constant=constant)
     devices = cluster.local_replicas if cluster else 1
 
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
