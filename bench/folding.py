@@ -1,10 +1,11 @@
-"""What folded batch norms and frozen depthwise kernels save, in processor seconds.
+"""What folded norms, frozen depthwise kernels and bfloat16 save, in processor seconds.
 
     python -m bench.folding
 
 times forward and backward of a batch with stages 3 to 7 of the backbone learning, in four
-combinations, and inference of one picture with and without folding. All run alternately in one
-process with one thread. Processor seconds hardly depend on what else the machine does.
+combinations, and with dense convolutions cast to bfloat16 where a training step does so; then
+inference of one picture with and without folding. All run alternately in one process with one
+thread. Processor seconds hardly depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class FoldingConfig:
     size: int = option(320, help="of the network input in training, in pixels")
     repeats: int = option(5, help="steps of each kind", low=1)
     fast_math: bool = option(True, help="bfloat16 convolutions where the processor has them")
+    kinds: tuple[str, ...] = option((), help="kinds of steps to measure (default: all)")
+    inference: bool = option(True, help="measure inference, too")
     record: bool = option(True, help="append the result to bench/results")
 
 
@@ -44,25 +47,29 @@ def main(argv: list[str]) -> None:
     import tensorflow as tf
 
     from nets.folding import folded, folded_detector
+    from nets.narrow import narrowed
     from nets.yolo import YOLOv3
     from utils.training.freezing import set_backbone_trainable
+    from utils.training.numerics import needs_casts
 
     model = YOLOv3(config.backbone, ["a", "b", "c"], backbone_options={"stochastic_depth": 0})
 
-    def training_step(fold: bool, freeze_depthwise: bool) -> Callable:
+    def training_step(fold: bool, freeze_depthwise: bool, narrow: bool = False) -> Callable:
         set_backbone_trainable(
             model.backbone,
             frozen_stages=2,
             freeze_batch_norms=True,
             freeze_depthwise=freeze_depthwise,
         )
-        backbone = folded(model.backbone) if fold else model.backbone
+        backbone, head = folded(model.backbone) if fold else model.backbone, model.head
+        if narrow:
+            backbone, head = narrowed(backbone), narrowed(head)
         variables = model.trainable_variables
 
         @tf.function(jit_compile=False)
         def step(images):
             with tf.GradientTape() as tape:
-                raw = model.head(backbone(images, training=True), training=True)
+                raw = head(backbone(images, training=True), training=True)
                 loss = tf.add_n([tf.reduce_mean(level**2) for level in raw])
             return tape.gradient(loss, variables)
 
@@ -70,16 +77,25 @@ def main(argv: list[str]) -> None:
         step(images)  # compiles while the right layers are frozen
         return lambda: step(images)
 
+    asked = {
+        "nothing frozen or folded": (False, False),
+        "depthwise kernels frozen": (False, True),
+        "norms folded": (True, False),
+        "both": (True, True),
+    }
+    if config.fast_math and needs_casts():
+        asked["both, dense convolutions in bfloat16"] = (True, True, True)
     steps = {
-        "nothing frozen or folded": training_step(False, False),
-        "depthwise kernels frozen": training_step(False, True),
-        "norms folded": training_step(True, False),
-        "both": training_step(True, True),
+        name: training_step(*options)
+        for name, options in asked.items()
+        if name in (config.kinds or asked)
     }
     picture = tf.random.uniform([1, 416, 416, 3], 0, 255)
     plain = tf.function(lambda x: model(x, training=False), jit_compile=False)
     detect = tf.function(folded_detector(model), jit_compile=False)
     inference = {"plain": lambda: plain(picture), "folded": lambda: detect(picture)}
+    if not config.inference:
+        inference = {}
     for call in inference.values():
         call()
     result = {

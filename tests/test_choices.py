@@ -27,7 +27,7 @@ def test_photos_seen_in_a_time_follow_from_their_pixels():
     assert 100 < seen(416 * 416) < 10_000_000
 
 
-@pytest.mark.parametrize(("casts", "step"), [(False, 5.0), (True, 2.1)])
+@pytest.mark.parametrize(("casts", "step"), [(False, 5.0), (True, 3.2)])
 def test_a_fast_forward_pass_promises_less(monkeypatch, casts, step):
     monkeypatch.setattr(input_size, "_seconds", lambda work: 0.1)
     monkeypatch.setattr(input_size, "needs_casts", lambda: casts)

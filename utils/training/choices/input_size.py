@@ -26,9 +26,9 @@ REPEATS = 3  # after one that compiles; the fastest counts
 STEP_OVER_FORWARD = 2.7
 # bfloat16 convolutions speed up the forward pass more than the rest: 5.0 on Lite0, at four sizes
 # from 256 to 512 (4.9 to 5.9). Where the step casts to bfloat16 itself, the forward pass that is
-# timed stays in float32.
+# timed stays in float32: 3.2 on Lite0 at 256, on one thread.
 STEP_OVER_FAST_FORWARD = 5.0
-CASTING_STEP_OVER_FORWARD = 2.1
+CASTING_STEP_OVER_FORWARD = 3.2
 TRAINING_SHARE = 0.85  # of the time; start-up, compiling, evaluations and saves take the rest
 
 
