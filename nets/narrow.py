@@ -12,8 +12,8 @@ from keras import ops
 
 from nets.folding import FoldedConvolution, is_plain_convolution
 
-# Into and out of a convolution. With fewer, casts cost more than is gained, and offset and activation
-# are no longer computed together with the convolution.
+# Into and out of a convolution. With fewer, casts cost more than is gained, and the offset and the
+# activation are no longer computed together with the convolution.
 FEWEST_CHANNELS = 32
 
 
