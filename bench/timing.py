@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 WARM_UP = 3  # runs of each that are not counted
-# Seconds between two runs. ONNX Runtime's threads, and others, go on looking for work for
-# milliseconds after a run. Without a pause they would slow what another runtime does next.
-PAUSE = 0.05
+# Threads of ONNX Runtime go on looking for work after a run, for as much processor time as a whole
+# run of a small network. They would slow what another runtime does next. So a run begins after this
+# many seconds in which the process used nearly no processor time, or after so many attempts.
+PAUSE, MOST_PAUSES = 0.03, 20
+IDLE = 0.02  # processor seconds a second
 
 
 class Times(NamedTuple):
@@ -25,14 +27,12 @@ class Times(NamedTuple):
     cpu: list[float]
 
 
-def in_turn(
-    calls: Mapping[str, Callable[[], object]], repeats: int, pause: float = PAUSE
-) -> dict[str, Times]:
+def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Times]:
     """Run each of ``calls`` ``repeats`` times, one after the other."""
     times = {name: Times([], []) for name in calls}
     for index in range(WARM_UP + repeats):
         for name, call in calls.items():
-            time.sleep(pause)
+            _wait_until_idle()
             wall, cpu = time.perf_counter(), time.process_time()
             call()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -40,3 +40,11 @@ def in_turn(
                 times[name].wall.append(round(1000 * wall, 3))
                 times[name].cpu.append(round(1000 * cpu, 3))
     return times
+
+
+def _wait_until_idle() -> None:
+    for _ in range(MOST_PAUSES):
+        before = time.process_time()
+        time.sleep(PAUSE)
+        if time.process_time() - before < IDLE * PAUSE:
+            return
