@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
+from utils.api import _process_state_kept
 from utils.errors import UserError
-from utils.runtime.device import gpu_numbers, out_of_memory
+from utils.runtime.device import gpu_numbers, out_of_memory, use_full_float32
 from utils.runtime.distribution import Cluster
 
 
@@ -57,3 +58,12 @@ def test_what_the_driver_says_of_its_memory_is_out_of_memory_too(kind, message, 
 def test_batches_go_ahead_to_a_single_gpu(devices, replicas, expected):
     strategy = SimpleNamespace(num_replicas_in_sync=replicas)
     assert Cluster(strategy, devices).input_device == expected
+
+
+def test_float32_is_rounded_again_after_scoring():
+    rounds = tf.config.experimental.tensor_float_32_execution_enabled
+    assert rounds()
+    with _process_state_kept():
+        use_full_float32()
+        assert not rounds()
+    assert rounds()

@@ -162,7 +162,7 @@ def test_detections_agree_where_class_place_and_score_do():
 def test_speed_says_where_the_time_goes_and_what_was_left_out(tmp_path, monkeypatch):
     run = {
         "photos a second": 50.0, "step alone": 80.0, "waits for data": 0.25, "is in the step": 0.5,
-        "peak MiB": 700.2,
+        "peak MiB": 700.2, "accumulation steps": 2,
     }  # fmt: skip
     runs = dict.fromkeys(PRECISIONS, run) | {"mixed_bfloat16": {"error": "cannot"}}
     monkeypatch.setattr(Session, "train", lambda *_, **__: [])
@@ -170,6 +170,7 @@ def test_speed_says_where_the_time_goes_and_what_was_left_out(tmp_path, monkeypa
     assert [row["precision"] for row in result.table] == ["float32", "float32", "mixed_float16"]
     assert result.table[0]["peak MiB"] == "–"
     assert result.table[1]["waits for the result"] == "25%"
+    assert result.table[1]["in parts"] == 2
     assert "1 more were left out" in result.summary
 
 

@@ -50,6 +50,7 @@ def speed_row(device: str, precision: str, batch: int, run: dict[str, Any]) -> R
         "device": device,
         "precision": precision,
         "batch": batch,
+        "in parts": run["accumulation steps"],
         "photos a second": round(run["photos a second"], 1),
         "step alone": round(run["step alone"], 1),
         "waits for data": f"{waits:.0%}",

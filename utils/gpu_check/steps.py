@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import cv2
 import keras
 import tensorflow as tf
 
+from nets.loss import Losses
 from utils.runtime.distribution import Cluster
 from utils.training.config import TrainConfig
 from utils.training.loop import Run, step_within_memory
@@ -109,11 +111,11 @@ def without_jumps(inputs: Inputs) -> Inputs:
     return replace(inputs, recipe=replace(inputs.recipe, simota=False, loss=loss))
 
 
-def failing_once(step):
+def failing_once(step: Callable[..., Losses]) -> Callable[..., Losses]:
     """``step``, whose first call fails as if memory had run out."""
     calls = []
 
-    def failing(*arguments, **options):
+    def failing(*arguments: Any, **options: Any) -> Losses:
         calls.append(None)
         if len(calls) == 1:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM, raised by the check")
