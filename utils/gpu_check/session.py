@@ -85,14 +85,18 @@ class Session:
 
     @cached_property
     def device_runs(self) -> dict[str, dict[str, Any]]:
-        """The same steps on the device (``equal``), and a run in each precision."""
-        timed = self.plan.speed_steps
-        runs = [{"comparable": True}] + [
-            {"precision": precision, "steps": self.plan.mixed_steps, "timed": timed}
-            for precision in PRECISIONS
-        ]
-        found = self.train(self.one, "device", runs)
-        return dict(zip(("equal", *PRECISIONS), found, strict=True))
+        """The same steps on the device (``equal``), and a run in each precision; that of float32
+        is ``equal`` where the plan says so."""
+        plan = self.plan
+        runs = {"equal": {"comparable": True, "timed": plan.speed_steps}}
+        for precision in PRECISIONS if plan.mixed_learns else PRECISIONS[1:]:
+            runs[precision] = {
+                "precision": precision, "steps": plan.mixed_steps, "timed": plan.speed_steps,
+                "comparable": not plan.mixed_learns,
+            }  # fmt: skip
+        found = self.train(self.one, "device", list(runs.values()))
+        by_name = dict(zip(runs, found, strict=True))
+        return {"float32": by_name["equal"], **by_name}
 
 
 def losses_of(run: dict[str, Any], what: str) -> list[float]:
