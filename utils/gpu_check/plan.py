@@ -62,13 +62,13 @@ class Plan:
 FULL = Plan(
     train=64, val=4, test=40, backbone="efficientnet_lite0", backbone_weights="imagenet",
     input_size=320, batch=8, equal_steps=20, mixed_steps=200, mixed_learns=True,
-    batch_sizes=(16, 32, 64), speed_precisions=("float32", "mixed_float16"), speed_steps=20, largest_batch=128,
-    memory_mib=2048, epochs=4, killed_after=3, speed_seconds=150.0, timeout=600.0,
+    batch_sizes=(16, 32, 64), speed_precisions=("float32", "mixed_float16"), speed_steps=20,
+    largest_batch=128, memory_mib=2048, epochs=4, killed_after=3, speed_seconds=150.0,
+    timeout=600.0,
 )  # fmt: skip
 QUICK = Plan(
     train=8, val=2, test=4, backbone="efficientnet_lite0", backbone_weights="imagenet",
     input_size=64, batch=2, equal_steps=20, mixed_steps=20, mixed_learns=False, batch_sizes=(4,),
-    speed_precisions=("float32",), speed_steps=2,
-    largest_batch=4, memory_mib=1536, epochs=2, killed_after=1, speed_seconds=60.0,
-    timeout=1800.0,
+    speed_precisions=("float32",), speed_steps=2, largest_batch=4, memory_mib=1536, epochs=2,
+    killed_after=1, speed_seconds=60.0, timeout=1800.0,
 )  # fmt: skip
