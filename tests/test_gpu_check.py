@@ -10,7 +10,7 @@ import pytest
 from utils.commands import gpu_check
 from utils.gpu_check import device_checks, machine, run
 from utils.gpu_check.detection_checks import agreement
-from utils.gpu_check.plan import QUICK
+from utils.gpu_check.plan import FULL, QUICK
 from utils.gpu_check.processes import run_python, run_until_killed
 from utils.gpu_check.report import STAND_IN, report, table
 from utils.gpu_check.result import FAILED, PASSED, SKIPPED, CheckFailed, judged
@@ -114,6 +114,17 @@ def test_memory_must_run_out_and_the_batch_be_divided(tmp_path, monkeypatch, par
     found = {"losses": [1.0, loss], "accumulation steps": parts}
     monkeypatch.setattr(Session, "train", lambda *_, **__: [found])
     assert out_of_memory(session_with(tmp_path)).outcome == outcome
+
+
+@pytest.mark.parametrize("plan", [FULL, QUICK])
+def test_each_precision_has_a_run_that_float32_is_compared_with(tmp_path, monkeypatch, plan):
+    monkeypatch.setattr(Session, "train", lambda _, place, name, runs: runs)
+    found = Session(plan, tmp_path).device_runs
+    assert set(found) == {"equal", *PRECISIONS}
+    assert found["mixed_float16"]["precision"] == "mixed_float16"
+    steps = {found[name].get("steps", plan.equal_steps) for name in PRECISIONS}
+    assert steps == {plan.mixed_steps}
+    assert {found[name].get("comparable", False) for name in PRECISIONS} == {not plan.mixed_learns}
 
 
 def test_one_gpu_leaves_out_the_check_of_two(tmp_path):
