@@ -11,6 +11,7 @@ start from random weights.
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ BUNDLED = {
     / "model_data"
     / "efficientnet_lite0_pretrained_heads.npz",
 }
+_HEADERS = 1 << 20  # bytes, for the headers of all arrays, and for the anchors
 _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
 
 
@@ -54,8 +56,15 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
         ValueError: the file is damaged or belongs to another network; nothing has changed.
     """
     variables = _variables(model)
+    most = sum(4 * math.prod(variable.shape) for variable in variables.values()) + _HEADERS
+    if not path.is_file():  # a pipe would wait for a writer
+        raise ValueError(f"there is no file {path}")
     try:
-        with np.load(path) as archive:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+        if size > most:
+            raise ValueError(f"it would be {size / 1e6:.0f} MB")
+        with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except _READ_ERRORS as error:
         raise ValueError(f"{path} cannot be read ({error})") from None

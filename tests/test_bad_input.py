@@ -27,10 +27,16 @@ def check(folder: Path, *options: str) -> list[str]:
 
 
 def test_bad_labels_and_lists(tmp_path):
-    """Pictures, videos and all else: see ``python -m tests.bad_input --help``."""
     kinds = ("voc", "coco", "label-studio", "detections", "classes", "list", "yolo")
     *_, last = check(tmp_path, "--quick", *(word for kind in kinds for word in ("--kind", kind)))
     assert int(last.split()[0]) >= 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["image", "configuration", "video", "request"])
+def test_other_bad_files(kind, tmp_path):
+    *_, last = check(tmp_path, "--quick", "--kind", kind)
+    assert int(last.split()[0]) >= 30
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ def read_entries(path: Path, layers: list[keras.Layer], limit: int) -> list[Entr
 
     ``limit`` is the number of bytes above which the file cannot be meant.
     """
+    if not path.is_file():  # a pipe would wait for a writer
+        raise WeightsError(f"There is no weights file {path}.")
     try:
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
@@ -35,8 +37,6 @@ def read_entries(path: Path, layers: list[keras.Layer], limit: int) -> list[Entr
         raise
     except Exception as error:  # h5py, zipfile and NumPy each have their own ways to fail
         raise WeightsError(f"{path} is damaged or cut short: {error}.") from error
-    if not path.is_file():
-        raise WeightsError(f"There is no weights file {path}.")
     raise WeightsError(f"{path} is no whole .npz or .h5 weights file; was its download cut short?")
 
 

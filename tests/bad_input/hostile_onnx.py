@@ -112,6 +112,17 @@ def _changes() -> dict[str, Callable[[onnx.ModelProto], None]]:
         )
         before(node("Run", ["zero"], "more", domain="canary"), domain="canary")(model)
 
+    def replaced(name: str, value: np.ndarray) -> Callable[[onnx.ModelProto], None]:
+        """An initial value of other numbers or of another shape."""
+
+        def change(model: onnx.ModelProto) -> None:
+            tensor = next(one for one in model.graph.initializer if one.name == name)
+            tensor.CopyFrom(numpy_helper.from_array(value, name))
+            for output in model.graph.output:
+                output.type.tensor_type.ClearField("shape")
+
+        return change
+
     def ring(model: onnx.ModelProto) -> None:
         first = node("Add", ["more", "zero"], "more0")
         before(first, node("Add", ["more0", "zero"], "more"))(model)
@@ -159,6 +170,16 @@ def _changes() -> dict[str, Callable[[onnx.ModelProto], None]]:
         "shape-negative": negative,
         "shape-huge": huge,
         "ring": ring,
+        "answers-of-other-rows": replaced("places", np.ones((1, 3, 4), np.float32)),
+        "answers-of-two-classes": replaced("values", np.ones((1, 2, 2), np.float32)),
+        "odd-answers-flat": replaced("shape", np.int64([1, 1, 0])),
+        "answers-of-one-side": replaced("places", np.ones((1, 2, 1), np.float32)),
+        "odd-boxes-nan": replaced("places", np.full((1, 2, 4), np.nan, np.float32)),
+        "odd-boxes-infinite": replaced("places", np.full((1, 2, 4), np.inf, np.float32)),
+        "odd-boxes-huge": replaced("places", np.full((1, 2, 4), 3e38, np.float32)),
+        "odd-scores-nan": replaced("values", np.full((1, 2, 1), np.nan, np.float32)),
+        "odd-scores-of-5": replaced("values", np.full((1, 2, 1), 5, np.float32)),
+        "odd-no-rows": replaced("places", np.ones((1, 0, 4), np.float32)),
         "other-outputs": lambda model: setattr(model.graph.output[0], "name", "scores"),
         "no-facts": lambda model: model.ClearField("metadata_props"),
     }  # fmt: skip

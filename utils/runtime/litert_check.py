@@ -1,6 +1,7 @@
-"""A look at a LiteRT file before LiteRT opens it: one graph of LiteRT's own operations.
+"""A look at a LiteRT file before LiteRT opens it: one graph of a detector's operations.
 
-Branches and loops are graphs of their own, and a loop may never end.
+Branches and loops are graphs of their own, and a loop may never end. Of LiteRT's many operations
+some believe what a file says of its arrays, and write beyond them.
 """
 
 from __future__ import annotations
@@ -9,13 +10,21 @@ import struct
 
 _IDENTIFIER = b"TFL3"
 _OPERATORS, _GRAPHS = 1, 2  # fields of a model, from LiteRT's schema.fbs
-_CUSTOM_CODE = 1  # field of an operator
+_OLD_CODE, _CUSTOM_CODE, _CODE = 0, 1, 3  # fields of an operator
+
+# Numbers of LiteRT's built-in operations that take arrays of numbers and give arrays of numbers.
+# FAKE_QUANT (80), recurrent cells, tables, variables, calls, loops and random numbers are missing.
+_OPERATIONS = {
+    *range(7), 8, 9, 14, *range(17, 24), 25, 26, 28, 34, 36, *range(39, 44), 45, *range(47, 50),
+    *range(53, 56), *range(57, 64), 64, 65, 67, *range(69, 80), 82, 83, 84, *range(86, 91),
+    *range(92, 103), 104, 106, 107, 110, 111, 114, 116, 117, 123, 126, 130, 145, 150, 152, 158,
+}  # fmt: skip
 
 
 def check_litert(data: bytes) -> None:
     """
     Raises:
-        ValueError: the file is damaged, has several graphs, or operations of other libraries.
+        ValueError: the file is damaged, has several graphs, or other operations.
     """
     if data[4:8] != _IDENTIFIER:
         raise ValueError("it is no LiteRT file")
@@ -23,14 +32,25 @@ def check_litert(data: bytes) -> None:
         root = _offset(data, 0)
         _, graphs = _vector(data, root, _GRAPHS)
         start, operators = _vector(data, root, _OPERATORS)
-        custom = any(
-            _field(data, _offset(data, start + 4 * number), _CUSTOM_CODE)
+        foreign = [
+            number
             for number in range(operators)
-        )
+            if not _is_usual(data, _offset(data, start + 4 * number))
+        ]
     except struct.error:
         raise ValueError("it is damaged") from None
-    if graphs != 1 or custom:
-        raise ValueError("it has loops, or operations of other libraries")
+    if graphs != 1 or foreign:
+        raise ValueError("it has loops, or operations that no detector needs")
+
+
+def _is_usual(data: bytes, operator: int) -> bool:
+    """Whether an operator of the file is one of ``_OPERATIONS``."""
+    old, new = _field(data, operator, _OLD_CODE), _field(data, operator, _CODE)
+    code = max(  # as LiteRT does it
+        struct.unpack_from("<b", data, old)[0] if old else 0,
+        struct.unpack_from("<i", data, new)[0] if new else 0,
+    )
+    return code in _OPERATIONS and not _field(data, operator, _CUSTOM_CODE)
 
 
 def _offset(data: bytes, place: int) -> int:

@@ -112,8 +112,14 @@ def open_runtime(
     if throughput and runtime in CONVERTED:
         from utils.runtime.side_by_side import open_copies
 
-        return open_copies(opener, device)
-    return opener()
+        opened = open_copies(opener, device)
+    else:
+        opened = opener()
+    if of_file == "tensorflow":
+        return opened
+    from utils.runtime.answers import with_checked_answers
+
+    return with_checked_answers(opened, f"{option} {path}")
 
 
 def runtime_of_file(path: Path) -> str | None:
