@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from xml.etree.ElementTree import Element
+from xml.parsers.expat import ParserCreate
 
-from defusedxml.ElementTree import iterparse
-
+from utils.files import read_limited
 from utils.text import listed
 
 # Those of ``nets.export_network`` by way of ONNX and of NNCF. Loops, which may never end, and
@@ -34,35 +33,50 @@ def check_openvino(xml: Path) -> None:
     weights that are not in the ``.bin`` beside the file.
 
     Raises:
-        ValueError: the file has some of these.
-        OSError, SyntaxError: it cannot be read.
+        ValueError: the file has some of these, or cannot be read.
+        ExpatError: it is no XML.
     """
-    weights = xml.with_suffix(".bin").stat().st_size
-    if xml.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
-    foreign, depth, root = set(), 0, None
-    for event, element in iterparse(xml, ("start", "end"), forbid_dtd=True):
-        depth += 1 if event == "start" else -1
-        root = element if root is None else root
-        if depth > _DEEPEST or root.tag != "net":
+    look = _Look(xml.with_suffix(".bin").stat().st_size)
+    parser = ParserCreate()
+    parser.StartDoctypeDeclHandler = look.refuse_document_type
+    parser.StartElementHandler, parser.EndElementHandler = look.start, look.end
+    # At once: in parts, a description of many photos would be read again with each of them.
+    parser.Parse(read_limited(xml, _MOST_BYTES), True)
+    if look.foreign:
+        names = listed(sorted(look.foreign))
+        raise ValueError(f"it has operations that no detector needs ({names})")
+
+
+class _Look:
+    """What the parser calls; ``weights`` is the size of the ``.bin`` in bytes."""
+
+    def __init__(self, weights: int) -> None:
+        self.weights, self.depth = weights, 0
+        self.foreign: set[str] = set()
+
+    def refuse_document_type(self, *_: object) -> None:
+        raise ValueError("it has a document type")
+
+    def start(self, tag: str, values: dict[str, str]) -> None:
+        if self.depth > _DEEPEST or (self.depth == 0 and tag != "net"):
             raise ValueError("it is not the XML of a network")
-        if event == "end":
-            element.clear()
-        elif element.tag == "layer":
-            kind, version = element.get("type", ""), element.get("version", "")
-            if kind not in _OPERATIONS or not version.startswith("opset"):
-                foreign.add(kind[:50])
-        elif element.tag == "data" and element.get("offset") is not None:
-            _check_constant(element, weights)
-    if foreign:
-        raise ValueError(f"it has operations that no detector needs ({listed(sorted(foreign))})")
+        self.depth += 1
+        if tag == "layer":
+            kind = values.get("type", "")
+            if kind not in _OPERATIONS or not values.get("version", "").startswith("opset"):
+                self.foreign.add(kind[:50])
+        elif tag == "data" and "offset" in values:
+            _check_constant(values, self.weights)
+
+    def end(self, tag: str) -> None:
+        self.depth -= 1
 
 
-def _check_constant(data: Element, weights: int) -> None:
+def _check_constant(values: dict[str, str], weights: int) -> None:
     """Refuse a constant that is larger than its bytes, or lies outside ``weights`` bytes."""
-    offset, size = (int(data.get(name, "")) for name in ("offset", "size"))
-    shape = [int(side) for side in data.get("shape", "").split(",") if side.strip()]
-    bits = _BITS.get(data.get("element_type", ""), 0)
+    offset, size = int(values["offset"]), int(values.get("size", ""))
+    shape = [int(side) for side in values.get("shape", "").split(",") if side.strip()]
+    bits = _BITS.get(values.get("element_type", ""), 0)
     if min(offset, size, *shape) < 0 or offset + size > weights:
         raise ValueError("it has weights outside its .bin")
     if (math.prod(shape) * bits + 7) // 8 != size:
