@@ -16,6 +16,7 @@ from tests.bad_input.case import Case
 from tests.bad_input.checkpoints import checkpoints
 from tests.bad_input.exports import exports
 from utils.checkpoint_archive import check_weights, open_archive, read_config
+from utils.files import read_limited
 from utils.runtime.litert_check import check_litert
 from utils.runtime.onnx_check import check_onnx
 from utils.runtime.openvino_check import check_openvino
@@ -40,7 +41,7 @@ REACHING_OUT = {
 CHECKS: dict[str, Callable[[Path], None]] = {
     "onnx": lambda folder: check_onnx(folder / "odd-one.onnx"),
     "openvino": lambda folder: check_openvino(folder / "odd-one" / "model.xml"),
-    "litert": lambda folder: check_litert((folder / "odd-one.tflite").read_bytes()),
+    "litert": lambda folder: check_litert(read_limited(folder / "odd-one.tflite", 1 << 30)),
 }
 
 

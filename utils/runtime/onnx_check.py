@@ -46,6 +46,8 @@ def check_onnx(path: Path) -> None:
         ForeignError: the file has some of these.
         OSError, ValueError: it cannot be read.
     """
+    if not path.is_file():  # a pipe waits for a writer
+        raise ValueError("it is no ordinary file")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         operations: set[str] = set()
         for number, start, end in _fields(data, 0, len(data)):
