@@ -15,8 +15,8 @@ _OLD_CODE, _CUSTOM_CODE, _CODE = 0, 1, 3  # fields of an operator
 # Numbers of LiteRT's built-in operations that take arrays of numbers and give arrays of numbers.
 # FAKE_QUANT (80), recurrent cells, tables, variables, calls, loops and random numbers are missing.
 _OPERATIONS = {
-    *range(7), 8, 9, 14, *range(17, 24), 25, 26, 28, 34, 36, *range(39, 44), 45, *range(47, 50),
-    *range(53, 56), *range(57, 64), 64, 65, 67, *range(69, 80), 82, 83, 84, *range(86, 91),
+    *range(7), 8, 9, 14, *range(17, 24), 25, 26, 28, 34, *range(36, 44), 45, *range(47, 50),
+    *range(53, 56), *range(57, 64), 64, 65, 67, *range(69, 80), *range(81, 85), *range(86, 91),
     *range(92, 103), 104, 106, 107, 110, 111, 114, 116, 117, 123, 126, 130, 145, 150, 152, 158,
 }  # fmt: skip
 
