@@ -34,7 +34,7 @@ REACHING_OUT = {
     },
     "openvino": {
         "entities", "external-entity", "external-dtd", "deep", "layer-unknown",
-        "layer-of-an-extension", "endless-loop", "no-network", "onnx-inside",
+        "layer-of-an-extension", "endless-loop", "onnx-inside",
     },
     "litert": {"endless-loop", "other-identifier", "root-beyond", "pickle-described"},
 }  # fmt: skip
