@@ -9,6 +9,7 @@ from types import ModuleType
 
 from utils.errors import UnreadableFileError, UserError
 from utils.runtime.facts import Facts
+from utils.runtime.telemetry import no_telemetry
 
 
 def import_library(module: str, package: str, where: str) -> ModuleType:
@@ -22,6 +23,7 @@ def import_library(module: str, package: str, where: str) -> ModuleType:
     Raises:
         UserError: it is not installed, or cannot be loaded.
     """
+    no_telemetry()
     try:
         return import_module(module)
     except ImportError as error:

@@ -10,6 +10,7 @@ from utils.cli import run
 from utils.quiet import import_tensorflow
 from utils.runtime.export.request import ExportRequest
 from utils.runtime.facts import Facts
+from utils.runtime.telemetry import no_telemetry
 
 
 def main(argv: list[str]) -> None:
@@ -21,6 +22,7 @@ def main(argv: list[str]) -> None:
     from utils.checkpoint import load_checkpoint
 
     model = load_checkpoint(request.weights)
+    no_telemetry()
     writer = import_module(f"utils.runtime.export.to_{request.format}")
     writer.write(model, facts, request)
 
