@@ -61,7 +61,9 @@ def _offset(data: bytes, place: int) -> int:
 def _field(data: bytes, table: int, number: int) -> int:
     """Where a field of a table is; 0 where it is missing."""
     sizes = table - struct.unpack_from("<i", data, table)[0]  # of the table, and its fields' places
-    if sizes < 0 or 4 + 2 * number >= struct.unpack_from("<H", data, sizes)[0]:
+    if sizes < 0:  # not missing: LiteRT would read what lies before the file
+        raise struct.error
+    if 4 + 2 * number >= struct.unpack_from("<H", data, sizes)[0]:
         return 0
     place = struct.unpack_from("<H", data, sizes + 4 + 2 * number)[0]
     return table + place if place else 0

@@ -99,6 +99,8 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
     count = 0
     while start < end:
         key, start = _varint(data, start, end)
+        if key >> 32:  # ONNX Runtime would drop these bits, and see a field that was passed over
+            raise ValueError("it is damaged")
         kind, stop = key & 7, start
         if kind == 0:
             _, stop = _varint(data, start, end)
