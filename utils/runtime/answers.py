@@ -1,4 +1,4 @@
-"""What the network of a file from a stranger answers, checked: its shapes may be of its own."""
+"""What the network of a file from a stranger answers, checked: it may be no boxes and scores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from utils.errors import UserError
 from utils.runtime.runtime import Runtime
 
 _ANCHORS = 3  # of each cell
+_NUMBERS = "fiuV"  # kinds of NumPy types; V is bfloat16
 
 
 def with_checked_answers(runtime: Runtime, where: str) -> Runtime:
@@ -34,6 +35,8 @@ def with_checked_answers(runtime: Runtime, where: str) -> Runtime:
                 f"{where}: its network answers with arrays of other shapes than a detector's "
                 f"({shapes})"
             )
+        if not all(np.asarray(one).dtype.kind in _NUMBERS for one in outputs):
+            raise UserError(f"{where}: its network answers with something else than numbers")
         return outputs
 
     return replace(runtime, infer=infer)
