@@ -208,6 +208,20 @@ def test_an_error_in_a_check_fails_that_check_only(tmp_path):
     assert "KeyError" in result.summary
 
 
+def test_where_tensorflow_fails_the_cpu_stands_in_and_a_check_says_how(tmp_path, monkeypatch):
+    def failing(*arguments, **options):
+        raise CheckFailed("a process of the check ended with status 1: no cuDNN")
+
+    monkeypatch.setattr(run, "driver_gpus", list)
+    monkeypatch.setattr(device_checks, "driver_gpus", list)
+    monkeypatch.setattr(Session, "task", failing)
+    session = Session(QUICK, tmp_path)
+    assert not run.has_gpus(session)
+    result = run.run_check("devices", device_checks.devices_seen, session)
+    assert result.outcome == FAILED
+    assert result.summary.endswith("no cuDNN")
+
+
 def test_the_report_names_what_failed_and_says_when_there_was_no_gpu(tmp_path):
     rows = [{"step": 1, "CPU": 2.5}, {"step": 20, "CPU": 1.25}]
     results = [judged("a", True, "it is so", rows), judged("b", False, "it is not so.")]
