@@ -16,6 +16,8 @@ class ModuleFailedError(RuntimeError):
 
 
 _PROJECT = Path(__file__).resolve().parents[3]
+# By SIGKILL or SIGTERM, as for want of memory; ``utils.cli.run`` makes 130 of the latter.
+_ENDED = (-9, -15, 130)
 _FAST_MATH = "ONEDNN_DEFAULT_FPMATH_MODE"  # bfloat16 in convolutions, as training may use it
 
 
@@ -45,7 +47,7 @@ def run_module(module: str, argument: str, what: str) -> None:
     )
     if done.returncode == 2:
         raise UserError(done.stdout.strip().rpartition("\n")[2].removeprefix("error: "))
-    if done.returncode == -9:
+    if done.returncode in _ENDED:
         raise UserError(
             f"the system ended {what}, probably for want of memory; close other programs"
         )
