@@ -497,9 +497,12 @@ def test_a_matroska_file_without_a_duration_is_no_damage(tmp_path, monkeypatch):
     duration = content.index(b"\x44\x89\x88")  # id and size of the element, then eight bytes
     void = content[:duration] + b"\xec\x89" + bytes(9) + content[duration + 11 :]
     (tmp_path / "void.mkv").write_bytes(void)
+    zero = content[: duration + 3] + bytes(8) + content[duration + 11 :]
+    (tmp_path / "zero.mkv").write_bytes(zero)
     (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.mkv").write_bytes(b"\x1aE\xdf\xa3 is how such files begin")
     assert not has_duration(tmp_path / "void.mkv")
+    assert not has_duration(tmp_path / "zero.mkv")
     for name in ("a.mkv", "cut.mkv", "text.mkv", "none.mkv"):
         assert has_duration(tmp_path / name)
 

@@ -25,7 +25,7 @@ class _Element(NamedTuple):
 
 
 def has_duration(path: str | Path) -> bool:
-    """False for a Matroska or WebM file without a duration in its header; True for all others."""
+    """False for a Matroska or WebM file whose header has no duration or 0; True for all others."""
     try:
         with Path(path).open("rb") as file:
             for element in _elements(file, None):
@@ -41,7 +41,12 @@ def has_duration(path: str | Path) -> bool:
 def _segment_has_duration(file: IO[bytes], end: int | None) -> bool:
     for element in _elements(file, end):
         if element.ident == _INFO:
-            return any(one.ident == _DURATION for one in _elements(file, element.end))
+            return any(
+                one.ident == _DURATION and one.end is not None
+                # Some programs write 0 first, and the length when they end.
+                and any(file.read(min(8, one.end - file.tell())))
+                for one in _elements(file, element.end)
+            )  # fmt: skip
         if element.ident == _CLUSTER:  # the frames; what follows them is not read
             break
     return False
