@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from utils.detections import Detections
 from utils.overlap import iou
-from utils.tile_merging import View, merge_views
-from utils.tiles import tile_layout
+from utils.tile_merging import View, _insides, _same_size_beside, merge_views
+from utils.tiles import picture_areas, tile_layout
 
 WHOLE = (0, 0, 1800, 1000)
 LEFT, RIGHT = (0, 0, 1000, 1000), (800, 0, 1800, 1000)  # side 1000, overlap 200
@@ -184,3 +184,27 @@ def test_every_planted_object_is_found_once(boxes: np.ndarray, seed: int, classe
     assert len(found) == len(boxes)
     assert (overlaps.max(axis=1) > 0.6).all()  # brute force: each has its own box
     assert sorted(overlaps.argmax(axis=1).tolist()) == list(range(len(boxes)))
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 400), st.integers(1, 400), st.integers(20, 90), st.floats(0, 0.8),
+    st.integers(0, 2**32),
+)  # fmt: skip
+def test_a_place_that_a_tile_has_inside_is_looked_for_in_its_neighbours_alone(
+    height: int, width: int, side: int, overlap: float, seed: int
+) -> None:
+    tiles = picture_areas(height, width, (side, 3 * side), overlap)
+    areas = np.array([area.box for area in tiles], np.float64)
+    low, high = _insides(areas)
+    sizes = areas[:, 2:] - areas[:, :2]
+    rng = np.random.default_rng(seed)
+    beside = dict(_same_size_beside(areas, np.arange(len(areas))))
+    assert sorted(beside) == list(range(len(areas)))
+    for view in rng.integers(0, len(areas), 5):
+        ends = rng.uniform(areas[view, :2], areas[view, 2:], (2, 2))
+        ends = np.where(rng.random((2, 2)) < 0.3, areas[view].reshape(2, 2), ends)  # on its border
+        corners = np.concatenate([ends.min(axis=0), ends.max(axis=0)])
+        inside = ((corners[:2] > low) & (corners[2:] < high)).all(axis=1)  # of all tiles
+        inside &= (sizes == sizes[view]).all(axis=1)
+        assert set(np.flatnonzero(inside)) <= set(beside[int(view)])

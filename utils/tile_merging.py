@@ -23,7 +23,6 @@ remains is to count an object once that several views show, whole or in part. Th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -149,20 +148,35 @@ def _insides(areas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _better_seen(found: _Found, areas: np.ndarray) -> np.ndarray:
     """bool (N,): the cut boxes whose place another tile of that size has inside.
 
-    The boxes come in the order of the views. One view at a time bounds the memory.
+    The boxes come in the order of the views. One view at a time bounds the memory, and only the
+    tiles that share area with it are looked at: a large picture has tens of thousands.
     """
     low, high = _insides(areas)
-    sizes = areas[:, 2:] - areas[:, :2]
     better = np.zeros(len(found.scores), bool)
     cut = np.flatnonzero(found.cut)
     starts = np.searchsorted(found.views[cut], np.arange(len(areas) + 1))
-    for view, (start, stop) in enumerate(pairwise(starts)):
-        mine = cut[start:stop]
-        level = (sizes == sizes[view]).all(axis=1)
+    for view, tiles in _same_size_beside(areas, np.flatnonzero(np.diff(starts))):
+        mine = cut[starts[view] : starts[view + 1]]
         boxes = found.boxes[mine, None]
-        inside = (boxes[..., :2] > low[level]) & (boxes[..., 2:] < high[level])
+        inside = (boxes[..., :2] > low[tiles]) & (boxes[..., 2:] < high[tiles])
         better[mine] = inside.all(axis=2).any(axis=1)
     return better
+
+
+def _same_size_beside(areas: np.ndarray, views: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each of the views, and the tiles of its size that share area with it, itself among them."""
+    sizes = areas[:, 2:] - areas[:, :2]
+    for width, height in np.unique(sizes, axis=0):
+        level = (sizes == (width, height)).all(axis=1)
+        tiles = np.flatnonzero(level)
+        tiles = tiles[np.argsort(areas[tiles, 1], kind="stable")]
+        tops = areas[tiles, 1]
+        mine = views[level[views]]
+        first = np.searchsorted(tops, areas[mine, 1] - height, "right")
+        stop = np.searchsorted(tops, areas[mine, 1] + height, "left")
+        for view, i, j in zip(mine.tolist(), first.tolist(), stop.tolist(), strict=True):
+            rows = tiles[i:j]
+            yield view, rows[np.abs(areas[rows, 0] - areas[view, 0]) < width]
 
 
 def _agreeing(found: _Found, areas: np.ndarray) -> _Agreeing:
@@ -194,7 +208,8 @@ def _touching(found: _Found, areas: np.ndarray) -> Iterator[tuple[np.ndarray, np
     """
     rows = np.argsort(found.views, kind="stable")
     rows = np.split(rows, np.cumsum(np.bincount(found.views, minlength=len(areas)))[:-1])
-    for i, j in zip(*pairs_within(areas, 0.0), strict=True):
+    used = np.flatnonzero([len(view) for view in rows])
+    for i, j in zip(*(used[side] for side in pairs_within(areas[used], 0.0)), strict=True):
         low, high = np.maximum(areas[i, :2], areas[j, :2]), np.minimum(areas[i, 2:], areas[j, 2:])
         one, other = (
             view[((found.boxes[view, :2] < high) & (found.boxes[view, 2:] > low)).all(axis=1)]
