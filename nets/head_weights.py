@@ -63,7 +63,7 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             size = sum(item.file_size for item in archive.infolist())
         if size > most:
-            raise ValueError(f"it would be {size / 1e6:.0f} MB")
+            raise ValueError(f"{size / 1e6:.0f} MB are those of another network")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except _READ_ERRORS as error:

@@ -62,7 +62,7 @@ def test_batches_go_ahead_to_a_single_gpu(devices, replicas, expected):
 
 def test_float32_is_rounded_again_after_scoring():
     rounds = tf.config.experimental.tensor_float_32_execution_enabled
-    assert rounds()
+    tf.config.experimental.enable_tensor_float_32_execution(True)  # as in a new process
     with _process_state_kept():
         use_full_float32()
         assert not rounds()

@@ -90,8 +90,11 @@ def _check_attribute(data: mmap.mmap, start: int, end: int) -> None:
 
 
 def _check_tensor(data: mmap.mmap, start: int, end: int) -> None:
-    if any(number in (_EXTERNAL, _LOCATION) for number, *_ in _fields(data, start, end)):
-        raise ForeignError("its weights are in other files")
+    for number, first, last in _fields(data, start, end):
+        # ONNX Runtime's quantisation writes the location, too: 0, within the file.
+        within = number == _LOCATION and data[first:last] == b"\0"
+        if number in (_EXTERNAL, _LOCATION) and not within:
+            raise ForeignError("its weights are in other files")
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
