@@ -12,9 +12,8 @@ The bundled detector looks at 4000×3000 pixels. Questions are answered, each wi
 - ``time``: CPU seconds of one thread by area;
 - ``memory``: predict.py on a TIFF of 20,000×20,000 pixels, its highest memory.
 
-Suppression works within a class, so a detector in doubt may report a sign as two classes, with
-tiles and without. How many of the planted signs it is in doubt about is measured, too: each sign
-is shown to it once more, alone and uncut.
+Suppression works within a class, so a detector may report a sign as two classes, with tiles and
+without. How often it does so without tiles is measured, too: each sign is shown once more, alone.
 
 ``--picture`` draws ``docs/tiles.jpg`` instead: a part of a scene without and with tiles.
 """

@@ -127,7 +127,7 @@ def test_a_trial_in_several_threads_is_decided_once():
 
 
 @pytest.mark.parametrize(("photos", "good"), [(MOST_PHOTOS, True), (ENOUGH_PHOTOS - 1, False)])
-def test_a_settled_trial_keeps_to_one_precision(photos, good):
+def test_a_decided_trial_keeps_to_one_precision(photos, good):
     fast = finding((10.5, 10, 40, 40), 0.88, count=2)
     trial, decisions = trial_of(EXACT, fast)
     chosen = trial.settle(np.repeat(IMAGES, photos, axis=0))

@@ -67,7 +67,7 @@ def test_a_part_longer_than_tiles_overlap_stays_where_no_other_view_has_it() -> 
 def test_an_object_that_two_views_take_for_different_things_counts_once() -> None:
     car, bus = ([830, 100, 900, 200], 0.7, 0), ([832, 98, 903, 199], 0.8, 1)
     assert merged(view(WHOLE), view(LEFT, car), view(RIGHT, bus)) == [bus]
-    # One view sees both: they are two objects, or its own doubt.
+    # One view sees both: two objects, or two classes for one, as without tiles.
     assert merged(view(WHOLE), view(LEFT, car, bus), view(RIGHT)) == [bus, car]
     again = ([831, 99, 901, 200], 0.6, 0)
     assert merged(view(WHOLE), view(LEFT, car, bus), view(RIGHT, again)) == [bus, car]
