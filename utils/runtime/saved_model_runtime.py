@@ -1,12 +1,11 @@
 """A detector in a TensorFlow SavedModel.
 
 A SavedModel is a program, which may read and write files when it is opened. So only the graph of
-its signature is taken out of it, after a check that it has no other operations than a detector's.
+its signature is taken out of it, after a check (``utils.runtime.saved_model_check``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +13,6 @@ from uuid import uuid4
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.graph_pb2 import GraphDef
-from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from utils.errors import UserError
@@ -28,19 +26,9 @@ from utils.runtime.opening import (
     unreadable,
 )
 from utils.runtime.runtime import Infer, Runtime
-from utils.text import listed
+from utils.runtime.saved_model_check import check_saved_model
 
 _MOST_BYTES = 1 << 31
-_MOST_NODES = 1_000_000
-
-# Those of ``nets.export_network``, as TensorFlow names them.
-_OPERATIONS = {
-    "AddV2", "BiasAdd", "Cast", "CombinedNonMaxSuppression", "ConcatV2", "Const", "Conv2D",
-    "DepthwiseConv2dNative", "Exp", "ExpandDims", "FloorDiv", "FloorMod", "Identity", "IdentityN",
-    "LeakyRelu", "Maximum", "Mean", "Minimum", "Mul", "Neg", "NoOp", "Pack", "PartitionedCall",
-    "Placeholder", "Range", "RealDiv", "Relu", "Relu6", "Reshape", "ResizeNearestNeighbor", "Shape",
-    "Sigmoid", "Squeeze", "StatefulPartitionedCall", "StridedSlice", "Sub",
-}  # fmt: skip
 
 
 def open_saved_model(
@@ -96,11 +84,7 @@ def load_saved_model(weights: str | Path, where: str) -> tuple[Infer, Facts]:
         }
         refuse_other_network(where, facts, signature.inputs, shapes)
         outputs = {name: signature.outputs[name].name for name in names}
-        _refuse_endless_calls(graph)
-        if foreign := set(_operations(graph, outputs.values())) - _OPERATIONS:
-            raise UserError(
-                f"{where}: has operations that no detector needs ({listed(sorted(foreign))})"
-            )
+        check_saved_model(graph, outputs.values())
         network = _function(graph, signature.inputs["images"].name, outputs)
     except UserError:
         raise
@@ -118,63 +102,6 @@ def _facts_text(folder: Path) -> bytes | None:
     with suppress(ValueError):
         return read_limited(folder / "assets.extra" / f"{KEY}.json", _MOST_BYTES)
     return None
-
-
-def _operations(graph: GraphDef, outputs: Iterable[str]) -> Iterator[str]:
-    """The operations that outputs depend on, those of functions included."""
-    functions = {function.signature.name: function.node_def for function in graph.library.function}
-    waiting = [({node.name: node for node in graph.node}, [_node(name) for name in outputs])]
-    seen_functions = set()
-    while waiting:
-        nodes, names = waiting.pop()
-        seen = set()
-        while names:
-            name = names.pop()
-            if name in seen or name not in nodes:  # a function's argument is no node
-                continue
-            seen.add(name)
-            node = nodes[name]
-            yield node.op
-            names += [_node(source) for source in node.input]
-            for attribute in node.attr.values():
-                called = attribute.func.name
-                if called and called not in seen_functions:
-                    seen_functions.add(called)
-                    inner = {one.name: one for one in functions[called]}
-                    waiting.append((inner, list(inner)))
-
-
-def _refuse_endless_calls(graph: GraphDef) -> None:
-    """
-    Raises:
-        ValueError: functions that call themselves, or each other too often.
-    """
-    functions = {function.signature.name: function.node_def for function in graph.library.function}
-    sizes: dict[str, int] = {}  # nodes, with those of all calls inside; 0 while it is counted
-
-    def size(nodes: Iterable[NodeDef]) -> int:
-        total = 0
-        for node in nodes:
-            called = [one.func.name for one in node.attr.values() if one.func.name in functions]
-            total += 1 + sum(map(size_of_function, called))
-            if total > _MOST_NODES:
-                raise ValueError("its functions call too many others")
-        return total
-
-    def size_of_function(name: str) -> int:
-        if name not in sizes:
-            sizes[name] = 0
-            sizes[name] = 1 + size(functions[name])
-        elif not sizes[name]:
-            raise ValueError("it has a function that calls itself")
-        return sizes[name]
-
-    size(graph.node)
-
-
-def _node(tensor: str) -> str:
-    """``name`` of ``name:0``, ``name:output:0`` or ``^name``."""
-    return tensor.removeprefix("^").split(":")[0]
 
 
 def _function(

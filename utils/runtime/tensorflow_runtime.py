@@ -31,8 +31,9 @@ def open_tensorflow(
     with cluster.strategy.scope() if cluster else nullcontext():
         model = load_checkpoint(weights, option)
     batch_size = (batch_size or (8 if "GPU" in where else 1)) * devices
+    # Several devices compile it for each shape, and would keep the weights in every graph.
     infer = in_full_batches(
-        compile_inference(model, cluster, any_shape=True, constant=True), batch_size
+        compile_inference(model, cluster, any_shape=True, constant=devices == 1), batch_size
     )
     infer(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))  # compiles it
     return Runtime(
