@@ -21,7 +21,7 @@ from utils.detector import Detector
 from utils.errors import UnreadableFileError, UserError
 from utils.evaluation.run_detector import in_one_precision
 from utils.runtime import fastest
-from utils.runtime.export.process import ModuleFailedError, run_module
+from utils.runtime.export.process import run_module
 from utils.runtime.exported import ExportedNetwork, remove_oldest
 from utils.runtime.facts import Facts
 from utils.runtime.fastest import (
@@ -386,24 +386,36 @@ def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
     assert len(measurements) == 2
 
 
-def test_a_conversion_that_crashed_is_not_tried_at_each_start(monkeypatch, capsys):
-    def export(*_, **__):
-        tries.append(1)
-        raise ModuleFailedError("the conversion to openvino crashed (Aborted)\nterminate called")
+@pytest.mark.parametrize("throughput", [False, True])
+def test_pictures_come_in_batches_before_and_after_a_precision_is_decided(
+    checkpoint, monkeypatch, throughput
+):
+    sizes = {"float32": [], "bfloat16": []}
 
-    tries = []
-    shutil.rmtree(ExportedNetwork(BUNDLED).folder, ignore_errors=True)
-    monkeypatch.setattr(fastest, "candidates_here", lambda device: [Candidate("openvino")])
-    monkeypatch.setattr(fastest, "_open_tensorflow", lambda *_, **__: 7)
-    monkeypatch.setattr("utils.runtime.export.export.export", export)
-    for _ in range(3):
-        assert open_fastest(BUNDLED) == 7
-        assert "crashed (Aborted) terminate called" in capsys.readouterr().err
-    assert len(tries) == 1
-    monkeypatch.setattr(fastest, "machine_key", lambda device: "other versions")
-    assert open_fastest(BUNDLED) == 7
-    assert len(tries) == 2
-    shutil.rmtree(ExportedNetwork(BUNDLED).folder)
+    def opened(self, runtime, precision, threads, **_):
+        def infer(images):
+            sizes[precision].append(len(images))
+            return EXACT.infer(images)
+
+        return replace(EXACT, infer=infer, batch_size=2 if threads else 1)
+
+    both = [Candidate("openvino"), Candidate("openvino", "bfloat16")]
+    choice = {"chosen": asdict(both[1]), "instead": asdict(both[0])}
+    choice["milliseconds"] = {str(one): 1.0 for one in both}
+    monkeypatch.setattr(fastest, "candidates_here", lambda device: both)
+    monkeypatch.setattr(fastest, "measured", lambda *_: choice)
+    monkeypatch.setattr(ExportedNetwork, "open", opened)
+    monkeypatch.setattr(ExportedNetwork, "read_notes", lambda self: {})
+    monkeypatch.setattr(ExportedNetwork, "write_notes", lambda self, changes: None)
+    detector = Detector(open_fastest(checkpoint, throughput=throughput))
+    pictures = 20
+    assert len(detector([IMAGES[0]] * pictures)) == pictures
+    pairs = 2 if throughput else 1
+    assert detector.batch_size == pairs
+    # The trial itself looks at one picture at a time; afterwards only the faster one runs.
+    assert sizes["float32"].count(2) == (ENOUGH_PHOTOS // 2 if throughput else 0)
+    after = [size for size in sizes["bfloat16"] if size == pairs]
+    assert sum(after) >= pictures - ENOUGH_PHOTOS
 
 
 def test_damaged_notes_are_ignored(checkpoint):

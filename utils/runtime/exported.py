@@ -101,6 +101,7 @@ class ExportedNetwork:
         from filelock import FileLock
 
         from utils.runtime.export.export import export
+        from utils.runtime.export.process import NoRoomError
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,12 +116,13 @@ class ExportedNetwork:
                 export(self.weights, runtime, path, outputs="heads", check=self._refuse_replaced)
             remove_oldest(self.folder.parent, MOST_NETWORKS)
         except OSError as error:
-            raise UserError(
+            raise NoRoomError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); the variable "
                 f"{VARIABLE} may name another folder for the cache"
             ) from error
         except UserError as error:
-            raise UserError(
+            kind = NoRoomError if isinstance(error, NoRoomError) else UserError
+            raise kind(
                 f"{self.weights}: cannot be converted for {NAMES[runtime]} into {self.folder}: "
                 f"{error}"
             ) from error

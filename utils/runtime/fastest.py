@@ -12,12 +12,14 @@ runtime of ``CPU_RUNTIMES`` stands for the CPU. A GPU counts beside it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,17 +31,19 @@ import numpy as np
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.letterbox import Letterbox
-from utils.runtime.export.process import ModuleFailedError
+from utils.runtime.export.process import ModuleFailedError, NoRoomError
 from utils.runtime.exported import NAMES, ExportedNetwork
 from utils.runtime.facts import Facts
 from utils.runtime.precision_trial import Agreement, PrecisionTrial
 from utils.runtime.runtime import Runtime
-from utils.runtime.side_by_side import open_copies
+from utils.runtime.side_by_side import copies_here, open_copies
 
 CPU_RUNTIMES = ("openvino", "litert", "onnx")  # the fastest first
 WORTHWHILE = 0.95  # of float32's time: less than that for another precision
 _MODULES = {"openvino": "openvino", "litert": "ai_edge_litert", "onnx": "onnxruntime"}
 _PACKAGES = ("openvino", "ai-edge-litert", "onnxruntime", "onnxruntime-gpu", "tensorflow")
+_CONVERTING = ("efficient-yolo3", "keras", "onnx", "numpy", "protobuf", "ml-dtypes")
+_CONVERTER = Path(__file__).parent / "export"
 _REPEATS, _WARM_UP = 15, 2  # rounds
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -87,7 +91,7 @@ def open_fastest(
         return tensorflow()
     facts = Facts.of_checkpoint(weights, option)  # what is no detector, is none in TensorFlow
     key = machine_key(device)
-    failure_key = f"{key}; conversion failed"
+    failure_key = f"{key}; conversion failed; {converter_key()}"
     try:
         network = ExportedNetwork(weights, option, facts)
         notes = network.read_notes()
@@ -102,8 +106,7 @@ def open_fastest(
                 network.write_notes({key: notes})
         return _chosen(network, key, notes, opener, throughput)
     except (UserError, RuntimeError) as error:
-        lines = str(error).strip().splitlines()
-        reason = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+        reason = _in_one_line(error)
         if isinstance(error, ModuleFailedError):  # not half a minute of it at each start
             network.write_notes({failure_key: reason})
     _say(f"TensorFlow runs the network, as the fastest runtime here cannot: {reason}")
@@ -135,20 +138,20 @@ def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]
     Candidates are compared within a round, so that other work on the machine slows all of them.
 
     Raises:
-        UserError: none of them can be opened.
+        UserError, ModuleFailedError: none of them can be opened.
     """
     opened: dict[Candidate, Runtime] = {}
-    failed: dict[str, UserError] = {}  # by runtime, as another precision would fail, too
+    failed: dict[str, Exception] = {}  # by runtime, as another precision would fail, too
     for candidate in candidates:
         if candidate.runtime not in failed:
             try:
                 opened[candidate] = opener(candidate)
-            except UserError as error:
+            except (UserError, ModuleFailedError) as error:
                 failed[candidate.runtime] = error
     if not opened:
         raise next(iter(failed.values()))
     for runtime, error in failed.items():
-        _say(f"{NAMES.get(runtime, 'TensorFlow')} cannot be used: {error}")
+        _say(f"{NAMES.get(runtime, 'TensorFlow')} cannot be used: {_in_one_line(error)}")
     rounds = np.array([_round(opened) for _ in range(_WARM_UP + _REPEATS)])[_WARM_UP:]
     reference = next((i for i, one in enumerate(opened) if one.precision == "float32"), 0)
     ratios = dict(
@@ -162,12 +165,18 @@ def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]
         "chosen": asdict(min([best, *faster], key=ratios.get)),
         "instead": asdict(best),  # where the precision of the first is not good enough
         "milliseconds": {str(one): ms for one, ms in zip(opened, medians, strict=True)},
+        "try again": any(isinstance(error, NoRoomError) for error in failed.values()),
     }
 
 
 def usable(notes: object, candidates: list[Candidate]) -> bool:
-    """Whether notes are what ``measured`` gives, of candidates that are still there."""
+    """Whether notes are what ``measured`` gives, of candidates that are still there.
+
+    They are not where a candidate was left out for want of memory or disk space.
+    """
     try:
+        if notes.get("try again"):
+            return False
         choices = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
         times = notes["milliseconds"]
         return all(one in candidates and str(one) in times for one in choices) and all(
@@ -204,14 +213,24 @@ def picture_for(runtime: Runtime) -> np.ndarray:
 
 def machine_key(device: str | None) -> str:
     """What a choice depends on beside the network: versions, processor, cores, GPU, device."""
-    versions = []
-    for package in _PACKAGES:
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
     hardware = [processor(), f"{available_cores()} cores", *(["GPU"] if gpu_likely() else [])]
-    return "; ".join([*versions, *hardware, device or "auto"])
+    return "; ".join([*_versions(_PACKAGES), *hardware, device or "auto"])
+
+
+def converter_key() -> str:
+    """What else decides whether a conversion succeeds: versions, and the code that converts."""
+    code = hashlib.sha256()
+    for path in sorted(_CONVERTER.glob("*.py")):
+        code.update(path.read_bytes())
+    python = f"Python {platform.python_version()}"
+    return "; ".join([python, *_versions(_CONVERTING), f"code {code.hexdigest()[:12]}"])
+
+
+def _versions(packages: Sequence[str]) -> Iterator[str]:
+    """The installed ones of these packages with their versions."""
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            yield f"{package} {version(package)}"
 
 
 def processor(cpuinfo: Path = _CPUINFO) -> str:
@@ -293,10 +312,12 @@ def _chosen(
             noted(Agreement())
         return opened(fastest if agreement.good else exact)
 
-    slow = opener(exact)
-    trial = PrecisionTrial(slow, opener(fastest), decided, so_far, noted)
+    # With their threads given, both take as many pictures at a time as the copies will afterwards.
+    threads = available_cores() if copies else None
+    slow, fast = (opener(one, threads=threads) for one in (exact, fastest))
+    trial = PrecisionTrial(slow, fast, decided, so_far, noted)
     words = f"{fastest.precision} once its detections are seen to agree; {words}"
-    parallel = available_cores() if copies else 1
+    parallel = copies_here() if copies else 1
     return described(replace(slow, infer=trial, parallel=parallel), words)
 
 
@@ -336,6 +357,12 @@ def _open_tensorflow(weights: Path, **options: object) -> Runtime:
     from utils.runtime.tensorflow_runtime import open_tensorflow
 
     return open_tensorflow(weights, **options)
+
+
+def _in_one_line(error: Exception) -> str:
+    """What it says first and last: a crash quotes all that the process printed."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
 
 
 def _say(sentence: str) -> None:

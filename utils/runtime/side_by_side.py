@@ -38,15 +38,19 @@ def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
     return open_one()
 
 
+def copies_here() -> int:
+    """How many copies of a network this machine's cores run side by side."""
+    return min(available_cores(), MOST_COPIES)
+
+
 def side_by_side(open_one: Callable[[int], Runtime]) -> Runtime:
     """One runtime made of several, of which each call of ``infer`` uses a free one.
 
     Args:
         open_one: opens the network for this number of threads.
     """
-    cores = available_cores()
-    copies = min(cores, MOST_COPIES)
-    opened = [open_one(cores // copies) for _ in range(copies)]
+    copies = copies_here()
+    opened = [open_one(available_cores() // copies) for _ in range(copies)]
     infer = pooled([one.infer for one in opened])
     return replace(opened[0], infer=infer, parallel=copies)
 

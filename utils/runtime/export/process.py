@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,20 @@ class ModuleFailedError(RuntimeError):
     """A module crashed, or failed with what is no fault of the user."""
 
 
+class NoRoomError(UserError):
+    """Memory or disk space ran out, or the process was ended: later it may succeed."""
+
+
 _PROJECT = Path(__file__).resolve().parents[3]
-# By SIGKILL or SIGTERM, as for want of memory; ``utils.cli.run`` makes 130 of the latter.
-_ENDED = (-9, -15, 130)
+# By signals that others send, as for want of memory; ``utils.cli.run`` makes 130 of some of them.
+# SIGBUS is what a full disk gives to a program that has mapped a file.
+_SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGXFSZ", "SIGBUS")
+_ENDED = {130, *(-getattr(signal, name) for name in _SIGNALS if hasattr(signal, name))}
+_NO_ROOM = re.compile(
+    r"no space left|disk quota exceeded|cannot allocate memory|too many open files|out of memory"
+    r"|MemoryError|bad_alloc|ResourceExhausted|RESOURCE_EXHAUSTED",
+    re.IGNORECASE,
+)
 _FAST_MATH = "ONEDNN_DEFAULT_FPMATH_MODE"  # bfloat16 in convolutions, as training may use it
 
 
@@ -30,7 +42,8 @@ def run_module(module: str, argument: str, what: str) -> None:
         what: what it does, for messages.
 
     Raises:
-        UserError: what the process says the user can put right, or no memory.
+        NoRoomError: memory or disk space ran out, or someone ended the process.
+        UserError: what else the process says the user can put right.
         ModuleFailedError: anything else, with all that the process printed.
     """
     environment = {name: value for name, value in os.environ.items() if name != _FAST_MATH}
@@ -46,10 +59,16 @@ def run_module(module: str, argument: str, what: str) -> None:
         check=False,
     )
     if done.returncode == 2:
-        raise UserError(done.stdout.strip().rpartition("\n")[2].removeprefix("error: "))
+        sentence = done.stdout.strip().rpartition("\n")[2].removeprefix("error: ")
+        raise NoRoomError(sentence) if _NO_ROOM.search(sentence) else UserError(sentence)
     if done.returncode in _ENDED:
-        raise UserError(
+        raise NoRoomError(
             f"the system ended {what}, probably for want of memory; close other programs"
+        )
+    if done.returncode and (found := _NO_ROOM.search(done.stdout)):
+        raise NoRoomError(
+            f"{what} found no more memory or disk space ({found[0]}); close other programs, or "
+            "free some space"
         )
     if done.returncode < 0:
         crash = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
