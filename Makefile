@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # A file of tests stays in one process, which makes its models and runs only once.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast lint format bench gpu-check clean
+.PHONY: help setup demo test test-fast lint format bench fuzz gpu-check clean
 
 help:
 	@echo "make demo       train on generated road scenes, score, predict: about ten minutes"
@@ -14,6 +14,8 @@ help:
 	@echo "make test-fast  the quick ones, a few minutes"
 	@echo "make lint       check style; make format fixes what it can"
 	@echo "make bench      measure; see bench/README.md"
+	@echo "make fuzz       search for inputs that break a promise: 30 minutes for each reader;"
+	@echo "                MINUTES=5 for less; see docs/security.md"
 	@echo "make gpu-check  compare this machine's GPUs with its CPU; see docs/gpu.md"
 	@echo "make setup      only the environment in $(VENV)"
 
@@ -52,6 +54,13 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.backbone_costs
+
+# Goes on where it ended before: what it learned lies in .fuzz
+MINUTES ?= 30
+fuzz: export PIP_DISABLE_PIP_VERSION_CHECK = 1
+fuzz: $(READY)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --editable ".[fuzz]"
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 gpu-check: $(READY)
 	$(BIN)/python -m utils.commands.gpu_check

@@ -156,7 +156,7 @@ def _anchor_side(word: str, path: str | Path) -> float:
         value = float(word)
     except ValueError:
         raise UserError(f"{path}: {word!r} is not a number of pixels") from None
-    if not 0 < value < 1e5:
+    if not 0 < np.float32(value) < 1e5:  # 1e-50 is 0 there
         raise UserError(f"{path}: {word} is not a size in pixels; anchors are greater than 0")
     return value
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -76,8 +77,8 @@ class Facts:
         return Heads(np.asarray(self.anchors, np.float32), self.offset_span)
 
     def to_json(self) -> str:
-        """One line of ASCII, which every file format can hold."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
+        """One line of ASCII, which every file format can hold; NaN and infinity become null."""
+        return json.dumps({"format": FORMAT, **_finite(asdict(self))}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes | None, where: str) -> Facts:
@@ -146,6 +147,15 @@ class Facts:
             raise UnreadableFileError(
                 f"{option} {path}: not a checkpoint that can be opened ({reason})"
             ) from None
+
+
+def _finite(value: Any) -> Any:
+    """The same without numbers that JSON does not have. Their readers pass over null, too."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def project_version() -> str:

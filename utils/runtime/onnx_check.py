@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.text import listed
+from utils.text import listed, one_line
 
 # Those of ``nets.export_network`` by way of tf2onnx and of quantisation. Those that make arrays of
 # any size (Expand, Tile, ConstantOfShape, Pad) and those with graphs inside (Loop, If) are missing.
@@ -77,7 +77,8 @@ def _operations(data: mmap.mmap, start: int, end: int) -> set[str]:
                 domain = data[begin:stop].decode(errors="replace")
             elif field == _ATTRIBUTE:
                 _check_attribute(data, begin, stop)
-        found.add(operation[:50] if domain in _DOMAINS else f"{domain}.{operation}"[:50])
+        name = operation if domain in _DOMAINS else f"{domain}.{operation}"
+        found.add(name if name in _OPERATIONS else one_line(name)[:50])
     return found
 
 

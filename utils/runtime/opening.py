@@ -10,6 +10,7 @@ from types import ModuleType
 from utils.errors import UnreadableFileError, UserError
 from utils.runtime.facts import Facts
 from utils.runtime.telemetry import no_telemetry
+from utils.text import one_line
 
 
 def import_library(module: str, package: str, where: str) -> ModuleType:
@@ -39,7 +40,7 @@ def unreadable(where: str, kind: str, error: Exception) -> UnreadableFileError:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # The last line says what is wrong; those before, where in the library.
     return UnreadableFileError(
-        f"{where}: not {kind} that can be opened ({lines[-1].strip()[:200]})"
+        f"{where}: not {kind} that can be opened ({one_line(lines[-1])[:200]})"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.parsers.expat import ParserCreate
 
 from utils.files import read_limited
-from utils.text import listed
+from utils.text import listed, one_line
 
 # Those of ``nets.export_network`` by way of ONNX and of NNCF. Loops, which may never end, and
 # operations of extensions are missing.
@@ -64,7 +64,7 @@ class _Look:
         if tag == "layer":
             kind = values.get("type", "")
             if kind not in _OPERATIONS or not values.get("version", "").startswith("opset"):
-                self.foreign.add(kind[:50])
+                self.foreign.add(one_line(kind)[:50])
         elif tag == "data" and "offset" in values:
             _check_constant(values, self.weights)
 

@@ -1,4 +1,4 @@
-"""``TimedConnection``: ends connections on which no request arrives in time.
+"""``TimedConnection``: ends connections on which no request arrives in time, and damaged ones.
 
 uvicorn waits without end for the headers of a request, so that a few slow clients could take all
 connections.
@@ -34,6 +34,20 @@ class TimedConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, and end the connection.
+
+        A request before the damage may be answered already, or be in work. It gets no answer any
+        more; uvicorn would fail in the attempt.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # an answer is under way
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stop()

@@ -25,6 +25,7 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from utils.data.annotations import Annotation, ObjectError, score_of
+from utils.data.formats.naming import class_name
 from utils.data.formats.outlines import Box, points_box, rotated_box
 from utils.files import read_limited
 
@@ -73,7 +74,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
     names, boxes, difficult, numbers, scores, errors, outlines = [], [], [], [], [], [], 0
     # Direct children only: the <part> elements within a person have names and boxes of their own.
     for number, item in enumerate(root.findall("object"), start=1):
-        name = " ".join((item.findtext("name") or "").split())
+        name = class_name(item.findtext("name") or "")
         try:
             if not name:
                 raise ObjectError("no-class", "no class name")

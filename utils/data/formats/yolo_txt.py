@@ -74,6 +74,8 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
     for number, line in enumerate(lines, start=1):
         try:
             columns = _columns(line)
+            if not columns:  # commas only
+                raise ObjectError("no-box", "no columns; at least 5 are needed")
             name = _class(columns[0], classes)
             boxes.append(_box(columns[1:], pose))
         except ObjectError as error:

@@ -1,0 +1,153 @@
+"""``run_target``: a target in processes of its own, for a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.target import MOST_MEMORY, MOST_SECONDS, ROOT
+
+_MOST_RESTARTS = 20  # after crashes, hangs and too much memory
+_KINDS = {70: "hang", 71: "memory", 77: "crash"}  # libFuzzer's exit statuses
+_GRACE_S = 90  # for the start, and for an input that hangs
+
+
+@dataclass
+class Result:
+    """What came of a target.
+
+    Attributes:
+        executions: inputs that were tried.
+        coverage: libFuzzer's count of places in the instrumented code.
+        inputs: in the corpus at the end.
+        finds: broken promises, in words.
+    """
+
+    name: str
+    seconds: float = 0.0
+    executions: int = 0
+    coverage: int = 0
+    inputs: int = 0
+    slowest_s: float = 0.0
+    finds: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "target": self.name, "atheris": version("atheris"),
+            "minutes": round(self.seconds / 60, 1), "executions": self.executions,
+            "coverage": self.coverage, "corpus": self.inputs,
+            "slowest_s": round(self.slowest_s, 2), "finds": self.finds,
+        }  # fmt: skip
+
+    def line(self) -> str:
+        finds = f"{len(self.finds)} found: {'; '.join(self.finds)}" if self.finds else "none found"
+        return (
+            f"{self.name:14} {self.seconds / 60:5.1f} min {self.executions:10,d} executions, "
+            f"{self.coverage} places, {self.inputs} inputs, slowest {self.slowest_s:.1f} s, {finds}"
+        )
+
+
+def run_target(name: str, folder: Path, seconds: float) -> Result:
+    """Fuzz a target for so long. Crashes and hangs end a process; another one goes on.
+
+    Args:
+        name: of the target.
+        folder: its corpus and finds, kept between runs.
+        seconds: of running, without the time to start.
+    """
+    corpus = folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    result, started = Result(name), time.monotonic()
+    for _ in range(_MOST_RESTARTS):
+        left = seconds - (time.monotonic() - started)
+        if left < 1 or result.interrupted:
+            break
+        before = time.monotonic()
+        status = _run(name, folder, corpus, left, result)
+        result.seconds += time.monotonic() - before
+        if status == 0:
+            break
+        if not result.interrupted:
+            result.finds.append(f"{_KINDS.get(status, f'status {status}')}; see {folder}/log.txt")
+    result.inputs = sum(1 for _ in corpus.iterdir())
+    return result
+
+
+def _run(name: str, folder: Path, corpus: Path, seconds: float, result: Result) -> int:
+    """One process; its exit status. What it did is added to ``result``."""
+    progress = folder / "progress.json"
+    progress.unlink(missing_ok=True)
+    (folder / "finds").mkdir(exist_ok=True)
+    words, most_bytes = _prepare(name, folder, corpus)
+    command = [
+        sys.executable, "-m", "tests.fuzz.worker", name, str(folder), str(corpus),
+        f"-max_total_time={max(1, round(seconds))}", f"-timeout={MOST_SECONDS}",
+        f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={most_bytes}", f"-dict={words}",
+        f"-artifact_prefix={folder / 'finds'}/", "-print_final_stats=1",
+    ]  # fmt: skip
+    with open(folder / "log.txt", "w", encoding="utf-8") as log:
+        # A group of its own: libFuzzer would take Ctrl-C for a crash.
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        try:
+            status = process.wait(seconds + _GRACE_S)
+        except subprocess.TimeoutExpired:
+            status = 70
+        except KeyboardInterrupt:
+            status, result.interrupted = 0, True
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    if progress.exists():
+        told = json.loads(progress.read_text(encoding="utf-8"))
+        result.executions += told["executions"]
+        result.slowest_s = max(result.slowest_s, told["slowest_s"])
+        result.finds += [find for find in told["finds"] if find not in result.finds]
+    text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
+    counts = re.findall(r"\bcov: (\d+)", text)
+    result.coverage = max(result.coverage, *map(int, counts[-1:]), 0)
+    return status
+
+
+def _prepare(name: str, folder: Path, corpus: Path) -> tuple[Path, int]:
+    """Seeds go into the corpus, words into a file; that file, and the largest input in bytes.
+
+    In a process of its own, so that Ctrl-C and what the target imports stay there.
+    """
+    made = folder / "words.txt"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.session", name, str(corpus), str(made)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return made, int(done.stdout.split()[-1])
+
+
+def _write_seeds(name: str, corpus: Path, words: Path) -> None:
+    from tests.fuzz.targets import load
+
+    target = load(name)
+    for data in (*target.finds, *target.seeds()):
+        path = corpus / f"seed-{hashlib.sha256(data).hexdigest()[:16]}"
+        if not path.exists():
+            path.write_bytes(data)
+    lines = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words)
+    words.write_text("".join(f'"{line}"\n' for line in lines), encoding="ascii")
+    print(target.most_bytes)
+
+
+if __name__ == "__main__":
+    _write_seeds(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
