@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for types only: heavy modules are imported after the option
     from utils.media.summary import Summary
     from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
+    from utils.signals import StopRequest
     from utils.tiling import Tiling
 
 DESCRIPTION = """\
@@ -88,6 +89,7 @@ def main(argv: list[str]) -> int:
     from utils.media.drawing_frames import FrameDrawer
     from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
     from utils.media.outputs import Outputs, draw_frame
+    from utils.signals import StopRequest
 
     throughput = many(sources) or config.tile != "off"
     detector = open_detector(config, weights, throughput=throughput)
@@ -104,27 +106,29 @@ def main(argv: list[str]) -> int:
     tracking = tracking_for(config, thresholds["conf"])
     draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
     setting = OutputSetting(config, out, detector.class_names, weights, photos, draw, tracking)
-    outputs = Outputs(outputs_for(setting), sources)
-    summary, interrupted = detect_all(
-        detector,
-        part_of(config, sources),
-        outputs,
-        window,
-        thresholds,
-        tracking,
-        choice=FrameChoice(config.start, config.end, config.stride, config.fps),
-        keep=keep,
-        draw=draw,
-        tiling=config.tiling,
-    )
+    # A signal is no exception here, which would end a picture halfway, or get lost in a library.
+    with StopRequest() as stop:
+        summary = detect_all(
+            detector,
+            part_of(config, sources),
+            Outputs(outputs_for(setting), sources),
+            window,
+            thresholds,
+            tracking,
+            choice=FrameChoice(config.start, config.end, config.stride, config.fps),
+            keep=keep,
+            draw=draw,
+            tiling=config.tiling,
+            stop=stop,
+        )
     if window:
         window.close()
     totals = tracking.sentences() if tracking else ()
     for line in (*summary.lines(), *totals, *result_lines(setting, summary)):
         print(line)
-    if interrupted:
+    if stop.asked:
         print("interrupted; all results so far are written", file=sys.stderr)
-    return INTERRUPTED if interrupted else OK
+    return INTERRUPTED if stop.asked else OK
 
 
 def weights_for(config: PredictConfig) -> Path:
@@ -283,8 +287,9 @@ def detect_all(
     keep: ClassFilter,
     draw: FrameDrawer,
     tiling: Tiling,
-) -> tuple[Summary, bool]:
-    """Detect objects in all frames and write the results; also whether Ctrl-C ended it.
+    stop: StopRequest,
+) -> Summary:
+    """Detect objects in all frames, or in those until ``stop`` is asked, and write the results.
 
     Background threads read frames and run the network while this one draws and writes.
     """
@@ -293,9 +298,8 @@ def detect_all(
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
     from utils.prefetch import iterate_ahead
-    from utils.signals import delayed_interrupt
 
-    summary, interrupted = Summary(), False
+    summary = Summary()
     live = any(source.kind in ("live", "stream") for source in sources)
 
     def report(problem: str) -> None:
@@ -308,20 +312,20 @@ def detect_all(
     if tracking:  # detections with a low score may continue a track
         thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
     results = detect_frames(detector, frames, **thresholds, tiling=tiling, report=report)
-    with outputs, closing(iterate_ahead(results, depth=1 if live else 4)) as results:
-        try:
+    with outputs:
+        ahead = iterate_ahead(results, depth=1 if live else 4, ended=lambda: stop.asked)
+        with closing(ahead) as results:
             for frame, detections, network_ms in progress(results, sources):
                 detections = keep(detections)
-                with delayed_interrupt():  # a frame is counted and written, or neither
-                    if tracking:
-                        detections = tracking.update(frame, detections)
-                    summary.add(frame, detections, network_ms)
-                    outputs.write(frame, detections)
-                if window and not window.show(draw(frame, detections), wait=frame.index is None):
+                if tracking:
+                    detections = tracking.update(frame, detections)
+                summary.add(frame, detections, network_ms)
+                outputs.write(frame, detections)
+                if window and not window.show(
+                    draw(frame, detections), wait=frame.index is None, ended=lambda: stop.asked
+                ):
                     break
-        except KeyboardInterrupt:  # the results so far are kept
-            interrupted = True
-        if sources and not summary.total and not interrupted:
+        if sources and not summary.total and not stop.asked:
             raise UserError(
                 summary.problems[0]
                 if len(sources) == 1
@@ -332,7 +336,7 @@ def detect_all(
     if len(sources) == 1 and not live:
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)
-    return summary, interrupted
+    return summary
 
 
 def progress(results: Iterator, sources: list[Source]) -> Iterator:

@@ -1,5 +1,6 @@
 """What all tests share: an option, and a temporary cache folder."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -9,6 +10,11 @@ from hypothesis import settings
 # is always one of the change.
 settings.register_profile("shared", deadline=None, derandomize=True)
 settings.load_profile("shared")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a script. Commands that the tests start would ignore Ctrl-C, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -141,6 +141,7 @@ def test_anchor_files(tmp_path, divider):
         ("10,-3", "greater than 0"),
         ("10,nan", "not a size"),
         ("10,inf", "not a size"),
+        ("10,1e-50", "greater than 0"),  # 0 in float32
     ],
 )
 def test_bad_anchor_files(tmp_path, text, message):

@@ -245,3 +245,9 @@ def test_what_is_wrong_with_a_repeated_option_is_said():
 
     with pytest.raises(UserError, match="--zone: '1 2' is no corner"):
         parse(Refusing, ["--zone", "1", "2"])
+
+
+def test_a_home_of_nobody_is_a_name():
+    assert parse(Config, ["a.jpg", "--weights", "~nobody-here/w.keras"]).weights == Path(
+        "~nobody-here/w.keras"
+    )

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_reading_a_checkpoint_imports_no_tensorflow():
 def test_json_gives_the_same_facts(facts):
     assert Facts.from_json(facts.to_json(), "here") == facts
     assert Facts.from_json(facts.to_json().encode(), "here") == facts
+
+
+def test_numbers_that_json_does_not_have_are_left_out(facts):
+    nan = {"a": [float("nan"), {"b": float("-inf")}], "c": 0.5}
+    again = Facts.from_json(replace(facts, metadata=nan).to_json(), "here")
+    assert again.metadata == {"a": [None, {"b": None}], "c": 0.5}
 
 
 def test_the_hash_is_of_the_weights_alone(facts, tmp_path):

@@ -3,7 +3,6 @@
 import errno
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -117,34 +116,6 @@ def test_other_hosts_write_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def in_new_process(code: str) -> None:
-    """Signals would reach whatever else the test process is doing."""
-    source = textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_first_signal_asks_and_the_second_interrupts():
-    in_new_process(
-        """
-        import signal
-        from utils.signals import StopRequest
-
-        before = signal.getsignal(signal.SIGTERM)
-        interrupted = False
-        with StopRequest() as stop:
-            signal.raise_signal(signal.SIGTERM)
-            assert stop.asked
-            try:
-                signal.raise_signal(signal.SIGINT)
-            except KeyboardInterrupt:
-                interrupted = True
-        assert interrupted
-        assert signal.getsignal(signal.SIGTERM) is before
-        """
-    )
-
-
 @pytest.mark.slow
 def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -160,24 +131,3 @@ def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
     read.Reload()
     assert read.Tags()["tensors"] == ["loss", "validation"]
     assert [event.step for event in read.Tensors("loss")] == list(range(1, 13))
-
-
-def test_a_signal_waits_for_the_end_of_a_short_block():
-    in_new_process(
-        """
-        import signal
-        from utils.signals import delayed_interrupt
-
-        done = []
-        try:
-            with delayed_interrupt():
-                signal.raise_signal(signal.SIGINT)
-                done.append("all of it")
-        except KeyboardInterrupt:
-            done.append("interrupted")
-        assert done == ["all of it", "interrupted"]
-        with delayed_interrupt():
-            done.append("and nothing came")
-        assert len(done) == 3
-        """
-    )

@@ -32,6 +32,13 @@ def test_the_operations_of_an_onnx_file_are_seen(tmp_path):
         check_onnx(onnx_file(tmp_path / "a.onnx", b"Loop"))
 
 
+def test_names_of_operations_send_no_codes_to_the_terminal(tmp_path):
+    with pytest.raises(ForeignError) as refused:
+        check_onnx(onnx_file(tmp_path / "a.onnx", b"\x1b[31mLoop"))
+    assert "Loop" in str(refused.value)
+    assert "\x1b" not in str(refused.value)
+
+
 @pytest.mark.parametrize("where", ["graph", "node"])
 def test_keys_of_more_than_32_bits_hide_nothing(where, tmp_path):
     """ONNX Runtime drops the bits above, and would read a graph where the check saw none."""

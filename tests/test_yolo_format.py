@@ -74,6 +74,7 @@ def test_boxes_that_reach_over_the_edge_are_kept():
         ("0 .5 .5 .1 -.1", "empty-box", "height -.1"),
         ("0 .5 .5 .1", "no-box", "4 columns; at least 5"),
         ("0", "no-box", "1 columns"),
+        (",", "no-box", "no columns"),
         ("0 .1 .1 .2 .2 .3 .3 .4", "no-box", "8 columns are neither a box nor an outline"),
         ("0 .1 .1 .1 .2 .1 .3", "empty-box", "the outline's 3 points enclose no area"),
     ],

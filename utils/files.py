@@ -134,6 +134,15 @@ def read_limited(path: str | Path, most: int) -> bytes:
         raise ValueError(error.strerror or str(error)) from error
 
 
+def with_home(text: str | Path) -> Path:
+    """The path with ``~`` and ``~user`` replaced by the folder; as it is where nobody is so called,
+    as a shell does it."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def content_hash(path: str | Path) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a file's bytes."""
     with open(path, "rb") as file:

@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _END = object()
+_ASKED_EVERY_S = 0.1
 
 
 def map_ahead(
@@ -49,7 +50,11 @@ def map_ahead(
 
 
 def iterate_ahead(
-    items: Iterator[Item], *, depth: int, newest_only: bool = False
+    items: Iterator[Item],
+    *,
+    depth: int,
+    newest_only: bool = False,
+    ended: Callable[[], bool] = lambda: False,
 ) -> Iterator[Item]:
     """Go through ``items`` in one background thread, in order.
 
@@ -60,6 +65,7 @@ def iterate_ahead(
         items: an iterator, for instance a generator that reads a video.
         depth: how many items may wait for the consumer.
         newest_only: drop the oldest item instead of making the producer wait; for live video.
+        ended: asked between the items, and while none comes; true ends the iteration.
     """
     waiting: queue.Queue = queue.Queue(depth)
     stop = threading.Event()
@@ -94,8 +100,11 @@ def iterate_ahead(
     thread = threading.Thread(target=produce, daemon=True)
     thread.start()
     try:
-        while True:
-            item, error = waiting.get()
+        while not ended():
+            try:
+                item, error = waiting.get(timeout=_ASKED_EVERY_S)
+            except queue.Empty:
+                continue
             if error is not None:
                 raise error
             if item is _END:

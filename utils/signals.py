@@ -1,5 +1,9 @@
 """Ctrl-C and SIGTERM: treated alike (``terminable``), or handled at a suitable moment
-(``StopRequest`` and ``delayed_interrupt``)."""
+(``StopRequest``).
+
+A signal that the process was told to ignore stays ignored: SIGINT in the background of a script
+(``command &``).
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 
 class StopRequest:
     """``asked`` becomes true at the first SIGINT or SIGTERM; a second one interrupts at once.
 
     A context manager: the earlier handlers are restored. Outside the main thread, where Python
-    allows no handlers, signals are not changed.
+    allows no handlers, signals are not changed. ``asked`` is true from the start if ``terminable``
+    raised KeyboardInterrupt before, and somebody lost it.
     """
 
     def __init__(self) -> None:
@@ -23,14 +28,32 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self.asked = _Raised.raised
+        try:
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+                before = signal.getsignal(number)
+                if before not in (signal.SIG_IGN, None):  # None: not Python's
+                    self._before[number] = before
+                    signal.signal(number, self._handle)
+        except KeyboardInterrupt:  # it came before its handler
+            self._restore()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._before:  # a signal in between raises, and the other handler is restored first
+            number, handler = self._before.popitem()
+            try:
+                signal.signal(number, handler)
+            except KeyboardInterrupt:
+                signal.signal(number, handler)
+                self._restore()
+                raise
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
@@ -38,29 +61,38 @@ class StopRequest:
         self.asked = True
 
 
+class _Raised:
+    """Whether ``terminable`` has raised KeyboardInterrupt in the block that runs."""
+
+    raised: ClassVar[bool] = False
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Python drops an exception in ``__del__``, in callbacks of weak references, and in some
+    libraries. That one came is noted, therefore."""
+    _Raised.raised = True
+    raise KeyboardInterrupt
+
+
 @contextmanager
-def terminable() -> Iterator[None]:
+def terminable(*, last: bool = False) -> Iterator[None]:
     """SIGTERM in the block raises KeyboardInterrupt, as Ctrl-C does.
 
-    Nothing is changed outside the main thread, or where SIGTERM already has a handler.
+    Nothing is changed outside the main thread, or where a signal already has another handler.
+
+    Args:
+        last: the process ends after the block. A signal then ends it at once; Python would print a
+            traceback of its own shutdown.
     """
-    free = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
-    if free:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    main = threading.current_thread() is threading.main_thread()
+    free = {n: before for n, before in usual.items() if main and signal.getsignal(n) is before}
+    _Raised.raised = False
     try:
+        for number in free:
+            signal.signal(number, _interrupt)
         yield
     finally:
-        if free:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def delayed_interrupt() -> Iterator[None]:
-    """A SIGINT or SIGTERM in the block interrupts at its end; a second one at once."""
-    with StopRequest() as stop:
-        yield
-    if stop.asked:
-        raise KeyboardInterrupt
+        _Raised.raised = False
+        for number, before in free.items():
+            signal.signal(number, signal.SIG_DFL if last else before)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from utils.files import with_home
+
 
 def option(
     default: Any = dataclasses.MISSING,
@@ -165,7 +167,7 @@ def _from_text(kind: type, text: str) -> Any:
     if kind is Path:
         if not text:
             raise ValueError("the path is empty")
-        return Path(text).expanduser()
+        return with_home(text)
     try:
         value = kind(text)
     except ValueError:

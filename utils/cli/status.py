@@ -18,12 +18,19 @@ OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of ever
 def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
     """Call ``main`` with the arguments and return the exit status of the command.
 
+    Without ``argv`` the process is expected to end with that status.
+
     A ``UserError`` gives one message on stderr and status 2, and so does a full disk or a
     missing permission. Ctrl-C and SIGTERM give 130. Anything else is a bug and keeps its traceback.
     """
     quiet_tensorflow()
-    with terminable():
-        return _run(main, list(sys.argv[1:] if argv is None else argv))
+    try:
+        with terminable(last=argv is None):
+            status = _run(main, list(sys.argv[1:] if argv is None else argv))
+            _flush()
+    except KeyboardInterrupt:  # a second one, or one while an error is printed
+        status = INTERRUPTED
+    return status
 
 
 def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
@@ -51,10 +58,14 @@ def leave(status: int) -> typing.NoReturn:
 
     Freeing TensorFlow's graphs at the end of a training run would take 5 to 30 seconds.
     """
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # a full disk, or a closed pipe
-            stream.flush()
+    _flush()
     os._exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a full disk, or a closed pipe; a closed stream
+            stream.flush()
 
 
 _USER_ERRORS = {

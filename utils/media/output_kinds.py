@@ -14,7 +14,7 @@ from utils.drawing.colours import colour
 from utils.media import label_outputs
 from utils.media.drawn_videos import DrawnVideos
 from utils.media.frame_photos import FramePhotos
-from utils.media.outputs import Crops, CsvFile, Draw, DrawnPictures, JsonFile, Output
+from utils.media.outputs import Crops, CsvFile, Draw, DrawnPictures, JsonFile, Output, close_all
 from utils.media.predict_config import PredictConfig
 from utils.media.saved_frames import SavedFrames
 from utils.media.summary import Summary
@@ -161,12 +161,20 @@ KINDS = (*RESULTS[:2], *LABELS, FRAMES, *RESULTS[2:])  # in the order of the las
 
 
 def outputs_for(run: OutputSetting) -> list[Output]:
-    """The outputs that the options ask for, opened."""
-    return _made((FRAMES,) if run.config.save_frames else LABELS, run) + _made(RESULTS, run)
+    """The outputs that the options ask for, opened; all or none."""
+    return _made((*((FRAMES,) if run.config.save_frames else LABELS), *RESULTS), run)
 
 
 def _made(kinds: Iterable[OutputKind], run: OutputSetting) -> list[Output]:
-    return [kind.make(run) for kind in kinds if getattr(run.config, kind.option)]
+    made: list[Output] = []
+    try:
+        for kind in kinds:
+            if getattr(run.config, kind.option):
+                made.append(kind.make(run))
+    except BaseException:
+        close_all(made, complete=False)
+        raise
+    return made
 
 
 def protected_names(config: PredictConfig) -> list[str]:

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
+from utils.files import with_home
 from utils.image_kinds import FileKind, file_kind, unread_note
 from utils.images import IMAGE_SUFFIXES, read_image
 from utils.media.animations import is_animated
@@ -133,7 +134,7 @@ def _find(argument: str, pass_over: Callable[[str], None]) -> list[Source]:
     if _STREAM.match(argument):
         live = not argument.lower().startswith("http")  # http may give an ordinary file
         return [Source(_without_password(argument), "live" if live else "stream", argument)]
-    path = Path(argument).expanduser()
+    path = with_home(argument)
     if _exists(path):
         return _in_folder(path, pass_over) if path.is_dir() else [_from_file(path)]
     if argument.isdecimal() and len(argument) < 5:

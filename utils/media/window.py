@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -33,12 +34,15 @@ class Window:
             )
         cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
 
-    def show(self, image: np.ndarray, *, wait: bool) -> bool:
+    def show(
+        self, image: np.ndarray, *, wait: bool, ended: Callable[[], bool] = lambda: False
+    ) -> bool:
         """Show uint8 (H, W, 3) RGB; false when the user wants to end.
 
         Args:
             image: the frame, drawn.
             wait: stay until a key is pressed.
+            ended: asked while it stays; true ends that.
         """
         cv2.imshow(self.title, cv2.cvtColor(_fitted(image), cv2.COLOR_RGB2BGR))
         while True:
@@ -47,7 +51,7 @@ class Window:
                 return False
             if cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
                 return False
-            if key >= 0 or not wait:
+            if key >= 0 or not wait or ended():
                 return True
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from utils.cli import option, to_mapping
 from utils.errors import UserError
+from utils.files import with_home
 from utils.tiling import Tiling
 
 
@@ -263,7 +264,7 @@ def with_options_of_run(argv: list[str]) -> list[str]:
 
 def config_of_run(out: Path) -> Path | None:
     """The options that a run was started with, as a file; None where there is none."""
-    path = out.expanduser() / "config.yaml"
+    path = with_home(out) / "config.yaml"
     return path if path.is_file() else None
 
 

@@ -27,6 +27,7 @@ def _run(data: bytes) -> None:
 
 
 TARGET = Target(
+    finds=(b"out: ~nobody-here/x\n",),
     name="configuration",
     run=_run,
     seeds=lambda: files_of(configurations.cases(), "configuration", "config.yaml", 4000),

@@ -1,0 +1,203 @@
+"""Ctrl-C and SIGTERM at any moment: nothing is lost, nothing half written, no traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+from tests.bad_input.case import picture
+from utils.prefetch import iterate_ahead
+
+ROOT = Path(__file__).parents[1]
+
+
+def in_new_process(code: str, *argv: object) -> subprocess.CompletedProcess[str]:
+    """Signals would reach whatever else the test process is doing."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, argv)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_first_signal_asks_and_the_second_interrupts():
+    in_new_process(
+        """
+        import signal
+        from utils.signals import StopRequest
+
+        before = signal.getsignal(signal.SIGTERM)
+        interrupted = False
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.asked
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                interrupted = True
+        assert interrupted
+        assert signal.getsignal(signal.SIGTERM) is before
+        """
+    )
+
+
+def test_an_interrupt_that_python_drops_is_noted():
+    done = in_new_process(
+        """
+        import signal
+        from utils.signals import StopRequest, terminable
+
+        class Loses:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+
+        with terminable():
+            Loses()  # Python prints the exception, and goes on
+            with StopRequest() as stop:
+                assert stop.asked
+        with terminable(), StopRequest() as stop:
+            assert not stop.asked
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        """
+    )
+    assert "KeyboardInterrupt" in done.stderr
+
+
+def test_signals_that_are_ignored_stay_so():
+    in_new_process(
+        """
+        import signal
+        from utils.signals import StopRequest, terminable
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does it for `command &`
+        with terminable(), StopRequest() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.asked
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.asked
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        """
+    )
+
+
+def test_a_signal_behind_the_end_prints_no_traceback():
+    code = """
+    import signal, sys
+    from utils.cli import run
+
+    sys.argv = ["command"]
+    status = run(lambda argv: print("done"))
+    signal.raise_signal(signal.SIGINT)  # while Python shuts down
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-2, "done\n", "")
+
+
+def test_who_waits_for_the_next_item_can_be_told_to_end():
+    stop, items = threading.Event(), threading.Event()
+
+    def never():
+        yield 1
+        items.wait(10)
+
+    started = time.monotonic()
+    seen = []
+    for item in iterate_ahead(never(), depth=1, ended=stop.is_set):
+        seen.append(item)
+        threading.Timer(0.2, stop.set).start()
+        threading.Timer(0.6, items.set).start()
+    assert seen == [1]
+    assert time.monotonic() - started < 5
+
+
+MOMENTS = 60
+
+
+def test_predict_ends_well_at_any_moment(tmp_path):
+    """A signal before a line of this project's code, for lines from the first to the last."""
+    for i in range(6):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        picture(seed=i).save(tmp_path / "in" / f"{i}.png")
+    done = in_new_process(
+        """
+        import contextlib, io, json, shutil, signal, sys
+        from pathlib import Path
+
+        import predict
+        from tests.serving_cases import detector_of, three_signs
+        from utils.cli import run
+
+        folder, moments = Path(sys.argv[1]), int(sys.argv[2])
+        out = folder / "out"
+        argv = [str(folder / "in"), "--out", str(out), "--json", str(out / "all.json"),
+                "--csv", str(out / "all.csv"), "--save-txt"]
+        predict.weights_for = lambda config: folder / "in" / "0.png"
+        predict.open_detector = lambda *args, **options: detector_of(three_signs)
+        root = str(Path(predict.__file__).parent)
+
+        def attempt(moment, number):
+            passed = 0
+
+            def trace(frame, event, arg):
+                nonlocal passed
+                if not frame.f_code.co_filename.startswith(root):
+                    return None
+                if event == "line":
+                    passed += 1
+                    if passed == moment:
+                        sys.settrace(None)
+                        signal.raise_signal(number)
+                return trace
+
+            def main(argv):
+                sys.settrace(trace)
+                try:
+                    return predict.main(argv)
+                finally:
+                    sys.settrace(None)
+
+            shutil.rmtree(out, ignore_errors=True)
+            printed, errors = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+                status = run(main, argv)
+            return passed, status, printed.getvalue(), errors.getvalue()
+
+        attempt(0, signal.SIGINT)  # imports everything
+        lines, status, printed, _ = attempt(0, signal.SIGINT)
+        assert status == 0 and "6 pictures" in printed, (status, printed)
+        found = []
+        for i in range(moments):
+            moment = 1 + i * (lines - 1) // (moments - 1)
+            number = (signal.SIGINT, signal.SIGTERM)[i % 2]
+            _, status, printed, errors = attempt(moment, number)
+            files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+            entries = out / "all.json"
+            entries = len(json.loads(entries.read_text())) if entries.exists() else None
+            found.append([moment, status, files, entries, printed, errors])
+        json.dump(found, sys.stdout)
+        """,
+        tmp_path, MOMENTS,
+    )  # fmt: skip
+    seen = set()
+    for moment, status, files, entries, printed, errors in json.loads(done.stdout):
+        where = f"line {moment}: {status}, {files}, {printed}, {errors}"
+        assert status == 130, where
+        assert errors.splitlines()[-1].startswith("interrupted"), where
+        assert "Traceback" not in errors, where
+        assert not [name for name in files if ".part-" in name], where
+        if entries is None:  # before there was anything
+            assert not files, where
+        else:
+            drawn = [name for name in files if name.endswith(".png")]
+            labels = [name for name in files if name.startswith("labels/")]
+            assert len(drawn) == len(labels) == entries, where
+            assert "all.csv" in files, where
+        seen.add(entries)
+    assert {None, 0, 6} < seen, seen
