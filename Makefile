@@ -18,6 +18,7 @@ help:
 	@echo "                MINUTES=5 for less; see docs/security.md"
 	@echo "make gpu-check  compare this machine's GPUs with its CPU; see docs/gpu.md"
 	@echo "make setup      only the environment in $(VENV)"
+	@echo "                LOCKED=1: the versions that were tested, checked by hash; see docs/security.md"
 
 setup: $(READY)
 
@@ -29,7 +30,12 @@ $(READY): pyproject.toml
 	         "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
+ifdef LOCKED
+	$(BIN)/pip install --require-hashes --requirement constraints/setup.txt
+	$(BIN)/pip install --no-deps --no-build-isolation --editable .
+else
 	$(BIN)/pip install --editable ".[dev,onnx,openvino,litert,int8,serve]"
+endif
 	@$(BIN)/python -m utils.opencv_check
 	@touch $@
 
