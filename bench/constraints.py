@@ -2,8 +2,8 @@
 that the project was tested with, and the hashes of their files.
 
 ``setup.txt`` is what ``make setup`` installs. The other files are what one more extra adds to it.
-They hold for Python 3.11 to 3.13 on every system. It needs ``uv`` (``pip install uv``), and asks the
-package index. Versions that the files have already are kept; ``--upgrade`` takes the newest.
+They hold for Python 3.11 to 3.13 on every system. It needs ``uv`` (``pip install uv``), and asks
+the package index. Versions that the files have already are kept; ``--upgrade`` takes the newest.
 """
 
 from __future__ import annotations

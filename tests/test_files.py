@@ -1,6 +1,8 @@
 """Files are whole or absent, and known by their content."""
 
 import os
+import shutil
+import time
 
 import pytest
 
@@ -9,6 +11,7 @@ from utils.files import (
     TooLargeError,
     atomic_folder,
     atomic_write,
+    check_clock,
     check_writable,
     content_hash,
     read_limited,
@@ -115,3 +118,25 @@ def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_pa
     with pytest.raises(UserError, match=r"^--json: nothing can be written to .*file$"):
         check_writable(tmp_path / "file" / "a.json", "--json")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_goes_away_is_one_sentence(tmp_path):
+    path = tmp_path / "out" / "found.json"
+    for again in (False, True):  # another writer may have made it anew
+        with (  # noqa: PT012
+            pytest.raises(UserError, match=r"found\.json: its folder was removed"),
+            atomic_write(path) as file,
+        ):
+            file.write("[")
+            shutil.rmtree(path.parent)
+            if again:
+                path.parent.mkdir()
+        assert not path.exists()
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def test_a_clock_before_1980_is_said(monkeypatch):
+    long_ago = time.localtime(0)
+    monkeypatch.setattr(time, "localtime", lambda: long_ago)
+    with pytest.raises(UserError, match="the clock of this machine says 19"):
+        check_clock()

@@ -1,6 +1,7 @@
 """The run directory: one process at a time, a full disk, bad batches."""
 
 import errno
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,31 @@ def test_epochs_and_pictures_go_into_one_events_file_in_order(tmp_path):
     read.Reload()
     assert read.Tags()["tensors"] == ["loss", "validation"]
     assert [event.step for event in read.Tensors("loss")] == list(range(1, 13))
+
+
+def test_a_folder_that_is_removed_is_made_anew_and_locked(tmp_path, capsys):
+    path = tmp_path / "run"
+    directory = RunDirectory.open(path, resume=False)
+    directory.write_config({"epochs": 3})
+    shutil.rmtree(path)
+    directory.log("epoch 2")
+    assert "was removed while the run was at work" in capsys.readouterr().err
+    assert (path / "log.txt").read_text().endswith("epoch 2\n")
+    assert "epochs: 3" in (path / "config.yaml").read_text()
+    with pytest.raises(UserError, match="another process"):
+        RunDirectory.open(path, resume=True)
+    shutil.rmtree(path)
+    assert directory.save("last.keras", lambda path: path.write_text("x"))
+    assert (path / "last.keras").read_text() == "x"
+    directory.close()
+
+
+def test_a_folder_that_another_run_took_over_is_left_to_it(tmp_path):
+    path = tmp_path / "run"
+    first = RunDirectory.open(path, resume=False)
+    shutil.rmtree(path)
+    second = RunDirectory.open(path, resume=False)
+    with pytest.raises(UserError, match="another process"):
+        first.log("mine")
+    assert not (path / "log.txt").exists()
+    second.close()

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,9 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
         path: where the file will be.
         mode: ``"w"`` (UTF-8 text, newlines as written) or ``"wb"``.
         durable: also wait until the content is on the disk, so that it survives a power cut.
+
+    Raises:
+        RemovedError: the folder was removed while the file was written.
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"atomic_write knows the modes 'w' and 'wb', not {mode!r}")
@@ -48,7 +52,11 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
                 os.fsync(file.fileno())
         os.chmod(temporary, _permissions(path))
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, FileNotFoundError) and error.filename == temporary:
+            raise RemovedError(
+                f"{path}: its folder was removed while the file was written; start again"
+            ) from None
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
@@ -112,6 +120,10 @@ def check_empty(path: Path) -> None:
         raise UserError(f"{path}: is not empty; name a folder that does not exist yet")
 
 
+class RemovedError(UserError, OSError):
+    """A folder was removed while a file in it was written."""
+
+
 class TooLargeError(ValueError):
     """A file is larger than a reader takes."""
 
@@ -141,6 +153,19 @@ def with_home(text: str | Path) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         return Path(text)
+
+
+def check_clock() -> None:
+    """
+    Raises:
+        UserError: the machine's clock is set before 1980, as without a battery. Archives, such as
+            checkpoints, cannot hold such a date.
+    """
+    year = time.localtime().tm_year
+    if year < 1980:
+        raise UserError(
+            f"the clock of this machine says {year}; set it, as checkpoints hold dates from 1980 on"
+        )
 
 
 def content_hash(path: str | Path) -> str:

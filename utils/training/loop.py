@@ -341,13 +341,18 @@ def close(run: Run) -> None:
     """Save the last weights and log the result.
 
     Raises:
-        UserError: the disk had no space for the checkpoints.
+        UserError: the disk had no space for the checkpoints, or the best one was removed.
     """
     directory, history = run.directory, run.history
-    if not save_last(run) or (run.cluster.chief and not directory.best.exists()):
+    if not save_last(run):
         raise UserError(
             f"{directory.path}: the disk is full, and the checkpoints could not be saved; "
             f"free some space, then --out {directory.path} --resume"
+        )
+    if run.cluster.chief and not directory.best.exists():
+        raise UserError(
+            f"{directory.best}: is missing, as the disk was full when it was to be saved, or it "
+            f"was removed; the last weights are in {directory.last}"
         )
     run.cluster.reduce_any(False)  # no host leaves while the chief writes
     if history.step < run.schedule.steps_per_epoch:

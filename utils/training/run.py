@@ -25,7 +25,7 @@ from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
 from utils.data.trained_sizes import trained_sizes
 from utils.errors import UserError
-from utils.files import next_free
+from utils.files import check_clock, next_free
 from utils.memory import free_memory
 from utils.runtime.distribution import Cluster, host_was_lost, is_chief, make_cluster
 from utils.signals import StopRequest
@@ -262,6 +262,7 @@ class Inputs:
 
 def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
     """Read the run to resume, if any, and choose the devices, before anything is computed."""
+    check_clock()
     directory, saved, arrays = None, {}, {}
     if config.resume and config.out.exists():
         directory = RunDirectory.open(config.out, resume=True, writes=is_chief())

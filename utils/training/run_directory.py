@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +31,8 @@ class RunDirectory:
         self.path, self.writes = path, writes
         self._lock = FileLock(path / ".lock")
         self._events: Any = None
+        self._config: dict[str, Any] = {}
+        self._locked_file: tuple[int, int] | None = None
         self.best = path / "best.keras"
         self.last = path / "last.keras"
         self.state = path / "state" / "state.npz"
@@ -58,10 +61,7 @@ class RunDirectory:
             cls.refuse_used(path)
         path.mkdir(parents=True, exist_ok=True)
         directory = cls(path)
-        try:
-            directory._lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(f"--out {path}: another process is training there") from None
+        directory._acquire()
         for part in (*path.glob(".part-*"), *path.glob("state/.part-*")):
             part.unlink(missing_ok=True)  # of a process that was killed while it wrote
         return directory
@@ -84,6 +84,29 @@ class RunDirectory:
         """Unlock the folder."""
         self._lock.release()
 
+    def _restore(self) -> None:
+        """Make the folder anew, and lock it, where somebody has removed it.
+
+        Raises:
+            UserError: another process has made it anew, and trains there.
+        """
+        if not self._lock.is_locked or _file_id(self._lock.lock_file) == self._locked_file:
+            return
+        self._lock.release(force=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._acquire()
+        self._events = None
+        self.warn(f"{self.path} was removed while the run was at work; the run goes on there anew")
+        if self._config:
+            self.write_config(self._config)
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"--out {self.path}: another process is training there") from None
+        self._locked_file = _file_id(self._lock.lock_file)
+
     def survives_full_disk(self, write: Callable[[], None]) -> bool:
         """Write; where the disk is full, warn and continue.
 
@@ -92,6 +115,7 @@ class RunDirectory:
         Returns:
             Whether it was written.
         """
+        self._restore()
         try:
             write()
         except OSError as error:
@@ -110,6 +134,7 @@ class RunDirectory:
         """Into ``log.txt`` only; a full disk is reported on the terminal."""
         if not self.writes:
             return
+        self._restore()
         log = self.path / "log.txt"
         try:
             with open(log, "a", encoding="utf-8", errors="backslashreplace") as file:
@@ -170,6 +195,7 @@ class RunDirectory:
     def write_config(self, values: dict[str, Any]) -> None:
         if not self.writes:
             return
+        self._config = values
         with atomic_write(self.path / "config.yaml") as file:
             yaml.safe_dump(values, file, sort_keys=False, allow_unicode=True)
 
@@ -185,6 +211,14 @@ class RunDirectory:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
         with atomic_write(self.path / "metrics.csv") as file:
             file.write(text.getvalue())
+
+
+def _file_id(path: str) -> tuple[int, int] | None:
+    """What tells a file from a later one of the same name; None where there is none."""
+    with suppress(OSError):
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    return None
 
 
 def _say(message: str, stream: TextIO) -> None:

@@ -276,6 +276,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a float32 checkpoint, atomically."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".part-{path.name}")  # Keras insists on the suffix .keras
         try:
             with self.average.applied():

@@ -68,12 +68,12 @@ def write_cache(root: Path, kind: str, state: str, content: Mapping[str, Any]) -
         "utf-8", "surrogatepass"
     )
     archive = io.BytesIO()
-    np.savez(archive, json=np.frombuffer(text, np.uint8), **arrays)
     try:
+        np.savez(archive, json=np.frombuffer(text, np.uint8), **arrays)
         with atomic_write(path, "wb") as file:
             file.write(archive.getbuffer())
             file.write(_checksum(archive.getbuffer()))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: by its clock the machine is before 1980
         _log.info("%s: cannot be written (%s); computed again next time", path, error)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.files import check_writable
+from utils.files import check_clock, check_writable
 from utils.runtime.export.process import run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.facts import OUTPUTS, Facts
@@ -67,6 +67,7 @@ def export(
         UserError: no checkpoint, a missing package, an impossible combination, or no memory.
         ValueError: ``int8`` without ``calibration``.
     """
+    check_clock()
     weights = Path(weights)
     refuse_impossible(format, precision, outputs)
     Facts.of_checkpoint(weights)  # an error in the file comes before the long run
