@@ -163,8 +163,11 @@ def our_networks(
     backbone: str, photo: Path, folder: Path, threads: int
 ) -> Iterator[tuple[str, Runtime]]:
     """One of ours with random weights in each runtime: its name, and what it opens as."""
+    import keras
+
     from nets.yolo import YOLOv3
 
+    keras.utils.set_random_seed(0)  # a second run finds the converted network in the cache
     weights = folder / f"{backbone}.keras"
     YOLOv3(backbone, [str(i) for i in range(CLASSES)], 416, backbone_weights=None).save(weights)
     network = ExportedNetwork(weights)

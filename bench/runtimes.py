@@ -82,11 +82,14 @@ def ways_to_detect(
     backbone: str, config: RuntimesConfig, folder: Path
 ) -> dict[str, Callable[[Path], object]]:
     """A function from the path of a photo to its objects, by name of the way."""
+    import keras
+
     from bench import tutorial
     from nets.yolo import YOLOv3
     from utils.detector import Detector
     from utils.runtime.exported import ExportedNetwork
 
+    keras.utils.set_random_seed(0)  # a second run finds the converted network in the cache
     weights = folder / f"{backbone}.keras"
     names = [str(i) for i in range(config.classes)]
     YOLOv3(backbone, names, config.size, backbone_weights=None).save(weights)
