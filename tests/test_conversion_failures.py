@@ -111,6 +111,14 @@ def test_ctrl_c_is_passed_on_and_forgotten(starts):
     assert not list(ExportedNetwork(BUNDLED).folder.glob(".part-*"))
 
 
+def test_what_a_killed_conversion_left_is_removed(starts):
+    left = ExportedNetwork(BUNDLED).folder / ".part-of-another"
+    left.mkdir(parents=True)
+    (left / "model.onnx").write_bytes(b"half")
+    starts(NoRoomError("the disk is full"), count=1)
+    assert not left.exists()
+
+
 def test_a_crash_is_remembered_until_versions_or_the_converter_change(starts, monkeypatch, capsys):
     crash = ModuleFailedError("the conversion to openvino crashed (Aborted)\nterminate called")
     assert starts(crash) == 1

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ import openvino
 import pytest
 import tensorflow as tf
 from exported import METADATA, SUPPRESSION, pictures, small_detector, write_export
+from PIL import Image
 
 from nets.backbones import BACKBONES
 from nets.yolo import YOLOv3
+from utils.api import evaluate
+from utils.decoding import decode
 from utils.deployment.check import compare_suppressed, load_suppressed
+from utils.detector import Detector
 from utils.errors import UserError
 from utils.runtime import openvino_runtime
 from utils.runtime.export.to_litert import append_facts
@@ -134,9 +139,15 @@ def test_weights_in_float16(name, model, folder, decoded):
 def test_raw_heads(name, model, folder):
     runtime = open_runtime(write_export(model, folder, name, outputs="heads"))
     np.testing.assert_array_equal(runtime.heads.anchors, np.asarray(model.anchors, np.float32))
-    images = pictures(1, 64, 64)
-    for got, expected in zip(runtime.infer(images), model.raw(images), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+    shapes = [(1, 64, 64), *([(2, 32, 96), (1, 96, 64)] if runtime.any_shape else [])]
+    for shape in shapes:
+        images = pictures(*shape)
+        raw = runtime.infer(images)
+        for got, expected in zip(raw, model.raw(images), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+        pairs = [decode(maps, runtime.heads, 0) for maps in zip(*raw, strict=True)]
+        decoded = [np.stack(part) for part in zip(*pairs, strict=True)]
+        close(decoded, model(images, training=False))
 
 
 @pytest.mark.parametrize("name", ["onnx", "saved_model"])
@@ -166,6 +177,8 @@ def test_thresholds_of_onnx_can_be_overridden(model, folder):
     all_of_them = session.run(None, {"images": images})
     assert [len(part) for part in few] == [3, 3, 3]
     np.testing.assert_array_equal(few[1], all_of_them[1][:3])
+    none = session.run(None, {"images": images, "conf": np.array([2], np.float32)})
+    assert [part.shape for part in none] == [(0, 4), (0,), (0,)]
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])
@@ -177,6 +190,77 @@ def test_neither_tensorflow_nor_keras_is_imported(name, decoded):
         "assert not {'tensorflow', 'keras', 'onnx'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+# Scoring ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def labelled(decoded, folder, tmp_path_factory):
+    """Data folders of square and of other photos; their labels are what the checkpoint finds."""
+    sides = {"square": [(64, 64), (50, 50), (90, 90), (64, 64)],
+             "other": [(90, 60), (40, 120), (64, 64), (100, 75), (70, 100)]}  # fmt: skip
+    detector = Detector(folder / "small.keras", "tensorflow")
+    rng = np.random.default_rng(3)
+    data = {}
+    for name, sizes in sides.items():
+        data[name] = tmp_path_factory.mktemp(name)
+        for number, (width, height) in enumerate(sizes):
+            cells = rng.integers(0, 256, (6, 6, 3), np.uint8)
+            image = Image.fromarray(cells).resize((width, height))
+            image.save(data[name] / f"p{number}.png")
+            found = detector(np.asarray(image), conf=0.0, iou=0.3, max_det=12)
+            objects = "".join(
+                f"<object><name>{kind}</name><difficult>0</difficult><bndbox><xmin>{x0 + 1:.3f}"
+                f"</xmin><ymin>{y0 + 1:.3f}</ymin><xmax>{x1:.3f}</xmax><ymax>{y1:.3f}</ymax>"
+                "</bndbox></object>"
+                for kind, (x0, y0, x1, y1) in zip(found.names(), found.boxes, strict=True)
+            )
+            (data[name] / f"p{number}.xml").write_text(
+                f"<annotation><filename>p{number}.png</filename><size><width>{width}</width>"
+                f"<height>{height}</height><depth>3</depth></size>{objects}</annotation>"
+            )
+        lists = data[name] / "ImageSets" / "Main"
+        lists.mkdir(parents=True)
+        (lists / "test.txt").write_text("".join(f"p{n}\n" for n in range(len(sizes))))
+    return data
+
+
+@pytest.fixture(scope="module")
+def scored(labelled, folder):
+    """A function that scores a weights file on one of the data folders."""
+
+    @cache
+    def once(weights, name):
+        return evaluate(weights, labelled[name], quiet=True, resamples=0, report=False)
+
+    def score(weights, name, **options):
+        if not options:
+            return once(weights, name)
+        return evaluate(weights, labelled[name], quiet=True, resamples=0, report=False, **options)
+
+    return score
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_get_map_gives_the_scores_of_the_checkpoint(name, decoded, folder, scored):
+    photos = "square" if name == "litert" else "other"  # LiteRT takes squares only
+    expected, found = (scored(path, photos) for path in (folder / "small.keras", decoded[name]))
+    assert expected.metrics["coco"]["AP"] > 0.5
+    for block, key in (("coco", "AP"), ("coco", "AR100"), ("voc2010", "mAP")):
+        assert found.metrics[block][key] == pytest.approx(expected.metrics[block][key], abs=1e-3)
+    assert len(found.results) == pytest.approx(len(expected.results), rel=0.01)
+    assert found.metrics["classes"] == expected.metrics["classes"] == ["ĥundo", "kat"]
+
+
+def test_get_map_compares_a_saved_model_with_its_checkpoint(decoded, folder, scored, tmp_path):
+    """Also where the classes are listed in another order than the detector's."""
+    (tmp_path / "classes.txt").write_text("kat\nĥundo\n")
+    options = {"compare": folder / "small.keras", "classes": tmp_path / "classes.txt"}
+    found = scored(decoded["saved_model"], "other", **options)
+    assert abs(found.analysis.comparison.ap.value) < 1e-3
+    assert found.metrics["coco"]["AP"] > 0.5
+    assert found.metrics["classes"] == ["kat", "ĥundo"]
 
 
 # Files that are not what they should be ---------------------------------------------------------

@@ -35,7 +35,7 @@ from utils.evaluation.summaries import class_rows, write_evaluation
 from utils.evaluation.tide import break_down_errors
 from utils.evaluation.tuning import LOWEST_CONFIDENCE, NMS_IOUS, tune
 from utils.quiet import import_tensorflow
-from utils.runtime.runtime import Infer, Runtime, open_runtime
+from utils.runtime.runtime import Infer, Runtime, open_runtime, runtime_of_file
 from utils.text import counted
 
 if TYPE_CHECKING:
@@ -287,14 +287,15 @@ def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]
             continue
         runtime = config.runtime or ("tensorflow" if path.suffix.lower() == ".keras" else "auto")
         device, batch_size = config.device, config.batch_size
-        if runtime == "tensorflow":
-            if cluster is None:
-                import_tensorflow()
-                from utils.runtime.device import use_full_float32
-                from utils.runtime.distribution import make_cluster
+        if runtime == "tensorflow" or runtime_of_file(path) == "saved_model":
+            import_tensorflow()
+            from utils.runtime.device import use_full_float32
+            from utils.runtime.distribution import make_cluster
 
-                use_full_float32()
-                cluster = make_cluster(config.device)
+            use_full_float32()
+            cluster = cluster or make_cluster(config.device)
+            device = None  # what TensorFlow sees is settled now
+        if runtime == "tensorflow":
             device, batch_size = cluster, batch_size or 8
         opened = open_runtime(
             path, runtime, device=device, batch_size=batch_size, option=option_name,

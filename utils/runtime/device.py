@@ -26,6 +26,12 @@ def use_device(name: str) -> str:
     return make_visible(gpu_numbers(name)[:1])
 
 
+def visible_device() -> str:
+    """In words, what a program that has set up its devices itself made visible."""
+    gpus = tf.config.get_visible_devices("GPU")
+    return f"GPU ({len(gpus)} visible)" if gpus else "CPU"
+
+
 def gpu_numbers(name: str) -> list[int]:
     """The GPUs that ``--device`` asks for; none for the CPU.
 

@@ -100,7 +100,7 @@ class ExportedNetwork:
     def _export(self, runtime: str, path: Path) -> None:
         from filelock import FileLock
 
-        from utils.runtime.export.export import export
+        from utils.runtime.export.export import PART, export
         from utils.runtime.export.process import NoRoomError
 
         try:
@@ -108,6 +108,8 @@ class ExportedNetwork:
             with FileLock(self.folder / "lock"):
                 if path.exists():  # another process was faster
                     return
+                for left in self.folder.glob(f"{PART}*/"):  # by a conversion that was killed
+                    removed(left)
                 print(
                     f"{self.weights}: converting it for {NAMES[runtime]}, once; this takes half a "
                     "minute (--runtime tensorflow does without)",

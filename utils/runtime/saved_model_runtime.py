@@ -17,7 +17,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from utils.errors import UserError
 from utils.files import read_limited
-from utils.runtime.device import use_device
+from utils.runtime.device import use_device, visible_device
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     output_names,
@@ -48,7 +48,7 @@ def open_saved_model(
         threads: TensorFlow's own are used.
     """
     where = f"{option} {weights}"
-    place = use_device(device) if isinstance(device, str) else "CPU"
+    place = use_device(device) if isinstance(device, str) else visible_device()
     infer, facts = load_saved_model(weights, where)
     refuse_suppressed(where, facts)
     if precision not in (None, facts.precision):

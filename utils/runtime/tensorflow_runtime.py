@@ -11,7 +11,7 @@ import tensorflow as tf
 from nets.folding import folded_detector
 from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
-from utils.runtime.device import use_device
+from utils.runtime.device import use_device, visible_device
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Infer, Runtime, in_full_batches, padded
 
@@ -27,7 +27,7 @@ def open_tensorflow(
     if isinstance(device, Cluster):
         cluster, where, devices = device, device.devices, device.local_replicas
     else:
-        cluster, where, devices = None, use_device(device) if device else _visible_device(), 1
+        cluster, where, devices = None, use_device(device) if device else visible_device(), 1
     with cluster.strategy.scope() if cluster else nullcontext():
         model = load_checkpoint(weights, option)
     batch_size = (batch_size or (8 if "GPU" in where else 1)) * devices
@@ -93,8 +93,3 @@ def compile_inference(
         return boxes[: len(images)], scores[: len(images)]
 
     return infer if devices == 1 else infer_on_all
-
-
-def _visible_device() -> str:
-    gpus = tf.config.get_visible_devices("GPU")
-    return f"GPU ({len(gpus)} visible)" if gpus else "CPU"

@@ -19,6 +19,7 @@ from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest,
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
 
+PART = ".part-"  # begins the name of a folder beside an export, where it is written
 _SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
 _FOLDERS = {  # what lies in those of the other formats
     "openvino": {"model.xml", "model.bin"},
@@ -77,7 +78,7 @@ def export(
     out = Path(out) if out else default_out(weights, format)
     _refuse_foreign(out, format)
     out.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=".part-"))
+    beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=PART))
     try:
         target = beside / f"export{_SUFFIXES.get(format, '')}"
         if outputs == "suppressed":
