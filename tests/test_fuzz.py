@@ -80,3 +80,15 @@ def test_without_atheris_it_says_what_is_missing(tmp_path):
     assert done.returncode == 2
     assert 'pip install --editable ".[dev,fuzz]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_atheris_goes_on_where_it_ended(tmp_path):
+    pytest.importorskip("atheris")
+    from tests.fuzz.session import run_target
+
+    first = run_target("litert_file", tmp_path, 2)
+    again = run_target("litert_file", tmp_path, 2)
+    assert min(first.executions, again.executions) > 0
+    assert again.inputs >= first.inputs > len(load("litert_file").finds)
+    assert first.finds == again.finds == []

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 
 from tests.fuzz.target import MOST_MEMORY, MOST_SECONDS, ROOT
 
-_MOST_RESTARTS = 20  # after crashes, hangs and too much memory
+_MOST_STARTS = 10  # after crashes, hangs and too much memory
 _KINDS = {70: "hang", 71: "memory", 77: "crash"}  # libFuzzer's exit statuses
-_GRACE_S = 90  # for the start, and for an input that hangs
+_STILL_S = 120  # without a new input: libFuzzer did not end an input that hangs
+_START_S = 900  # to import and to try the corpus, on a machine that is busy
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Result:
     """What came of a target.
 
     Attributes:
+        seconds: since the first input of each process.
         executions: inputs that were tried.
         coverage: libFuzzer's count of places in the instrumented code.
         inputs: in the corpus at the end.
@@ -68,23 +71,23 @@ def run_target(name: str, folder: Path, seconds: float) -> Result:
     """
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    result, started = Result(name), time.monotonic()
-    for _ in range(_MOST_RESTARTS):
-        left = seconds - (time.monotonic() - started)
+    result = Result(name)
+    for start in range(_MOST_STARTS):
+        left = seconds - result.seconds
         if left < 1 or result.interrupted:
             break
-        before = time.monotonic()
-        status = _run(name, folder, corpus, left, result)
-        result.seconds += time.monotonic() - before
+        log = folder / f"log-{start}.txt"
+        status = _run(name, folder, corpus, left, result, log)
         if status == 0:
             break
-        if not result.interrupted:
-            result.finds.append(f"{_KINDS.get(status, f'status {status}')}; see {folder}/log.txt")
+        result.finds.append(f"{_KINDS.get(status, f'status {status}')} ({log.name})")
     result.inputs = sum(1 for _ in corpus.iterdir())
     return result
 
 
-def _run(name: str, folder: Path, corpus: Path, seconds: float, result: Result) -> int:
+def _run(
+    name: str, folder: Path, corpus: Path, seconds: float, result: Result, log_path: Path
+) -> int:
     """One process; its exit status. What it did is added to ``result``."""
     progress = folder / "progress.json"
     progress.unlink(missing_ok=True)
@@ -96,16 +99,14 @@ def _run(name: str, folder: Path, corpus: Path, seconds: float, result: Result) 
         f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={most_bytes}", f"-dict={words}",
         f"-artifact_prefix={folder / 'finds'}/", "-print_final_stats=1",
     ]  # fmt: skip
-    with open(folder / "log.txt", "w", encoding="utf-8") as log:
+    with open(log_path, "w", encoding="utf-8") as log:
         # A group of its own: libFuzzer would take Ctrl-C for a crash.
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
         try:
-            status = process.wait(seconds + _GRACE_S)
-        except subprocess.TimeoutExpired:
-            status = 70
+            status = _wait(process, progress)
         except KeyboardInterrupt:
             status, result.interrupted = 0, True
         finally:
@@ -115,12 +116,27 @@ def _run(name: str, folder: Path, corpus: Path, seconds: float, result: Result) 
     if progress.exists():
         told = json.loads(progress.read_text(encoding="utf-8"))
         result.executions += told["executions"]
+        result.seconds += told["seconds"]
         result.slowest_s = max(result.slowest_s, told["slowest_s"])
         result.finds += [find for find in told["finds"] if find not in result.finds]
-    text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
+    text = log_path.read_text(encoding="utf-8", errors="replace")
     counts = re.findall(r"\bcov: (\d+)", text)
     result.coverage = max(result.coverage, *map(int, counts[-1:]), 0)
     return status
+
+
+def _wait(process: subprocess.Popen, progress: Path) -> int:
+    """The exit status; that of a hang where libFuzzer cannot end it and nothing goes on."""
+    moved = time.monotonic()
+    before = None
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(2)
+        now = progress.stat().st_mtime_ns if progress.exists() else None
+        if now != before:
+            before, moved = now, time.monotonic()
+        if time.monotonic() - moved > (_STILL_S if before else _START_S):
+            return 70
 
 
 def _prepare(name: str, folder: Path, corpus: Path) -> tuple[Path, int]:

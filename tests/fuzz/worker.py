@@ -31,11 +31,12 @@ class Watch:
         (folder / "finds").mkdir(parents=True, exist_ok=True)
         self._known: set[str] = set()
         self._executions, self._slowest, self._finds = 0, 0.0, []
-        self._told = 0.0
+        self._told = self._began = 0.0
 
     def look(self, data: bytes) -> None:
         """What Atheris calls."""
         started = time.perf_counter()
+        self._began = self._began or started
         found = self._find(self.target, data)
         now = time.perf_counter()
         self._executions += 1
@@ -55,7 +56,10 @@ class Watch:
 
     def _tell(self) -> None:
         part = self._folder / "progress.part"
-        told = {"executions": self._executions, "slowest_s": self._slowest, "finds": self._finds}
+        told = {
+            "executions": self._executions, "seconds": self._told - self._began,
+            "slowest_s": self._slowest, "finds": self._finds,
+        }  # fmt: skip
         part.write_text(json.dumps(told), encoding="utf-8")
         part.replace(self._folder / "progress.json")
 

@@ -29,6 +29,7 @@ TARGET = Target(
     run=_run,
     seeds=lambda: files_of(yolo.cases(), "yolo", "odd-one.txt", 8000),
     refusals=(ValueError,),
+    most_bytes=1024,
     words=(b"0 0.5 0.5 0.5 0.5\n", b"nan", b"inf", b"1e308", b"1_0", b",", b";", b"\t", b"0,5",
            b"\xff\xfe", b"\xc2\x85", b"\xe2\x80\xa8"),
 )  # fmt: skip
