@@ -199,9 +199,10 @@ def test_ctrl_c_keeps_what_was_found(weights, tmp_path):
          "--json", tmp_path / "all.json", "--runtime", "tensorflow"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not (out / "3.jpg").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert (out / "3.jpg").exists()
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr

@@ -67,6 +67,29 @@ def test_an_interrupt_that_python_drops_is_noted():
     assert "KeyboardInterrupt" in done.stderr
 
 
+def test_an_error_that_a_library_makes_of_an_interrupt_is_none():
+    """As TensorFlow does while it traces a function."""
+    done = in_new_process(
+        """
+        import signal
+        from utils.cli import run
+        from utils.errors import UserError
+
+        def loses(kind):
+            def main(argv):
+                try:
+                    signal.raise_signal(signal.SIGINT)
+                except KeyboardInterrupt:
+                    raise kind("None values not supported") from None
+            return main
+
+        assert run(loses(ValueError), []) == run(loses(UserError), []) == 130
+        assert run(lambda argv: {}[1] if argv else 0, []) == 0
+        """
+    )
+    assert done.stderr == "interrupted\n" * 2
+
+
 def test_signals_that_are_ignored_stay_so():
     in_new_process(
         """

@@ -61,6 +61,11 @@ class StopRequest:
         self.asked = True
 
 
+def interrupt_raised() -> bool:
+    """Whether a signal has come in the block of ``terminable`` that runs."""
+    return _Raised.raised
+
+
 class _Raised:
     """Whether ``terminable`` has raised KeyboardInterrupt in the block that runs."""
 
@@ -68,8 +73,8 @@ class _Raised:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Python drops an exception in ``__del__``, in callbacks of weak references, and in some
-    libraries. That one came is noted, therefore."""
+    """Python drops an exception in ``__del__`` and in callbacks of weak references, and TensorFlow
+    makes other errors of one while it traces a function. That one came is noted, therefore."""
     _Raised.raised = True
     raise KeyboardInterrupt
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from utils.errors import UserError
-from utils.signals import terminable
+from utils.signals import interrupt_raised, terminable
 
 OK, MISSED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # the exit statuses of every command
 
@@ -39,18 +39,30 @@ def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return main(argv) or OK
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE_ERROR
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:
-        if error.errno not in _USER_ERRORS:
+        return _interrupted()
+    except Exception as error:
+        if interrupt_raised():  # a library lost the interrupt, and failed for that reason
+            return _interrupted()
+        if (message := _for_people(error)) is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{os.strerror(error.errno)}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return USAGE_ERROR
+
+
+def _interrupted() -> int:
+    print("interrupted", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _for_people(error: Exception) -> str | None:
+    """What is wrong, in a sentence; None for a bug."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _USER_ERRORS:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{os.strerror(error.errno)}"
+    return None
 
 
 def leave(status: int) -> typing.NoReturn:
