@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 
 from .outcome import Outcome, markdown, summed
-from .work import Work, import_all
+from .work import NAMES, Work
 
 Provoke = Callable[[Work, int, int], Iterator[Outcome]]
-KINDS = ("kills",)
+KINDS = ("kills", "folders", "clocks", "others")
 
 
 def main() -> int:
@@ -25,10 +25,13 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20, help="kills of each command; default: 20")
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default: 0")
     parser.add_argument("--minutes", type=float, help="of each kind, at most")
+    parser.add_argument(
+        "--command", action="append", choices=NAMES, help="that faults befall; default: all"
+    )
+    parser.add_argument("--light", action="store_true", help="without train and export")
     parser.add_argument("--record", action="store_true", help="append to bench/results")
     given = parser.parse_args()
-    work = Work(given.out.resolve())
-    import_all()
+    work = Work(given.out.resolve(), heavy=not given.light, only=tuple(given.command or NAMES))
     work.prepare()
     os.chdir(work.root)
     began, outcomes = time.monotonic(), []

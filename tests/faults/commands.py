@@ -12,8 +12,6 @@ from pathlib import Path
 
 import cv2
 
-from utils.training.state import read_state
-
 from .work import FRAMES, SIDE, Work, command
 
 EPOCHS = 2
@@ -43,7 +41,7 @@ class Command:
 
 def _train(work: Work, out: Path) -> list[object]:
     return [
-        "--data", work.data, "--weights", work.weights, "--epochs", EPOCHS, "--batch-size", 4,
+        "--data", work.data, "--weights", work.checkpoint, "--epochs", EPOCHS, "--batch-size", 4,
         "--freeze-epochs", 0, "--input-size", SIDE, "--out", out, "--save-every", 0,
         "--cache", "disk",
     ]  # fmt: skip
@@ -56,11 +54,13 @@ def _train_lacks(out: Path) -> str:
     for name in ("best.keras", "last.keras", "config.yaml", "curves.png"):
         if not (out / name).exists():
             return f"{name} is missing"
+    from utils.training.state import read_state  # imports TensorFlow
+
     return "" if read_state(out)[0]["history"]["finished"] else "the state is not finished"
 
 
 def _get_map(work: Work, out: Path) -> list[object]:
-    return ["--data", work.data, "--weights", work.weights, "--out", out]
+    return ["--data", work.data, "--weights", work.network, "--out", out]
 
 
 def _get_map_lacks(out: Path) -> str:
@@ -72,8 +72,8 @@ def _get_map_lacks(out: Path) -> str:
 
 def _predict(work: Work, out: Path) -> list[object]:
     return [
-        work.video, "--weights", work.weights, "--out", out, "--json", out / "found.json",
-        "--csv", out / "found.csv", "--conf", 0.01, "--max-det", 20, "--runtime", "tensorflow",
+        work.video, "--weights", work.network, "--out", out, "--json", out / "found.json",
+        "--csv", out / "found.csv",
     ]  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def export_to(format: str, name: str) -> Command:
         f"export ({format})",
         "export",
         lambda work, out: [
-            "--weights", work.weights, "--format", format, "--out", out / name
+            "--weights", work.checkpoint, "--format", format, "--out", out / name
         ],
         lambda out: "" if (out / name).exists() else f"{name} is missing",
     )  # fmt: skip

@@ -7,6 +7,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from . import serve
 from .commands import EXPORTS, GET_MAP, PREDICT, TRAIN, Command
@@ -18,16 +19,18 @@ from .work import Work
 
 def kills(work: Work, times: int, seed: int) -> Iterator[Outcome]:
     """``times`` kills of each command: one of each, then the next of each."""
-    groups: dict[str, Sequence[Command]] = {
-        **{one.name: [one] for one in (TRAIN, GET_MAP, PREDICT)}, "export": EXPORTS,
-    }  # fmt: skip
+    groups: dict[str, Sequence[Command]] = {one.name: [one] for one in (GET_MAP, PREDICT)}
+    if work.heavy:
+        groups |= {TRAIN.name: [TRAIN], "export": EXPORTS}
+    groups = {name: group for name, group in groups.items() if group[0].module in work.only}
     shares = {name: moments(times, f"{seed} {name}") for name in (*groups, serve.NAME)}
     runs = {one.name: Runs(one, work) for group in groups.values() for one in group}
     server = serve.Server(work)
     for i in range(times):
         for name, group in groups.items():
             yield runs[group[i % len(group)].name].kill(name, i, shares[name][i])
-        yield server.kill(shares[serve.NAME][i])
+        if "serve" in work.only:
+            yield server.kill(shares[serve.NAME][i])
 
 
 def moments(times: int, seed: str) -> list[float]:
@@ -51,7 +54,7 @@ class Runs:
             self._run_whole()
         command, work = self.command, self.work
         out = work.root / "out" / f"{command.name} {number}"
-        printed = work.root / "printed" / f"{command.name} {number}"
+        printed = work.printed / f"{command.name} {number}"
         moment = share * statistics.median(self._seconds)
         process = Process(command.call(work, out), printed.with_suffix(".txt"))
         process.wait(moment)
@@ -69,7 +72,7 @@ class Runs:
     def _run_whole(self) -> None:
         out = self.work.root / "out" / f"{self.command.name} whole"
         began = time.monotonic()
-        printed = self.work.root / "printed" / f"{self.command.name}.txt"
+        printed = self.work.printed / f"{self.command.name}.txt"
         losses = ended_badly(self.command, self.work, out, printed, again=False)
         if losses:
             raise RuntimeError("; ".join(losses))
@@ -80,8 +83,8 @@ class Runs:
 def ended_badly(
     command: Command,
     work: Work,
-    out,
-    printed,
+    out: Path,
+    printed: Path,
     *,
     again: bool = True,
     before: Callable[[], None] | None = None,

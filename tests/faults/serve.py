@@ -21,10 +21,7 @@ _MOST_S = 120.0  # until the first answer
 
 
 def started(work: Work, printed: Path, port: int) -> Process:
-    words = [
-        "--serve", "--weights", work.weights, "--runtime", "tensorflow", "--port", port,
-        "--conf", 0.01,
-    ]  # fmt: skip
+    words = ["--serve", "--weights", work.network, "--port", port]
     return Process(lambda: command("predict", words), printed)
 
 
@@ -58,7 +55,7 @@ class Server:
 
     def __init__(self, work: Work) -> None:
         self.work, self.port, self._seconds = work, free_port(), 0.0
-        self._printed = work.root / "printed" / "serve.txt"
+        self._printed = work.printed / "serve.txt"
 
     def kill(self, share: float) -> Outcome:
         """Kill it; the next one must listen at the same port and answer."""

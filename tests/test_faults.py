@@ -1,0 +1,55 @@
+"""The faults of ``python -m tests.faults``, fewer of each."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.outcome import Outcome, markdown, summed
+from tests.faults.whole import broken
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def provoke(out, *options):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--out", str(out), *options],
+        capture_output=True, text=True, cwd=ROOT, timeout=900,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_by_predict_get_map_and_the_server(tmp_path):
+    provoke(tmp_path / "work", "--times", "2", "--light")
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_by_killing_train_and_export(tmp_path):
+    provoke(tmp_path / "work", "--times", "1", "--kind", "kills")
+
+
+def test_files_that_are_not_whole_are_seen(tmp_path):
+    (tmp_path / "a.json").write_text("[1, 2")
+    (tmp_path / "b.csv").write_text("x,y\n1")
+    (tmp_path / "c.npz").write_bytes(b"PK")
+    (tmp_path / "d.html").write_text("<html>")
+    (tmp_path / "e.jpg").write_bytes(b"\xff\xd8")
+    (tmp_path / ".part-f.json").write_text("[")
+    (tmp_path / "good.json").write_text("[1]")
+    assert [text.split()[0] for text in broken(tmp_path)] == [
+        "a.json", "b.csv", "c.npz", "d.html", "e.jpg"
+    ]  # fmt: skip
+
+
+def test_the_table_counts_losses():
+    outcomes = [
+        Outcome("kill -9", "train"),
+        Outcome("kill -9", "train", ["best.keras"], 1.0, False),
+    ]
+    (row,) = summed(outcomes)
+    assert (row["times"], row["while_at_work"], row["losses"]) == (2, 1, 1)
+    assert list(markdown([row]))[-1] == "| kill -9 | train | 2 | 1 | 1 |"
