@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # A file of tests stays in one process, which makes its models and runs only once.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast lint format bench fuzz gpu-check clean
+.PHONY: help setup demo test test-fast lint format bench fuzz gpu-check faults clean
 
 help:
 	@echo "make demo       train on generated road scenes, score, predict: about ten minutes"
@@ -17,6 +17,7 @@ help:
 	@echo "make fuzz       search for inputs that break a promise: 30 minutes for each reader;"
 	@echo "                MINUTES=5 for less; see docs/security.md"
 	@echo "make gpu-check  compare this machine's GPUs with its CPU; see docs/gpu.md"
+	@echo "make faults     kill, fill disks, remove folders: is anything lost? an hour; see docs/security.md"
 	@echo "make setup      only the environment in $(VENV)"
 	@echo "                LOCKED=1: the versions that were tested, checked by hash; see docs/security.md"
 
@@ -70,6 +71,9 @@ fuzz: $(READY)
 
 gpu-check: $(READY)
 	$(BIN)/python -m utils.commands.gpu_check
+
+faults: $(READY)
+	$(BIN)/python -m tests.faults --out runs/faults
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info

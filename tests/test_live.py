@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.faults.others import half_a_file
 from tests.media_files import coded, number_of, write_video
 from tests.test_media import some
 from utils.errors import UserError
@@ -139,3 +140,14 @@ def test_a_web_camera_is_live(server):
     frames = list(read_live(source, live.open_capture(source), problems.append, pauses_s=()))
     assert [number_of(frame.image) for frame in frames] == list(range(8))
     assert len(problems) == 1
+
+
+def test_a_video_that_breaks_off_on_the_way_is_said(tmp_path):
+    film = write_video(tmp_path / "film.avi", 40)  # has its length in front
+    problems = []
+    with half_a_file(film) as address:
+        frames = list(read_frames(find_sources([address]), problems.append))
+    assert 0 < len(frames) < 40
+    (problem,) = problems
+    assert "of 40 frames" in problem
+    assert "the connection was lost" in problem

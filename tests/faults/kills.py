@@ -55,7 +55,7 @@ class Runs:
         command, work = self.command, self.work
         out = work.root / "out" / f"{command.name} {number}"
         printed = work.printed / f"{command.name} {number}"
-        moment = share * statistics.median(self._seconds)
+        moment = share * statistics.median(self._seconds[-3:])  # the machine may have other work
         process = Process(command.call(work, out), printed.with_suffix(".txt"))
         process.wait(moment)
         within = not process.ended()
@@ -64,7 +64,10 @@ class Runs:
         losses = [*broken(out), *broken(work.cache)]
         process.end()  # what it started, such as a converter, ends a moment later
         losses = losses or [*broken(out), *broken(work.cache)]
+        began = time.monotonic()
         losses += ended_badly(command, work, out, printed.with_suffix(".again.txt"))
+        if not command.again:  # otherwise it did only a part of the work
+            self._seconds.append(time.monotonic() - began)
         left = len(left_over(out))
         shutil.rmtree(out, ignore_errors=True)
         return Outcome(KILL, name, losses, round(moment, 2), within, left)

@@ -161,10 +161,15 @@ def capture_moments(
     # Where the container does not count its frames, the count is its length times the average
     # rate, and may be far too high. So the length must be short as well. In Matroska that is the
     # length of the longest track.
-    if source.kind == "video" and index < 0.95 * told.frames - 1 and end < 0.95 * told.length_s:
+    # A playlist may be live, and its length that of a part.
+    whole = source.kind == "video" or ".m3u8" not in str(source.address)
+    if whole and index < 0.95 * told.frames - 1 and end < 0.95 * told.length_s:
+        why = "it may be damaged, or its sound longer"
+        if source.kind == "stream":
+            why = "the connection was lost, or it is damaged"
         warn(
             f"{source.name}: ends after {index} of {told.frames:.0f} frames, at {end:.1f} of "
-            f"{told.length_s:.1f} s; it may be damaged, or its sound longer"
+            f"{told.length_s:.1f} s; {why}"
         )
     elif index >= told.frames > 0 and _LEAST_S <= told.length_s - seconds <= MAX_GAP_S:
         end = told.length_s
