@@ -64,6 +64,13 @@ def test_answers_as_float32_but_for_rounding(name, files, model):
     expected = model(image, training=False)
     assert np.abs(scores - expected["scores"]).mean() < 0.1 * np.std(expected["scores"])
     assert np.abs(boxes - expected["boxes"]).mean() < 0.5  # pixels
+    if runtime.any_shape:  # the shape of a wide photo, in batches
+        wide = np.concatenate([image[:, :32], image[:, 32:]])
+        expected_scores = model(wide, training=False)["scores"]
+        scores_of_wide = runtime.infer(wide)[1]
+        assert scores_of_wide.shape == expected_scores.shape
+        difference = np.abs(scores_of_wide - expected_scores).mean()
+        assert difference < 0.15 * np.std(expected_scores)
     assert not np.array_equal(scores, open_runtime(float32, device="cpu").infer(image)[1])
     assert size_of(int8) < 0.5 * size_of(float32)  # 0.3 for larger backbones
 

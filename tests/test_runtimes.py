@@ -231,12 +231,7 @@ def scored(labelled, folder):
     """A function that scores a weights file on one of the data folders."""
 
     @cache
-    def once(weights, name):
-        return evaluate(weights, labelled[name], quiet=True, resamples=0, report=False)
-
     def score(weights, name, **options):
-        if not options:
-            return once(weights, name)
         return evaluate(weights, labelled[name], quiet=True, resamples=0, report=False, **options)
 
     return score
