@@ -60,6 +60,7 @@ def main(argv: list[str]) -> int:
     config = parse(PredictConfig, argv, DESCRIPTION, EPILOG)
 
     # Errors in the options come before the network is loaded.
+    from utils.files import remove_abandoned
     from utils.media.predict_checks import (
         check_heatmaps,
         check_tracking,
@@ -78,6 +79,7 @@ def main(argv: list[str]) -> int:
         return serve(config, weights)
     sources = find_sources(config.sources)
     out = output_folder(config, weights, sources)
+    remove_abandoned(out)
     photos = labelled_photos(config, out, sources)
     check_tracking(config, sources)
     check_heatmaps(config, weights, sources)

@@ -15,6 +15,7 @@ from utils.files import (
     check_writable,
     content_hash,
     read_limited,
+    remove_abandoned,
 )
 
 
@@ -140,3 +141,28 @@ def test_a_clock_before_1980_is_said(monkeypatch):
     monkeypatch.setattr(time, "localtime", lambda: long_ago)
     with pytest.raises(UserError, match="the clock of this machine says 19"):
         check_clock()
+
+
+def test_only_what_nobody_writes_any_more_is_removed(tmp_path):
+    def old(path):
+        os.utime(path, (1e9, 1e9))
+        return path
+
+    (tmp_path / ".part-dir" / "in").mkdir(parents=True)
+    old(tmp_path / ".part-dir")
+    for name in (".part-old", ".part-new", "part"):
+        (tmp_path / name).write_text("half")
+    old(tmp_path / ".part-old")
+    old(tmp_path / "part")
+    with atomic_write(tmp_path / "slow.csv") as file:
+        (running,) = {*tmp_path.glob(".part-*")} - {
+            tmp_path / name for name in (".part-dir", ".part-old", ".part-new")
+        }
+        old(running)
+        remove_abandoned(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+            [".part-new", running.name, "part"]
+        )
+        file.write("whole")
+    assert (tmp_path / "slow.csv").read_text() == "whole"
+    remove_abandoned(tmp_path / "gone")

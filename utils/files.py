@@ -3,6 +3,7 @@ content (``content_hash``), names that are still free (``next_free``)."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from utils.errors import UserError
+
+PART = ".part-"  # begins the names of what is being written
+ABANDONED_S = 86_400.0  # without a change, after which nobody writes there any more
 
 
 @contextmanager
@@ -38,7 +42,8 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A short prefix: the file's own name plus a suffix could exceed the longest name allowed.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
+    _lock(handle)
     try:
         text = (
             {}
@@ -62,6 +67,47 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
         raise
     if durable:
         _sync_folder(path.parent)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed, by whatever end of the process. Returns False where
+    another process has it; True as well where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES)
+    return True
+
+
+def remove_abandoned(folder: str | Path) -> None:
+    """Remove what processes that were killed have left half written in a folder.
+
+    That is what is named like it, was not touched for a day, and is locked by nobody. What cannot
+    be removed stays.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(PART):
+                with suppress(OSError):
+                    _remove_if_abandoned(entry)
+
+
+def _remove_if_abandoned(entry: os.DirEntry) -> None:
+    if time.time() - entry.stat(follow_symlinks=False).st_mtime < ABANDONED_S:
+        return
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path, ignore_errors=True)
+        return
+    handle = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        if _lock(handle):
+            os.unlink(entry.path)
+    finally:
+        os.close(handle)
 
 
 def _permissions(path: Path) -> int:
@@ -99,7 +145,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     check_empty(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".part-"))
+    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=PART))
     try:
         folder = beside / "data"  # has the usual permissions, unlike ``beside``
         folder.mkdir()

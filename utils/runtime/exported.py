@@ -22,7 +22,7 @@ from typing import Any
 
 from utils.cache_folder import VARIABLE, cache_root
 from utils.errors import UnreadableFileError, UserError
-from utils.files import atomic_write
+from utils.files import atomic_write, remove_abandoned
 from utils.runtime.facts import Facts
 from utils.runtime.runtime import Runtime
 
@@ -157,5 +157,6 @@ def remove_oldest(folder: Path, most: int) -> None:
     for one in folder.iterdir():
         with suppress(OSError):  # removed by another process
             found.append((one.stat().st_mtime, one))
+        remove_abandoned(one)  # changes the time of the folder
     for _, old in sorted(found, reverse=True)[most:]:
         shutil.rmtree(old, ignore_errors=True)

@@ -23,7 +23,7 @@ from utils.data.augment import AugmentConfig
 from utils.data.batches.crops import Crops
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
-from utils.files import atomic_write
+from utils.files import atomic_write, remove_abandoned
 from utils.images import read_image, reduction
 from utils.letterbox import Letterbox
 from utils.memory import free_memory
@@ -221,6 +221,7 @@ def _cached_files(folder: Path) -> list[tuple[int, int, str]]:
         for part in os.scandir(folder):
             if not part.is_dir(follow_symlinks=False):
                 continue
+            remove_abandoned(part)
             with suppress(OSError):
                 for entry in os.scandir(part):
                     if entry.name.endswith(".npy"):
