@@ -36,7 +36,15 @@ class Command:
     again: tuple[object, ...] = ()
 
     def call(self, work: Work, out: Path, *more: object) -> Callable[[], int]:
-        return partial(command, self.module, [*self.words(work, out), *more])
+        return partial(_run, self.module, [*self.words(work, out), *more])
+
+
+def _run(module: str, words: list[object]) -> int:
+    if module == "train":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(True)  # graphs of so few steps take longer to make
+    return command(module, words)
 
 
 def _train(work: Work, out: Path) -> list[object]:
