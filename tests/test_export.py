@@ -1,6 +1,7 @@
 """export.py: what it refuses, that a file is whole or absent, and that it checks what it writes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,6 +91,14 @@ def test_a_file_that_fails_its_check_is_not_left_behind(fake, weights, tmp_path,
     export(weights, format, out, outputs="heads")
     assert json.loads(first.read_text())["outputs"] == "heads"  # and is replaced
     assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(("format", "name"), [("onnx", "x.onnx"), ("openvino", "x")])
+def test_a_folder_that_goes_away_is_one_sentence(fake, weights, tmp_path, format, name):
+    out = tmp_path / "new" / name
+    with pytest.raises(UserError, match="its folder was removed"):
+        export(weights, format, out, check=lambda path: shutil.rmtree(out.parent))
+    assert not out.exists()
 
 
 def test_what_is_no_export_is_never_replaced(fake, weights, tmp_path):

@@ -166,3 +166,13 @@ def test_only_what_nobody_writes_any_more_is_removed(tmp_path):
         file.write("whole")
     assert (tmp_path / "slow.csv").read_text() == "whole"
     remove_abandoned(tmp_path / "gone")
+
+
+def test_a_folder_that_goes_away_with_all_around_it_is_one_sentence(tmp_path):
+    path = tmp_path / "around" / "new"
+    with (  # noqa: PT012
+        pytest.raises(UserError, match="was removed while it was written"),
+        atomic_folder(path) as folder,
+    ):
+        (folder / "a").write_text("a")
+        shutil.rmtree(path.parent)

@@ -154,6 +154,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         if path.is_dir():
             path.rmdir()
         os.rename(folder, path)
+    except FileNotFoundError:
+        if beside.exists():
+            raise
+        raise RemovedError(
+            f"{path}: the folder around it was removed while it was written; start again"
+        ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

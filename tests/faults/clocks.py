@@ -38,5 +38,5 @@ def go_back() -> None:
 
 def from_the_future(folder: Path) -> None:
     later = time.time() + _YEAR
-    for path in (folder, *folder.rglob("*")):
+    for path in (folder, *folder.rglob("*")) if folder.is_dir() else ():
         os.utime(path, (later, later))

@@ -107,6 +107,15 @@ def export_to(format: str, name: str) -> Command:
     )  # fmt: skip
 
 
+def made_up_export(format: str, name: str) -> Command:
+    return Command(
+        "export, made-up conversion",
+        "tests.faults.made_up_export",
+        lambda work, out: [work.network, format, out / name],
+        lambda out: "" if (out / name).exists() else f"{name} is missing",
+    )
+
+
 TRAIN = Command("train", "train", _train, _train_lacks, ("--resume",))
 GET_MAP = Command("get_map", "get_map", _get_map, _get_map_lacks)
 PREDICT = Command("predict on video", "predict", _predict, _predict_lacks)
@@ -115,4 +124,8 @@ EXPORTS = (
     export_to("openvino", "tiny_openvino"),
     export_to("litert", "tiny.tflite"),
     export_to("saved_model", "tiny_saved_model"),
+)
+MADE_UP_EXPORTS = (
+    made_up_export("onnx", "tiny.onnx"),
+    made_up_export("openvino", "tiny_openvino"),
 )

@@ -46,7 +46,6 @@ def full_disk(command: Command, work: Work) -> Outcome:
         return befall(
             "full disk", command, work, disk / "out", before=None if mounted else small_files,
             repair=(lambda: subprocess.run(larger, check=True)) if mounted else None,
-            statuses=(2,),
         )  # fmt: skip
     finally:
         if mounted:

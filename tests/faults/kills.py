@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import serve
-from .commands import EXPORTS, GET_MAP, PREDICT, TRAIN, Command
+from .commands import EXPORTS, GET_MAP, MADE_UP_EXPORTS, PREDICT, TRAIN, Command
 from .outcome import KILL, Outcome
 from .process import Process
 from .whole import broken, left_over
 from .work import Work
+
+_MADE_UP = MADE_UP_EXPORTS[0].module
 
 
 def kills(work: Work, times: int, seed: int) -> Iterator[Outcome]:
@@ -22,13 +24,17 @@ def kills(work: Work, times: int, seed: int) -> Iterator[Outcome]:
     groups: dict[str, Sequence[Command]] = {one.name: [one] for one in (GET_MAP, PREDICT)}
     if work.heavy:
         groups |= {TRAIN.name: [TRAIN], "export": EXPORTS}
-    groups = {name: group for name, group in groups.items() if group[0].module in work.only}
+    if "export" in work.only:
+        groups |= {MADE_UP_EXPORTS[0].name: MADE_UP_EXPORTS}
+    groups = {
+        name: group for name, group in groups.items() if group[0].module in (*work.only, _MADE_UP)
+    }
     shares = {name: moments(times, f"{seed} {name}") for name in (*groups, serve.NAME)}
-    runs = {one.name: Runs(one, work) for group in groups.values() for one in group}
+    runs = {id(one): Runs(one, work) for group in groups.values() for one in group}
     server = serve.Server(work)
     for i in range(times):
         for name, group in groups.items():
-            yield runs[group[i % len(group)].name].kill(name, i, shares[name][i])
+            yield runs[id(group[i % len(group)])].kill(name, i, shares[name][i])
         if "serve" in work.only:
             yield server.kill(shares[serve.NAME][i])
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from .commands import EXPORTS, GET_MAP, PREDICT, TRAIN, Command
+from .commands import EXPORTS, GET_MAP, MADE_UP_EXPORTS, PREDICT, TRAIN, Command
 from .kills import ended_badly
 from .outcome import Outcome
 from .process import Process
@@ -17,7 +17,8 @@ from .work import Work
 def commands(work: Work) -> list[Command]:
     """One of each kind."""
     found = [GET_MAP, PREDICT, *((TRAIN, EXPORTS[0]) if work.heavy else ())]
-    return [one for one in found if one.module in work.only]
+    found = [one for one in found if one.module in work.only]
+    return [*found, *(MADE_UP_EXPORTS if "export" in work.only else ())]
 
 
 def befall(

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.files import check_clock, check_writable
-from utils.runtime.export.process import run_module
+from utils.files import RemovedError, check_clock, check_writable
+from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
@@ -93,6 +93,12 @@ def export(
         if out.is_dir():  # an earlier export
             os.rename(out, beside / "old")
         os.replace(target, out)
+    except (FileNotFoundError, ModuleFailedError):
+        if beside.exists():
+            raise
+        raise RemovedError(
+            f"{out}: its folder was removed while the file was written; start again"
+        ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return out
