@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 
 import pytest
 
 from tests.evaluation_cases import CASES, analysed, generated, metrics_of
+from utils.errors import UserError
+from utils.evaluation import summaries
+from utils.evaluation.stopwatch import Stopwatch
 from utils.evaluation.summaries import format_table, sentences, write_csv, write_summary
 
 
@@ -88,3 +92,22 @@ def test_summary_and_sentences(tmp_path):
     assert sum(s.startswith("against my_other.json") for s in lines) == 2
     table = format_table(metrics, analysis).splitlines()
     assert f"{analysis.overall.ap50.low:.3f}–{analysis.overall.ap50.high:.3f}" in table[-3]
+
+
+def test_files_that_are_removed_meanwhile_are_named(tmp_path, monkeypatch):
+    @dataclass
+    class Nothing:
+        pass
+
+    def write(path, *_):
+        path.write_text("x")
+        (tmp_path / "ground_truth.json").unlink(missing_ok=True)
+
+    monkeypatch.setattr(summaries, "write_csv", write)
+    monkeypatch.setattr(summaries, "write_summary", write)
+    truth = {"images": [], "annotations": [], "categories": []}
+    with pytest.raises(UserError, match=r"ground_truth\.json was removed"):
+        summaries.write_evaluation(
+            tmp_path, metrics={}, analysis=Nothing(), ground_truth=truth, results=[], photos={},
+            warnings=[], stopwatch=Stopwatch(), report=False,
+        )  # fmt: skip

@@ -21,7 +21,7 @@ from utils.evaluation.schema import (
     OperatingPoint,
 )
 from utils.evaluation.stopwatch import Stopwatch
-from utils.files import atomic_write
+from utils.files import RemovedError, atomic_write
 from utils.text import counted, one_line
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes cells that begin so
@@ -119,6 +119,9 @@ def write_evaluation(
 
     Returns:
         The names of the files, the one to open first in front.
+
+    Raises:
+        RemovedError: somebody has removed some of them meanwhile.
     """
     with stopwatch.phase("files"):
         for name, content in (
@@ -147,6 +150,10 @@ def write_evaluation(
     with atomic_write(out / "metrics.json") as file:  # last: it holds the seconds of all phases
         content = {**metrics, "analysis": asdict(analysis)}
         file.write(json.dumps(content, ensure_ascii=False, indent=1))
+    if gone := [name for name in names if not (out / name).exists()]:
+        raise RemovedError(
+            f"{out}: {gone[0]} was removed while the others were written; start again"
+        )
     return names
 
 
