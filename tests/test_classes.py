@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from utils.data.classes import read_classes, write_classes
 from utils.errors import UserError
 
-NAME = st.text(st.sampled_from("#\\a1é "), min_size=1, max_size=6).map(
+NAME = st.text(st.sampled_from("#\\a1é\u200c "), min_size=1, max_size=6).map(
     lambda text: " ".join(text.split())
 )
 
@@ -17,6 +17,14 @@ def test_names_come_back(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("classes") / "classes.txt"
     write_classes(path, names)
     assert read_classes(path) == tuple(names)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\x7f", "\ufeffa"])
+def test_names_that_cannot_be_shown_are_refused(tmp_path, name):
+    path = tmp_path / "classes.txt"
+    path.write_text(f"b\n{name}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 2: .* is not a class name"):
+        read_classes(path)
 
 
 def test_comments_and_names_that_look_like_some(tmp_path):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from utils.text import is_control
+
 MOST_CLASSES = 20_000  # ImageNet has 21,841, the largest detection datasets a few thousand
 MOST_SIDE = 8192  # pixels of a network input
 _MOST_ANCHOR = 1e6  # pixels
@@ -23,11 +25,11 @@ def require(holds: bool, name: str) -> None:
 
 
 def check_classes(names: Any) -> None:
-    """A list of different texts."""
+    """A list of different texts of one line each."""
     require(
         isinstance(names, list)
         and 0 < len(names) <= MOST_CLASSES
-        and all(isinstance(name, str) for name in names)
+        and all(isinstance(name, str) and not any(map(is_control, name)) for name in names)
         and len(set(names)) == len(names),
         "class_names",
     )

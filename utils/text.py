@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -20,6 +21,12 @@ def listed(items: Sequence[str], most: int = 3) -> str:
 def one_line(name: str) -> str:
     """A class or file name with what is not printable replaced by a blank; never empty."""
     return "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"
+
+
+def is_control(sign: str) -> bool:
+    """Whether a name in a text file cannot have this character: it ends a line, is a code for the
+    terminal, half a character, or the mark that a text file may begin with."""
+    return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign == "\ufeff"
 
 
 def short(name: str, length: int = 22) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.files import atomic_write, read_limited
+from utils.text import is_control
 
 _MOST_BYTES = 16 << 20  # hundreds of thousands of names
 
@@ -39,7 +40,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
             continue
         if name.lstrip("\\").startswith("#"):
             name = name[1:]
-        if not name.isprintable():
+        if any(map(is_control, name)):
             raise UserError(f"{path}, line {number}: {name!r} is not a class name")
         if name in lines:
             raise UserError(

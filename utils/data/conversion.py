@@ -15,7 +15,7 @@ from pathlib import Path
 
 from utils.data.classes import write_classes
 from utils.data.folder.data_folder import DataFolder
-from utils.data.formats.naming import CONTENT_FOLDERS, is_control
+from utils.data.formats.naming import CONTENT_FOLDERS
 from utils.data.records import Record
 from utils.data.splits.names import SPLIT_FOLDERS
 from utils.errors import UserError
@@ -25,7 +25,7 @@ from utils.images import IMAGE_SUFFIXES
 from utils.label_files.coco import write_coco
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.label_files.yolo import write_yolo_labels, write_yolo_yaml
-from utils.text import counted
+from utils.text import counted, is_control
 
 _SPLIT_ORDER = ("train", "val", "test")
 _UNLISTED = "unlisted"  # where photos go that no list names

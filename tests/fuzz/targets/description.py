@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.fuzz.target import Target, require
+from tests.fuzz.target import Target, is_plain, require
 from utils.errors import UserError
 from utils.runtime.facts import Facts
 
@@ -18,6 +18,7 @@ SOUND = json.dumps({
 
 def _run(data: bytes) -> None:
     found = Facts.from_json(data, "--weights fuzz")
+    require(all(map(is_plain, found.class_names)), "names that can be shown")
     require(0 < len(found.class_names) == len(set(found.class_names)), "different names")
     require(all(0 < side < 1e7 for pair in found.anchors for side in pair), "anchors")
     require(all(side % 32 == 0 for side in found.input_size), "an input size")
@@ -36,7 +37,10 @@ def _seeds():
 
 
 TARGET = Target(
-    finds=(SOUND.replace('"metadata": {}', '"metadata": {"a": [NaN, {"b": Infinity}]}').encode(),),
+    finds=(
+        SOUND.replace('"cat"', '"cat\\u001b[31m\\nred"').encode(),
+        SOUND.replace('"metadata": {}', '"metadata": {"a": [NaN, {"b": Infinity}]}').encode(),
+    ),
     name="description",
     run=_run,
     seeds=_seeds,

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from utils.data.splits.names import split_name
 from utils.image_kinds import photo_stem
-from utils.text import listed
+from utils.text import is_control, listed
 
 Key = tuple[str, ...]  # folders, and a file name or its stem
 
@@ -34,11 +34,6 @@ def nfc(text: str) -> str:
 def class_name(text: str) -> str:
     """A class name on one line: runs of white space become a space, control characters vanish."""
     return "".join(sign for sign in " ".join(text.split()) if not is_control(sign)).strip()
-
-
-def is_control(sign: str) -> bool:
-    """Whether a name in a text file cannot have this character."""
-    return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def formatted(value: object, most: int = 80) -> str:
