@@ -173,6 +173,7 @@ def test_run_gives_the_statuses(capsys):
     assert capsys.readouterr().err == "error: it is broken\n"
     assert stop(KeyboardInterrupt()) == 130
     assert stop(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file.mp4")) == 2
+    assert stop(OSError(errno.EFBIG, os.strerror(errno.EFBIG), "file.mp4")) == 2  # a limit of files
     assert "file.mp4" in capsys.readouterr().err
     with pytest.raises(ZeroDivisionError):
         stop(ZeroDivisionError())

@@ -178,6 +178,38 @@ def test_a_killed_run_leaves_no_half_video(tmp_path):
     assert all(path.name.startswith(".part-") for path in (tmp_path / "out").iterdir())
 
 
+WRITES_TOO_MUCH = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from utils.errors import UserError
+from utils.media.video_writer import WebmWriter
+
+limit = 60_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+noise = np.random.default_rng(0)
+writer = WebmWriter(Path(sys.argv[1]) / "film.webm", 160, 96, 25.0)
+for i in range(int(sys.argv[2])):
+    writer.write(noise.integers(0, 256, (96, 160, 3), np.uint8), i / 25, 1 / 25)
+try:
+    writer.finish()
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("frames", "said"), [(1, ""), (60, "is the disk full?")])
+def test_a_webm_that_did_not_find_room_is_said_and_removed(tmp_path, frames, said):
+    """OpenCV goes on without a word when the disk is full."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES_TOO_MUCH, tmp_path, str(frames)],
+        capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ([] if said else ["film.webm"])
+
+
 def test_an_ffmpeg_that_does_not_run_counts_as_none(tmp_path, monkeypatch):
     needs_ffmpeg()
     works = shutil.which("ffmpeg")

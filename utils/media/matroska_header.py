@@ -1,4 +1,5 @@
-"""Whether a Matroska or WebM file says how long it is: ``has_duration``.
+"""Whether a Matroska or WebM file says how long it is: ``has_duration``; and whether one that was
+written is complete: ``is_complete``.
 
 What a browser or a broken-off recording writes often has no duration in its header. FFmpeg then
 estimates one from the bit rate, which may be several times too long.
@@ -36,6 +37,19 @@ def has_duration(path: str | Path) -> bool:
     except (OSError, ValueError):
         pass  # another kind of file, or damaged: the reader of its frames says so
     return True
+
+
+def is_complete(path: str | Path) -> bool:
+    """Whether a Matroska or WebM file that FFmpeg wrote ends where its header says.
+
+    FFmpeg writes that last, and not at all after an error such as a full disk.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            segment = next((one for one in _elements(file, None) if one.ident == _SEGMENT), None)
+            return segment is not None and segment.end == file.seek(0, 2)
+    except (OSError, ValueError):
+        return False
 
 
 def _segment_has_duration(file: IO[bytes], end: int | None) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.media import raw_matroska
 from utils.media.ffmpeg import Ffmpeg, from_file, to_file, video_start_s
+from utils.media.matroska_header import is_complete
 from utils.quiet import silent_stderr
 
 
@@ -221,7 +222,7 @@ class WebmWriter(VideoWriter):
 
     def finish(self) -> None:
         self._writer.release()
-        if not self._partial.is_file() or not self._partial.stat().st_size:
+        if not is_complete(self._partial):  # OpenCV does not say what it could not write
             self.discard()
             raise UserError(f"{self.path}: the video could not be written; is the disk full?")
         os.replace(self._partial, self.path)
