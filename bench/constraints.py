@@ -20,7 +20,7 @@ from utils.files import atomic_write
 
 FOLDER = ROOT / "constraints"
 SETUP = ("dev", "onnx", "openvino", "litert", "int8", "serve")  # as in the Makefile
-ADDED = ("gpu", "video", "pretraining")
+ADDED = ("gpu", "video", "pretraining", "fuzz")
 # Newer ones refuse Python 3.11 and later, and uv does not look at upper bounds.
 HELD = ("backports-strenum<1.3",)
 _HEAD = """\
