@@ -45,7 +45,7 @@ def image():
 def test_gradients_are_those_of_finite_differences(small, image, level, stride):
     """Every feature of a level is moved a little, and the change of the score is measured."""
     seen = Evidence(small)(image)
-    heat = seen.heat("kat")
+    heat = seen.heat("ĥundo")
     tensors = {n: small.head.get_layer(f"p{n}_5_act").output for n in (3, 5)}
     features = keras.Model(small.head.inputs, tensors[level])(small.backbone(image[None] * 1.0))
     features = features.numpy()
