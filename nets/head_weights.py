@@ -2,8 +2,8 @@
 
 ImageNet teaches a backbone classes. Where objects are and how large must be learned by a feature
 pyramid and heads, from a user's few photos if they start from random weights. Those of the files
-named here were pretrained on synthetic pictures (model_data/README.md), on top of the backbone with
-its ImageNet weights. Classes differ from dataset to dataset, so the channels of the class scores
+named here were pretrained on synthetic pictures and photos (model_data/README.md), on top of the
+backbone with its ImageNet weights. Classes differ from dataset to dataset, so the channels of the class scores
 start from random weights.
 
 ``transfer_weights`` starts a detector from another one, and keeps the classes that both know.
@@ -23,18 +23,18 @@ import numpy as np
 from nets.head_channels import OUTPUTS, merged, size_shifts, with_shift, without_classes
 from nets.yolo import YOLOv3
 
+_FOLDER = Path(__file__).resolve().parents[1] / "model_data"
+BUNDLED_NECK = "pan"  # of the files
 BUNDLED = {
-    "efficientnet_lite0": Path(__file__).resolve().parents[1]
-    / "model_data"
-    / "efficientnet_lite0_pretrained_heads.npz",
+    name: _FOLDER / f"{name}_pan_heads.npz" for name in ("efficientnet_lite0", "efficientnet_lite2")
 }
 _HEADERS = 1 << 20  # bytes, for the headers of all arrays, and for the anchors
 _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
 
 
-def bundled_heads(backbone: str) -> Path | None:
-    """The file for a backbone; None where there is none."""
-    path = BUNDLED.get(backbone)
+def bundled_heads(backbone: str, neck: str) -> Path | None:
+    """The file for a backbone and a neck; None where there is none."""
+    path = BUNDLED.get(backbone) if neck == BUNDLED_NECK else None
     return path if path and path.exists() else None
 
 

@@ -19,7 +19,7 @@ from keras import ops
 
 from nets.backbones import build_backbone
 from nets.backbones.spec import STRIDES
-from nets.layers import conv_norm_act
+from nets.necks import NECKS, conv
 
 ANCHORS_PER_LEVEL = 3
 
@@ -80,10 +80,11 @@ class YOLOv3(keras.Model):
         backbone_options: what ``nets.backbones.build_backbone`` takes beside the name, such as
             ``stochastic_depth``.
         metadata: anything JSON can hold; it is saved in the checkpoint.
+        neck: the feature pyramid, a name in ``nets.necks.NECKS``.
 
     Raises:
         ValueError: no classes or a class twice, a size that is no multiple of 32, anchors that
-            are not nine positive pairs, or an unknown backbone.
+            are not nine positive pairs, or an unknown backbone or neck.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class YOLOv3(keras.Model):
         backbone_weights: str | None = None,
         backbone_options: dict[str, float] | None = None,
         metadata: dict[str, Any] | None = None,
+        neck: str = "yolov3",
         name: str = "yolov3",
         **kwargs: Any,
     ) -> None:
@@ -103,13 +105,14 @@ class YOLOv3(keras.Model):
         self.input_size = checked_input_size(input_size)
         self.anchors = _checked_anchors(anchors, self.input_size)
         self.metadata = metadata or {}
+        self.neck = checked_neck(neck)
         self.backbone_name = backbone
         self.backbone_options = dict(backbone_options or {})
         with _dtype_policy(self.dtype_policy):
             self.backbone = build_backbone(
                 backbone, weights=backbone_weights, **self.backbone_options
             )
-            self.head = build_head(self.backbone.output_shape, len(self.classes))
+            self.head = build_head(self.backbone.output_shape, len(self.classes), neck)
         self.built = True  # both parts have their weights from here on
 
     @property
@@ -136,6 +139,7 @@ class YOLOv3(keras.Model):
             "input_size": self.input_size,
             "anchors": [list(pair) for pair in self.anchors],
             "metadata": self.metadata,
+            "neck": self.neck,
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
@@ -156,52 +160,31 @@ def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def build_head(feature_shapes: Sequence[tuple], classes: int) -> keras.Model:
+def build_head(
+    feature_shapes: Sequence[tuple], classes: int, neck: str = "yolov3"
+) -> keras.Model:
     """The feature pyramid and the three heads as one functional model.
 
     Args:
         feature_shapes: shapes of C3, C4, C5, of which only the last axis (filters) is read.
         classes: number of classes.
+        neck: a name in ``nets.necks.NECKS``.
 
     Returns:
         [C3, C4, C5] → raw maps (B, H/s, W/s, 3·(5 + classes)) in float32 for s = 8, 16, 32; each
         anchor's channels are x, y, w, h, objectness, then the classes.
     """
-    widths = [shape[-1] for shape in feature_shapes]
-    c3, c4, c5 = features = [keras.Input((None, None, width)) for width in widths]
-
-    p5 = _five_convolutions(c5, widths[2], "p5")
-    up = _upsample(p5, widths[1], "p5_to_p4")
-    p4 = _five_convolutions(keras.layers.Concatenate(name="p4_concat")([up, c4]), widths[1], "p4")
-    up = _upsample(p4, widths[0], "p4_to_p3")
-    p3 = _five_convolutions(keras.layers.Concatenate(name="p3_concat")([up, c3]), widths[0], "p3")
-
+    build, head_width, _ = NECKS[neck]
+    features = [keras.Input((None, None, shape[-1])) for shape in feature_shapes]
     raw = [
-        _head(p, 2 * width, classes, name)
-        for p, width, name in zip((p3, p4, p5), widths, ("head3", "head4", "head5"), strict=True)
+        _head(p, int(head_width * p.shape[-1]), classes, name)
+        for p, name in zip(build(features), ("head3", "head4", "head5"), strict=True)
     ]
     return keras.Model(features, raw, name="head")
 
 
-def _conv(x: Any, filters: int, kernel: int, name: str) -> Any:
-    """Convolution, batch norm, leaky ReLU: YOLOv3's building block."""
-    # A momentum of 0.97 follows the statistics of a run of only a few hundred steps.
-    return conv_norm_act(x, filters, kernel, name=name, activation="leaky_relu", momentum=0.97)
-
-
-def _five_convolutions(x: Any, filters: int, name: str) -> Any:
-    for i in range(5):
-        wide = i % 2 == 1
-        x = _conv(x, 2 * filters if wide else filters, 3 if wide else 1, f"{name}_{i + 1}")
-    return x
-
-
-def _upsample(x: Any, filters: int, name: str) -> Any:
-    return keras.layers.UpSampling2D(2, name=f"{name}_up")(_conv(x, filters, 1, name))
-
-
 def _head(x: Any, filters: int, classes: int, name: str) -> Any:
-    x = _conv(x, filters, 3, name)
+    x = conv(x, filters, 3, name)
     return keras.layers.Conv2D(
         ANCHORS_PER_LEVEL * (5 + classes),
         1,
@@ -311,6 +294,17 @@ def checked_input_size(size: int) -> int:
             f"take {lower} or {lower + 32}"
         )
     return int(size)
+
+
+def checked_neck(name: str) -> str:
+    """``name`` itself when there is such a neck.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in NECKS:
+        raise ValueError(f"there is no neck {name!r}; there are {', '.join(NECKS)}")
+    return name
 
 
 def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:

@@ -10,14 +10,14 @@ import pytest
 from utils.data.augment import AUGMENTATIONS, NO_AUGMENTATION
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
-from utils.training.choices import batch_size, input_size
+from utils.training.choices import batch_size, speed
 from utils.training.choices.aspect import choose_aspect, shape_text
-from utils.training.choices.backbone import choose_backbone
 from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
 from utils.training.choices.epochs import choose_epochs
-from utils.training.choices.input_size import photos_seen
 from utils.training.choices.learning_rate import choose_learning_rates
+from utils.training.choices.neck import choose_neck
 from utils.training.choices.recipes import choose_recipe
+from utils.training.choices.speed import photos_seen
 from utils.training.config import TrainConfig
 
 
@@ -27,32 +27,33 @@ def test_photos_seen_in_a_time_follow_from_their_pixels():
     assert 100 < seen(416 * 416) < 10_000_000
 
 
-@pytest.mark.parametrize(("casts", "step"), [(False, 5.0), (True, 3.2)])
+@pytest.mark.parametrize(("casts", "step"), [(False, 5.0), (True, 2.5)])
 def test_a_fast_forward_pass_promises_less(monkeypatch, casts, step):
-    monkeypatch.setattr(input_size, "_seconds", lambda work: 0.1)
-    monkeypatch.setattr(input_size, "needs_casts", lambda: casts)
+    monkeypatch.setattr(speed, "_seconds", lambda work: 0.1)
+    monkeypatch.setattr(speed, "needs_casts", lambda: casts)
     seen = [photos_seen("mobilenet_v3_small", 10, fast_math=fast)(1e5) for fast in (False, True)]
-    assert seen[1] == pytest.approx(seen[0] * input_size.STEP_OVER_FORWARD / step)
+    assert seen[1] == pytest.approx(seen[0] * speed.STEP_OVER_FORWARD / step)
 
 
 def epochs(photos=1000, **options):
     config = TrainConfig(data=Path("photos"), **options)
+    config = replace(config, neck=choose_neck(config))
     return choose_epochs(config, choose_recipe(config), photos)
 
 
 def test_a_run_sees_enough_photos_and_has_a_limit():
     pretrained = {"backbone": "efficientnet_lite0"}
-    assert epochs(20, **pretrained)[0] == 200  # at most
-    assert epochs(100, **pretrained)[0] == 40  # 4,000 photos at least
-    assert epochs(263, **pretrained)[0] == 20
-    assert epochs(20_000, **pretrained)[0] == 20
+    assert epochs(20, **pretrained) == 200  # at most
+    assert epochs(100, **pretrained) == 40  # 4,000 photos at least
+    assert epochs(263, **pretrained) == 20
+    assert epochs(20_000, **pretrained) == 20
 
 
 def test_a_detector_that_knows_all_classes_is_trained_on_for_half_as_long():
     config = TrainConfig(data=Path("photos"), weights=Path("best.keras"))
     recipe = choose_recipe(config, continued=True)
     assert (recipe.frozen_share, recipe.average_start_epoch) == (0, 5)
-    found = [choose_epochs(config, recipe, n, continued=True)[0] for n in (5000, 100, 20)]
+    found = [choose_epochs(config, recipe, n, continued=True) for n in (5000, 100, 20)]
     assert found == [10, 20, 100]
     rates = {"pretrained": True, "batch_size": 8, "photos": 1000}
     assert choose_learning_rates(config, recipe, **rates)[:2] == (0.004, 0.25)
@@ -65,16 +66,16 @@ def test_a_detector_that_knows_all_classes_is_trained_on_for_half_as_long():
 
 def test_random_weights_take_more_epochs():
     lite0 = {"backbone": "efficientnet_lite0"}
-    assert epochs(**lite0)[0] == 20  # heads come with the project
-    assert epochs(weights=Path("best.keras"))[0] == 20
-    assert epochs(backbone="efficientnet_b0")[0] == 40
-    assert epochs(**lite0, head_weights="none")[0] == 40
-    assert epochs(backbone_weights="none")[0] == 120
-    assert epochs(backbone_weights="none", weights=Path("best.keras"))[0] == 20
-    assert epochs(**lite0, recipe="plain")[0] == 100
-    assert epochs(backbone_weights="none", recipe="plain")[0] == 200
-    assert epochs(**lite0, minutes=5)[0] == 20
-    assert epochs(**lite0, minutes=5, epochs=7)[0] == 7
+    assert epochs(**lite0) == 20  # heads come with the project
+    assert epochs(weights=Path("best.keras")) == 20
+    assert epochs(backbone="efficientnet_b0") == 40
+    assert epochs(**lite0, head_weights="none") == 40
+    assert epochs(backbone_weights="none") == 120
+    assert epochs(backbone_weights="none", weights=Path("best.keras")) == 20
+    assert epochs(**lite0, recipe="plain") == 100
+    assert epochs(backbone_weights="none", recipe="plain") == 200
+    assert epochs(**lite0, minutes=5) == 20
+    assert epochs(**lite0, minutes=5, epochs=7) == 7
     note = epochs(minutes=24.0)[1]
     for part in ("40 epochs", "40,000 photos", "24 minutes", "--epochs"):
         assert part in note
@@ -136,42 +137,3 @@ def test_training_pictures_are_square_where_borders_or_turns_need_it():
     assert choose_aspect(train, NO_AUGMENTATION, rectangular=True) == (1.0, 1.0)
     assert "416×320" in shape_text(416, (1.0, 0.75))
     assert shape_text(416, (1.0, 1.0)) == ""
-
-
-def backbone(saved=None, **options):
-    bundled = ("efficientnet_lite0", "efficientnet_b3", "mobilenet_v3_small")
-    return choose_backbone(TrainConfig(data=Path("photos"), **options), saved, bundled)
-
-
-def test_without_a_name_the_backbone_is_one_that_needs_no_download():
-    name, why = choose_backbone(TrainConfig(data=Path("photos")))
-    assert name == "efficientnet_lite0"
-    assert name in why
-    assert "--backbone" in why
-    assert choose_backbone(TrainConfig(data=Path("photos"), backbone_weights="none"))[0] == name
-
-
-def test_of_several_backbones_time_decides():
-    assert backbone()[0] == "efficientnet_b3"  # 81.6 % against 75.1 and 68.1
-    assert backbone(minutes=5.0)[0] == "mobilenet_v3_small"  # 22 ms against 54 and 121
-
-
-def test_a_named_backbone_is_taken_without_a_word():
-    assert backbone(backbone="efficientnet_b0") == ("efficientnet_b0", "")
-    assert backbone(saved="efficientnet_b1", backbone="efficientnet_b0") == ("efficientnet_b0", "")
-
-
-def test_a_resumed_run_keeps_the_backbone_it_had():
-    name, why = backbone(saved="efficientnet_b0")
-    assert name == "efficientnet_b0"
-    assert "resumed" in why
-    assert backbone(saved="auto", weights=Path("best.keras")) == ("auto", "")
-
-
-def test_a_checkpoint_brings_its_backbone():
-    assert backbone(weights=Path("best.keras")) == ("auto", "")
-
-
-def test_a_file_of_backbone_weights_must_say_of_which():
-    with pytest.raises(UserError, match=r"b3\.h5: give --backbone"):
-        backbone(backbone_weights="b3.h5")

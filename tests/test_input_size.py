@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from utils.data.input_size import input_size_for_objects
+from utils.data.input_size import FEWEST_PIXELS, SizeNeeds, input_size_for_objects
 from utils.data.records import Dataset, Record
 
 
@@ -23,10 +24,18 @@ def dataset(side, *, photo=(1000, 800), count=40):
 
 
 def test_large_objects_need_few_pixels_and_small_ones_many():
-    sizes = [input_size_for_objects(dataset(side))[0] for side in (500, 90, 70, 50, 20)]
+    needs = [SizeNeeds.of(dataset(side)) for side in (500, 90, 70, 50, 20)]
+    sizes = [one.smallest() for one in needs]
     assert sizes[0] == 256
     assert sizes[-1] == 640
     assert sizes == sorted(sizes)
+    # Nine objects in ten have 24 pixels at needed.
+    assert needs[1].needed == pytest.approx(24 * 1000 / 90, rel=1e-3)
+
+
+def test_large_objects_get_the_usual_size():
+    assert input_size_for_objects(dataset(500))[0] == 416
+    assert input_size_for_objects(dataset(30))[0] == 640  # small ones more
 
 
 def test_no_more_pixels_than_the_photos_have():
@@ -54,20 +63,8 @@ def test_without_objects_the_smallest_size_and_its_reason():
 
 
 def test_with_little_time_objects_may_be_smaller_but_not_too_small():
-    photos = dataset(40)  # 24 pixels at 600: 640 is what they ask for
-
-    def machine(photos_at_640):
-        return lambda pixels: photos_at_640 * 640 * 512 / pixels
-
-    sizes = [
-        input_size_for_objects(photos, seen=machine(n))[0] for n in (9000, 3000, 2000, 1200, 10)
-    ]
-    assert sizes == [640, 512, 416, 320, 320]  # at 256 they would be 10 pixels
-    assert "in this time" in input_size_for_objects(photos, seen=machine(2000))[1]
-    assert input_size_for_objects(photos, seen=machine(9000)) == input_size_for_objects(photos)
-    assert (
-        input_size_for_objects(dataset(8), seen=machine(10))[0] == 640
-    )  # or they could not be seen
-    few = machine(1000)
-    assert input_size_for_objects(photos, seen=few)[0] < input_size_for_objects(photos)[0]
-    assert input_size_for_objects(photos, seen=few, planned=1) == input_size_for_objects(photos)
+    needs = SizeNeeds.of(dataset(40))  # 24 pixels at 600: 640 is what they ask for
+    assert needs.smallest() == 640
+    assert needs.smallest(FEWEST_PIXELS) == 320  # at 256 they would be 10 pixels
+    assert SizeNeeds.of(dataset(8)).smallest(FEWEST_PIXELS) == 640  # or they could not be seen
+    assert needs.pixels[640] == 640 * 512

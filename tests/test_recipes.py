@@ -14,7 +14,7 @@ from utils.training.choices.start import head_weights_file, new_detector
 from utils.training.config import TrainConfig
 
 ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
-LITE = {"backbone": "efficientnet_lite0"}
+LITE = {"backbone": "efficientnet_lite0", "neck": "pan"}
 
 
 def config(**options):
@@ -73,7 +73,7 @@ def test_without_frozen_stages_depthwise_kernels_learn():
 @pytest.fixture
 def bundled(monkeypatch, tmp_path):
     path = tmp_path / "heads.npz"
-    save_head_weights(YOLOv3("efficientnet_lite0", ["x"], anchors=ANCHORS), path)
+    save_head_weights(YOLOv3("efficientnet_lite0", ["x"], anchors=ANCHORS, neck="pan"), path)
     monkeypatch.setitem(head_weights.BUNDLED, "efficientnet_lite0", path)
     return path
 
@@ -82,7 +82,7 @@ def test_which_heads_a_run_starts_from(bundled):
     assert head_weights_file(config(**LITE)) == bundled
     for options in (
         {"head_weights": "none"}, {"recipe": "plain"}, {"backbone_weights": "none"},
-        {"backbone_weights": "mine.h5"}, {"width": 1.5}, {"backbone": "efficientnet_b0"},
+        {"backbone_weights": "mine.h5"}, {"width": 1.5}, {"backbone": "efficientnet_b0"}, {"neck": "yolov3"},
     ):  # fmt: skip
         assert head_weights_file(config(**{**LITE, **options})) is None
     assert str(head_weights_file(config(head_weights="mine.npz"))) == "mine.npz"

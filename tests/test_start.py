@@ -9,7 +9,7 @@ from nets.yolo import COCO_ANCHORS_416, YOLOv3
 from utils.data.anchors import best_possible_recall
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
-from utils.training.choices.start import check_backbone, from_checkpoint
+from utils.training.choices.start import check_network, from_checkpoint
 from utils.training.config import TrainConfig, refuse_contradictions, unused_options
 
 ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
@@ -68,10 +68,10 @@ def test_an_anchors_file_is_obeyed(checkpoint, tmp_path):
 
 
 def test_another_backbone_is_refused_by_name(checkpoint):
-    check_backbone(config(), checkpoint)
-    check_backbone(config(backbone="efficientnet_lite0"), checkpoint)
+    check_network(config(), checkpoint)
+    check_network(config(backbone="efficientnet_lite0"), checkpoint)
     with pytest.raises(UserError, match=r"efficientnet_b0.*efficientnet_lite0"):
-        check_backbone(config(backbone="efficientnet_b0"), checkpoint)
+        check_network(config(backbone="efficientnet_b0"), checkpoint)
     with pytest.raises(UserError, match="--weights"):
         refuse_contradictions(TrainConfig(data=Path("photos"), rename=("a=b",)))
     assert unused_options(config(backbone="efficientnet_lite0", anchors="x.txt")) == ""

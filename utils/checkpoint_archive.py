@@ -34,8 +34,10 @@ _REGISTERED = "efficient_yolo3>YOLOv3"
 _KEYS = {"module", "class_name", "config", "registered_name", "compile_config", "build_config"}
 _DETECTOR_KEYS = {
     "backbone", "backbone_options", "classes", "input_size", "anchors", "metadata", "name", "dtype",
+    "neck",
 }  # fmt: skip
 _OPTIONS = {"width": 4, "depth": 6, "stochastic_depth": 1, "se_ratio": 1}  # the highest values
+_NECKS = {"yolov3", "pan"}  # ``nets.necks``, which cannot be imported without TensorFlow
 _POLICIES = {"float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16"}
 
 
@@ -91,6 +93,7 @@ def read_config(archive: zipfile.ZipFile) -> dict[str, Any]:
     )
     require(isinstance(config["backbone"], str), "backbone")
     require(isinstance(config.get("name", ""), str), "name")
+    require(config.get("neck", "yolov3") in _NECKS, "neck")
     policy = config["dtype"]["config"]["name"]
     whole = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": policy},
              "registered_name": None}  # fmt: skip

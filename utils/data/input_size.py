@@ -1,8 +1,9 @@
-"""The input size that the objects of a dataset need: ``input_size_for_objects``."""
+"""The input sizes that the objects of a dataset need: ``SizeNeeds``, ``input_size_for_objects``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,57 +12,80 @@ from utils.data.batches.input_shape import rectangular_aspect, training_shape
 from utils.data.records import Dataset
 
 SIZES = (256, 320, 416, 512, 640, 832, 1024)  # of the network input
+USUAL = 416  # where the objects need less, and the photos have it
 MOST_PIXELS = 640 * 640  # of a training picture: the last two are for photos much wider than high
 SMALL_SHARE = 0.1  # of the objects, which may be smaller than ...
 SMALL_PIXELS = 24  # ... this (the root of their area): three cells of the finest level,
 FEWEST_PIXELS = 12  # ... or, where there is little time, this
-ENOUGH_PHOTOS = 4000  # seen in a run; below this, more photos gain more than larger ones
+
+
+@dataclass(frozen=True)
+class SizeNeeds:
+    """What sizes of the network input make sense for a dataset.
+
+    Attributes:
+        possible: sides in pixels, ascending; none is larger than the photos, as enlarging adds no
+            information.
+        needed: the side, a fraction, at which nine objects in ten have ``SMALL_PIXELS``; None
+            without objects.
+        pixels: side → pixels of a training picture.
+    """
+
+    possible: tuple[int, ...]
+    needed: float | None
+    pixels: Mapping[int, int]
+
+    @classmethod
+    def of(cls, dataset: Dataset, aspect: tuple[float, float] | None = None) -> SizeNeeds:
+        """
+        Args:
+            dataset: the photos.
+            aspect: width and height of the network input in training, relative to the square; None
+                for those that fit the photos.
+        """
+        sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
+        photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
+        aspect = aspect or rectangular_aspect(dataset)
+        pixels = {size: _pixels(size, aspect) for size in SIZES}
+        possible = tuple(s for s in SIZES if s <= photo and pixels[s] <= MOST_PIXELS)
+        needed = None
+        if len(sides):
+            small = max(float(np.quantile(sides, SMALL_SHARE)), 1e-6)
+            needed = SMALL_PIXELS / small * SIZES[-1]
+        return cls(possible or SIZES[:1], needed, pixels)
+
+    def smallest(self, least: float = SMALL_PIXELS) -> int:
+        """The smallest possible size at which nine objects in ten have ``least`` pixels."""
+        wanted = (self.needed or 0.0) * least / SMALL_PIXELS
+        return next((size for size in self.possible if size >= wanted - 1), self.possible[-1])
+
+    @property
+    def usual(self) -> int:
+        """The size without a limit of time: what the objects need, and at least ``USUAL``."""
+        if self.needed is None:
+            return self.possible[0]
+        return max(self.smallest(), *(size for size in self.possible if size <= USUAL))
+
+    def sentence(self, size: int) -> str:
+        """How large objects are in a network input of this size."""
+        if self.needed is None:
+            return f"input size {size}: there are no objects to choose by"
+        return (
+            f"input size {size}: nine objects in ten are at least "
+            f"{SMALL_PIXELS * size / self.needed:.0f} pixels there (root of their area)"
+        )
 
 
 def input_size_for_objects(
-    dataset: Dataset,
-    aspect: tuple[float, float] | None = None,
-    seen: Callable[[float], float] | None = None,
-    planned: int | None = None,
+    dataset: Dataset, aspect: tuple[float, float] | None = None
 ) -> tuple[int, str]:
-    """The smallest size at which nine objects in ten have ``SMALL_PIXELS``, and a sentence why.
-
-    It is not larger than the photos, as enlarging adds no information. It is smaller where a run
-    would otherwise see too few photos, as long as nine objects in ten have ``FEWEST_PIXELS``.
+    """The size that a run without a limit of time takes, and a sentence why.
 
     Args:
-        dataset: the photos.
-        aspect: width and height of the network input in training, relative to the square; None
-            for those that fit the photos.
-        seen: pixels of a training picture → pictures that a run has the time for; None for any
-            number.
-        planned: pictures that the run sees, at most.
+        dataset, aspect: as for ``SizeNeeds.of``.
     """
-    sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
-    small = float(np.quantile(sides, SMALL_SHARE)) if len(sides) else SIZES[-1]
-    photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
-    pixels = {size: _pixels(size, aspect or rectangular_aspect(dataset)) for size in SIZES}
-    possible = [s for s in SIZES if s <= photo and pixels[s] <= MOST_PIXELS] or list(SIZES[:1])
-
-    def enough(least: float) -> int:
-        wanted = least / max(small, 1e-6) * SIZES[-1]
-        return next((size for size in possible if size >= wanted - 1), possible[-1])
-
-    size, why = enough(SMALL_PIXELS), ""
-    if seen:
-        lower = [s for s in possible if enough(FEWEST_PIXELS) <= s <= size]
-        enough_photos = min(ENOUGH_PHOTOS, planned or ENOUGH_PHOTOS)
-        affordable = [s for s in lower if seen(pixels[s]) >= enough_photos] or lower[:1]
-        if affordable[-1] < size:
-            size = affordable[-1]
-            why = f", and in this time a run sees about {seen(pixels[size]):,.0f} photos of it"
-    if not len(sides):
-        return size, f"input size {size}: there are no objects to choose by"
-    at_size = small * size / SIZES[-1]
-    return size, (
-        f"input size {size}: nine objects in ten are at least {at_size:.0f} pixels there "
-        f"(root of their area){why}"
-    )
+    needs = SizeNeeds.of(dataset, aspect)
+    return needs.usual, needs.sentence(needs.usual)
 
 
 def _pixels(size: int, aspect: tuple[float, float]) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from nets.necks import NECKS
 from nets.yolo import YOLOv3, decode
 from utils.checkpoint import load_checkpoint
 from utils.decoding import ANCHORS_PER_LEVEL, STRIDES
@@ -25,8 +26,6 @@ from utils.letterbox import Letterbox
 from utils.overlap import iou
 from utils.pixel_range import PixelRanges
 from utils.runtime.device import use_device
-
-_PYRAMID = ("p3_5_act", "p4_5_act", "p5_5_act")  # layers whose outputs the three heads look at
 
 
 class Evidence:
@@ -49,7 +48,7 @@ class Evidence:
             weights = load_checkpoint(weights)
         self.model = weights
         head = weights.head
-        pyramid = [head.get_layer(name).output for name in _PYRAMID]
+        pyramid = [head.get_layer(name).output for name in NECKS[weights.neck].maps]
         self.head = keras.Model(head.inputs, [*pyramid, *head.outputs])
 
     @property

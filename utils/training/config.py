@@ -22,6 +22,7 @@ def _input_size(text: str) -> int | str:
         raise ValueError(f"{text!r} is neither auto nor a number of pixels") from None
 
 
+AUTO = "auto"  # the value of an option that a run chooses
 MAIN, DATA, NETWORK, TRAINING, RESEARCH = (
     "main options", "data", "network", "training", "for research"
 )  # fmt: skip
@@ -130,6 +131,13 @@ class TrainConfig:
         "auto", help="weights that feature pyramid and heads start from; auto: pretrained on "
         "synthetic pictures where the project has them, otherwise random; none: random",
         metavar="auto|none|FILE.npz", group=NETWORK,
+    )  # fmt: skip
+
+    neck: str = option(
+        "auto", help="the feature pyramid between backbone and heads: yolov3 is the published one, "
+        "pan a lighter one that also leads back from fine to coarse; auto takes the one whose "
+        "pretrained weights come with the project, or the checkpoint's",
+        choices=("auto", "yolov3", "pan"), group=NETWORK,
     )  # fmt: skip
 
     augmentation: str | None = option(

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 RENAMED_OPTIONS = {"synchronized-norms": "sync-batch-norm"}
-LATER_OPTIONS = {"rename": [], "keep-classes": False, "tile": "off"}  # their values before
+LATER_OPTIONS = {
+    "rename": [], "keep-classes": False, "tile": "off", "neck": "yolov3",
+}  # fmt: skip  # their values before
 CHOICES = {"turns": "accumulation steps"}
 RECIPE = {
     "frozen_norms": "frozen_batch_norms",
@@ -22,7 +24,6 @@ RECIPE = {
     "by_cost": "simota",
 }
 LOSS = {"doubt": "gce_q"}
-HEADS = ("efficientnet_lite0_drawn_heads.npz", "efficientnet_lite0_pretrained_heads.npz")
 HISTORY = {"stale": "evaluations_without_improvement"}
 
 
@@ -31,7 +32,6 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
     choices = _renamed(facts["choices"], CHOICES)
     choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
-    choices["start"] = choices.get("start", "").replace(*HEADS)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
     choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
     choices.setdefault("pseudo labels", None)

@@ -33,17 +33,16 @@ from utils.text import counted
 from utils.tiling import SIZES_KEY, Tiling
 from utils.training import batch_norm, curves
 from utils.training.choices.aspect import choose_aspect, shape_text
-from utils.training.choices.backbone import choose_backbone
 from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
 from utils.training.choices.classes import Sources, match_classes
-from utils.training.choices.epochs import choose_epochs
-from utils.training.choices.input_size import choose_input_size
 from utils.training.choices.kept_classes import KeptClasses, unlabelled_text
 from utils.training.choices.learning_rate import choose_learning_rates
+from utils.training.choices.neck import choose_neck
+from utils.training.choices.network import Network, Saved, choose_network
 from utils.training.choices.phases import Phase, choose_phases, strongest_phase
 from utils.training.choices.recipes import Recipe, choose_recipe
 from utils.training.choices.start import (
-    check_backbone,
+    check_network,
     from_checkpoint,
     new_detector,
     origins,
@@ -191,7 +190,7 @@ class Setup:
     """Where a run computes, and what it resumes.
 
     Attributes:
-        config: the options, with the backbone that was chosen; --minutes are the chief's.
+        config: the options, with the neck that was chosen; --minutes are the chief's.
         cluster: the devices.
         threads: of each operation, where the run is exact.
         directory: of the run that is resumed, locked; None for a new run.
@@ -220,6 +219,7 @@ class Inputs:
     """The data of a run, and what is chosen before there is a network.
 
     Attributes:
+        config: the options, with the backbone that was chosen.
         checkpoint: that the run starts from.
         sources: for each class its index in the checkpoint; None for a class that is new.
         train, val: the photos; with ``--keep-classes`` those for training with pseudo labels too.
@@ -229,6 +229,7 @@ class Inputs:
         aspect: the part of the square network input that training pictures take.
     """
 
+    config: TrainConfig
     checkpoint: YOLOv3 | None
     sources: Sources
     train: Dataset
@@ -275,13 +276,12 @@ def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
     saved = cluster.broadcast_json(saved)
     saved, minutes = made_longer(saved, config.epochs, cluster.broadcast_json(config.minutes))
     config = replace(config, minutes=minutes)
-    of_run = saved.get("choices", {}).get("options", {}).get("backbone")
-    backbone, backbone_note = choose_backbone(config, of_run)
-    config = replace(config, backbone=backbone)
+    of_run = saved.get("choices", {}).get("options", {})
+    config = replace(config, neck=choose_neck(config, of_run.get("neck")))
     cv2.setNumThreads(1)  # several threads read photos already
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)
-    return Setup(config, cluster, threads, directory, saved, arrays, at_end, [backbone_note])
+    return Setup(config, cluster, threads, directory, saved, arrays, at_end)
 
 
 def choose_inputs(setup: Setup) -> Inputs:
@@ -289,7 +289,7 @@ def choose_inputs(setup: Setup) -> Inputs:
     config, cluster = setup.config, setup.cluster
     checkpoint = load_checkpoint(config.weights) if config.weights else None
     if checkpoint and not setup.saved:
-        check_backbone(config, checkpoint)
+        check_network(config, checkpoint)
     train, val, split = load_training_data(config, checkpoint)
     sources: Sources = (None,) * len(train.classes)
     if checkpoint:
@@ -313,17 +313,24 @@ def choose_inputs(setup: Setup) -> Inputs:
     cut = (f"min_visible={LEAST_VISIBLE}",) if tile else ()
     augment = augmentation(recipe.augment, (*cut, *config.augment))
     aspect = choose_aspect(shown, augment, rectangular=recipe.rectangular)
-    epochs, epochs_note = choose_epochs(
-        config, recipe, len(crops or train), setup.saved_choice("epochs"), continued=continued
+    network = choose_network(
+        config,
+        recipe,
+        checkpoint,
+        shown,
+        len(crops or train),
+        aspect,
+        saved=Saved(
+            setup.saved_choice("options", {}).get("backbone"),
+            setup.saved_choice("input size"),
+            setup.saved_choice("epochs"),
+        ),
+        continued=continued,
+        replicas=cluster.replicas,
     )
-    input_size, size_note = cluster.broadcast_json(
-        choose_input_size(
-            setup.saved_choice("input size", config.input_size),
-            checkpoint, shown, aspect, config, epochs, cluster.replicas,
-        )
-    )  # fmt: skip
+    network = Network(*cluster.broadcast_json(network))  # speed differs from host to host
     phases = choose_phases(
-        input_size,
+        network.input_size,
         augment,
         multi_scale=config.multi_scale,
         progressive=config.progressive,
@@ -333,14 +340,13 @@ def choose_inputs(setup: Setup) -> Inputs:
         [
             tile_note,
             crops_text(crops, len(train)) if crops else "",
-            size_note,
-            shape_text(input_size, aspect),
-            epochs_note,
+            *network.notes,
+            shape_text(network.input_size, aspect),
         ]
     )
     return Inputs(
-        checkpoint, sources, train, val, split, recipe, augment, aspect, epochs, input_size, phases,
-        kept, pseudo_labels, crops,
+        replace(config, backbone=network.backbone), checkpoint, sources, train, val, split, recipe,
+        augment, aspect, network.epochs, network.input_size, phases, kept, pseudo_labels, crops,
     )  # fmt: skip
 
 
@@ -368,7 +374,7 @@ def label_kept_classes(setup: Setup, train: Dataset, kept: KeptClasses) -> Pseud
 
 def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
     """The detector to train, on all devices, and a sentence on what it starts from."""
-    config, size = setup.config, inputs.input_size
+    config, size = inputs.config, inputs.input_size
     with setup.cluster.strategy.scope():
         if inputs.checkpoint:
             start = f"from {config.weights}"
@@ -396,7 +402,7 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
 
 def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: float) -> Run:
     """Choose batch and learning rates, and put loader, schedule, trainer and folder together."""
-    config, cluster, recipe = setup.config, setup.cluster, inputs.recipe
+    config, cluster, recipe = inputs.config, setup.cluster, inputs.recipe
     photos = inputs.samples
     pretrained = inputs.checkpoint is not None or config.backbone_weights != "none"
     batch_size, batch_note = cluster.broadcast_json(
@@ -471,7 +477,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "learning rate": rate,
         "backbone rate": backbone_rate,
         "recipe": asdict(recipe),
-        "start": start,
+        "start": setup.saved_choice("start", start),
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
         "pseudo labels": pseudo_labels_facts(inputs),
@@ -532,7 +538,7 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
         if 0 < run.history.step == run.history.base_step:  # it has just been made longer
             directory.log(f"the finished run goes on for {length_text(run.schedule)} in all")
             directory.write_config(
-                {**to_mapping(setup.config), "out": str(directory.path), "resume": False}
+                {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
             )
         if setup.threads and (change := changed_cores(setup.threads)):
             directory.warn(change)
@@ -542,7 +548,7 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
     if inputs.pseudo_labels and directory.writes:
         inputs.pseudo_labels.save(directory.pseudo_labels)
     directory.write_config(
-        {**to_mapping(setup.config), "out": str(directory.path), "resume": False}
+        {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
     )
 
 

@@ -23,8 +23,8 @@ def choose_epochs(
     saved: int | None = None,
     *,
     continued: bool = False,
-) -> tuple[int, str]:
-    """Epochs of the run, and a sentence why. ``--minutes`` may end the run sooner.
+) -> int:
+    """Epochs of the run. ``--minutes`` may end it sooner.
 
     A pretrained detector sees each photo ``recipe.epochs`` times. More would overfit. What starts
     from random weights has more to learn. A run over few photos is longer, so that it sees
@@ -38,8 +38,7 @@ def choose_epochs(
         continued: whether the run starts from a detector that knows all of its classes.
     """
     if saved or config.epochs:
-        epochs = saved or config.epochs
-        return epochs, counted(epochs, "epoch")
+        return saved or config.epochs
     if config.weights:
         times = 1
     elif config.backbone_weights == "none":
@@ -47,9 +46,15 @@ def choose_epochs(
     else:
         times = 1 if head_weights_file(config) else NEW_HEADS
     fewest = FEWEST_SEEN // CONTINUED if continued else FEWEST_SEEN
-    epochs = min(max(times * recipe.epochs, math.ceil(fewest / photos)), MOST_EPOCHS)
+    return min(max(times * recipe.epochs, math.ceil(fewest / photos)), MOST_EPOCHS)
+
+
+def epochs_text(config: TrainConfig, epochs: int, photos: int, saved: int | None = None) -> str:
+    """A sentence on the epochs of the run; arguments as for ``choose_epochs``."""
+    if saved or config.epochs:
+        return counted(epochs, "epoch")
     limit = f", or as many as {config.minutes:g} minutes allow" if config.minutes else ""
-    return epochs, (
+    return (
         f"{counted(epochs, 'epoch')}: {epochs * photos:,} photos seen in all{limit} "
         "(--epochs for more)"
     )

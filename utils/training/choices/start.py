@@ -21,10 +21,9 @@ from utils.data.anchors import (
 )
 from utils.data.records import Dataset
 from utils.errors import UserError
-from utils.training.choices.backbone import AUTO
 from utils.training.choices.classes import Sources, class_origins, class_texts
 from utils.training.choices.recipes import RECIPES
-from utils.training.config import TrainConfig
+from utils.training.config import AUTO, TrainConfig
 
 GOOD_RECALL = 0.95  # best possible recall with which a checkpoint's anchors are kept
 
@@ -69,6 +68,7 @@ def new_detector(
             classes=classes,
             input_size=input_size,
             anchors=anchors,
+            neck=config.neck,
             backbone_weights=config.backbone_weights if pretrained else None,
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
@@ -101,20 +101,25 @@ def head_weights_file(config: TrainConfig) -> Path | None:
     scaled = config.width is not None or config.depth is not None
     if not RECIPES[config.recipe].pretrained_heads or scaled:
         return None
-    return bundled_heads(config.backbone) if config.backbone_weights == "imagenet" else None
+    if config.backbone_weights != "imagenet":
+        return None
+    return bundled_heads(config.backbone, config.neck)
 
 
-def check_backbone(config: TrainConfig, checkpoint: YOLOv3) -> None:
+def check_network(config: TrainConfig, checkpoint: YOLOv3) -> None:
     """
     Raises:
-        UserError: a backbone was asked for, and the checkpoint has another one.
+        UserError: a backbone or a neck was asked for, and the checkpoint has another one.
     """
-    if config.backbone not in (AUTO, checkpoint.backbone_name):
-        raise UserError(
-            f"--backbone {config.backbone}: the checkpoint {config.weights} has "
-            f"{checkpoint.backbone_name}; leave --backbone out to train on with that, or leave "
-            f"--weights out to start anew with {config.backbone}"
-        )
+    for name, asked, own in (
+        ("backbone", config.backbone, checkpoint.backbone_name),
+        ("neck", config.neck, checkpoint.neck),
+    ):
+        if asked not in (AUTO, own):
+            raise UserError(
+                f"--{name} {asked}: the checkpoint {config.weights} has {own}; leave --{name} out "
+                f"to train on with that, or leave --weights out to start anew with {asked}"
+            )
 
 
 def from_checkpoint(

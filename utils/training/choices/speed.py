@@ -1,7 +1,4 @@
-"""The side of the network input, and the estimate of speed that it depends on with ``--minutes``.
-
-The rule by the objects' sizes is in ``utils.data.input_size``: the doctor uses it too.
-"""
+"""The estimate of how many photos a run sees with ``--minutes``."""
 
 from __future__ import annotations
 
@@ -11,13 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from nets.backbones import build_backbone
-from nets.yolo import YOLOv3, checked_input_size
-from utils.data.input_size import input_size_for_objects
-from utils.data.records import Dataset
-from utils.errors import UserError
-from utils.training.choices.start import explain_backbone_errors
-from utils.training.config import TrainConfig
-from utils.training.numerics import has_bfloat16, needs_casts
+from utils.training.numerics import needs_casts
 
 SIDE, BATCH = 256, 4  # of the batch that is timed
 REPEATS = 3  # after one that compiles; the fastest counts
@@ -26,57 +17,10 @@ REPEATS = 3  # after one that compiles; the fastest counts
 STEP_OVER_FORWARD = 2.7
 # bfloat16 convolutions speed up the forward pass more than the rest: 5.0 on Lite0, at four sizes
 # from 256 to 512 (4.9 to 5.9). Where the step casts to bfloat16 itself, the forward pass that is
-# timed stays in float32: 3.2 on Lite0 at 256, on one thread.
+# timed stays in float32: 2.4 on Lite0 and 2.2 on Lite2 at 256, on one thread.
 STEP_OVER_FAST_FORWARD = 5.0
-CASTING_STEP_OVER_FORWARD = 3.2
+CASTING_STEP_OVER_FORWARD = 2.5
 TRAINING_SHARE = 0.85  # of the time; start-up, compiling, evaluations and saves take the rest
-
-
-def choose_input_size(
-    asked: int | str,
-    checkpoint: YOLOv3 | None,
-    train: Dataset,
-    aspect: tuple[float, float],
-    config: TrainConfig,
-    epochs: int,
-    replicas: int,
-) -> tuple[int, str]:
-    """Side of the square network input in pixels, and a sentence why.
-
-    The size asked for; otherwise the checkpoint's, or the size that the objects need, or a smaller
-    one where ``--minutes`` leaves too little time for that.
-
-    Args:
-        asked: ``auto`` or pixels.
-        checkpoint: the detector that the run starts from.
-        train: the training photos.
-        aspect: the part of the square that training pictures take.
-        config: the run's options.
-        epochs: of the run, at most.
-        replicas: devices that share a batch.
-
-    Raises:
-        UserError: not a multiple of 32, or an unknown backbone.
-    """
-    if asked != "auto":
-        try:
-            return checked_input_size(asked), f"input size {asked}"
-        except ValueError as error:
-            raise UserError(f"--input-size {asked}: {error}") from None
-    if checkpoint:
-        return checkpoint.input_size, f"input size {checkpoint.input_size}: the checkpoint's"
-    seen = None
-    if config.minutes:
-        with explain_backbone_errors(config):
-            seen = photos_seen(
-                config.backbone,
-                config.minutes,
-                replicas,
-                fast_math=bool(config.fast_math) and has_bfloat16(),
-                width=config.width,
-                depth=config.depth,
-            )
-    return input_size_for_objects(train, aspect, seen, planned=epochs * len(train))
 
 
 def photos_seen(
