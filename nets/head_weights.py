@@ -3,8 +3,8 @@
 ImageNet teaches a backbone classes. Where objects are and how large must be learned by a feature
 pyramid and heads, from a user's few photos if they start from random weights. Those of the files
 named here were pretrained on synthetic pictures and photos (model_data/README.md), on top of the
-backbone with its ImageNet weights. Classes differ from dataset to dataset, so the channels of the class scores
-start from random weights.
+backbone with its ImageNet weights. Classes differ from dataset to dataset, so the channels of the
+class scores start from random weights.
 
 ``transfer_weights`` starts a detector from another one, and keeps the classes that both know.
 """

@@ -160,9 +160,7 @@ def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def build_head(
-    feature_shapes: Sequence[tuple], classes: int, neck: str = "yolov3"
-) -> keras.Model:
+def build_head(feature_shapes: Sequence[tuple], classes: int, neck: str = "yolov3") -> keras.Model:
     """The feature pyramid and the three heads as one functional model.
 
     Args:

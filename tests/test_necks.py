@@ -78,7 +78,8 @@ def test_its_widths_do_not_depend_on_the_backbone(pan):
         layer.name
         for layer in pan.layers
         if layer.weights
-        and [w.shape for w in layer.weights] != [w.shape for w in other.get_layer(layer.name).weights]
+        and [w.shape for w in layer.weights]
+        != [w.shape for w in other.get_layer(layer.name).weights]
     }
     assert different == {"c3_lateral_conv", "c4_lateral_conv", "c5_lateral_conv"}
     assert [output.shape[-1] for output in pan.outputs] == [3 * 7] * 3
@@ -111,4 +112,4 @@ def test_an_unknown_neck_is_named():
 
 
 def test_archives_may_name_the_necks_there_are():
-    assert checkpoint_archive._NECKS == set(NECKS)
+    assert set(NECKS) == checkpoint_archive._NECKS

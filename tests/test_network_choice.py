@@ -39,9 +39,7 @@ def choose(photos, saved=None, replicas=1, **options):
 
 def test_what_is_asked_for_is_taken_without_a_measurement(monkeypatch):
     monkeypatch.setattr(network, "photos_seen", None)
-    found = choose(
-        dataset(90), backbone="efficientnet_b0", input_size=320, epochs=3, minutes=5.0
-    )
+    found = choose(dataset(90), backbone="efficientnet_b0", input_size=320, epochs=3, minutes=5.0)
     assert found[:3] == ("efficientnet_b0", 320, 3)
     assert not any("backbone" in note for note in found.notes)
 
@@ -92,9 +90,7 @@ def test_a_checkpoint_brings_backbone_and_size():
         input_size = 352
 
     config = TrainConfig(data=Path("photos"), weights=Path("best.keras"), minutes=5.0)
-    found = choose_network(
-        config, choose_recipe(config), Checkpoint, dataset(90), 40, SQUARE
-    )
+    found = choose_network(config, choose_recipe(config), Checkpoint, dataset(90), 40, SQUARE)
     assert found[:2] == ("auto", 352)
 
 
@@ -105,7 +101,7 @@ def test_a_file_of_backbone_weights_must_say_of_which():
 
 
 def test_sizes_that_the_network_cannot_have_are_refused():
-    with pytest.raises(UserError, match="--input-size 100: .*take 96 or 128"):
+    with pytest.raises(UserError, match=r"--input-size 100: .*take 96 or 128"):
         choose(dataset(90), input_size=100)
 
 

@@ -82,7 +82,8 @@ def test_which_heads_a_run_starts_from(bundled):
     assert head_weights_file(config(**LITE)) == bundled
     for options in (
         {"head_weights": "none"}, {"recipe": "plain"}, {"backbone_weights": "none"},
-        {"backbone_weights": "mine.h5"}, {"width": 1.5}, {"backbone": "efficientnet_b0"}, {"neck": "yolov3"},
+        {"backbone_weights": "mine.h5"}, {"width": 1.5}, {"backbone": "efficientnet_b0"},
+        {"neck": "yolov3"},
     ):  # fmt: skip
         assert head_weights_file(config(**{**LITE, **options})) is None
     assert str(head_weights_file(config(head_weights="mine.npz"))) == "mine.npz"

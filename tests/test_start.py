@@ -9,6 +9,7 @@ from nets.yolo import COCO_ANCHORS_416, YOLOv3
 from utils.data.anchors import best_possible_recall
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
+from utils.training.choices.neck import choose_neck
 from utils.training.choices.start import check_network, from_checkpoint
 from utils.training.config import TrainConfig, refuse_contradictions, unused_options
 
@@ -72,6 +73,20 @@ def test_another_backbone_is_refused_by_name(checkpoint):
     check_network(config(backbone="efficientnet_lite0"), checkpoint)
     with pytest.raises(UserError, match=r"efficientnet_b0.*efficientnet_lite0"):
         check_network(config(backbone="efficientnet_b0"), checkpoint)
+
+
+def test_another_neck_is_refused_by_name(checkpoint):
+    check_network(config(neck="yolov3"), checkpoint)
+    with pytest.raises(UserError, match=r"--neck pan: .* has yolov3; leave --neck out"):
+        check_network(config(neck="pan"), checkpoint)
+
+
+def test_which_neck_a_run_has():
+    assert choose_neck(config(weights=None)) == "pan"
+    assert choose_neck(config(weights=None, recipe="plain")) == "yolov3"
+    assert choose_neck(config(weights=None, recipe="plain", neck="pan")) == "pan"
+    assert choose_neck(config()) == "auto"  # the checkpoint's
+    assert choose_neck(config(weights=None), saved="yolov3") == "yolov3"
     with pytest.raises(UserError, match="--weights"):
         refuse_contradictions(TrainConfig(data=Path("photos"), rename=("a=b",)))
     assert unused_options(config(backbone="efficientnet_lite0", anchors="x.txt")) == ""

@@ -2,10 +2,10 @@
 
     python -m bench.pretraining.mix --out runs/mixed runs/synthetic photos/annotations.json:3
 
-Each source is a folder that ``bench.pretraining`` wrote, or a COCO file whose pictures lie below its
-folder; ``:3`` lets each of its training pictures occur three times in an epoch. Classes keep their
-own names, with the source's number before them, so that the same word in two sources stays two
-classes. Of a source without a validation list, one picture in 25 is held out.
+Each source is a folder that ``bench.pretraining`` wrote, or a COCO file whose pictures lie below
+its folder; ``:3`` lets each of its training pictures occur three times in an epoch. Classes keep
+their own names, with the source's number before them, so that the same word in two sources stays
+two classes. Of a source without a validation list, one picture in 25 is held out.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _divided(coco: dict) -> dict[str, dict]:
     """Hold out one picture in 25, the same ones in every call."""
     images = sorted(coco["images"], key=lambda image: image["file_name"])
     random.Random(0).shuffle(images)
-    held_out = {image["id"] for image in images[:: VALIDATION_ONE_IN]}
+    held_out = {image["id"] for image in images[::VALIDATION_ONE_IN]}
     return {
         split: {
             "images": [i for i in coco["images"] if (i["id"] in held_out) == (split == "val")],
