@@ -22,7 +22,7 @@ def checkpoint():
 
 
 def config(**options):
-    return TrainConfig(data=Path("photos"), weights=Path("best.keras"), **options)
+    return TrainConfig(**{"data": Path("photos"), "weights": Path("best.keras"), **options})
 
 
 def photos_with(sizes):

@@ -32,7 +32,8 @@ class PretrainConfig:
     data: Path = option(Path("runs/mixed"), help="pictures and photos", metavar="DIR")
     out: Path = option(Path("runs/pretrained"), help="folder for the runs", metavar="DIR")
     backbone: str = option("efficientnet_lite0", help="backbone", choices=tuple(BUNDLED))
-    epochs: int = option(4, help="passes over the pictures", low=1)
+    epochs: int = option(3, help="passes over the pictures, at most", low=1)
+    minutes: float | None = option(None, help="end after this time (default: no limit)", low=1)
     target: Path | None = option(
         None, help="file for the weights (default: the one in model_data)", metavar="FILE.npz"
     )
@@ -45,16 +46,19 @@ def main(argv: list[str]) -> int:
     with atomic_write(anchors) as file:
         file.write(pairs + "\n")
     out = config.out / config.backbone
-    subprocess.run(
+    code = subprocess.run(
         [
             sys.executable, "train.py", "--data", config.data, "--out", out, "--resume",
             "--backbone", config.backbone, "--neck", BUNDLED_NECK, "--head-weights", "none",
             "--anchors", anchors, "--frozen-stages", str(ALL_STAGES), "--freeze-epochs", "0",
             "--input-size", str(INPUT_SIZE), "--multi-scale", "--batch-size", "8",
             "--augmentation", "light", "--epochs", str(config.epochs),
+            *(["--minutes", str(config.minutes)] if config.minutes else []),
         ],
-        check=True,
-    )  # fmt: skip
+        check=False,
+    ).returncode  # fmt: skip
+    if code:
+        return code
     write_weights(out / "last.keras", config.target or BUNDLED[config.backbone])
     return 0
 
