@@ -9,7 +9,7 @@ Dwibedi et al., "Cut, Paste and Learn", 2017). Their classes and boxes are known
 objectness, boxes and occlusion, so that a run on 150 photos starts with heads that find objects.
 
 ``python -m bench.pretraining --out runs/synthetic`` makes the pictures,
-``python -m bench.pretraining.mix`` adds photos, and ``python -m bench.pretraining.pretrain`` trains.
+``python -m bench.pretraining.mix`` adds photos, ``python -m bench.pretraining.pretrain`` trains.
 The pictures, in the order of their work: ``packages`` fetches the drawings; ``class_table`` gives
 them classes; ``drawings`` renders them; ``textures`` and ``backgrounds`` make the background;
 ``shapes`` makes discs, words and the like; ``placement`` puts a drawing into perspective and
