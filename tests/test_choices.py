@@ -13,7 +13,7 @@ from utils.errors import UserError
 from utils.training.choices import batch_size, speed
 from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
-from utils.training.choices.epochs import choose_epochs
+from utils.training.choices.epochs import choose_epochs, epochs_text
 from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.neck import choose_neck
 from utils.training.choices.recipes import choose_recipe
@@ -76,9 +76,13 @@ def test_random_weights_take_more_epochs():
     assert epochs(backbone_weights="none", recipe="plain") == 200
     assert epochs(**lite0, minutes=5) == 20
     assert epochs(**lite0, minutes=5, epochs=7) == 7
-    note = epochs(minutes=24.0)[1]
+
+
+def test_what_a_run_says_of_its_epochs():
+    note = epochs_text(TrainConfig(data=Path("photos"), minutes=24.0), 40, 1000)
     for part in ("40 epochs", "40,000 photos", "24 minutes", "--epochs"):
         assert part in note
+    assert epochs_text(TrainConfig(data=Path("photos"), epochs=7), 7, 1000) == "7 epochs"
 
 
 class FakeModel:

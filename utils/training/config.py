@@ -44,12 +44,12 @@ class TrainConfig:
     epochs: int | None = option(
         None, help="passes over the training photos (default: 20; with random heads 40; with a "
         "random backbone 120; recipe plain: 100 and 200; more where a run would see fewer than "
-        "4,000 photos, but at most 200)", low=1,
+        "4,000 photos, or 16,000 with --minutes, but at most 200)", low=1,
         group=MAIN,
     )  # fmt: skip
     backbone: str = option(
-        "auto", help="the network below the heads; auto takes one whose weights come with the "
-        "project; `--backbone help` lists all with size, speed and accuracy",
+        "auto", help="the network below the heads; auto takes EfficientNet-Lite2, or Lite0 "
+        "where --minutes leave little time; `--backbone help` lists all with size, speed and accuracy",
         metavar="auto|NAME", group=MAIN,
     )  # fmt: skip
     weights: Path | None = option(
@@ -129,14 +129,13 @@ class TrainConfig:
     )  # fmt: skip
     head_weights: str = option(
         "auto", help="weights that feature pyramid and heads start from; auto: pretrained on "
-        "synthetic pictures where the project has them, otherwise random; none: random",
+        "synthetic pictures and photos where the project has them, otherwise random; none: random",
         metavar="auto|none|FILE.npz", group=NETWORK,
     )  # fmt: skip
-
     neck: str = option(
         "auto", help="the feature pyramid between backbone and heads: yolov3 is the published one, "
-        "pan a lighter one that also leads back from fine to coarse; auto takes the one whose "
-        "pretrained weights come with the project, or the checkpoint's",
+        "pan a lighter one that also leads back from fine to coarse; auto takes pan, with recipe "
+        "plain yolov3, and with --weights the checkpoint's",
         choices=("auto", "yolov3", "pan"), group=NETWORK,
     )  # fmt: skip
 
