@@ -6,6 +6,7 @@ import pytest
 
 from nets.backbones import BACKBONES
 from nets.export_network import HEADS, export_network
+from nets.necks import NECKS
 from nets.yolo import YOLOv3
 
 SOME = ("efficientnet_lite0", "efficientnetv2_b0", "mobilenet_v3_small")
@@ -15,11 +16,11 @@ EVERY = [
 ]
 
 
-def trained(backbone, policy="float32", **options):
+def trained(backbone, policy="float32", neck="yolov3", **options):
     """A detector whose batch norms change something, as trained ones do."""
     model = YOLOv3(
         backbone, ["a", "b"], input_size=64, dtype=keras.DTypePolicy(policy),
-        backbone_options=options,
+        backbone_options=options, neck=neck,
     )  # fmt: skip
     rng = np.random.default_rng(0)
     for variable in model.variables:
@@ -47,8 +48,9 @@ def test_same_boxes_and_scores(backbone):
         np.testing.assert_allclose(got["scores"], expected["scores"], atol=1e-5)
 
 
-def test_raw_heads():
-    model = trained("mobilenet_v3_small")
+@pytest.mark.parametrize("neck", NECKS)
+def test_raw_heads(neck):
+    model = trained("mobilenet_v3_small", neck=neck)
     images = pictures(2, 64, 32)
     got = export_network(model, heads=True)(images)
     assert tuple(got) == HEADS

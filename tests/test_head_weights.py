@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from nets.head_weights import load_head_weights, save_head_weights
+from nets.head_weights import (
+    BUNDLED,
+    BUNDLED_NECK,
+    bundled_heads,
+    load_head_weights,
+    save_head_weights,
+)
 from nets.yolo import COCO_ANCHORS_416, YOLOv3, decode
 
 ANCHORS = np.array(COCO_ANCHORS_416, np.float32)
@@ -78,3 +84,12 @@ def test_anchors_far_from_the_files_shift_sizes_by_a_factor_of_two_at_most(teach
 
     ratio = sizes(predictions(pupil).boxes) / sizes(predictions(model).boxes)
     np.testing.assert_allclose(ratio, 2 / 5, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_files_of_the_project_fit_their_networks(name):
+    model = YOLOv3(name, ["x"], input_size=64, neck=BUNDLED_NECK)
+    before = np.array(model.head.get_layer("c3_lateral_conv").kernel)
+    load_head_weights(model, bundled_heads(name, BUNDLED_NECK))
+    assert not np.array_equal(before, model.head.get_layer("c3_lateral_conv").kernel)
+    assert bundled_heads(name, "yolov3") is None

@@ -67,4 +67,5 @@ def test_with_little_time_objects_may_be_smaller_but_not_too_small():
     assert needs.smallest() == 640
     assert needs.smallest(FEWEST_PIXELS) == 320  # at 256 they would be 10 pixels
     assert SizeNeeds.of(dataset(8)).smallest(FEWEST_PIXELS) == 640  # or they could not be seen
-    assert needs.pixels[640] == 640 * 512
+    assert needs.pixels(640) == 640 * 512
+    assert needs.pixels(352) == 352 * 288  # a size that was asked for

@@ -1,13 +1,15 @@
 """Backbone, input size and epochs: what options ask for, and the best of the rest."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from nets.head_weights import BUNDLED
 from tests.test_input_size import dataset
 from utils.errors import UserError
 from utils.training.choices import network
-from utils.training.choices.expected import expected_points
+from utils.training.choices.expected import BACKBONE, STEP_TIME, expected_points
 from utils.training.choices.network import Saved, choose_network
 from utils.training.choices.recipes import choose_recipe
 from utils.training.config import TrainConfig
@@ -27,6 +29,10 @@ def machine(monkeypatch):
         monkeypatch.setattr(network, "photos_seen", photos_seen)
 
     return set_speed
+
+
+class Checkpoint:
+    input_size = 352
 
 
 def choose(photos, saved=None, replicas=1, **options):
@@ -86,9 +92,6 @@ def test_a_resumed_run_keeps_its_choices(monkeypatch):
 
 
 def test_a_checkpoint_brings_backbone_and_size():
-    class Checkpoint:
-        input_size = 352
-
     config = TrainConfig(data=Path("photos"), weights=Path("best.keras"), minutes=5.0)
     found = choose_network(config, choose_recipe(config), Checkpoint, dataset(90), 40, SQUARE)
     assert found[:2] == ("auto", 352)
@@ -100,9 +103,58 @@ def test_a_file_of_backbone_weights_must_say_of_which():
     assert choose(dataset(90), backbone_weights="mine.h5", backbone=LITE0)[0] == LITE0
 
 
+def test_a_file_of_head_weights_must_say_of_which_backbone():
+    with pytest.raises(UserError, match=r"--head-weights mine\.npz: give --backbone too"):
+        choose(dataset(90), head_weights="mine.npz")
+    assert choose(dataset(90), head_weights="mine.npz", backbone=LITE0)[0] == LITE0
+    assert choose(dataset(90), head_weights="none")[0] == LITE2
+
+
+def test_any_size_can_be_asked_for_while_time_decides_the_rest(machine):
+    machine(100)
+    assert choose(dataset(90), minutes=5.0, input_size=352)[1] == 352
+    assert choose(dataset(90), minutes=5.0, input_size=96)[1] == 96
+
+
+def test_what_is_named_stays_while_time_decides_the_rest(machine):
+    machine(100)
+    found = choose(dataset(90), minutes=5.0, backbone="efficientnet_b0", epochs=3)
+    assert (found.backbone, found.epochs) == ("efficientnet_b0", 3)
+    assert found.input_size > 416  # there is time for more than these epochs
+    assert "5 minutes are enough for all of them" in found.notes[-1]
+    assert choose(dataset(90), minutes=5.0, epochs=3).epochs == 3
+
+
+def test_an_unknown_backbone_is_named_when_time_is_limited():
+    with pytest.raises(UserError, match="--backbone efficientnet_b9: "):
+        choose(dataset(90), minutes=5.0, backbone="efficientnet_b9")
+
+
+def test_a_detector_that_knows_all_classes_sees_half_as_many_photos(machine):
+    machine(10_000)
+    config = TrainConfig(data=Path("photos"), weights=Path("best.keras"), minutes=5.0)
+    for continued, epochs in ((False, 40), (True, 20)):
+        recipe = choose_recipe(config, continued=continued)
+        found = choose_network(
+            config, recipe, Checkpoint, dataset(90), 400, SQUARE, continued=continued
+        )
+        assert found.epochs == epochs
+
+
+def test_hosts_get_the_same_choice_as_json():
+    found = choose(dataset(90))
+    received = network.Network(*json.loads(json.dumps(found)))
+    assert received[:3] == found[:3]
+    assert (*received.notes,) == found.notes
+
+
 def test_sizes_that_the_network_cannot_have_are_refused():
     with pytest.raises(UserError, match=r"--input-size 100: .*take 96 or 128"):
         choose(dataset(90), input_size=100)
+
+
+def test_all_that_can_be_chosen_is_known_to_the_estimate():
+    assert set(BUNDLED) == set(BACKBONE) == set(STEP_TIME)
 
 
 def test_points_grow_with_each_of_the_three():

@@ -16,6 +16,7 @@ from .whole import broken
 from .work import Work, command
 
 NAME = "predict --serve"
+_PAUSE_S = 0.02  # between questions: the server answers 100 a second to one address
 _ANSWERS_S = 1.5  # of a run, in which it answers
 _MOST_S = 120.0  # until the first answer
 
@@ -42,6 +43,7 @@ def asked(port: int, process: Process, until: float) -> tuple[int, str]:
         if found.status_code != 200 or len(found.json()) != 1:
             return answers, f"answers {found.status_code} {found.text[:100]}"
         answers += 1
+        time.sleep(_PAUSE_S)
     return answers, ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +27,12 @@ class SizeNeeds:
             information.
         needed: the side, a fraction, at which nine objects in ten have ``SMALL_PIXELS``; None
             without objects.
-        pixels: side → pixels of a training picture.
+        aspect: width and height of the network input in training, relative to the square.
     """
 
     possible: tuple[int, ...]
     needed: float | None
-    pixels: Mapping[int, int]
+    aspect: tuple[float, float]
 
     @classmethod
     def of(cls, dataset: Dataset, aspect: tuple[float, float] | None = None) -> SizeNeeds:
@@ -46,13 +45,16 @@ class SizeNeeds:
         sides = np.sqrt(object_sizes(dataset, SIZES[-1]).prod(axis=1))  # at the largest size
         photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
         aspect = aspect or rectangular_aspect(dataset)
-        pixels = {size: _pixels(size, aspect) for size in SIZES}
-        possible = tuple(s for s in SIZES if s <= photo and pixels[s] <= MOST_PIXELS)
+        possible = tuple(s for s in SIZES if s <= photo and _pixels(s, aspect) <= MOST_PIXELS)
         needed = None
         if len(sides):
             small = max(float(np.quantile(sides, SMALL_SHARE)), 1e-6)
             needed = SMALL_PIXELS / small * SIZES[-1]
-        return cls(possible or SIZES[:1], needed, pixels)
+        return cls(possible or SIZES[:1], needed, aspect)
+
+    def pixels(self, size: int) -> int:
+        """Pixels of a training picture at any size, also one that is not ``possible``."""
+        return _pixels(size, self.aspect)
 
     def smallest(self, least: float = SMALL_PIXELS) -> int:
         """The smallest possible size at which nine objects in ten have ``least`` pixels."""

@@ -48,9 +48,8 @@ class TrainConfig:
         group=MAIN,
     )  # fmt: skip
     backbone: str = option(
-        "auto", help="the network below the heads; auto takes EfficientNet-Lite2, or Lite0 "
-        "where --minutes leave little time; `--backbone help` lists all with size, speed and "
-        "accuracy",
+        "auto", help="the network below the heads; auto takes EfficientNet-Lite2; "
+        "`--backbone help` lists all with size, speed and accuracy",
         metavar="auto|NAME", group=MAIN,
     )  # fmt: skip
     weights: Path | None = option(

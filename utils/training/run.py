@@ -393,6 +393,7 @@ def make_detector(setup: Setup, inputs: Inputs) -> tuple[YOLOv3, str]:
                 config.anchors, inputs.shown, size, config.seed
             )
             model, start = new_detector(config, inputs.train.classes, size, anchors)
+            start = setup.saved_choice("start", start)  # heads were others in an older version
             notes = [start, anchors_note]
     if config.sync_batch_norm:
         batch_norm.synchronize(model)
@@ -477,7 +478,7 @@ def assemble(setup: Setup, inputs: Inputs, model: YOLOv3, start: str, started: f
         "learning rate": rate,
         "backbone rate": backbone_rate,
         "recipe": asdict(recipe),
-        "start": setup.saved_choice("start", start),
+        "start": start,
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
         "pseudo labels": pseudo_labels_facts(inputs),

@@ -19,7 +19,7 @@ from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.training.choices.epochs import MOST_EPOCHS, choose_epochs, epochs_text
 from utils.training.choices.expected import BACKBONE, STEP_TIME, expected_points
-from utils.training.choices.recipes import Recipe
+from utils.training.choices.recipes import CONTINUED, Recipe
 from utils.training.choices.speed import photos_seen
 from utils.training.choices.start import explain_backbone_errors
 from utils.training.config import AUTO, TrainConfig
@@ -82,7 +82,7 @@ def choose_network(
 
     Raises:
         UserError: an input size that is no multiple of 32, an unknown backbone, or a file of
-            backbone weights without the backbone's name.
+            weights without the name of the backbone that it belongs to.
     """
     backbones = _backbones(config, saved)
     needs = SizeNeeds.of(train, aspect)
@@ -92,14 +92,15 @@ def choose_network(
         named = replace(config, backbone=backbone)
         epochs[backbone] = choose_epochs(named, recipe, samples, saved.epochs, continued=continued)
         if config.minutes and not (config.epochs or saved.epochs):
-            more = min(math.ceil(MOST_SEEN / samples), MOST_EPOCHS)
+            most = MOST_SEEN // CONTINUED if continued else MOST_SEEN
+            more = min(math.ceil(most / samples), MOST_EPOCHS)
             epochs[backbone] = max(epochs[backbone], more)
     open_choice = len(backbones) > 1 or len(sizes) > 1
     seen = _seen(config, backbones, replicas) if config.minutes and open_choice else None
 
     def photos(backbone: str, size: int) -> float:
         planned = epochs[backbone] * samples
-        return min(planned, seen(backbone, needs.pixels[size])) if seen else planned
+        return min(planned, seen(backbone, needs.pixels(size))) if seen else planned
 
     def points(candidate: tuple[str, int]) -> float:
         backbone, size = candidate
@@ -113,9 +114,15 @@ def choose_network(
         epochs_text(config, epochs[backbone], samples, saved.epochs),
     ]
     if seen:
+        count = photos(backbone, size)
+        enough = count == epochs[backbone] * samples
         notes.append(
-            f"in {config.minutes:g} minutes it sees about {photos(backbone, size):,.0f} photos of "
-            "that size; of the backbones and sizes that is what promises the highest AP"
+            (
+                f"{config.minutes:g} minutes are enough for all of them"
+                if enough
+                else f"in {config.minutes:g} minutes it sees about {count:,.0f} photos of that size"
+            )
+            + "; of the backbones and sizes that is what promises the highest AP"
         )
     return Network(backbone, size, epochs[backbone], tuple(filter(None, notes)))
 
@@ -132,6 +139,11 @@ def _backbones(config: TrainConfig, saved: Saved) -> tuple[str, ...]:
         raise UserError(
             f"--backbone-weights {config.backbone_weights}: give --backbone too, the network that "
             "these weights are of (`--backbone help` lists all)"
+        )
+    if config.head_weights not in (AUTO, "none"):
+        raise UserError(
+            f"--head-weights {config.head_weights}: give --backbone too, the network that these "
+            "heads were trained on (`--backbone help` lists all)"
         )
     if config.minutes:
         return tuple(BUNDLED)

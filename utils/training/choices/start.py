@@ -22,6 +22,7 @@ from utils.data.anchors import (
 from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.training.choices.classes import Sources, class_origins, class_texts
+from utils.training.choices.neck import choose_neck
 from utils.training.choices.recipes import RECIPES
 from utils.training.config import AUTO, TrainConfig
 
@@ -68,7 +69,7 @@ def new_detector(
             classes=classes,
             input_size=input_size,
             anchors=anchors,
-            neck=config.neck,
+            neck=choose_neck(config),
             backbone_weights=config.backbone_weights if pretrained else None,
             backbone_options={k: v for k, v in options.items() if v is not None},
         )
@@ -103,7 +104,7 @@ def head_weights_file(config: TrainConfig) -> Path | None:
         return None
     if config.backbone_weights != "imagenet":
         return None
-    return bundled_heads(config.backbone, config.neck)
+    return bundled_heads(config.backbone, choose_neck(config))
 
 
 def check_network(config: TrainConfig, checkpoint: YOLOv3) -> None:
