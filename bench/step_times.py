@@ -2,8 +2,8 @@
 
     python -m bench.step_times
 
-All networks take turns, on one thread; the figures are medians of processor time. The backbone is
-pretrained, and its later stages learn, as in most steps of a run.
+The networks are measured in alternation, on one thread; the figures are medians of processor time.
+The backbone is pretrained, and its later stages learn, as in most steps of a run.
 """
 
 from __future__ import annotations

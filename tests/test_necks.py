@@ -1,5 +1,6 @@
 """The necks: their wiring against NumPy, and the names under which checkpoints know them."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from nets.yolo import YOLOv3, build_head
 from tests.reference import plain_conv
 from utils import checkpoint_archive
 from utils.checkpoint import load_checkpoint
+from utils.training.config import AUTO, TrainConfig
 
 BUNDLED = Path(__file__).resolve().parents[1] / "model_data" / "signs_lite0.keras"
 WIDTHS = (40, 112, 320)
@@ -111,5 +113,7 @@ def test_an_unknown_neck_is_named():
         YOLOv3("efficientnet_lite0", ["a"], neck="bifpn")
 
 
-def test_archives_may_name_the_necks_there_are():
+def test_archives_and_options_name_the_necks_there_are():
     assert set(NECKS) == checkpoint_archive._NECKS
+    [option] = [field for field in fields(TrainConfig) if field.name == "neck"]
+    assert option.metadata["choices"] == (AUTO, *NECKS)

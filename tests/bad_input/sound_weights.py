@@ -16,10 +16,10 @@ import_tensorflow()
 import onnx  # noqa: E402  (after TensorFlow)
 import openvino  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from openvino import opset13 as ov  # noqa: E402
 
 from nets.yolo import YOLOv3  # noqa: E402
+from tests.onnx_network import constant_network  # noqa: E402
 from utils.runtime.facts import KEY, Facts  # noqa: E402
 
 from .exports import bad_descriptions  # noqa: E402
@@ -54,29 +54,7 @@ def _write_checkpoint(path: Path) -> None:
 
 
 def _onnx_network() -> onnx.ModelProto:
-    """Boxes and scores that hang on the picture by a zero."""
-    constants = {
-        "zero": np.float32(0), "shape": np.int64([0, 1, 1]), "axes": np.int64([1, 2, 3]),
-        "places": _BOXES, "values": _SCORES,
-    }  # fmt: skip
-    nodes = [
-        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"]),
-        helper.make_node("Reshape", ["mean", "shape"], ["row"]),
-        helper.make_node("Mul", ["row", "zero"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "places"], ["boxes"]),
-        helper.make_node("Add", ["nothing", "values"], ["scores"]),
-    ]
-    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["B", "H", "W", 3])
-    outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", "N", columns])
-        for name, columns in (("boxes", 4), ("scores", 1))
-    ]
-    initial = [numpy_helper.from_array(np.asarray(x), name) for name, x in constants.items()]
-    graph = helper.make_graph(nodes, "detector", [images], outputs, initial)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {KEY: facts().to_json()})
-    return model
+    return constant_network(_BOXES[0], _SCORES[0], facts())
 
 
 def _write_openvino(folder: Path) -> None:

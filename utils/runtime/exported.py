@@ -22,7 +22,7 @@ from typing import Any
 
 from utils.cache_folder import VARIABLE, cache_root
 from utils.errors import UnreadableFileError, UserError
-from utils.files import atomic_write, remove_abandoned
+from utils.files import PART, atomic_write, remove_abandoned
 from utils.runtime.facts import Facts
 from utils.runtime.runtime import Runtime
 
@@ -100,7 +100,7 @@ class ExportedNetwork:
     def _export(self, runtime: str, path: Path) -> None:
         from filelock import FileLock
 
-        from utils.runtime.export.export import PART, export
+        from utils.runtime.export.export import export
         from utils.runtime.export.process import NoRoomError
 
         try:

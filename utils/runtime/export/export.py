@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.files import RemovedError, check_clock, check_writable
+from utils.files import PART, RemovedError, check_clock, check_writable
 from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
 
-PART = ".part-"  # begins the name of a folder beside an export, where it is written
 _SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
 _FOLDERS = {  # what lies in those of the other formats
     "openvino": {"model.xml", "model.bin"},
