@@ -18,10 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import keras
 import numpy as np
 
 from nets.head_channels import OUTPUTS, merged, size_shifts, with_shift, without_classes
-from nets.yolo import YOLOv3
+from nets.necks import NECKS
+from nets.yolo import YOLOv3, build_head
 
 _FOLDER = Path(__file__).resolve().parents[1] / "model_data"
 BUNDLED_NECK = "pan"  # of the files
@@ -29,7 +31,8 @@ BUNDLED = {
     name: _FOLDER / f"{name}_pan_heads.npz" for name in ("efficientnet_lite0", "efficientnet_lite2")
 }
 _HEADERS = 1 << 20  # bytes, for the headers of all arrays, and for the anchors
-_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, zlib.error, zipfile.BadZipFile)
+_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, zlib.error,
+                zipfile.BadZipFile)  # fmt: skip
 
 
 def bundled_heads(backbone: str, neck: str) -> Path | None:
@@ -41,7 +44,7 @@ def bundled_heads(backbone: str, neck: str) -> Path | None:
 def save_head_weights(model: YOLOv3, path: Path | BinaryIO) -> None:
     """Write float16 arrays by name, without those of the classes, and the anchors."""
     arrays = {"anchors": np.asarray(model.anchors, np.float32)}
-    for name, variable in _variables(model).items():
+    for name, variable in _variables(model.head).items():
         value = np.asarray(variable.value)
         arrays[name] = (without_classes(value) if _is_output(name) else value).astype(np.float16)
         if not np.isfinite(arrays[name]).all():
@@ -53,22 +56,31 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
     """Give a detector's pyramid and heads the weights of a file; class scores stay as they are.
 
     Raises:
-        ValueError: the file is damaged or belongs to another network; nothing has changed.
+        ValueError: the file is damaged or belongs to another network, which the message names if
+            it is this one with another neck; nothing has changed.
     """
-    variables = _variables(model)
+    variables = _variables(model.head)
+    expected = {"anchors", *variables}
     most = sum(4 * math.prod(variable.shape) for variable in variables.values()) + _HEADERS
     if not path.is_file():  # a pipe would wait for a writer
         raise ValueError(f"there is no file {path}")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(item.file_size for item in archive.infolist())
-        if size > most:
+            names = {item.filename.removesuffix(".npy") for item in archive.infolist()}
+            neck = _other_neck(archive, names, model) if names != expected else None
+        if size > most and not neck:
             raise ValueError(f"{size / 1e6:.0f} MB are those of another network")
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {} if neck else {name: archive[name] for name in archive.files}
     except _READ_ERRORS as error:
         raise ValueError(f"{path} cannot be read ({error})") from None
-    if arrays.keys() != {"anchors", *variables}:
+    if neck:
+        raise ValueError(
+            f"{path} holds heads for the neck {neck}, and this network has the neck {model.neck}; "
+            f"--neck {neck} takes them"
+        )
+    if arrays.keys() != expected:
         raise ValueError(f"{path} holds the heads of another network")
     anchors = arrays.pop("anchors")
     sound = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values())
@@ -103,8 +115,8 @@ def transfer_weights(
     """
     new.backbone.set_weights(old.backbone.get_weights())
     shifts = size_shifts(old_anchors, new.anchors)
-    given = _variables(old)
-    for name, variable in _variables(new).items():
+    given = _variables(old.head)
+    for name, variable in _variables(new.head).items():
         value = np.array(given[name].value)
         if _is_output(name):
             if name.endswith("bias") and shifts.any():
@@ -113,10 +125,35 @@ def transfer_weights(
         variable.assign(value)
 
 
-def _variables(model: YOLOv3) -> dict[str, object]:
+def _other_neck(archive: zipfile.ZipFile, names: set[str], model: YOLOv3) -> str | None:
+    """The neck with which the model's backbone would have heads as in the file, if any."""
+    for neck in NECKS:
+        if neck == model.neck:
+            continue
+        head = build_head(model.backbone.output_shape, len(model.classes), neck)
+        expected = {
+            name: without_classes(np.empty(v.shape)).shape if _is_output(name) else tuple(v.shape)
+            for name, v in _variables(head).items()
+        }
+        if names == {"anchors", *expected} and all(
+            _shape(archive, name) == shape for name, shape in expected.items()
+        ):
+            return neck
+    return None
+
+
+def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...] | None:
+    """Of an array in the file, without reading its values; None where they cannot be read."""
+    with archive.open(f"{name}.npy") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            return None
+        return np.lib.format.read_array_header_1_0(file)[0]
+
+
+def _variables(head: keras.Model) -> dict[str, object]:
     return {
         f"{layer.name}/{variable.name}": variable
-        for layer in model.head.layers
+        for layer in head.layers
         for variable in layer.weights
     }
 

@@ -64,6 +64,19 @@ def test_another_network_is_refused_and_nothing_changes(teacher):
     assert all((a == b).all() for a, b in zip(before, other.get_weights(), strict=True))
 
 
+@pytest.mark.parametrize(("backbone", "said"), [
+    ("efficientnet_lite0", r"neck yolov3, and this network has the neck pan; --neck yolov3 takes"),
+    ("mobilenet_v3_small", r"another network"),  # its neck would be of another width
+])  # fmt: skip
+def test_a_file_for_another_neck_says_which(teacher, backbone, said):
+    _, path = teacher
+    pan = YOLOv3(backbone, ["x", "y"], input_size=64, neck="pan")
+    before = [np.array(w) for w in pan.head.get_weights()]
+    with pytest.raises(ValueError, match=said):
+        load_head_weights(pan, path)
+    assert all((a == b).all() for a, b in zip(before, pan.head.get_weights(), strict=True))
+
+
 def test_a_damaged_file_is_named(teacher, tmp_path):
     model, path = teacher
     damaged = tmp_path / "cut.npz"
