@@ -1,11 +1,13 @@
 """export.py: what it refuses, that a file is whole or absent, and that it checks what it writes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -18,10 +20,12 @@ from utils.deployment import check
 from utils.deployment.config import ExportConfig, refuse_contradictions
 from utils.detector import Detector
 from utils.errors import UserError
+from utils.files import remove_abandoned
 from utils.runtime.export import export as exporting
 from utils.runtime.export import process
 from utils.runtime.export.export import default_out, export
 from utils.runtime.export.request import ExportRequest, Suppression
+from utils.runtime.export.scratch import make_room, restore_abandoned, scratch_folder
 from utils.runtime.runtime import open_runtime
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,6 +95,74 @@ def test_a_file_that_fails_its_check_is_not_left_behind(fake, weights, tmp_path,
     export(weights, format, out, outputs="heads")
     assert json.loads(first.read_text())["outputs"] == "heads"  # and is replaced
     assert list(out.parent.iterdir()) == [out]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from utils.runtime.export import export as exporting
+from utils.runtime.export.request import ExportRequest
+
+def convert(module, text, what):
+    target = ExportRequest.from_json(text).target
+    target.mkdir()
+    (target / "model.xml").write_text("new")
+
+def killed(*names):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+exporting.run_module = convert
+exporting.os.replace = killed
+exporting.export(sys.argv[1], "openvino", Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_kill_between_the_two_renames_loses_nothing(fake, weights, tmp_path, earlier):
+    out, other = tmp_path / "x", tmp_path / "y"
+    if earlier:
+        export(weights, "openvino", out)
+        written = (out / "model.xml").read_text()
+    done = subprocess.run([sys.executable, "-c", KILLED, weights, out], cwd=ROOT, check=False)
+    assert done.returncode == -9
+    (left,) = tmp_path.iterdir()  # hidden, with the old one and the new one
+    assert left.name.startswith(".part-")
+    os.utime(left, (0, 0))
+    remove_abandoned(tmp_path)
+    assert left.exists() == earlier  # never the only one
+    export(weights, "openvino", other)  # it is none of its business
+    assert left.exists() == earlier
+
+    def refuse(path):
+        assert out.exists() == earlier
+        raise UserError("too different")
+
+    with pytest.raises(UserError, match="too different"):
+        export(weights, "openvino", out, check=refuse)
+    assert sorted(tmp_path.iterdir()) == ([out, other] if earlier else [other])
+    if earlier:
+        assert (out / "model.xml").read_text() == written
+
+
+def test_an_error_between_the_two_renames_loses_nothing(fake, weights, tmp_path, monkeypatch):
+    out = export(weights, "openvino", tmp_path / "x")
+    written = (out / "model.xml").read_text()
+    monkeypatch.setattr(exporting.os, "replace", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        export(weights, "openvino", out, outputs="heads")
+    assert (out / "model.xml").read_text() == written
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_a_living_process_makes_is_left_alone(fake, weights, tmp_path):
+    out = export(weights, "openvino", tmp_path / "x")
+    with scratch_folder(out) as folder:
+        make_room(folder, out)
+        restore_abandoned(out)
+        assert (folder / "old" / "model.xml").exists()
+        assert not out.exists()
+    assert (out / "model.xml").exists()
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize(("format", "name"), [("onnx", "x.onnx"), ("openvino", "x")])

@@ -18,6 +18,7 @@ from typing import IO, Any
 from utils.errors import UserError
 
 PART = ".part-"  # begins the names of what is being written
+MOVED_AWAY = "old"  # in a folder of such a name: what was in the place of what is being written
 ABANDONED_S = 86_400.0  # without a change, after which nobody writes there any more
 
 
@@ -43,7 +44,7 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     # A short prefix: the file's own name plus a suffix could exceed the longest name allowed.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
-    _lock(handle)
+    lock(handle)
     try:
         text = (
             {}
@@ -69,7 +70,7 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
         _sync_folder(path.parent)
 
 
-def _lock(handle: int) -> bool:
+def lock(handle: int) -> bool:
     """Lock an open file until it is closed, by whatever end of the process. Returns False where
     another process has it; True as well where the system has no such locks."""
     try:
@@ -87,7 +88,7 @@ def remove_abandoned(folder: str | Path) -> None:
     """Remove what processes that were killed have left half written in a folder.
 
     That is what is named like it, was not touched for a day, and is locked by nobody. What cannot
-    be removed stays.
+    be removed stays, as does an earlier export that the next one brings back.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -100,11 +101,12 @@ def _remove_if_abandoned(entry: os.DirEntry) -> None:
     if time.time() - entry.stat(follow_symlinks=False).st_mtime < ABANDONED_S:
         return
     if entry.is_dir(follow_symlinks=False):
-        shutil.rmtree(entry.path, ignore_errors=True)
+        if not os.path.lexists(os.path.join(entry.path, MOVED_AWAY)):
+            shutil.rmtree(entry.path, ignore_errors=True)
         return
     handle = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     try:
-        if _lock(handle):
+        if lock(handle):
             os.unlink(entry.path)
     finally:
         os.close(handle)

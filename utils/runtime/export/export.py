@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.files import PART, RemovedError, check_clock, check_writable
+from utils.files import RemovedError, check_clock, check_writable
 from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
+from utils.runtime.export.scratch import make_room, restore_abandoned, scratch_folder
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
 
@@ -70,36 +69,35 @@ def export(
     check_clock()
     weights = Path(weights)
     refuse_impossible(format, precision, outputs)
+    out = Path(out) if out else default_out(weights, format)
+    restore_abandoned(out)
     Facts.of_checkpoint(weights)  # an error in the file comes before the long run
     refuse_missing_packages(format, precision)
     if precision == "int8" and not len(calibration):
         raise ValueError("int8 needs network inputs to measure activations on")
-    out = Path(out) if out else default_out(weights, format)
     _refuse_foreign(out, format)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=PART))
-    try:
-        target = beside / f"export{_SUFFIXES.get(format, '')}"
-        if outputs == "suppressed":
-            suppression = suppression or Suppression()
-        request = ExportRequest(weights, format, target, precision, outputs, suppression)
-        if precision == "int8":
-            request = replace(request, calibration=beside / "calibration.npz")
-            np.savez(request.calibration, *calibration)
-        run_module("utils.runtime.export.worker", request.to_json(), f"the conversion to {format}")
-        if check:
-            check(target)
-        if out.is_dir():  # an earlier export
-            os.rename(out, beside / "old")
-        os.replace(target, out)
-    except (FileNotFoundError, ModuleFailedError):
-        if beside.exists():
-            raise
-        raise RemovedError(
-            f"{out}: its folder was removed while the file was written; start again"
-        ) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with scratch_folder(out) as beside:
+        try:
+            target = beside / f"export{_SUFFIXES.get(format, '')}"
+            if outputs == "suppressed":
+                suppression = suppression or Suppression()
+            request = ExportRequest(weights, format, target, precision, outputs, suppression)
+            if precision == "int8":
+                request = replace(request, calibration=beside / "calibration.npz")
+                np.savez(request.calibration, *calibration)
+            run_module(
+                "utils.runtime.export.worker", request.to_json(), f"the conversion to {format}"
+            )
+            if check:
+                check(target)
+            make_room(beside, out)
+            os.replace(target, out)
+        except (FileNotFoundError, ModuleFailedError):
+            if beside.exists():
+                raise
+            raise RemovedError(
+                f"{out}: its folder was removed while the file was written; start again"
+            ) from None
     return out
 
 
