@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from pathlib import Path
+
+import pytest
 
 from tests.bad_input.case import picture
 from utils.prefetch import iterate_ahead
@@ -121,6 +124,47 @@ def test_a_signal_behind_the_end_prints_no_traceback():
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (-2, "done\n", "")
+
+
+AT_AN_IMPORT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == os.environ["AT"]:
+            signal.raise_signal(getattr(signal, os.environ["SIGNAL"]))
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(("command", "module", "name"), [
+    ("train", "utils.cli.fields", "SIGINT"),
+    ("train", "utils.training.config", "SIGTERM"),
+    ("predict", "utils.media.predict_config", "SIGINT"),
+    ("get_map", "utils.evaluation.config", "SIGINT"),
+    ("export", "utils.deployment.config", "SIGINT"),
+])  # fmt: skip
+def test_a_signal_while_a_command_imports_prints_no_traceback(tmp_path, command, module, name):
+    (tmp_path / "sitecustomize.py").write_text(AT_AN_IMPORT)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, ROOT / f"{command}.py", "--help"], capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": path, "AT": module, "SIGNAL": name}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_other_programs_keep_their_signals():
+    in_new_process(
+        """
+        import signal
+        import train
+
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        """
+    )
 
 
 def test_who_waits_for_the_next_item_can_be_told_to_end():

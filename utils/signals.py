@@ -1,5 +1,5 @@
-"""Ctrl-C and SIGTERM: treated alike (``terminable``), or handled at a suitable moment
-(``StopRequest``).
+"""Ctrl-C and SIGTERM: treated alike (``terminable``), handled at a suitable moment
+(``StopRequest``), or at once (``end_while_importing``).
 
 A signal that the process was told to ignore stays ignored: SIGINT in the background of a script
 (``command &``).
@@ -7,7 +7,9 @@ A signal that the process was told to ignore stays ignored: SIGINT in the backgr
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +81,31 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_COMMANDS = ("train.py", "predict.py", "get_map.py", "export.py")
+
+
+def end_while_importing() -> None:
+    """A signal ends the process with one word and status 130, from here to ``terminable``.
+
+    For commands, which import for a second or more before they can handle anything. Python would
+    print a traceback from inside an import. Other programs keep their signals.
+    """
+    main = sys.modules.get("__main__")
+    folder, name = os.path.split(os.path.abspath(getattr(main, "__file__", None) or ""))
+    # Processes that a command starts have another __name__.
+    if getattr(main, "__name__", "") == "__main__" and folder == _ROOT and name in _COMMANDS:
+        for number, usual in _USUAL.items():
+            if signal.getsignal(number) is usual:
+                signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
 @contextmanager
 def terminable(*, last: bool = False) -> Iterator[None]:
     """SIGTERM in the block raises KeyboardInterrupt, as Ctrl-C does.
@@ -89,9 +116,9 @@ def terminable(*, last: bool = False) -> Iterator[None]:
         last: the process ends after the block. A signal then ends it at once; Python would print a
             traceback of its own shutdown.
     """
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     main = threading.current_thread() is threading.main_thread()
-    free = {n: before for n, before in usual.items() if main and signal.getsignal(n) is before}
+    free = {n: usual for n, usual in _USUAL.items()
+            if main and signal.getsignal(n) in (usual, _end)}  # fmt: skip
     _Raised.raised = False
     try:
         for number in free:

@@ -19,9 +19,21 @@ Nothing heavy is imported here or at the top of a script, so that ``--help`` and
 answer at once; TensorFlow is imported inside ``main``, after the options are known to be good.
 """
 
-from utils.cli.fields import option, to_mapping
-from utils.cli.reading import from_keywords, parse
-from utils.cli.status import INTERRUPTED, MISSED, OK, USAGE_ERROR, leave, quiet_tensorflow, run
+from utils.signals import end_while_importing
+
+end_while_importing()  # before anything else is imported
+
+from utils.cli.fields import option, to_mapping  # noqa: E402
+from utils.cli.reading import from_keywords, parse  # noqa: E402
+from utils.cli.status import (  # noqa: E402
+    INTERRUPTED,
+    MISSED,
+    OK,
+    USAGE_ERROR,
+    leave,
+    quiet_tensorflow,
+    run,
+)
 
 __all__ = [
     "INTERRUPTED",
