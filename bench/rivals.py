@@ -68,6 +68,7 @@ class RivalsConfig:
 
     python: Path = option(help="interpreter of the rivals' environment", metavar="FILE")
     rivals: tuple[str, ...] = option(("yolov8n", "yolo11n", "yolo26n"), help="networks to measure")
+    neck: str = option("pan", help="our feature pyramid", choices=("pan", "yolov3"))
     repeats: int = option(40, help="runs of each kind; their median is the result", low=1)
     threads: int = option(available_cores(), help="of each network", low=1)
 
@@ -83,12 +84,13 @@ def main(argv: list[str]) -> int:
         )  # fmt: skip
         photo = write_photo(folder / "photo.jpg", 640, 480)
         ways = rival_ways(config.rivals, photo, folder, config.threads)
-        ways |= our_ways(photo, folder, config.threads)
+        ways |= our_ways(config.neck, photo, folder, config.threads)
         row = {
             "processor": processor(),
             "cores": available_cores(),
             "threads": config.threads,
             "classes": CLASSES,
+            "neck": config.neck,
         }
         for what in WHAT:
             these = {name: way for (kind, name), way in ways.items() if kind == what}
@@ -121,11 +123,11 @@ def rival_ways(rivals: Sequence[str], photo: Path, folder: Path, threads: int) -
     return ways
 
 
-def our_ways(photo: Path, folder: Path, threads: int) -> Ways:
+def our_ways(neck: str, photo: Path, folder: Path, threads: int) -> Ways:
     """What to time of ours."""
     ways: Ways = {}
     for backbone in OURS:
-        for runtime, opened in our_networks(backbone, photo, folder, threads):
+        for runtime, opened in our_networks(backbone, neck, photo, folder, threads):
             name = f"{backbone}, {runtime}"
             for what, (height, width) in SHAPES.items():
                 shape = (1, height, width, 3)
@@ -160,7 +162,7 @@ def rival_networks(
 
 
 def our_networks(
-    backbone: str, photo: Path, folder: Path, threads: int
+    backbone: str, neck: str, photo: Path, folder: Path, threads: int
 ) -> Iterator[tuple[str, Runtime]]:
     """One of ours with random weights in each runtime: its name, and what it opens as."""
     import keras
@@ -169,7 +171,8 @@ def our_networks(
 
     keras.utils.set_random_seed(0)  # a second run finds the converted network in the cache
     weights = folder / f"{backbone}.keras"
-    YOLOv3(backbone, [str(i) for i in range(CLASSES)], 416, backbone_weights=None).save(weights)
+    names = [str(i) for i in range(CLASSES)]
+    YOLOv3(backbone, names, 416, backbone_weights=None, neck=neck).save(weights)
     network = ExportedNetwork(weights)
     yield "ONNX Runtime", network.open("onnx", threads=threads)
     yield "OpenVINO float32", network.open("openvino", precision="float32", threads=threads)

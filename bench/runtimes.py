@@ -39,6 +39,9 @@ class RuntimesConfig:
     backbones: tuple[str, ...] = option(
         ("efficientnet_b0", "efficientnet_lite0", "mobilenet_v3_small"), help="networks to measure"
     )
+    neck: str = option(
+        "pan", help="our feature pyramid; the tutorial's is yolov3", choices=("pan", "yolov3")
+    )
     size: int = option(416, help="longer side of the network input in pixels")
     classes: int = option(20, help="classes of the networks", low=1)
     repeats: int = option(40, help="runs of each kind; their median is the result", low=1)
@@ -55,6 +58,7 @@ def main(argv: list[str]) -> int:
             for name, path in photos.items():
                 row = {
                     "backbone": backbone,
+                    "neck": config.neck,
                     "size": config.size,
                     "classes": config.classes,
                     "photo": name,
@@ -92,7 +96,7 @@ def ways_to_detect(
     keras.utils.set_random_seed(0)  # a second run finds the converted network in the cache
     weights = folder / f"{backbone}.keras"
     names = [str(i) for i in range(config.classes)]
-    YOLOv3(backbone, names, config.size, backbone_weights=None).save(weights)
+    YOLOv3(backbone, names, config.size, backbone_weights=None, neck=config.neck).save(weights)
     network = ExportedNetwork(weights)
     ways = {
         "tutorial": tutorial.make_detector(backbone, config.classes, config.size, CONF, IOU, MOST),
