@@ -3,12 +3,12 @@
     python -m bench.rivals --python ENVIRONMENT/bin/python
 
 The environment holds the rivals' package (``pip install ultralytics onnx onnxslim``), which writes
-them as ONNX files. All networks have random weights and 80 classes: the time does not depend on
-what they learnt. They run in turn in this process, on all cores, in the same runtimes; with
-``--threads 1``, processor times can be compared on a busy machine, too. A rival's way from a JPEG
-file is as short as OpenCV allows: letterbox, network, the best class of each prediction,
-``cv2.dnn.NMSBoxesBatched``. As its package does with an exported file, it runs at the square; ours
-runs at the photo's own shape. For the networks alone both shapes are measured.
+them as ONNX files. All networks have random weights and 80 classes. Ours find a few objects
+(``bench.untrained``), the rivals' none. They run in turn in this process, on all cores, in the same
+runtimes; with ``--threads 1``, processor times can be compared on a busy machine, too. A rival's
+way from a JPEG file is as short as OpenCV allows: letterbox, network, the best class of each
+prediction, ``cv2.dnn.NMSBoxesBatched``. As its package does with an exported file, it runs at the
+square; ours runs at the photo's own shape. For the networks alone both shapes are measured.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ import numpy as np
 from bench.common import append_result
 from bench.runtimes import CONF, IOU, MOST, write_photo
 from bench.timing import in_turn
+from bench.untrained import let_it_find, network_pixels
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
 from utils.detector import Detector
-from utils.images import read_image
-from utils.letterbox import Letterbox
 from utils.quiet import import_tensorflow
 from utils.runtime.export.export import export
 from utils.runtime.exported import ExportedNetwork
@@ -172,19 +171,21 @@ def our_networks(
     keras.utils.set_random_seed(0)  # a second run finds the converted network in the cache
     weights = folder / f"{backbone}.keras"
     names = [str(i) for i in range(CLASSES)]
-    YOLOv3(backbone, names, 416, backbone_weights=None, neck=neck).save(weights)
+    model = YOLOv3(backbone, names, 416, backbone_weights=None, neck=neck)
+    pixels = network_pixels(photo, 416)
+    let_it_find(model.head, model.raw(np.float32(pixels)), CONF)
+    model.save(weights)
     network = ExportedNetwork(weights)
     yield "ONNX Runtime", network.open("onnx", threads=threads)
     yield "OpenVINO float32", network.open("openvino", precision="float32", threads=threads)
     if cpu_has_bfloat16():
         yield "OpenVINO bfloat16", network.open("openvino", precision="bfloat16", threads=threads)
-    image = read_image(photo)
-    height, width = image.shape[:2]
-    pixels = Letterbox.fitted(width, height, 416).apply(image)
     for name, format, opener in (("OpenVINO INT8", "openvino", open_openvino),
                                  ("ONNX Runtime INT8", "onnx", open_onnx)):  # fmt: skip
         out = folder / f"{backbone}_int8{'.onnx' if format == 'onnx' else ''}"
-        path = export(weights, format, out, precision="int8", outputs="heads", calibration=[pixels])
+        path = export(
+            weights, format, out, precision="int8", outputs="heads", calibration=list(pixels)
+        )
         yield name, opener(path, threads=threads)
 
 

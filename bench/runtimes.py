@@ -2,8 +2,9 @@
 
     python -m bench.runtimes --backbones efficientnet_b0 efficientnet_lite0
 
-The networks have random weights: the time does not depend on them. All ways run in turn in one
-process, on both cores, on a photo of 4:3 and on a square one. Ours run at the photo's own shape.
+The networks have random weights and find a few objects (``bench.untrained``). All ways run in turn
+in one process, on both cores, on a photo of 4:3 and on a square one. Ours run at the photo's own
+shape.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from bench.common import append_result
 from bench.timing import in_turn
+from bench.untrained import let_it_find, network_pixels
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
 from utils.quiet import import_tensorflow
@@ -54,7 +56,7 @@ def main(argv: list[str]) -> int:
         photos = {name: write_photo(Path(folder) / f"{name}.jpg", *size)
                   for name, size in PHOTOS.items()}  # fmt: skip
         for backbone in config.backbones:
-            ways = ways_to_detect(backbone, config, Path(folder))
+            ways = ways_to_detect(backbone, config, Path(folder), photos["640x480"])
             for name, path in photos.items():
                 row = {
                     "backbone": backbone,
@@ -83,9 +85,12 @@ def write_photo(path: Path, width: int, height: int) -> Path:
 
 
 def ways_to_detect(
-    backbone: str, config: RuntimesConfig, folder: Path
+    backbone: str, config: RuntimesConfig, folder: Path, photo: Path
 ) -> dict[str, Callable[[Path], object]]:
-    """A function from the path of a photo to its objects, by name of the way."""
+    """A function from the path of a photo to its objects, by name of the way.
+
+    On ``photo`` all of them find a few.
+    """
     import keras
 
     from bench import tutorial
@@ -96,10 +101,14 @@ def ways_to_detect(
     keras.utils.set_random_seed(0)  # a second run finds the converted network in the cache
     weights = folder / f"{backbone}.keras"
     names = [str(i) for i in range(config.classes)]
-    YOLOv3(backbone, names, config.size, backbone_weights=None, neck=config.neck).save(weights)
+    model = YOLOv3(backbone, names, config.size, backbone_weights=None, neck=config.neck)
+    let_it_find(model.head, model.raw(np.float32(network_pixels(photo, config.size))), CONF)
+    model.save(weights)
     network = ExportedNetwork(weights)
     ways = {
-        "tutorial": tutorial.make_detector(backbone, config.classes, config.size, CONF, IOU, MOST),
+        "tutorial": tutorial.make_detector(
+            backbone, config.classes, config.size, CONF, IOU, MOST, photo
+        ),
         "TensorFlow": Detector(weights, "tensorflow", "cpu"),
     }
     wanted = {

@@ -17,10 +17,13 @@ TensorFlow is imported by the functions that need it, so that the loader runs wi
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from PIL import Image
 
+from bench.untrained import let_it_find, network_pixels
 from utils.data.anchors import COCO_ANCHORS_416
 from utils.data.records import Record
 
@@ -181,11 +184,17 @@ def _iou(centres, sides, true_centres, true_sides):
     return inter / (area + tf.reduce_prod(true_sides, axis=-1) - inter)
 
 
-def make_detector(backbone: str, classes: int, size: int, conf: float, iou: float, most: int):
-    """A function from the path of a photo to its boxes, scores and class ids."""
+def make_detector(
+    backbone: str, classes: int, size: int, conf: float, iou: float, most: int, photo: Path
+):
+    """A function from the path of a photo to its boxes, scores and class ids.
+
+    The network has random weights; on ``photo`` it finds a few objects.
+    """
     import tensorflow as tf
 
     model = build_model(backbone, classes)
+    let_it_find(model.get_layer("head"), model(np.float32(network_pixels(photo, size))), conf)
     pairs = ANCHORS.astype(np.float32) * size / 416
 
     @tf.function
