@@ -85,7 +85,7 @@ def _be_child(
 ) -> None:
     status: int | None = CRASHED
     try:
-        os.setsid()
+        os.setpgid(0, 0)  # not a session: that would leave the priority of this one
         file = os.open(printed, os.O_WRONLY)
         for number in (1, 2):
             os.dup2(file, number)
