@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from utils import tiff_regions
+from utils import tiff_chunks, tiff_regions
 from utils.errors import UserError
-from utils.tiff_regions import TiffRegions, open_regions
+from utils.tiff_chunks import TiffChunks
+from utils.tiff_regions import Smaller, TiffRegions, open_regions, passes
 
 HEIGHT, WIDTH, TILE = 150, 130, 64
 
@@ -66,9 +67,29 @@ def check(path: Path) -> None:
         y0, y1 = np.sort(rng.integers(0, HEIGHT + 1, 2))
         x0, x1 = np.sort(rng.integers(0, WIDTH + 1, 2))
         assert np.array_equal(regions[y0:y1, x0:x1], whole[y0:y1, x0:x1])
-    smaller = regions.resized(13, 15)
-    expected = cv2.resize(whole, (13, 15), interpolation=cv2.INTER_AREA)
-    assert np.abs(smaller.astype(int) - expected).max() <= 1  # rounded twice
+    check_smaller(regions, whole)
+
+
+def check_smaller(regions: TiffRegions, whole: np.ndarray) -> None:
+    """Regions made smaller are the mean of what each pixel covers."""
+    boxes = [(0, 0, WIDTH, HEIGHT), (20, 7, 91, 88), (60, 7, 130, 88), (33, 120, 34, 150)]
+    sizes = [(13, 15), (30, 31), (7, 80), (1, 4)]
+    wanted = [Smaller(box, *size) for box, size in zip(boxes, sizes, strict=True)]
+    for one, found in zip(wanted, regions.take(wanted), strict=True):
+        x0, y0, x1, y1 = one.box
+        size = one.width, one.height
+        expected = cv2.resize(whole[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+        assert found.dtype == np.uint8
+        assert np.abs(found.astype(int) - expected).max() <= 1  # OpenCV rounds its weights
+    assert np.array_equal(regions.resized(13, 15), regions.take(wanted[:1])[0])
+
+
+@pytest.fixture(params=["kept", "averaged"], autouse=True)
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regions that are kept until they are made smaller, and those of which only means are."""
+    if request.param == "averaged":
+        monkeypatch.setattr(tiff_regions, "_MOST_KEPT", 0)
+        monkeypatch.setattr(tiff_regions, "_PIECE", 300)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
@@ -90,10 +111,10 @@ def test_tiles_and_few_of_them_in_memory(
     with Image.open(path) as image:
         assert np.array_equal(np.asarray(image), pixels)
     check(path)
-    monkeypatch.setattr(tiff_regions, "_CACHE_BYTES", 2 * 3 * TILE**2)
+    monkeypatch.setattr(tiff_chunks, "_CACHE_BYTES", 2 * 3 * TILE**2)
     regions = open_regions(path)
     assert np.array_equal(regions[0:HEIGHT, 0:WIDTH], pixels)
-    assert len(regions._cache) == 2
+    assert len(regions.chunks._cache) == 2
 
 
 def test_what_is_read_as_a_whole(tmp_path: Path, pixels: np.ndarray) -> None:
@@ -101,28 +122,69 @@ def test_what_is_read_as_a_whole(tmp_path: Path, pixels: np.ndarray) -> None:
     image.save(tmp_path / "a.png")
     assert open_regions(tmp_path / "a.png") is None
     assert open_regions(tmp_path / "missing.tif") is None
-    image.save(tmp_path / "turned.tif", tiffinfo={274: 6})
-    assert open_regions(tmp_path / "turned.tif") is None
-    Image.fromarray(pixels[..., 0].astype(np.uint16)).save(tmp_path / "deep.tif")
-    assert open_regions(tmp_path / "deep.tif") is None
     (tmp_path / "no.tif").write_bytes(b"II*\0 not a TIFF")
     assert open_regions(tmp_path / "no.tif") is None
     image.crop((0, 0, 20, 20)).save(tmp_path / "small.tif")
     assert open_regions(tmp_path / "small.tif") is None
 
 
-def test_few_rows_at_a_time_and_no_side_without_end(
-    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("strips", [False, True])
+def test_each_tile_or_strip_is_decoded_once_for_a_row_of_regions(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, strips: bool
 ) -> None:
     path = tmp_path / "a.tif"
-    write_tiled(path, pixels)
-    whole = open_regions(path).resized(13, 15)
-    monkeypatch.setattr(tiff_regions, "_ROWS_BYTES", 3 * WIDTH * 10)
-    assert np.abs(open_regions(path).resized(13, 15).astype(int) - whole).max() <= 1
-    monkeypatch.setattr(tiff_regions, "_ROWS_BYTES", 1)
-    assert np.abs(open_regions(path).resized(13, 15).astype(int) - whole).max() <= 1
-    monkeypatch.setattr(tiff_regions, "_LONGEST", HEIGHT - 1)
-    assert open_regions(path) is None
+    if strips:
+        Image.fromarray(pixels).save(path, compression="tiff_lzw", strip_size=3 * WIDTH * 10)
+    else:
+        write_tiled(path, pixels)
+    monkeypatch.setattr(tiff_chunks, "_CACHE_BYTES", 0)  # one chunk stays
+    numbers: list[int] = []
+    decode = TiffChunks._decode
+    monkeypatch.setattr(
+        TiffChunks,
+        "_decode",
+        lambda self, number, *of: numbers.append(number) or decode(self, number, *of),
+    )
+    row = [Smaller((x, 20, x + 40, 140), 10, 30) for x in range(0, 91, 15)]
+    (together,) = passes(row)
+    regions = open_regions(path)
+    regions.take(together)
+    assert len(numbers) == len(set(numbers)) >= 9
+    numbers.clear()
+    regions.resized(13, 15)
+    assert len(numbers) == len(set(numbers)) == len(regions.chunks._offsets)
+
+
+def test_passes_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = [Smaller((x, 0, x + 5000, 4000), 416, 320) for x in range(0, 40000, 4000)]
+    below = [Smaller((0, 3000, 5000, 7000), 416, 320)]
+    assert passes([*row, *below]) == [row, below]
+    monkeypatch.setattr(tiff_regions, "_PASS_BYTES", 3 * row[0].bytes)
+    assert [len(some) for some in passes([*row, *below])] == [3, 3, 3, 1, 1]
+    assert passes([]) == []
+
+
+def test_why_a_large_tiff_cannot_be_read_in_parts(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "turned.tif", tiffinfo={274: 6})
+    Image.fromarray(pixels[..., 0].astype(np.uint16)).save(tmp_path / "deep.tif")
+    write_tiled(tmp_path / "tiles.tif", pixels)
+    image.save(tmp_path / "strip.tif", compression="tiff_lzw", strip_size=10**6)
+    monkeypatch.setattr(tiff_chunks, "_MOST_CHUNK", TILE**2 - 1)
+    reasons = {
+        "turned": "it is not stored upright", "deep": "it has not 8 bits a channel",
+        "tiles": "its tiles have 4,096 pixels", "strip": "its strips have 19,500 pixels",
+    }  # fmt: skip
+    for name, reason in reasons.items():
+        with pytest.raises(UserError, match=rf"{name}\.tif: 1\d\d×1\d\d .* because {reason}"):
+            open_regions(tmp_path / f"{name}.tif")
+    monkeypatch.setattr(tiff_chunks, "_MOST_CHUNK", TILE**2)
+    assert open_regions(tmp_path / "tiles.tif")
+    monkeypatch.setattr(tiff_chunks, "_LONGEST", HEIGHT - 1)
+    with pytest.raises(UserError, match="a side has more than 149 pixels"):
+        open_regions(tmp_path / "tiles.tif")
 
 
 @pytest.mark.parametrize("tag", [256, 257, 322, 323])
@@ -136,7 +198,7 @@ def test_sizes_that_no_picture_has(
         tags = TiffImagePlugin.TiffImageFile(file).tag_v2
         tags.tagtype[tag] = TiffTags.SIGNED_LONG
         tags[tag] = value
-        assert not TiffRegions(path, tags).in_parts
+        assert not TiffChunks(path, tags).whole
 
 
 def test_damage_is_one_sentence(

@@ -13,7 +13,7 @@ not import TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -28,7 +28,7 @@ from utils.letterbox import Letterbox
 from utils.pixel_range import PixelRanges
 from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
-from utils.tiff_regions import TiffRegions, open_regions
+from utils.tiff_regions import Smaller, TiffRegions, open_regions, passes
 from utils.tiled_stream import detect_pictures, parts_of
 from utils.tiling import NO_TILES, TILE_OVERLAP, Tiling, TrainedOn
 from utils.voting import MIN_SCORE_RATIO
@@ -183,21 +183,37 @@ class Detector:
         found = detect_pictures(self, parts, conf=conf, ious=(iou,), max_det=max_det)
         return [by_iou[iou] for _, by_iou, _ in found]
 
-    def prepare(self, image: Pixels) -> NetworkInput:
+    def prepare(self, image: np.ndarray) -> NetworkInput:
         """uint8 (H, W, 3) photo → the network input.
 
         It has the photo's own shape where the runtime takes any, otherwise ``input_size``.
         """
-        height, width = image.shape[:2]
-        if self.runtime.any_shape:
-            letterbox = Letterbox.fitted(width, height, max(self.input_size))
-        else:
-            letterbox = Letterbox(width, height, *reversed(self.input_size))
-        if isinstance(image, TiffRegions):  # a copy of the size that the letterbox will give it
-            small = image.resized(letterbox.inner_width, letterbox.inner_height)
-            inner = replace(letterbox, width=small.shape[1], height=small.shape[0])
-            return NetworkInput(inner.apply(small), letterbox)
+        letterbox = self._letterbox(*image.shape[:2])
         return NetworkInput(letterbox.apply(image), letterbox)
+
+    def prepare_regions(
+        self, image: TiffRegions, boxes: Sequence[tuple[int, int, int, int]]
+    ) -> Iterator[NetworkInput]:
+        """Regions of a picture, ``x0, y0, x1, y1`` in pixels → their network inputs, in order.
+
+        Raises:
+            UserError: a part of the file is damaged.
+        """
+        letterboxes = {box: self._letterbox(box[3] - box[1], box[2] - box[0]) for box in boxes}
+        wanted = [
+            Smaller(box, letterboxes[box].inner_width, letterboxes[box].inner_height)
+            for box in boxes
+        ]
+        for some in passes(wanted):
+            for one, small in zip(some, image.take(some), strict=True):
+                letterbox = letterboxes[one.box]  # the copy has the size that it will give
+                inner = replace(letterbox, width=one.width, height=one.height)
+                yield NetworkInput(inner.apply(small), letterbox)
+
+    def _letterbox(self, height: int, width: int) -> Letterbox:
+        if self.runtime.any_shape:
+            return Letterbox.fitted(width, height, max(self.input_size))
+        return Letterbox(width, height, *reversed(self.input_size))
 
     def infer(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
         """Run the network on up to ``batch_size`` inputs of one shape."""

@@ -3,53 +3,44 @@
     picture = open_regions("city.tif")
     tile = picture[4000:4640, 12000:12640]      # uint8 (640, 640, 3) RGB
 
-A TIFF stores its pixels in tiles or strips, which are compressed one by one. A region needs only
-those that it touches. Each is decoded by Pillow as a small TIFF of its own: the tags of the file,
-with that tile or strip as the only one. Source: TIFF 6.0, sections 8 to 15.
+A region needs only the chunks of the file that it touches, its tiles or strips
+(``utils.tiff_chunks``). Regions that are wanted smaller are averaged chunk by chunk, so that they
+may be as large as the picture. Several of them are made in one pass: a chunk is decoded once, also
+where it is a strip that dozens of regions share.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import struct
 import threading
-from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import TiffImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from utils.errors import UserError
-from utils.images import MAX_PIXELS, to_rgb
+from utils.images import MAX_PIXELS
+from utils.letterbox import resize
+from utils.tiff_chunks import TiffChunks
 
 MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
-_MOST_CHUNK = 50_000_000  # pixels of a tile or strip; larger ones are no help
-_CACHE_BYTES = 192 << 20  # of decoded tiles and strips, for the next region beside the last one
-_LONGEST = 500_000  # pixels of a side: a row of pixels must fit into memory easily
-_ROWS_BYTES = 64 << 20  # of the rows that are made smaller at a time
-_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946)  # none, LZW, JPEG, deflate, PackBits, deflate
-_PHOTOMETRICS = (0, 1, 2, 3, 6)  # grey, RGB, palette, YCbCr
-
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIP_OFFSETS, _ORIENTATION, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANAR = 273, 274, 278, 279, 284
-_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _SAMPLE_FORMAT = 322, 323, 324, 325, 339
-# What a decoder needs beside size and place: fill order, samples, predictor, palette, extra
-# samples, JPEG tables, and how YCbCr is meant.
-_COPIED = (_BITS, _COMPRESSION, _PHOTOMETRIC, 266, 277, _PLANAR, 317, 320, 338, 347, 529, 530, 532)
+_MOST_KEPT = 4_000_000  # pixels of a region that is kept before it is made smaller
+_PASS_BYTES = 128 << 20  # of the regions of a pass
+_PIECE = 1 << 20  # pixels of a chunk that are averaged at a time
 
 
 def open_regions(path: str | Path) -> TiffRegions | None:
     """A TIFF to read by regions; None for a file that is to be read as a whole.
 
-    That is what ``utils.images.read_image`` may read, any other format, and a TIFF whose pixels
-    cannot be read in parts: more than 8 bits a channel, channels stored apart, turned, or tiles
-    too large.
+    That is what ``utils.images.read_image`` may read, and any other format.
 
     Raises:
-        UserError: more pixels than ``MAX_REGION_PIXELS``.
+        UserError: too large to be read as a whole, and its pixels cannot be read in parts: more
+            than 8 bits a channel, channels stored apart, turned, tiles or strips too large. Or
+            more pixels than ``MAX_REGION_PIXELS``.
     """
     path = Path(path)
     if path.suffix.lower() not in (".tif", ".tiff"):
@@ -67,14 +58,45 @@ def open_regions(path: str | Path) -> TiffRegions | None:
             struct.error):  # fmt: skip
         return None
     height, width, _ = picture.shape
-    if not picture.in_parts or height * width <= MAX_PIXELS:
+    if not picture.chunks.whole or height * width <= MAX_PIXELS:
         return None
     if height * width > MAX_REGION_PIXELS:
         raise UserError(
             f"{path}: {width}×{height} pixels are more than the "
             f"{MAX_REGION_PIXELS // 1_000_000:,} million allowed; cut it into several files"
         )
+    if picture.chunks.obstacle:
+        raise UserError(
+            f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS // 1_000_000} million "
+            f"that are read at once, and it cannot be read in parts because "
+            f"{picture.chunks.obstacle}; convert it to a TIFF in tiles of 256 or 512 pixels, "
+            "upright, with 8 bits a channel"
+        )
     return picture
+
+
+class Smaller(NamedTuple):
+    """A region that is wanted smaller, or as it is.
+
+    Attributes:
+        box: ``x0, y0, x1, y1`` in pixels of the picture, half-open, within it.
+        width, height: in pixels, to be made.
+    """
+
+    box: tuple[int, int, int, int]
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        """Of the region."""
+        x0, y0, x1, y1 = self.box
+        return (x1 - x0) * (y1 - y0)
+
+    @property
+    def bytes(self) -> int:
+        """That it takes while it is made."""
+        return 3 * self.pixels if self.pixels <= _MOST_KEPT else 24 * self.width * self.height
 
 
 class TiffRegions:
@@ -86,46 +108,9 @@ class TiffRegions:
     """
 
     def __init__(self, path: Path, tags: ImageFileDirectory_v2) -> None:
-        self._path = path
-        self.shape = (int(tags[_HEIGHT]), int(tags[_WIDTH]), 3)  # as of an array of its pixels
-        tiled = _TILE_OFFSETS in tags
-        self._offsets = tuple(tags[_TILE_OFFSETS if tiled else _STRIP_OFFSETS])
-        self._counts = tuple(tags[_TILE_COUNTS if tiled else _STRIP_COUNTS])
-        rows = int(tags[_TILE_HEIGHT] if tiled else tags.get(_ROWS_PER_STRIP, self.shape[0]))
-        columns = int(tags[_TILE_WIDTH] if tiled else self.shape[1])
-        self._chunk = rows if tiled else min(rows, self.shape[0]), columns
-        self._tiled = tiled
-        self._tags = ImageFileDirectory_v2()
-        for tag in _COPIED:
-            if tag in tags:
-                self._tags.tagtype[tag] = tags.tagtype[tag]
-                self._tags[tag] = tags[tag]
-        bits, formats = tags.get(_BITS, (1,)), tags.get(_SAMPLE_FORMAT, (1,))
-        self._plain = (
-            set(bits) == {8}
-            and set(formats) == {1}
-            and tags.get(_PLANAR, 1) == 1
-            and tags.get(_ORIENTATION, 1) == 1
-            and tags.get(_COMPRESSION, 1) in _COMPRESSIONS
-            and tags.get(_PHOTOMETRIC) in _PHOTOMETRICS
-        )
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()  # the one used last comes last
-        self._cached_bytes = 0
+        self.chunks = TiffChunks(path, tags)
+        self.shape = (self.chunks.height, self.chunks.width, 3)  # as of an array of its pixels
         self._lock = threading.Lock()
-
-    @property
-    def in_parts(self) -> bool:
-        """Whether the file can be read in parts."""
-        height, width, _ = self.shape
-        rows, columns = self._chunk
-        return (
-            self._plain
-            and min(height, width, rows, columns) > 0
-            and max(height, width) <= _LONGEST
-            and rows * columns <= _MOST_CHUNK
-            and len(self._offsets) == len(self._counts)
-            and len(self._offsets) == -(-height // rows) * -(-width // columns)
-        )
 
     def __getitem__(self, region: tuple[slice, slice]) -> np.ndarray:
         """uint8 (H, W, 3) RGB of ``[y0:y1, x0:x1]``.
@@ -136,110 +121,144 @@ class TiffRegions:
         (y0, y1, _), (x0, x1, _) = (
             part.indices(length) for part, length in zip(region, self.shape[:2], strict=True)
         )
-        pixels = np.empty((max(0, y1 - y0), max(0, x1 - x0), 3), np.uint8)
-        if not pixels.size:
-            return pixels
-        rows, columns = self._chunk
-        with self._lock:
-            for row in range(y0 // rows, -(-y1 // rows)):
-                for column in range(x0 // columns, -(-x1 // columns)):
-                    top, left = row * rows, column * columns
-                    chunk = self._decoded(row, column)
-                    # What the region and the chunk share, in pixels of the picture.
-                    a, b = max(y0, top), min(y1, top + len(chunk))
-                    c, d = max(x0, left), min(x1, left + chunk.shape[1])
-                    pixels[a - y0 : b - y0, c - x0 : d - x0] = chunk[
-                        a - top : b - top, c - left : d - left
-                    ]
-        return pixels
+        kept = _Kept((x0, y0, max(x0, x1), max(y0, y1)))
+        if kept.pixels.size:
+            self._fill([kept])
+        return kept.pixels
 
     def resized(self, width: int, height: int) -> np.ndarray:
         """The whole picture, smaller: uint8 (height, width, 3) RGB, the mean of what each covers.
 
-        A few of its rows at a time: of what they cover, first the columns are averaged, then rows.
+        Raises:
+            UserError: a part of the file is damaged.
         """
-        smaller = np.empty((height, width, 3), np.uint8)
-        scale = self.shape[0] / height
-        rows = max(1, int(self._rows_at_a_time / scale))
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            first = int(top * scale)
-            narrow = self._narrow(first, min(self.shape[0], math.ceil(bottom * scale)), width)
-            shares = _shares(np.arange(top, bottom + 1) * scale - first, len(narrow))
-            means = shares @ narrow.reshape(len(narrow), -1).astype(np.float32)
-            smaller[top:bottom] = np.rint(means).reshape(bottom - top, width, 3)
-        return smaller
+        whole = (0, 0, self.shape[1], self.shape[0])
+        return self.take([Smaller(whole, width, height)])[0]
 
-    @property
-    def _rows_at_a_time(self) -> int:
-        return max(1, _ROWS_BYTES // (3 * self.shape[1]))
+    def take(self, wanted: Sequence[Smaller]) -> list[np.ndarray]:
+        """uint8 (height, width, 3) RGB of each, the mean of what a pixel covers; in one pass.
 
-    def _narrow(self, top: int, bottom: int, width: int) -> np.ndarray:
-        """uint8 (bottom − top, width, 3): these rows of the picture with columns averaged."""
-        narrow = np.empty((bottom - top, width, 3), np.uint8)
-        rows = self._rows_at_a_time
-        for start in range(top, bottom, rows):
-            strip = self[start : min(start + rows, bottom), 0 : self.shape[1]]
-            size = (width, len(strip))
-            narrow[start - top : start - top + len(strip)] = cv2.resize(
-                strip, size, interpolation=cv2.INTER_AREA
-            )
-        return narrow
+        ``passes`` says how many at a time memory bears.
 
-    def _decoded(self, row: int, column: int) -> np.ndarray:
-        """uint8 (h, w, 3) of a tile or strip, padding included."""
-        across = -(-self.shape[1] // self._chunk[1])
-        number = row * across + column
-        if number in self._cache:
-            self._cache.move_to_end(number)
-            return self._cache[number]
-        rows, columns = self._chunk
-        if not self._tiled:  # the last strip is as short as what is left
-            rows = min(rows, self.shape[0] - row * rows)
-        try:
-            chunk = self._decode(number, rows, columns)
-        except UserError:
-            raise
-        except Exception as error:  # decoders raise nearly anything on damaged files
-            raise UserError(
-                f"{self._path}: cannot be read as an image ({error or type(error).__name__})"
-            ) from error
-        self._cache[number] = chunk
-        self._cached_bytes += chunk.nbytes
-        while len(self._cache) > 1 and self._cached_bytes > _CACHE_BYTES:
-            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
-        return chunk
+        Raises:
+            UserError: one of those parts of the file is damaged.
+        """
+        targets = [
+            _Kept(one.box) if one.pixels <= _MOST_KEPT else _Mean(one.box, one.width, one.height)
+            for one in wanted
+        ]
+        self._fill(targets)
+        return [
+            resize(target.finish(), one.width, one.height)
+            for target, one in zip(targets, wanted, strict=True)
+        ]
 
-    def _decode(self, number: int, rows: int, columns: int) -> np.ndarray:
-        count = int(self._counts[number])
-        if count > 8 * rows * columns + (1 << 20):  # no compression makes it that large
-            raise ValueError("a part of it is too long")
-        with self._path.open("rb") as file:
-            file.seek(int(self._offsets[number]))
-            data = file.read(count)
-        if len(data) < count:
-            raise ValueError("truncated")
-        tags = ImageFileDirectory_v2()
-        for tag in self._tags:
-            tags.tagtype[tag] = self._tags.tagtype[tag]
-            tags[tag] = self._tags[tag]
-        tags[_WIDTH], tags[_HEIGHT], tags[_ROWS_PER_STRIP] = columns, rows, rows
-        tags[_STRIP_COUNTS], tags[_STRIP_OFFSETS] = count, 0  # counted from the end of the tags
-        small = io.BytesIO()
-        tags.save(small)
-        small.write(data)
-        with Image.open(small, formats=("TIFF",)) as image:
-            return to_rgb(image)
+    def _fill(self, targets: Sequence[_Kept | _Mean]) -> None:
+        """Give every target the chunks that it shares area with, each of which is decoded once."""
+        rows, columns = self.chunks.rows, self.chunks.columns
+        boxes = np.array([target.box for target in targets])
+        with self._lock:
+            for row in range(boxes[:, 1].min() // rows, -(-boxes[:, 3].max() // rows)):
+                top = row * rows
+                here = boxes[(boxes[:, 1] < top + rows) & (boxes[:, 3] > top)]
+                used = {
+                    column
+                    for x0, _, x1, _ in here.tolist()
+                    for column in range(x0 // columns, -(-x1 // columns))
+                }
+                for column in sorted(used):
+                    left = column * columns
+                    chunk = self.chunks(row, column)
+                    end = left + columns, top + len(chunk)
+                    shared = (boxes[:, :2] < end) & (boxes[:, 2:] > (left, top))
+                    for number in np.flatnonzero(shared.all(axis=1)):
+                        _add(targets[number], chunk, left, top)
 
 
-def _shares(limits: np.ndarray, rows: int) -> np.ndarray:
-    """float32 (M, rows): the share of each row in each of M means, which divide at the limits.
+def passes(wanted: Sequence[Smaller]) -> list[list[Smaller]]:
+    """The regions in the same order, as many together as memory bears.
+
+    Those of one pass begin and end at the same rows of the picture.
+    """
+    found: list[list[Smaller]] = []
+    taken = 0
+    for one in wanted:
+        beside = found and found[-1][0].box[1::2] == one.box[1::2]
+        if not beside or taken + one.bytes > _PASS_BYTES:
+            found.append([])
+            taken = 0
+        found[-1].append(one)
+        taken += one.bytes
+    return found
+
+
+def _add(target: _Kept | _Mean, chunk: np.ndarray, left: int, top: int) -> None:
+    """Give a target what it shares with a chunk whose corner is there in the picture."""
+    x0, y0, x1, y1 = target.box
+    a, b = max(y0, top), min(y1, top + len(chunk))
+    c, d = max(x0, left), min(x1, left + chunk.shape[1])
+    if a < b and c < d:
+        target.add(chunk[a - top : b - top, c - left : d - left], c - x0, a - y0)
+
+
+class _Kept:
+    """A region with all its pixels."""
+
+    def __init__(self, box: tuple[int, int, int, int]) -> None:
+        self.box = box
+        self.pixels = np.empty((box[3] - box[1], box[2] - box[0], 3), np.uint8)
+
+    def add(self, part: np.ndarray, left: int, top: int) -> None:
+        """uint8 (h, w, 3) pixels that lie there in the region."""
+        self.pixels[top : top + part.shape[0], left : left + part.shape[1]] = part
+
+    def finish(self) -> np.ndarray:
+        return self.pixels
+
+
+class _Mean:
+    """A region of which only means are kept: the sum of what each pixel covers, part by part."""
+
+    def __init__(self, box: tuple[int, int, int, int], width: int, height: int) -> None:
+        self.box = box
+        self._scale = (box[3] - box[1]) / height, (box[2] - box[0]) / width
+        self._sums = np.zeros((height, width, 3))
+
+    def add(self, part: np.ndarray, left: int, top: int) -> None:
+        """uint8 (h, w, 3) pixels that lie there in the region."""
+        rows = max(1, _PIECE // part.shape[1])
+        first, places = self._places(1, left, part.shape[1])
+        for start in range(0, len(part), rows):
+            piece = part[start : start + rows]
+            row, limits = self._places(0, top + start, len(piece))
+            columns_first = _sums_between(piece, limits).swapaxes(0, 1)
+            found = _sums_between(columns_first, places).swapaxes(0, 1)
+            height, width = found.shape[:2]
+            self._sums[row : row + height, first : first + width] += found
+
+    def _places(self, axis: int, start: int, length: int) -> tuple[int, np.ndarray]:
+        """Which means pixels from ``start`` on belong to: the first one, and where they divide."""
+        scale, count = self._scale[axis], self._sums.shape[axis]
+        first = min(int(start / scale), count - 1)
+        last = min(count, int(np.ceil((start + length) / scale)))
+        limits = np.arange(first, max(last, first + 1) + 1) * scale - start
+        return first, limits.clip(0, length)
+
+    def finish(self) -> np.ndarray:
+        self._sums *= 1 / (self._scale[0] * self._scale[1])
+        return np.rint(self._sums, out=self._sums).clip(0, 255).astype(np.uint8)
+
+
+def _sums_between(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """float64 (M, …): sums of (N, …) values between limits, of which parts of a value are shares.
 
     Args:
-        limits: ascending float (M + 1,), from 0 to about ``rows``.
-        rows: how many there are.
+        values: uint8 or float64.
+        limits: ascending float (M + 1,) from 0 to N: where the sums divide.
     """
-    row = np.arange(rows)
-    covered = np.minimum(limits[1:, None], row + 1) - np.maximum(limits[:-1, None], row)
-    covered = covered.clip(0)
-    return (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+    kind = np.uint32 if values.dtype == np.uint8 else np.float64
+    before = np.zeros((len(values) + 1, *values.shape[1:]), kind)  # the sum before each value
+    np.cumsum(values, axis=0, dtype=kind, out=before[1:])
+    whole = limits.astype(int)
+    share = (limits - whole).reshape(-1, *(1,) * (values.ndim - 1))
+    return np.diff(before[whole] + share * values[np.minimum(whole, len(values) - 1)], axis=0)

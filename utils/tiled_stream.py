@@ -16,6 +16,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.streaming import detect_stream
+from utils.tiff_regions import TiffRegions
 from utils.tile_merging import View, merge_views
 from utils.tiles import Area, picture_areas
 from utils.tiling import Tiling
@@ -50,11 +51,14 @@ def parts_of(detector: Detector, image: Pixels, tiling: Tiling) -> Iterator[Part
     """
     height, width = image.shape[:2]
     sides = tiling.sides_for(height, width, max(detector.input_size), detector.trained_on)
-    whole, *tiles = picture_areas(height, width, sides, tiling.overlap)
-    yield Part(detector.prepare(image), whole, not tiles)
-    for number, tile in enumerate(tiles, 1):
-        x0, y0, x1, y1 = tile.box
-        yield Part(detector.prepare(image[y0:y1, x0:x1]), tile, number == len(tiles))
+    areas = picture_areas(height, width, sides, tiling.overlap)
+    inputs = (
+        detector.prepare_regions(image, [area.box for area in areas])
+        if isinstance(image, TiffRegions)
+        else (detector.prepare(image[y0:y1, x0:x1]) for (x0, y0, x1, y1), _ in areas)
+    )
+    for number, (area, input) in enumerate(zip(areas, inputs, strict=True), 1):
+        yield Part(input, area, number == len(areas))
 
 
 def detect_pictures(
