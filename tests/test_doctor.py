@@ -8,6 +8,7 @@ import io
 import json
 import re
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,13 @@ from utils.data.annotations import Annotation, Entry, Layout
 from utils.data.conversion import convert
 from utils.data.doctor import check_dataset, fix_dataset
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
-from utils.data.doctor.checks.box_checks import SAME, check_boxes, check_pairs
+from utils.data.doctor.checks.box_checks import (
+    SAME,
+    SAME_PLACE,
+    check_boxes,
+    check_pairs,
+    same_objects,
+)
 from utils.data.doctor.checks.class_checks import (
     _edits,
     check_classes,
@@ -270,6 +277,35 @@ def test_pairs_are_those_that_overlap(objects, shift, other_class):
         if float(iou(boxes[i], boxes[j])) > (SAME if names[i] == names[j] else 0.9)
     }
     assert {finding.number for finding in check_pairs(a_folder(photo))} == expected
+
+
+def pairs_one_by_one(boxes, names):
+    """``same_objects``, each box compared with all before it."""
+    for second in range(1, len(names)):
+        overlap, same = iou(boxes[second], boxes[:second]), names[:second] == names[second]
+        found = np.flatnonzero(overlap > np.where(same, SAME, SAME_PLACE))
+        if len(found):
+            yield int(found[np.argmax(same[found])]), second
+
+
+def test_pairs_are_those_of_comparing_all():
+    rng = np.random.default_rng(0)
+    for count in (0, 1, *rng.integers(2, 80, 60)):
+        corners = rng.integers(0, 30, (count, 2))
+        boxes = np.concatenate([corners, corners + rng.integers(0, 40, (count, 2))], axis=1)
+        copied = boxes[rng.integers(0, max(1, count // 3), count)]
+        boxes = (copied + rng.normal(0, 0.4, (count, 4)) * rng.integers(0, 2, (count, 1))).astype(
+            np.float32
+        )
+        names = np.array(["cat", "dog", "car"], object)[rng.integers(0, 3, count)]
+        assert list(same_objects(boxes, names)) == list(pairs_one_by_one(boxes, names))
+
+
+def test_pairs_of_very_many_boxes_on_one_place():
+    boxes = np.tile(np.float32([10, 10, 60, 60]), (20_000, 1))
+    began = time.process_time()
+    assert len(list(same_objects(boxes, ["cat"] * len(boxes)))) == len(boxes) - 1
+    assert time.process_time() - began < 10  # seconds; comparing all takes 60
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -40,10 +40,11 @@ def check_boxes(folder: CheckedFolder) -> Iterator[Finding]:
 def check_pairs(folder: CheckedFolder) -> Iterator[Finding]:
     """Objects labelled twice, and objects under two classes."""
     for photo in folder.usable():
-        for first, second in _same_objects(photo):
-            names, numbers = photo.annotation.names, photo.annotation.numbers
+        names, numbers = photo.annotation.names, photo.annotation.numbers
+        clipped = photo.clipped()  # as training sees them
+        for first, second in same_objects(clipped, names):
             boxes = photo.boxes[[second, first]]
-            overlap = float(iou(*photo.clipped()[[second, first]]))
+            overlap = float(iou(*clipped[[second, first]]))
             if names[first] == names[second]:
                 kind, words = "box-duplicate", f"{names[second]} is object {numbers[first]} again"
             else:
@@ -73,16 +74,50 @@ def check_repeated(folder: CheckedFolder) -> Iterator[Finding]:
             yield _finding("box-repeated", message, photo, number, box, others=others)
 
 
-def _same_objects(photo: CheckedPhoto) -> Iterator[tuple[int, int]]:
-    """Pairs of indices, lower first, of boxes around the same object; each later box once."""
-    boxes = photo.clipped()  # as training sees them
-    names = np.array(photo.annotation.names, object)
-    for second in range(1, len(names)):  # row by row: a photo may have thousands
-        overlaps = iou(boxes[second], boxes[:second])
-        same = names[:second] == names[second]
-        found = np.flatnonzero(overlaps > np.where(same, SAME, SAME_PLACE))
-        if len(found):
-            yield int(found[np.argmax(same[found])]), second  # one of its own class first
+def same_objects(boxes: np.ndarray, names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Pairs of indices, lower first, of boxes around the same object; each later box once.
+
+    Its partner is the first one of its own class, or else the first one of another class.
+
+    Args:
+        boxes: (N, 4) ``x0, y0, x1, y1``.
+        names: N class names.
+    """
+    boxes = boxes.astype(np.float64)
+    classes = np.unique(np.array(names, object), return_inverse=True)[1]
+    partners = np.full(len(boxes), -1)
+    _find_partners(partners, boxes, classes, SAME, own_class=True)
+    _find_partners(partners, boxes, classes, SAME_PLACE, own_class=False)
+    for second in np.flatnonzero(partners >= 0).tolist():
+        yield int(partners[second]), second
+
+
+def _find_partners(
+    partners: np.ndarray, boxes: np.ndarray, classes: np.ndarray, limit: float, *, own_class: bool
+) -> None:
+    """Set the first earlier box with an IoU above the limit for each box that has no partner yet.
+
+    Left sides of such boxes are near each other. So boxes sorted by them have all candidates in a
+    window; and those that have a partner are no candidates, which are most where boxes pile up.
+    """
+    order = np.argsort(boxes[:, 0], kind="stable")
+    sides = boxes[order, 0]
+    reach = (1 - limit) / limit * (boxes[:, 2] - boxes[:, 0]) + 1e-6 * np.abs(boxes[:, ::2]).max(
+        axis=1, initial=1
+    )
+    start = np.searchsorted(sides, boxes[:, 0] - reach).tolist()
+    stop = np.searchsorted(sides, boxes[:, 0] + reach, "right").tolist()
+    waiting = partners[order] < 0
+    for first in range(len(boxes)):
+        window = slice(start[first], stop[first])
+        places = np.flatnonzero(waiting[window]) + window.start
+        later = order[places]
+        allowed = (later > first) & ((classes[later] == classes[first]) == own_class)
+        places, later = places[allowed], later[allowed]
+        if len(later):
+            found = iou(boxes[first], boxes[later]) > limit
+            partners[later[found]] = first
+            waiting[places[found]] = False
 
 
 def _finding(
