@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import resource
 import shutil
 import signal
@@ -94,7 +95,13 @@ def test_a_run_leaves_what_it_promises(trained):
     assert all(float(row["loss"]) > 0 and 0 <= float(row["AP50"]) <= 1 for row in rows)
     assert [row["step"] for row in rows] == ["3", "6"]
     assert yaml.safe_load((out / "config.yaml").read_text())["epochs"] == 2
-    assert "done in" in done.stdout
+    (end,) = re.findall(
+        r"AP (\S+) \((\S+)–(\S+), 95 % interval of (\d+) photos\) in epoch \d, checkpoint",
+        done.stdout,
+    )
+    ap, low, high, photos = map(float, end)
+    assert 0 <= low <= ap <= high <= 1
+    assert photos == len(json.loads((out / "split.json").read_text())["val"])
     assert done.stdout.count(UPDATE_BN) == 1
     # TensorFlow's own chatter stays off the terminal.
     assert done.stderr == ""

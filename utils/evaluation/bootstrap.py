@@ -129,6 +129,12 @@ def estimate_mean(
     return _estimate(_part(samples, slice(None), thresholds), images_of_class, images)
 
 
+def mean_of(matched: MatchedResults, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """AP, mean over classes and thresholds, with its interval; arguments as for ``draw``."""
+    samples = sample(matched, draw(matched.images, resamples, seed))
+    return estimate_mean(samples, ALL_IOUS, matched.images_of_class, matched.images_with_objects)
+
+
 def compare(
     this: Samples,
     other: Samples,

@@ -25,6 +25,7 @@ class History:
         epoch: epochs finished.
         best_ap: highest validation AP so far, −1 before the first evaluation.
         kept_ap: that of ``best.keras``, which may be slightly lower.
+        kept_low, kept_high: 95 % interval of ``kept_ap``; None where too few photos have objects.
         best_epoch: the epoch of ``best.keras``.
         bad_steps: how many of the last steps in a row had a loss that is not finite.
         evaluations_without_improvement: in a row, since the best AP rose.
@@ -40,6 +41,8 @@ class History:
     epoch: int = 0
     best_ap: float = -1.0
     kept_ap: float = -1.0
+    kept_low: float | None = None
+    kept_high: float | None = None
     best_epoch: int = 0
     bad_steps: int = 0
     evaluations_without_improvement: int = 0
@@ -85,9 +88,10 @@ class History:
         min_delta = min(MIN_DELTA / math.sqrt(max(photos, 1)), 0.1 * max(self.best_ap, 0.0))
         return ap >= self.best_ap - min_delta
 
-    def note_best(self, ap: float) -> None:
-        """The checkpoint with this AP has been saved as the best."""
+    def note_best(self, ap: float, low: float | None = None, high: float | None = None) -> None:
+        """The checkpoint with this AP, in this interval, has been saved as the best."""
         self.best_ap, self.kept_ap = max(self.best_ap, ap), ap
+        self.kept_low, self.kept_high = low, high
         self.best_epoch = self.epoch
 
     def note_score(self, ap: float) -> None:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.evaluation.bootstrap import mean_of
 from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.signals import StopRequest
@@ -29,6 +30,7 @@ from utils.training.reporting import (
     advance,
     epoch_bar,
     epoch_text,
+    interval_text,
     score_text,
     trained_on_text,
 )
@@ -39,6 +41,7 @@ from utils.training.trainer import Trainer
 
 ASK_EVERY = 8  # steps between two checks among hosts whether one was asked to stop
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite
+RESAMPLES = 300  # of the validation photos, for the interval of the AP
 
 
 @dataclass
@@ -128,7 +131,7 @@ def train_to_end(run: Run, val: Dataset) -> bool:
     finally:
         for message in list(run.loader.unreadable.values()):
             directory.warn(f"{message}; other photos took its place")
-    close(run)
+    close(run, val)
     if was_finished:
         directory.log(what_next(run))
     return True
@@ -243,7 +246,7 @@ def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
 
 def score_start(run: Run, val: Dataset) -> None:
     """Score the old classes before the first step, so that the run can say what it forgets."""
-    metrics, _ = run.trainer.evaluate(val, on_unreadable=run.directory.warn)
+    metrics = run.trainer.evaluate(val, on_unreadable=run.directory.warn).metrics
     scores = group_scores(metrics["coco_classes"]["AP"], run.old_classes)
     run.history.old_ap_at_start = scores.get(OLD)
     if OLD in scores:
@@ -257,7 +260,7 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     """
     trainer, history, directory = run.trainer, run.history, run.directory
     began = time.monotonic()
-    metrics, found = trainer.evaluate(val, on_unreadable=directory.warn)
+    metrics, found, matched = trainer.evaluate(val, on_unreadable=directory.warn)
     coco = metrics["coco"]
     history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
     by_class = metrics["coco_classes"]["AP"]
@@ -277,7 +280,8 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     if history.is_best(coco["AP"], val.photos_with_objects):
         add_history_to_metadata(run)
         if run.broadcast(directory.save("best.keras", trainer.save)):
-            history.note_best(coco["AP"])
+            interval = mean_of(matched, RESAMPLES)
+            history.note_best(coco["AP"], interval.low, interval.high)
             directory.save_picture("val_predictions.jpg", picture)
     run.schedule.note_evaluation(time.monotonic() - began)
 
@@ -337,7 +341,7 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
     return saved
 
 
-def close(run: Run) -> None:
+def close(run: Run, val: Dataset) -> None:
     """Save the last weights and log the result.
 
     Raises:
@@ -365,7 +369,8 @@ def close(run: Run) -> None:
         directory.log(f"stopped early: no better AP in {counted(without, 'evaluation')}")
     directory.log(
         f"done in {run.schedule.elapsed() / 60:.1f} minutes: validation AP "
-        f"{score_text(history.kept_ap)}{trained_on_text(history.rows[-1])} in epoch "
+        f"{score_text(history.kept_ap)}{interval_text(history, val)}"
+        f"{trained_on_text(history.rows[-1])} in epoch "
         f"{history.best_epoch}, checkpoint {directory.best}"
     )
     best = next((row for row in history.rows if row["epoch"] == history.best_epoch), {})

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from utils.data.records import Dataset
+from utils.evaluation.bootstrap import MIN_IMAGES
 from utils.memory import memory_used
 from utils.text import counted
 from utils.training.forgetting import scores_text
@@ -42,6 +44,15 @@ def epoch_text(row: Mapping[str, Any], schedule: Schedule, history: History) -> 
 def score_text(value: float) -> str:
     """``0.512``; a dash where there is no score."""
     return f"{value:.3f}" if value >= 0 else "–"
+
+
+def interval_text(history: History, val: Dataset) -> str:
+    """How sure the AP of the kept checkpoint is; "" where nothing is known of it."""
+    photos = counted(val.photos_with_objects, "photo")
+    if history.kept_low is None:
+        few = 0 < val.photos_with_objects < MIN_IMAGES
+        return f" (of {photos} with objects; that says little)" if few else ""
+    return f" ({history.kept_low:.3f}–{history.kept_high:.3f}, 95 % interval of {photos})"
 
 
 def trained_on_text(row: Mapping[str, Any]) -> str:

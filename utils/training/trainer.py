@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ from utils.detections import Detections
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, to_results
-from utils.evaluation.matching import match_results
+from utils.evaluation.matching import MatchedResults, match_results
 from utils.evaluation.metrics import compute_metrics
 from utils.evaluation.run_detector import detect_records
 from utils.runtime.device import out_of_memory
@@ -46,6 +47,20 @@ from utils.training.optimizers import LossScale, Optimizers
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation found.
+
+    Attributes:
+        metrics: as ``utils.evaluation.metrics.compute_metrics`` gives them.
+        detections: by image id.
+        matched: they, with the objects that they were matched with.
+    """
+
+    metrics: dict
+    detections: dict[str, Detections]
+    matched: MatchedResults
 
 
 class Trainer:
@@ -200,13 +215,10 @@ class Trainer:
         *,
         progress: Callable[[Iterable], Iterable] = iter,
         on_unreadable: Callable[[str], None] = print,
-    ) -> tuple[dict, dict[str, Detections]]:
+    ) -> Evaluation:
         """Score the averaged weights.
 
         Several hosts divide the photos among them, and all get the whole result.
-
-        Returns:
-            Metrics (``utils.evaluation.metrics``), and the detections by image id.
         """
         mine = self.cluster.local_indices(len(dataset))
         records = [dataset.records[i] for i in mine]
@@ -216,7 +228,8 @@ class Trainer:
             image_ids = [record.image_id for record in dataset.records]
             found = self.cluster.gather_detections(image_ids, found, self.model.classes)
         truth = ground_truth(dataset.records, dataset.classes)
-        return compute_metrics(match_results(truth, to_results(found, truth))), found
+        matched = match_results(truth, to_results(found, truth))
+        return Evaluation(compute_metrics(matched), found, matched)
 
     def _detect(self, records: list, progress: Callable, on_unreadable: Callable) -> dict:
         """Detections by image id, in smaller batches where memory runs out."""
