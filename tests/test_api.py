@@ -2,20 +2,24 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from utils import api
 from utils.api import Detector, evaluate, train
 from utils.cli import from_keywords
 from utils.data.synthetic import write_dataset
 from utils.errors import UserError
 from utils.evaluation.config import MapConfig
 from utils.training.config import TrainConfig
+from utils.training.numerics import FAST_MATH_VARIABLE, needs_casts
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNS = ROOT / "model_data" / "signs_lite0.keras"
@@ -62,6 +66,46 @@ def test_wrong_options_raise_with_their_name(options, words):
     with pytest.raises(UserError) as caught:
         train("photos", **options)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("flags", ["avx512_bf16", "avx512_bf16 amx_bf16", "avx2"])
+@pytest.mark.parametrize("loaded_with", [False, True])
+@pytest.mark.parametrize("asked", [False, True, None])
+def test_arithmetic_is_as_asked_or_the_user_is_told(
+    tmp_path, monkeypatch, flags, loaded_with, asked
+):
+    """oneDNN rounds by itself only with amx_bf16, and as it was told when TensorFlow was loaded."""
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    environment = {FAST_MATH_VARIABLE: "BF16"} if loaded_with else {}
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fast = api._fast_math(asked, environment, tmp_path / "cpuinfo")
+    wanted = loaded_with if asked is None else asked
+    if flags == "avx512_bf16":
+        assert fast == wanted
+    assert bool(caught) == (fast != wanted)
+    assert all(f"fast_math={asked}: not possible" in str(one.message) for one in caught)
+
+
+CONVOLUTION = """
+import numpy as np, tensorflow as tf
+x, k = (np.random.default_rng(0).normal(size=s).astype("float32")
+        for s in ((2, 16, 16, 64), (1, 1, 64, 64)))
+error = np.abs(tf.nn.conv2d(x, k, 1, "SAME") - np.float64(x) @ np.float64(k[0, 0])).max()
+assert error < 1e-4, error
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not needs_casts(), reason="oneDNN may round by itself on this CPU")
+def test_where_the_network_casts_one_dnn_does_not_round():
+    """So a run without fast math is whole float32 after one with it."""
+    done = subprocess.run(
+        [sys.executable, "-c", CONVOLUTION], env=os.environ | {FAST_MATH_VARIABLE: "BF16"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_data_that_is_not_given_is_named():

@@ -38,7 +38,7 @@ from utils.evaluation.config import refuse_contradictions as refuse_contradictio
 from utils.quiet import import_tensorflow
 from utils.training.config import TrainConfig, config_of_run, refuse_contradictions
 from utils.training.legacy import RENAMED_OPTIONS
-from utils.training.numerics import FAST_MATH_VARIABLE, set_fast_math
+from utils.training.numerics import CPUINFO, FAST_MATH_VARIABLE, needs_casts, set_fast_math
 
 if TYPE_CHECKING:
     from utils.deployment.run import ExportResult
@@ -113,7 +113,7 @@ def train(
     given = options if data is None else {"data": data, **options}
     config = from_keywords(TrainConfig, given, file=file, renamed=RENAMED_OPTIONS)
     refuse_contradictions(config)
-    fast_math = _fast_math(config.fast_math, warn="fast_math" in options)
+    fast_math = _fast_math(config.fast_math)
     if on_epoch and quiet:
         on_epoch = _printing_to(sys.stdout, sys.stderr, on_epoch)
     with _silence(quiet), _process_state_kept():
@@ -202,19 +202,28 @@ def export(
 
 
 def _fast_math(
-    asked: bool | None, *, warn: bool, environment: Mapping[str, str] = os.environ
+    asked: bool | None,
+    environment: Mapping[str, str] = os.environ,
+    cpuinfo: Path = CPUINFO,
 ) -> bool:
-    """What ``fast_math`` is: chosen before TensorFlow is loaded, and fixed afterwards."""
+    """What ``fast_math`` is for a run: as asked, where this process can still do that.
+
+    oneDNN keeps what it was told when TensorFlow was loaded. On a CPU where the network has to cast
+    for itself, each run decides; elsewhere another wish than oneDNN's setting gets a warning.
+    """
     if "tensorflow" not in sys.modules:
         return set_fast_math(asked)
     now = environment.get(FAST_MATH_VARIABLE, "").upper() in ("BF16", "ANY")
-    if warn and asked not in (None, now):
-        warnings.warn(
-            f"fast_math={asked}: not possible, because TensorFlow was loaded with "
-            f"fast_math={now} in this process; start another one",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    if asked is None or asked == now:
+        return now
+    if needs_casts(cpuinfo):
+        return asked
+    warnings.warn(
+        f"fast_math={asked}: not possible, because TensorFlow was loaded with fast_math={now} in "
+        "this process; start another one",
+        RuntimeWarning,
+        stacklevel=3,
+    )
     return now
 
 
