@@ -1,9 +1,11 @@
 """``make gpu-check``: what each check makes of what it finds, and all of them with the CPU."""
 
 import csv
+import ctypes
 import math
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -28,11 +30,15 @@ from utils.gpu_check.training_checks import (
 )
 
 SMI = """\
-0, NVIDIA H100 80GB HBM3, 550.54.15, 81559, 4
-1, NVIDIA H100 80GB HBM3, 550.54.15, 81559, [N/A]
+0, NVIDIA H100 80GB HBM3, 550.54.15, 81559, 4, 00000000:0A:00.0
+1, NVIDIA H100 80GB HBM3, 550.54.15, 81559, [N/A], 00000000:0B:00.0
 Unable to determine the device handle
 """
-H100 = {"name": "NVIDIA H100", "compute capability": "9.0"}
+H100 = {"name": "NVIDIA H100", "compute capability": "9.0", "pci": "0000:0a:00.0"}
+TWO = """\
+0, NVIDIA T4, 550.54.15, 15360, 4, 00000000:0A:00.0
+1, NVIDIA H100, 550.54.15, 81559, 4, 00000001:0B:00.0
+"""
 
 
 def session_with(tmp_path, *, stand_in=False, gpus=(H100,), **known):
@@ -45,7 +51,71 @@ def session_with(tmp_path, *, stand_in=False, gpus=(H100,), **known):
 def test_the_driver_s_gpus_are_read_and_odd_lines_left_out():
     gpus = machine.read_driver_gpus(SMI)
     assert [(g.number, g.driver, g.memory, g.used) for g in gpus] == [(0, "550.54.15", 81559, 4)]
+    assert gpus[0].pci == "0000:0a:00.0"
     assert machine.read_driver_gpus("") == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        # CUDA puts the fastest first.
+        ([("NVIDIA H100", "0001:0b:00.0"), ("NVIDIA T4", "0000:0a:00.0")], [1, 0]),
+        ([("NVIDIA H100", ""), ("NVIDIA T4", "")], [1, 0]),
+        ([("NVIDIA H100", "")], [None, 0]),
+        ([("another name", "0000:0a:00.0")], [0, None]),
+        ([("NVIDIA T4", "0002:0a:00.0")], [None, None]),  # another one of that name
+        ([], [None, None]),
+    ],
+)
+def test_a_gpu_of_the_driver_is_the_one_of_the_same_pci_id_or_name(seen, expected):
+    gpus = machine.read_driver_gpus(TWO)
+    seen = [{"name": name, "pci": pci} for name, pci in seen]
+    found = machine.paired(gpus, seen)
+    assert [gpu for gpu, _ in found] == gpus
+    assert [there and seen.index(there) for _, there in found] == expected
+
+
+def test_gpus_of_one_name_are_those_of_the_driver_in_order():
+    gpus = machine.read_driver_gpus(SMI + SMI.replace("0,", "7,", 1))
+    seen = [{"name": gpus[0].name, "pci": "", "place": place} for place in range(3)]
+    assert [there["place"] for _, there in machine.paired(gpus, seen)] == [0, 1]
+
+
+class Cuda:
+    """The driver's library, with two GPUs."""
+
+    def __init__(self, broken=""):
+        self.broken = broken
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            if name == "cuDeviceGetCount":
+                arguments[0]._obj.value = 2
+            elif name == "cuDeviceGet":
+                arguments[0]._obj.value = arguments[1] + 10
+            elif name == "cuDeviceGetPCIBusId":
+                arguments[0].value = b"0000:%02x:00.0" % arguments[2].value
+            return int(name == self.broken)
+
+        return call
+
+
+def test_cuda_says_in_which_order_it_has_the_gpus(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Cuda())
+    assert machine.cuda_pci_ids() == ["0000:0a:00.0", "0000:0b:00.0"]
+    for broken in ("cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetPCIBusId"):
+        monkeypatch.setattr(ctypes, "CDLL", lambda name, broken=broken: Cuda(broken))
+        assert machine.cuda_pci_ids() == []
+    monkeypatch.setattr(ctypes, "CDLL", Mock(side_effect=OSError))
+    assert machine.cuda_pci_ids() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("00000000:3B:00.0", "0000:3b:00.0"), ("00010000:3B:00.0", "10000:3b:00.0"), ("[N/A]", "")],
+)
+def test_pci_ids_are_written_in_one_way(text, expected):
+    assert machine.pci_id(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.gpu_check.machine import driver_gpus
+from utils.gpu_check.machine import driver_gpus, paired
 from utils.gpu_check.processes import Place
 from utils.gpu_check.result import Result, judged, skipped
 from utils.gpu_check.session import Session
@@ -21,10 +21,10 @@ def devices_seen(session: Session) -> Result:
             "name": gpu.name,
             "driver": gpu.driver,
             "memory MiB": gpu.memory,
-            "in TensorFlow": seen[place]["name"] if place < len(seen) else "no",
-            "compute capability": seen[place]["compute capability"] if place < len(seen) else "–",
+            "in TensorFlow": there["name"] if there else "no",
+            "compute capability": there["compute capability"] if there else "–",
         }
-        for place, gpu in enumerate(driver)
+        for gpu, there in paired(driver, seen)
     ]
     if not driver and not seen:
         return skipped(name, "nvidia-smi lists no GPU, and TensorFlow sees none")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
+import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,18 +14,20 @@ from utils.cores import available_cores
 from utils.runtime.fastest import processor
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "onnxruntime", "onnxruntime-gpu")
-_QUERY = "index,name,driver_version,memory.total,memory.used"
+_CUDA = "libcuda.so.1"  # of the driver
+_QUERY = "index,name,driver_version,memory.total,memory.used,pci.bus_id"
 
 
 @dataclass(frozen=True)
 class DriverGpu:
-    """A GPU as NVIDIA's driver describes it; memory in MiB."""
+    """A GPU as NVIDIA's driver describes it; memory in MiB, ``pci`` as in ``pci_id``."""
 
     number: int
     name: str
     driver: str
     memory: int
     used: int
+    pci: str
 
 
 def driver_gpus() -> list[DriverGpu]:
@@ -43,11 +48,62 @@ def read_driver_gpus(text: str) -> list[DriverGpu]:
     for line in text.splitlines():
         parts = [part.strip() for part in line.split(",")]
         try:
-            number, name, driver, memory, used = parts
-            found.append(DriverGpu(int(number), name, driver, int(memory), int(used)))
+            number, name, driver, memory, used, pci = parts
+            gpu = DriverGpu(int(number), name, driver, int(memory), int(used), pci_id(pci))
+            found.append(gpu)
         except ValueError:
             continue
     return found
+
+
+def pci_id(text: str) -> str:
+    """``0000:3b:00.0`` as CUDA and the driver write it, which differ in case and zeros; "" for
+    another text."""
+    match = re.fullmatch(r"([0-9a-f]+):([0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])", text.strip().lower())
+    return f"{int(match[1], 16):04x}:{match[2]}" if match else ""
+
+
+def cuda_pci_ids() -> list[str]:
+    """The PCI ids of the GPUs in CUDA's order, which TensorFlow's is; none where CUDA cannot say.
+
+    CUDA puts the fastest GPU first, and knows only those that ``CUDA_VISIBLE_DEVICES`` names;
+    ``nvidia-smi`` lists all in the order of their PCI ids.
+    """
+    try:
+        cuda = ctypes.CDLL(_CUDA)
+    except OSError:
+        return []
+    count, device, text = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(32)
+    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    found = []
+    for place in range(count.value):
+        if cuda.cuDeviceGet(ctypes.byref(device), place):
+            return []
+        if cuda.cuDeviceGetPCIBusId(text, len(text), device):
+            return []
+        found.append(pci_id(text.value.decode()))
+    return found
+
+
+def paired(
+    driver: Sequence[DriverGpu], seen: Sequence[dict[str, str]]
+) -> list[tuple[DriverGpu, dict[str, str] | None]]:
+    """Each GPU of the driver with what TensorFlow says of it, None where it does not see it.
+
+    The same PCI id is the same GPU; where one of them has none, those of one name go in order.
+    """
+    left, found = list(seen), {}
+    for same in (
+        lambda gpu, other: gpu.pci and gpu.pci == other["pci"],
+        lambda gpu, other: not (gpu.pci and other["pci"]) and gpu.name == other["name"],
+    ):
+        for gpu in driver:
+            match = next((other for other in left if same(gpu, other)), None)
+            if gpu.number not in found and match:
+                found[gpu.number] = match
+                left.remove(match)
+    return [(gpu, found.get(gpu.number)) for gpu in driver]
 
 
 def versions() -> str:

@@ -16,7 +16,7 @@ from utils.data.batches.pipeline import next_batch, training_batches
 from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import load_split
 from utils.errors import UserError
-from utils.gpu_check.machine import driver_gpus
+from utils.gpu_check.machine import cuda_pci_ids, driver_gpus
 from utils.gpu_check.steps import TrainingRun, train_steps
 from utils.runtime.distribution import Cluster
 
@@ -35,14 +35,16 @@ def describe(cluster: Cluster) -> dict[str, Any]:
             tf.nn.conv2d(tf.ones([1, 64, 64, 8]), tf.ones([3, 3, 8, 8]), 1, "SAME").numpy()
     after = {gpu.number: gpu.used for gpu in driver_gpus()}
     built = tf.sysconfig.get_build_info()
-    gpus = []
-    for gpu in tf.config.list_physical_devices("GPU"):
+    gpus, there, pci_ids = [], tf.config.list_physical_devices("GPU"), cuda_pci_ids()
+    for place, gpu in enumerate(there):
         details = tf.config.experimental.get_device_details(gpu)
         capability = details.get("compute_capability", ())
         gpus.append(
             {
                 "name": details.get("device_name", "unknown model"),
                 "compute capability": ".".join(map(str, capability)) or "unknown",
+                # TensorFlow leaves out GPUs that are too old for it.
+                "pci": pci_ids[place] if len(pci_ids) == len(there) else "",
             }
         )
     visible = tf.config.get_visible_devices("GPU")
