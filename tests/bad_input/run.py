@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +53,12 @@ def run_case(
     child = os.fork()
     if not child:
         _be_child(call, case, folder, out, printed)
-    deadline, hangs, ended = time.monotonic() + _WAIT, False, 0
+    deadline, hangs, ended, waited = time.monotonic() + _WAIT, False, 0, 0.0
     while not ended:  # without a thread, whose locks the next child would inherit
         ended, status, usage = os.wait4(child, 0 if hangs else os.WNOHANG)
-        if not ended and time.monotonic() > deadline + _waited_for_processor(child):
+        if not ended and time.monotonic() > deadline + waited:
+            waited = max(waited, _waited_for_processor(child))  # threads that ended are not in it
+        if not ended and time.monotonic() > deadline + waited:
             hangs = True
             os.kill(child, signal.SIGKILL)
         elif not ended:
@@ -73,11 +76,12 @@ def run_case(
 
 
 def _waited_for_processor(process: int) -> float:
-    """Seconds in which a process could have run; 0 where the system does not count them."""
-    try:
-        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
-    except (OSError, IndexError):
-        return 0
+    """Seconds in which the threads of a process could have run; 0 where they are not counted."""
+    waited = 0.0
+    for path in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with suppress(OSError, IndexError):  # the thread ends
+            waited += int(path.read_text().split()[1]) / 1e9
+    return waited
 
 
 def _be_child(
@@ -132,9 +136,13 @@ def _judged(case: Case, status: int, text: str, out: Path) -> tuple[str, str]:
 
 
 def _sources(out: Path) -> set[str]:
-    """The files that were read, by predict.py's JSON and by the photos that convert wrote."""
+    """The files that were read, by predict.py's JSON, the photos that convert wrote, and the photos
+    that get_map.py scored."""
     converted = {path.name for path in (out / "converted").rglob("*")}
     names = converted | {Path(name).stem for name in converted}
+    scored = out / "scores" / "ground_truth.json"
+    if scored.exists():
+        names |= {one["stem"] for one in json.loads(scored.read_text(encoding="utf-8"))["images"]}
     found = out / "found.json"
     content = json.loads(found.read_text(encoding="utf-8")) if found.exists() else []
     return names | {
