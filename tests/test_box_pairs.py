@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import utils.box_pairs
-from utils.box_pairs import overlapping_pairs, pairs_within
+from utils.box_pairs import overlapping_pairs, pairs_sharing_area, pairs_within
 from utils.overlap import iou
 
 
@@ -79,3 +79,19 @@ def test_the_whole_matrix_is_not_compared(limit, monkeypatch):
     boxes[:, 2:] = boxes[:, :2] + 20
     overlapping_pairs(boxes, boxes, limit)
     assert sum(compared_pairs) < 0.01 * 2000**2
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32))
+def test_boxes_of_all_sizes_that_share_area(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(0, 80))
+    corners = rng.integers(-50, 300, (count, 2)) / rng.choice([1, 2])
+    sides = 2.0 ** rng.integers(-2, 9, (count, 2)) * rng.choice([0, 0.7, 1.0], (count, 2))
+    boxes = np.concatenate([corners, corners + sides], axis=1)
+    groups = rng.integers(0, 4, count)
+    overlap = iou(boxes[:, None], boxes)
+    expected = np.argwhere(np.triu((overlap > 0) & (groups[:, None] != groups), 1))
+    found = [np.stack(np.sort(pair, axis=0), axis=1) for pair in pairs_sharing_area(boxes, groups)]
+    rows = np.concatenate([np.zeros((0, 2), int), *found]).tolist()
+    assert sorted(rows) == expected.tolist()  # each pair once

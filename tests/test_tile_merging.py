@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from utils.detections import Detections
 from utils.overlap import iou
-from utils.tile_merging import View, _insides, _same_size_beside, merge_views
+from utils.tile_merging import (
+    View,
+    _Found,
+    _insides,
+    _same_size_beside,
+    _touching,
+    merge_views,
+)
 from utils.tiles import picture_areas, tile_layout
 
 WHOLE = (0, 0, 1800, 1000)
@@ -208,3 +215,24 @@ def test_a_place_that_a_tile_has_inside_is_looked_for_in_its_neighbours_alone(
         inside = ((corners[:2] > low) & (corners[2:] < high)).all(axis=1)  # of all tiles
         inside &= (sizes == sizes[view]).all(axis=1)
         assert set(np.flatnonzero(inside)) <= set(beside[int(view)])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32))
+def test_boxes_of_two_views_that_share_area_there(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tiles = picture_areas(300, 400, (90, 200), 0.2)
+    areas = np.array([area.box for area in tiles], np.float64)
+    of = rng.integers(0, len(areas), 60)
+    ends = rng.uniform(areas[of, None, :2], areas[of, None, 2:], (60, 2, 2))
+    ends += rng.choice([0, 3], (60, 1, 1))  # some reach beyond their view
+    boxes = np.concatenate([ends.min(axis=1), ends.max(axis=1)], axis=1)
+    nothing = np.zeros(60)
+    found = _Found(boxes, nothing, nothing, of, areas[of], nothing > 0)
+    low, high = (np.maximum(areas[of][:, None, :2], areas[of][:, :2]),
+                 np.minimum(areas[of][:, None, 2:], areas[of][:, 2:]))  # fmt: skip
+    within = ((boxes[:, None, :2] < high) & (boxes[:, None, 2:] > low)).all(axis=2)
+    shared = (low < high).all(axis=2) & within & within.T & (iou(boxes[:, None], boxes) > 0)
+    expected = np.argwhere(np.triu(shared & (of[:, None] != of), 1)).tolist()
+    pairs = [np.stack(np.sort(pair, axis=0), axis=1) for pair in _touching(found)]
+    assert sorted(np.concatenate([np.zeros((0, 2), int), *pairs]).tolist()) == expected

@@ -102,6 +102,77 @@ def pairs_within(
     return np.minimum(one, other), np.maximum(one, other)
 
 
+def pairs_sharing_area(
+    boxes: np.ndarray, groups: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs of boxes of two groups that share area, each pair once; in parts.
+
+    Boxes of very different sizes would make windows useless. So boxes of about one size lie in a
+    grid whose cells are as long as the longest of them, and smaller ones are looked for there: each
+    touches four cells at most.
+
+    Args:
+        boxes: float64 (N, 4) ``x0, y0, x1, y1``, finite.
+        groups: integers (N,); boxes of one group are no pairs.
+
+    Yields:
+        (P,) indices and (P,) those of their partners, in no particular order.
+    """
+    lengths = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+    proper = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    levels = np.ceil(np.log2(np.maximum(lengths[proper], 1.0))).astype(int)
+    by_level = {level: proper[levels == level] for level in np.unique(levels).tolist()}
+    for level, larger in by_level.items():
+        cell = 2.0**level
+        keys, rows = _cells(boxes[larger], cell)
+        order = np.argsort(keys)
+        keys, larger_of = keys[order], larger[rows[order]]
+        for other, smaller in by_level.items():
+            if other > level:
+                continue
+            places, rows = _cells(boxes[smaller], cell)
+            start = np.searchsorted(keys, places)
+            counts = np.searchsorted(keys, places, "right") - start
+            used = np.flatnonzero(counts)
+            start, counts, places = start[used], counts[used], places[used]
+            rows = smaller[rows[used]]
+            for part in _parts(counts):
+                entry, place = _ranges(part, counts, start)
+                i, j = rows.take(entry), larger_of.take(place)
+                allowed = groups.take(i) != groups.take(j)
+                if other == level:
+                    allowed &= i < j
+                entry, i, j = (side.compress(allowed) for side in (entry, i, j))
+                one, partner = boxes.take(i, 0), boxes.take(j, 0)
+                corner = np.maximum(one[:, :2], partner[:, :2])
+                shared = (np.minimum(one[:, 2:], partner[:, 2:]) > corner).all(axis=1)
+                # They meet in several cells; that of the corner counts.
+                shared &= _keys(np.floor(corner / cell)) == places.take(entry)
+                yield i.compress(shared), j.compress(shared)
+
+
+def _cells(boxes: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of a grid that boxes touch, as numbers, beside the index of the box.
+
+    Args:
+        boxes: float64 (N, 4), no side longer than a cell.
+        cell: its side.
+    """
+    first, last = np.floor(boxes[:, :2] / cell), np.floor(boxes[:, 2:] / cell)
+    corners = [_keys(np.where(far, last, first)) for far in ((0, 0), (0, 1), (1, 0), (1, 1))]
+    keys = np.stack(corners, axis=1)
+    new = np.ones(keys.shape, bool)  # a box within a cell is in it once
+    new[:, 1] = last[:, 1] > first[:, 1]
+    new[:, 2] = last[:, 0] > first[:, 0]
+    new[:, 3] = new[:, 1] & new[:, 2]
+    return keys[new], np.nonzero(new)[0]
+
+
+def _keys(cells: np.ndarray) -> np.ndarray:
+    """int64 (N,): one number for each cell of a grid, from its (N, 2) column and row."""
+    return (cells[:, 0].astype(np.int64) << 31) + cells[:, 1].astype(np.int64)
+
+
 def _above(
     limit: float, first: np.ndarray, second: np.ndarray, i: np.ndarray, j: np.ndarray
 ) -> Pairs:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.box_pairs import overlapping_pairs, pairs_within
+from utils.box_pairs import overlapping_pairs, pairs_sharing_area
 from utils.detections import Detections
 from utils.overlap import iou as box_iou
 from utils.postprocess import unsuppressed
@@ -69,7 +69,7 @@ def merge_views(views: Sequence[View], *, max_det: int) -> Detections:
     areas = np.array([view.area for view in views], np.float64)
     found = found.take(~_better_seen(found, areas))
     found = found.take(np.lexsort([-found.scores, found.cut]))  # stable
-    pairs = _agreeing(found, areas)
+    pairs = _agreeing(found)
     by_whole = ~found.cut[pairs.first]
     kept = unsuppressed(len(found.scores), pairs.first[by_whole], pairs.second[by_whole])
     found = _joined(found, pairs, kept)
@@ -179,11 +179,11 @@ def _same_size_beside(areas: np.ndarray, views: np.ndarray) -> Iterator[tuple[in
             yield view, rows[np.abs(areas[rows, 0] - areas[view, 0]) < width]
 
 
-def _agreeing(found: _Found, areas: np.ndarray) -> _Agreeing:
+def _agreeing(found: _Found) -> _Agreeing:
     """The pairs in which the second box shows the same object as the first, a better one."""
     nothing = np.zeros(0, int)
     agreeing = [(nothing, nothing, np.zeros(0))]
-    for first, second in _touching(found, areas):
+    for first, second in _touching(found):
         # Both directions, since a box looks for its like among better and worse ones.
         a, b = np.concatenate([first, second]), np.concatenate([second, first])
         value = _agreement(found, a, b)
@@ -200,24 +200,16 @@ def _agreeing(found: _Found, areas: np.ndarray) -> _Agreeing:
     return _Agreeing(a[chosen], b[chosen])
 
 
-def _touching(found: _Found, areas: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of boxes of two views that share area.
-
-    A pair of views after the other, and of their boxes only those in what both show: the time grows
-    with the number of tiles, however many boxes a picture has.
-    """
-    rows = np.argsort(found.views, kind="stable")
-    rows = np.split(rows, np.cumsum(np.bincount(found.views, minlength=len(areas)))[:-1])
-    used = np.flatnonzero([len(view) for view in rows])
-    for i, j in zip(*(used[side] for side in pairs_within(areas[used], 0.0)), strict=True):
-        low, high = np.maximum(areas[i, :2], areas[j, :2]), np.minimum(areas[i, 2:], areas[j, 2:])
-        one, other = (
-            view[((found.boxes[view, :2] < high) & (found.boxes[view, 2:] > low)).all(axis=1)]
-            for view in (rows[i], rows[j])
-        )
-        if len(one) and len(other):
-            pairs = overlapping_pairs(found.boxes[one], found.boxes[other], 0.0)
-            yield one[pairs.first], other[pairs.second]
+def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of boxes of two views that share area, and lie in what both views show; in parts."""
+    for first, second in pairs_sharing_area(found.boxes, found.views):
+        low = np.maximum(found.areas[first, :2], found.areas[second, :2])
+        high = np.minimum(found.areas[first, 2:], found.areas[second, 2:])
+        both = (low < high).all(axis=1)
+        for side in (first, second):
+            boxes = found.boxes[side]
+            both &= ((boxes[:, :2] < high) & (boxes[:, 2:] > low)).all(axis=1)
+        yield first[both], second[both]
 
 
 def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
