@@ -23,8 +23,10 @@ from utils.training.forgetting import (
     old_classes,
     scores_text,
 )
+from utils.training.inputs import label_kept_classes
 from utils.training.pseudo_labels import PseudoLabels, unlabelled_objects
-from utils.training.run import Setup, label_kept_classes, pseudo_labels_facts
+from utils.training.resume import pseudo_labels_facts
+from utils.training.setup import Setup
 from utils.training.state import check_choices
 
 

@@ -18,7 +18,8 @@ from utils.data.splits.stratified import hold_out, stratified_split
 from utils.data.synthetic import write_dataset
 from utils.evaluation.leaks import load_evaluation_split
 from utils.files import content_hash
-from utils.training.data import inherited, leak_warnings
+from utils.training.data import leak_warnings
+from utils.training.provenance import inherited
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("train", "val", "test")

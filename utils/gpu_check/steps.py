@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from nets.loss import Losses
 from utils.runtime.distribution import Cluster
+from utils.training.assembly import assemble, make_detector
 from utils.training.config import TrainConfig
+from utils.training.inputs import Inputs, choose_inputs
 from utils.training.loop import Run, step_within_memory
 from utils.training.numerics import set_precision
-from utils.training.run import Inputs, Setup, assemble, choose_inputs, make_detector
 from utils.training.schedule import learning_rate
+from utils.training.setup import Setup
 
 LONG_RUN = 30_000  # steps; the first of them have tiny learning rates
 
@@ -97,8 +99,7 @@ def prepare(
     inputs = choose_inputs(setup)
     if asked.comparable:
         inputs = without_jumps(inputs)
-    model, start = make_detector(setup, inputs)
-    run = assemble(setup, inputs, model, start, time.monotonic())
+    run = assemble(setup, inputs, make_detector(setup, inputs), time.monotonic())
     run.trainer.set_backbone_frozen(False)
     if asked.short_of_memory:
         run.trainer.step = failing_once(run.trainer.step)

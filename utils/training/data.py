@@ -1,21 +1,16 @@
-"""The photos of a run: training and validation split, and what checkpoints record of them."""
+"""The photos of a run: training and validation split, and warnings about leaks between them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nets.yolo import YOLOv3
 from utils.data.classes import read_classes
 from utils.data.datasets import SplitInfo, load_datasets
-from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
-from utils.data.splits.known import PARTS, known_parts
-from utils.data.splits.stratified import write_split
-from utils.pixel_range import METADATA, PixelRanges
+from utils.data.splits.known import known_parts
 from utils.text import counted, listed
 from utils.training.choices.classes import Sources, in_order_of_checkpoint, match_classes
 from utils.training.choices.kept_classes import KeptClasses, keep_all_classes
@@ -81,63 +76,6 @@ def with_kept_classes(
         for dataset in (train, val)
     )
     return train, val, kept
-
-
-def write_provenance(
-    path: Path | None, config: TrainConfig, train: Dataset, val: Dataset, info: SplitInfo
-) -> dict[str, Any]:
-    """Write the split to ``path``, unless None. Returns what checkpoints record of their data.
-
-    By the content hash of each photo an evaluation notices photos that were trained on, also under
-    other names.
-    """
-    if path is not None:
-        write_split(path, info.splits)
-    photos = {
-        name: {record.image_id: record.image for record in dataset.records}
-        for name, dataset in (("train", train), ("val", val))
-    }
-    photos["test"] = dict(info.test)
-    hashes = content_hashes(photos["train"] | photos["val"] | photos["test"])
-    return {
-        "data": str(config.data),
-        "split": {"train": info.train, "val": info.val, "generated": info.generated},
-        "splits": {name: list(image_ids) for name, image_ids in info.splits.items()},
-        "hashes": {
-            name: {image_id: hashes[image_id] for image_id in image_ids if image_id in hashes}
-            for name, image_ids in photos.items()
-        },
-    }
-
-
-def pixel_range_facts(checkpoint: YOLOv3 | None, train: Dataset) -> dict[str, Any]:
-    """What checkpoints record of deep pixels; of kinds that these photos lack, what the earlier
-    checkpoint says."""
-    before = PixelRanges.from_metadata(checkpoint.metadata if checkpoint else {}).content()
-    found = {**before, **train.pixel_ranges.content()}
-    return {METADATA: found} if found else {}
-
-
-def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any]:
-    """Add the photos that earlier runs used to what the new one records.
-
-    Their image ids get a prefix, as other photos may have the same names. A photo that was in two
-    parts is in the first of train, val and test: once trained on, always trained on.
-    """
-    before = checkpoint.metadata.get("hashes", {}) if checkpoint else {}
-    own = facts["hashes"]
-    placed: set[str] = set()  # hashes
-    hashes = {}
-    for part in PARTS:
-        mine = set(own[part].values())
-        earlier = {
-            f"earlier/{image_id}": digest
-            for image_id, digest in before.get(part, {}).items()
-            if digest not in placed and digest not in mine
-        }
-        hashes[part] = {**earlier, **own[part]}
-        placed |= {*earlier.values(), *mine}
-    return {**facts, "hashes": hashes}
 
 
 def leak_warnings(checkpoint: YOLOv3 | None, info: SplitInfo, photos: int) -> list[str]:

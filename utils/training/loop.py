@@ -50,6 +50,7 @@ class Run:
 
     Attributes:
         choices: what a resumed run must have in common with this one.
+        notes: sentences for the log on what was chosen.
         threads: of each operation, where the run is exact.
         val_trained_on: validation photos that the checkpoint of ``--weights`` was trained on.
         old_classes: that checkpoint's, where there are new classes beside them.
@@ -66,6 +67,7 @@ class Run:
     directory: RunDirectory
     cluster: Cluster
     choices: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     threads: int | None = None
     val_trained_on: int = 0
     old_classes: tuple[str, ...] = ()

@@ -59,6 +59,16 @@ def needs_casts(cpuinfo: Path = CPUINFO) -> bool:
     return has_bfloat16(cpuinfo) and "amx_bf16" not in _flags(cpuinfo)
 
 
+def rounds_convolutions(fast_math: bool | None, devices: str) -> bool:
+    """Whether convolutions of a run round their inputs to bfloat16.
+
+    Args:
+        fast_math: whether they may.
+        devices: of the run, as ``Cluster.devices`` names them.
+    """
+    return bool(fast_math) and has_bfloat16() and devices.startswith("CPU")
+
+
 def _flags(cpuinfo: Path) -> set[str]:
     try:
         flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)

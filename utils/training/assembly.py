@@ -1,0 +1,209 @@
+"""The parts of a run, put together: detector, loader, schedule, trainer, run directory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nets.yolo import YOLOv3
+from utils.memory import free_memory
+from utils.runtime.distribution import Cluster
+from utils.tiling import Tiling
+from utils.training import batch_norm
+from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
+from utils.training.choices.kept_classes import unlabelled_text
+from utils.training.choices.learning_rate import choose_learning_rates
+from utils.training.choices.start import from_checkpoint, new_detector, starting_anchors
+from utils.training.config import lasting_options
+from utils.training.forgetting import old_classes
+from utils.training.history import History
+from utils.training.inputs import Inputs
+from utils.training.loader import TrainingLoader, training_samples
+from utils.training.loop import Run
+from utils.training.numerics import needs_casts, rounds_convolutions
+from utils.training.optimizers import Optimizers
+from utils.training.resume import open_directory, pseudo_labels_facts
+from utils.training.schedule import Schedule
+from utils.training.setup import Setup
+from utils.training.step import StepConfig
+from utils.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class StartingDetector:
+    """The detector of a run before its first step.
+
+    Attributes:
+        model: on all devices.
+        origin: a sentence on what its weights come from.
+        notes: sentences for the log on what was chosen.
+    """
+
+    model: YOLOv3
+    origin: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepChoices:
+    """What is chosen for a training step.
+
+    Attributes:
+        batch_size: photos, on all devices together.
+        accumulation_steps: parts in which each device computes its share of a batch.
+        rate: highest learning rate of pyramid and heads.
+        backbone_rate: the backbone's, as a factor on it.
+        pretrained: whether the backbone starts from trained weights.
+    """
+
+    batch_size: int
+    accumulation_steps: int
+    rate: float
+    backbone_rate: float
+    pretrained: bool
+
+
+def make_detector(setup: Setup, inputs: Inputs) -> StartingDetector:
+    """Build the detector on all devices, and give it the weights that it starts from."""
+    config, size = inputs.config, inputs.input_size
+    with setup.cluster.strategy.scope():
+        if inputs.checkpoint:
+            origin = f"from {config.weights}"
+            model, notes = from_checkpoint(
+                config, inputs.checkpoint, inputs.shown, inputs.sources, size
+            )
+            if inputs.kept:
+                named = config.classes is not None
+                notes.append(unlabelled_text(inputs.kept, classes_given=named))
+            if inputs.pseudo_labels:
+                photos = len(inputs.split.splits["train"])
+                unlabelled = inputs.kept.unlabelled
+                notes.append(inputs.pseudo_labels.text(inputs.train.classes, unlabelled, photos))
+        else:
+            anchors, anchors_note = starting_anchors(
+                config.anchors, inputs.shown, size, config.seed
+            )
+            model, origin = new_detector(config, inputs.train.classes, size, anchors)
+            origin = setup.saved_choice("start", origin)  # heads were others in an older version
+            notes = [origin, anchors_note]
+    if config.sync_batch_norm:
+        batch_norm.synchronize(model)
+    return StartingDetector(model, origin, tuple(notes))
+
+
+def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: float) -> Run:
+    """Choose batch and learning rates, and put loader, schedule, trainer and folder together."""
+    config, cluster, recipe = inputs.config, setup.cluster, inputs.recipe
+    pretrained = inputs.checkpoint is not None or config.backbone_weights != "none"
+    batch_size, batch_note = cluster.broadcast_json(
+        choose_batch_size(
+            setup.saved_choice("batch size", config.batch_size),
+            inputs.samples,
+            detector.model,
+            cluster,
+            largest=max(size for phase in inputs.phases for size in phase.sizes),
+            free=cluster.reduce_min(free_memory()),
+        )
+    )
+    samples, cache_note = training_samples(
+        config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
+        recipe.augment_warmup_epochs, inputs.crops,
+    )  # fmt: skip
+    shard = (cluster.host, cluster.hosts)
+    loader = TrainingLoader(samples, batch_size, shard, cluster.input_device)
+    schedule = Schedule(
+        steps_per_epoch=loader.steps_per_epoch,
+        epochs=inputs.epochs,
+        seconds=config.minutes * 60 if config.minutes else None,
+        freeze_epochs=config.freeze_epochs if pretrained else 0,
+        frozen_share=recipe.frozen_share,
+        average_start_epoch=recipe.average_start_epoch,
+        average_start=recipe.average_start,
+        started=started,
+        save_every=config.save_every,
+    )
+    rate, backbone_rate, rates_note = choose_learning_rates(
+        config,
+        recipe,
+        pretrained=pretrained,
+        batch_size=batch_size,
+        photos=inputs.samples,
+        continued=None not in inputs.sources,
+    )
+    accumulation_steps = choose_accumulation(
+        setup.saved_choice("accumulation steps", config.accumulate), batch_size, cluster
+    )
+    step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
+    trainer = make_trainer(setup.cluster, inputs, detector.model, step)
+    choices = lasting_choices(inputs, detector, step)
+    directory = open_directory(setup, choices)
+    # Not compared with the saved choices: a step that runs out of memory changes it.
+    choices["accumulation steps"] = accumulation_steps
+    return Run(
+        config=config,
+        trainer=trainer,
+        loader=loader,
+        phases=inputs.phases,
+        schedule=schedule,
+        history=History(),
+        directory=directory,
+        cluster=cluster,
+        choices=choices,
+        notes=(*inputs.notes, *detector.notes, batch_note, rates_note, cache_note),
+        threads=setup.threads,
+        val_trained_on=len(inputs.split.trained_before.get("val", ())),
+        old_classes=old_classes(detector.model.classes, inputs.sources),
+    )
+
+
+def make_trainer(cluster: Cluster, inputs: Inputs, model: YOLOv3, step: StepChoices) -> Trainer:
+    """What makes the steps of the run."""
+    config, recipe = inputs.config, inputs.recipe
+    rounds = config.precision == "float32" and rounds_convolutions(
+        config.fast_math, cluster.devices
+    )
+    return Trainer(
+        model,
+        Optimizers(
+            config.optimizer,
+            rate=step.rate,
+            backbone_rate=step.backbone_rate,
+            decay=config.weight_decay,
+        ),
+        cluster,
+        StepConfig(
+            step.batch_size,
+            step.accumulation_steps,
+            config.seed,
+            recipe.loss,
+            recipe.simota,
+            narrow=rounds and needs_casts(),
+        ),
+        precision=config.precision,
+        pretrained=step.pretrained,
+        recipe=recipe,
+        tiling=Tiling(inputs.tile or "off"),
+        sync_batch_norm=config.sync_batch_norm,
+    )
+
+
+def lasting_choices(
+    inputs: Inputs, detector: StartingDetector, step: StepChoices
+) -> dict[str, Any]:
+    """What hosts, and a run and the one that it resumes, must have in common; JSON values."""
+    return {
+        "options": lasting_options(inputs.config),
+        "classes": detector.model.classes,
+        "anchors": detector.model.anchors,
+        "tile": inputs.tile,
+        "input size": inputs.input_size,
+        "batch size": step.batch_size,
+        "epochs": inputs.epochs,
+        "learning rate": step.rate,
+        "backbone rate": step.backbone_rate,
+        "recipe": asdict(inputs.recipe),
+        "start": detector.origin,
+        "phases": [asdict(phase) for phase in inputs.phases],
+        "photos": dict(inputs.split.splits),
+        "pseudo labels": pseudo_labels_facts(inputs),
+    }

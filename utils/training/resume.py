@@ -1,0 +1,75 @@
+"""What a resumed run must have in common with the one that it continues, and its saved state."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from utils.cli import to_mapping
+from utils.errors import UserError
+from utils.files import next_free
+from utils.training.history import History
+from utils.training.inputs import Inputs
+from utils.training.loop import Run
+from utils.training.numerics import changed_cores
+from utils.training.reporting import length_text
+from utils.training.run_directory import RunDirectory
+from utils.training.setup import Setup
+from utils.training.state import assign_state, check_choices
+
+
+def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
+    """What the pseudo labels of a resumed run must have in common with those it began with."""
+    if not inputs.kept or not inputs.kept.unlabelled:
+        return None
+    return {
+        "classes": [inputs.kept.classes[i] for i in inputs.kept.unlabelled],
+        "digest": inputs.pseudo_labels.digest() if inputs.pseudo_labels else None,
+    }
+
+
+def open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
+    """The run directory, new or resumed, once hosts and the saved state have the same choices."""
+    config, cluster = setup.config, setup.cluster
+    if not cluster.all_equal(json.loads(json.dumps(choices))):
+        raise UserError("the hosts have different options or photos; give all of them the same")
+    if setup.saved:
+        check_choices(setup.saved["choices"], choices)
+    if setup.directory:
+        return setup.directory
+    directory = RunDirectory.open(
+        config.out or next_free(Path("runs/train"), config.data.resolve().name),
+        resume=config.resume,
+        writes=cluster.chief,
+    )
+    return setup.at_end.enter_context(closing(directory))
+
+
+def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
+    """Continue from the saved state, or write down options and pseudo labels of a new run."""
+    saved, directory = setup.saved, run.directory
+    if saved:
+        assign_state(directory.state, setup.arrays, run.trainer.variables(), setup.cluster)
+        setup.arrays.clear()  # as large as the model and its optimizers
+        run.history = History(**saved["history"])
+        run.schedule.seconds_before = saved["seconds"]
+        run.schedule.progress_before = saved["progress"]
+        run.schedule.base_step = run.history.base_step
+        directory.log(f"resuming after step {run.history.step}, epoch {run.history.epoch + 1}")
+        if 0 < run.history.step == run.history.base_step:  # it has just been made longer
+            directory.log(f"the finished run goes on for {length_text(run.schedule)} in all")
+            directory.write_config(
+                {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
+            )
+        if setup.threads and (change := changed_cores(setup.threads)):
+            directory.warn(change)
+        return
+    if setup.config.resume:
+        directory.log(f"nothing to resume in {directory.path}; starting a new run")
+    if inputs.pseudo_labels and directory.writes:
+        inputs.pseudo_labels.save(directory.pseudo_labels)
+    directory.write_config(
+        {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
+    )
