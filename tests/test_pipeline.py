@@ -285,5 +285,5 @@ def test_an_unreadable_dataset_is_reported_from_a_device_too(tmp_path):
         path.write_bytes(b"no picture")
     samples = TrainingSamples(dataset, 64, 0, NO_AUGMENTATION)
     stream = iter(training_batches(samples, 2, 0, device="/CPU:0"))
-    with pytest.raises(UserError, match="none of the 2 training photos can be read"):
+    with pytest.raises(UserError, match=r"none of the 2 training photos can be read \(.*\.png"):
         next_batch(stream, samples)

@@ -20,7 +20,7 @@ from PIL import Image
 
 import get_map
 import predict
-from utils import tiff_regions
+from utils import tiff_regions, tiles
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_annotation, write_voc_list
@@ -255,6 +255,19 @@ def test_predict_reads_a_large_tiff_by_regions(
     assert len(list((faked / "out" / "crops" / "square").iterdir())) == 9
     with Image.open(faked / "out" / "city.jpg") as drawn:
         assert max(drawn.size) <= 8000
+
+
+def test_predict_names_the_picture_that_would_have_too_many_tiles(
+    faked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(tiles, "MOST_TILES", 20)
+    wide = faked / "wide.png"
+    Image.fromarray(np.zeros((200, 6000, 3), np.uint8)).save(wide)
+    small = faked / "small.png"
+    Image.fromarray(np.zeros((200, 300, 3), np.uint8)).save(small)
+    found = run_predict(faked, str(wide), str(small), "--tile", "96")
+    assert [Path(one["source"]).name for one in found] == ["small.png"]
+    assert "wide.png: its 6000×200 pixels would have" in capsys.readouterr().err
 
 
 def _damaged(path: Path) -> bytes:

@@ -58,6 +58,8 @@ def test_the_areas_of_a_picture_by_hand() -> None:
 def test_tiles_without_number_are_refused_before_they_are_laid() -> None:
     with pytest.raises(UserError, match="60000×60000 pixels would have 399"):
         picture_areas(60_000, 60_000, (32,), 0.9)
+    with pytest.raises(UserError, match=r"^city\.tif: its 60000×60000 pixels"):
+        picture_areas(60_000, 60_000, (32,), 0.9, "city.tif")
     assert len(picture_areas(900, 700, (32,), 0.9)) == 1 + len(tile_layout(900, 700, 32, 0.9))
 
 

@@ -41,17 +41,21 @@ class Part(NamedTuple):
     last: bool
 
 
-def parts_of(detector: Detector, image: Pixels, tiling: Tiling) -> Iterator[Part]:
+def parts_of(detector: Detector, image: Pixels, tiling: Tiling, name: str = "") -> Iterator[Part]:
     """The whole picture and, where it is large, its tiles, each made when it is asked for.
 
     Args:
         detector: a detector.
         image: uint8 (H, W, 3) RGB pixels, or a TIFF to read by regions.
         tiling: which tiles are wanted.
+        name: of the picture, for errors.
+
+    Raises:
+        UserError: too many tiles, or a part of the file is damaged.
     """
     height, width = image.shape[:2]
     sides = tiling.sides_for(height, width, max(detector.input_size), detector.trained_on)
-    areas = picture_areas(height, width, sides, tiling.overlap)
+    areas = picture_areas(height, width, sides, tiling.overlap, name)
     inputs = (
         detector.prepare_regions(image, [area.box for area in areas])
         if isinstance(image, TiffRegions)

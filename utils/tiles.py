@@ -26,13 +26,16 @@ class Area(NamedTuple):
     shortest: float
 
 
-def picture_areas(height: int, width: int, sides: Sequence[int], overlap: float) -> list[Area]:
+def picture_areas(
+    height: int, width: int, sides: Sequence[int], overlap: float, name: str = ""
+) -> list[Area]:
     """The whole picture, then its tiles of all levels, the largest first.
 
     Args:
         height, width: of the picture in pixels.
         sides: of tiles in pixels, the smallest first.
         overlap: of neighbouring tiles, as a share of their side.
+        name: of the picture, for the error.
 
     Raises:
         UserError: more than ``MOST_TILES``.
@@ -40,8 +43,8 @@ def picture_areas(height: int, width: int, sides: Sequence[int], overlap: float)
     count = sum(_count(height, s, overlap) * _count(width, s, overlap) for s in sides)
     if count > MOST_TILES:
         raise UserError(
-            f"a picture of {width}×{height} pixels would have {count:,} tiles, and {MOST_TILES:,} "
-            "are allowed; give larger tiles, or less overlap"
+            f"{name or 'a picture'}: its {width}×{height} pixels would have {count:,} tiles, and "
+            f"{MOST_TILES:,} are allowed; give larger tiles, or less overlap"
         )
     shortest = [0.0, *(overlap * side for side in sides)]
     areas = [Area((0, 0, width, height), shortest[len(sides)])]

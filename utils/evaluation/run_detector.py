@@ -72,7 +72,9 @@ def detect_records(
                 yield image_id, result
 
     def read_large(record: Record) -> Iterator[Part]:  # when it is its turn
-        yield from parts_of(detector, detector.read(record.image, tiling), tiling)
+        yield from parts_of(
+            detector, detector.read(record.image, tiling), tiling, str(record.image)
+        )
 
     found: dict[float, dict[str, Detections]] = {iou: {} for iou in ious}
     for image_id, by_iou, _ in detect_pictures(

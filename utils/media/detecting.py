@@ -28,9 +28,12 @@ def detect_frames(
         frames: what it looks at.
         conf, iou, max_det: as for ``Detector``.
         tiling: whether large pictures are looked at in tiles.
-        report: called with one sentence for a picture that is read by regions and damaged.
+        report: called with one sentence for a picture that is read by regions and damaged,
+            or that would have too many tiles.
     """
-    pictures = ((frame, parts_of(detector, frame.image, tiling)) for frame in frames)
+    pictures = (
+        (frame, parts_of(detector, frame.image, tiling, frame.source.name)) for frame in frames
+    )
     for frame, by_iou, network_ms in detect_pictures(
         detector, pictures, conf=conf, ious=(iou,), max_det=max_det, on_unreadable=report,
         urgent=lambda frame: frame.source.kind in ("live", "stream"),

@@ -220,7 +220,8 @@ class TrainingSamples:
                 self.unreadable[record.image_id] = str(error)
             else:
                 return record, render(pixels, reduce, placement, tile), whole
-        raise UserError(f"none of the {len(self.dataset)} training photos can be read")
+        first = next(iter(self.unreadable.values()), "")
+        raise UserError(f"none of the {len(self.dataset)} training photos can be read ({first})")
 
     def _read(self, record: Record, reduce: int) -> np.ndarray:
         image = self._reader(record.image, reduce=reduce)
