@@ -89,7 +89,7 @@ def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Regions that are kept until they are made smaller, and those of which only means are."""
     if request.param == "averaged":
         monkeypatch.setattr(tiff_regions, "_MOST_KEPT", 0)
-        monkeypatch.setattr(tiff_regions, "_PIECE", 300)
+        monkeypatch.setattr(tiff_regions, "_PIECE", (7, 30))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])

@@ -11,6 +11,7 @@ where it is a strip that dozens of regions share.
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from utils.tiff_chunks import TiffChunks
 MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
 _MOST_KEPT = 4_000_000  # pixels of a region that is kept before it is made smaller
 _PASS_BYTES = 128 << 20  # of the regions of a pass
-_PIECE = 1 << 20  # pixels of a chunk that are averaged at a time
+_PIECE = 256, 1024  # rows and columns of a chunk that are averaged at a time
 
 
 def open_regions(path: str | Path) -> TiffRegions | None:
@@ -217,7 +218,7 @@ class _Kept:
 
 
 class _Mean:
-    """A region of which only means are kept: the sum of what each pixel covers, part by part."""
+    """A region of which only means are kept: the sum of what each pixel covers, piece by piece."""
 
     def __init__(self, box: tuple[int, int, int, int], width: int, height: int) -> None:
         self.box = box
@@ -226,39 +227,35 @@ class _Mean:
 
     def add(self, part: np.ndarray, left: int, top: int) -> None:
         """uint8 (h, w, 3) pixels that lie there in the region."""
-        rows = max(1, _PIECE // part.shape[1])
-        first, places = self._places(1, left, part.shape[1])
-        for start in range(0, len(part), rows):
-            piece = part[start : start + rows]
-            row, limits = self._places(0, top + start, len(piece))
-            columns_first = _sums_between(piece, limits).swapaxes(0, 1)
-            found = _sums_between(columns_first, places).swapaxes(0, 1)
-            height, width = found.shape[:2]
-            self._sums[row : row + height, first : first + width] += found
+        rows, columns = _PIECE
+        for y in range(0, part.shape[0], rows):
+            for x in range(0, part.shape[1], columns):
+                self._add_piece(part[y : y + rows, x : x + columns], left + x, top + y)
 
-    def _places(self, axis: int, start: int, length: int) -> tuple[int, np.ndarray]:
-        """Which means pixels from ``start`` on belong to: the first one, and where they divide."""
+    def _add_piece(self, piece: np.ndarray, left: int, top: int) -> None:
+        height, width = piece.shape[:2]
+        row, down = self._shares(0, top, height)
+        column, across = self._shares(1, left, width)
+        few_rows = down @ piece.reshape(height, -1).astype(np.float32)
+        by_channel = few_rows.reshape(len(down), width, 3).swapaxes(1, 2)
+        sums = (by_channel.reshape(-1, width) @ across.T).reshape(len(down), 3, len(across))
+        here = self._sums[row : row + len(down), column : column + len(across)]
+        here += sums.swapaxes(1, 2)
+
+    def _shares(self, axis: int, start: int, length: int) -> tuple[int, np.ndarray]:
+        """The first mean that pixels from ``start`` on belong to, and how much of each is in which.
+
+        Returns:
+            Its number, and float32 (M, length) shares for it and those that follow.
+        """
         scale, count = self._scale[axis], self._sums.shape[axis]
         first = min(int(start / scale), count - 1)
-        last = min(count, int(np.ceil((start + length) / scale)))
-        limits = np.arange(first, max(last, first + 1) + 1) * scale - start
-        return first, limits.clip(0, length)
+        last = max(first + 1, min(count, math.ceil((start + length) / scale)))
+        limits = np.arange(first, last + 1) * scale - start
+        pixel = np.arange(length)
+        shares = np.minimum(limits[1:, None], pixel + 1) - np.maximum(limits[:-1, None], pixel)
+        return first, shares.clip(0).astype(np.float32)
 
     def finish(self) -> np.ndarray:
         self._sums *= 1 / (self._scale[0] * self._scale[1])
         return np.rint(self._sums, out=self._sums).clip(0, 255).astype(np.uint8)
-
-
-def _sums_between(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """float64 (M, …): sums of (N, …) values between limits, of which parts of a value are shares.
-
-    Args:
-        values: uint8 or float64.
-        limits: ascending float (M + 1,) from 0 to N: where the sums divide.
-    """
-    kind = np.uint32 if values.dtype == np.uint8 else np.float64
-    before = np.zeros((len(values) + 1, *values.shape[1:]), kind)  # the sum before each value
-    np.cumsum(values, axis=0, dtype=kind, out=before[1:])
-    whole = limits.astype(int)
-    share = (limits - whole).reshape(-1, *(1,) * (values.ndim - 1))
-    return np.diff(before[whole] + share * values[np.minimum(whole, len(values) - 1)], axis=0)
