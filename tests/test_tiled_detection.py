@@ -24,6 +24,7 @@ from utils import tiff_regions, tiles
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_annotation, write_voc_list
+from utils.media import outputs
 from utils.runtime.runtime import Runtime
 from utils.tiled_stream import Part, detect_pictures, parts_of
 from utils.tiles import picture_areas
@@ -243,6 +244,7 @@ def test_predict_reads_a_large_tiff_by_regions(
     faked: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(tiff_regions, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(outputs, "LARGEST_DRAWN", 100)
     photos = [faked / "city.tif", faked / "cut.tif"]
     for photo in photos:
         Image.fromarray(picture).save(photo, compression="tiff_lzw", strip_size=40_000)
@@ -252,9 +254,16 @@ def test_predict_reads_a_large_tiff_by_regions(
     assert (found[0]["width"], found[0]["height"]) == (WIDTH, HEIGHT)
     check(np.array([one["box"] for one in found[0]["detections"]]))
     assert "cut.tif: cannot be read" in capsys.readouterr().err
-    assert len(list((faked / "out" / "crops" / "square").iterdir())) == 9
+    crops = list((faked / "out" / "crops" / "square").iterdir())
+    assert len(crops) == 9
+    sizes = []
+    for path in crops:
+        with Image.open(path) as crop:
+            sizes.append(crop.size)
+    assert max(sizes) == (100, 100)  # the large square, which is 240 pixels long
+    assert min(sizes) <= (16, 16)
     with Image.open(faked / "out" / "city.jpg") as drawn:
-        assert max(drawn.size) <= 8000
+        assert max(drawn.size) == 100
 
 
 def test_predict_names_the_picture_that_would_have_too_many_tiles(

@@ -24,7 +24,7 @@ from utils.drawing.boxes import draw_detections
 from utils.files import atomic_write
 from utils.images import save_image
 from utils.media.frames import Frame, Source
-from utils.tiff_regions import TiffRegions
+from utils.tiff_regions import Smaller, TiffRegions
 
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 LARGEST_DRAWN = 8_000  # pixels: longer side of the drawing of a picture that is read by regions
@@ -250,16 +250,32 @@ class CsvFile(TextFile, Output):
 
 
 class Crops(Output):
-    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the original picture."""
+    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the original picture.
+
+    One of a picture that is read by regions has at most ``LARGEST_DRAWN`` pixels a side.
+    """
 
     def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
         self.folders = [folder / "crops" / name for name in class_folders(class_names)]
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         for number, one in enumerate(detections, start=1):
-            crop = crop_box(frame.image, one.box)
+            crop = _cut_out(frame.image, one.box)
             if crop.size:
                 save_image(self.folders[one.class_id] / f"{name}_{number}.jpg", crop)
+
+
+def _cut_out(image: np.ndarray | TiffRegions, box: Sequence[float]) -> np.ndarray:
+    """``crop_box``, at most ``LARGEST_DRAWN`` pixels long where the picture is read by regions."""
+    if not isinstance(image, TiffRegions):
+        return crop_box(image, box)
+    x0, y0, x1, y1 = _touched(image.shape, box)
+    width, height = x1 - x0, y1 - y0
+    scale = LARGEST_DRAWN / max(width, height, 1)
+    if scale >= 1:
+        return image[y0:y1, x0:x1]
+    sides = (max(1, round(side * scale)) for side in (width, height))
+    return image.take([Smaller((x0, y0, x1, y1), *sides)])[0]
 
 
 def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
@@ -302,10 +318,16 @@ def entry(
 
 def crop_box(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
     """The pixels that a box touches: uint8 (h, w, 3), empty for a box outside the picture."""
-    height, width = image.shape[:2]
-    x0, y0 = np.floor(box[:2]).astype(int).clip(0, (width, height))
-    x1, y1 = np.ceil(box[2:]).astype(int).clip(0, (width, height))
+    x0, y0, x1, y1 = _touched(image.shape, box)
     return image[y0:y1, x0:x1]
+
+
+def _touched(shape: Sequence[int], box: Sequence[float]) -> tuple[int, int, int, int]:
+    """``x0, y0, x1, y1`` of the pixels that a box touches in a picture of (H, W, 3)."""
+    limits = shape[1], shape[0]
+    first = np.floor(box[:2]).astype(int).clip(0, limits)
+    last = np.ceil(box[2:]).astype(int).clip(0, limits)
+    return (*first.tolist(), *last.tolist())
 
 
 def class_folders(class_names: Sequence[str]) -> list[str]:
