@@ -277,6 +277,11 @@ def test_predict_names_the_picture_that_would_have_too_many_tiles(
     found = run_predict(faked, str(wide), str(small), "--tile", "96")
     assert [Path(one["source"]).name for one in found] == ["small.png"]
     assert "wide.png: its 6000×200 pixels would have" in capsys.readouterr().err
+    detector = Detector(runtime())
+    with pytest.raises(UserError, match=r"^picture 1 .counted from 0.: its 6000×200 pixels"):
+        detector([np.zeros((9, 9, 3), np.uint8), np.zeros((200, 6000, 3), np.uint8)], tile=96)
+    with pytest.raises(UserError, match=r"wide\.png: its 6000×200 pixels"):
+        detector([small, wide], tile=96)
 
 
 def _damaged(path: Path) -> bytes:

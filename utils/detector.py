@@ -179,7 +179,10 @@ class Detector:
         if len(images) == 1 and tile == "off":  # needs no threads
             output = self.infer([self.prepare(self._pixels(images[0], tiling))])[0]
             return [self.finish(output, conf=conf, iou=iou, max_det=max_det)]
-        parts = ((None, parts_of(self, self._pixels(image, tiling), tiling)) for image in images)
+        parts = (
+            (None, parts_of(self, self._pixels(image, tiling), tiling, _name(image, number)))
+            for number, image in enumerate(images)
+        )
         found = detect_pictures(self, parts, conf=conf, ious=(iou,), max_det=max_det)
         return [by_iou[iou] for _, by_iou, _ in found]
 
@@ -246,6 +249,12 @@ class Detector:
             name = getattr(image, "filename", "") or "image"
             return pixels_of(image, name, ranges=self.pixel_ranges)
         return np.ascontiguousarray(image)  # image[:, :, ::-1], say, which OpenCV refuses
+
+
+def _name(image: Picture, number: int) -> str:
+    """Of a picture, for errors: its file, or its place among those given."""
+    name = image if isinstance(image, (str, Path)) else getattr(image, "filename", "")
+    return str(name or f"picture {number} (counted from 0)")
 
 
 def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
