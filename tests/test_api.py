@@ -215,6 +215,7 @@ assert (random.random(), np.random.random()) == expected and cv2.getNumThreads()
 assert [result.history for result in results] == [[row] for row in rows]
 for result in results:
     assert result.run is None and not result.interrupted
+    assert result.ap_low is None and result.ap_high is None  # four photos say too little
     assert result.best.exists() and result.last.exists() and result.path.parent == out
     assert {"AP", "AP50", "AP75"} <= set(result.metrics)
     assert abs(result.history[0]["loss"] - results[0].history[0]["loss"]) < 1e-3

@@ -43,6 +43,7 @@ class TrainResult:
         path: the run directory.
         best, last: its checkpoints.
         ap: validation AP of ``best``; −1 without one.
+        ap_low, ap_high: its 95 % interval; None where too few photos have objects.
         epoch: the epoch of ``best``.
         interrupted: whether the run was asked to stop before its end; it can be resumed.
         history: a row of numbers for each epoch, as in ``metrics.csv``.
@@ -55,6 +56,8 @@ class TrainResult:
     last: Path
     ap: float
     epoch: int
+    ap_low: float | None
+    ap_high: float | None
     interrupted: bool
     history: list[dict[str, Any]] = field(repr=False)
     run: Run | None = field(repr=False, default=None)
@@ -105,6 +108,8 @@ def train(
         last=run.directory.last,
         ap=run.history.kept_ap,
         epoch=run.history.best_epoch,
+        ap_low=run.history.kept_low,
+        ap_high=run.history.kept_high,
         interrupted=not finished,
         history=[dict(row) for row in run.history.rows],
         run=run,
