@@ -151,8 +151,28 @@ def test_each_tile_or_strip_is_decoded_once_for_a_row_of_regions(
     regions.take(together)
     assert len(numbers) == len(set(numbers)) >= 9
     numbers.clear()
+    regions = open_regions(path)
     regions.resized(13, 15)
     assert len(numbers) == len(set(numbers)) == len(regions.chunks._offsets)
+
+
+def test_what_is_still_in_memory_is_used_first(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(pixels).save(path, compression="tiff_lzw", strip_size=3 * WIDTH * 10)
+    monkeypatch.setattr(tiff_chunks, "_CACHE_BYTES", 5 * 3 * WIDTH * 10)
+    regions = open_regions(path)
+    decoded: list[int] = []
+    decode = TiffChunks._decode
+    monkeypatch.setattr(
+        TiffChunks,
+        "_decode",
+        lambda self, number, *of: decoded.append(number) or decode(self, number, *of),
+    )
+    for _ in range(2):
+        assert np.array_equal(regions[0:100, 0:WIDTH], pixels[:100])
+    assert decoded == [*range(10), *range(5)]
 
 
 def test_passes_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

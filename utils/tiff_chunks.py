@@ -99,8 +99,7 @@ class TiffChunks:
         Raises:
             UserError: that part of the file is damaged.
         """
-        across = -(-self.width // self.columns)
-        number = row * across + column
+        number = self._number(row, column)
         if number in self._cache:
             self._cache.move_to_end(number)
             return self._cache[number]
@@ -120,6 +119,13 @@ class TiffChunks:
         while len(self._cache) > 1 and self._cached_bytes > _CACHE_BYTES:
             self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return chunk
+
+    def has(self, row: int, column: int) -> bool:
+        """Whether a chunk is in memory."""
+        return self._number(row, column) in self._cache
+
+    def _number(self, row: int, column: int) -> int:
+        return row * -(-self.width // self.columns) + column
 
     def _decode(self, number: int, rows: int, columns: int) -> np.ndarray:
         count = int(self._counts[number])

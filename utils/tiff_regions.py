@@ -158,17 +158,25 @@ class TiffRegions:
         """Give every target the chunks that it shares area with, each of which is decoded once."""
         rows, columns = self.chunks.rows, self.chunks.columns
         boxes = np.array([target.box for target in targets])
+
+        def used(row: int) -> list[int]:  # columns; those still in memory first
+            top = row * rows
+            here = boxes[(boxes[:, 1] < top + rows) & (boxes[:, 3] > top)]
+            found = {
+                column
+                for x0, _, x1, _ in here.tolist()
+                for column in range(x0 // columns, -(-x1 // columns))
+            }
+            return sorted(found, key=lambda column: (not self.chunks.has(row, column), column))
+
+        def is_new(row: int) -> bool:  # none of it is in memory
+            return not any(self.chunks.has(row, column) for column in used(row)[:1])
+
         with self._lock:
-            for row in range(boxes[:, 1].min() // rows, -(-boxes[:, 3].max() // rows)):
-                top = row * rows
-                here = boxes[(boxes[:, 1] < top + rows) & (boxes[:, 3] > top)]
-                used = {
-                    column
-                    for x0, _, x1, _ in here.tolist()
-                    for column in range(x0 // columns, -(-x1 // columns))
-                }
-                for column in sorted(used):
-                    left = column * columns
+            all_rows = range(boxes[:, 1].min() // rows, -(-boxes[:, 3].max() // rows))
+            for row in sorted(all_rows, key=is_new):  # before others take their place
+                for column in used(row):
+                    top, left = row * rows, column * columns
                     chunk = self.chunks(row, column)
                     end = left + columns, top + len(chunk)
                     shared = (boxes[:, :2] < end) & (boxes[:, 2:] > (left, top))
