@@ -1,5 +1,6 @@
 """The faults of ``python -m tests.faults``, fewer of each."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import tests.faults.__main__ as main_module
+from bench import common
 from tests.faults.outcome import Outcome, markdown, summed
 from tests.faults.whole import broken
 
@@ -53,3 +56,19 @@ def test_the_table_counts_losses():
     (row,) = summed(outcomes)
     assert (row["times"], row["while_at_work"], row["losses"]) == (2, 1, 1)
     assert list(markdown([row]))[-1] == "| kill -9 | train | 2 | 1 | 1 |"
+
+
+def test_ctrl_c_keeps_what_was_done(tmp_path, monkeypatch, capsys):
+    def stopped(work, times, seed):
+        yield Outcome("kill -9", "export", moment_s=1.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)  # restores where we are
+    monkeypatch.setattr(main_module.Work, "prepare", lambda work: work.root.mkdir())
+    monkeypatch.setattr(main_module, "provoker", lambda kind: stopped)
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    words = ["tests.faults", "--out", str(tmp_path / "work"), "--record"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert main_module.main() == 130
+    assert "| kill -9 | export | 1 | 1 | none |" in capsys.readouterr().out
+    assert json.loads((tmp_path / "faults.jsonl").read_text())["times"] == 1

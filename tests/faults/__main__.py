@@ -1,5 +1,5 @@
 """``python -m tests.faults --out DIR [--kind KIND …] [--times N]``; exit status 1 where something
-is lost."""
+is lost. Ctrl-C ends it with the table of what was done."""
 
 from __future__ import annotations
 
@@ -34,17 +34,19 @@ def main() -> int:
     work = Work(given.out.resolve(), heavy=not given.light, only=tuple(given.command or NAMES))
     work.prepare()
     os.chdir(work.root)
-    began, outcomes = time.monotonic(), []
-    for kind in given.kind or KINDS:
-        for one in provoker(kind)(work, given.times, given.seed):
-            outcomes.append(one)
-            moment = "" if one.moment_s is None else f" after {one.moment_s:.2f} s"
-            print(
-                f"{one.fault}, {one.command}{moment}: {'; '.join(one.losses) or 'nothing lost'}",
-                flush=True,
-            )
-            if given.minutes and time.monotonic() - began > 60 * given.minutes:
-                break
+    began, outcomes, stopped = time.monotonic(), [], False
+    try:
+        for kind in given.kind or KINDS:
+            for one in provoker(kind)(work, given.times, given.seed):
+                outcomes.append(one)
+                moment = "" if one.moment_s is None else f" after {one.moment_s:.2f} s"
+                lost = "; ".join(one.losses) or "nothing lost"
+                print(f"{one.fault}, {one.command}{moment}: {lost}", flush=True)
+                if given.minutes and time.monotonic() - began > 60 * given.minutes:
+                    break
+    except KeyboardInterrupt:
+        stopped = True
+        print("stopped; what was done so far:")
     rows = summed(outcomes)
     print(*markdown(rows), sep="\n")
     lost = sum(row["losses"] for row in rows)
@@ -54,7 +56,7 @@ def main() -> int:
 
         for row in rows:
             append_result("faults", {**row, "seed": given.seed})
-    return 1 if lost else 0
+    return 1 if lost else 130 if stopped else 0
 
 
 def provoker(kind: str) -> Provoke:

@@ -52,8 +52,12 @@ class Process:
     def wait(self, most_s: float = _MOST_S) -> int | None:
         """The exit status, negative for a signal; None where it still runs after that time."""
         until = time.monotonic() + most_s
-        while not self.ended() and time.monotonic() < until:
-            time.sleep(0.01)
+        try:
+            while not self.ended() and time.monotonic() < until:
+                time.sleep(0.01)
+        except KeyboardInterrupt:  # the process has a group of its own, which Ctrl-C does not reach
+            os.killpg(self.id, signal.SIGKILL)
+            raise
         return self.status
 
     def send(self, number: int = signal.SIGKILL) -> None:
