@@ -81,7 +81,8 @@ def check_smaller(regions: TiffRegions, whole: np.ndarray) -> None:
         expected = cv2.resize(whole[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
         assert found.dtype == np.uint8
         assert np.abs(found.astype(int) - expected).max() <= 1  # OpenCV rounds its weights
-    assert np.array_equal(regions.resized(13, 15), regions.take(wanted[:1])[0])
+        assert np.abs(regions.resized(*size, one.box).astype(int) - expected).max() <= 1
+    assert np.array_equal(regions.resized(13, 15), regions.resized(13, 15, boxes[0]))
 
 
 @pytest.fixture(params=["kept", "averaged"], autouse=True)
@@ -90,6 +91,7 @@ def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if request.param == "averaged":
         monkeypatch.setattr(tiff_regions, "_MOST_KEPT", 0)
         monkeypatch.setattr(tiff_regions, "_PIECE", (7, 30))
+        monkeypatch.setattr(tiff_regions, "_BAND_BYTES", 12 * 3 * 13)  # three rows of 13
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
@@ -138,6 +140,7 @@ def test_each_tile_or_strip_is_decoded_once_for_a_row_of_regions(
     else:
         write_tiled(path, pixels)
     monkeypatch.setattr(tiff_chunks, "_CACHE_BYTES", 0)  # one chunk stays
+    monkeypatch.setattr(tiff_regions, "_BAND_BYTES", 10**6)
     numbers: list[int] = []
     decode = TiffChunks._decode
     monkeypatch.setattr(

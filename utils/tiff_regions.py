@@ -30,6 +30,8 @@ from utils.tiff_chunks import TiffChunks
 MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
 _MOST_KEPT = 4_000_000  # pixels of a region that is kept before it is made smaller
 _PASS_BYTES = 128 << 20  # of the regions of a pass
+_BAND_BYTES = 128 << 20  # of the rows of one region
+_MEAN_BYTES = 12  # of a pixel that is made, until it is
 _PIECE = 256, 1024  # rows and columns of a chunk that are averaged at a time
 
 
@@ -97,7 +99,9 @@ class Smaller(NamedTuple):
     @property
     def bytes(self) -> int:
         """That it takes while it is made."""
-        return 3 * self.pixels if self.pixels <= _MOST_KEPT else 24 * self.width * self.height
+        return (
+            3 * self.pixels if self.pixels <= _MOST_KEPT else _MEAN_BYTES * self.width * self.height
+        )
 
 
 class TiffRegions:
@@ -127,14 +131,28 @@ class TiffRegions:
             self._fill([kept])
         return kept.pixels
 
-    def resized(self, width: int, height: int) -> np.ndarray:
-        """The whole picture, smaller: uint8 (height, width, 3) RGB, the mean of what each covers.
+    def resized(
+        self, width: int, height: int, box: tuple[int, int, int, int] | None = None
+    ) -> np.ndarray:
+        """The picture or a box of it, smaller: uint8 (height, width, 3) RGB.
+
+        A pixel is the mean of what it covers. A few rows of them are made at a time.
+
+        Args:
+            width, height: in pixels, to be made.
+            box: ``x0, y0, x1, y1`` in pixels of the picture, within it; None for all of it.
 
         Raises:
             UserError: a part of the file is damaged.
         """
-        whole = (0, 0, self.shape[1], self.shape[0])
-        return self.take([Smaller(whole, width, height)])[0]
+        box = box or (0, 0, self.shape[1], self.shape[0])
+        pixels = np.empty((height, width, 3), np.uint8)
+        rows = max(1, _BAND_BYTES // (_MEAN_BYTES * width))
+        for top in range(0, height, rows):
+            band = _Mean(box, width, height, range(top, min(top + rows, height)))
+            self._fill([band])
+            pixels[top : top + rows] = band.finish()
+        return pixels
 
     def take(self, wanted: Sequence[Smaller]) -> list[np.ndarray]:
         """uint8 (height, width, 3) RGB of each, the mean of what a pixel covers; in one pass.
@@ -226,15 +244,36 @@ class _Kept:
 
 
 class _Mean:
-    """A region of which only means are kept: the sum of what each pixel covers, piece by piece."""
+    """A region of which only means are kept: the sum of what each pixel covers, piece by piece.
 
-    def __init__(self, box: tuple[int, int, int, int], width: int, height: int) -> None:
-        self.box = box
-        self._scale = (box[3] - box[1]) / height, (box[2] - box[0]) / width
-        self._sums = np.zeros((height, width, 3))
+    Args:
+        region: ``x0, y0, x1, y1`` in pixels of the picture.
+        width, height: how many means it has.
+        rows: which rows of them are wanted; None for all.
+
+    Attributes:
+        box: what those rows cover, in pixels of the picture.
+    """
+
+    def __init__(
+        self,
+        region: tuple[int, int, int, int],
+        width: int,
+        height: int,
+        rows: range | None = None,
+    ) -> None:
+        x0, y0, x1, y1 = region
+        rows = rows or range(height)
+        self._scale = (y1 - y0) / height, (x1 - x0) / width
+        top, bottom = (edge * self._scale[0] for edge in (rows.start, rows.stop))
+        self.box = (x0, y0 + int(top), x1, min(y1, y0 + math.ceil(bottom)))
+        self._first = rows.start, 0
+        self._above = int(top)  # pixels of the region above the box
+        self._sums = np.zeros((len(rows), width, 3), np.float32)
 
     def add(self, part: np.ndarray, left: int, top: int) -> None:
-        """uint8 (h, w, 3) pixels that lie there in the region."""
+        """uint8 (h, w, 3) pixels that lie there in the box."""
+        top += self._above
         rows, columns = _PIECE
         for y in range(0, part.shape[0], rows):
             for x in range(0, part.shape[1], columns):
@@ -254,15 +293,16 @@ class _Mean:
         """The first mean that pixels from ``start`` on belong to, and how much of each is in which.
 
         Returns:
-            Its number, and float32 (M, length) shares for it and those that follow.
+            Its place among the sums, and float32 (M, length) shares for it and those that follow.
         """
-        scale, count = self._scale[axis], self._sums.shape[axis]
-        first = min(int(start / scale), count - 1)
-        last = max(first + 1, min(count, math.ceil((start + length) / scale)))
+        scale, begin = self._scale[axis], self._first[axis]
+        end = begin + self._sums.shape[axis]
+        first = min(max(int(start / scale), begin), end - 1)
+        last = max(first + 1, min(end, math.ceil((start + length) / scale)))
         limits = np.arange(first, last + 1) * scale - start
         pixel = np.arange(length)
         shares = np.minimum(limits[1:, None], pixel + 1) - np.maximum(limits[:-1, None], pixel)
-        return first, shares.clip(0).astype(np.float32)
+        return first - begin, shares.clip(0).astype(np.float32)
 
     def finish(self) -> np.ndarray:
         self._sums *= 1 / (self._scale[0] * self._scale[1])

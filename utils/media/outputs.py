@@ -24,7 +24,7 @@ from utils.drawing.boxes import draw_detections
 from utils.files import atomic_write
 from utils.images import save_image
 from utils.media.frames import Frame, Source
-from utils.tiff_regions import Smaller, TiffRegions
+from utils.tiff_regions import TiffRegions
 
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
 LARGEST_DRAWN = 8_000  # pixels: longer side of the drawing of a picture that is read by regions
@@ -275,7 +275,7 @@ def _cut_out(image: np.ndarray | TiffRegions, box: Sequence[float]) -> np.ndarra
     if scale >= 1:
         return image[y0:y1, x0:x1]
     sides = (max(1, round(side * scale)) for side in (width, height))
-    return image.take([Smaller((x0, y0, x1, y1), *sides)])[0]
+    return image.resized(*sides, (x0, y0, x1, y1))
 
 
 def as_entry(frame: Frame, detections: Detections) -> dict[str, Any]:
