@@ -65,8 +65,10 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
     for name in (".part-best.keras", "state/.part-abc"):
         (tmp_path / name).write_text("half")
     (tmp_path / "best.keras").write_text("whole")
+    (tmp_path / ".part-export").mkdir()  # another command's, which may be at work
     RunDirectory.open(tmp_path, resume=True).close()
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [".lock", "best.keras"]
+    assert (tmp_path / ".part-export").is_dir()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

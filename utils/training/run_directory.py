@@ -63,7 +63,8 @@ class RunDirectory:
         directory = cls(path)
         directory._acquire()
         for part in (*path.glob(".part-*"), *path.glob("state/.part-*")):
-            part.unlink(missing_ok=True)  # of a process that was killed while it wrote
+            if not part.is_dir():  # folders are of exports, which clear up themselves
+                part.unlink(missing_ok=True)  # of a process that was killed while it wrote
         return directory
 
     @staticmethod
