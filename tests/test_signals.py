@@ -167,6 +167,21 @@ def test_other_programs_keep_their_signals():
     )
 
 
+def test_a_command_can_be_run_in_a_thread():
+    done = in_new_process(
+        """
+        import runpy, sys, threading
+
+        sys.argv = ["train.py", "--help"]
+        command = threading.Thread(target=runpy.run_path, args=("train.py", None, "__main__"))
+        command.start()
+        command.join()
+        """
+    )
+    assert done.stdout.startswith("usage: train.py")
+    assert done.stderr == ""
+
+
 def test_who_waits_for_the_next_item_can_be_told_to_end():
     stop, items = threading.Event(), threading.Event()
 

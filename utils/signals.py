@@ -90,8 +90,11 @@ def end_while_importing() -> None:
     """A signal ends the process with one word and status 130, from here to ``terminable``.
 
     For commands, which import for a second or more before they can handle anything. Python would
-    print a traceback from inside an import. Other programs keep their signals.
+    print a traceback from inside an import. Other programs keep their signals, as does a command
+    that is run outside the main thread.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     main = sys.modules.get("__main__")
     folder, name = os.path.split(os.path.abspath(getattr(main, "__file__", None) or ""))
     # Processes that a command starts have another __name__.
