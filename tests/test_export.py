@@ -1,5 +1,7 @@
 """export.py: what it refuses, that a file is whole or absent, and that it checks what it writes."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -112,7 +114,7 @@ def killed(*names):
     os.kill(os.getpid(), signal.SIGKILL)
 
 exporting.run_module = convert
-exporting.os.replace = killed
+os.replace = killed
 exporting.export(sys.argv[1], "openvino", Path(sys.argv[2]))
 """
 
@@ -147,7 +149,7 @@ def test_a_kill_between_the_two_renames_loses_nothing(fake, weights, tmp_path, e
 def test_an_error_between_the_two_renames_loses_nothing(fake, weights, tmp_path, monkeypatch):
     out = export(weights, "openvino", tmp_path / "x")
     written = (out / "model.xml").read_text()
-    monkeypatch.setattr(exporting.os, "replace", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(os, "replace", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         export(weights, "openvino", out, outputs="heads")
     assert (out / "model.xml").read_text() == written
@@ -162,6 +164,39 @@ def test_what_a_living_process_makes_is_left_alone(fake, weights, tmp_path):
         assert (folder / "old" / "model.xml").exists()
         assert not out.exists()
     assert (out / "model.xml").exists()
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_where_the_system_has_no_locks_nothing_is_cleared_away(
+    fake, weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "no locks")))
+    out = tmp_path / "x"
+    with scratch_folder(out) as folder:
+        restore_abandoned(out)
+        assert folder.exists()
+
+
+@pytest.mark.parametrize("name", ["rename", "replace"])
+def test_of_two_exports_at_the_same_time_the_later_one_stays(
+    fake, weights, tmp_path, monkeypatch, name
+):
+    """The other process moves the earlier export, or puts its own there, just before this one."""
+    out, real = export(weights, "openvino", tmp_path / "x"), getattr(os, name)
+    earlier = (out / "model.xml").read_text()
+
+    def late(source, target):
+        monkeypatch.setattr(os, name, real)
+        if name == "rename":
+            shutil.rmtree(out)
+        else:
+            out.mkdir()
+            (out / "model.xml").write_text("the other's")
+        real(source, target)
+
+    monkeypatch.setattr(os, name, late)
+    export(weights, "openvino", out, outputs="heads")
+    assert (out / "model.xml").read_text() not in (earlier, "the other's")
     assert list(tmp_path.iterdir()) == [out]
 
 

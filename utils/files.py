@@ -70,17 +70,17 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
         _sync_folder(path.parent)
 
 
-def lock(handle: int) -> bool:
+def lock(handle: int) -> bool | None:
     """Lock an open file until it is closed, by whatever end of the process. Returns False where
-    another process has it; True as well where the system has no such locks."""
+    another process has it; None where the system has no such locks."""
     try:
         import fcntl
     except ImportError:  # Windows
-        return True
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
+        return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
     return True
 
 
@@ -106,7 +106,7 @@ def _remove_if_abandoned(entry: os.DirEntry) -> None:
         return
     handle = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     try:
-        if lock(handle):
+        if lock(handle) is not False:
             os.unlink(entry.path)
     finally:
         os.close(handle)

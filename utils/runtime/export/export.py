@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,7 +13,7 @@ from utils.errors import UserError
 from utils.files import RemovedError, check_clock, check_writable
 from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
-from utils.runtime.export.scratch import make_room, restore_abandoned, scratch_folder
+from utils.runtime.export.scratch import put_in_place, restore_abandoned, scratch_folder
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
 
@@ -90,8 +89,7 @@ def export(
             )
             if check:
                 check(target)
-            make_room(beside, out)
-            os.replace(target, out)
+            put_in_place(beside, target, out)
         except (FileNotFoundError, ModuleFailedError):
             if beside.exists():
                 raise
