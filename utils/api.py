@@ -38,7 +38,7 @@ from utils.evaluation.config import refuse_contradictions as refuse_contradictio
 from utils.quiet import import_tensorflow
 from utils.training.config import TrainConfig, config_of_run, refuse_contradictions
 from utils.training.legacy import RENAMED_OPTIONS
-from utils.training.numerics import CPUINFO, FAST_MATH_VARIABLE, needs_casts, set_fast_math
+from utils.training.numerics import CPUINFO, FAST_MATH_VARIABLE, one_dnn_rounds, set_fast_math
 
 if TYPE_CHECKING:
     from utils.deployment.run import ExportResult
@@ -208,15 +208,15 @@ def _fast_math(
 ) -> bool:
     """What ``fast_math`` is for a run: as asked, where this process can still do that.
 
-    oneDNN keeps what it was told when TensorFlow was loaded. On a CPU where the network has to cast
-    for itself, each run decides; elsewhere another wish than oneDNN's setting gets a warning.
+    oneDNN keeps what it was told when TensorFlow was loaded. Where it may round, another wish than
+    its setting gets a warning; elsewhere only casts of the network round, and each run decides.
     """
     if "tensorflow" not in sys.modules:
         return set_fast_math(asked)
     now = environment.get(FAST_MATH_VARIABLE, "").upper() in ("BF16", "ANY")
     if asked is None or asked == now:
         return now
-    if needs_casts(cpuinfo):
+    if not one_dnn_rounds(cpuinfo):
         return asked
     warnings.warn(
         f"fast_math={asked}: not possible, because TensorFlow was loaded with fast_math={now} in "

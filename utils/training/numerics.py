@@ -59,6 +59,13 @@ def needs_casts(cpuinfo: Path = CPUINFO) -> bool:
     return has_bfloat16(cpuinfo) and "amx_bf16" not in _flags(cpuinfo)
 
 
+def one_dnn_rounds(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether oneDNN's fast math may round float32 convolutions of this CPU without a cast: with
+    ``amx_bf16``, or where the system does not say what the CPU can do."""
+    flags = _flags(cpuinfo)
+    return not flags or "amx_bf16" in flags
+
+
 def rounds_convolutions(fast_math: bool | None, devices: str) -> bool:
     """Whether convolutions of a run round their inputs to bfloat16.
 

@@ -43,7 +43,7 @@ class TrainResult:
         path: the run directory.
         best, last: its checkpoints.
         ap: validation AP of ``best``; −1 without one.
-        ap_low, ap_high: its 95 % interval; None where too few photos have objects.
+        ap_low, ap_high: its 95 % interval; None if unknown, as where too few photos have objects.
         epoch: the epoch of ``best``.
         interrupted: whether the run was asked to stop before its end; it can be resumed.
         history: a row of numbers for each epoch, as in ``metrics.csv``.
