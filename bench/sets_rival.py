@@ -4,9 +4,10 @@
         --prepare prepare.py --train effdet_train.py --minutes 10 --sizes raccoon=256 chess=416
 
 The rival's two scripts are not part of the project. ``prepare.py ANNOTATIONS IMAGES OUT TRAINVAL
-TEST`` makes its input of a VOC folder and two lists; ``effdet_train.py OUT MINUTES --threads 1
---size S --seed N`` trains on the first list, scores the second and prints ``AP … AP50 …`` in its
-last line. Rows are appended to ``bench/results/sets.jsonl``; what has its row is not done again.
+TEST`` makes its input of a VOC folder and two lists. ``effdet_train.py OUT MINUTES --threads 1
+--size S --seed N`` trains on the first list, scores the second, and prints two lines: one with
+``trained: … SECONDS s after the start``, and ``RES … AP … AP50 …``. Rows are appended to
+``bench/results/sets.jsonl``; what has its row is not done again.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nets.yolo import ANCHORS_PER_LEVEL
+from utils.data.anchors import COCO_ANCHORS_416
 from utils.images import read_image
 from utils.letterbox import Letterbox
 
@@ -20,6 +20,7 @@ PREDICTIONS = 40  # that reach the confidence: a few objects, each found several
 CLASS_LOGIT = 4.0  # added to that of class 0
 SPREAD = 4.0  # standard deviation of objectness logits: few predictions are almost good enough
 HEADS = ("head3_out", "head4_out", "head5_out")
+ANCHORS_PER_LEVEL = len(COCO_ANCHORS_416) // len(HEADS)  # nets.yolo would load TensorFlow
 
 
 def network_pixels(photo: Path, size: int) -> np.ndarray:
@@ -36,6 +37,9 @@ def let_it_find(head: Any, raw: Sequence[Any], conf: float) -> None:
         head: what ``nets.yolo.build_head`` gave.
         raw: the three raw maps of a photo, (1, H/s, W/s, 3·(5 + classes)).
         conf: objectness × class probability that counts, below 1.
+
+    Raises:
+        ValueError: too few class probabilities are that high.
     """
     outputs = raw[0].shape[-1] // ANCHORS_PER_LEVEL
     cells = np.concatenate([np.asarray(level, np.float64).reshape(-1, outputs) for level in raw])
@@ -44,6 +48,8 @@ def let_it_find(head: Any, raw: Sequence[Any], conf: float) -> None:
     wanted = np.full(len(cells), np.inf)  # the objectness logit with which a prediction counts
     able = probable > conf
     wanted[able] = np.log(conf / (probable[able] - conf))
+    if able.sum() < PREDICTIONS:
+        raise ValueError(f"class probabilities reach {probable.max():.2f}, which is too low")
     factor = SPREAD / cells[:, 4].std()
     shift = np.sort(wanted - factor * cells[:, 4])[PREDICTIONS - 1]
     for name in HEADS:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from bench.accuracy import ON_ONE_CORE, comparison
 from bench.finetune import OLD, without_objects
 from bench.folds import FOLDS, write_folds
 from bench.sets import prepared
+from bench.untrained import HEADS, PREDICTIONS, let_it_find
 from tests.label_folders import fill, lists
 from utils.data.datasets import load_split
 from utils.data.folder.data_folder import DataFolder
 from utils.data.synthetic import write_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def lists_of(folder: Path) -> dict[str, set[str]]:
@@ -51,6 +55,51 @@ def test_each_recipe_has_a_core_of_its_own():
     shown = "import os; print(os.sched_getaffinity(0))"
     words = [sys.executable, "-c", ON_ONE_CORE, str(core), "-c", shown]
     assert subprocess.check_output(words, text=True).strip() == f"{{{core}}}"
+
+
+class Head:
+    """Three last layers on given features, a convolution of 1×1 each."""
+
+    def __init__(self, rng, outputs):
+        self.features = [rng.normal(size=(1, side, side, 8)) for side in (8, 4, 2)]
+        self.weights = {
+            name: [rng.normal(0, 0.1, (1, 1, 8, 3 * outputs)), rng.normal(-4, 0.1, 3 * outputs)]
+            for name in HEADS
+        }
+
+    def get_layer(self, name):
+        return SimpleNamespace(
+            get_weights=lambda: [np.array(one) for one in self.weights[name]],
+            set_weights=lambda new: self.weights.update({name: new}),
+        )
+
+    def raw(self):
+        layers = zip(self.features, self.weights.values(), strict=True)
+        return [features @ kernel[0, 0] + bias for features, (kernel, bias) in layers]
+
+    def scores(self, outputs):
+        cells = np.concatenate([level.reshape(-1, outputs) for level in self.raw()])
+        probable = 1 / (1 + np.exp(-cells[:, 4:]))
+        return (probable[:, :1] * probable[:, 1:]).max(axis=1)
+
+
+def test_the_tutorial_loader_and_the_options_need_no_tensorflow():
+    code = "import sys, bench.loader, bench.rivals, bench.runtimes, bench.tutorial"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; assert 'tensorflow' not in sys.modules"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_network_with_random_weights_finds_so_many_objects():
+    head = Head(np.random.default_rng(0), 5 + 3)
+    assert head.scores(8).max() < 0.1
+    let_it_find(head, head.raw(), 0.25)
+    scores = np.sort(head.scores(8))[::-1]
+    assert scores[PREDICTIONS - 1] >= 0.25 - 1e-9 > scores[PREDICTIONS]
+    with pytest.raises(ValueError, match="too low"):
+        let_it_find(head, head.raw(), 0.9999)
 
 
 def test_a_comparison_says_whose_score_is_whose():
