@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def write_tiled(path: Path, pixels: np.ndarray) -> None:
     head = io.BytesIO()
     tags.save(head)
     path.write_bytes(head.getvalue() + data.getvalue())
+
+
+def write_apart(path: Path, pixels: np.ndarray) -> None:
+    """A TIFF whose channels are stored apart, each as one strip; Pillow cannot write it."""
+    height, width, channels = pixels.shape
+    tags = ImageFileDirectory_v2()
+    tags[256], tags[257], tags[258], tags[259] = width, height, (8,) * channels, 1
+    tags[262], tags[277], tags[278], tags[284] = 2 if channels == 3 else 1, channels, height, 2
+    tags.tagtype[273] = tags.tagtype[279] = TiffTags.LONG
+    tags[273] = tuple(i * height * width for i in range(channels))  # from the end of the tags
+    tags[279] = (height * width,) * channels
+    file = io.BytesIO()
+    tags.save(file)
+    path.write_bytes(file.getvalue() + pixels.transpose(2, 0, 1).tobytes())
 
 
 def check(path: Path) -> None:
@@ -126,8 +141,31 @@ def test_what_is_read_as_a_whole(tmp_path: Path, pixels: np.ndarray) -> None:
     assert open_regions(tmp_path / "missing.tif") is None
     (tmp_path / "no.tif").write_bytes(b"II*\0 not a TIFF")
     assert open_regions(tmp_path / "no.tif") is None
+    assert open_regions("no\0name.tif") is None
+    os.mkfifo(tmp_path / "pipe.tif")
+    assert open_regions(tmp_path / "pipe.tif") is None
     image.crop((0, 0, 20, 20)).save(tmp_path / "small.tif")
     assert open_regions(tmp_path / "small.tif") is None
+
+
+def test_a_single_channel_is_never_stored_apart(tmp_path: Path, pixels: np.ndarray) -> None:
+    write_apart(tmp_path / "a.tif", pixels[..., :1])
+    check(tmp_path / "a.tif")
+
+
+def test_strips_of_one_row_are_averaged_together(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(pixels).save(path, compression="tiff_lzw", strip_size=1)
+    check(path)
+    rows: list[int] = []
+    monkeypatch.setattr(tiff_regions, "_BAND_BYTES", 10**6)
+    monkeypatch.setattr(tiff_regions._Mean, "_add", lambda self, part, *_: rows.append(len(part)))
+    regions = open_regions(path)
+    assert regions.chunks.rows == 1
+    regions.resized(13, 15)
+    assert rows == [16] * 9 + [6]
 
 
 @pytest.mark.parametrize("strips", [False, True])
@@ -193,12 +231,15 @@ def test_why_a_large_tiff_cannot_be_read_in_parts(
     image = Image.fromarray(pixels)
     image.save(tmp_path / "turned.tif", tiffinfo={274: 6})
     Image.fromarray(pixels[..., 0].astype(np.uint16)).save(tmp_path / "deep.tif")
+    write_apart(tmp_path / "apart.tif", pixels)
+    image.convert("CMYK").save(tmp_path / "cmyk.tif")
     write_tiled(tmp_path / "tiles.tif", pixels)
     image.save(tmp_path / "strip.tif", compression="tiff_lzw", strip_size=10**6)
     monkeypatch.setattr(tiff_chunks, "_MOST_CHUNK", TILE**2 - 1)
     reasons = {
-        "turned": "it is not stored upright", "deep": "it has not 8 bits a channel",
+        "turned": "it is not stored upright", "deep": "it does not have 8 bits a channel",
         "tiles": "its tiles have 4,096 pixels", "strip": "its strips have 19,500 pixels",
+        "apart": "it stores each channel apart", "cmyk": "of its compression or colours",
     }  # fmt: skip
     for name, reason in reasons.items():
         with pytest.raises(UserError, match=rf"{name}\.tif: 1\d\d×1\d\d .* because {reason}"):
@@ -233,6 +274,11 @@ def test_damage_is_one_sentence(
     path.write_bytes(path.read_bytes()[:-100])
     assert regions[0:10, 0:10].shape == (10, 10, 3)
     with pytest.raises(UserError, match=r"a\.tif: cannot be read as an image \(truncated\)"):
+        regions[140:150, 120:130]
+    write_tiled(path, pixels)
+    regions = open_regions(path)
+    regions.chunks._counts = (10**9,) * 9
+    with pytest.raises(UserError, match=r"a\.tif: cannot be read as an image \(a part .* long"):
         regions[140:150, 120:130]
     monkeypatch.setattr(tiff_regions, "MAX_REGION_PIXELS", 2000)
     with pytest.raises(UserError, match="cut it into several files"):

@@ -266,6 +266,17 @@ def test_predict_reads_a_large_tiff_by_regions(
         assert max(drawn.size) == 100
 
 
+def test_a_box_without_area_gives_no_crop(
+    faked: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff_regions, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(outputs, "LARGEST_DRAWN", 100)
+    Image.fromarray(picture).save(faked / "city.tif")
+    regions = tiff_regions.open_regions(faked / "city.tif")
+    assert outputs._cut_out(regions, (5, 0, 5, 200)).size == 0
+    assert outputs._cut_out(regions, (5, 0, 6, 200)).shape == (100, 1, 3)
+
+
 def test_predict_names_the_picture_that_would_have_too_many_tiles(
     faked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

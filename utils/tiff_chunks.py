@@ -25,11 +25,14 @@ _COMPRESSIONS = (1, 5, 7, 8, 32773, 32946)  # none, LZW, JPEG, deflate, PackBits
 _PHOTOMETRICS = (0, 1, 2, 3, 6)  # grey, RGB, palette, YCbCr
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIP_OFFSETS, _ORIENTATION, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANAR = 273, 274, 278, 279, 284
+_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP = 273, 274, 277, 278
+_STRIP_COUNTS, _PLANAR = 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, _SAMPLE_FORMAT = 322, 323, 324, 325, 339
 # What a decoder needs beside size and place: fill order, samples, predictor, palette, extra
 # samples, JPEG tables, and how YCbCr is meant.
-_COPIED = (_BITS, _COMPRESSION, _PHOTOMETRIC, 266, 277, _PLANAR, 317, 320, 338, 347, 529, 530, 532)
+_COPIED = (
+    _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _PLANAR, 317, 320, 338, 347, 529, 530, 532
+)  # fmt: skip
 
 
 class TiffChunks:
@@ -42,6 +45,7 @@ class TiffChunks:
     Attributes:
         height, width: of the picture in pixels.
         rows, columns: of a chunk in pixels; a strip has the width of the picture.
+        obstacle: why the chunks cannot be decoded one by one, after "because"; "" where they can.
     """
 
     def __init__(self, path: Path, tags: ImageFileDirectory_v2) -> None:
@@ -53,6 +57,8 @@ class TiffChunks:
         rows = int(tags[_TILE_HEIGHT] if tiled else tags.get(_ROWS_PER_STRIP, self.height))
         self.rows = rows if tiled else min(rows, self.height)
         self.columns = int(tags[_TILE_WIDTH] if tiled else self.width)
+        apart = tags.get(_PLANAR, 1) != 1  # each channel has chunks of its own
+        self._planes = int(tags.get(_SAMPLES, 1)) if apart else 1
         self._tags = ImageFileDirectory_v2()
         for tag in _COPIED:
             if tag in tags:
@@ -65,19 +71,17 @@ class TiffChunks:
     @property
     def whole(self) -> bool:
         """Whether the tags describe a picture, all of whose chunks are in the file."""
-        return (
-            min(self.height, self.width, self.rows, self.columns) > 0
-            and len(self._offsets) == len(self._counts)
-            and len(self._offsets) == -(-self.height // self.rows) * -(-self.width // self.columns)
-        )
+        if min(self.height, self.width, self.rows, self.columns) < 1:
+            return False
+        count = -(-self.height // self.rows) * -(-self.width // self.columns) * self._planes
+        return len(self._offsets) == len(self._counts) == count
 
     def _obstacle(self, tags: ImageFileDirectory_v2) -> str:
-        """Why the chunks cannot be decoded one by one, after "because"; "" where they can."""
         bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_SAMPLE_FORMAT, (1,)))
         name, pixels = "tiles" if self._tiled else "strips", self.rows * self.columns
         if bits != {8} or formats != {1}:
-            return "it has not 8 bits a channel"
-        if tags.get(_PLANAR, 1) != 1:
+            return "it does not have 8 bits a channel"
+        if self._planes > 1:
             return "it stores each channel apart"
         if tags.get(_ORIENTATION, 1) != 1:
             return "it is not stored upright"

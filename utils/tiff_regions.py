@@ -31,8 +31,9 @@ MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
 _MOST_KEPT = 4_000_000  # pixels of a region that is kept before it is made smaller
 _PASS_BYTES = 128 << 20  # of the regions of a pass
 _BAND_BYTES = 128 << 20  # of the rows of one region
-_MEAN_BYTES = 12  # of a pixel that is made, until it is
+_MEAN_BYTES = 12  # of the sums of a pixel that is made
 _PIECE = 256, 1024  # rows and columns of a chunk that are averaged at a time
+_FEW_ROWS = 16  # parts with fewer are averaged together: a piece of one row takes as long
 
 
 def open_regions(path: str | Path) -> TiffRegions | None:
@@ -42,13 +43,15 @@ def open_regions(path: str | Path) -> TiffRegions | None:
 
     Raises:
         UserError: too large to be read as a whole, and its pixels cannot be read in parts: more
-            than 8 bits a channel, channels stored apart, turned, tiles or strips too large. Or
-            more pixels than ``MAX_REGION_PIXELS``.
+            than 8 bits a channel, channels stored apart, turned, tiles or strips too large, a
+            side too long, another compression or CMYK. Or more than ``MAX_REGION_PIXELS``.
     """
     path = Path(path)
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
+        if not path.is_file():  # to open a pipe would wait for its writer
+            return None
         file = path.open("rb")
     except OSError:  # the ordinary way says what is wrong
         return None
@@ -72,8 +75,8 @@ def open_regions(path: str | Path) -> TiffRegions | None:
         raise UserError(
             f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS // 1_000_000} million "
             f"that are read at once, and it cannot be read in parts because "
-            f"{picture.chunks.obstacle}; convert it to a TIFF in tiles of 256 or 512 pixels, "
-            "upright, with 8 bits a channel"
+            f"{picture.chunks.obstacle}; convert it to an RGB TIFF in tiles of 256 or 512 "
+            "pixels, upright, with 8 bits a channel and the channels together"
         )
     return picture
 
@@ -270,9 +273,30 @@ class _Mean:
         self._first = rows.start, 0
         self._above = int(top)  # pixels of the region above the box
         self._sums = np.zeros((len(rows), width, 3), np.float32)
+        self._waiting: list[np.ndarray] = []  # parts with few rows, one below the other
+        self._corner = self._below = 0, 0  # left and top of the first, and where the next begins
 
     def add(self, part: np.ndarray, left: int, top: int) -> None:
         """uint8 (h, w, 3) pixels that lie there in the box."""
+        few = part.shape[0] < _FEW_ROWS
+        if not few or (left, top) != self._below:
+            self._add_waiting()
+        if not few:
+            self._add(part, left, top)
+            return
+        if not self._waiting:
+            self._corner = left, top
+        self._waiting.append(part.copy())  # not a view, which would keep the whole chunk
+        self._below = left, top + part.shape[0]
+        if self._below[1] - self._corner[1] >= _FEW_ROWS:
+            self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        if self._waiting:
+            self._add(np.concatenate(self._waiting), *self._corner)
+            self._waiting.clear()
+
+    def _add(self, part: np.ndarray, left: int, top: int) -> None:
         top += self._above
         rows, columns = _PIECE
         for y in range(0, part.shape[0], rows):
@@ -305,5 +329,7 @@ class _Mean:
         return first - begin, shares.clip(0).astype(np.float32)
 
     def finish(self) -> np.ndarray:
+        self._add_waiting()
         self._sums *= 1 / (self._scale[0] * self._scale[1])
-        return np.rint(self._sums, out=self._sums).clip(0, 255).astype(np.uint8)
+        np.rint(self._sums, out=self._sums)
+        return self._sums.clip(0, 255, out=self._sums).astype(np.uint8)

@@ -272,7 +272,7 @@ def _cut_out(image: np.ndarray | TiffRegions, box: Sequence[float]) -> np.ndarra
     x0, y0, x1, y1 = _touched(image.shape, box)
     width, height = x1 - x0, y1 - y0
     scale = LARGEST_DRAWN / max(width, height, 1)
-    if scale >= 1:
+    if scale >= 1 or min(width, height) < 1:
         return image[y0:y1, x0:x1]
     sides = (max(1, round(side * scale)) for side in (width, height))
     return image.resized(*sides, (x0, y0, x1, y1))
