@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,23 @@ def test_the_table_counts_losses():
     (row,) = summed(outcomes)
     assert (row["times"], row["while_at_work"], row["losses"]) == (2, 1, 1)
     assert list(markdown([row]))[-1] == "| kill -9 | train | 2 | 1 | 1 |"
+
+
+def test_no_process_outlives_the_one_that_started_it(tmp_path):
+    words = (
+        "import sys, time; from pathlib import Path; from tests.faults.process import Process; "
+        "print(Process(lambda: time.sleep(600), Path(sys.argv[1])).id, flush=True); "
+        "time.sleep(0.5); raise KeyboardInterrupt"  # outside of ``wait``
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", words, tmp_path / "printed.txt"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    status = Path(f"/proc/{int(done.stdout)}/stat")
+    until = time.monotonic() + 60
+    while status.exists() and status.read_text().rsplit(")")[1].split()[0] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_ctrl_c_keeps_what_was_done(tmp_path, monkeypatch, capsys):

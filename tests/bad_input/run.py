@@ -19,6 +19,7 @@ from .case import Case
 from .commands import WRONG
 
 SECONDS = 30  # of processor time
+_MOST_SECONDS = 4 * SECONDS  # then it is ended
 _WAIT = 90  # seconds, without those in which other processes had the processor
 MEMORY = 4 << 30  # bytes
 _MOST_ADDRESSES = 12 << 30  # bytes; libraries reserve more than they use
@@ -94,6 +95,8 @@ def _be_child(
         os.dup2(file, 2)
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_ADDRESSES, _MOST_ADDRESSES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # Threads that spin wait for each other, so the clock alone would never end them.
+        resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
         status = call(case, folder, out)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1

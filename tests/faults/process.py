@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ class Process:
         self.id = os.fork()
         if not self.id:
             _be_child(call, printed, before)
+        atexit.register(self._kill)  # Ctrl-C does not reach the process group
 
     def ended(self) -> bool:
         if self.status is None:
@@ -55,8 +57,8 @@ class Process:
         try:
             while not self.ended() and time.monotonic() < until:
                 time.sleep(0.01)
-        except KeyboardInterrupt:  # the process has a group of its own, which Ctrl-C does not reach
-            os.killpg(self.id, signal.SIGKILL)
+        except KeyboardInterrupt:
+            self._kill()
             raise
         return self.status
 
@@ -70,6 +72,11 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self.id, signal.SIGKILL)
         self.wait()
+
+    def _kill(self) -> None:
+        if not self.ended():
+            with suppress(ProcessLookupError):
+                os.killpg(self.id, signal.SIGKILL)
 
     def text(self) -> str:
         return self.printed.read_text(encoding="utf-8", errors="replace")
