@@ -7,6 +7,7 @@ import json
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from tests.bad_input import http_requests
 from tests.fuzz.target import Target, files_of, require
@@ -63,10 +64,11 @@ class _Server:
         self.loop.run_until_complete(self.lifespan.__aenter__())
         self.failures: list[object] = []  # what would be printed as a traceback
         self.loop.set_exception_handler(lambda loop, told: self.failures.append(told))
-        application.traceback = SimpleNamespace(print_exception=self.failures.append)
 
     def answer(self, data: bytes) -> bytes:
-        return self.loop.run_until_complete(asyncio.wait_for(self._answer(data), 30))
+        noting = SimpleNamespace(print_exception=self.failures.append)
+        with patch.object(application, "traceback", noting):
+            return self.loop.run_until_complete(asyncio.wait_for(self._answer(data), 30))
 
     async def _answer(self, data: bytes) -> bytes:
         wire = _Wire()
