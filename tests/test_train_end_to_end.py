@@ -37,7 +37,7 @@ def command(script, *arguments, cwd=ROOT):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signs")
-    write_dataset(folder / "data", train=10, val=4, test=5, seed=3, workers=1)
+    write_dataset(folder / "data", train=10, val=5, test=5, seed=3, workers=1)
     return folder / "data"
 
 
