@@ -150,7 +150,7 @@ def test_scoring_training_photos_warns(trained, data, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "10 of these photos were trained on" in done.stderr
-    assert "4 of these photos were used to choose" in done.stderr
+    assert "5 of these photos were used to choose" in done.stderr
 
 
 @pytest.mark.slow
