@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 
 import pytest
@@ -176,3 +177,19 @@ def test_a_folder_that_goes_away_with_all_around_it_is_one_sentence(tmp_path):
     ):
         (folder / "a").write_text("a")
         shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize(("write", "made"), [(atomic_write, "mkstemp"), (atomic_folder, "mkdtemp")])
+def test_a_folder_that_goes_away_before_the_writing_begins_is_one_sentence(
+    tmp_path, monkeypatch, write, made
+):
+    path, make = tmp_path / "around" / "new", getattr(tempfile, made)
+
+    def make_too_late(*args, **options):
+        shutil.rmtree(path.parent)
+        return make(*args, **options)
+
+    monkeypatch.setattr(tempfile, made, make_too_late)
+    with pytest.raises(UserError, match=r"new: .*was removed while"), write(path):
+        pytest.fail("there is nothing to write to")
+    assert not path.parent.exists()

@@ -41,9 +41,12 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
     if mode not in ("w", "wb"):
         raise ValueError(f"atomic_write knows the modes 'w' and 'wb', not {mode!r}")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A short prefix: the file's own name plus a suffix could exceed the longest name allowed.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A short prefix: the file's own name plus a suffix could exceed the longest name allowed.
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART)
+    except FileNotFoundError:
+        raise _removed(path) from None
     lock(handle)
     try:
         text = (
@@ -60,14 +63,16 @@ def atomic_write(path: str | Path, mode: str = "w", *, durable: bool = False) ->
         os.replace(temporary, path)
     except BaseException as error:
         if isinstance(error, FileNotFoundError) and error.filename == temporary:
-            raise RemovedError(
-                f"{path}: its folder was removed while the file was written; start again"
-            ) from None
+            raise _removed(path) from None
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     if durable:
         _sync_folder(path.parent)
+
+
+def _removed(path: Path) -> RemovedError:
+    return RemovedError(f"{path}: its folder was removed while the file was written; start again")
 
 
 def lock(handle: int) -> bool | None:
@@ -146,8 +151,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     check_empty(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=PART))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=PART))
+    except FileNotFoundError:
+        raise _folder_removed(path) from None
     try:
         folder = beside / "data"  # has the usual permissions, unlike ``beside``
         folder.mkdir()
@@ -159,11 +167,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     except FileNotFoundError:
         if beside.exists():
             raise
-        raise RemovedError(
-            f"{path}: the folder around it was removed while it was written; start again"
-        ) from None
+        raise _folder_removed(path) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _folder_removed(path: Path) -> RemovedError:
+    return RemovedError(
+        f"{path}: the folder around it was removed while it was written; start again"
+    )
 
 
 def check_empty(path: Path) -> None:
