@@ -74,7 +74,7 @@ def test_wrong_options_raise_with_their_name(options, words):
 def test_arithmetic_is_as_asked_or_the_user_is_told(
     tmp_path, monkeypatch, flags, loaded_with, asked
 ):
-    """oneDNN rounds by itself only with amx_bf16, and as it was told when TensorFlow was loaded."""
+    """Only with amx_bf16 does oneDNN round, as was set when TensorFlow was loaded."""
     monkeypatch.setitem(sys.modules, "tensorflow", sys)
     environment = {FAST_MATH_VARIABLE: "BF16"} if loaded_with else {}
     (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
@@ -101,7 +101,7 @@ assert error < 1e-3, error  # 0.2 with rounded factors
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not needs_casts(), reason="oneDNN may round by itself on this CPU")
+@pytest.mark.skipif(not needs_casts(), reason="oneDNN may round on this CPU")
 def test_where_the_network_casts_one_dnn_does_not_round():
     """So a run without fast math is whole float32 after one with it."""
     done = subprocess.run(

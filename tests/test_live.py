@@ -88,8 +88,10 @@ def test_the_newest_frame_is_taken_and_times_are_those_of_arrival(monkeypatch):
         time.sleep(0.05)
     indices = np.array([frame.index for frame in frames])
     assert len(frames) < 15
-    assert (np.diff(indices) > 0).all()
-    assert indices[-1] > 3 * len(frames)  # those in between were left out
+    gaps = np.diff(indices)
+    assert gaps[:-1].min() > 2  # those in between were left out
+    assert gaps[-1] > 0  # the stream may end shortly after a frame was taken
+    assert indices[-1] > 3 * len(frames)
     assert frames[-1].time_s < 0.5
     assert all(frame.duration_s is None for frame in frames)
 
