@@ -11,6 +11,11 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def minutes_text(minutes: float) -> str:
+    """``1 minute``, ``10 minutes``, ``2.5 minutes``."""
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
 def listed(items: Sequence[str], most: int = 3) -> str:
     """``a, b and c``, or ``a, b, c and 4 more``."""
     if len(items) > most + 1:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from nets.yolo import YOLOv3
+from utils.errors import UserError
+from utils.files import next_free
 from utils.memory import free_memory
 from utils.runtime.distribution import Cluster
 from utils.tiling import Tiling
@@ -22,9 +27,11 @@ from utils.training.loader import TrainingLoader, training_samples
 from utils.training.loop import Run
 from utils.training.numerics import needs_casts, rounds_convolutions
 from utils.training.optimizers import Optimizers
-from utils.training.resume import open_directory, pseudo_labels_facts
+from utils.training.resume import pseudo_labels_facts
+from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
 from utils.training.setup import Setup
+from utils.training.state import check_choices
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 
@@ -136,7 +143,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
     trainer = make_trainer(setup.cluster, inputs, detector.model, step)
     choices = lasting_choices(inputs, detector, step)
-    directory = open_directory(setup, choices)
+    directory = _open_directory(setup, choices)
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
     return Run(
@@ -207,3 +214,20 @@ def lasting_choices(
         "photos": dict(inputs.split.splits),
         "pseudo labels": pseudo_labels_facts(inputs),
     }
+
+
+def _open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
+    """The run directory, new or resumed, once hosts and the saved state have the same choices."""
+    config, cluster = setup.config, setup.cluster
+    if not cluster.all_equal(json.loads(json.dumps(choices))):
+        raise UserError("the hosts have different options or photos; give all of them the same")
+    if setup.saved:
+        check_choices(setup.saved["choices"], choices)
+    if setup.directory:
+        return setup.directory
+    directory = RunDirectory.open(
+        config.out or next_free(Path("runs/train"), config.data.resolve().name),
+        resume=config.resume,
+        writes=cluster.chief,
+    )
+    return setup.at_end.enter_context(closing(directory))

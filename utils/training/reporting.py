@@ -16,7 +16,7 @@ from tqdm import tqdm
 from utils.data.records import Dataset
 from utils.evaluation.bootstrap import MIN_IMAGES
 from utils.memory import memory_used
-from utils.text import counted
+from utils.text import counted, minutes_text
 from utils.training.forgetting import scores_text
 from utils.training.history import History
 from utils.training.loader import TrainingLoader
@@ -64,7 +64,7 @@ def trained_on_text(row: Mapping[str, Any]) -> str:
 
 def length_text(schedule: Schedule) -> str:
     """``20 epochs or 5 minutes``."""
-    minutes = f" or {schedule.seconds / 60:g} minutes" if schedule.seconds else ""
+    minutes = f" or {minutes_text(schedule.seconds / 60)}" if schedule.seconds else ""
     return f"{counted(schedule.epochs, 'epoch')}{minutes}"
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from utils.cli import to_mapping
-from utils.errors import UserError
-from utils.files import next_free
 from utils.training.history import History
 from utils.training.inputs import Inputs
 from utils.training.loop import Run
 from utils.training.numerics import changed_cores
 from utils.training.reporting import length_text
-from utils.training.run_directory import RunDirectory
 from utils.training.setup import Setup
-from utils.training.state import assign_state, check_choices
+from utils.training.state import assign_state
 
 
 def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
@@ -28,23 +22,6 @@ def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
         "classes": [inputs.kept.classes[i] for i in inputs.kept.unlabelled],
         "digest": inputs.pseudo_labels.digest() if inputs.pseudo_labels else None,
     }
-
-
-def open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
-    """The run directory, new or resumed, once hosts and the saved state have the same choices."""
-    config, cluster = setup.config, setup.cluster
-    if not cluster.all_equal(json.loads(json.dumps(choices))):
-        raise UserError("the hosts have different options or photos; give all of them the same")
-    if setup.saved:
-        check_choices(setup.saved["choices"], choices)
-    if setup.directory:
-        return setup.directory
-    directory = RunDirectory.open(
-        config.out or next_free(Path("runs/train"), config.data.resolve().name),
-        resume=config.resume,
-        writes=cluster.chief,
-    )
-    return setup.at_end.enter_context(closing(directory))
 
 
 def restore(setup: Setup, inputs: Inputs, run: Run) -> None:

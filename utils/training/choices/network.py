@@ -17,6 +17,7 @@ from nets.yolo import YOLOv3, checked_input_size
 from utils.data.input_size import FEWEST_PIXELS, SizeNeeds
 from utils.data.records import Dataset
 from utils.errors import UserError
+from utils.text import minutes_text
 from utils.training.choices.epochs import MOST_EPOCHS, choose_epochs, epochs_text
 from utils.training.choices.expected import BACKBONE, STEP_TIME, expected_points
 from utils.training.choices.recipes import CONTINUED, Recipe
@@ -115,12 +116,12 @@ def choose_network(
     ]
     if seen:
         count = photos(backbone, size)
-        enough = count == epochs[backbone] * samples
+        limit = minutes_text(config.minutes)
         notes.append(
             (
-                f"{config.minutes:g} minutes are enough for all of them"
-                if enough
-                else f"in {config.minutes:g} minutes it sees about {count:,.0f} photos of that size"
+                f"{limit} will do for all of them"
+                if count == epochs[backbone] * samples
+                else f"in {limit} it sees about {count:,.0f} photos of that size"
             )
             + "; of the backbones and sizes that is what promises the highest AP"
         )
