@@ -114,7 +114,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     )
     samples, cache_note = training_samples(
         config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
-        recipe.augment_warmup_epochs, inputs.crops,
+        recipe.augment_warmup_epochs, inputs.crops, recipe.rare_share,
     )  # fmt: skip
     shard = (cluster.host, cluster.hosts)
     loader = TrainingLoader(samples, batch_size, shard, cluster.input_device)

@@ -12,6 +12,7 @@ from utils.data.augment import AugmentConfig
 from utils.data.batches.crops import Crops
 from utils.data.batches.image_cache import photo_reader
 from utils.data.batches.pipeline import next_batch, training_batches
+from utils.data.batches.repeats import repeat_factors
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
 from utils.training.choices.phases import Phase
@@ -27,6 +28,7 @@ def training_samples(
     aspect: tuple[float, float],
     warmup_epochs: int,
     crops: Crops | None = None,
+    rare_share: float = 0.0,
 ) -> tuple[TrainingSamples, str]:
     """Training samples as the options ask for them, and a sentence on the cache of photos.
 
@@ -39,12 +41,15 @@ def training_samples(
         aspect: the part of that square that training pictures take.
         warmup_epochs: epochs until augmentation has its full strength.
         crops: of the photos; None to show photos whole.
+        rare_share: of the photos, below which a class is rare, and its photos seen more often.
     """
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment, crops=crops)
+    factors = repeat_factors(train, rare_share)
     samples = TrainingSamples(
-        train, input_size, config.seed, augment, reader, aspect, warmup_epochs, crops
-    )
+        train, input_size, config.seed, augment, reader, aspect, warmup_epochs, crops,
+        factors if crops is None else factors[crops.photos],
+    )  # fmt: skip
     return samples, note
 
 

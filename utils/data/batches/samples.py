@@ -21,6 +21,7 @@ from utils.data.augment.params import PhotoParams, PictureParams, SampleParams, 
 from utils.data.batches.crops import Crops, crop_corner, too_small
 from utils.data.batches.image_cache import PhotoReader, plain_reader
 from utils.data.batches.input_shape import TrainingShape, training_shape
+from utils.data.batches.repeats import epoch_order
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.images import reduction
@@ -53,8 +54,8 @@ class TrainingSamples:
     """Augmented training samples by index; any index from 0 on is valid.
 
     Attributes:
-        dataset, size, seed, config, aspect, warmup_epochs, crops: what the samples are made of; not
-            to be changed.
+        dataset, size, seed, config, aspect, warmup_epochs, crops, weights: what the samples are
+            made of; not to be changed.
         errors: what went wrong so far.
     """
 
@@ -68,6 +69,7 @@ class TrainingSamples:
         aspect: tuple[float, float] = (1.0, 1.0),
         warmup_epochs: int = 1,
         crops: Crops | None = None,
+        weights: np.ndarray | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -82,15 +84,18 @@ class TrainingSamples:
             warmup_epochs: augmentation reaches full strength in this epoch. Before, it grows in
                 proportion to the epochs.
             crops: of the photos; None to show photos whole.
+            weights: how often each photo, or crop, is seen, relative to the others; None for once
+                an epoch. See ``utils.data.batches.repeats``.
         """
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
         self.aspect, self.warmup_epochs, self.crops = aspect, warmup_epochs, crops
+        self.weights = np.ones(len(self)) if weights is None else weights
         self.errors = ReadErrors()
         self._reader = reader or plain_reader(dataset)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
-        """Samples in an epoch: one for each photo, or for each crop."""
+        """Samples in an epoch: as many as photos, or as crops."""
         return len(self.dataset if self.crops is None else self.crops)
 
     @property
@@ -127,7 +132,7 @@ class TrainingSamples:
         """
         other = TrainingSamples(
             self.dataset, size or self.size, self.seed, config, self._reader, self.aspect,
-            self.warmup_epochs, self.crops,
+            self.warmup_epochs, self.crops, self.weights,
         )  # fmt: skip
         other.errors = self.errors
         return other
@@ -236,7 +241,7 @@ class TrainingSamples:
         cached_epoch, order = self._order
         if cached_epoch != epoch:
             rng = np.random.default_rng([self.seed, 0, epoch])
-            order = rng.permutation(len(self))
+            order = epoch_order(self.weights, rng)
             self._order = (epoch, order)
         return order
 
