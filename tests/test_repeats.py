@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.data.batches.repeats import epoch_order, repeat_factors
+from utils.data.batches.repeats import epoch_order, repeat_factors, repeats_text
 from utils.data.records import Dataset, Record
 
 
@@ -29,6 +29,14 @@ def test_factors_worked_by_hand():
     expected = [1, 1, 1, 1, 1, np.sqrt(0.5 / (1 / 8)), 1, 1]
     np.testing.assert_allclose(repeat_factors(dataset, 0.5), expected)
     np.testing.assert_array_equal(repeat_factors(dataset, 0.0), np.ones(8))
+
+
+def test_a_sentence_says_how_many_and_how_often():
+    assert repeats_text(np.ones(4)) == ""
+    one = "1 photo has a rare class and is seen up to 2.0 times as often as others"
+    assert repeats_text(np.array([1, 2.0, 1])) == one
+    two = "2 photos have rare classes and are seen up to 5.5 times as often as others"
+    assert repeats_text(np.array([1, 2.0, 5.48])) == two
 
 
 def test_a_dataset_without_classes_or_photos():

@@ -112,7 +112,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
             free=cluster.reduce_min(free_memory()),
         )
     )
-    samples, cache_note = training_samples(
+    samples, samples_notes = training_samples(
         config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
         recipe.augment_warmup_epochs, inputs.crops, recipe.rare_share,
     )  # fmt: skip
@@ -156,7 +156,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         directory=directory,
         cluster=cluster,
         choices=choices,
-        notes=(*inputs.notes, *detector.notes, batch_note, rates_note, cache_note),
+        notes=(*inputs.notes, *detector.notes, batch_note, rates_note, *samples_notes),
         threads=setup.threads,
         val_trained_on=len(inputs.split.trained_before.get("val", ())),
         old_classes=old_classes(detector.model.classes, inputs.sources),

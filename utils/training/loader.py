@@ -12,7 +12,7 @@ from utils.data.augment import AugmentConfig
 from utils.data.batches.crops import Crops
 from utils.data.batches.image_cache import photo_reader
 from utils.data.batches.pipeline import next_batch, training_batches
-from utils.data.batches.repeats import repeat_factors
+from utils.data.batches.repeats import repeat_factors, repeats_text
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
 from utils.training.choices.phases import Phase
@@ -29,8 +29,8 @@ def training_samples(
     warmup_epochs: int,
     crops: Crops | None = None,
     rare_share: float = 0.0,
-) -> tuple[TrainingSamples, str]:
-    """Training samples as the options ask for them, and a sentence on the cache of photos.
+) -> tuple[TrainingSamples, tuple[str, ...]]:
+    """Training samples as the options ask for them, and sentences on rare classes and the cache.
 
     Args:
         config: the run's options.
@@ -50,7 +50,7 @@ def training_samples(
         train, input_size, config.seed, augment, reader, aspect, warmup_epochs, crops,
         factors if crops is None else factors[crops.photos],
     )  # fmt: skip
-    return samples, note
+    return samples, tuple(filter(None, (repeats_text(factors), note)))
 
 
 class TrainingLoader:

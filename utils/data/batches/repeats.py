@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from utils.data.records import Dataset
+from utils.text import counted
 
 
 def repeat_factors(dataset: Dataset, share: float) -> np.ndarray:
@@ -24,12 +25,21 @@ def repeat_factors(dataset: Dataset, share: float) -> np.ndarray:
     Returns:
         float64 (N,), 1 or more.
     """
-    present = np.zeros((len(dataset), max(len(dataset.classes), 1)), bool)
-    for number, record in enumerate(dataset.records):
-        present[number, record.class_ids[~record.difficult]] = True
-    photos = np.maximum(present.sum(axis=0), 1)
-    factors = np.sqrt(np.maximum(share * len(dataset) / photos, 1.0))
-    return np.where(present, factors, 1.0).max(axis=1)
+    present = [np.unique(record.class_ids[~record.difficult]) for record in dataset.records]
+    photos = np.zeros(len(dataset.classes), np.int64)
+    for class_ids in present:
+        photos[class_ids] += 1
+    factors = np.sqrt(np.maximum(share * len(dataset) / np.maximum(photos, 1), 1.0))
+    return np.array([factors[class_ids].max(initial=1.0) for class_ids in present])
+
+
+def repeats_text(factors: np.ndarray) -> str:
+    """A sentence on the photos with a factor above 1; "" where there are none."""
+    often = int((factors > 1).sum())
+    if not often:
+        return ""
+    photos = counted(often, "photo has a rare class and is", "photos have rare classes and are")
+    return f"{photos} seen up to {factors.max():.1f} times as often as others"
 
 
 def epoch_order(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
