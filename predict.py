@@ -53,7 +53,7 @@ examples:
   python predict.py --weights best.keras --serve                           (a page to try it on)"""
 
 FEW_PICTURES = 8  # for so few, opening the network several times takes longer than it saves
-BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs_lite0.keras"
+BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs.keras"
 
 
 def main(argv: list[str]) -> int:

@@ -38,7 +38,7 @@ OLD = ("mandatory_direction", "no_entry", "pedestrian_crossing", "priority_road"
 NEW = ("speed_limit", "stop", "warning", "yield")
 RESULTS = "finetune"
 SETTINGS = ("input_size", "photos", "minutes", "half_epochs", "epochs")
-SIGNS = ROOT / "model_data" / "signs_lite0.keras"
+SIGNS = ROOT / "model_data" / "signs.keras"
 
 
 def main() -> None:

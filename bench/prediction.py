@@ -58,9 +58,7 @@ class Run(NamedTuple):
 class PredictionConfig:
     """The options of this measurement."""
 
-    weights: Path = option(
-        ROOT / "model_data" / "signs_lite0.keras", help="a checkpoint", metavar="FILE"
-    )
+    weights: Path = option(ROOT / "model_data" / "signs.keras", help="a checkpoint", metavar="FILE")
     photos: int = option(1000, help="photos in the folder", low=10)
     seconds: int = option(60, help="length of the video", low=4)
     repeats: int = option(5, help="cold starts; their median is the result", low=1)

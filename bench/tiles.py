@@ -45,7 +45,7 @@ from utils.overlap import iou
 from utils.tiles import picture_areas, tile_layout
 from utils.tiling import TILE_OVERLAP, Tiling, auto_side
 
-WEIGHTS = ROOT / "model_data" / "signs_lite0.keras"
+WEIGHTS = ROOT / "model_data" / "signs.keras"
 WIDTH, HEIGHT = 4000, 3000
 AREAS = ((2000, 1500), (4000, 3000), (6000, 4500))  # of which the time is measured
 TIMES = 2  # runs of each; the faster one counts

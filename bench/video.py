@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "video.jpg")
     out = parser.parse_args().out
-    detector = Detector(ROOT / "model_data" / "signs_lite0.keras")
+    detector = Detector(ROOT / "model_data" / "signs.keras")
     draw = FrameDrawer(draw_frame, overlay=True)
     with tempfile.TemporaryDirectory() as folder:
         drive = Path(folder) / "drive.mp4"

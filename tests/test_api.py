@@ -22,7 +22,7 @@ from utils.training.config import TrainConfig
 from utils.training.numerics import FAST_MATH_VARIABLE, needs_casts
 
 ROOT = Path(__file__).resolve().parent.parent
-SIGNS = ROOT / "model_data" / "signs_lite0.keras"
+SIGNS = ROOT / "model_data" / "signs.keras"
 
 
 def test_importing_it_is_light():

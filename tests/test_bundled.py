@@ -14,7 +14,7 @@ from utils.detector import Detector
 from utils.overlap import iou
 
 ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = ROOT / "model_data" / "signs_lite0.keras"
+WEIGHTS = ROOT / "model_data" / "signs.keras"
 SCENES = range(24)
 
 

@@ -17,7 +17,7 @@ from utils.runtime.exported import ExportedNetwork
 from utils.runtime.fastest import Candidate, converter_key, measured, open_fastest, usable
 from utils.runtime.runtime import Runtime
 
-BUNDLED = Path(__file__).parents[1] / "model_data" / "signs_lite0.keras"
+BUNDLED = Path(__file__).parents[1] / "model_data" / "signs.keras"
 
 
 def answering(images):

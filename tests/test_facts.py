@@ -12,7 +12,7 @@ import pytest
 from utils.errors import UserError
 from utils.runtime.facts import OFFSET_SPAN, Facts
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "model_data" / "signs_lite0.keras"
+WEIGHTS = Path(__file__).resolve().parents[1] / "model_data" / "signs.keras"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_hash_is_of_the_weights_alone(facts, tmp_path):
     with zipfile.ZipFile(WEIGHTS) as old, zipfile.ZipFile(other, "w") as new:
         for name in old.namelist():
             data = old.read(name)
-            new.writestr(name, data.replace(b'"input_size": 320', b'"input_size": 352'))
+            new.writestr(name, data.replace(b'"input_size": 416', b'"input_size": 352'))
     again = Facts.of_checkpoint(other)
     assert again.input_size == (352, 352)
     assert again.weights_sha256 == facts.weights_sha256

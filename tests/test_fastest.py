@@ -44,7 +44,7 @@ from utils.runtime.runtime import Runtime, open_runtime
 from utils.runtime.side_by_side import open_copies, pooled, side_by_side
 
 ROOT = Path(__file__).parents[1]
-BUNDLED = ROOT / "model_data" / "signs_lite0.keras"
+BUNDLED = ROOT / "model_data" / "signs.keras"
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="needs openvino")
 
 

@@ -218,7 +218,7 @@ def test_a_missing_file_to_compare_is_named_with_its_option(data, tmp_path, caps
 def test_bundled_detector_is_scored_compared_and_tuned(tmp_path):
     data, weights, out = tmp_path / "data", tmp_path / "signs.keras", tmp_path / "out"
     write_dataset(data, train=1, val=8, test=10, seed=11, workers=1)
-    shutil.copy(Path(get_map.__file__).parent / "model_data" / "signs_lite0.keras", weights)
+    shutil.copy(Path(get_map.__file__).parent / "model_data" / "signs.keras", weights)
 
     def score(*argv):
         return subprocess.run(

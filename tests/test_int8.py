@@ -25,7 +25,7 @@ from utils.runtime.export.layer_groups import GROUPS, pattern
 from utils.runtime.facts import Facts
 from utils.runtime.runtime import open_runtime
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "model_data" / "signs_lite0.keras"
+WEIGHTS = Path(__file__).resolve().parents[1] / "model_data" / "signs.keras"
 FORMATS = ("onnx", "openvino", "litert")
 
 
@@ -112,7 +112,9 @@ def facts_of(folder, **parts):
         for part, names in parts.items()
     }
     facts = Facts.of_checkpoint(WEIGHTS)
-    return replace(facts, class_names=("cat", "dog"), metadata={"hashes": hashes})
+    return replace(
+        facts, class_names=("cat", "dog"), input_size=(320, 320), metadata={"hashes": hashes}
+    )
 
 
 def shades(inputs):

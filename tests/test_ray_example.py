@@ -17,7 +17,7 @@ from utils.data.synthetic.scenes import draw_scene
 from utils.detector import Detector
 
 ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = ROOT / "model_data" / "signs_lite0.keras"
+WEIGHTS = ROOT / "model_data" / "signs.keras"
 
 
 def example() -> str:

@@ -461,7 +461,7 @@ def test_classes_without_labels_are_kept_killed_or_not(data, tmp_path):
     for xml in (photos / "Annotations").iterdir():
         xml.write_text(xml.read_text().replace("<name>yield<", "<name>give way<"))
     (tmp_path / "classes.txt").write_text("give way\nstop\n")
-    bundled = ROOT / "model_data" / "signs_lite0.keras"
+    bundled = ROOT / "model_data" / "signs.keras"
     run = ("--data", photos, "--classes", tmp_path / "classes.txt", "--keep-classes")
     refused(command("train.py", *run, "--out", tmp_path / "no"), "--keep-classes", "--weights")
 

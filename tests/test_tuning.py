@@ -20,7 +20,7 @@ from utils.postprocess import nms
 from utils.runtime.runtime import Runtime
 from utils.voting import vote
 
-BUNDLED = Path(__file__).parent.parent / "model_data" / "signs_lite0.keras"
+BUNDLED = Path(__file__).parent.parent / "model_data" / "signs.keras"
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from utils.media.tracking import Tracker
 
 CONF = 0.25  # lowest score that begins a track, as predict.py has it by default
 SEEN = (4, 5, 6, 7, 9)  # the drives that the detector sees: those with the fewest frames
-WEIGHTS = Path(__file__).parents[2] / "model_data" / "signs_lite0.keras"
+WEIGHTS = Path(__file__).parents[2] / "model_data" / "signs.keras"
 OURS, PLAIN = "this project", "plain IoU"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import utils.runtime.export.export as real
 from utils.errors import UserError
 
-_WEIGHTS = Path(__file__).resolve().parents[2] / "model_data" / "signs_lite0.keras"
+_WEIGHTS = Path(__file__).resolve().parents[2] / "model_data" / "signs.keras"
 _FILE = 'head -c 1000 "$0" > "$1"; sleep 0.3; tail -c +1001 "$0" >> "$1"; sleep 0.3'
 _FOLDER = (
     'mkdir "$1"; printf "<net>" > "$1/model.xml"; sleep 0.3; printf "</net>" >> "$1/model.xml"; '

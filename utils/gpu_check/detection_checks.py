@@ -11,7 +11,7 @@ from utils.gpu_check.processes import ROOT, run_python
 from utils.gpu_check.result import CheckFailed, Result, judged
 from utils.gpu_check.session import Session
 
-WEIGHTS = ROOT / "model_data" / "signs_lite0.keras"  # the bundled detector knows the road scenes
+WEIGHTS = ROOT / "model_data" / "signs.keras"  # the bundled detector knows the road scenes
 IOU, SCORE = 0.9, 0.05  # from which two boxes are the same, and up to which their scores may differ
 
 
