@@ -22,21 +22,30 @@ def photo(number, class_ids, difficult=()):
 
 
 def test_factors_worked_by_hand():
-    """Of eight photos, class 0 is on six, class 1 on one, class 2 on one where it is difficult."""
+    """Of eight photos, class 0 is on six, class 1 on one, class 2 on one where it is difficult.
+
+    The mean class that is on any photo is on 3.5.
+    """
     photos = [photo(i, [0]) for i in range(5)]
     photos += [photo(5, [0, 1, 1]), photo(6, [2], difficult=[0]), photo(7, [])]
     dataset = Dataset(tuple(photos), ("often", "rare", "difficult"))
-    expected = [1, 1, 1, 1, 1, np.sqrt(0.5 / (1 / 8)), 1, 1]
-    np.testing.assert_allclose(repeat_factors(dataset, 0.5), expected)
+    for share, often in ((0.25, np.sqrt(2)), (0.5, np.sqrt(3.5)), (1.0, np.sqrt(3.5))):
+        expected = [1, 1, 1, 1, 1, often, 1, 1]
+        np.testing.assert_allclose(repeat_factors(dataset, share), expected)
     np.testing.assert_array_equal(repeat_factors(dataset, 0.0), np.ones(8))
 
 
 def test_a_sentence_says_how_many_and_how_often():
     assert repeats_text(np.ones(4)) == ""
-    one = "1 photo has a rare class and is seen up to 2.0 times as often as others"
-    assert repeats_text(np.array([1, 2.0, 1])) == one
-    two = "2 photos have rare classes and are seen up to 5.5 times as often as others"
+    one = "1 photo has a rare class and is seen up to 2.0 times as often as photos without one"
+    assert repeats_text(np.array([1, 2.0, 1.4])) == one
+    two = "2 photos have rare classes and are seen up to 5.5 times as often as photos without one"
     assert repeats_text(np.array([1, 2.0, 5.48])) == two
+
+
+def test_of_many_classes_that_are_alike_none_is_rare():
+    dataset = Dataset(tuple(photo(i, [i % 20]) for i in range(100)), tuple("abcdefghijklmnopqrst"))
+    np.testing.assert_array_equal(repeat_factors(dataset, 0.25), np.ones(100))
 
 
 def test_a_dataset_without_classes_or_photos():

@@ -11,16 +11,20 @@ import numpy as np
 from utils.data.records import Dataset
 from utils.text import counted
 
+NOTED = 1.5  # the log mentions photos from this factor on
+
 
 def repeat_factors(dataset: Dataset, share: float) -> np.ndarray:
     """How often each photo is to be seen, relative to one that has no rare class.
 
-    A class that is on a share f of the photos has the factor √(``share`` / f), at least 1. A photo
-    has the highest factor of its classes. Difficult objects do not count.
+    A class that is on a share f of the photos has the factor √(t / f), at least 1. A photo has the
+    highest factor of its classes. Difficult objects do not count. t is ``share``, or the mean f of
+    all classes where that is less: among a hundred classes hardly any is on a quarter of the
+    photos, and that does not make all of them rare.
 
     Args:
         dataset: the photos.
-        share: of the photos, below which a class is rare; 0 for none.
+        share: of the photos, from which on no class is rare; 0 to have no rare classes.
 
     Returns:
         float64 (N,), 1 or more.
@@ -29,17 +33,19 @@ def repeat_factors(dataset: Dataset, share: float) -> np.ndarray:
     photos = np.zeros(len(dataset.classes), np.int64)
     for class_ids in present:
         photos[class_ids] += 1
-    factors = np.sqrt(np.maximum(share * len(dataset) / np.maximum(photos, 1), 1.0))
+    found = photos[photos > 0]
+    enough = min(share * len(dataset), found.mean()) if len(found) else 0.0
+    factors = np.sqrt(np.maximum(enough / np.maximum(photos, 1), 1.0))
     return np.array([factors[class_ids].max(initial=1.0) for class_ids in present])
 
 
 def repeats_text(factors: np.ndarray) -> str:
-    """A sentence on the photos with a factor above 1; "" where there are none."""
-    often = int((factors > 1).sum())
+    """A sentence on the photos with a factor of ``NOTED`` or more; "" where there are none."""
+    often = int((factors >= NOTED).sum())
     if not often:
         return ""
     photos = counted(often, "photo has a rare class and is", "photos have rare classes and are")
-    return f"{photos} seen up to {factors.max():.1f} times as often as others"
+    return f"{photos} seen up to {factors.max():.1f} times as often as photos without one"
 
 
 def epoch_order(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
