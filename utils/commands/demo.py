@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utils.cli import option, parse, run
 from utils.files import next_free
+from utils.text import minutes_text
 
 ROOT = Path("runs/demo")
 
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
     )  # fmt: skip
     call(*draw, "--out", scenes, "--train", 1, "--val", 1, "--test", 12, "--seed", 2026)
 
-    step(2, f"Training a detector for {config.minutes:g} minutes")
+    step(2, f"Training a detector for {minutes_text(config.minutes)}")
     call("python", "train.py", "--data", data, "--minutes", config.minutes, "--out", training)
 
     step(3, "Scoring it on 100 scenes with backgrounds that training never saw")

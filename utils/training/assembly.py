@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nets.yolo import YOLOv3
 from utils.errors import UserError
 from utils.files import next_free
@@ -112,9 +114,9 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
             free=cluster.reduce_min(free_memory()),
         )
     )
-    samples, samples_notes = training_samples(
+    samples, cache_note = training_samples(
         config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
-        recipe.augment_warmup_epochs, inputs.crops, recipe.rare_share,
+        recipe.augment_warmup_epochs, inputs.crops, inputs.repeats,
     )  # fmt: skip
     shard = (cluster.host, cluster.hosts)
     loader = TrainingLoader(samples, batch_size, shard, cluster.input_device)
@@ -143,7 +145,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
     trainer = make_trainer(setup.cluster, inputs, detector.model, step)
     choices = lasting_choices(inputs, detector, step)
-    directory = _open_directory(setup, choices)
+    directory = _open_directory(setup, choices, inputs.repeats)
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
     return Run(
@@ -156,7 +158,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         directory=directory,
         cluster=cluster,
         choices=choices,
-        notes=(*inputs.notes, *detector.notes, batch_note, rates_note, *samples_notes),
+        notes=(*inputs.notes, *detector.notes, batch_note, rates_note, cache_note),
         threads=setup.threads,
         val_trained_on=len(inputs.split.trained_before.get("val", ())),
         old_classes=old_classes(detector.model.classes, inputs.sources),
@@ -216,10 +218,13 @@ def lasting_choices(
     }
 
 
-def _open_directory(setup: Setup, choices: dict[str, Any]) -> RunDirectory:
-    """The run directory, new or resumed, once hosts and the saved state have the same choices."""
+def _open_directory(setup: Setup, choices: dict[str, Any], repeats: np.ndarray) -> RunDirectory:
+    """The run directory, new or resumed, once hosts and the saved state have the same choices.
+
+    Hosts draw the same order of photos, so their labels must agree on which are seen more often.
+    """
     config, cluster = setup.config, setup.cluster
-    if not cluster.all_equal(json.loads(json.dumps(choices))):
+    if not cluster.all_equal([json.loads(json.dumps(choices)), repeats.tolist()]):
         raise UserError("the hosts have different options or photos; give all of them the same")
     if setup.saved:
         check_choices(setup.saved["choices"], choices)

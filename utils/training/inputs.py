@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
 from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
 from utils.data.augment import AugmentConfig, augmentation
 from utils.data.batches.crops import LEAST_VISIBLE, Crops, as_crops_show
+from utils.data.batches.repeats import repeat_factors, repeats_text
 from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
 from utils.training.choices.aspect import choose_aspect, shape_text
@@ -35,6 +38,7 @@ class Inputs:
         train, val: the photos; with ``--keep-classes`` those for training with pseudo labels too.
         kept: the classes with ``--keep-classes``; None without.
         pseudo_labels: None where the photos label all classes.
+        repeats: how often each photo, or crop, is seen, relative to the others.
         crops: of the training photos; None where they are shown whole.
         aspect: the part of the square network input that training pictures take.
         notes: sentences for the log on what was chosen.
@@ -52,6 +56,7 @@ class Inputs:
     epochs: int
     input_size: int
     phases: tuple[Phase, ...]
+    repeats: np.ndarray
     kept: KeptClasses | None = None
     pseudo_labels: PseudoLabels | None = None
     crops: Crops | None = None
@@ -88,10 +93,14 @@ def choose_inputs(setup: Setup) -> Inputs:
         train, val, kept = with_kept_classes(config, checkpoint, train, val, sources)
         sources = kept.sources
         pseudo_labels = label_kept_classes(setup, train, kept)
+    labelled = train
     if pseudo_labels:
         train = pseudo_labels.added_to(train)
     continued = None not in sources
     recipe = choose_recipe(config, continued=continued)
+    threshold = setup.saved_choice("recipe", {}).get("repeat_threshold", recipe.repeat_threshold)
+    recipe = replace(recipe, repeat_threshold=threshold)  # 0 in runs of older versions
+    factors = repeat_factors(labelled, threshold)
     tile, tile_note = choose_tile(
         config.tile, train, checkpoint.input_size if checkpoint and config.input_size == "auto"
         else config.input_size,
@@ -130,6 +139,7 @@ def choose_inputs(setup: Setup) -> Inputs:
         crops_text(crops, len(train)) if crops else "",
         *network.notes,
         shape_text(network.input_size, aspect),
+        repeats_text(factors),
     )
     return Inputs(
         config=replace(config, backbone=network.backbone),
@@ -147,6 +157,7 @@ def choose_inputs(setup: Setup) -> Inputs:
         kept=kept,
         pseudo_labels=pseudo_labels,
         crops=crops,
+        repeats=factors[crops.photos] if crops else factors,
         notes=notes,
     )
 

@@ -23,6 +23,7 @@ RECIPE = {
     "closing_strength": "final_strength",
     "by_cost": "simota",
 }
+LATER_IN_RECIPE = {"repeat_threshold": 0.0}
 LOSS = {"doubt": "gce_q"}
 HISTORY = {"stale": "evaluations_without_improvement"}
 
@@ -33,7 +34,7 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     choices = _renamed(facts["choices"], CHOICES)
     choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
-    choices["recipe"] = recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
+    choices["recipe"] = LATER_IN_RECIPE | recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
     choices.setdefault("pseudo labels", None)
     choices.setdefault("tile", None)
     return {**facts, "history": history, "choices": choices}

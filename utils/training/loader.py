@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from utils.data.augment import AugmentConfig
 from utils.data.batches.crops import Crops
 from utils.data.batches.image_cache import photo_reader
 from utils.data.batches.pipeline import next_batch, training_batches
-from utils.data.batches.repeats import repeat_factors, repeats_text
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
 from utils.training.choices.phases import Phase
@@ -28,9 +28,9 @@ def training_samples(
     aspect: tuple[float, float],
     warmup_epochs: int,
     crops: Crops | None = None,
-    rare_share: float = 0.0,
-) -> tuple[TrainingSamples, tuple[str, ...]]:
-    """Training samples as the options ask for them, and sentences on rare classes and the cache.
+    repeats: np.ndarray | None = None,
+) -> tuple[TrainingSamples, str]:
+    """Training samples as the options ask for them, and a sentence on the cache of photos.
 
     Args:
         config: the run's options.
@@ -41,20 +41,18 @@ def training_samples(
         aspect: the part of that square that training pictures take.
         warmup_epochs: epochs until augmentation has its full strength.
         crops: of the photos; None to show photos whole.
-        rare_share: of the photos, below which a class is rare, and its photos seen more often.
+        repeats: how often each photo, or crop, is seen, relative to the others.
     """
     sizes = {size for phase in phases for size in phase.sizes}
     reader, note = photo_reader(config.cache, train, sorted(sizes), augment, crops=crops)
-    factors = repeat_factors(train, rare_share)
     samples = TrainingSamples(
-        train, input_size, config.seed, augment, reader, aspect, warmup_epochs, crops,
-        factors if crops is None else factors[crops.photos],
-    )  # fmt: skip
-    return samples, tuple(filter(None, (repeats_text(factors), note)))
+        train, input_size, config.seed, augment, reader, aspect, warmup_epochs, crops, repeats
+    )
+    return samples, note
 
 
 class TrainingLoader:
-    """This host's share of the batches, in an order that depends on the seed alone.
+    """This host's share of the batches, in an order that does not depend on hosts or threads.
 
     Attributes:
         device: to which batches are copied ahead of time; None for main memory.

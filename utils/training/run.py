@@ -140,7 +140,7 @@ def preview(config: TrainConfig) -> Path:
     phase = strongest_phase(inputs.phases)
     samples = TrainingSamples(
         inputs.train, max(phase.sizes), config.seed, phase.augment, aspect=inputs.aspect,
-        crops=inputs.crops,
+        crops=inputs.crops, repeats=inputs.repeats,
     )  # fmt: skip
     folder = config.out or Path("runs/preview") / config.data.resolve().name
     path = folder / "preview.jpg"

@@ -2,7 +2,7 @@
 
 ``predict.py --tile`` shows the network tiles of a large photo at full resolution, and the whole
 photo once. So an epoch of ``train.py --tile`` has, for each photo larger than a tile, crops of a
-tile's side at random places, and the whole photo once. Photos up to that size are used whole.
+tile's side at random places, and about once the whole photo. Photos up to that size are used whole.
 
 How many crops a photo has follows from its objects and its area: two for each object, at least one,
 and at most as many as have the photo's area. Every other crop, at random, is aimed at an object, so

@@ -1,6 +1,6 @@
 """Repeat-factor sampling: photos of rare classes are seen more often than others.
 
-Gupta et al., LVIS: A dataset for large vocabulary instance segmentation, 2019, section 4.2.
+Gupta et al., LVIS: A dataset for large vocabulary instance segmentation, 2019, appendix B.2.
 An epoch keeps its length here, so other photos are seen a little less often than once an epoch.
 """
 
@@ -11,31 +11,38 @@ import numpy as np
 from utils.data.records import Dataset
 from utils.text import counted
 
+MOST = 4.0  # times as often as photos without a rare class
 NOTED = 1.5  # the log mentions photos from this factor on
 
 
-def repeat_factors(dataset: Dataset, share: float) -> np.ndarray:
+def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     """How often each photo is to be seen, relative to one that has no rare class.
 
-    A class that is on a share f of the photos has the factor √(t / f), at least 1. A photo has the
-    highest factor of its classes. Difficult objects do not count. t is ``share``, or the mean f of
-    all classes where that is less: among a hundred classes hardly any is on a quarter of the
-    photos, and that does not make all of them rare.
+    A class that is on a share f of the photos has the factor √(t / f), 1 to ``MOST``. A photo has
+    the highest factor of its classes. t is ``threshold``, or the mean f of the classes where that
+    is less: among a hundred classes hardly any is on a quarter of the photos, and that does not
+    make all of them rare. Difficult objects do not count. Nor do classes that are on a single
+    photo: that is often a slip of the pen, and the same picture again and again teaches little.
 
     Args:
         dataset: the photos.
-        share: of the photos, from which on no class is rare; 0 to have no rare classes.
+        threshold: the share of the photos from which on no class is rare; 0 for no rare classes.
 
     Returns:
         float64 (N,), 1 or more.
     """
+    if not threshold:
+        return np.ones(len(dataset))
     present = [np.unique(record.class_ids[~record.difficult]) for record in dataset.records]
     photos = np.zeros(len(dataset.classes), np.int64)
     for class_ids in present:
         photos[class_ids] += 1
-    found = photos[photos > 0]
-    enough = min(share * len(dataset), found.mean()) if len(found) else 0.0
-    factors = np.sqrt(np.maximum(enough / np.maximum(photos, 1), 1.0))
+    counted_classes = photos > 1
+    if not counted_classes.any():
+        return np.ones(len(dataset))
+    enough = min(threshold * len(dataset), photos[counted_classes].mean())
+    factors = np.clip(np.sqrt(enough / np.maximum(photos, 1)), 1.0, MOST)
+    factors[~counted_classes] = 1.0
     return np.array([factors[class_ids].max(initial=1.0) for class_ids in present])
 
 
@@ -48,24 +55,24 @@ def repeats_text(factors: np.ndarray) -> str:
     return f"{photos} seen up to {factors.max():.1f} times as often as photos without one"
 
 
-def epoch_order(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random order of as many photos as there are, each in proportion to its weight.
+def epoch_order(factors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random order of as many photos as there are, each in proportion to its factor.
 
-    Systematic resampling: a photo comes as often as its weight over the mean weight says, rounded
-    up or down at random. Equal weights give a permutation.
+    Systematic resampling: a photo comes as often as its factor over the mean factor says, rounded
+    up or down at random. Equal factors give a permutation.
 
     Args:
-        weights: (N,), above 0.
+        factors: (N,), above 0.
         rng: the source of random numbers.
 
     Returns:
         int64 (N,) numbers of the photos.
     """
-    count = len(weights)
+    count = len(factors)
     order = rng.permutation(count)
-    if count == 0 or (weights == weights[0]).all():
+    if count == 0 or (factors == factors[0]).all():
         return order
-    ends = np.cumsum(weights[order])
+    ends = np.cumsum(factors[order])
     points = (rng.random() + np.arange(count)) * (ends[-1] / count)
     picked = np.minimum(np.searchsorted(ends, points, side="right"), count - 1)
     return rng.permutation(order[picked])

@@ -1,14 +1,16 @@
 """``TrainingSamples``: augmented training samples by index, from records.
 
 The position in the data is one number, the index of a sample since the start of the run. Epoch,
-order and every random number follow from (seed, index). So a run can start anywhere and see what
-it would have seen, whatever the number of workers or of hosts.
+order and every random number follow from (seed, index), the order also from how often each photo is
+to be seen. So a run can start anywhere and see what it would have seen, whatever the number of
+workers or of hosts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
@@ -54,7 +56,7 @@ class TrainingSamples:
     """Augmented training samples by index; any index from 0 on is valid.
 
     Attributes:
-        dataset, size, seed, config, aspect, warmup_epochs, crops, weights: what the samples are
+        dataset, size, seed, config, aspect, warmup_epochs, crops, repeats: what the samples are
             made of; not to be changed.
         errors: what went wrong so far.
     """
@@ -69,7 +71,7 @@ class TrainingSamples:
         aspect: tuple[float, float] = (1.0, 1.0),
         warmup_epochs: int = 1,
         crops: Crops | None = None,
-        weights: np.ndarray | None = None,
+        repeats: np.ndarray | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -84,12 +86,12 @@ class TrainingSamples:
             warmup_epochs: augmentation reaches full strength in this epoch. Before, it grows in
                 proportion to the epochs.
             crops: of the photos; None to show photos whole.
-            weights: how often each photo, or crop, is seen, relative to the others; None for once
+            repeats: how often each photo, or crop, is seen, relative to the others; None for once
                 an epoch. See ``utils.data.batches.repeats``.
         """
         self.dataset, self.size, self.seed, self.config = dataset, size, seed, config
         self.aspect, self.warmup_epochs, self.crops = aspect, warmup_epochs, crops
-        self.weights = np.ones(len(self)) if weights is None else weights
+        self.repeats = np.ones(len(self)) if repeats is None else repeats
         self.errors = ReadErrors()
         self._reader = reader or plain_reader(dataset)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
@@ -132,7 +134,7 @@ class TrainingSamples:
         """
         other = TrainingSamples(
             self.dataset, size or self.size, self.seed, config, self._reader, self.aspect,
-            self.warmup_epochs, self.crops, self.weights,
+            self.warmup_epochs, self.crops, self.repeats,
         )  # fmt: skip
         other.errors = self.errors
         return other
@@ -200,14 +202,14 @@ class TrainingSamples:
         inner: tuple[int, int],
         scale: float,
     ) -> tuple[Record, np.ndarray, bool]:
-        """Place, read and render a photo; if it cannot be read, the next one in the order.
+        """Place, read and render a photo; if it cannot be read, the next one in the order that can.
 
         Returns:
             Its record, the map from the photo to the tile, and whether all of a photo is shown
             that is larger than a crop.
         """
-        for step in range(len(order)):
-            number = order[(position + step) % len(order)]
+        others = (order[(position + step) % len(order)] for step in range(len(order)))
+        for number in chain(others, range(len(self))):  # an epoch need not have all of them
             record = self.dataset.records[
                 number if self.crops is None else self.crops.photos[number]
             ]
@@ -241,7 +243,7 @@ class TrainingSamples:
         cached_epoch, order = self._order
         if cached_epoch != epoch:
             rng = np.random.default_rng([self.seed, 0, epoch])
-            order = epoch_order(self.weights, rng)
+            order = epoch_order(self.repeats, rng)
             self._order = (epoch, order)
         return order
 

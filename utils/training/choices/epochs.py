@@ -53,7 +53,7 @@ def epochs_text(config: TrainConfig, epochs: int, photos: int, saved: int | None
     """A sentence on the epochs of the run; arguments as for ``choose_epochs``."""
     if saved or config.epochs:
         return counted(epochs, "epoch")
-    limit = f", or as many as {minutes_text(config.minutes)} allow" if config.minutes else ""
+    limit = f", or as many as fit into {minutes_text(config.minutes)}" if config.minutes else ""
     return (
         f"{counted(epochs, 'epoch')}: {epochs * photos:,} photos seen in all{limit} "
         "(--epochs for more)"

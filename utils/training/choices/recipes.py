@@ -57,8 +57,8 @@ class Recipe:
         final_strength: factor on the augmentation in the final phase; see
             ``utils.training.choices.phases``.
         simota: whether SimOTA assigns objects to predictions; otherwise anchor shapes alone do.
-        rare_share: of the photos; those with a class that is on fewer of them are seen more often
-            (``utils.data.batches.repeats``).
+        repeat_threshold: share of the photos below which a class is rare, so that its photos are
+            seen more often (``utils.data.batches.repeats``).
         loss: weights and thresholds of the loss.
     """
 
@@ -82,7 +82,7 @@ class Recipe:
     augment_warmup_epochs: int = 8
     final_strength: float = 0.3
     simota: bool = True
-    rare_share: float = 0.25
+    repeat_threshold: float = 0.25
     loss: LossConfig = field(default_factory=LossConfig)
 
 
@@ -106,7 +106,7 @@ PLAIN = Recipe(
     augment_warmup_epochs=1,
     final_strength=1.0,
     simota=False,
-    rare_share=0.0,
+    repeat_threshold=0.0,
     loss=LossConfig(objectness_from_iou=0.0, gce_q=0.0),
 )
 RECIPES = {"default": Recipe(), "plain": PLAIN}
