@@ -56,11 +56,11 @@ def test_the_factor_has_a_limit():
     assert (factors[998:] == MOST).all()
 
 
-def test_slips_of_the_pen_do_not_make_rare_classes_common():
+def test_mistaken_classes_do_not_make_rare_ones_common():
     usual = repeat_factors(photos_of([300, 300, 20]), 0.25)[600:620]
-    slips = repeat_factors(photos_of([300, 300, 20, *[1] * 20]), 0.25)
-    np.testing.assert_allclose(slips[600:620], usual, rtol=0.02)
-    assert (slips[620:] == 1).all()
+    mistaken = repeat_factors(photos_of([300, 300, 20, *[1] * 20]), 0.25)
+    np.testing.assert_allclose(mistaken[600:620], usual, rtol=0.02)
+    assert (mistaken[620:] == 1).all()
 
 
 def test_a_dataset_without_classes_or_photos():

@@ -21,8 +21,8 @@ def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     A class that is on a share f of the photos has the factor √(t / f), 1 to ``MOST``. A photo has
     the highest factor of its classes. t is ``threshold``, or the mean f of the classes where that
     is less: among a hundred classes hardly any is on a quarter of the photos, and that does not
-    make all of them rare. Difficult objects do not count. Nor do classes that are on a single
-    photo: that is often a slip of the pen, and the same picture again and again teaches little.
+    make all of them rare. Difficult objects do not count, nor do classes on a single photo: those
+    are often mistakes, and one picture over and over teaches little.
 
     Args:
         dataset: the photos.
