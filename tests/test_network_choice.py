@@ -121,7 +121,7 @@ def test_what_is_named_stays_while_time_decides_the_rest(machine):
     found = choose(dataset(90), minutes=5.0, backbone="efficientnet_b0", epochs=3)
     assert (found.backbone, found.epochs) == ("efficientnet_b0", 3)
     assert found.input_size > 416  # there is time for more than these epochs
-    assert "5 minutes will do for all of them" in found.notes[-1]
+    assert "all of them fit into 5 minutes" in found.notes[-1]
     assert choose(dataset(90), minutes=5.0, epochs=3).epochs == 3
 
 

@@ -1,7 +1,7 @@
 """Repeat-factor sampling: photos of rare classes are seen more often than others.
 
 Gupta et al., LVIS: A dataset for large vocabulary instance segmentation, 2019, appendix B.2.
-An epoch keeps its length here, so other photos are seen a little less often than once an epoch.
+An epoch keeps its length here, so other photos are seen less often than once an epoch.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def choose_network(
         limit = minutes_text(config.minutes)
         notes.append(
             (
-                f"{limit} will do for all of them"
+                f"all of them fit into {limit}"
                 if count == epochs[backbone] * samples
                 else f"in {limit} it sees about {count:,.0f} photos of that size"
             )
