@@ -2,7 +2,7 @@
 
     python -m bench.backbone_costs [--runs 10] [--tables-only]
 
-Parameters and multiply-adds are counted in TensorFlow's graph at 416 x 416 with 20 classes, and
+The neck is training's default. Parameters and multiply-adds are counted in TensorFlow's graph at 416 x 416 with 20 classes, and
 must equal the count from the backbone's table. The time is the fastest of some forward passes of
 one image; let the machine be idle. Results go to nets/backbones/measured.py, from which
 ``train.py --backbone help`` prints them.
@@ -33,7 +33,8 @@ DOCS = ROOT / "docs" / "backbones.md"
 
 def measure(name: str, runs: int) -> tuple[int, int, float]:
     """Parameters, multiply-adds and milliseconds of the detector."""
-    model = YOLOv3(backbone=name, classes=[f"class{i}" for i in range(CLASSES)], input_size=SIDE)
+    classes = [f"class{i}" for i in range(CLASSES)]
+    model = YOLOv3(backbone=name, classes=classes, input_size=SIDE, neck="pan")
     image = tf.constant(np.random.default_rng(0).uniform(0, 255, (1, SIDE, SIDE, 3)), tf.float32)
     spec = tf.TensorSpec(image.shape, image.dtype)
     counted = graph_multiply_adds(

@@ -4,7 +4,7 @@
 
 trains in a process of its own on a few generated scenes, so that hundreds of epochs, evaluations,
 pictures, saves and events take minutes. The resident memory of that process is read after each
-epoch. The backbone is thawed after a tenth of the run, which compiles a second step. From a fifth
+epoch. The backbone is unfrozen after a tenth of the run, which compiles a second step. From a fifth
 of the run to its end, memory must not grow by more than 5 %.
 """
 

@@ -33,8 +33,8 @@ def legend() -> str:
     """What the columns of ``catalogue`` mean."""
     return (
         "top-1: published ImageNet accuracy of the classifier at its own resolution. Then the "
-        "backbone up to its deepest level, and the whole detector with the published neck and 20 "
-        "classes, at 416 x 416. Last, milliseconds of the detector for one image in TensorFlow, "
+        "backbone up to its deepest level, and the whole detector with training's default neck and "
+        "20 classes, at 416 x 416. Last, milliseconds of the detector for one image in TensorFlow, "
         f"{MACHINE}."
     )
 

@@ -32,7 +32,7 @@ class Config:
     )  # fmt: skip
     input_size: int | str = option(
         "auto", help="side of the network input in pixels that object sizes are judged at; auto: "
-        "what training would choose", metavar="auto|PIXELS", parse=_input_size,
+        "what training would choose without --minutes", metavar="auto|PIXELS", parse=_input_size,
     )  # fmt: skip
     out: Path | None = option(
         None, help="folder for doctor.html, the report with pictures (default: runs/doctor/NAME, "

@@ -26,7 +26,7 @@ class ExportConfig:
         choices=("float32", "float16"),
     )  # fmt: skip
     int8: bool = option(
-        False, help="compute in 8-bit integers: about a quarter of the bytes, and faster; ranges "
+        False, help="compute in 8-bit integers: less than a third of the bytes, and faster; ranges "
         "are measured on training photos of --data (onnx, openvino, litert)",
     )  # fmt: skip
     nms: bool = option(

@@ -37,8 +37,8 @@ class MapConfig:
     )
     max_det: int = option(300, help="most detections a photo", low=1)
     batch_size: int | None = option(
-        None, help="photos a batch on each device (default: 8 in TensorFlow, otherwise what the "
-        "runtime likes)", low=1,
+        None, help="photos a batch on each device (default: 8 in TensorFlow, otherwise the "
+        "runtime's own choice)", low=1,
     )  # fmt: skip
     runtime: str | None = option(
         None, help="what runs the network; auto takes the fastest here (default: the file's own, "

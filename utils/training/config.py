@@ -102,8 +102,9 @@ class TrainConfig:
         "where val is part of it)", metavar="NAME", group=DATA,
     )  # fmt: skip
     classes: Path | None = option(
-        None, help="text file with one class name a line (default: all classes found, in "
-        "alphabetical order)", metavar="FILE", group=DATA,
+        None, help="text file with one class name a line (default: all classes, in the "
+        "order that the data declares, otherwise alphabetical; with --weights the checkpoint's "
+        "come first)", metavar="FILE", group=DATA,
     )  # fmt: skip
     only_listed: bool = option(
         False, help="drop objects of classes that are not in the --classes file", group=DATA
@@ -134,7 +135,7 @@ class TrainConfig:
     )  # fmt: skip
     neck: str = option(
         "auto", help="the feature pyramid between backbone and heads: yolov3 is the published one, "
-        "pan a lighter one that also leads back from fine to coarse; auto takes pan, with recipe "
+        "pan a lighter one with a bottom-up path (PANet); auto takes pan, with recipe "
         "plain yolov3, and with --weights the checkpoint's",
         choices=("auto", "yolov3", "pan"), group=NETWORK,
     )  # fmt: skip

@@ -74,7 +74,7 @@ class TrainingLoader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that together see each photo, or crop, about once."""
+        """Steps that see as many photos, or crops, as the dataset has."""
         return math.ceil(len(self.samples) / self.batch_size)
 
     @property

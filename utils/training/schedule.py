@@ -44,7 +44,7 @@ class Schedule:
     """The schedule of a run that ends after its epochs, or after its minutes if those end sooner.
 
     Attributes:
-        steps_per_epoch: steps that together see each photo about once.
+        steps_per_epoch: steps that see as many photos, or crops, as the dataset has.
         epochs: of the run.
         seconds: wall time of the whole run, None without a limit.
         freeze_epochs: epochs in which the backbone does not learn; None for ``frozen_share`` of

@@ -112,12 +112,12 @@ KINDS: dict[str, Kind] = {
     "photo-large": Kind(
         NOTE, "Very large photos",
         "Reading them takes most of the time, and small objects vanish at the input size.",
-        "Make smaller copies, or cut the photos into tiles if their objects are small.",
+        "Make smaller copies, or train with --tile if their objects are small.",
     ),
     "photo-shape": Kind(
         NOTE, "Very long photos",
-        "The photo is fitted whole into a square: most of the input is padding, and objects "
-        "become small.", "Cut such photos into pieces.",
+        "The longer side is fitted to the input size, so objects become small.",
+        "Train with --tile, or cut such photos into pieces.",
     ),
     "photo-turned": Kind(
         WARNING, "Photos turned by EXIF whose labels may not be",
@@ -213,7 +213,7 @@ KINDS: dict[str, Kind] = {
         "At the input size they are less than 3 pixels wide or high. They are trained on, but "
         "nothing can be recognised there.",
         "Remove accidental clicks; for objects that really are so small, use a larger "
-        "--input-size or cut the photos into tiles.",
+        "--input-size or train with --tile.",
     ),
     "box-duplicate": Kind(
         WARNING, "Objects labelled twice",
@@ -271,8 +271,8 @@ KINDS: dict[str, Kind] = {
     ),
     "class-imbalance": Kind(
         NOTE, "Very unequal classes",
-        "Rare classes are seen rarely and learned late.",
-        "Add photos of the rare ones.",
+        "Photos of rare classes are seen more often, up to four times. That teaches less than "
+        "other photos would.", "Add photos of the rare ones.",
     ),
     # Splits
     "split-none": Kind(
@@ -296,8 +296,7 @@ KINDS: dict[str, Kind] = {
     ),
     "copy-across": Kind(
         ERROR, "The same photo under two names in different lists",
-        "Training leaves out copies of validation photos. Scoring warns of test photos that were "
-        "trained on.",
+        "Training leaves out copies of validation and test photos.",
         "Delete one of the two.", "one of the two is left out",
     ),
     "copy-labels": Kind(
@@ -324,7 +323,7 @@ KINDS: dict[str, Kind] = {
     "objects-small": Kind(
         WARNING, "Objects too small for the input size",
         "Objects smaller than one cell of the finest grid (8 pixels) are found poorly.",
-        "Use a larger --input-size, or cut the photos into tiles.",
+        "Use a larger --input-size, or train with --tile.",
     ),
     "anchors-poor": Kind(
         WARNING, "Objects that no anchor fits",

@@ -75,7 +75,7 @@ def check_sizes(sizes: Sizes | None) -> Iterator[Finding]:
         return
     count = len(sizes.objects)
     if sizes.small > MANY_SMALL:
-        advice = "no usual input size is large enough: cut the photos into tiles"
+        advice = "no usual input size is large enough: train with --tile"
         if sizes.advised:
             left = _small(sizes.objects * sizes.advised / sizes.input_size)
             advice = f"--input-size {sizes.advised} would leave {left:.1%}"
