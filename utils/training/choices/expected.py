@@ -1,7 +1,8 @@
 """What accuracy to expect of a backbone, an input size and a number of photos seen.
 
 The estimates are points of AP, and only their differences count. They are rough on purpose: they
-only have to bring backbones, sizes and lengths of a run into order (docs/training.md, "What a run chooses").
+only have to bring backbones, sizes and lengths of a run into order (docs/training.md,
+"What a run chooses").
 """
 
 from __future__ import annotations
