@@ -4,8 +4,8 @@
 
 The neck is training's default. Parameters and multiply-adds are counted in TensorFlow's graph at
 416 x 416 with 20 classes, and must equal the count from the backbone's table. The time is the
-fastest of some forward passes of one image; let the machine be idle. Results go to nets/backbones/measured.py, from which
-``train.py --backbone help`` prints them.
+fastest of some forward passes of one image; let the machine be idle. Results go to
+nets/backbones/measured.py, from which ``train.py --backbone help`` prints them.
 """
 
 import argparse

@@ -5,8 +5,8 @@
 Both train on the same random photos and objects, alternately and in one process, so that other
 work on the machine slows both. Ours is the default step of ``train.py``, with the published neck:
 the backbone is frozen for the first tenth of the steps (an option), then its stages 3 to 7 learn,
-with batch norms in inference mode. Assignment, loss, clipping and moving average are included. Weights are random on both sides:
-time does not depend on them.
+with batch norms in inference mode. Assignment, loss, clipping and moving average are included.
+Weights are random on both sides: time does not depend on them.
 """
 
 from __future__ import annotations
