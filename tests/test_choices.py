@@ -55,7 +55,7 @@ def test_a_detector_that_knows_all_classes_is_trained_on_for_half_as_long():
     assert (recipe.frozen_share, recipe.average_start_epoch) == (0, 5)
     found = [choose_epochs(config, recipe, n, continued=True) for n in (5000, 100, 20)]
     assert found == [10, 20, 100]
-    rates = {"pretrained": True, "batch_size": 8, "photos": 1000}
+    rates = {"pretrained": True, "batch_size": 8}
     assert choose_learning_rates(config, recipe, **rates)[:2] == (0.004, 0.25)
     rate, factor, note = choose_learning_rates(config, recipe, **rates, continued=True)
     assert (rate, factor) == (0.002, 0.25)

@@ -136,8 +136,8 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         recipe,
         pretrained=pretrained,
         batch_size=batch_size,
-        photos=inputs.samples,
         continued=None not in inputs.sources,
+        saved=(setup.saved_choice("learning rate"), setup.saved_choice("backbone rate")),
     )
     accumulation_steps = choose_accumulation(
         setup.saved_choice("accumulation steps", config.accumulate), batch_size, cluster
@@ -200,6 +200,8 @@ def lasting_choices(
     inputs: Inputs, detector: StartingDetector, step: StepChoices
 ) -> dict[str, Any]:
     """What hosts, and a run and the one that it resumes, must have in common; JSON values."""
+    recipe = asdict(inputs.recipe)
+    del recipe["rates"]  # the rate that follows from them stands beside it
     return {
         "options": lasting_options(inputs.config),
         "classes": detector.model.classes,
@@ -210,7 +212,7 @@ def lasting_choices(
         "epochs": inputs.epochs,
         "learning rate": step.rate,
         "backbone rate": step.backbone_rate,
-        "recipe": asdict(inputs.recipe),
+        "recipe": recipe,
         "start": detector.origin,
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),

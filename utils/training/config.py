@@ -151,8 +151,8 @@ class TrainConfig:
     )  # fmt: skip
     learning_rate: float | None = option(
         None, help="highest learning rate of pyramid and heads (default for batches of 8: 0.004 "
-        "with adamw, 0.002 with fewer than 400 photos, 0.01 with sgd; 0.001 and 0.01 over a random "
-        "backbone and in recipe plain; in proportion for other batches, up to 16)", metavar="X",
+        "with adamw, 0.01 with sgd; 0.001 and 0.01 over a random backbone and in recipe plain; in "
+        "proportion for other batches, up to 16)", metavar="X",
         low=1e-8, group=TRAINING,
     )  # fmt: skip
     patience: int | None = option(
@@ -211,7 +211,7 @@ class TrainConfig:
     )
     backbone_rate: float | None = option(
         None, help="factor on the learning rate for a pretrained backbone (default: 0.25 with "
-        "adamw, 0.5 with fewer than 400 photos and with sgd; recipe plain: 1)", low=0, high=10,
+        "adamw, 0.5 with sgd; recipe plain: 1)", low=0, high=10,
         group=RESEARCH,
     )  # fmt: skip
     weight_decay: float = option(

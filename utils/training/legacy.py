@@ -34,6 +34,7 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     choices = _renamed(facts["choices"], CHOICES)
     choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
+    recipe.pop("rates", None)  # they stand in "learning rate" and "backbone rate"
     choices["recipe"] = LATER_IN_RECIPE | recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}
     choices.setdefault("pseudo labels", None)
     choices.setdefault("tile", None)

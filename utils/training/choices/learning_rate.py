@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from utils.text import counted
-from utils.training.choices.recipes import CONTINUED, FEW_PHOTOS, RECIPES, Recipe
+from utils.training.choices.recipes import CONTINUED, RECIPES, Recipe
 from utils.training.config import TrainConfig
 
 # Rates grow in proportion to the batch (Goyal et al., 2017), up to here.
@@ -16,8 +16,8 @@ def choose_learning_rates(
     *,
     pretrained: bool,
     batch_size: int,
-    photos: int,
     continued: bool = False,
+    saved: tuple[float | None, float | None] = (None, None),
 ) -> tuple[float, float, str]:
     """The rate of pyramid and heads, the backbone's as a factor on it, and a sentence on both.
 
@@ -29,15 +29,16 @@ def choose_learning_rates(
         recipe: the recipe.
         pretrained: whether the backbone starts from trained weights.
         batch_size: photos in a step, on all devices together.
-        photos: number of training photos.
         continued: whether the run starts from a detector that knows all of its classes.
+        saved: rate and factor of the run that is resumed; None for a new run.
     """
     rates = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
-    heads = rates.few if photos < FEW_PHOTOS else rates.many
-    chosen = heads * min(batch_size, LARGEST_BATCH) / BATCH
+    chosen = rates.heads * min(batch_size, LARGEST_BATCH) / BATCH
     rate = config.learning_rate or (chosen / CONTINUED if continued else chosen)
     asked = config.backbone_rate if pretrained else None
-    factor = rates.backbone / heads if asked is None else asked
+    factor = rates.backbone / rates.heads if asked is None else asked
+    if saved != (None, None):
+        rate, factor = saved
 
     text = f"learning rate up to {rate:g}"
     if pretrained:

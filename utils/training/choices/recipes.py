@@ -11,8 +11,7 @@ from utils.data.augment import AUGMENTATIONS, AugmentConfig
 from utils.training.choices.phases import PROGRESSIVE
 from utils.training.config import TrainConfig
 
-# Fewer training photos than this need many steps, so batches are smaller; and they are seen often
-# and soon overfitted, so rates are lower.
+# Fewer training photos than this need many steps, so batches are smaller.
 FEW_PHOTOS = 400
 # Where weight averaging starts within the last stage of a progressive run, as a share of the run:
 # nearly all of the average then comes from that stage with its larger pictures.
@@ -24,12 +23,11 @@ class Rates(NamedTuple):
     """Highest learning rates for batches of 8.
 
     Attributes:
-        few, many: of pyramid and heads, with fewer than ``FEW_PHOTOS`` photos, or more.
+        heads: of pyramid and heads.
         backbone: of a pretrained one.
     """
 
-    few: float
-    many: float
+    heads: float
     backbone: float
 
 
@@ -69,8 +67,8 @@ class Recipe:
     frozen_batch_norms: bool = True
     rates: Mapping[str, Rates] = field(
         default_factory=lambda: {
-            "adamw": Rates(few=2e-3, many=4e-3, backbone=1e-3),
-            "sgd": Rates(few=1e-2, many=1e-2, backbone=5e-3),
+            "adamw": Rates(heads=4e-3, backbone=1e-3),
+            "sgd": Rates(heads=1e-2, backbone=5e-3),
         }
     )
     average: bool = True
@@ -96,7 +94,7 @@ PLAIN = Recipe(
     frozen_stages=0,
     frozen_depthwise=False,
     frozen_batch_norms=False,
-    rates={"adamw": Rates(1e-3, 1e-3, 1e-3), "sgd": Rates(1e-2, 1e-2, 1e-2)},
+    rates={"adamw": Rates(1e-3, 1e-3), "sgd": Rates(1e-2, 1e-2)},
     average=False,
     rectangular=False,
     epochs=50,
