@@ -24,6 +24,7 @@ from nets.backbones import BACKBONES, backbone_cost, classifier_cost, compound_s
 from nets.backbones.catalogue import catalogue, legend
 from nets.yolo import YOLOv3
 from utils.cores import available_cores
+from utils.training.choices.neck import OF_RECIPE
 
 SIDE, CLASSES = 416, 20
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +35,7 @@ DOCS = ROOT / "docs" / "backbones.md"
 def measure(name: str, runs: int) -> tuple[int, int, float]:
     """Parameters, multiply-adds and milliseconds of the detector."""
     classes = [f"class{i}" for i in range(CLASSES)]
-    model = YOLOv3(backbone=name, classes=classes, input_size=SIDE, neck="pan")
+    model = YOLOv3(backbone=name, classes=classes, input_size=SIDE, neck=OF_RECIPE["default"])
     image = tf.constant(np.random.default_rng(0).uniform(0, 255, (1, SIDE, SIDE, 3)), tf.float32)
     spec = tf.TensorSpec(image.shape, image.dtype)
     counted = graph_multiply_adds(

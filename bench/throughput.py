@@ -70,14 +70,14 @@ def measure(backbone: str, config: ThroughputConfig) -> dict:
             step()
             times[name].append(time.perf_counter() - began)
     median = {name: statistics.median(found) for name, found in times.items()}
-    frozen, thawed = median["frozen backbone"], median["stages 3-7 learn"]
-    over_run = config.frozen_share * frozen + (1 - config.frozen_share) * thawed
+    frozen, unfrozen = median["frozen backbone"], median["stages 3-7 learn"]
+    over_run = config.frozen_share * frozen + (1 - config.frozen_share) * unfrozen
     parts = {
         "forward": median["forward"],
         "assignment": median["assignment"],
         "loss": median["forward and loss"] - median["forward"],
         "backward": median["gradients"] - median["forward and loss"] - median["assignment"],
-        "clipping, update, moving average": thawed - median["gradients"],
+        "clipping, update, moving average": unfrozen - median["gradients"],
     }
     return {
         "backbone": backbone,
@@ -90,7 +90,7 @@ def measure(backbone: str, config: ThroughputConfig) -> dict:
             "ours, whole schedule": round(config.batch / over_run, 2),
         },
         "ratio": round(median["tutorial"] / over_run, 2),
-        "parts_of_a_thawed_step": {k: round(v / thawed, 3) for k, v in parts.items()},
+        "parts_of_an_unfrozen_step": {k: round(v / unfrozen, 3) for k, v in parts.items()},
     }
 
 
@@ -130,7 +130,7 @@ def tutorial_step(
 def our_steps(
     backbone: str, config: ThroughputConfig, images: np.ndarray, boxes: np.ndarray, ids: np.ndarray
 ) -> dict[str, Callable[[], None]]:
-    """Our step frozen and thawed, and its parts."""
+    """Our step frozen and unfrozen, and its parts."""
     import tensorflow as tf
 
     from nets.loss import LossConfig, detection_loss
@@ -158,8 +158,8 @@ def our_steps(
         made.set_backbone_frozen(frozen)
         return made
 
-    frozen, thawed = trainer(True), trainer(False)
-    model = thawed.model
+    frozen, unfrozen = trainer(True), trainer(False)
+    model = unfrozen.model
     grids = [(config.size // s, config.size // s) for s in STRIDES]
 
     backbone_of_step, head = training_networks(model, step_config)
@@ -202,7 +202,7 @@ def our_steps(
 
     return {
         "frozen backbone": lambda: step(frozen),
-        "stages 3-7 learn": lambda: step(thawed),
+        "stages 3-7 learn": lambda: step(unfrozen),
         "forward": lambda: [x.numpy() for x in forward()],
         "assignment": lambda: assignment().numpy(),
         "forward and loss": lambda: forward_and_loss().numpy(),

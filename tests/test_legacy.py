@@ -8,6 +8,7 @@ import pytest
 
 from utils.cli import parse, to_mapping
 from utils.errors import UserError
+from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.phases import choose_phases
 from utils.training.choices.recipes import choose_recipe
 from utils.training.config import TrainConfig, lasting_options, with_options_of_run
@@ -117,6 +118,7 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
         "history": HISTORY, "seconds": 74.6, "progress": 0.38, "threads": 2,
         "choices": {
             "options": options, "recipe": RECIPE, "phases": phases, "turns": 4,
+            "learning rate": 0.001, "backbone rate": 0.5,
             "start": "backbone: ImageNet weights; "
             "heads: weights of efficientnet_lite0_drawn_heads.npz",
         },
@@ -144,6 +146,9 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
         "start": read["choices"]["start"],
     }
     check_choices(read["choices"], choices)
+    saved = tuple(read["choices"][name] for name in ("learning rate", "backbone rate"))
+    rates = {"pretrained": True, "batch_size": 8, "saved": saved}
+    assert choose_learning_rates(old_config, recipe, **rates)[:2] == (0.001, 0.5)
     choices["recipe"]["epochs"] = 21
     with pytest.raises(UserError, match="another version"):
         check_choices(read["choices"], choices)

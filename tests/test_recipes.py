@@ -51,6 +51,7 @@ def test_learning_rates_of_heads_and_the_share_of_the_backbone():
     assert rates(4, learning_rate=0.03, backbone_rate=0.0) == (0.03, 0)
     assert rates(pretrained=False, backbone_rate=0.3) == (0.001, 1)
     assert rates(saved=(0.001, 0.5)) == (0.001, 0.5)  # of a run that another version began
+    assert rates(saved=(0.001, None)) == (0.004, 0.25)  # too old: check_choices refuses it
 
 
 def test_the_average_is_uniform_only_after_the_last_jump_of_rate_or_size():

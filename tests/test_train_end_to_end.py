@@ -207,11 +207,11 @@ def test_progressive_accumulated_sgd_survives_a_kill_between_phases(data, tmp_pa
 @pytest.mark.slow
 def test_what_was_chosen_is_said_and_kept(trained):
     out, done = trained
-    assert "learning rate up to 0.001, 0.5 times that for the backbone" in done.stdout
+    assert "learning rate up to 0.002, 0.25 times that for the backbone" in done.stdout
     chosen = keras.saving.load_model(out / "best.keras", safe_mode=True).metadata["chosen"]
     assert chosen == {
-        "input size": 64, "batch size": 4, "epochs": 2, "learning rate": 0.001,
-        "backbone rate": 0.5,
+        "input size": 64, "batch size": 4, "epochs": 2, "learning rate": 0.002,
+        "backbone rate": 0.25,
     }  # fmt: skip
     whole, final = read_state(out)[0]["choices"]["phases"]
     assert (whole["begins"], final["begins"]) == (0.0, 0.8)
@@ -512,7 +512,7 @@ def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
     old = keras.saving.load_model(trained[0] / "best.keras")
     assert model.input_size == 96
     assert np.allclose(model.anchors, np.asarray(old.anchors) * 1.5, rtol=1e-4)
-    assert "learning rate up to 0.0005, 0.5 times that for the backbone" in done.stdout
+    assert "learning rate up to 0.001, 0.25 times that for the backbone" in done.stdout
     assert "frozen for" not in done.stdout  # nothing is new that the backbone would wait for
 
 

@@ -271,8 +271,8 @@ KINDS: dict[str, Kind] = {
     ),
     "class-imbalance": Kind(
         NOTE, "Very unequal classes",
-        "Photos of rare classes are seen more often, up to four times. That teaches less than "
-        "other photos would.", "Add photos of the rare ones.",
+        "Classes on few photos are shown more often, up to four times as often. That teaches less "
+        "than other photos would.", "Add photos of the rare ones.",
     ),
     # Splits
     "split-none": Kind(
@@ -296,7 +296,7 @@ KINDS: dict[str, Kind] = {
     ),
     "copy-across": Kind(
         ERROR, "The same photo under two names in different lists",
-        "Training leaves out copies of validation and test photos.",
+        "Training leaves out photos that are copies of validation or test photos.",
         "Delete one of the two.", "one of the two is left out",
     ),
     "copy-labels": Kind(

@@ -30,14 +30,14 @@ def choose_learning_rates(
         pretrained: whether the backbone starts from trained weights.
         batch_size: photos in a step, on all devices together.
         continued: whether the run starts from a detector that knows all of its classes.
-        saved: rate and factor of the run that is resumed; None for a new run.
+        saved: rate and factor of the run that is resumed, which keeps them; None for a new run.
     """
     rates = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
     chosen = rates.heads * min(batch_size, LARGEST_BATCH) / BATCH
     rate = config.learning_rate or (chosen / CONTINUED if continued else chosen)
     asked = config.backbone_rate if pretrained else None
     factor = rates.backbone / rates.heads if asked is None else asked
-    if saved != (None, None):
+    if None not in saved:
         rate, factor = saved
 
     text = f"learning rate up to {rate:g}"
