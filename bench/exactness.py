@@ -150,8 +150,8 @@ def cost(work: Path, data: Path) -> float:
             )  # fmt: skip
             with open(out / "metrics.csv") as file:
                 rows = list(csv.DictReader(file))
-            # The first epoch and the one after the unfreezing hold compilations. In the sixth the final
-            # phase begins, and reading starts again.
+            # The first epoch and the first with an unfrozen backbone hold compilations. In the sixth
+            # the final phase begins, and reading starts again.
             speeds[kind] += [float(row["photos_per_second"]) for row in rows[2:5] + rows[6:]]
     return round(statistics.median(speeds["ordinary"]) / statistics.median(speeds["exact"]), 3)
 
