@@ -150,7 +150,7 @@ def cost(work: Path, data: Path) -> float:
             )  # fmt: skip
             with open(out / "metrics.csv") as file:
                 rows = list(csv.DictReader(file))
-            # The first epoch and the first with an unfrozen backbone hold compilations. In the sixth
+            # The first epoch and the first of an unfrozen backbone hold compilations. In the sixth
             # the final phase begins, and reading starts again.
             speeds[kind] += [float(row["photos_per_second"]) for row in rows[2:5] + rows[6:]]
     return round(statistics.median(speeds["ordinary"]) / statistics.median(speeds["exact"]), 3)
