@@ -17,7 +17,7 @@ STEP_TIME = {"efficientnet_lite0": 1.0, "efficientnet_lite2": 1.29}
 # and nothing beyond twice the side that they need.
 SIDE_NEEDED, SIDE_BEYOND = 8.0, 4.0
 # A doubling of the photos that a run sees, up to ``ENOUGH`` and beyond.
-ENOUGH = 7_000
+ENOUGH = 4_000
 SEEN, SEEN_BEYOND = 5.0, 1.0
 
 
