@@ -126,7 +126,7 @@ def test_only_more_makes_a_finished_run_longer(epochs, minutes, longer, left):
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():
     schedule, clock = make_schedule(seconds=100)
-    schedule.expect(40, compiling=0.5, update_bn=2.5)
+    schedule.expect(40, compiling=1.5, update_bn=2.5)
     schedule.begin(0)
     clock.now += 25
     assert schedule.progress(5) == pytest.approx(0.5)

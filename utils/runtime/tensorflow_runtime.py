@@ -54,7 +54,7 @@ def compile_inference(
     any_shape: bool = False,
     constant: bool = False,
 ) -> Infer:
-    """Compile a network once for each batch size.
+    """Compile a network, once for all sizes of batches.
 
     Args:
         model: made in the scope of the cluster's strategy.
@@ -66,13 +66,10 @@ def compile_inference(
     detect = folded_detector(model, constant=constant)
     devices = cluster.local_replicas if cluster else 1
 
-    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
+    side = None if any_shape else model.input_size
+    signature = [tf.TensorSpec((None, side, side, 3), tf.uint8)]
 
-    @tf.function(
-        jit_compile=False,
-        reduce_retracing=devices == 1,
-        input_signature=signature if any_shape and devices == 1 else None,
-    )
+    @tf.function(jit_compile=False, input_signature=signature if devices == 1 else None)
     def forward(images):
         if devices == 1:
             return detect(tf.cast(images, tf.float32))

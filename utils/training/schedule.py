@@ -17,7 +17,7 @@ WARM_UP = 0.03  # share of the run over which the learning rate rises
 FINAL_RATE = 0.01  # share of the highest learning rate that is left at the end
 STEPS = (0.7, 0.9)  # of the run: where the schedule "step" falls
 EVALUATIONS = 50  # at most, in a run without a time limit
-EVALUATION_SHARE = 0.06  # of the time, in a run with one
+EVALUATION_SHARE = 0.04  # of the time, in a run with one
 SAVING_SHARE = 0.01  # of the time, at most
 UPDATE_BN_SHARE = 0.05  # of the time, at most, for batch-norm statistics at the end
 RESERVED_SECONDS = 6.0  # for saving and drawing at the end, beside the last evaluation
@@ -160,11 +160,10 @@ class Schedule:
 
         Args:
             evaluation: of an evaluation.
-            compiling: of compiling the network.
-            update_bn: of re-estimating batch-norm statistics, which compiles once more.
+            compiling: of compiling the network, which re-estimating does once more.
+            update_bn: of re-estimating batch-norm statistics.
         """
         self._evaluation_took = evaluation
-        self.reserved += 2 * compiling
         if update_bn and self.seconds is not None:  # short runs take fewer photos for it
             self.reserved += compiling + min(update_bn, UPDATE_BN_SHARE * self.seconds)
 

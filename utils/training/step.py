@@ -129,8 +129,9 @@ def build_train_step(
             for variable, mean in zip(statistics, means, strict=True):
                 variable.assign(mean)
         factor = share_of_batch / scale.value if scale.active else share_of_batch
+        norm = tf.linalg.global_norm(gradients) * factor
+        factor *= CLIP_NORM / tf.maximum(norm, CLIP_NORM)
         gradients = [gradient * factor for gradient in gradients]
-        gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
         return Losses(*losses), gradients, norm, before
 
     def restore(before):
