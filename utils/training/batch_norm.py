@@ -21,7 +21,7 @@ from nets.randomness import SampleRandomness, sample_randomness
 from nets.yolo import YOLOv3
 from utils.runtime.distribution import Cluster
 
-FEWEST_PHOTOS, MOST_PHOTOS = 64, 128  # for re-estimation; 420 gave the same scores as 209
+FEWEST_PHOTOS, MOST_PHOTOS = 64, 256  # for re-estimation; 420 gave the same scores as 209
 SHARE = 1 / 8  # of the photos seen in training, between those limits
 LOW_MOMENTUM = 0.9  # noisy, but the moving average of the weights smooths it
 

@@ -12,7 +12,6 @@ from nets.yolo import YOLOv3
 MOMENTUM = 0.9
 FIRST_SCALE, LARGEST_SCALE = 2.0**15, 2.0**24  # of the loss
 GROW_EVERY = 1000  # good steps after which a larger scale is tried
-WARM_UP_STEPS = 50  # of an optimizer, over which its learning rate rises
 
 
 class Optimizers:
@@ -63,27 +62,14 @@ def _parts(model: YOLOv3) -> dict[str, list[keras.Variable]]:
     }
 
 
-class _Optimizer(keras.optimizers.Optimizer):
-    """What both kinds have in common."""
+class _GradientsAreSums:
+    """Keeps Keras from summing gradients over replicas: the step has done so, before clipping."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
-        """Sums nothing over replicas: the step has done so, before clipping."""
         return grads_and_vars
 
-    def _get_current_learning_rate(self):
-        """The rate that was set, less in the first ``WARM_UP_STEPS`` steps of this optimizer.
 
-        Moments of a few gradients are poor ones: Adam's first steps move every weight by the whole
-        rate (Liu et al., On the variance of the adaptive learning rate and beyond, 2020). The
-        schedule's own warm-up does not cover this: the backbone begins when it is long over, and
-        the compilation of the first step can take as many seconds as it does.
-        """
-        rate = super()._get_current_learning_rate()
-        taken = keras.ops.cast(self.iterations, rate.dtype)
-        return rate * keras.ops.minimum((taken + 1) / WARM_UP_STEPS, 1.0)
-
-
-class _AdamW(_Optimizer, keras.optimizers.AdamW):
+class _AdamW(_GradientsAreSums, keras.optimizers.AdamW):
     """Loshchilov & Hutter, Decoupled weight decay regularization (2019)."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -108,7 +94,7 @@ class _AdamW(_Optimizer, keras.optimizers.AdamW):
         )
 
 
-class _SGD(_Optimizer, keras.optimizers.SGD):
+class _SGD(_GradientsAreSums, keras.optimizers.SGD):
     """With Nesterov's momentum."""
 
 
@@ -137,8 +123,8 @@ class LossScale:
         if not self.active:
             return
         self.good_steps.assign_add(1)
-        if self.good_steps % GROW_EVERY == 0:
-            self.value.assign(tf.minimum(self.value * 2, LARGEST_SCALE))
+        larger = tf.minimum(self.value * 2, LARGEST_SCALE)
+        self.value.assign(tf.where(self.good_steps % GROW_EVERY == 0, larger, self.value))
 
     def note_bad(self) -> tf.Tensor:
         """A step was not finite. Whether it was because of the scale, which is now lower."""
