@@ -73,8 +73,8 @@ class _AdamW(_GradientsAreSums, keras.optimizers.AdamW):
     """Loshchilov & Hutter, Decoupled weight decay regularization (2019)."""
 
     def update_step(self, gradient, variable, learning_rate):
-        """Keras' formula, in one pass over the memory instead of a dozen where there is one
-        replica: with small batches this is a tenth of a step."""
+        """Keras' formula; where there is one replica, in one pass over the memory instead of a
+        dozen. With batches of 4 at 256 pixels that saves a twentieth of a step on a CPU."""
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             super().update_step(gradient, variable, learning_rate)
             return
