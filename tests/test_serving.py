@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -176,8 +177,26 @@ def test_bodies_beyond_the_limits():
         assert post(server, picture_of(1)).status_code == 503
 
 
+def test_a_form_in_utf8_with_a_large_file_needs_no_disk(server, monkeypatch):
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
+    file = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3), np.uint8)
+    Image.fromarray(noise).save(file, "PNG", compress_level=0)
+    assert len(file.getvalue()) > 1_500_000
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    content = head + file.getvalue() + b"\r\n--x--\r\n"
+    headers = {"content-type": 'multipart/form-data; charset="UTF-8"; boundary=x'}
+    answer = post(server, content, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
 def test_malformed_requests_are_answered(server):
-    boundary = {"content-type": "multipart/form-data; boundary=x"}
+    form = "multipart/form-data; boundary=x"
+    boundary = {"content-type": form}
+    field = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
     for content, headers, status in (
         (b"", {}, 400),
@@ -186,10 +205,12 @@ def test_malformed_requests_are_answered(server):
         (b"nonsense", boundary, 400),
         (head, boundary, 400),
         (b"nonsense", {"content-type": "multipart/form-data"}, 400),
-        (b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n', boundary, 400),
+        (field, boundary, 400),
         (head + b"\r\n--x--\r\n", boundary, 415),
+        *((field, {"content-type": f"{form}; charset={charset}"}, 400)
+          for charset in ("undefined", "idna", "punycode", "hex", "utf-16")),
         (picture_of(1), {"content-encoding": "gzip"}, 200),
-    ):
+    ):  # fmt: skip
         answer = post(server, content, headers=headers)
         assert answer.status_code == status, (content, answer.text)
         if status != 200:

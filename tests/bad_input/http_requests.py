@@ -103,6 +103,13 @@ def _bodies() -> dict[str, bytes]:
         "form-with-10000-fields": _post(
             _part(b'Content-Disposition: form-data; name="a"', b"b") * 10_000 + b"--x--\r\n", _FORM
         ),
+        **{
+            f"form-charset-{charset}": _post(
+                _part(b'Content-Disposition: form-data; name="a"', b"A" * 250_000) + b"--x--\r\n",
+                _FORM + b"; charset=" + charset.encode(),
+            )
+            for charset in ("punycode", "undefined", "idna", "hex")
+        },
         "form-headers-long": _post(_part(file + b"\r\nX: " + b"y" * 1_000_000) + b"--x--", _FORM),
         "form-name-up": _post(_part(named % b"../../../etc/passwd") + b"--x--\r\n", _FORM),
         "form-name-long": _post(_part(named % (b"a" * 100_000)) + b"--x--\r\n", _FORM),

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +19,7 @@ from utils.serving.limits import Limits, Refusal
 from utils.text import one_line
 
 _MOST_NAME = 200  # characters of a file name in answers
+_MOST_CHARSET = 40  # likewise
 
 
 class Upload(NamedTuple):
@@ -86,9 +88,11 @@ async def _read_form(
     request: Request, chunks: AsyncIterator[bytes], limits: Limits
 ) -> list[Upload]:
     """The files of a form; its other fields are passed over."""
+    _check_charset(request)
     parser = MultiPartParser(
         request.headers, chunks, max_files=limits.pictures, max_fields=limits.pictures
     )
+    parser.spool_max_size = limits.body_bytes  # all in memory: a disk may be full
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -101,6 +105,15 @@ async def _read_form(
         ]
     finally:
         await form.close()
+
+
+def _check_charset(request: Request) -> None:
+    """The parser would decode names and fields with any codec of Python, also with those that take
+    minutes for a megabyte (punycode) and those that always fail (undefined)."""
+    _, options = parse_options_header(request.headers["content-type"])
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in ("utf-8", "utf8"):
+        raise Refusal(400, f"the form's charset is {charset[:_MOST_CHARSET]!a}; send it in utf-8")
 
 
 def _too_large(limits: Limits) -> Refusal:
