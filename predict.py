@@ -296,6 +296,7 @@ def detect_all(
     Background threads read frames and run the network while this one draws and writes.
     """
     from utils.media.detecting import detect_frames
+    from utils.media.frames import WAITING_BYTES
     from utils.media.picture_reader import PictureReader
     from utils.media.sources import read_frames
     from utils.media.summary import Summary
@@ -315,7 +316,10 @@ def detect_all(
         thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
     results = detect_frames(detector, frames, **thresholds, tiling=tiling, report=report)
     with outputs:
-        ahead = iterate_ahead(results, depth=1 if live else 4, ended=lambda: stop.asked)
+        ahead = iterate_ahead(
+            results, depth=1 if live else 4, ended=lambda: stop.asked,
+            size=lambda result: result[0].bytes, most=WAITING_BYTES,
+        )  # fmt: skip
         with closing(ahead) as results:
             for frame, detections, network_ms in progress(results, sources):
                 detections = keep(detections)

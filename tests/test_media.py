@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import struct
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -16,12 +17,17 @@ import pytest
 from PIL import Image
 
 from tests.media_files import coded, number_of, rotate, write_picture, write_video
+from tests.serving_cases import SIDE, detector_of, read_numbers
 from utils.detections import Detections
 from utils.drawing.boxes import draw_detections, sizes
 from utils.drawing.colours import colour, seen
 from utils.drawing.label_places import LabelPlaces, leader
 from utils.errors import UserError
-from utils.media import video_reader
+from utils.images import read_image
+from utils.media import detecting, video_reader
+from utils.media import frames as media_frames
+from utils.media import sources as media_sources
+from utils.media.detecting import detect_frames
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame, Source
 from utils.media.label_outputs import VocLabels, YoloLabels
@@ -221,6 +227,105 @@ def test_live_frames_are_dropped_rather_than_late():
     assert seen == sorted(seen)
     assert len(seen) < 30
     assert seen[-1] == 49
+
+
+# Memory ----------------------------------------------------------------------------------------
+
+
+def test_items_ahead_are_bounded_by_their_size():
+    made = []
+
+    def items():
+        for i in range(20):
+            made.append(i)
+            yield i
+
+    ahead = iterate_ahead(items(), depth=8, size=lambda item: 10, most=25)
+    seen = []
+    for item in ahead:
+        seen.append(item)
+        time.sleep(0.02)
+        assert len(made) - len(seen) <= 4  # three wait, and one more is made
+    assert seen == list(range(20))
+    alone = iterate_ahead(iter(range(3)), depth=8, size=lambda item: 99, most=25)
+    assert list(alone) == [0, 1, 2]
+
+
+def test_huge_pictures_are_decoded_when_their_turn_comes(tmp_path, monkeypatch):
+    for i in range(4):
+        write_picture(tmp_path / f"{i}.png")
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    decoded, problems = [], []
+
+    def read(path):
+        decoded.append(path.name)
+        return read_image(path)
+
+    for most, decoded_ahead in ((40 * 30 - 1, ["0.png"]), (40 * 30, None)):
+        monkeypatch.setattr(media_sources, "HUGE", most)
+        decoded.clear()
+        frames = read_frames(find_sources([str(tmp_path)]), problems.append, read)
+        first = next(frames)
+        if decoded_ahead:
+            assert decoded == decoded_ahead
+        rest = [frame.source.path.name for frame in frames]
+        assert [first.source.path.name, *rest] == ["0.png", "1.png", "3.png"]
+    assert len(problems) == 2
+
+
+@pytest.mark.parametrize("memory_is_full", [False, True])
+def test_frames_on_their_way_do_not_fill_the_memory(monkeypatch, memory_is_full):
+    """Otherwise a batch waits for its further pictures."""
+    read = []
+
+    def frames():
+        for i in range(16):
+            read.append(i)
+            yield Frame(np.full((SIDE, SIDE, 3), i, np.uint8), picture_source(f"{i}.png"))
+
+    if memory_is_full:
+        monkeypatch.setattr(detecting, "WAITING_BYTES", SIDE * SIDE * 3)
+    detector = detector_of(read_numbers, batch_size=8)
+    found = detect_frames(detector, frames(), conf=0.5, iou=0.5, max_det=9)
+    assert next(found)[0].source.name == "0.png"
+    assert (len(read) == 2) == memory_is_full
+    assert [frame.source.name for frame, *_ in found] == [f"{i}.png" for i in range(1, 16)]
+
+
+def gif_of(path, sides, screen=8):
+    """One frame of each side, of one colour, on a screen of that side."""
+    content = b"GIF89a" + struct.pack("<HH", screen, screen) + b"\x80\0\0" + bytes(6)
+    for side in sides:
+        timing = b"!\xf9\4\4\x0a\0\0\0"
+        content += timing + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\2\2\x44\1\0"
+    path.write_bytes(content + b";")
+    return path
+
+
+def test_films_of_too_large_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(media_frames, "MAX_FRAME_PIXELS", 1000)
+    large = gif_of(tmp_path / "large.gif", [1, 1, 1], screen=32)
+    growing = gif_of(tmp_path / "growing.gif", [1, 1, 32])
+    video = write_video(tmp_path / "video.mp4", 3)
+    for path in (large, growing, video):
+        problems = []
+        frames = list(read_frames(find_sources([str(path)]), problems.append))
+        assert len(frames) == (2 if path == growing else 0)
+        (problem,) = problems
+        assert path.name in problem
+        assert "more than the 0 million" in problem
+
+
+def test_a_video_whose_frames_grow(monkeypatch):
+    class Capture:
+        def retrieve(self):
+            return True, np.zeros((40, 40, 3), np.uint8)
+
+    source = Source("a.mp4", "video", "a.mp4")
+    assert video_reader.retrieve(source, Capture()).shape == (40, 40, 3)
+    monkeypatch.setattr(media_frames, "MAX_FRAME_PIXELS", 1000)
+    with pytest.raises(UserError, match="frames of 40×40"):
+        video_reader.retrieve(source, Capture())
 
 
 # Outputs ---------------------------------------------------------------------------------------

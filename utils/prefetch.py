@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,12 +49,34 @@ def map_ahead(
                 future.cancel()
 
 
+class _SizedQueue(queue.Queue):
+    """Is full with ``depth`` items, and as soon as its items have the size ``most`` together."""
+
+    def __init__(self, depth: int, most: int, size: Callable[[Any], int]) -> None:
+        super().__init__(depth)
+        self._most, self._size, self._held = most, size, 0
+
+    def _qsize(self) -> int:
+        return max(super()._qsize(), self.maxsize if self._held >= self._most else 0)
+
+    def _put(self, item: Any) -> None:
+        self._held += self._size(item)
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._held -= self._size(item)
+        return item
+
+
 def iterate_ahead(
     items: Iterator[Item],
     *,
     depth: int,
     newest_only: bool = False,
     ended: Callable[[], bool] = lambda: False,
+    size: Callable[[Item], int] = lambda item: 0,
+    most: int = 1,
 ) -> Iterator[Item]:
     """Go through ``items`` in one background thread, in order.
 
@@ -66,8 +88,10 @@ def iterate_ahead(
         depth: how many items may wait for the consumer.
         newest_only: drop the oldest item instead of making the producer wait; for live video.
         ended: asked between the items, and while none comes; true ends the iteration.
+        size: of an item, for instance in bytes.
+        most: no further item waits beside others that have this size together.
     """
-    waiting: queue.Queue = queue.Queue(depth)
+    waiting = _SizedQueue(depth, most, lambda entry: 0 if entry[0] is _END else size(entry[0]))
     stop = threading.Event()
 
     def put(item: object) -> None:

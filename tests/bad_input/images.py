@@ -110,6 +110,9 @@ def _huge() -> Iterator[tuple[str, str, bytes]]:
     place = gif.index(b",", 13 + 3 * 256) if gif[10] & 0x80 else gif.index(b",", 13)
     gif[place + 5 : place + 9] = struct.pack("<HH", 65_535, 65_535)
     yield "gif-frame-65535", ".gif", bytes(gif)
+    one = b",\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"  # a frame of one pixel; all of the screen is composed
+    film = b"GIF89a" + struct.pack("<HH", 13_000, 13_000) + b"\x80\0\0" + bytes(6) + one * 20
+    yield "gif-film-13000", ".gif", film + b";"
     webp = bytearray(encoded(picture(), "WEBP", lossless=True))
     webp[21:25] = struct.pack("<I", 0x3FFF | 0x3FFF << 14)  # 16384×16384
     yield "webp-header-16384", ".webp", bytes(webp)

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
-from utils.images import FORMATS, check_pixels, image_size, to_rgb
+from utils.images import FORMATS, image_size, to_rgb
+from utils.media.frames import check_frame_size
 
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # frames of TIFF and MPO files are no film
 _UNTIMED_MS = 100  # of a frame that lasts less than _LEAST_MS, as browsers show it
@@ -33,13 +34,16 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]
     Raises:
         UserError: too large, or damaged before the first frame; later damage ends it.
     """
-    check_pixels(image_size(path), str(path))
+    _check_size(path)
     seconds = 0.0
     with Image.open(path, formats=FORMATS) as image:
         for number in range(image.n_frames):
             try:
                 image.seek(number)
+                check_frame_size(*image.size, str(path))  # frames of a GIF may grow
                 pixels = to_rgb(image.copy())
+            except UserError:
+                raise
             except Exception as error:
                 raise UserError(
                     f"{path}: frame {number} of {image.n_frames} cannot be read ({error}); the "
@@ -51,17 +55,28 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]
 
 
 def animation_fps(path: str | Path) -> float:
-    """The lowest frame rate at which every frame starts on time."""
+    """The lowest frame rate at which every frame starts on time.
+
+    Raises:
+        UserError: too large.
+    """
+    _check_size(path)
     step = 0
     with Image.open(path, formats=FORMATS) as image:
         for number in range(image.n_frames):
             try:
                 image.seek(number)
+                check_frame_size(*image.size, str(path))
                 image.load()
             except Exception:  # reading the frames says so
                 break
             step = math.gcd(step, round(_milliseconds(image)))
     return min(1000 / max(step, 1), MAX_FPS)
+
+
+def _check_size(path: str | Path) -> None:
+    width, height, _ = image_size(path)
+    check_frame_size(width, height, str(path))
 
 
 def _milliseconds(image: Image.Image) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from utils.detections import Detections
 from utils.detector import Detector
-from utils.media.frames import Frame
+from utils.media.frames import WAITING_BYTES, Frame
 from utils.tiled_stream import detect_pictures, parts_of
 from utils.tiling import NO_TILES, Tiling
 
@@ -32,10 +33,29 @@ def detect_frames(
             or that would have too many tiles.
     """
     pictures = (
-        (frame, parts_of(detector, frame.image, tiling, frame.source.name)) for frame in frames
+        (one, parts_of(detector, one.frame.image, tiling, one.frame.source.name))
+        for one in _with_urgency(frames)
     )
-    for frame, by_iou, network_ms in detect_pictures(
+    for (frame, _), by_iou, network_ms in detect_pictures(
         detector, pictures, conf=conf, ious=(iou,), max_det=max_det, on_unreadable=report,
-        urgent=lambda frame: frame.source.kind in ("live", "stream"),
+        urgent=lambda one: one.urgent,
     ):  # fmt: skip
         yield frame, by_iou[iou], network_ms
+
+
+class _Urgency(NamedTuple):
+    """A frame, and whether neither it nor those before it may wait for others."""
+
+    frame: Frame
+    urgent: bool
+
+
+def _with_urgency(frames: Iterator[Frame]) -> Iterator[_Urgency]:
+    """Live frames are urgent, and any as soon as those on their way fill much memory."""
+    waiting = 0
+    for frame in frames:
+        waiting += frame.bytes
+        urgent = frame.source.kind in ("live", "stream") or waiting > WAITING_BYTES
+        if urgent:
+            waiting = 0
+        yield _Urgency(frame, urgent)

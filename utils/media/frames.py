@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from utils.errors import UserError
 from utils.image_kinds import photo_stem
 
 if TYPE_CHECKING:
     from utils.tiff_regions import TiffRegions
+
+MAX_FRAME_PIXELS = 40_000_000  # of a film, of which several wait in memory; 8K video has 33 million
+WAITING_BYTES = 400 << 20  # of frames that wait in one place; more only where one alone has more
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,23 @@ class Frame:
     duration_s: float | None = None
 
     @property
+    def bytes(self) -> int:
+        """That its pixels take in memory."""
+        return getattr(self.image, "nbytes", 0)
+
+    @property
     def fps(self) -> float | None:
         """Frames a second at which every frame of the video can be shown on time."""
         return self.rate() if callable(self.rate) else self.rate
+
+
+def check_frame_size(width: float, height: float, name: str) -> None:
+    """
+    Raises:
+        UserError: frames of that size would fill the memory.
+    """
+    if width * height > MAX_FRAME_PIXELS:
+        raise UserError(
+            f"{name}: frames of {width:.0f}×{height:.0f} pixels are more than the "
+            f"{MAX_FRAME_PIXELS // 1_000_000} million allowed in a film; make it smaller"
+        )

@@ -9,7 +9,7 @@ import cv2
 
 from utils.errors import UserError
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
-from utils.media.frames import Frame, Source
+from utils.media.frames import WAITING_BYTES, Frame, Source
 from utils.media.video_reader import Told, capture_moments, chosen, open_capture, retrieve
 from utils.prefetch import iterate_ahead
 
@@ -41,8 +41,10 @@ def read_stream(
         return
     try:
         moments = capture_moments(source, capture, told, report)
-        rate = choice.rate(told.fps)
-        yield from iterate_ahead(chosen(source, moments, rate, report, choice), depth=8)
+        frames = chosen(source, moments, choice.rate(told.fps), report, choice)
+        yield from iterate_ahead(
+            frames, depth=8, size=lambda frame: frame.bytes, most=WAITING_BYTES
+        )
     finally:
         capture.release()
 

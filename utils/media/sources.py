@@ -21,10 +21,10 @@ import numpy as np
 from utils.errors import UserError
 from utils.files import with_home
 from utils.image_kinds import FileKind, file_kind, unread_note
-from utils.images import IMAGE_SUFFIXES, read_image
+from utils.images import HUGE, IMAGE_SUFFIXES, image_size, read_image
 from utils.media.animations import is_animated
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
-from utils.media.frames import Frame, Source
+from utils.media.frames import WAITING_BYTES, Frame, Source
 from utils.media.live import read_stream
 from utils.media.video_reader import open_capture, read_video
 from utils.prefetch import iterate_ahead, map_ahead
@@ -98,6 +98,8 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Frames of all sources in order, read ahead by background threads.
 
+    A huge picture is decoded only when its turn comes, as several would fill the memory.
+
     Args:
         sources: what ``find_sources`` gave.
         report: called with one sentence for each source that cannot be read completely. The
@@ -105,6 +107,9 @@ def read_frames(
         read_picture: gives uint8 (H, W, 3) RGB for a path.
         choice: which frames of videos, cameras and streams are wanted.
     """
+
+    def read_ahead(source: Source) -> Frame | UserError | Source:
+        return source if _is_huge(source.path) else read(source)
 
     def read(source: Source) -> Frame | UserError:
         try:
@@ -114,7 +119,9 @@ def read_frames(
 
     for pictures, group in groupby(sources, lambda source: source.kind == "picture"):
         if pictures:
-            for result in map_ahead(read, group, threads=READERS, depth=2 * READERS):
+            for result in map_ahead(read_ahead, group, threads=READERS, depth=2 * READERS):
+                if isinstance(result, Source):
+                    result = read(result)
                 if isinstance(result, UserError):
                     report(str(result))
                 else:
@@ -125,9 +132,20 @@ def read_frames(
                 if source.kind in ("live", "stream"):
                     yield from read_stream(source, report, choice)
                 else:
-                    yield from iterate_ahead(read_video(source, report, choice), depth=8)
+                    frames = read_video(source, report, choice)
+                    yield from iterate_ahead(
+                        frames, depth=8, size=lambda frame: frame.bytes, most=WAITING_BYTES
+                    )
             except UserError as error:
                 report(str(error))
+
+
+def _is_huge(path: Path) -> bool:
+    try:
+        width, height, _ = image_size(path)
+    except UserError:  # reading it says what is wrong
+        return False
+    return width * height > HUGE
 
 
 def _find(argument: str, pass_over: Callable[[str], None]) -> list[Source]:

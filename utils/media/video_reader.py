@@ -19,7 +19,7 @@ from utils.errors import UserError
 from utils.media.animations import animation_fps, read_animation
 from utils.media.ffmpeg import decoding, find_ffmpeg
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
-from utils.media.frames import Frame, Source
+from utils.media.frames import Frame, Source, check_frame_size
 from utils.media.matroska_header import has_duration
 
 DEFAULT_FPS = 25.0  # where a camera or stream does not say
@@ -146,7 +146,13 @@ class Told:
 def capture_moments(
     source: Source, capture: cv2.VideoCapture, told: Told, warn: Callable[[str], None]
 ) -> Iterator[Moment]:
-    """The frames of an open video, and its end; nothing if no frame can be decoded."""
+    """The frames of an open video, and its end; nothing if no frame can be decoded.
+
+    Raises:
+        UserError: its frames are too large.
+    """
+    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    check_frame_size(width, height, source.name)
     index, seconds, gap = 0, 0.0, 0.0
     while capture.grab():
         # The frame's time stamp. Only the first may be 0; otherwise the video has none.
@@ -180,11 +186,12 @@ def retrieve(source: Source, capture: cv2.VideoCapture) -> np.ndarray:
     """The frame that was grabbed: uint8 (H, W, 3) RGB.
 
     Raises:
-        UserError: it cannot be decoded.
+        UserError: it cannot be decoded, or is too large.
     """
     good, pixels = capture.retrieve()
     if not good:
         raise UserError(f"{source.name}: a frame cannot be decoded; the frames before it are used")
+    check_frame_size(pixels.shape[1], pixels.shape[0], source.name)  # they may grow
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
