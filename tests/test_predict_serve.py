@@ -84,11 +84,19 @@ def test_errors_come_before_the_network_is_loaded(monkeypatch, capsys, tmp_path)
         assert run(predict.main, ["--serve", "--weights", str(weights), *arguments]) == 2
         return capsys.readouterr().err
 
+    def without_ipv6(*_):
+        raise OSError(97, "Address family not supported by protocol")
+
     assert "leave out photo.jpg" in error("photo.jpg")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in error("--port", str(taken.getsockname()[1]))
     assert "no such address" in error("--host", "no.such.name.invalid", "--port", "0")
     assert "cannot be used here" in error("--host", "203.0.113.1", "--port", "0")
+    for name in ("a..b", "a" * 64, "a" * 64 + ".example"):
+        assert "no name that a machine can have" in error("--host", name, "--port", "0")
+    with monkeypatch.context() as patch:
+        patch.setattr(serve.socket, "socket", without_ipv6)
+        assert "cannot be used here" in error("--host", "::1", "--port", "0")
     assert "at least 16" in error("--token", "short", "--port", "0")
     assert "--queue" in error("--queue", "0")
     monkeypatch.setattr(serve, "find_spec", lambda module: None)

@@ -54,7 +54,12 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
     except socket.gaierror as error:
         raise UserError(f"--host {host}: there is no such address ({error.strerror})") from None
-    listener = socket.socket(family, kind, protocol)
+    except UnicodeError:  # an empty part, or one of more than 63 letters
+        raise UserError(f"--host {host}: is no name that a machine can have") from None
+    try:
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:  # without IPv6, for example
+        raise UserError(f"--host {host}: cannot be used here ({error.strerror})") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
