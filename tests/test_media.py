@@ -164,6 +164,13 @@ def test_what_is_named_like_a_picture_and_is_no_file_is_reported(tmp_path, capsy
     assert "2.jpg, 3.mp4 and 4.png are no files; left out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["p.png", "p.gif", "p.webp", "p.mp4", "p"])
+def test_a_pipe_that_is_named_does_not_hang(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=rf"{name}: is a pipe or a device, not a file"):
+        find_sources([str(tmp_path / name)])
+
+
 # Background threads ----------------------------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ def cases() -> Iterator[Case]:
         yield Case("image", name, content(data, f"odd-one{suffix}"), (f"odd-one{suffix}",))
     for name, make in _special().items():
         yield Case("image", name, make, ("odd-one.jpg",))
+    yield Case("image", "named-pipe-png", lambda folder: os.mkfifo(folder / "odd-one.png"),
+               ("odd-one.png",))  # fmt: skip
 
 
 def huge_pictures(most_bytes: int) -> Iterator[tuple[str, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ def cases() -> Iterator[Case]:
         # Of a folder's other files, predict.py says how many there are of each ending.
         uses = ("predict alone",) if suffix == ".y4m" else ()
         yield Case("video", name, _writer(make, file), (file,), uses=uses)
+    pipe = "odd-one.mp4"
+    yield Case("video", "named-pipe", lambda folder: os.mkfifo(folder / pipe), (pipe,))
 
 
 def _writer(make: Callable[[], bytes], file: str) -> Callable[[Path], None]:

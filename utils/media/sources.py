@@ -253,6 +253,10 @@ def _holds_video(path: Path) -> bool:
 
 
 def _from_file(path: Path) -> Source:
+    if not path.is_file():  # to open a pipe would wait for its writer
+        raise NotMedia(
+            f"{path}: is a pipe or a device, not a file; a camera is named by its number"
+        )
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return Source(str(path), "video", str(path))
