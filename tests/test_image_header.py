@@ -6,11 +6,13 @@ import struct
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
+from tests.bad_input.images import many_chunks, many_pages, many_segments
+from utils import image_header
 from utils.errors import UserError
 from utils.image_header import parse_header, read_header
-from utils.images import image_size
+from utils.images import MOST_FRAMES, decode_image, image_size, photo_facts, read_image
 
 
 def by_pillow(path, monkeypatch):
@@ -136,3 +138,62 @@ def test_a_second_frame_is_left_to_pillow(tmp_path):
     frame = content[begin : begin + 2 + int.from_bytes(content[begin + 2 : begin + 4], "big")]
     path.write_bytes(with_segment_behind_the_frame(content, frame))
     assert read_header(path) is None
+
+
+_EXIF_SEGMENT = b"\xff\xe1\0\x0aExif\0\0II"
+_XMP_SEGMENT = b"\xff\xe1\0\x06http"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        many_segments,
+        lambda count: many_segments(count, b"\xff\xe2\0\2"),
+        lambda count: _behind(_XMP_SEGMENT, many_segments(count)),  # left to Pillow
+        lambda count: _behind(_XMP_SEGMENT, many_segments(count, b"\xff\xd0")),
+        lambda count: _behind(_XMP_SEGMENT, many_segments(count, b"\xff\0")),
+        lambda count: _behind(_XMP_SEGMENT, many_segments(count, b"\xff")),
+        lambda count: _behind(_XMP_SEGMENT, many_segments(count, b"\0")),
+        many_chunks,
+        lambda count: many_chunks(count, b"teSt"),
+    ],
+)
+def test_more_parts_than_a_picture_has_are_refused(tmp_path, monkeypatch, make):
+    """Pillow needs seconds for a million of them."""
+    monkeypatch.setattr(image_header, "_MOST_PARTS", 300)
+    path = tmp_path / "photo"
+    path.write_bytes(make(200))
+    image_size(path)
+    assert read_image(path).shape == (48, 64, 3)
+    path.write_bytes(make(400))
+    for read in (image_size, read_image, photo_facts, lambda path: decode_image(path.read_bytes())):
+        with pytest.raises(UserError, match="it has more than 300"):
+            read(path)
+
+
+def _behind(segment: bytes, photo: bytes) -> bytes:
+    return photo[:2] + segment + photo[2:]
+
+
+def test_many_segments_of_exif_are_refused(tmp_path):
+    """Pillow copies all those before at each."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(many_segments(90, _EXIF_SEGMENT))
+    assert image_size(path)[:2] == (64, 48)
+    path.write_bytes(many_segments(110, _EXIF_SEGMENT))
+    with pytest.raises(UserError, match="more than 100 segments of EXIF"):
+        image_size(path)
+
+
+def test_which_markers_have_no_length():
+    bare = {marker & 255 for marker, (*_, read) in JpegImagePlugin.MARKER.items() if read is None}
+    assert {0, *bare} == set(image_header._BARE)
+    assert set(range(0xC0, 0xFF)) <= {marker & 255 for marker in JpegImagePlugin.MARKER}
+
+
+def test_pages_are_counted_up_to_a_bound(tmp_path):
+    """Pillow looks at each page through all those before it."""
+    path = tmp_path / "photo.tif"
+    for pages in (1, 2, MOST_FRAMES - 1, MOST_FRAMES + 1):
+        path.write_bytes(many_pages(pages))
+        assert photo_facts(path) == ((1, 1, 1), None, min(pages, MOST_FRAMES))

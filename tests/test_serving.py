@@ -16,6 +16,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.bad_input.images import many_segments
 from tests.serving_cases import (
     CLIENT,
     SIDE,
@@ -207,6 +208,7 @@ def test_malformed_requests_are_answered(server):
         (b"nonsense", {"content-type": "multipart/form-data"}, 400),
         (field, boundary, 400),
         (head + b"\r\n--x--\r\n", boundary, 415),
+        (many_segments(200_000), {}, 415),
         *((field, {"content-type": f"{form}; charset={charset}"}, 400)
           for charset in ("undefined", "idna", "punycode", "hex", "utf-16")),
         (picture_of(1), {"content-encoding": "gzip"}, 200),

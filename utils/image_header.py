@@ -1,7 +1,8 @@
 """Size and EXIF orientation of ordinary JPEG and PNG files, from a few bytes: ``read_header``.
 
 Pillow reads more kinds of files and takes five times as long. Unusual files are left to it:
-``read_header`` gives None for them. What it gives is always the same as Pillow's.
+``read_header`` gives None for them. What it gives is always the same as Pillow's. Files of so many
+parts that Pillow would take minutes are refused: ``TooManyParts``.
 
 Sources: ITU-T T.81 annex B (JPEG markers), the PNG specification (chunks), Exif 2.3 section 4.6 and
 TIFF 6.0 section 2 (the orientation tag).
@@ -22,11 +23,22 @@ _SHORT = 3
 # Baseline, extended and progressive with Huffman coding: what every decoder knows.
 _FRAMES = (0xC0, 0xC1, 0xC2)
 _SCAN = 0xDA
+_EXIF = 0xE1
+_BARE = (0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE))  # without a length, says Pillow
+_MOST_PARTS = 200_000  # 179 million pixels have 66,000 chunks of the usual 8 KiB
+_MOST_EXIF = 100  # segments; Pillow copies all those before at each
 _PLAIN_SEGMENTS = (0xC4, 0xDB, 0xDD, 0xFE)  # tables, restart interval, comment
 _PLAIN_CHUNKS = {
     b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST",
     b"pHYs", b"tIME",
 }  # fmt: skip
+
+
+class TooManyParts(ValueError):
+    """A file of more segments or chunks than a picture has."""
+
+    def __init__(self, parts: str, most: int) -> None:
+        super().__init__(f"it has more than {most:,} {parts}, as no sound picture has")
 
 
 class Header(NamedTuple):
@@ -51,6 +63,7 @@ def read_header(path: str | os.PathLike[str]) -> Header | None:
 
     Raises:
         OSError: the file cannot be opened or read.
+        TooManyParts: Pillow would take long.
     """
     with open(path, "rb", buffering=0) as file:
         head = file.read(_CHUNK)
@@ -65,31 +78,77 @@ def read_header(path: str | os.PathLike[str]) -> Header | None:
 
 
 def parse_header(data: bytes) -> Header | None:
-    """``read_header`` for the content of a file."""
+    """``read_header`` for the content of a file.
+
+    Raises:
+        TooManyParts: Pillow would take long.
+    """
     return _header(lambda place, count: data[place : place + count])
 
 
 def png_chunks(read: Read) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, place of the content, length) of each chunk of a PNG, up to the end of the file."""
+    """(kind, place of the content, length) of each chunk of a PNG, up to the end of the file.
+
+    Raises:
+        TooManyParts: it has more of them.
+    """
     place = 8
-    while len(head := read(place, 8)) == 8:
+    for _ in range(_MOST_PARTS):
+        head = read(place, 8)
+        if len(head) < 8:
+            return
         length, kind = struct.unpack(">I4s", head)
         yield kind, place + 8, length
         place += 12 + length  # with the checksum
+    raise TooManyParts("chunks", _MOST_PARTS)
 
 
 def _header(read: Read) -> Header | None:
     start = read(0, 8)
     if start[:3] == b"\xff\xd8\xff":
-        return _jpeg(read)
+        header = _jpeg(read)
+        if header is None:
+            _check_jpeg(read)
+        return header
     if start == b"\x89PNG\r\n\x1a\n":
-        return _png(read)
+        chunks = png_chunks(read)
+        header = _png(read, chunks)
+        for kind, _, _ in chunks if header is None else ():  # which Pillow would read, too
+            if kind == b"IEND":
+                break
+        return header
     return None
+
+
+def _check_jpeg(read: Read) -> None:
+    """Go from marker to marker as Pillow does, up to the first scan.
+
+    Raises:
+        TooManyParts: there are too many for that.
+    """
+    place, exif = 2, 0
+    for _ in range(_MOST_PARTS):
+        head = read(place, 10)
+        if len(head) < 2 or head[:2] == bytes((0xFF, _SCAN)):
+            return
+        marker = head[1]
+        if head[0] != 0xFF or marker == 0xFF:  # junk, or padding
+            place += 1
+        elif marker in _BARE:
+            place += 2
+        elif marker < 0xC0:  # Pillow reads no further
+            return
+        else:
+            exif += marker == _EXIF and head[4:] == b"Exif\0\0"
+            if exif > _MOST_EXIF:
+                raise TooManyParts("segments of EXIF", _MOST_EXIF)
+            place += 2 + max(2, int.from_bytes(head[2:4], "big"))
+    raise TooManyParts("segments", _MOST_PARTS)
 
 
 def _jpeg(read: Read) -> Header | None:
     place, orientation, size, channels = 2, None, None, 0
-    while True:
+    for _ in range(_MOST_PARTS):
         head = read(place, 4)
         if len(head) < 4 or head[0] != 0xFF:
             return None
@@ -106,7 +165,7 @@ def _jpeg(read: Read) -> Header | None:
             if precision != 8 or channels not in (1, 3, 4) or not height or not width:
                 return None
             size = width, height
-        elif marker == 0xE1:
+        elif marker == _EXIF:
             content = read(place + 4, length - 2)
             if not content.startswith(b"Exif\0\0") or orientation is not None:
                 return None  # XMP may hold the orientation, too
@@ -116,6 +175,7 @@ def _jpeg(read: Read) -> Header | None:
         elif not (marker in _PLAIN_SEGMENTS or 0xE0 <= marker <= 0xEF):
             return None
         place += 2 + length
+    return None
 
 
 def _exif_orientation(tiff: bytes) -> int | None:
@@ -136,8 +196,7 @@ def _exif_orientation(tiff: bytes) -> int | None:
     return 1
 
 
-def _png(read: Read) -> Header | None:
-    chunks = png_chunks(read)
+def _png(read: Read, chunks: Iterator[tuple[bytes, int, int]]) -> Header | None:
     if next(chunks, None) != (b"IHDR", 16, 13):
         return None
     size = read(16, 9)

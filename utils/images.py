@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 from utils.deep_pixels import Deep, deep_grey, deep_values, may_be_deep
 from utils.errors import UserError
 from utils.files import atomic_write
-from utils.image_header import parse_header, png_chunks, read_header
+from utils.image_header import TooManyParts, parse_header, png_chunks, read_header
 from utils.pixel_range import NO_RANGES, Extremes, PixelRanges
 
 # In lower case, the likeliest first. ``utils.image_kinds`` finds pictures with other suffixes.
@@ -41,6 +41,7 @@ HUGE = 25_000_000  # pixels; larger photos are decoded one at a time
 _HUGE_LOCK = RLock()
 _STRIP = 1 << 20  # pixels converted at once
 JPEG_QUALITY = 92  # of written pictures
+MOST_FRAMES = 100  # that are counted
 MAX_BYTES = 1 << 30  # a file beyond this is no photo; it is refused before it fills the memory
 
 REDUCTIONS = (1, 2, 4, 8)  # how much smaller a JPEG can be decoded, and any photo be read
@@ -95,7 +96,10 @@ def read_image(path: str | Path, *, reduce: int = 1, ranges: PixelRanges = NO_RA
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    pixels = _plain_jpeg(data, reduce)
+    try:
+        pixels = _plain_jpeg(data, reduce)
+    except TooManyParts as error:
+        raise _unreadable(str(path), error) from error
     if pixels is None:
         pixels = decode_image(data, name=str(path), reduce=reduce, ranges=ranges)
     return pixels
@@ -122,6 +126,7 @@ def decode_image(
     if reduce not in REDUCTIONS:
         raise ValueError(f"reduce is one of {REDUCTIONS}, not {reduce}")
     try:
+        parse_header(data)  # refuses what would take Pillow minutes
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             size = _header_size(image)
             check_pixels(size, name)
@@ -205,7 +210,8 @@ class PhotoFacts(NamedTuple):
 
     Attributes:
         extremes: of deep pixels whose range the file itself does not settle.
-        frames: more than 1 in an animated picture and one with several pages.
+        frames: more than 1 in an animated picture and one with several pages. Up to
+            ``MOST_FRAMES`` are counted, of a GIF up to 2.
     """
 
     size: ImageSize
@@ -230,7 +236,7 @@ def photo_facts(path: str | Path) -> PhotoFacts:
         with Image.open(path, formats=FORMATS) as image:
             size = _header_size(image)
             check_pixels(size, str(path))
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            frames = _frame_count(image)
             extremes = None
             if may_be_deep(image):
                 with suppress(Exception), _one_at_a_time(size):  # reading it says what is wrong
@@ -241,6 +247,26 @@ def photo_facts(path: str | Path) -> PhotoFacts:
         raise
     except Exception as error:
         raise _unreadable(str(path), error) from error
+
+
+def _frame_count(image: Image.Image) -> int:
+    """Of a GIF and a TIFF not by ``n_frames``: Pillow goes through them all, and for each page of a
+    TIFF again through those before it."""
+    if image.format == "MPO":
+        return 1
+    if image.format == "GIF":
+        return 2 if image.is_animated else 1
+    if image.format != "TIFF":
+        return min(getattr(image, "n_frames", 1), MOST_FRAMES)
+    count = 1
+    try:
+        while count < MOST_FRAMES:
+            image.seek(count)
+            count += 1
+    except EOFError:
+        pass
+    image.seek(0)
+    return count
 
 
 def orient_image(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -18,7 +18,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def cases() -> Iterator[Case]:
-    for name, suffix, data in (*_cut(), *_huge(), *_odd(), *_damaged(), *_others()):
+    for name, suffix, data in (*_cut(), *_huge(), *_many(), *_odd(), *_damaged(), *_others()):
         yield Case("image", name, content(data, f"odd-one{suffix}"), (f"odd-one{suffix}",))
     for name, make in _special().items():
         yield Case("image", name, make, ("odd-one.jpg",))
@@ -133,6 +133,39 @@ def _huge() -> Iterator[tuple[str, str, bytes]]:
     bad = bytearray(jp2)
     bad[size + 6 : size + 14] = struct.pack(">II", side, side)
     yield "jp2-header-60000", ".jp2", bytes(bad)
+
+
+def many_pages(count: int) -> bytes:
+    """A TIFF of so many pages of one pixel, one directory each."""
+    page = _tiff(1, 1, b"\0", 1)[8:]
+    found = bytearray(struct.pack("<2sHI", b"II", 42, 8))
+    for number in range(1, count + 1):
+        found += page[:-5]
+        found += struct.pack("<I", len(found) + 4 if number < count else 0)
+    return bytes(found + b"\0")
+
+
+def many_segments(count: int, segment: bytes = b"\xff\xfe\0\2") -> bytes:
+    """A JPEG with so many segments (default: empty comments) before its own."""
+    photo = encoded(picture(), "JPEG")
+    return photo[:2] + segment * count + photo[2:]
+
+
+def many_chunks(count: int, kind: bytes = b"IDAT") -> bytes:
+    """A PNG with so many empty chunks before its pixels."""
+    photo = encoded(picture(), "PNG")
+    return photo[:33] + _chunk(kind, b"") * count + photo[33:]
+
+
+def _many() -> Iterator[tuple[str, str, bytes]]:
+    """Few bytes a part, so many parts, which Pillow goes through one by one."""
+    yield "tif-80000-pages", ".tif", many_pages(80_000)
+    yield "jpg-million-comments", ".jpg", many_segments(1_000_000)
+    yield "jpg-million-restarts", ".jpg", many_segments(1_000_000, b"\xff\xd0")
+    exif = b"\xff\xe1\xff\xffExif\0\0" + bytes(0xFFFF - 8)
+    yield "jpg-exif-20-mb", ".jpg", many_segments(300, exif)
+    yield "png-million-chunks", ".png", many_chunks(1_000_000)
+    yield "png-million-unknown-chunks", ".png", many_chunks(1_000_000, b"teSt")
 
 
 def _odd() -> Iterator[tuple[str, str, bytes]]:

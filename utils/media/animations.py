@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
+from utils.image_header import read_header
 from utils.images import FORMATS, image_size, to_rgb
 from utils.media.frames import check_frame_size
 
@@ -22,6 +23,7 @@ MAX_FPS = 100.0
 def is_animated(path: str | Path) -> bool:
     """Whether a picture has several frames that follow one another in time."""
     try:
+        read_header(path)  # refuses what would take Pillow minutes
         with Image.open(path, formats=FORMATS) as image:
             return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
     except Exception:  # reading it says what is wrong

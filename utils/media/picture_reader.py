@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.images import photo_facts, read_image
+from utils.images import MOST_FRAMES, photo_facts, read_image
 from utils.pixel_range import PixelRange, PixelRanges
 from utils.text import counted, listed
 from utils.tiff_regions import TiffRegions, open_regions
@@ -64,7 +64,10 @@ class PictureReader:
         empty without any."""
         lines = []
         if self._pages:
-            pages = [f"{path.name}: {count}" for path, count in sorted(self._pages.items())]
+            pages = [
+                f"{path.name}: {count}" + " or more" * (count == MOST_FRAMES)
+                for path, count in sorted(self._pages.items())
+            ]
             lines.append(
                 f"{counted(len(pages), 'picture')} with several pages: only the first was looked "
                 f"at ({listed(pages)})"

@@ -16,6 +16,7 @@ from PIL import Image
 from utils.cores import available_cores
 from utils.detector import Detector, NetworkInput, NetworkOutput
 from utils.errors import UserError
+from utils.image_header import TooManyParts, parse_header
 from utils.images import FORMATS, decode_image
 from utils.media.outputs import entry
 from utils.serving.batching import Batcher
@@ -120,10 +121,13 @@ def check_pixels(upload: Upload, most: int) -> None:
         Refusal: too many pixels (413), or no picture (415).
     """
     try:
+        parse_header(upload.data)
         with Image.open(io.BytesIO(upload.data), formats=FORMATS) as image:
             pixels = image.width * image.height
     except Image.DecompressionBombError:
         pixels = Image.MAX_IMAGE_PIXELS * 2
+    except TooManyParts as error:
+        raise Refusal(415, f"{upload.name}: cannot be read as an image ({error})") from None
     except Exception:  # decoders raise nearly anything on damaged files
         raise Refusal(
             415, f"{upload.name}: is not an image of a known format ({', '.join(FORMATS)})"
