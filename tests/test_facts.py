@@ -118,3 +118,16 @@ def test_what_is_no_checkpoint(tmp_path):
         archive.writestr("model.weights.h5", b"")
     with pytest.raises(UserError, match="no detector of this project"):
         Facts.of_checkpoint(path)
+
+
+def test_values_that_would_fill_the_memory_are_not_parsed(facts, tmp_path):
+    values = "[]," * 10_000_000  # 30 MB, of which Python makes 650
+    text = facts.to_json()[:-1] + f', "x": [{values}0]}}'
+    with pytest.raises(UserError, match=r"damaged .its values would fill the memory"):
+        Facts.from_json(text, "here")
+    path = tmp_path / "full.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", text)
+        archive.writestr("model.weights.h5", b"")
+    with pytest.raises(UserError, match=r"the values in config\.json would fill the memory"):
+        Facts.of_checkpoint(path)

@@ -15,6 +15,7 @@ from utils.checkpoint_archive import (
     CONFIG,
     OtherModelError,
     check_weights,
+    config_json,
     open_archive,
     read_config,
 )
@@ -69,7 +70,7 @@ def update_metadata(path: str | Path, changes: Mapping[str, Any]) -> None:
     target = path.resolve()  # of a link, its target is changed
     try:
         with open_archive(target) as old:
-            config = json.loads(old.read(CONFIG))
+            config = config_json(old)
             metadata = config["config"]["metadata"]
             config["config"]["metadata"] = {**metadata, **changes}
             text = json.dumps(config, allow_nan=False)

@@ -24,10 +24,12 @@ from utils.facts_checks import (
     is_positive,
     require,
 )
+from utils.json_memory import parsed_size
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _PARTS = {CONFIG, WEIGHTS, "metadata.json"}
 _MOST_BYTES = {CONFIG: 256 << 20, WEIGHTS: 2 << 30, "metadata.json": 1 << 20}  # a million photos
+MOST_PARSED = 1 << 30  # bytes of memory; what is said of a million photos takes a fifth
 _MOST_EXPANSION = 100  # times; weights shrink by a tenth, text to a tenth
 
 _REGISTERED = "efficient_yolo3>YOLOv3"
@@ -73,7 +75,7 @@ def read_config(archive: zipfile.ZipFile) -> dict[str, Any]:
         OtherModelError: another Keras model.
         ValueError, KeyError, TypeError: damaged.
     """
-    saved = json.loads(archive.read(CONFIG))
+    saved = config_json(archive)
     require(isinstance(saved, dict), CONFIG)
     if saved.get("registered_name") != _REGISTERED or saved.get("class_name") != "YOLOv3":
         raise OtherModelError("another Keras model")
@@ -103,6 +105,18 @@ def read_config(archive: zipfile.ZipFile) -> dict[str, Any]:
     check_input_size(config["input_size"])
     check_metadata(config["metadata"])
     return config
+
+
+def config_json(archive: zipfile.ZipFile) -> Any:
+    """The content of ``config.json``, not checked.
+
+    Raises:
+        ValueError: no JSON, or its values would fill the memory.
+    """
+    data = archive.read(CONFIG)
+    if parsed_size(data) > MOST_PARSED:
+        raise ValueError(f"the values in {CONFIG} would fill the memory")
+    return json.loads(data)
 
 
 def check_weights(archive: zipfile.ZipFile) -> None:

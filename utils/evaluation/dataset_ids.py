@@ -6,15 +6,17 @@ Detections that were made for the dataset's own JSON use the numbers of that fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from utils.data.folder.index import open_index
+from utils.data.formats.json_files import load_json
 from utils.data.records import Record
 from utils.evaluation.image_names import ImageNames
 from utils.evaluation.tables import class_names
+
+_USED = {"images", "categories", "id", "file_name", "name"}
 
 
 def own_ids(labels: Iterable[Path], ground_truth: dict) -> tuple[dict[int, int], dict[int, int]]:
@@ -32,10 +34,10 @@ def own_ids(labels: Iterable[Path], ground_truth: dict) -> tuple[dict[int, int],
     categories: dict[int, set[int]] = {}
     for path in sorted(set(labels)):
         try:
-            content = json.loads(path.read_bytes())
+            content = load_json(path, _ids_and_names, dropped="segmentation")
             image_ids = [(i["id"], names.find(str(i["file_name"]))) for i in content["images"]]
             category_ids = [(c["id"], classes.get(c["name"])) for c in content["categories"]]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             continue
         _add(images, image_ids)
         _add(categories, category_ids)
@@ -47,6 +49,11 @@ def json_label_files(data: Path, records: Iterable[Record]) -> set[Path]:
     entries = open_index(data).layout.entries
     labels = (entries[record.image_id].label for record in records if record.image_id in entries)
     return {label for label in labels if label is not None and label.suffix.lower() == ".json"}
+
+
+def _ids_and_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What is used of an object; labels, the most of a file, become empty ones."""
+    return {key: value for key, value in pairs if key in _USED}
 
 
 def _add(meanings: dict[int, set[int]], pairs: Iterable[tuple[Any, int | None]]) -> None:

@@ -18,7 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from utils.checkpoint_archive import WEIGHTS, OtherModelError, open_archive, read_config
+from utils.checkpoint_archive import (
+    MOST_PARSED,
+    WEIGHTS,
+    OtherModelError,
+    open_archive,
+    read_config,
+)
 from utils.decoding import Heads
 from utils.errors import UnreadableFileError, UserError
 from utils.facts_checks import (
@@ -29,6 +35,7 @@ from utils.facts_checks import (
     is_positive,
     require,
 )
+from utils.json_memory import parsed_size
 
 KEY = "efficient_yolo3"  # of the JSON string in an exported file
 FORMAT = 1  # raised when old readers would misread a new file
@@ -97,6 +104,9 @@ class Facts:
         try:
             if len(text) > _MOST_TEXT:
                 raise ValueError("too long")
+            data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+            if parsed_size(data) > MOST_PARSED:
+                raise ValueError("its values would fill the memory")
             values = json.loads(text)
             if values.pop("format") != FORMAT:
                 raise UnreadableFileError(

@@ -139,7 +139,7 @@ def read_coco(path: str | Path) -> CocoFile:
 
 
 def _load(path: Path) -> dict:
-    content = load_json(path, _slim)
+    content = load_json(path, _slim, dropped="segmentation")
     if not isinstance(content, dict):
         raise ValueError("no COCO object labels: the outermost value is no object")
     return content

@@ -12,12 +12,16 @@ from typing import Any
 
 from utils.data.formats.encoding import decoded
 from utils.files import TooLargeError, read_limited
+from utils.json_memory import BYTES_A_COMMA, parsed_size
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB
 # Each bracket becomes an object of 50 to 200 bytes in memory. A label with an outline has four on a
 # hundred bytes; a file of nothing but brackets would take fifty times its size.
 _BYTES_A_BRACKET = 16
 _ALWAYS_READ = 1 << 20  # bytes
+_MOST_MEMORY = 3 << 30  # bytes; four million boxes
+_LONGEST_LIST = 1 << 14  # bytes of a list that is dropped with its object
+_MOST_KEYS = 10_000  # different ones
 
 
 def mentions(path: Path, words: tuple[bytes, ...]) -> bool:
@@ -35,12 +39,15 @@ def mentions(path: Path, words: tuple[bytes, ...]) -> bool:
         return False
 
 
-def load_json(path: Path, slim: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
+def load_json(
+    path: Path, slim: Callable[[list[tuple[str, Any]]], dict[str, Any]], *, dropped: str = ""
+) -> Any:
     """The content of a file.
 
     Args:
         path: the file.
         slim: what is kept of the keys and values of each JSON object, while the file is read.
+        dropped: a key whose lists ``slim`` drops, so that they never fill the memory together.
 
     Raises:
         ValueError: it cannot be read, is too large, or no JSON; the message says which, without
@@ -48,17 +55,58 @@ def load_json(path: Path, slim: Callable[[list[tuple[str, Any]]], dict[str, Any]
     """
     try:
         data = read_limited(path, MAX_BYTES)
-        brackets = data.count(b"[") + data.count(b"{")
-        if len(data) > _ALWAYS_READ and brackets * _BYTES_A_BRACKET > len(data):
-            raise ValueError("it has more brackets than labels need, and would fill the memory")
+        if len(data) > _ALWAYS_READ:
+            _check_memory(data, dropped)
         text = decoded(data)
         del data
     except TooLargeError as error:
-        advice = "cut it into several files, each with its part of the images"
-        raise ValueError(f"{error}; {advice}") from error
+        raise ValueError(f"{error}; {_CUT}") from error
+    keys: set[str] = set()
+
+    def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys.update(key for key, _ in pairs)
+        if len(keys) > _MOST_KEYS:
+            raise TooLargeError(f"it has more than {_MOST_KEYS:,} different keys")
+        return slim(pairs)
+
     try:
-        return json.loads(text, object_pairs_hook=slim)
+        return json.loads(text, object_pairs_hook=kept)
     except RecursionError as error:
         raise ValueError("not JSON (brackets without end)") from error
+    except TooLargeError:
+        raise
     except ValueError as error:
         raise ValueError(f"not JSON ({error})") from error
+
+
+_CUT = "cut it into several files, each with its part of the images"
+
+
+def _check_memory(data: bytes, dropped: str) -> None:
+    """
+    Raises:
+        ValueError: it would fill the memory.
+    """
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets * _BYTES_A_BRACKET > len(data):
+        raise ValueError("it has more brackets than labels need, and would fill the memory")
+    excess = parsed_size(data) - _MOST_MEMORY
+    if excess > 0 and dropped and BYTES_A_COMMA * data.count(b",") > excess:
+        excess -= BYTES_A_COMMA * _commas_dropped(data, f'"{dropped}"'.encode())
+    if excess > 0:
+        raise ValueError(f"its values would fill the memory; {_CUT}")
+
+
+def _commas_dropped(data: bytes, key: bytes) -> int:
+    """How many commas stand in short lists of numbers under a key whose object ends soon behind
+    it, with nothing else that is long."""
+    commas, start = 0, data.find(key)
+    while start >= 0:
+        start += len(key)
+        after = data.find(key, start)
+        end = data.find(b"}", start, start + _LONGEST_LIST)
+        if end >= 0 and not start < after < end and data.find(b"{", start, end) < 0:
+            quote = data.find(b'"', start, end)
+            commas += data.count(b",", start, end if quote < 0 else quote)
+        start = after
+    return commas
