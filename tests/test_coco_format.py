@@ -18,7 +18,7 @@ from tests.label_folders import coco_json as write
 from tests.label_folders import coco_object as thing
 from utils.data.annotations import Annotation
 from utils.data.formats import coco
-from utils.data.formats.coco_json import read_coco
+from utils.data.formats.coco_json import _Collector, read_coco
 from utils.errors import UserError
 
 
@@ -538,3 +538,19 @@ def test_notes_of_one_kind_are_not_endless(tmp_path):
     assert "695 more" in notes[4]
     assert "no id" in notes[9]
     assert "35 more" in notes[9]
+
+
+def test_categories_are_looked_through_once():
+    class Ids(dict):
+        looks = 0
+
+        def __iter__(self):
+            Ids.looks += 1
+            return super().__iter__()
+
+    collector = _Collector(1, {0: 0}, Ids({0: 0, 1: 1, "x": 2}))
+    for position in range(100):
+        collector.add(position, {"image_id": 0, "category_id": 2, "bbox": [1, 2, 3, 4]})
+    _, errors = collector.finish()
+    assert {error.kind for error in errors[0]} == {"after-last"}
+    assert Ids.looks <= 1

@@ -452,3 +452,18 @@ def test_label_files_behind_links_are_not_read(tmp_path):
     layout, found = read(data)
     assert len(found["a"].boxes) == 0
     assert any("leads out of the data folder" in note for note in layout.notes)
+
+
+def test_names_are_looked_through_once():
+    class Names(dict):
+        looks = 0
+
+        def __iter__(self):
+            Names.looks += 1
+            return super().__iter__()
+
+    names = Names({1: "cat", 4: "dog"})
+    found = parse_labels(b"9 .5 .5 .1 .1\n0 .5 .5 .1 .1\n" * 100, names)
+    assert Names.looks <= 2
+    assert [error.kind for error in found.errors[:2]] == ["no-name", "before-first"]
+    assert "the ids 1 to 4 have" in found.errors[0].message

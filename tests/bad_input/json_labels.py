@@ -103,6 +103,12 @@ def _coco_files() -> dict[str, str]:
             annotations=[one | {"image_id": 99} for one in _coco()["annotations"]]
         ),
         "categories-none": changed(categories=[]),
+        "categories-many-and-ids-beyond": changed(
+            categories=[{"id": i, "name": f"c{i}"} for i in range(100_000)],
+            annotations=[
+                one | {"category_id": 10**6} for one in _coco([_BOX] * 9000)["annotations"]
+            ] + _coco()["annotations"],
+        ),
         "categories-same-id": changed(categories=[{"id": 1, "name": "cat"}, {"id": 1}]),
         "category-ids-huge": changed(categories=[{"id": 10**400, "name": "cat"}]),
         "mask-bomb": json.dumps(_coco() | {"annotations": [_masked([10**9, 10**9], "0" * 1000)]}),

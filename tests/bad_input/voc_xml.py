@@ -161,6 +161,7 @@ def _objects() -> dict[str, tuple[str, int]]:
         "name-that-is-html": GOOD.replace("cat", "&lt;script&gt;alert(1)&lt;/script&gt;"),
         "polygon-of-nan": "<name>cat</name><polygon><x1>NaN</x1><y1>1</y1><x2>3</x2>"
         "<y2>9</y2><x3>5</x3><y3>2</y3></polygon>",
+        "polygon-of-nothing": f"<name>cat</name><polygon>{'<x1/>' * 500_000}</polygon>",
         "rotated-infinite": "<name>cat</name><robndbox><cx>1e308</cx><cy>1</cy><w>1e308</w>"
         "<h>2</h><angle>1e308</angle></robndbox>",
     }

@@ -14,6 +14,7 @@ _GOOD = "0 0.5 0.5 0.5 0.5\n"
 def cases() -> Iterator[Case]:
     for name, (text, count) in _labels().items():
         yield Case("yolo", f"label-{name}", _folder(_YAML, text), ("odd-one",), count)
+    yield Case("yolo", "classes-many-and-ids-beyond", _many_classes, ("odd-one",), 1001)
     for name, text in _yaml().items():
         yield Case("yolo", f"yaml-{name}", _folder(text, _GOOD))
 
@@ -26,6 +27,12 @@ def _folder(yaml: str | bytes, label: str | bytes) -> Callable[[Path], None]:
         content(yaml, "data.yaml")(folder)
 
     return write
+
+
+def _many_classes(folder: Path) -> None:
+    _folder(_YAML, "600000 0.5 0.5 0.5 0.5\n" * 1000 + _GOOD)(folder)
+    (folder / "data.yaml").unlink()
+    content("".join(f"c{i}\n" for i in range(500_000)), "classes.txt")(folder)
 
 
 def _labels() -> dict[str, tuple[str | bytes, int | None]]:

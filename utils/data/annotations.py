@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,11 +52,28 @@ class ObjectError(Exception):
         return AnnotationError(self.kind, str(self), number)
 
 
-def no_name_kind(class_id: int, named: Collection[int]) -> str:
+class NamedIds(NamedTuple):
+    """What errors need to know of the class ids that have a name, found out once for all of them.
+
+    Attributes:
+        low, high: the lowest and the highest; −1 where there is none.
+        zero: whether 0 has a name.
+    """
+
+    low: int
+    high: int
+    zero: bool
+
+    @classmethod
+    def of(cls, ids: Collection[int]) -> NamedIds:
+        return cls(min(ids, default=-1), max(ids, default=-1), 0 in ids)
+
+
+def no_name_kind(class_id: int, named: NamedIds) -> str:
     """The kind of error of a class id without a name; ``named`` are those that have one."""
-    if 0 in named and class_id == max(named) + 1:
+    if named.zero and class_id == named.high + 1:
         return "after-last"
-    return "before-first" if class_id == 0 and min(named, default=0) == 1 else "no-name"
+    return "before-first" if class_id == 0 and named.low == 1 else "no-name"
 
 
 def score_of(value: object) -> float:

@@ -20,7 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from utils.data.annotations import Annotation, AnnotationError, ObjectError, no_name_kind, score_of
+from utils.data.annotations import (
+    Annotation,
+    AnnotationError,
+    NamedIds,
+    ObjectError,
+    no_name_kind,
+    score_of,
+)
 from utils.data.formats.json_files import load_json
 from utils.data.formats.naming import class_name, formatted
 from utils.data.formats.outlines import points_box, rle_box
@@ -281,6 +288,7 @@ class _Collector:
         self, images: int, index: dict[int | str, int], class_ids: dict[int | str, int]
     ) -> None:
         self._index, self._class_ids = index, class_ids
+        self._named = NamedIds.of([key for key in class_ids if isinstance(key, int)])
         self._count = [0] * images
         self._image, self._class, self._number = array("i"), array("i"), array("i")
         self._xywh, self._crowd, self._outline = array("d"), array("b"), array("b")
@@ -301,8 +309,8 @@ class _Collector:
         if class_id is None:
             what = f"category {formatted(item.get('category_id'))} is not among the categories"
             category = _id(item.get("category_id"))
-            known = [key for key in self._class_ids if isinstance(key, int)]
-            kind = no_name_kind(category, known) if isinstance(category, int) else "no-name"
+            numbered = isinstance(category, int)
+            kind = no_name_kind(category, self._named) if numbered else "no-name"
             return self._fault(image, kind, what, number)
         try:
             self._xywh.extend(_xywh(item))

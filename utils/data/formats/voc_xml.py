@@ -163,8 +163,11 @@ def _points(outline: Element) -> list[tuple[float, float]]:
         ValueError: one of them is not a number.
     """
     pairs = [(item.findtext("x"), item.findtext("y")) for item in (*outline, outline)]
+    texts: dict[str, str] = {}  # of the first element of each name, as findtext gives it
+    for child in outline:
+        texts.setdefault(str(child.tag), child.text or "")
     tags = [child.tag for child in outline if re.fullmatch(r"x\d+", str(child.tag))]
-    pairs += [(outline.findtext(tag), outline.findtext(f"y{tag[1:]}")) for tag in tags]
+    pairs += [(texts[tag], texts.get(f"y{tag[1:]}")) for tag in tags]
     return [(float(x or ""), float(y or "")) for x, y in pairs if x is not None or y is not None]
 
 

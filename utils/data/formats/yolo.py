@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from utils.data.annotations import Annotation, AnnotationError, Entry
+from utils.data.annotations import Annotation, AnnotationError, Entry, NamedIds
 from utils.data.formats.yolo_layout import YoloLayout, find_layout
 from utils.data.formats.yolo_txt import YoloLabels, read_labels
 from utils.errors import UserError
@@ -31,9 +31,10 @@ _NOTHING = YoloLabels((), np.zeros((0, 4)), (), ())
 
 def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """The labels of every entry, in order."""
+    named = NamedIds.of(layout.classes)
     for image_id, entry in layout.entries.items():
         try:
-            yield image_id, _annotation(layout, entry)
+            yield image_id, _annotation(layout, entry, named)
         except ValueError as error:
             yield image_id, AnnotationError("unreadable", str(error))
         except UserError as error:
@@ -43,10 +44,10 @@ def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | Ann
             )
 
 
-def _annotation(layout: YoloLayout, entry: Entry) -> Annotation:
+def _annotation(layout: YoloLayout, entry: Entry, named: NamedIds) -> Annotation:
     labels = _NOTHING
     if entry.label is not None:
-        labels = read_labels(entry.label, layout.classes, pose=layout.pose)
+        labels = read_labels(entry.label, layout.classes, pose=layout.pose, named=named)
     boxes = labels.boxes.astype(np.float32)
     if len(boxes):
         size = image_size(entry.image)

@@ -17,7 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.annotations import AnnotationError, ObjectError, no_name_kind, score_of
+from utils.data.annotations import (
+    AnnotationError,
+    NamedIds,
+    ObjectError,
+    no_name_kind,
+    score_of,
+)
 from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import formatted
 from utils.files import read_limited
@@ -52,23 +58,37 @@ class YoloLabels:
     scores: np.ndarray | None = None
 
 
-def read_labels(path: str | Path, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
+def read_labels(
+    path: str | Path,
+    classes: Mapping[int, str],
+    *,
+    pose: bool = False,
+    named: NamedIds | None = None,
+) -> YoloLabels:
     """Read one file.
 
     Args:
         classes: names by class id.
         pose: points after the first five columns are those of a body, not of an outline.
+        named: of ``classes``, where many files are read.
 
     Raises:
         ValueError: it cannot be read or is no text; the message says which, without the file's
             name.
     """
-    return parse_labels(read_limited(path, MAX_BYTES), classes, pose=pose)
+    return parse_labels(read_limited(path, MAX_BYTES), classes, pose=pose, named=named)
 
 
-def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False) -> YoloLabels:
+def parse_labels(
+    data: bytes,
+    classes: Mapping[int, str],
+    *,
+    pose: bool = False,
+    named: NamedIds | None = None,
+) -> YoloLabels:
     """``read_labels`` on the content of a file."""
     text = decoded(data)
+    named = named or NamedIds.of(classes)
     names, boxes, numbers, scores, errors, outlines = [], [], [], [], [], 0
     lines = (line for line in text.splitlines() if line.strip())
     for number, line in enumerate(lines, start=1):
@@ -76,7 +96,7 @@ def parse_labels(data: bytes, classes: Mapping[int, str], *, pose: bool = False)
             columns = _columns(line)
             if not columns:  # commas only
                 raise ObjectError("no-box", "no columns; at least 5 are needed")
-            name = _class(columns[0], classes)
+            name = _class(columns[0], classes, named)
             boxes.append(_box(columns[1:], pose))
         except ObjectError as error:
             errors.append(error.at(number))
@@ -114,7 +134,7 @@ def _columns(line: str) -> list[str]:
     return line.replace(";", " ").replace(",", " ").split()
 
 
-def _class(text: str, classes: Mapping[int, str]) -> str:
+def _class(text: str, classes: Mapping[int, str], named: NamedIds) -> str:
     try:
         value = float(text)
     except ValueError:
@@ -123,16 +143,16 @@ def _class(text: str, classes: Mapping[int, str]) -> str:
         raise ObjectError("no-id", f"class {formatted(text)!r} is not a class id")
     if int(value) not in classes:
         raise ObjectError(
-            no_name_kind(int(value), classes),
-            f"class id {formatted(text)} has no name; {_with_names(classes)}",
+            no_name_kind(int(value), named),
+            f"class id {formatted(text)} has no name; {_with_names(classes, named)}",
         )
     return classes[int(value)]
 
 
-def _with_names(classes: Mapping[int, str]) -> str:
+def _with_names(classes: Mapping[int, str], named: NamedIds) -> str:
     if not classes:
         return "no id has"
-    low, high = min(classes), max(classes)
+    low, high = named.low, named.high
     return f"only id {low} has" if low == high else f"the ids {low} to {high} have"
 
 
