@@ -10,8 +10,12 @@ import pytest
 
 from utils.data.records import Record
 from utils.errors import UserError
+from utils.evaluation import box_agreement
+from utils.evaluation.box_agreement import BoxAgreement
 from utils.evaluation.coco_files import ground_truth, named_results
+from utils.evaluation.dataset_ids import own_ids
 from utils.evaluation.read_detections import read_detections
+from utils.overlap import iou
 
 
 def record(stem, boxes=(), class_ids=(), name=None):
@@ -462,3 +466,42 @@ def test_right_numbers_and_poor_detectors_are_not_doubted(tmp_path):
     assert not warnings_of(tmp_path, truth, [item(i + 1, bbox=[5 * i, 0, 9, 30]) for i in range(8)])
     assert not warnings_of(tmp_path, truth, [item(i + 1, bbox=[90, 70, 9, 9]) for i in range(8)])
     assert not warnings_of(tmp_path, truth, [])
+
+
+def test_numbers_of_the_datasets_own_json_are_read_without_its_labels(truth, tmp_path, monkeypatch):
+    images = [{"id": 70, "file_name": "a2.png"}, {"id": 71, "file_name": "gone.png"}]
+    own = tmp_path / "own.json"
+    own.write_text(
+        json.dumps({
+            "images": images, "categories": [{"id": 5, "name": "dog"}], "info": {"name": "x"},
+            "annotations": [{"id": 1, "image_id": 70, "category_id": 5, "bbox": [1, 2, 3, 4]}] * 9,
+        })
+    )  # fmt: skip
+    (a2,) = (image["id"] for image in truth["images"] if image["stem"] == "a2")
+    assert own_ids([own], truth) == ({70: a2}, {5: 1})
+    monkeypatch.setattr("utils.data.formats.json_files._ALWAYS_READ", 0)
+    monkeypatch.setattr("utils.data.formats.json_files._MOST_MEMORY", 1000)
+    assert own_ids([own], truth) == ({}, {})  # it would fill the memory
+
+
+def test_boxes_and_objects_are_compared_in_parts(monkeypatch):
+    places = np.random.default_rng(0).integers(0, 60, (40, 2))
+    boxes = [(x, y, x + 20, y + 20) for x, y in places.tolist()]
+    truth = ground_truth([record("a", boxes, np.arange(40) % 2)], ["cat", "dog"])
+    found = [[x + 1, y, 20, 20] for x, y in places.tolist()]
+
+    def matched():
+        return BoxAgreement(truth, found, np.ones(40))._match([1] * 40).tolist()
+
+    whole, sizes = matched(), []
+
+    def counted(a, b):
+        sizes.append(len(a) * b.shape[1])
+        return iou(a, b)
+
+    monkeypatch.setattr(box_agreement, "_PAIRS", 100)
+    monkeypatch.setattr(box_agreement, "iou", counted)
+    assert matched() == whole
+    assert set(whole) == {0, 1}
+    assert sum(sizes) == 1600
+    assert max(sizes) <= 140

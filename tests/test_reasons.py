@@ -354,3 +354,16 @@ def test_yolo_labels_in_utf_16(tmp_path):
     for path in (tmp_path / "labels").iterdir():
         path.write_text("0 .5 .5 .2 .2\n", encoding="utf-16")
     assert len(load_split(tmp_path, "all").records.boxes) == 4
+
+
+def test_a_photo_with_too_many_objects_is_left_out_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.data.formats.MOST_OBJECTS", 3)
+    yolo(tmp_path / "some", "0 .5 .5 .2 .2\n" * 3)
+    yolo_pair(tmp_path / "some", "images/9.jpg", "labels/9.txt", "0 .5 .5 .2 .2\n" * 4)
+    found = load_split(tmp_path / "some", "all")
+    assert [record.image_id for record in found.records] == ["0", "1", "2", "3"]
+    said = "labels/9.txt: 4 objects, and a photo may have 3; skipped"
+    assert said in found.notes
+    yolo(tmp_path / "all", "0 .5 .5 .2 .2\n" * 4)
+    with pytest.raises(UserError, match=r"4 objects, and a photo may have 3\. Cut these photos"):
+        load_split(tmp_path / "all", "all")

@@ -15,15 +15,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Of a photo. Training compares 27 predictions with each object, in all photos of a batch alike.
+MOST_OBJECTS = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class AnnotationError:
     """An object, or a whole label file, that cannot be used.
 
     Attributes:
-        kind: a short name: ``unreadable`` (the whole file), ``no-class`` (no class is given),
-            ``no-id`` (it is no class id), ``no-name`` (its id has no name), ``after-last`` and
-            ``before-first`` (nor has it, and it is the id beside the last or first that has one),
+        kind: a short name: ``unreadable`` and ``crowded`` (the whole file), ``no-class`` (no
+            class is given), ``no-id`` (it is no class id), ``no-name`` (its id has no name),
+            ``after-last`` and ``before-first`` (nor has it, and it is the id beside the last or
+            first that has one),
             ``no-box``, ``not-a-number``, ``empty-box``.
         message: what is wrong, without the file's name, such as
             ``xmax 119 lies before xmin 119``.

@@ -14,6 +14,7 @@ from utils.overlap import iou
 from utils.text import counted
 
 _MOST = 10_000  # boxes that are looked at, those with the highest scores
+_PAIRS = 1 << 20  # of box and object, compared together
 _FEWEST = 5  # matches from which on a class is doubted
 _OF_OTHER_CLASS = 0.8  # share of matches
 
@@ -122,10 +123,11 @@ class BoxAgreement:
                 if not len(rows) or (image := int(images[rows[0]])) not in self._objects:
                     continue
                 boxes, categories = self._objects[image]
-                overlap = iou(self._boxes[rows][:, None], boxes[None])
-                best = overlap.argmax(axis=1)
-                good = overlap.max(axis=1) >= 0.5
-                matched[rows[good]] = np.asarray(categories)[best[good]]
+                for part in np.array_split(rows, -(-len(rows) * len(boxes) // _PAIRS)):
+                    overlap = iou(self._boxes[part][:, None], boxes[None])
+                    best = overlap.argmax(axis=1)
+                    good = overlap.max(axis=1) >= 0.5
+                    matched[part[good]] = np.asarray(categories)[best[good]]
             self._matches[key] = matched
         return self._matches[key]
 

@@ -18,6 +18,7 @@ from utils.text import counted, listed
 # What to do about each kind of ``AnnotationError``, and about objects outside their photo.
 ADVICE = {
     "unreadable": "Export these files again.",
+    "crowded": "Cut these photos into parts, and their labels with them.",
     "no-class": "Name the object.",
     "no-id": (
         "The first column of a line must be the number of a class, such as 0 0.5 0.5 0.2 0.3."
@@ -104,7 +105,7 @@ def files_left_out(index: Index) -> list[str]:
         entry, name = index.entries.at(row), index.layout.name
         sentences.append(
             f"{len(unreadable):,} of {counted(len(index.labels), 'label file')} cannot be read, "
-            f"as {name(entry.label or entry.image)}: {error.message}. {ADVICE['unreadable']}"
+            f"as {name(entry.label or entry.image)}: {error.message}. {ADVICE[error.kind]}"
         )
     return [*sentences, *unpaired(index.layout)]
 

@@ -8,7 +8,8 @@ A format is a module with
 - ``find_layout(root)``: the ``Layout``, None where the folder holds nothing of the format, and
   ``UserError`` where it holds something but nothing that can be used;
 - ``read_annotations(layout)``: for each entry, in order, its image id and its ``Annotation``, or
-  an ``AnnotationError`` where none of its labels can be read.
+  an ``AnnotationError`` where none of its labels can be read. (More than ``MOST_OBJECTS`` of a
+  photo are refused here, for all formats.)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from utils.data.annotations import Annotation, AnnotationError, Layout
+from utils.data.annotations import MOST_OBJECTS, Annotation, AnnotationError, Layout
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, label_studio, voc, yolo
 from utils.data.formats.encoding import decoded
@@ -57,8 +58,17 @@ def find_layout(data: str | Path) -> Layout:
 
 
 def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
-    """The labels of every entry of a layout, in order."""
-    return _format(layout).read_annotations(layout)
+    """The labels of every entry of a layout, in order; none where they are too many for a photo."""
+    for image_id, found in _format(layout).read_annotations(layout):
+        yield image_id, _crowded(found) or found
+
+
+def _crowded(found: Annotation | AnnotationError) -> AnnotationError | None:
+    if isinstance(found, AnnotationError) or len(found.names) <= MOST_OBJECTS:
+        return None
+    return AnnotationError(
+        "crowded", f"{len(found.names):,} objects, and a photo may have {MOST_OBJECTS:,}"
+    )
 
 
 def labels_depend_on_own_file(layout: Layout) -> bool:
