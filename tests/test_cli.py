@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,12 @@ def test_file_gives_options_and_the_command_line_wins(tmp_path):
     assert read("--config", path, "b.jpg").sources == ("b.jpg",)
 
 
+# Ten billion texts, were it written out.
+LAUGHS = "weights: [&a [x, x, x, x, x, x, x, x, x, x]" + "".join(
+    f", &{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in pairwise("abcdefghij")
+) + "]"  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -118,6 +125,8 @@ def test_file_gives_options_and_the_command_line_wins(tmp_path):
         ("- a\n- b", ["name: value"]),
         ("a: [", ["line", "YAML"]),
         ("weights: !!python/object/apply:os.system ['true']", ["YAML"]),
+        (LAUGHS, ["weights: a list is not a path"]),
+        ("weights: {a: 1}", ["weights: a mapping is not a path"]),
     ],
 )
 def test_bad_files_name_file_and_key(tmp_path, text, words):
@@ -175,6 +184,9 @@ def test_run_gives_the_statuses(capsys):
     assert stop(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file.mp4")) == 2
     assert stop(OSError(errno.EFBIG, os.strerror(errno.EFBIG), "file.mp4")) == 2  # a limit of files
     assert "file.mp4" in capsys.readouterr().err
+    for number in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOMEM):
+        assert stop(OSError(number, os.strerror(number), "a.jpg")) == 2
+        assert capsys.readouterr().err == f"error: a.jpg: {os.strerror(number)}\n"
     with pytest.raises(ZeroDivisionError):
         stop(ZeroDivisionError())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from .case import Case, content
@@ -38,6 +39,9 @@ def _any() -> dict[str, str | bytes]:
         "tag-that-imports": "weights: !!python/module:antigravity\n",
         "billion-laughs": laughs,
         "laughs-as-value": laughs + "weights: *a11\n",
+        "laughs-inline": "weights: [&a [x, x, x, x, x, x, x, x, x, x]"
+        + "".join(f", &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in pairwise("abcdefghij"))
+        + "]\n",
         "anchor-of-itself": "weights: &n [*n]\n",
         "deep": "weights: " + "[" * 100_000,
         "list": "- weights\n- data\n",

@@ -226,4 +226,6 @@ def _yaml_text(value: Any) -> str:
         return "an empty value"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, (list, dict)):  # aliases make a short text one without end
+        return "a list" if isinstance(value, list) else "a mapping"
     return repr(value) if isinstance(value, str) else str(value)

@@ -20,8 +20,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
 
     Without ``argv`` the process is expected to end with that status.
 
-    A ``UserError`` gives one message on stderr and status 2, and so does a full disk or a
-    missing permission. Ctrl-C and SIGTERM give 130. Anything else is a bug and keeps its traceback.
+    A ``UserError`` gives one message on stderr and status 2, and so does a full or failing disk, a
+    missing permission, or a machine without memory or places for open files. Ctrl-C and SIGTERM
+    give 130. Anything else is a bug and keeps its traceback.
     """
     quiet_tensorflow()
     try:
@@ -83,6 +84,7 @@ def _flush() -> None:
 _USER_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EEXIST,
     errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG,
+    errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
 }  # fmt: skip
 
 
