@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from utils.errors import UserError
+from utils.files import atomic_write
 from utils.training.reporting import TensorBoardWriter
 from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
 
@@ -69,6 +70,37 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
     RunDirectory.open(tmp_path, resume=True).close()
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [".lock", "best.keras"]
     assert (tmp_path / ".part-export").is_dir()
+
+
+def test_what_another_command_is_writing_there_stays(tmp_path):
+    """As ``get_map.py --tune``, which writes ``best.keras`` anew."""
+    with atomic_write(tmp_path / "best.keras") as file:
+        (part,) = tmp_path.glob(".part-*")
+        RunDirectory.open(tmp_path, resume=True).close()
+        assert part.exists()
+        file.write("tuned")
+    assert (tmp_path / "best.keras").read_text() == "tuned"
+
+
+def test_a_run_goes_on_when_nobody_reads_what_it_prints(tmp_path):
+    """As in ``python train.py 2>&1 | head -1``."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from utils.training.run_directory import RunDirectory\n"
+        f"d = RunDirectory.open(Path({str(tmp_path / 'run')!r}), resume=False)\n"
+        "sys.stdin.read()\n"
+        "for epoch in range(3): d.log(f'epoch {epoch}'); d.warn('slow'); print('more')"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    run.stdout.close()
+    run.stderr.close()
+    run.stdin.close()
+    assert run.wait() == 0
+    written = (tmp_path / "run" / "log.txt").read_text().splitlines()
+    assert written == [line for i in range(3) for line in (f"epoch {i}", "warning: slow")]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

@@ -109,10 +109,20 @@ def _remove_if_abandoned(entry: os.DirEntry) -> None:
         if not os.path.lexists(os.path.join(entry.path, MOVED_AWAY)):
             shutil.rmtree(entry.path, ignore_errors=True)
         return
-    handle = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    remove_unlocked(entry.path)
+
+
+def remove_unlocked(path: str | Path) -> None:
+    """Remove a file, unless a process has it locked, as ``atomic_write`` has what it writes.
+
+    Raises:
+        OSError: it cannot be opened or removed.
+    """
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe has no end
+    handle = os.open(path, os.O_RDONLY | flags)
     try:
         if lock(handle) is not False:
-            os.unlink(entry.path)
+            os.unlink(path)
     finally:
         os.close(handle)
 

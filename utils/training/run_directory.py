@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from utils.errors import UserError
-from utils.files import atomic_write, check_writable
+from utils.files import atomic_write, check_writable, remove_unlocked
 from utils.images import save_image
 
 MAX_BAD_BATCHES = 5
@@ -64,7 +64,8 @@ class RunDirectory:
         directory._acquire()
         for part in (*path.glob(".part-*"), *path.glob("state/.part-*")):
             if not part.is_dir():  # folders are of exports, which clear up themselves
-                part.unlink(missing_ok=True)  # of a process that was killed while it wrote
+                with suppress(OSError):
+                    remove_unlocked(part)  # of a process that was killed while it wrote
         return directory
 
     @staticmethod
@@ -223,9 +224,20 @@ def _file_id(path: str) -> tuple[int, int] | None:
 
 
 def _say(message: str, stream: TextIO) -> None:
-    """Print; the output may be a file on the disk that is full."""
+    """Print; the output may be a file on the disk that is full, or a pipe that nobody reads."""
     try:
         print(message, file=stream, flush=True)
+    except BrokenPipeError:  # as behind ``| head``; the log is a file, and the run goes on
+        _discard(stream)
     except OSError as error:
         if error.errno not in FULL:
             raise
+
+
+def _discard(stream: TextIO) -> None:
+    """Whatever is printed from now on, by whomever, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
