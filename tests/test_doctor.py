@@ -755,6 +755,13 @@ def test_a_file_that_says_another_encoding_is_not_taken_for_western(tmp_path):
     assert repaired_labels(tmp_path / "a.xml", "a.xml") is None
 
 
+def test_too_many_objects_are_no_damage_that_can_be_repaired(tmp_path, monkeypatch):
+    (tmp_path / "a.xml").write_text(xml(CAT, DOG))
+    assert repaired_labels(tmp_path / "a.xml", "a.xml") is not None
+    monkeypatch.setattr("utils.data.doctor.repair.MOST_OBJECTS", 1)
+    assert repaired_labels(tmp_path / "a.xml", "a.xml") is None
+
+
 def test_a_guessed_encoding_is_left_for_a_person_to_settle(tmp_path):
     writer = Writer(tmp_path / "data")
     for i in range(3):

@@ -131,8 +131,7 @@ def doctor(case: Case, folder: Path, out: Path) -> int:
         from utils.data.doctor import run_doctor
 
         found = run_doctor(folder, out=out / "report").folder
-        usable = zip(found.photos, found.usable(), strict=True)
-        print("read:", ", ".join(photo.entry.image_id for photo, good in usable if good))
+        print("read:", ", ".join(photo.image_id for photo in found.usable()))
         return 0
 
     return run(main, [])

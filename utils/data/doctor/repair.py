@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.data.annotations import Annotation
+from utils.data.annotations import MOST_OBJECTS, Annotation
 from utils.data.formats.voc_xml import MAX_BYTES, parse_annotation
 from utils.files import read_limited
 
@@ -41,7 +41,7 @@ class RepairedLabels:
 
 
 def repaired_labels(path: Path, where: str) -> RepairedLabels | None:
-    """The labels of a VOC XML that does not parse; None where it cannot be repaired safely."""
+    """The labels of a VOC XML that cannot be used; None where it cannot be repaired safely."""
     try:
         data = read_limited(path, MAX_BYTES)
     except ValueError:
@@ -62,9 +62,10 @@ def repaired_labels(path: Path, where: str) -> RepairedLabels | None:
 
 def _parsed(data: bytes, where: str) -> Annotation | None:
     try:
-        return parse_annotation(data, where)
+        found = parse_annotation(data, where)
     except ValueError:
         return None
+    return found if len(found.names) <= MOST_OBJECTS else None
 
 
 def _other_readings(data: bytes) -> Iterator[tuple[bytes, Callable[[str], object]]]:
