@@ -264,3 +264,23 @@ def test_a_home_of_nobody_is_a_name():
     assert parse(Config, ["a.jpg", "--weights", "~nobody-here/w.keras"]).weights == Path(
         "~nobody-here/w.keras"
     )
+
+
+@pytest.mark.parametrize(
+    ("flush", "status", "said"), [(False, 0, b""), (True, 2, b"error: Broken pipe\n")]
+)
+def test_output_that_nobody_reads_is_no_traceback(flush, status, said):
+    """As in ``python get_map.py | head -1``."""
+    code = (
+        "import sys; from utils.cli import run\n"
+        f"def main(argv): sys.stdin.read(); print('found', flush={flush})\n"
+        "sys.exit(run(main))"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    command.stdout.close()
+    command.stdin.close()
+    assert (command.stderr.read(), command.wait()) == (said, status)

@@ -77,14 +77,27 @@ def leave(status: int) -> typing.NoReturn:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a full disk, or a closed pipe; a closed stream
-            stream.flush()
+        with suppress(OSError, ValueError):  # a full disk; a closed stream
+            try:
+                stream.flush()
+            except BrokenPipeError:  # Python would try again at the end, and complain
+                discard(stream)
+
+
+def discard(stream: typing.TextIO) -> None:
+    """Whatever is printed to a stream from now on, by whomever, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
 
 
 _USER_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EEXIST,
     errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG,
     errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+    errno.EPIPE,
 }  # fmt: skip
 
 

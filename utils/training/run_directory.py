@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
+from utils.cli.status import discard
 from utils.errors import UserError
 from utils.files import atomic_write, check_writable, remove_unlocked
 from utils.images import save_image
@@ -228,16 +229,7 @@ def _say(message: str, stream: TextIO) -> None:
     try:
         print(message, file=stream, flush=True)
     except BrokenPipeError:  # as behind ``| head``; the log is a file, and the run goes on
-        _discard(stream)
+        discard(stream)
     except OSError as error:
         if error.errno not in FULL:
             raise
-
-
-def _discard(stream: TextIO) -> None:
-    """Whatever is printed from now on, by whomever, goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, stream.fileno())
-    finally:
-        os.close(nowhere)
