@@ -24,6 +24,10 @@ from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 from utils.text import counted, listed
 
+# The confusion matrix has the square of their number, and the largest sets for detection that
+# people train on have a quarter of them (LVIS: 1,203).
+MOST_CLASSES = 5000
+
 
 @dataclass(frozen=True)
 class DataFolder:
@@ -94,8 +98,20 @@ class DataFolder:
             image_ids: the photos to check; all when None.
 
         Raises:
-            UserError: a photo has an object of a class that is not listed, or there is no class.
+            UserError: a photo has an object of a class that is not listed, there is no class, or
+                there are more than ``MOST_CLASSES``.
         """
+        chosen = self._classes(classes, only_listed, image_ids)
+        if len(chosen) > MOST_CLASSES:
+            raise UserError(
+                f"{self.index.layout.root}: {len(chosen):,} classes are more than the "
+                f"{MOST_CLASSES:,} that a detector can have; are these class names?"
+            )
+        return chosen
+
+    def _classes(
+        self, classes: Sequence[str] | None, only_listed: bool, image_ids: Iterable[str] | None
+    ) -> tuple[str, ...]:
         labels = self.index.labels
         if classes is None:
             if not len(labels.boxes):
@@ -103,7 +119,8 @@ class DataFolder:
             declared = self.index.layout.class_order or ()
             return (*declared, *sorted(set(labels.names) - set(declared)))
         if not only_listed:
-            strange = np.array([name not in set(classes) for name in labels.names], bool)
+            known = set(classes)
+            strange = np.array([name not in known for name in labels.names], bool)
             if strange.any():
                 self._check_listed(
                     classes, strange, self.image_ids if image_ids is None else image_ids
