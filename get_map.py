@@ -35,14 +35,17 @@ def main(argv: list[str]) -> int:
     from utils.files import next_free
 
     evaluation = evaluate(config)
-    print(f"\n{format_table(evaluation.metrics, evaluation.analysis)}\n")
-    print(*sentences(evaluation.metrics, evaluation.analysis), sep="\n")
-
     source = config.weights or config.detections
     out = config.out or next_free(Path("runs/map"), source.resolve().parent.name)
-    names = evaluation.write(out, report=config.report)
-    if tuning := evaluation.analysis.tuning:
-        store_operating_point(config.weights, tuning)
+    tuning = evaluation.analysis.tuning
+    try:  # before printing: nobody may read that, as behind ``head``
+        names = evaluation.write(out, report=config.report)
+        if tuning:
+            store_operating_point(config.weights, tuning)
+    finally:
+        print(f"\n{format_table(evaluation.metrics, evaluation.analysis)}\n")
+        print(*sentences(evaluation.metrics, evaluation.analysis), sep="\n")
+    if tuning:
         thresholds = f"--conf {tuning.confidence:g} --iou {tuning.iou:g}"
         print(f"stored in {config.weights} for predict.py: {thresholds}")
     print(f"\nwritten to {out}: {', '.join(names)}")

@@ -284,3 +284,19 @@ def test_output_that_nobody_reads_is_no_traceback(flush, status, said):
     command.stdout.close()
     command.stdin.close()
     assert (command.stderr.read(), command.wait()) == (said, status)
+
+
+def test_an_error_that_nobody_reads_keeps_its_status():
+    """As in ``python get_map.py 2>&1 | head -1``; 1 would mean a score below ``--min-map50``."""
+    code = (
+        "import sys; from utils.cli import run; from utils.errors import UserError\n"
+        "def main(argv): sys.stdin.read(); raise UserError('no such file')\n"
+        "sys.exit(run(main))"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    command.stderr.close()
+    command.stdin.close()
+    assert command.wait() == 2

@@ -83,14 +83,28 @@ def test_outlines_are_dropped_one_by_one_and_do_not_count(tmp_path, monkeypatch)
     "text",
     [
         '{"segmentation": [%s], "segmentation": [],' * 9,  # the object never ends
-        '{"segmentation": [%s], "a": {"b": 1}}',  # nor here, before another one has
-        '{"segmentation": [%s]' % ("1," * 10_000) + "%s}",  # long
+        '{"segmentation": [%s], "a": {"b": ' + "1" * 2000 + "}}",  # nor here, before another has
+        '{"segmentation": [' + "1," * 600_000 + "1]}",  # long
         '"segmentation": "%s}"',  # a text
     ],
 )
 def test_what_is_not_dropped_soon_counts(text):
     data = (text.replace("%s", "1,2,3,4")).encode()
     assert json_files._commas_dropped(data, b'"segmentation"') == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "commas"),
+    [
+        ('{"segmentation": [[1, 2.5, 3e1, -4]], "area": 12.5, "bbox": [1, 2, 3, 4]}', 4),
+        ('{"segmentation": [[1, 2],[3, 4,\n5]], "attributes": {"occluded": false}, "id": 1}', 5),
+        ('{"id": 1, "segmentation": {"size": [30, 40], "counts": [5, 6]}, "iscrowd": 1}', 3),
+        ('{"segmentation":[1,2,3,4]}', 3),
+    ],
+)
+def test_outlines_and_masks_of_all_programs_are_dropped(text, commas):
+    data = 3 * text.encode()
+    assert json_files._commas_dropped(data, b'"segmentation"') == 3 * commas
 
 
 def test_a_key_for_each_value_is_not_endless(tmp_path):

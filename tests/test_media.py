@@ -299,6 +299,22 @@ def test_frames_on_their_way_do_not_fill_the_memory(monkeypatch, memory_is_full)
     assert [frame.source.name for frame, *_ in found] == [f"{i}.png" for i in range(1, 16)]
 
 
+def test_frames_that_were_given_back_do_not_count(monkeypatch):
+    """Batches stay full."""
+    batches = []
+
+    def infer(images):
+        batches.append(len(images))
+        return read_numbers(images)
+
+    frame = np.zeros((SIDE, SIDE, 3), np.uint8)
+    frames = (Frame(frame, picture_source(f"{i}.png")) for i in range(80))
+    monkeypatch.setattr(detecting, "WAITING_BYTES", 36 * frame.nbytes)
+    found = detect_frames(detector_of(infer, batch_size=8), frames, conf=0.5, iou=0.5, max_det=9)
+    assert len(list(found)) == 80
+    assert batches == [8] * 10
+
+
 def gif_of(path, sides, screen=8):
     """One frame of each side, of one colour, on a screen of that side."""
     content = b"GIF89a" + struct.pack("<HH", screen, screen) + b"\x80\0\0" + bytes(6)

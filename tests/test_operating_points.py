@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation_cases import CASES, analysed, generated
+from utils.evaluation import confusion
 from utils.evaluation.confusion import confusion_matrix
 from utils.evaluation.matching import match_results
 from utils.evaluation.operating_points import ThresholdCurve, reliability, threshold_curve
@@ -159,6 +160,20 @@ def test_confusion_by_hand():
     ]
     matrix = confusion_matrix(match_results(truth, results), 0.1)
     assert matrix.counts == [[1, 1, 0], [0, 0, 1], [1, 2, 0]]
+
+
+def test_confusion_of_very_many_classes_adds_up(monkeypatch):
+    results = matched("five classes")
+    whole = np.array(confusion_matrix(results, 0.3).counts)
+    monkeypatch.setattr(confusion, "MOST_ROWS", 3)
+    matrix = confusion_matrix(results, 0.3)
+    objects = np.bincount(results.truth.class_ids, minlength=5)  # difficult ones, too
+    own = sorted(np.argsort(-objects, kind="stable")[:3])
+    others = sorted(set(range(5)) - set(own))
+    groups = [*([i] for i in own), others, [5]]
+    expected = [[whole[np.ix_(a, b)].sum() for b in groups] for a in groups]
+    assert matrix.counts == expected
+    assert matrix.names == [*(results.names[i] for i in own), "other classes", "background"]
 
 
 def test_overall_counts_are_the_sums_over_classes():

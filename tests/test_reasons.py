@@ -343,6 +343,15 @@ def test_text_files_that_hold_no_labels_are_named_in_the_last_error(tmp_path, co
         load_datasets(tmp_path)
 
 
+def test_files_that_cannot_be_used_have_a_sentence_for_each_reason(tmp_path):
+    yolo(tmp_path, "0 .5 .5 .2 .2\n" * 5001)
+    (tmp_path / "labels" / "0.txt").write_bytes(b"# \xe9\n0 .5 .5 .2 .2\n")
+    with pytest.raises(UserError) as caught:
+        load_datasets(tmp_path)
+    assert "1 of 4 label files cannot be read" in str(caught.value)
+    assert "3 of 4 label files cannot be used" in str(caught.value)
+
+
 def test_one_object_is_counted_as_one(tmp_path):
     yolo(tmp_path, "0 .5 .5 0 0", count=1)
     with pytest.raises(UserError, match="The only labelled object is left out, as in"):

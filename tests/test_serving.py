@@ -189,9 +189,10 @@ def test_a_form_in_utf8_with_a_large_file_needs_no_disk(server, monkeypatch):
     assert len(file.getvalue()) > 1_500_000
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
     content = head + file.getvalue() + b"\r\n--x--\r\n"
-    headers = {"content-type": 'multipart/form-data; charset="UTF-8"; boundary=x'}
-    answer = post(server, content, headers=headers)
-    assert answer.status_code == 200, answer.text
+    for charset in ('"UTF-8"', "us-ascii", '""'):
+        headers = {"content-type": f"multipart/form-data; charset={charset}; boundary=x"}
+        answer = post(server, content, headers=headers)
+        assert answer.status_code == 200, answer.text
 
 
 def test_malformed_requests_are_answered(server):

@@ -11,6 +11,7 @@ TIFF 6.0 section 2 (the orientation tag).
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -27,6 +28,8 @@ _EXIF = 0xE1
 _BARE = (0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE))  # without a length, says Pillow
 _MOST_PARTS = 200_000  # 179 million pixels have 66,000 chunks of the usual 8 KiB
 _MOST_EXIF = 100  # segments; Pillow copies all those before at each
+_MOST_PADDING = 4 << 20  # bytes between segments, which Pillow reads one by one
+_MARKER = re.compile(rb"\xff[^\xff]")
 _PLAIN_SEGMENTS = (0xC4, 0xDB, 0xDD, 0xFE)  # tables, restart interval, comment
 _PLAIN_CHUNKS = {
     b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST",
@@ -126,14 +129,19 @@ def _check_jpeg(read: Read) -> None:
     Raises:
         TooManyParts: there are too many for that.
     """
-    place, exif = 2, 0
+    place, exif, padding = 2, 0, 0
     for _ in range(_MOST_PARTS):
         head = read(place, 10)
         if len(head) < 2 or head[:2] == bytes((0xFF, _SCAN)):
             return
         marker = head[1]
         if head[0] != 0xFF or marker == 0xFF:  # junk, or padding
-            place += 1
+            rest = read(place, _CHUNK)
+            found = _MARKER.search(rest)
+            skipped = found.start() if found else len(rest) - 1
+            place, padding = place + skipped, padding + skipped
+            if padding > _MOST_PADDING:
+                raise TooManyParts("bytes between its segments", _MOST_PADDING)
         elif marker in _BARE:
             place += 2
         elif marker < 0xC0:  # Pillow reads no further

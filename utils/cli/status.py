@@ -47,7 +47,8 @@ def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
             return _interrupted()
         if (message := _for_people(error)) is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
+        with suppress(BrokenPipeError):  # nobody reads it; the status tells
+            print(f"error: {message}", file=sys.stderr)
         return USAGE_ERROR
 
 

@@ -206,7 +206,8 @@ def _names(path: Path, rows: Any, block: str, key: str) -> dict[int | str, str]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return load_json(path, dict)
+        fewer = "make it again with fewer detections: a lower --max-det or a higher --conf"
+        return load_json(path, dict, remedy=fewer)
     except ValueError as error:
         problem = str(error)
         words = "is" if problem.startswith("not ") else "cannot be read:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -32,14 +33,16 @@ def detect_frames(
         report: called with one sentence for a picture that is read by regions and damaged,
             or that would have too many tiles.
     """
+    on_their_way = _OnTheirWay()
     pictures = (
         (one, parts_of(detector, one.frame.image, tiling, one.frame.source.name))
-        for one in _with_urgency(frames)
+        for one in on_their_way.with_urgency(frames)
     )
     for (frame, _), by_iou, network_ms in detect_pictures(
         detector, pictures, conf=conf, ious=(iou,), max_det=max_det, on_unreadable=report,
         urgent=lambda one: one.urgent,
     ):  # fmt: skip
+        on_their_way.given_back(frame)
         yield frame, by_iou[iou], network_ms
 
 
@@ -50,12 +53,20 @@ class _Urgency(NamedTuple):
     urgent: bool
 
 
-def _with_urgency(frames: Iterator[Frame]) -> Iterator[_Urgency]:
-    """Live frames are urgent, and any as soon as those on their way fill much memory."""
-    waiting = 0
-    for frame in frames:
-        waiting += frame.bytes
-        urgent = frame.source.kind in ("live", "stream") or waiting > WAITING_BYTES
-        if urgent:
-            waiting = 0
-        yield _Urgency(frame, urgent)
+class _OnTheirWay:
+    """The frames that were read and are not yet given back, in order."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Frame] = deque()
+
+    def with_urgency(self, frames: Iterator[Frame]) -> Iterator[_Urgency]:
+        """Live frames are urgent, and any as long as those on their way fill much memory."""
+        for frame in frames:
+            self._frames.append(frame)
+            live = frame.source.kind in ("live", "stream")
+            yield _Urgency(frame, live or sum(one.bytes for one in self._frames) > WAITING_BYTES)
+
+    def given_back(self, frame: Frame) -> None:
+        """Forget it, and those before it, which could not be read to their end."""
+        while self._frames and self._frames.popleft() is not frame:
+            pass

@@ -111,8 +111,8 @@ def _check_charset(request: Request) -> None:
     """The parser would decode names and fields with any codec of Python, also with those that take
     minutes for a megabyte (punycode) and those that always fail (undefined)."""
     _, options = parse_options_header(request.headers["content-type"])
-    charset = options.get(b"charset", b"utf-8").decode("latin-1")
-    if charset.lower() not in ("utf-8", "utf8"):
+    charset = options.get(b"charset", b"").decode("latin-1")
+    if charset.lower() not in ("", "utf-8", "utf8", "us-ascii"):
         raise Refusal(400, f"the form's charset is {charset[:_MOST_CHARSET]!a}; send it in utf-8")
 
 

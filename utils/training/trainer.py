@@ -275,7 +275,10 @@ class Trainer:
         here = EVALUATION_BATCH * replicas
         batches = math.ceil(self._views(dataset) / here)
         update_bn = 1.3 * batch * MOST_PHOTOS / here if self.averaging else 0.0
-        return 1.3 * batch * batches, compiled - began - batch, update_bn
+        evaluation, compiling = 1.3 * batch * batches, compiled - began - batch
+        if replicas > 1:  # they compile it once more for each size of batch
+            evaluation += 2 * compiling
+        return evaluation, compiling, update_bn
 
     def _views(self, dataset: Dataset) -> int:
         """How many pictures the network gets in an evaluation: photos, and tiles of large ones."""

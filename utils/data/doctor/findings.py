@@ -142,7 +142,7 @@ KINDS: dict[str, Kind] = {
         "Add the photo, or give it the name of its labels.", "left out of the copy",
     ),
     "labels-unreadable": Kind(
-        ERROR, "Label files that cannot be read", _LEFT_OUT, "Export the file again.",
+        ERROR, "Label files that cannot be used", _LEFT_OUT, "Export the file again.",
         "repaired where there is only one way, otherwise left out of the copy",
     ),
     "labels-size": Kind(

@@ -142,7 +142,7 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
     twice = sum(photo.image_id in dropped for photo in photos)
     photos = [photo for photo in photos if photo.image_id not in dropped]
     _note(result, pixels, "{} left out: cannot be read", "photo")
-    _note(result, unreadable, "{} left out: their labels cannot be read", "photo")
+    _note(result, unreadable, "{} left out: their labels cannot be used", "photo")
     _note(result, len(folder.layout.unlabelled), "{} left out: no labels", "photo")
     _note(
         result,

@@ -22,11 +22,8 @@ from utils.data.splits.known import kept_text, with_groups
 from utils.data.splits.names import Splits, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
+from utils.facts_checks import MOST_CLASSES
 from utils.text import counted, listed
-
-# The confusion matrix has the square of their number, and the largest sets for detection that
-# people train on have a quarter of them (LVIS: 1,203).
-MOST_CLASSES = 5000
 
 
 @dataclass(frozen=True)

@@ -97,15 +97,18 @@ def nothing_left(index: Index, what: str = "no photo has a labelled object") -> 
 
 
 def files_left_out(index: Index) -> list[str]:
-    """Sentences on label files that cannot be read, and on labels and photos without the other."""
-    unreadable = index.labels.unreadable
+    """Sentences on label files that cannot be used, and on labels and photos without the other."""
+    first: dict[str, int] = {}
+    for row, error in index.labels.unreadable.items():
+        first.setdefault(error.kind, row)
+    counts = Counter(error.kind for error in index.labels.unreadable.values())
     sentences = []
-    if unreadable:
-        row, error = next(iter(unreadable.items()))
-        entry, name = index.entries.at(row), index.layout.name
+    for kind, count in counts.most_common():
+        entry, error = index.entries.at(first[kind]), index.labels.unreadable[first[kind]]
         sentences.append(
-            f"{len(unreadable):,} of {counted(len(index.labels), 'label file')} cannot be read, "
-            f"as {name(entry.label or entry.image)}: {error.message}. {ADVICE[error.kind]}"
+            f"{count:,} of {counted(len(index.labels), 'label file')} cannot be "
+            f"{'used' if kind == 'crowded' else 'read'}, as "
+            f"{index.layout.name(entry.label or entry.image)}: {error.message}. {ADVICE[kind]}"
         )
     return [*sentences, *unpaired(index.layout)]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import codecs
 import json
 import mmap
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB
 _BYTES_A_BRACKET = 16
 _ALWAYS_READ = 1 << 20  # bytes
 _MOST_MEMORY = 3 << 30  # bytes; four million boxes
-_LONGEST_LIST = 1 << 14  # bytes of a list that is dropped with its object
+_LONGEST_LIST = 1 << 20  # bytes of the numbers that are dropped with their object
+_MOST_DROPPED = 4_000_000  # lists; COCO's train2017 has 860,000
 _MOST_KEYS = 10_000  # different ones
+_CUT = "cut it into several files, each with its part of the images"
 
 
 def mentions(path: Path, words: tuple[bytes, ...]) -> bool:
@@ -40,14 +43,19 @@ def mentions(path: Path, words: tuple[bytes, ...]) -> bool:
 
 
 def load_json(
-    path: Path, slim: Callable[[list[tuple[str, Any]]], dict[str, Any]], *, dropped: str = ""
+    path: Path,
+    slim: Callable[[list[tuple[str, Any]]], dict[str, Any]],
+    *,
+    dropped: str = "",
+    remedy: str = _CUT,
 ) -> Any:
     """The content of a file.
 
     Args:
         path: the file.
         slim: what is kept of the keys and values of each JSON object, while the file is read.
-        dropped: a key whose lists ``slim`` drops, so that they never fill the memory together.
+        dropped: a key whose numbers ``slim`` drops, so that they never fill the memory together.
+        remedy: what to do with a file that is too large.
 
     Raises:
         ValueError: it cannot be read, is too large, or no JSON; the message says which, without
@@ -56,11 +64,11 @@ def load_json(
     try:
         data = read_limited(path, MAX_BYTES)
         if len(data) > _ALWAYS_READ:
-            _check_memory(data, dropped)
+            _check_memory(data, dropped, remedy)
         text = decoded(data)
         del data
     except TooLargeError as error:
-        raise ValueError(f"{error}; {_CUT}") from error
+        raise ValueError(f"{error}; {remedy}") from error
     keys: set[str] = set()
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,10 +87,7 @@ def load_json(
         raise ValueError(f"not JSON ({error})") from error
 
 
-_CUT = "cut it into several files, each with its part of the images"
-
-
-def _check_memory(data: bytes, dropped: str) -> None:
+def _check_memory(data: bytes, dropped: str, remedy: str) -> None:
     """
     Raises:
         ValueError: it would fill the memory.
@@ -94,19 +99,27 @@ def _check_memory(data: bytes, dropped: str) -> None:
     if excess > 0 and dropped and BYTES_A_COMMA * data.count(b",") > excess:
         excess -= BYTES_A_COMMA * _commas_dropped(data, f'"{dropped}"'.encode())
     if excess > 0:
-        raise ValueError(f"its values would fill the memory; {_CUT}")
+        raise ValueError(f"its values would fill the memory; {remedy}")
 
 
 def _commas_dropped(data: bytes, key: bytes) -> int:
-    """How many commas stand in short lists of numbers under a key whose object ends soon behind
-    it, with nothing else that is long."""
+    """How many commas stand in the numbers of a key whose object ends soon behind them, and that
+    are so few that they can be held until then."""
     commas, start = 0, data.find(key)
-    while start >= 0:
+    for _ in range(_MOST_DROPPED):
+        if start < 0:
+            break
         start += len(key)
         after = data.find(key, start)
-        end = data.find(b"}", start, start + _LONGEST_LIST)
-        if end >= 0 and not start < after < end and data.find(b"{", start, end) < 0:
-            quote = data.find(b'"', start, end)
-            commas += data.count(b",", start, end if quote < 0 else quote)
+        limit = len(data) if after < 0 else after
+        end = _NUMBERS.match(data, start, min(limit, start + _LONGEST_LIST)).end()
+        if _END_OF_OBJECT.match(data, end, limit):
+            commas += data.count(b",", start, end)
         start = after
     return commas
+
+
+# A list of polygons, or a mask with its size; then what may follow until the object ends: other
+# values, and small objects such as CVAT's attributes.
+_NUMBERS = re.compile(rb'[\s:]*+\{?(?:[\[\]\d\s.,eE+-]++|"(?:counts|size)"\s*+:)*+')
+_END_OF_OBJECT = re.compile(rb"\}?[^{}]{0,1000}+(?:\{[^{}]{0,1000}+\}[^{}]{0,1000}+){0,4}+\}")

@@ -84,7 +84,7 @@ def read_tasks(path: str | Path) -> list[Task]:
         ValueError: it cannot be read, is too large, no JSON, or holds no tasks; the message says
             which, without the file's name.
     """
-    content = load_json(Path(path), _slim)
+    content = load_json(Path(path), _slim, dropped="rle")
     items = [content] if isinstance(content, dict) else content
     tasks = []
     for number, item in enumerate(items if isinstance(items, list) else (), start=1):
