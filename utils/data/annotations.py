@@ -27,8 +27,7 @@ class AnnotationError:
         kind: a short name: ``unreadable`` and ``crowded`` (the whole file), ``no-class`` (no
             class is given), ``no-id`` (it is no class id), ``no-name`` (its id has no name),
             ``after-last`` and ``before-first`` (nor has it, and it is the id beside the last or
-            first that has one),
-            ``no-box``, ``not-a-number``, ``empty-box``.
+            first that has one), ``no-box``, ``not-a-number``, ``empty-box``.
         message: what is wrong, without the file's name, such as
             ``xmax 119 lies before xmin 119``.
         number: place of the object among those of its photo, from 1; None for the whole file.

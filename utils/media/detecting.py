@@ -33,16 +33,16 @@ def detect_frames(
         report: called with one sentence for a picture that is read by regions and damaged,
             or that would have too many tiles.
     """
-    on_their_way = _OnTheirWay()
+    pending = _PendingFrames()
     pictures = (
         (one, parts_of(detector, one.frame.image, tiling, one.frame.source.name))
-        for one in on_their_way.with_urgency(frames)
+        for one in pending.with_urgency(frames)
     )
     for (frame, _), by_iou, network_ms in detect_pictures(
         detector, pictures, conf=conf, ious=(iou,), max_det=max_det, on_unreadable=report,
         urgent=lambda one: one.urgent,
     ):  # fmt: skip
-        on_their_way.given_back(frame)
+        pending.given_back(frame)
         yield frame, by_iou[iou], network_ms
 
 
@@ -53,14 +53,14 @@ class _Urgency(NamedTuple):
     urgent: bool
 
 
-class _OnTheirWay:
+class _PendingFrames:
     """The frames that were read and are not yet given back, in order."""
 
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
 
     def with_urgency(self, frames: Iterator[Frame]) -> Iterator[_Urgency]:
-        """Live frames are urgent, and any as long as those on their way fill much memory."""
+        """Live frames are urgent, and any as long as the pending ones fill much memory."""
         for frame in frames:
             self._frames.append(frame)
             live = frame.source.kind in ("live", "stream")

@@ -142,7 +142,8 @@ KINDS: dict[str, Kind] = {
         "Add the photo, or give it the name of its labels.", "left out of the copy",
     ),
     "labels-unreadable": Kind(
-        ERROR, "Label files that cannot be used", _LEFT_OUT, "Export the file again.",
+        ERROR, "Label files that cannot be used", _LEFT_OUT,
+        "Export the file again. Cut a photo with too many objects, and its labels, into parts.",
         "repaired where there is only one way, otherwise left out of the copy",
     ),
     "labels-size": Kind(

@@ -8,6 +8,7 @@ import json
 import mmap
 import re
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ _MOST_MEMORY = 3 << 30  # bytes; four million boxes
 _LONGEST_LIST = 1 << 20  # bytes of the numbers that are dropped with their object
 _MOST_DROPPED = 4_000_000  # lists; COCO's train2017 has 860,000
 _MOST_KEYS = 10_000  # different ones
+# A list of polygons, or a mask with its size; then what may follow until the object ends: other
+# values, and small objects such as CVAT's attributes.
+_NUMBERS = re.compile(rb'[\s:]*+\{?(?:[\[\]\d\s.,eE+-]++|"(?:counts|size)"\s*+:)*+')
+_END_OF_OBJECT = re.compile(rb"\}?[^{}]{0,1000}+(?:\{[^{}]{0,1000}+\}[^{}]{0,1000}+){0,4}+\}")
 _CUT = "cut it into several files, each with its part of the images"
 
 
@@ -72,7 +77,7 @@ def load_json(
     keys: set[str] = set()
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys.update(key for key, _ in pairs)
+        keys.update(map(itemgetter(0), pairs))
         if len(keys) > _MOST_KEYS:
             raise TooLargeError(f"it has more than {_MOST_KEYS:,} different keys")
         return slim(pairs)
@@ -117,9 +122,3 @@ def _commas_dropped(data: bytes, key: bytes) -> int:
             commas += data.count(b",", start, end)
         start = after
     return commas
-
-
-# A list of polygons, or a mask with its size; then what may follow until the object ends: other
-# values, and small objects such as CVAT's attributes.
-_NUMBERS = re.compile(rb'[\s:]*+\{?(?:[\[\]\d\s.,eE+-]++|"(?:counts|size)"\s*+:)*+')
-_END_OF_OBJECT = re.compile(rb"\}?[^{}]{0,1000}+(?:\{[^{}]{0,1000}+\}[^{}]{0,1000}+){0,4}+\}")
