@@ -96,6 +96,7 @@ def prepared(options: argparse.Namespace, name: str) -> Path:
     voc = options.out / "voc" / name
     if not voc.exists():
         write_folder(voc, "voc", records, classes, lists)
+        _without_spaces(voc)
     listed = [voc / "ImageSets" / "Main" / f"{part}.txt" for part in lists]
     subprocess.run(
         [options.python, options.prepare.resolve(), voc / "Annotations", voc / "JPEGImages", data,
@@ -103,6 +104,19 @@ def prepared(options: argparse.Namespace, name: str) -> Path:
         check=True,
     )  # fmt: skip
     return data
+
+
+def _without_spaces(voc: Path) -> None:
+    """Rename the photos whose names hold white space; the rival's script splits lists at it."""
+    for folder in ("Annotations", "JPEGImages"):
+        for path in sorted((voc / folder).iterdir()):
+            target = path.with_name("_".join(path.name.split()))
+            if target != path and target.exists():
+                raise SystemExit(f"{path} and {target} cannot both be {target.name}")
+            path.rename(target)
+    for path in (voc / "ImageSets" / "Main").glob("*.txt"):
+        ids = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("".join("_".join(i.split()) + "\n" for i in ids), encoding="utf-8")
 
 
 if __name__ == "__main__":
