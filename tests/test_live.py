@@ -27,10 +27,11 @@ NOTHING = some([], [])
 
 
 class Camera:
-    """Stands for an open ``cv2.VideoCapture`` with so many frames left."""
+    """Stands for an open ``cv2.VideoCapture`` with so many frames left, some of them damaged."""
 
-    def __init__(self, frames: int, pause_s: float = 0.0) -> None:
+    def __init__(self, frames: int, pause_s: float = 0.0, damaged=()) -> None:
         self.left, self.pause_s, self.released = frames, pause_s, False
+        self.damaged = {frames - 1 - index for index in damaged}  # left after them
 
     def grab(self):
         time.sleep(self.pause_s)
@@ -38,7 +39,7 @@ class Camera:
         return self.left >= 0
 
     def retrieve(self):
-        return True, np.zeros((4, 4, 3), np.uint8)
+        return self.left not in self.damaged, np.zeros((4, 4, 3), np.uint8)
 
     def get(self, prop):
         return 20.0 if prop == cv2.CAP_PROP_FPS else -1.0
@@ -78,6 +79,32 @@ def test_a_lost_connection_is_made_again_with_growing_pauses(monkeypatch):
 def test_a_camera_that_never_gives_a_frame_is_an_error():
     with pytest.raises(UserError, match="no frame"):
         list(read_live(CAMERA, Camera(0), pytest.fail))
+
+
+def test_a_frame_that_cannot_be_decoded_is_left_out():
+    problems = []
+    frames = list(read_live(CAMERA, Camera(6, damaged=(2, 4)), problems.append, pauses_s=()))
+    assert [frame.index for frame in frames] == [0, 1, 3, 5]
+    assert [text for text in problems if "decoded" in text] == problems[:1]
+    assert len(problems) == 2  # the second: the connection is lost
+    choice = FrameChoice(fps=0.001)  # one frame in all: the first that is good
+    frames = list(read_live(CAMERA, Camera(6, damaged=(0, 1)), problems.append, choice, ()))
+    assert [frame.index for frame in frames] == [2]
+
+
+def test_a_camera_whose_frames_cannot_be_decoded_any_more_is_connected_again(monkeypatch):
+    pauses, problems = [], []
+    monkeypatch.setattr(live.time, "sleep", pauses.append)
+    broken = Camera(1000, damaged=range(1, 1000))
+    cameras(monkeypatch, *(Camera(1000, damaged=range(1000)) for _ in range(3)))
+    frames = list(read_live(CAMERA, broken, problems.append, pauses_s=(1, 2, 4)))
+    assert [frame.index for frame in frames] == [0]
+    assert [pause for pause in pauses if pause] == [1, 2, 4]
+    assert broken.left == 1000 - 1 - live.MOST_UNDECODABLE
+    assert len(problems) == 5
+    assert "no more frames can be decoded" in problems[1]
+    with pytest.raises(UserError, match="no frame of this video can be decoded"):
+        list(read_live(CAMERA, Camera(3, damaged=range(3)), problems.append))
 
 
 def test_the_newest_frame_is_taken_and_times_are_those_of_arrival(monkeypatch):

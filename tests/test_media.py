@@ -103,6 +103,15 @@ def test_streams_cameras_and_odd_suffixes(tmp_path):
     assert file.kind == "picture"
 
 
+@pytest.mark.parametrize("password", ["p", "p@ss", "p@s@s", "p ss", "p?s#s", ""])
+def test_no_part_of_a_password_is_in_a_name(password):
+    (stream,) = find_sources([f"rtsp://u:{password}@host/x@1"])
+    assert (stream.name, stream.output_name) == ("rtsp://host/x@1", "host-x-1")
+    assert stream.address == f"rtsp://u:{password}@host/x@1"
+    with pytest.raises(UserError, match="^gopher://host/x: streams"):
+        find_sources([f"gopher://u:{password}@host/x"])
+
+
 def test_natural_order_mixes_numbers_and_words():
     names = ["b", "a10", "a2", "10", "2", "A3"]
     assert sorted(names, key=natural_key) == ["2", "10", "a2", "A3", "a10", "b"]

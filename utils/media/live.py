@@ -6,13 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 
 import cv2
+import numpy as np
 
 from utils.errors import UserError
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
 from utils.media.frames import WAITING_BYTES, Frame, Source
-from utils.media.video_reader import Told, capture_moments, chosen, open_capture, retrieve
+from utils.media.video_reader import (
+    Told,
+    UndecodableFrame,
+    capture_moments,
+    chosen,
+    open_capture,
+    retrieve,
+)
 from utils.prefetch import iterate_ahead
 
+MOST_UNDECODABLE = 30  # frames in a row; then the connection is made again
 PAUSES_S = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60, 60)  # before each try to connect again
 
 
@@ -58,43 +67,87 @@ def read_live(
 ) -> Iterator[Frame]:
     """Frames of a live source as they come; times are those of their arrival.
 
-    When the connection is lost it is made again, after pauses that grow. After the last of them
-    the source counts as ended.
+    A frame that cannot be decoded is left out. When the connection is lost, or
+    ``MOST_UNDECODABLE`` frames in a row cannot be decoded, it is made again, after pauses that
+    grow. After the last of them the source counts as ended.
 
     Args:
         source: what ``capture`` reads.
         capture: open; it is released at the end.
-        report: called with one sentence when the connection is lost.
+        report: called with one sentence when the connection is lost, and for the first frame that
+            cannot be decoded.
         choice: which frames are wanted.
         pauses_s: seconds to wait before each try.
 
     Raises:
-        UserError: not one frame came.
+        UserError: not one frame came, or none that can be decoded, or they are too large.
     """
     index, started, before, tries = 0, time.monotonic(), None, 0
+    decoder = _Decoder(source, report)
     while True:
         rate = choice.rate(Told.of(capture).fps)
         try:
             while capture.grab():
                 if not index:
                     started = time.monotonic()
-                time_s, tries = time.monotonic() - started, 0
+                time_s, index = time.monotonic() - started, index + 1
                 if choice.is_past(time_s):
                     return
-                if choice.takes(index, time_s, before):
-                    yield Frame(retrieve(source, capture), source, index, time_s, rate)
-                index, before = index + 1, time_s
+                if choice.takes(index - 1, time_s, before):
+                    image = decoder.image(capture)
+                    if image is not None:
+                        yield Frame(image, source, index - 1, time_s, rate)
+                    elif decoder.failures % MOST_UNDECODABLE == 0:
+                        break
+                if not decoder.failures:  # otherwise the next frame takes the place of this one
+                    before, tries = time_s, 0
         finally:
             capture.release()
-        if not index:
+        if not index or decoder.always_failed:
             raise UserError(f"{source.name}: no frame of this video can be decoded")
         if tries == len(pauses_s) or choice.is_past(time.monotonic() - started):
             report(f"{source.name}: the connection is lost and does not come back")
             return
-        report(f"{source.name}: no more frames come; connecting again in {pauses_s[tries]:g} s")
+        what = "can be decoded" if decoder.failures else "come"
+        report(f"{source.name}: no more frames {what}; connecting again in {pauses_s[tries]:g} s")
         time.sleep(pauses_s[tries])
         tries += 1
         capture = _reopened(source)
+
+
+class _Decoder:
+    """Decodes frames of a live source. Those that cannot be decoded are left out.
+
+    Attributes:
+        failures: in a row.
+        always_failed: whether there were failures, and nothing else.
+    """
+
+    def __init__(self, source: Source, report: Callable[[str], None]) -> None:
+        self._source, self._report = source, report
+        self._decoded, self._reported = False, False
+        self.failures = 0
+
+    @property
+    def always_failed(self) -> bool:
+        return self.failures > 0 and not self._decoded
+
+    def image(self, capture: cv2.VideoCapture) -> np.ndarray | None:
+        """The frame that was grabbed, uint8 (H, W, 3) RGB; None if it cannot be decoded.
+
+        Raises:
+            UserError: it is too large.
+        """
+        try:
+            image = retrieve(self._source, capture)
+        except UndecodableFrame:
+            self.failures += 1
+            if not self._reported:
+                self._report(f"{self._source.name}: a frame cannot be decoded; it is left out")
+            self._reported = True
+            return None
+        self.failures, self._decoded = 0, True
+        return image
 
 
 def _reopened(source: Source) -> cv2.VideoCapture:

@@ -157,13 +157,14 @@ def _find(argument: str, pass_over: Callable[[str], None]) -> list[Source]:
         return _in_folder(path, pass_over) if path.is_dir() else [_from_file(path)]
     if argument.isdecimal() and len(argument) < 5:
         return [Source(argument, "live", int(argument))]
-    if any(sign in argument for sign in "*?["):
-        return _matching(str(path), pass_over)
     if "://" in argument:
         scheme = argument.partition("://")[0]
         raise UserError(
-            f"{argument}: streams of the kind {scheme!r} cannot be read; rtsp and http can"
+            f"{_without_password(argument)}: streams of the kind {scheme!r} cannot be read; rtsp "
+            "and http can"
         )
+    if any(sign in argument for sign in "*?["):
+        return _matching(str(path), pass_over)
     raise UserError(f"{argument}: there is no such file or folder")
 
 
@@ -282,4 +283,5 @@ def _identity(source: Source) -> str | int:
 
 
 def _without_password(address: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]*@", "", address)
+    # Up to the last @ before the path, as FFmpeg reads it: a password may have one itself.
+    return re.sub(r"(?<=://)[^/]*@", "", address)

@@ -31,6 +31,10 @@ _LEAST_S = 0.004  # that the last frame is shown; less is a container's rounding
 _TIMEOUT_MS = 10_000  # without an answer of a stream
 
 
+class UndecodableFrame(UserError):
+    """One frame that cannot be decoded; those after it may be good."""
+
+
 class Moment(NamedTuple):
     """A frame that is not decoded to RGB yet; the last one of a video stands for its end.
 
@@ -186,11 +190,14 @@ def retrieve(source: Source, capture: cv2.VideoCapture) -> np.ndarray:
     """The frame that was grabbed: uint8 (H, W, 3) RGB.
 
     Raises:
-        UserError: it cannot be decoded, or is too large.
+        UndecodableFrame: it cannot be decoded.
+        UserError: it is too large.
     """
     good, pixels = capture.retrieve()
     if not good:
-        raise UserError(f"{source.name}: a frame cannot be decoded; the frames before it are used")
+        raise UndecodableFrame(
+            f"{source.name}: a frame cannot be decoded; the frames before it are used"
+        )
     check_frame_size(pixels.shape[1], pixels.shape[0], source.name)  # they may grow
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
