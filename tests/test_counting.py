@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,22 @@ def test_totals_by_direction_and_class():
     ]
 
 
+def test_visits_where_the_times_of_a_video_start_anew():
+    counts, events = Counts([SQUARE], memory_s=0.35), []
+    times = [10, 10.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    places = [(1, 100, 100), (1, 100, 100), (1, 30, 100)]
+    for i, time_s in enumerate(times):
+        found = [places[i]] if i < 3 else []
+        if i == 1:
+            found.append((2, 100, 100))  # and is not seen again
+        events += counts.update(replace(frame(i), time_s=time_s), objects(*found))
+    assert [(one.kind, one.track_id, one.frame, one.time_s) for one in events] == [
+        ("appear", 1, 0, 10), ("appear", 2, 1, 10.1), ("leave", 1, 2, 0), ("vanish", 2, 1, 10.1),
+    ]  # fmt: skip
+    assert [one.visit_s for one in events] == [None, None, pytest.approx(0.2), 0]
+    assert next(counts.sentences()) == "zone 1: 2 visits (car 2), 0.1 s each on average"
+
+
 def test_ids_of_another_video_are_other_objects():
     counts = Counts([ACROSS, SQUARE], memory_s=100.0)
     counts.update(frame(0), objects((1, 60, 80)))
@@ -181,6 +198,11 @@ def test_lines_and_zones_are_text_again():
     assert str(Line.parse("0,1.5,-3,4")) == "0,1.5,-3,4"
     assert Zone.parse("0,0 10,0  5,8.5") == Zone(((0, 0), (10, 0), (5, 8.5)))
     assert str(Zone.parse("0,0 10,0  5,8.5")) == "0,0 10,0 5,8.5"
+    for shape, text in (
+        (Line, "10000.01,0,10000.02,0"),
+        (Zone, "10000.01,0 10000.02,0 10000.03,5.123456789"),
+    ):
+        assert str(shape.parse(text)) == text
 
 
 def test_the_table_has_events_and_totals(tmp_path):

@@ -138,6 +138,8 @@ def test_the_part_around_a_box():
 
 def test_boxes_as_options():
     assert str(Box.parse("1,2.5,30,40")) == "1,2.5,30,40"
+    assert str(Box.parse("1000000.1,0,1000000.9,5")) == "1000000.1,0,1000000.9,5"
+    assert Box.parse(str(Box.parse("-1e30,0,1e-7,5"))) == (-1e30, 0, 1e-7, 5)
     for text in ("1,2,3", "1,2,3,4,5", "a,b,c,d", "5,5,5,9", "0,0,inf,1", "nan,0,1,1"):
         with pytest.raises(ValueError):
             Box.parse(text)

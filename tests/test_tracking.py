@@ -106,6 +106,25 @@ def test_time_that_stands_still_or_jumps():
     assert tracker.update(found((130, 100)), 900.0).track_ids.tolist() == [NO_TRACK]
 
 
+@pytest.mark.parametrize("step_s", [0.0, 1e-9, -1.0])
+def test_tracks_do_not_pile_up_where_time_hardly_moves(step_s):
+    """Objects that are seen twice, each elsewhere than those before."""
+    tracker = Tracker()
+    for i in range(150):
+        places = [(60.0 * x, 60.0 * (i // 2)) for x in range(30)]
+        tracker.update(found(*places), i * step_s)
+    assert len(tracker._ids) < 46 * 30  # 1.5 s at 30 frames a second
+
+
+def test_those_that_waited_longest_are_forgotten_first(monkeypatch):
+    monkeypatch.setattr("utils.media.tracking.MOST_WAITING", 2)
+    seen = [(100.0 * x, 50) for x in range(5)]
+    frames = [found(*seen[i:]) for i in range(5)]  # they go one by one
+    tracker = Tracker()
+    ids = follow(tracker, [*frames, *[found(seen[4])] * 2, found(*seen), found(*seen)])
+    assert ids[-2] == [NO_TRACK, NO_TRACK, 3, 4, 5]
+
+
 def test_reset_begins_again():
     tracker = Tracker()
     assert tracker.update(found((100, 100)), 5.0).track_ids.tolist() == [1]

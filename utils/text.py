@@ -16,6 +16,11 @@ def minutes_text(minutes: float) -> str:
     return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
 
 
+def exact(number: float) -> str:
+    """``1.5``, ``3``: the shortest text that is read as the same number again."""
+    return repr(float(number)).removesuffix(".0")
+
+
 def listed(items: Sequence[str], most: int = 3) -> str:
     """``a, b and c``, or ``a, b, c and 4 more``."""
     if len(items) > most + 1:

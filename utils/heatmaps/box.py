@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from utils.text import exact
+
 
 class Box(NamedTuple):
     """A box in pixels of the photo, continuous coordinates."""
@@ -15,7 +17,7 @@ class Box(NamedTuple):
     y1: float
 
     def __str__(self) -> str:
-        return ",".join(f"{side:g}" for side in self)
+        return ",".join(map(exact, self))
 
     @classmethod
     def parse(cls, text: str) -> Box:

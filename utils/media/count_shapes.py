@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from utils.text import exact
+
 LARGEST = 100_000  # pixels from the corner; drawing cannot take any number
 
 Point = tuple[float, float]
@@ -22,7 +24,7 @@ class Line:
     end: Point
 
     def __str__(self) -> str:
-        return ",".join(f"{number:g}" for number in (*self.start, *self.end))
+        return ",".join(map(exact, (*self.start, *self.end)))
 
     @classmethod
     def parse(cls, text: str) -> Line:
@@ -47,7 +49,7 @@ class Zone:
     corners: tuple[Point, ...]
 
     def __str__(self) -> str:
-        return " ".join(f"{x:g},{y:g}" for x, y in self.corners)
+        return " ".join(f"{exact(x)},{exact(y)}" for x, y in self.corners)
 
     @classmethod
     def parse(cls, text: str) -> Zone:

@@ -17,6 +17,7 @@ from typing import Literal
 from utils.detections import Detection, Detections
 from utils.media.count_shapes import Line, Point, Shape, Zone
 from utils.media.frames import Frame, Source
+from utils.media.time_steps import TimeSteps
 
 SLACK = 0.1  # of the mean of a box's width and height
 
@@ -57,6 +58,7 @@ class Sight:
     Attributes:
         source: name of the video.
         frame, time_s: number and time of the frame; not the frame itself, whose pixels are large.
+        clock_s: seconds on a clock that goes on where the times of a video start anew.
         place: the middle of its box in pixels.
         slack: pixels by which it must be past a line.
     """
@@ -66,15 +68,16 @@ class Sight:
     track_id: int
     frame: int
     time_s: float
+    clock_s: float
     place: Point
     slack: float
 
     @classmethod
-    def of(cls, one: Detection, frame: Frame) -> Sight:
+    def of(cls, one: Detection, frame: Frame, clock_s: float) -> Sight:
         x0, y0, x1, y1 = one.box
         place, slack = ((x0 + x1) / 2, (y0 + y1) / 2), SLACK * (x1 - x0 + y1 - y0) / 2
         who = frame.source.name, one.class_name, one.track_id
-        return cls(*who, frame.index, frame.time_s, place, slack)
+        return cls(*who, frame.index, frame.time_s, clock_s, place, slack)
 
     def event(self, shape: str, kind: EventKind, visit_s: float | None = None) -> Event:
         who = self.class_name, self.track_id
@@ -110,7 +113,7 @@ class ZoneCounter:
 
     def __init__(self, name: str, zone: Zone) -> None:
         self.name, self.zone = name, zone
-        self.since_s: dict[int, float] = {}  # when each object that is in it came
+        self.since_s: dict[int, float] = {}  # when each object that is in it came, by the clock
         self._last: dict[int, Sight] = {}  # of all objects, wherever they are
 
     def update(self, sight: Sight) -> Iterator[Event]:
@@ -118,10 +121,10 @@ class ZoneCounter:
         new, inside = sight.track_id not in self._last, sight.track_id in self.since_s
         self._last[sight.track_id] = sight
         if not inside and (distance > sight.slack or (new and distance >= 0)):
-            self.since_s[sight.track_id] = sight.time_s
+            self.since_s[sight.track_id] = sight.clock_s
             yield sight.event(self.name, "appear" if new else "enter")
         elif inside and distance < -sight.slack:
-            visit_s = sight.time_s - self.since_s.pop(sight.track_id)
+            visit_s = sight.clock_s - self.since_s.pop(sight.track_id)
             yield sight.event(self.name, "leave", visit_s)
 
     def present(self, frame: int) -> int:
@@ -133,7 +136,7 @@ class ZoneCounter:
         for track_id in gone:
             last = self._last.pop(track_id)
             if track_id in self.since_s:
-                visit_s = last.time_s - self.since_s.pop(track_id)
+                visit_s = last.clock_s - self.since_s.pop(track_id)
                 yield last.event(self.name, "vanish", visit_s)
 
 
@@ -155,17 +158,20 @@ class Counts:
         self.totals: dict[tuple[str, str], Counter[str]] = {}  # classes by shape and kind
         self.visit_s: dict[str, Counter[str]] = {}  # seconds of finished visits by zone and class
         self._source: Source | None = None
-        self._seen_s: dict[int, float] = {}  # when each track was last seen
+        self._seen_s: dict[int, float] = {}  # when each track was last seen, by the clock
+        self._steps, self._clock_s = TimeSteps(), 0.0
 
     def update(self, frame: Frame, detections: Detections) -> list[Event]:
         """What happens in the next frame of a video; the objects that count have track ids."""
-        events = [] if frame.source == self._source else self.end_video()
-        self._source = frame.source
-        sights = [Sight.of(one, frame) for one in detections if one.track_id is not None]
-        self._seen_s.update((sight.track_id, frame.time_s) for sight in sights)
-        gone = [
-            one for one, seen_s in self._seen_s.items() if frame.time_s - seen_s > self.memory_s
-        ]
+        events = []
+        if frame.source != self._source:
+            events = self.end_video()
+            self._source, self._steps = frame.source, TimeSteps()
+        self._clock_s += self._steps.to(frame.time_s)
+        now_s = self._clock_s
+        sights = [Sight.of(one, frame, now_s) for one in detections if one.track_id is not None]
+        self._seen_s.update((sight.track_id, now_s) for sight in sights)
+        gone = [one for one, seen_s in self._seen_s.items() if now_s - seen_s > self.memory_s]
         new = self._forget(gone)
         new += [event for sight in sights for one in self._all for event in one.update(sight)]
         return events + self._counted(new)

@@ -28,6 +28,7 @@ from scipy.optimize import linear_sum_assignment
 
 from utils.detections import NO_TRACK, Detections
 from utils.media.kalman import new_filters
+from utils.media.time_steps import TimeSteps
 from utils.overlap import iou
 
 LOW_CONF = 0.1  # lowest score of a detection that can continue a track
@@ -35,8 +36,10 @@ BEGIN_MARGIN = 0.1  # above ``conf``, of a detection that begins one
 MEMORY_S = 1.5  # how long a track waits for its object
 SURE_IOU = 0.2  # lowest IoU of a track and a detection with a high score
 WEAK_IOU = 0.5  # and with a low score
-DEFAULT_STEP_S = 1 / 30  # where the first two frames have the same time
 MAX_STEP_S = 10.0  # between two frames; after a longer one all tracks begin anew
+# Tracks that wait for their objects; beyond it those that waited longest are forgotten. All are
+# compared with all detections, and where time hardly moves none of them would ever be too old.
+MOST_WAITING = 2_000
 
 
 class Tracker:
@@ -65,8 +68,8 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget all tracks, for another video; ids start from 1 again."""
-        self._time_s: float | None = None  # of the frame before, as given
-        self._step_s = DEFAULT_STEP_S  # between the last two frames
+        self._first = True
+        self._steps = TimeSteps()
         self._tracks = 0  # ids given so far
         self._filters = new_filters(np.zeros((0, 4)))
         self._ids = np.zeros(0, np.int64)  # NO_TRACK for an object that was seen once
@@ -87,8 +90,8 @@ class Tracker:
             ``begin_conf``. It has an id from the second time on that its object is seen; in the
             first frame at once.
         """
-        first = self._time_s is None
-        in_sight = self._advance(time_s)
+        first, self._first = self._first, False
+        in_sight = self._advance(self._steps.to(time_s))
         known = self._ids != NO_TRACK
         sure = detections.scores >= self.conf
         weak = ~sure & (detections.scores >= self.low_conf)
@@ -115,20 +118,19 @@ class Tracker:
         self._begin(detections.boxes[begun], detections.class_ids[begun], track_ids[begun])
         return replace(detections, track_ids=track_ids)[sure | (track_ids != NO_TRACK)]
 
-    def _advance(self, time_s: float) -> np.ndarray:
+    def _advance(self, step_s: float) -> np.ndarray:
         """Move all tracks to the time of the frame, and forget those that waited too long.
 
         Returns:
             bool (N,), whether each of the others was seen in the frame before.
         """
-        if self._time_s is not None and time_s > self._time_s:
-            self._step_s = time_s - self._time_s
-        self._time_s = time_s
         in_sight = self._unseen_s == 0
-        self._unseen_s += self._step_s
+        self._unseen_s += step_s
         kept = self._unseen_s <= np.where(in_sight, max(self.memory_s, MAX_STEP_S), self.memory_s)
+        waiting = np.flatnonzero(kept & ~in_sight)
+        kept[waiting[np.argsort(self._unseen_s[waiting], kind="stable")[MOST_WAITING:]]] = False
         self._keep(kept)
-        self._filters.predict(self._step_s)
+        self._filters.predict(step_s)
         return in_sight[kept]
 
     def _match(
