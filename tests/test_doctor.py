@@ -40,7 +40,7 @@ from utils.data.doctor.checks.class_checks import (
     similar_names,
 )
 from utils.data.doctor.checks.size_checks import check_sizes, measure_sizes
-from utils.data.doctor.checks.split_checks import agreement
+from utils.data.doctor.checks.split_checks import _pairs, agreement
 from utils.data.doctor.doctor_report import SHOWN, DoctorReport
 from utils.data.doctor.examine import look_at
 from utils.data.doctor.findings import KINDS, SEVERITIES
@@ -445,6 +445,30 @@ def test_sizes_are_those_of_the_training_photos():
 
 
 # Copies
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists=st.lists(st.sampled_from(["", "train", "val", "test"]), min_size=1, max_size=9))
+def test_a_copy_is_reported_with_the_first_of_its_group_in_another_list(lists):
+    ids = [f"p{i}" for i in range(len(lists))]
+    in_list = dict(zip(ids, lists, strict=True))
+    parts = {
+        name: frozenset(one for one in ids if in_list[one] == name)
+        for name in ("test", "train", "val")
+    }
+    expected = []
+    for copy in ids[1:]:
+        others = [one for one in ids if in_list[one] not in ("", in_list[copy])]
+        expected.append((others[0] if others and in_list[copy] else "p0", copy))
+    assert list(_pairs(dict.fromkeys(ids[1:], "p0"), parts)) == expected
+
+
+def test_very_many_copies_of_one_photo_take_no_time():
+    ids = [f"{i:05d}" for i in range(20_000)]
+    began = time.perf_counter()
+    pairs = list(_pairs(dict.fromkeys(ids[1:], ids[0]), {"train": frozenset(ids)}))
+    assert time.perf_counter() - began < 2
+    assert len(pairs) == 19_999
 
 
 def test_copies_with_the_same_labels_agree():

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -282,6 +283,8 @@ def test_the_overlay_names_frame_time_and_rate(tmp_path):
     assert (drawn != plain).any()
     assert (drawn[:60] == plain[:60]).all()  # it stays in the corner
     assert drawer._caption(frame).startswith("frame 1  1:01.2")
+    for time_s, text in ((59.94, "0:59.9"), (59.96, "1:00.0"), (3599.96, "60:00.0")):
+        assert f"  {text}" in drawer._caption(replace(frame, time_s=time_s))
 
 
 def test_a_video_whose_last_frame_cannot_be_written_is_removed(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import chain
 from urllib.parse import parse_qs, urlsplit
 
@@ -180,6 +181,21 @@ def test_every_nth_frame(tmp_path):
         for frame in frames:
             outputs.write(frame, boxes_at(0))
     assert len(list((tmp_path / "images").iterdir())) == 3
+
+
+def test_one_of_each_n_frames_where_few_are_looked_at(tmp_path):
+    """Of 29.97 frames a second one is looked at: from 33 s on none that is a multiple of ten."""
+    looked_at = [0, *(np.ceil(np.arange(1, 60) * 29.97).astype(int)), 2000, 2009, 2010]
+    frames = film(np.arange(2011) / 29.97)
+    other = [replace(frame, source=film(name="other.mp4")[0].source) for frame in frames[3:9]]
+    photos = FramePhotos([frames[0].source, other[0].source], tmp_path / "images")
+    saved = SavedFrames(photos, [], every=10)
+    with Outputs([saved]) as outputs:
+        for frame in [frames[index] for index in looked_at] + other:
+            outputs.write(frame, boxes_at(0))
+    names = sorted(path.stem for path in (tmp_path / "images").iterdir())
+    expected = [f"film_{index:06d}" for index in looked_at if index != 2009]
+    assert names == [*expected, "other_000003"]
 
 
 # The command

@@ -108,7 +108,7 @@ def test_no_part_of_a_password_is_in_a_name(password):
     (stream,) = find_sources([f"rtsp://u:{password}@host/x@1"])
     assert (stream.name, stream.output_name) == ("rtsp://host/x@1", "host-x-1")
     assert stream.address == f"rtsp://u:{password}@host/x@1"
-    with pytest.raises(UserError, match="^gopher://host/x: streams"):
+    with pytest.raises(UserError, match=r"^gopher://host/x: streams"):
         find_sources([f"gopher://u:{password}@host/x"])
 
 
@@ -372,6 +372,15 @@ def test_names_that_collide():
     assert names.of(Frame(np.zeros((1, 1, 3)), film, 7, 0.2, 30.0)) == "1-4_000007"
 
 
+def test_names_of_many_sources_that_share_one():
+    began = time.perf_counter()
+    names = Names(picture_source(f"{i}/{'aA'[i % 2]}.jpg") for i in range(20_000))
+    assert time.perf_counter() - began < 2
+    assert names.renamed == 19_999
+    last = names.of(Frame(np.zeros((1, 1, 3)), picture_source("x/a.jpg")))
+    assert last == "a-20001"
+
+
 def test_a_picture_named_like_a_frame_of_a_video():
     film = Source("film.mp4", "video", "film.mp4")
     pixels = np.zeros((1, 1, 3))
@@ -437,6 +446,7 @@ def test_all_outputs_of_a_picture(tmp_path):
 def test_class_names_that_are_no_class_folders():
     names = ["a/b", "a:b", "..", "", "Cat", "cat", "дом"]
     assert class_folders(names) == ["a_b", "a_b_1", "_2", "_3", "Cat", "cat_5", "дом"]
+    assert class_folders(["x_2", "x", "x.", "X_2"]) == ["x_2", "x", "x_3", "X_2_3"]
 
 
 def test_the_summary():

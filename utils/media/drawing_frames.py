@@ -36,6 +36,6 @@ class FrameDrawer:
 
     def _caption(self, frame: Frame) -> str:
         rate = self._rate.count()
-        minutes, seconds = divmod(frame.time_s, 60)
+        minutes, seconds = divmod(round(frame.time_s, 1), 60)
         parts = [f"frame {frame.index}", f"{minutes:.0f}:{seconds:04.1f}"]
         return "  ".join([*parts, f"{rate:.1f} fps"] if rate else parts)

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -112,6 +113,9 @@ class Names:
         self._videos: set[str] = set()  # used names of videos
         self.renamed = 0  # pictures whose own name was taken
         self._frames_of: set[str | None] = set()  # videos that used names look like frames of
+        # By own name and whether it is a video's: the lowest number that may be free. All sources
+        # may share one name, and to try from 2 on for each of them would take very long.
+        self._next_number: dict[tuple[str, bool], int] = {}
         for source in sources:
             self._new(source)
 
@@ -120,12 +124,13 @@ class Names:
         return name if frame.index is None else f"{name}_{frame.index:06d}"
 
     def _new(self, source: Source) -> str:
-        own = name = self._own_name(source)
-        number = 1
+        own = self._own_name(source)
         video = source.kind != "picture"
-        while self._is_taken(name.casefold(), video):  # a and A are one file on some systems
+        key = own.casefold(), video  # a and A are one file on some systems
+        number = self._next_number.get(key, 1)
+        while self._is_taken((name := _numbered(own, number)).casefold(), video):
             number += 1
-            name = f"{own}-{number}"
+        self._next_number[key] = number + 1
         self._used.add(name.casefold())
         self._frames_of.add(_video_of(name.casefold()))
         if video:
@@ -141,6 +146,10 @@ class Names:
             or _video_of(name) in self._videos
             or (video and name in self._frames_of)
         )
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
 
 
 def _video_of(name: str) -> str | None:
@@ -333,8 +342,12 @@ def _touched(shape: Sequence[int], box: Sequence[float]) -> tuple[int, int, int,
 def class_folders(class_names: Sequence[str]) -> list[str]:
     """A folder name for each class: the class name without characters that file systems refuse."""
     names: list[str] = []
+    taken = {""}
     for class_id, name in enumerate(class_names):
-        safe = re.sub(r"[^\w. +-]+", "_", name).strip(". ")[:60]
-        taken = not safe or safe.casefold() in {other.casefold() for other in names}
-        names.append(f"{safe}_{class_id}" if taken else safe)
+        folder = safe = re.sub(r"[^\w. +-]+", "_", name).strip(". ")[:60]
+        numbers = count(class_id)
+        while folder.casefold() in taken:
+            folder = f"{safe}_{next(numbers)}"
+        taken.add(folder.casefold())
+        names.append(folder)
     return names

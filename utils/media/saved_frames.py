@@ -27,8 +27,8 @@ class SavedFrames(Output):
     Args:
         photos: where they are saved.
         labels: the outputs that describe what is saved.
-        every: saves each frame of a video whose number is a multiple of it; None saves the first
-            frame, and each one where ``changed`` says so.
+        every: of each block of so many frame numbers of a video, saves the first frame that is
+            looked at; None saves the first frame, and each one where ``changed`` says so.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class SavedFrames(Output):
         self.photos, self.labels, self.every = photos, labels, every
         self._source: Source | None = None
         self._saved: tuple[float, Detections] | None = None  # time and objects of the last frame
+        self._block: int | None = None  # that the last frame was saved of, by ``every``
 
     def write(self, frame: Frame, detections: Detections, name: str) -> None:
         if frame.index is not None and not self._wanted(frame, detections):
@@ -52,9 +53,10 @@ class SavedFrames(Output):
 
     def _wanted(self, frame: Frame, detections: Detections) -> bool:
         if frame.source != self._source:
-            self._source, self._saved = frame.source, None
+            self._source, self._saved, self._block = frame.source, None, None
         if self.every:
-            return frame.index % self.every == 0
+            before, self._block = self._block, frame.index // self.every
+            return self._block != before
         if self._saved:
             time_s, before = self._saved
             # Time stamps may start anew.

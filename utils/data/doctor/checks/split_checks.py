@@ -88,9 +88,12 @@ def _pairs(
     for image_id, first in sorted(duplicates.items()):
         groups[first].append(image_id)
     for first, image_ids in groups.items():
+        part_of = {image_id: _part(image_id, parts) for image_id in (first, *image_ids)}
+        first_of: dict[str, str] = {}  # the first of the group in each part; groups may be large
+        for image_id, part in part_of.items():
+            first_of.setdefault(part, image_id)
         for image_id in image_ids:
-            part = _part(image_id, parts)
-            others = (s for s in (first, *image_ids) if _differ(_part(s, parts), part))
+            others = (s for part, s in first_of.items() if _differ(part, part_of[image_id]))
             yield next(others, first), image_id
 
 
