@@ -12,6 +12,8 @@ from nets.boxes import ciou, iou, pairwise_iou
 from nets.targets import BACKGROUND
 from nets.yolo import Predictions
 
+OBJECTS_AT_A_TIME = 128  # compared with all predictions; bounds memory
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -129,6 +131,19 @@ def loss_normalizer(counts: tf.Tensor) -> tf.Tensor:
 
 
 def _overlapping(predicted: tf.Tensor, boxes: tf.Tensor, threshold: float) -> tf.Tensor:
-    """bool (B, N): predictions whose IoU with some object is above the threshold."""
-    overlaps = pairwise_iou(tf.stop_gradient(predicted), boxes)  # (B, N, M)
-    return tf.reduce_max(overlaps, axis=-1) > threshold
+    """bool (B, N): predictions whose IoU with some object is above the threshold.
+
+    Objects are compared ``OBJECTS_AT_A_TIME``, as a photo may have thousands of them.
+    """
+    predicted = tf.stop_gradient(predicted)
+
+    def compare(start: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        end = start + OBJECTS_AT_A_TIME
+        overlaps = pairwise_iou(predicted, boxes[:, start:end])  # (B, N, up to OBJECTS_AT_A_TIME)
+        return end, found | (tf.reduce_max(overlaps, axis=-1) > threshold)
+
+    nothing = tf.constant(0), tf.zeros_like(predicted[..., 0], tf.bool)
+    _, found = tf.while_loop(
+        lambda start, _: start < tf.shape(boxes)[1], compare, nothing, parallel_iterations=1
+    )
+    return found

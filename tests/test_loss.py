@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nets.loss import LossConfig, detection_loss, generalised_cross_entropy
+from nets.boxes import pairwise_iou
+from nets.loss import LossConfig, _overlapping, detection_loss, generalised_cross_entropy
 from nets.targets import assign
 from nets.yolo import Predictions, decode
 from tests.reference import ANCHORS, plain_loss
@@ -51,6 +52,47 @@ def test_an_ignored_object_protects_what_overlaps_it():
     protected = detection_loss(predictions, tf.constant(boxes), *args)
     assert float(protected.objectness) < float(empty.objectness)
     assert float(protected.box) == float(protected.classes) == 0
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
+def test_many_objects_are_compared_a_few_at_a_time(count, monkeypatch):
+    rng = np.random.default_rng(count)
+    corners = rng.uniform(0, 64, (2, 2, 60 + count, 2)).astype("f4")
+    predicted, boxes = np.split(np.concatenate([corners.min(0), corners.max(0)], -1), [60], axis=1)
+    boxes[1, count // 2 :] = 0  # padding
+    expected = pairwise_iou(predicted, boxes).numpy().max(-1) > 0.5
+    widths = []
+
+    def compared(a, b):
+        widths.append(b.shape[1])
+        return pairwise_iou(a, b)
+
+    monkeypatch.setattr("nets.loss.pairwise_iou", compared)
+    assert np.array_equal(_overlapping(tf.constant(predicted), tf.constant(boxes), 0.5), expected)
+    assert max(widths) <= 128
+    assert sum(widths) == count
+    anything = tf.TensorSpec([None, None, 4])
+    traced = tf.function(_overlapping, input_signature=[anything, anything, tf.TensorSpec([])])
+    assert np.array_equal(traced(predicted, boxes, 0.5), expected)
+
+
+def test_the_gradient_is_the_same_with_many_objects():
+    """Of a step, which has any number of them: padding beyond one block changes nothing."""
+    predictions, boxes, class_ids, matched_gt = example()
+
+    @tf.function(input_signature=[tf.TensorSpec([2, None, 4]), tf.TensorSpec([2, None], tf.int32)])
+    def gradient(boxes, class_ids):
+        with tf.GradientTape() as tape:
+            tape.watch(predictions.objectness)
+            tape.watch(predictions.boxes)
+            losses = detection_loss(predictions, boxes, class_ids, matched_gt, LossConfig())
+        return tape.gradient(losses.total, [predictions.objectness, predictions.boxes])
+
+    few = gradient(boxes, class_ids)
+    more = np.pad(boxes, [(0, 0), (0, 296), (0, 0)])
+    many = gradient(more, np.pad(class_ids, [(0, 0), (0, 296)], constant_values=-1))
+    for one, other in zip(few, many, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_batch_without_objects_is_finite_and_moderate():
