@@ -190,6 +190,31 @@ def test_evaluations_of_a_limited_run_take_a_bounded_share():
     assert clock.now - 100 <= 1000
 
 
+@pytest.mark.parametrize(
+    ("took", "left"),
+    [
+        ([5], 3), ([5, 60, 5], 3), ([5, 5, 5, 60, 5], 3),  # held up once
+        ([5, 60], 25),  # the machine has become slow
+        ([2, 3, 4, 5, 6, 7, 8], 4),
+    ],
+)  # fmt: skip
+def test_a_limited_run_uses_its_time_and_ends_within_it(took, left):
+    """Evaluations take ``took`` seconds, further ones as long as the last of these."""
+    schedule, clock = make_schedule(seconds=1000)
+    schedule.expect(4, compiling=1)
+    schedule.begin(0)
+    progress, evaluations = [0.0], iter(took)
+    while progress[-1] < 1:
+        clock.now += 1
+        progress.append(schedule.progress(len(progress)))
+        if schedule.evaluation_due(History(step=len(progress), epoch=len(progress))):
+            seconds = next(evaluations, took[-1])
+            clock.now += seconds
+            schedule.note_evaluation(seconds)
+    assert progress == sorted(progress)
+    assert 0 <= 100 + 1000 - RESERVED_SECONDS - clock.now <= left
+
+
 def test_history_leaves_bad_steps_out_of_the_means():
     history = History()
     for losses in ([4, 2, 1, 1], [float("nan")] * 4, [2, 1, 0.5, 0.5]):

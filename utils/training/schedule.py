@@ -20,6 +20,7 @@ EVALUATIONS = 50  # at most, in a run without a time limit
 EVALUATION_SHARE = 0.04  # of the time, in a run with one
 SAVING_SHARE = 0.01  # of the time, at most
 UPDATE_BN_SHARE = 0.05  # of the time, at most, for batch-norm statistics at the end
+LAST_EVALUATION = 1.3  # time reserved for the last evaluation, in times of the one before it
 RESERVED_SECONDS = 6.0  # for saving and drawing at the end, beside the last evaluation
 
 
@@ -82,7 +83,9 @@ class Schedule:
     _saved: float = field(default=0.0, init=False)
     _saving_took: float = field(default=0.0, init=False)
     _evaluated: float = field(default=0.0, init=False)
-    _evaluation_took: float = field(default=0.0, init=False)
+    _expected_evaluation: float = field(default=0.0, init=False)
+    _evaluations_took: list[float] = field(default_factory=list, init=False)  # the last three
+    _time_share: float = field(default=0.0, init=False)  # the highest so far
 
     def begin(self, step: int) -> None:
         """Training starts now, after ``step`` steps of earlier processes.
@@ -93,6 +96,7 @@ class Schedule:
         self._first = self.elapsed()
         self._first_step, self._began, self._evaluated = step, self.clock(), self.elapsed()
         self._saved = self.clock()
+        self._time_share = 0.0
 
     def elapsed(self) -> float:
         """Seconds used so far, by this process and those it resumes."""
@@ -102,10 +106,18 @@ class Schedule:
         """Share of the run that is done after ``step`` steps; 1 when it is over."""
         shares = [self._epochs_done(step)]
         if self.seconds is not None:
-            available = self.seconds - self.reserved - self._evaluation_took - self._first
+            available = self.seconds - self.reserved - self._for_last_evaluation() - self._first
             done = (self.elapsed() - self._first) / available if available > 0 else 1.0
-            shares.append(self.progress_before + (1 - self.progress_before) * done)
+            # An evaluation that is faster than the one before sets time free. Progress waits then.
+            self._time_share = max(self._time_share, done)
+            shares.append(self.progress_before + (1 - self.progress_before) * self._time_share)
         return min(max(shares), 1.0)
+
+    def _for_last_evaluation(self) -> float:
+        """Seconds to reserve. The newest measurement counts: where a machine has become slow, it
+        may stay so, and where one evaluation was held up, the next one sets the time free."""
+        took = self._evaluations_took
+        return LAST_EVALUATION * took[-1] if took else self._expected_evaluation
 
     def _epochs_done(self, step: int) -> float:
         total = self.epochs * self.steps_per_epoch - self.base_step
@@ -153,7 +165,9 @@ class Schedule:
         if self.seconds is None:
             return history.epoch % math.ceil(self.epochs / EVALUATIONS) == 0
         since = self.elapsed() - self._evaluated
-        return since * EVALUATION_SHARE >= max(self._evaluation_took, 1.0)
+        # The (lower) median: one that was held up does not put off the next one.
+        took = sorted(self._evaluations_took) or [self._expected_evaluation]
+        return since * EVALUATION_SHARE >= max(took[(len(took) - 1) // 2], 1.0)
 
     def expect(self, evaluation: float, compiling: float, update_bn: float = 0.0) -> None:
         """Reserve time at the end, from estimates in seconds; before ``begin``.
@@ -163,7 +177,7 @@ class Schedule:
             compiling: of compiling the network, which re-estimating does once more.
             update_bn: of re-estimating batch-norm statistics.
         """
-        self._evaluation_took = evaluation
+        self._expected_evaluation = evaluation
         if update_bn and self.seconds is not None:  # short runs take fewer photos for it
             self.reserved += compiling + min(update_bn, UPDATE_BN_SHARE * self.seconds)
 
@@ -179,5 +193,5 @@ class Schedule:
 
     def note_evaluation(self, seconds: float) -> None:
         """An evaluation that took ``seconds`` has just ended."""
-        self._evaluation_took = max(self._evaluation_took, seconds)
+        self._evaluations_took = [*self._evaluations_took[-2:], seconds]
         self._evaluated = self.elapsed()
