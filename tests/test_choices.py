@@ -27,6 +27,20 @@ def test_photos_seen_in_a_time_follow_from_their_pixels():
     assert 100 < seen(416 * 416) < 10_000_000
 
 
+def test_a_long_last_evaluation_leaves_fewer_photos_to_train_on(monkeypatch):
+    monkeypatch.setattr(speed, "_seconds", lambda work: 0.1)  # 25 ms a photo, 40 ms to score it
+
+    def seen(validation_photos, minutes=10):
+        return photos_seen("mobilenet_v3_small", minutes, validation_photos=validation_photos)(
+            speed.SIDE * speed.SIDE
+        )
+
+    assert seen(600) == seen(0)  # 24 s of 600, the usual share
+    assert seen(2000) == pytest.approx(seen(0) * (0.85 - (0.1 - 0.04)) / 0.85, rel=1e-3)
+    assert seen(1_000_000) == seen(2000)  # a sample is scored
+    assert seen(100, minutes=0.01) == 0
+
+
 @pytest.mark.parametrize(("casts", "step"), [(False, 2.9), (True, 2.5)])
 def test_a_step_takes_more_forward_passes_where_these_are_fast(monkeypatch, casts, step):
     monkeypatch.setattr(speed, "_seconds", lambda work: 0.1)

@@ -36,6 +36,7 @@ from utils.training.setup import Setup
 from utils.training.state import check_choices
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
+from utils.training.validation import SCORED_PHOTOS
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,9 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     directory = _open_directory(setup, choices, inputs.repeats)
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
+    # Nor is this, which is measured; None until then. Older versions scored all photos.
+    every = len(inputs.val) if setup.saved else None
+    choices[SCORED_PHOTOS] = setup.saved_choice(SCORED_PHOTOS, every)
     return Run(
         config=config,
         trainer=trainer,
@@ -160,6 +164,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         choices=choices,
         notes=(*inputs.notes, *detector.notes, batch_note, rates_note, cache_note),
         threads=setup.threads,
+        validation_photos=len(inputs.val),
         val_trained_on=len(inputs.split.trained_before.get("val", ())),
         old_classes=old_classes(detector.model.classes, inputs.sources),
     )

@@ -125,6 +125,7 @@ def choose_inputs(setup: Setup) -> Inputs:
         ),
         continued=continued,
         replicas=cluster.replicas,
+        validation_photos=len(val),
     )
     network = Network(*cluster.broadcast_json(network))  # speed differs from host to host
     phases = choose_phases(

@@ -38,6 +38,7 @@ from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule, learning_rate
 from utils.training.state import save_state
 from utils.training.trainer import Trainer
+from utils.training.validation import scored_text
 
 ASK_EVERY = 8  # steps between two checks among hosts whether one was asked to stop
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite
@@ -52,7 +53,8 @@ class Run:
         choices: what a resumed run must have in common with this one.
         notes: sentences for the log on what was chosen.
         threads: of each operation, where the run is exact.
-        val_trained_on: validation photos that the checkpoint of ``--weights`` was trained on.
+        validation_photos: of which a run with a time limit may score a sample only.
+        val_trained_on: those scored that the checkpoint of ``--weights`` was trained on.
         old_classes: that checkpoint's, where there are new classes beside them.
         stop: tells whether a signal came, once training has begun.
         on_epoch: called with a copy of the row of each epoch that ends.
@@ -69,6 +71,7 @@ class Run:
     choices: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     threads: int | None = None
+    validation_photos: int = 0
     val_trained_on: int = 0
     old_classes: tuple[str, ...] = ()
     stop: StopRequest | None = None
@@ -268,6 +271,8 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     by_class = metrics["coco_classes"]["AP"]
     history.rows[-1] |= group_scores(by_class, run.old_classes)
     history.rows[-1] |= {f"AP/{k}": v for k, v in by_class.items()}
+    if len(val) < run.validation_photos:
+        history.rows[-1]["val_photos"] = len(val)
     if run.val_trained_on:
         history.rows[-1]["val_trained_on"] = run.val_trained_on
     if coco["AP"] < 0:
@@ -372,6 +377,7 @@ def close(run: Run, val: Dataset) -> None:
     directory.log(
         f"done in {run.schedule.elapsed() / 60:.1f} minutes: validation AP "
         f"{score_text(history.kept_ap)}{interval_text(history, val)}"
+        f"{scored_text(len(val), run.validation_photos)}"
         f"{trained_on_text(history.rows[-1])} in epoch "
         f"{history.best_epoch}, checkpoint {directory.best}"
     )

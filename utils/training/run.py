@@ -25,12 +25,13 @@ from utils.training.assembly import assemble, make_detector
 from utils.training.choices.phases import strongest_phase
 from utils.training.config import TrainConfig
 from utils.training.forgetting import measured_classes
-from utils.training.inputs import choose_inputs
+from utils.training.inputs import Inputs, choose_inputs
 from utils.training.loop import Run, score_start, train_to_end
 from utils.training.provenance import checkpoint_metadata
 from utils.training.resume import restore
 from utils.training.run_directory import RunDirectory
 from utils.training.setup import set_up
+from utils.training.validation import SCORED_PHOTOS, photos_to_score, sample_photos, sample_text
 
 MOST_FOR_START = 0.05  # share of the minutes of a run that scoring its start may take
 
@@ -42,7 +43,8 @@ class TrainResult:
     Attributes:
         path: the run directory.
         best, last: its checkpoints.
-        ap: validation AP of ``best``; −1 without one.
+        ap: validation AP of ``best``; −1 without one. In a run with a time limit it may be that
+            of a sample of the validation photos; the log says so.
         ap_low, ap_high: its 95 % interval; None if unknown, as where too few photos have objects.
         epoch: the epoch of ``best``.
         interrupted: whether the run was asked to stop before its end; it can be resumed.
@@ -98,10 +100,10 @@ def train(
         restore(setup, inputs, run)
         announce(inputs, run)
         run.trainer.model.metadata = checkpoint_metadata(inputs, run)
-        measure_start(run, inputs.val)
+        val = measure_start(run, inputs)
         run.schedule.begin(run.history.step)
         with StopRequest() as run.stop:  # from here on a signal ends the run after its step
-            finished = train_to_end(run, inputs.val)
+            finished = train_to_end(run, val)
     return TrainResult(
         path=run.directory.path,
         best=run.directory.best,
@@ -116,17 +118,34 @@ def train(
     )
 
 
-def measure_start(run: Run, val: Dataset) -> None:
+def measure_start(run: Run, inputs: Inputs) -> Dataset:
     """Tell the schedule of a run with ``--minutes`` how long its parts take; score the checkpoint
-    that a new run starts from, where there is time and its classes can be compared."""
-    affordable = True
-    if run.schedule.seconds:
-        times = run.trainer.expected_times(val)
-        run.schedule.expect(*times)
-        affordable = times[0] < MOST_FOR_START * run.schedule.seconds
+    that a new run starts from, where there is time and its classes can be compared.
+
+    Returns:
+        The validation photos that are scored; of many a sample, where time is limited.
+    """
+    val, seconds, affordable = inputs.val, run.schedule.seconds, True
+    times = run.trainer.expected_times(val) if seconds else None
+    count = run.choices[SCORED_PHOTOS]
+    if count is None:
+        each = times.photo if times else 0.0  # differs from host to host
+        count = int(run.cluster.broadcast_number(photos_to_score(len(val), each, seconds)))
+        run.choices[SCORED_PHOTOS] = count
+    if count < len(val):
+        minutes = None if inputs.config.resume else inputs.config.minutes
+        run.directory.log(sample_text(count, len(val), minutes))
+        val = sample_photos(val, count, inputs.config.seed)
+        trained_on = set(inputs.split.trained_before.get("val", ()))
+        run.val_trained_on = sum(record.image_id in trained_on for record in val.records)
+    if times:
+        evaluation = times.evaluation(len(val))
+        run.schedule.expect(evaluation, times.compiling, times.update_bn)
+        affordable = evaluation < MOST_FOR_START * seconds
     comparable = not measured_classes(val).isdisjoint(run.old_classes)
     if comparable and not run.history.step and run.broadcast(affordable):
         score_start(run, val)
+    return val
 
 
 def preview(config: TrainConfig) -> Path:

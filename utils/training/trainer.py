@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +46,7 @@ from utils.training.optimizers import LossScale, Optimizers
 from utils.training.step import StepConfig, build_train_step
 
 EVALUATION_BATCH = 8  # photos a replica
+TIMED_VIEWS = 16  # pictures that the network gets to time an evaluation, a replica
 
 
 class Evaluation(NamedTuple):
@@ -61,6 +61,26 @@ class Evaluation(NamedTuple):
     metrics: dict
     detections: dict[str, Detections]
     matched: MatchedResults
+
+
+class ExpectedTimes(NamedTuple):
+    """Seconds that parts of a run are expected to take.
+
+    Attributes:
+        photo: an evaluation, for each photo.
+        once: the first evaluation, beside its photos.
+        compiling: compiling the network.
+        update_bn: re-estimating batch-norm statistics; 0 where weights are not averaged.
+    """
+
+    photo: float
+    once: float
+    compiling: float
+    update_bn: float
+
+    def evaluation(self, photos: int) -> float:
+        """Seconds of an evaluation of so many photos."""
+        return self.once + self.photo * photos
 
 
 class Trainer:
@@ -262,33 +282,62 @@ class Trainer:
             Runtime(self._infer, tuple(self.model.classes), size, batch_size, metadata=metadata)
         )
 
-    def expected_times(self, dataset: Dataset) -> tuple[float, float, float]:
-        """Seconds for an evaluation, for compiling the network, and for re-estimating batch-norm
-        statistics (0 where weights are not averaged). Measured with a grey batch."""
+    def expected_times(self, dataset: Dataset) -> ExpectedTimes:
+        """How long the parts of a run beside its steps take: measured with a grey batch, and by
+        scoring a few photos of the dataset, which have to be read and their boxes suppressed."""
         size, replicas = self.model.input_size, self.cluster.replicas
-        images = np.full((EVALUATION_BATCH, size, size, 3), 128, np.uint8)
+        here = EVALUATION_BATCH * self.cluster.local_replicas
+        images = np.full((here, size, size, 3), 128, np.uint8)
         began = time.monotonic()
         self._infer(images)
         compiled = time.monotonic()
         self._infer(images)
         batch = time.monotonic() - compiled
-        here = EVALUATION_BATCH * replicas
-        batches = math.ceil(self._views(dataset) / here)
-        update_bn = 1.3 * batch * MOST_PHOTOS / here if self.averaging else 0.0
-        evaluation, compiling = 1.3 * batch * batches, compiled - began - batch
-        if replicas > 1:  # they compile it once more for each size of batch
-            evaluation += 2 * compiling
-        return evaluation, compiling, update_bn
+        at_once = EVALUATION_BATCH * replicas
+        update_bn = 1.3 * batch * MOST_PHOTOS / at_once if self.averaging else 0.0
+        compiling = compiled - began - batch
+        views = self._views(dataset)
+        each = max(1.3 * batch / here, self._seconds_a_view(dataset, views))
+        return ExpectedTimes(
+            photo=each * float(np.mean(views)) / self.cluster.hosts,
+            # Several replicas compile it once more for each size of batch.
+            once=2 * compiling if replicas > 1 else 0.0,
+            compiling=compiling,
+            update_bn=update_bn,
+        )
 
-    def _views(self, dataset: Dataset) -> int:
-        """How many pictures the network gets in an evaluation: photos, and tiles of large ones."""
+    def _seconds_a_view(self, dataset: Dataset, views: np.ndarray) -> float:
+        """Seconds that this host takes to read, detect and match, for each picture that the
+        network gets, on photos from all over the dataset; 0 where none of them can be read.
+
+        Args:
+            dataset: the photos.
+            views: (P,), the pictures that each of them gives.
+        """
+        wanted = TIMED_VIEWS * self.cluster.local_replicas
+        count = min(max(round(wanted / np.mean(views)), 1), len(views))
+        chosen = np.linspace(0, len(views) - 1, count).astype(int)
+        records = [dataset.records[i] for i in chosen]
+        truth = ground_truth(records, dataset.classes)
+        seconds = 0.0
+        with self.average.applied(), suppress(UserError):
+            for _ in range(2 if self.cluster.replicas > 1 else 1):  # they compile in the first
+                began = time.monotonic()
+                found = self._detect(records, iter, on_unreadable=lambda message: None)
+                match_results(truth, to_results(found, truth))
+                seconds = time.monotonic() - began
+        return seconds / int(views[chosen].sum())
+
+    def _views(self, dataset: Dataset) -> np.ndarray:
+        """(P,): how many pictures the network gets of each photo: itself, and tiles of large
+        ones."""
         longest, trained = self.model.input_size, TrainedOn.from_metadata(self.model.metadata)
-        views = 0
+        views = []
         for record in dataset.records:
             size = (record.height, record.width)
             sides = self.tiling.sides_for(*size, longest, trained)
-            views += len(picture_areas(*size, sides, self.tiling.overlap))
-        return views
+            views.append(len(picture_areas(*size, sides, self.tiling.overlap)))
+        return np.array(views)
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a float32 checkpoint, atomically."""

@@ -67,6 +67,7 @@ def choose_network(
     saved: Saved = Saved(),
     continued: bool = False,
     replicas: int = 1,
+    validation_photos: int = 0,
 ) -> Network:
     """What the options ask for; what they leave open by the highest AP to be expected.
 
@@ -80,6 +81,7 @@ def choose_network(
         saved: the choices of the run that is resumed.
         continued: whether the run starts from a detector that knows all of its classes.
         replicas: devices that share a batch.
+        validation_photos: that there are.
 
     Raises:
         UserError: an input size that is no multiple of 32, an unknown backbone, or a file of
@@ -97,7 +99,9 @@ def choose_network(
             more = min(math.ceil(most / samples), MOST_EPOCHS)
             epochs[backbone] = max(epochs[backbone], more)
     open_choice = len(backbones) > 1 or len(sizes) > 1
-    seen = _seen(config, backbones, replicas) if config.minutes and open_choice else None
+    seen = None
+    if config.minutes and open_choice:
+        seen = _seen(config, backbones, replicas, validation_photos)
 
     def photos(backbone: str, size: int) -> float:
         planned = epochs[backbone] * samples
@@ -169,7 +173,7 @@ def _sizes(
 
 
 def _seen(
-    config: TrainConfig, backbones: tuple[str, ...], replicas: int
+    config: TrainConfig, backbones: tuple[str, ...], replicas: int, validation_photos: int
 ) -> Callable[[str, float], float]:
     """(backbone, pixels of a training picture) → estimate of how many a run sees."""
     first = backbones[0]
@@ -179,6 +183,7 @@ def _seen(
             config.minutes,
             replicas,
             fast_math=bool(config.fast_math) and has_bfloat16(),
+            validation_photos=validation_photos,
             width=config.width,
             depth=config.depth,
         )
