@@ -260,6 +260,9 @@ def test_networks_of_one_batch_size_get_full_batches():
         np.testing.assert_array_equal(boxes, np.arange(count))
         assert len(scores) == count
     assert sizes == [4, 4, 8]
+    in_full_batches(infer, 4, single=True)(np.ones((1, 2, 2, 3), np.uint8))
+    in_full_batches(infer, 4, single=True)(np.ones((2, 2, 2, 3), np.uint8))
+    assert sizes[3:] == [1, 4]  # a picture alone is not padded
 
 
 def test_importing_does_not_bring_tensorflow():

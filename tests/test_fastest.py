@@ -165,6 +165,37 @@ def test_the_fastest_is_chosen_and_a_reduced_precision_only_for_a_gain():
     assert choice(float32=1, bfloat16=6) == ("float32", "float32")
 
 
+def test_many_pictures_are_timed_in_full_batches_and_a_single_one_alone(monkeypatch):
+    """A stand-in for a GPU takes 8 ms for a batch of any size, one for a CPU 2 ms a picture."""
+    gpu, cpu = Candidate("tensorflow", device="gpu"), Candidate("openvino")
+    now = [0.0]
+    monkeypatch.setattr(fastest.time, "perf_counter", lambda: now[0])
+
+    def opener(candidate):
+        def infer(images):
+            now[0] += 0.008 if candidate == gpu else 0.002 * len(images)
+
+        return Runtime(infer, ("a",), (64, 64), batch_size=8 if candidate == gpu else 1)
+
+    for in_batches, ms, best in ((False, 8.0, cpu), (True, 1.0, gpu)):
+        found = measured([gpu, cpu], opener, in_batches=in_batches)
+        assert found["milliseconds"] == {str(gpu): ms, str(cpu): 2.0}
+        assert found["chosen"] == asdict(best)
+
+
+def test_a_choice_is_that_of_the_model_of_the_gpu(monkeypatch):
+    monkeypatch.setattr(fastest, "gpu_likely", lambda: False)
+    keys = {fastest.machine_key(None)}
+    monkeypatch.setattr(fastest, "gpu_likely", lambda: True)
+    for model in ("H100", "T4"):
+        monkeypatch.setattr(fastest, "gpu_models", lambda model=model: [model])
+        keys |= {fastest.machine_key(None, in_batches=many) for many in (False, True)}
+        assert model in fastest.machine_key("gpu:0")
+    assert len(keys) == 5
+    monkeypatch.setattr(fastest, "gpu_models", None)  # not asked: it takes seconds
+    assert "GPU" in fastest.machine_key("cpu")
+
+
 def test_what_cannot_be_opened_is_left_out(capsys):
     def opener(candidate):
         if candidate.device == "gpu":

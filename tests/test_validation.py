@@ -74,7 +74,7 @@ class Directory:
         self.log = self.lines.append
 
 
-def start(val, choices, *, each=0.2, minutes=10.0, resume=False):
+def start(val, choices, *, each=0.2, minutes=10.0):
     """``measure_start`` of a run whose photos take ``each`` seconds; the clock is a stand-in."""
     schedule, clock = make_schedule(seconds=60 * minutes)
     trainer = SimpleNamespace(expected_times=lambda val: ExpectedTimes(each, 0.0, 1.0, 0.0))
@@ -84,7 +84,7 @@ def start(val, choices, *, each=0.2, minutes=10.0, resume=False):
         history=SimpleNamespace(step=0), directory=Directory(), val_trained_on=2,
     )  # fmt: skip
     inputs = SimpleNamespace(
-        val=val, config=SimpleNamespace(seed=5, resume=resume, minutes=minutes),
+        val=val, config=SimpleNamespace(seed=5, minutes=minutes),
         split=SimpleNamespace(trained_before={"val": ("0000", "0001")}),
     )  # fmt: skip
     scored = stages.measure_start(run, inputs)
@@ -110,10 +110,10 @@ def test_a_long_validation_list_leaves_the_minutes_to_training():
 def test_a_resumed_run_scores_the_same_photos_whatever_its_speed():
     val = dataset([0, 1, 2] * 1000)
     _, before, _ = start(val, {SCORED_PHOTOS: None})
-    run, scored, _ = start(val, {SCORED_PHOTOS: 300}, each=1.0, resume=True)
+    run, scored, _ = start(val, {SCORED_PHOTOS: 300}, each=1.0)
     assert [r.image_id for r in scored.records] == [r.image_id for r in before.records]
-    assert "300 of the 3,000 validation photos" in run.directory.lines[0]
-    run, scored, _ = start(val, {SCORED_PHOTOS: 3000}, resume=True)  # of an older version
+    assert "300 of the 3,000 validation photos is scored: as before" in run.directory.lines[0]
+    run, scored, _ = start(val, {SCORED_PHOTOS: 3000})  # of an older version
     assert scored is val
     assert not run.directory.lines
 

@@ -1,9 +1,9 @@
 """``--runtime auto`` for a checkpoint: the runtime and precision that are fastest here.
 
-The candidates are timed once; the choice is kept in the cache folder, with what it depends on:
-weights, versions, processor, device. On a busy machine it is made anew each time. A precision below
-float32 is used only where its detections agree with those of float32; see
-``utils.runtime.precision_trial``.
+The candidates are timed once, on a single picture or, beside a GPU and for many pictures, on full
+batches. The choice is kept in the cache folder, with what it depends on: weights, versions,
+processor, GPU, device. On a busy machine it is made anew each time. A precision below float32 is
+used only where its detections agree with those of float32; see ``utils.runtime.precision_trial``.
 
 Not every installed runtime is timed, because converting a network takes half a minute. On CPUs
 OpenVINO was the fastest for all networks measured (docs/performance.md), so the first installed
@@ -90,7 +90,8 @@ def open_fastest(
             )
         return tensorflow()
     facts = Facts.of_checkpoint(weights, option)  # what is no detector, is none in TensorFlow
-    key = machine_key(device)
+    in_batches = throughput and any(one.device != "cpu" for one in candidates)
+    key = machine_key(device, in_batches=in_batches)
     failure_key = f"{key}; conversion failed; {converter_key()}"
     try:
         network = ExportedNetwork(weights, option, facts)
@@ -101,7 +102,7 @@ def open_fastest(
         opener = partial(_open, network, tensorflow, batch_size)
         if not usable(notes, candidates):
             was_busy = busy()  # before the measurement itself makes it so
-            notes = measured(candidates, opener)
+            notes = measured(candidates, opener, in_batches)
             if not was_busy:  # otherwise measured again next time
                 network.write_notes({key: notes})
         return _chosen(network, key, notes, opener, throughput)
@@ -132,10 +133,19 @@ def candidates_here(device: str | None) -> list[Candidate]:
     return found
 
 
-def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]) -> dict:
+def measured(
+    candidates: list[Candidate],
+    opener: Callable[[Candidate], Runtime],
+    in_batches: bool = False,
+) -> dict:
     """Time the candidates in turn on a photo of 4:3; the winner and the medians, as notes.
 
     Candidates are compared within a round, so that other work on the machine slows all of them.
+
+    Args:
+        candidates: what to time.
+        opener: opens them.
+        in_batches: time full batches, and divide by their pictures.
 
     Raises:
         UserError, ModuleFailedError: none of them can be opened.
@@ -152,7 +162,8 @@ def measured(candidates: list[Candidate], opener: Callable[[Candidate], Runtime]
         raise next(iter(failed.values()))
     for runtime, error in failed.items():
         _say(f"{NAMES.get(runtime, 'TensorFlow')} cannot be used: {_in_one_line(error)}")
-    rounds = np.array([_round(opened) for _ in range(_WARM_UP + _REPEATS)])[_WARM_UP:]
+    rounds = np.array([_round(opened, in_batches) for _ in range(_WARM_UP + _REPEATS)])
+    rounds = rounds[_WARM_UP:]
     reference = next((i for i, one in enumerate(opened) if one.precision == "float32"), 0)
     ratios = dict(
         zip(opened, np.median(rounds / rounds[:, [reference]], axis=0).tolist(), strict=True)
@@ -186,14 +197,15 @@ def usable(notes: object, candidates: list[Candidate]) -> bool:
         return False
 
 
-def _round(opened: dict[Candidate, Runtime]) -> list[float]:
-    """Milliseconds of each runtime on one picture, one after the other."""
+def _round(opened: dict[Candidate, Runtime], in_batches: bool) -> list[float]:
+    """Milliseconds of each runtime for a picture, one runtime after the other."""
     times = []
     for runtime in opened.values():
-        images = picture_for(runtime)
+        pictures = runtime.batch_size if in_batches else 1
+        images = np.repeat(picture_for(runtime), pictures, axis=0)
         started = time.perf_counter()
         runtime.infer(images)
-        times.append(1000 * (time.perf_counter() - started))
+        times.append(1000 * (time.perf_counter() - started) / pictures)
     return times
 
 
@@ -211,10 +223,14 @@ def picture_for(runtime: Runtime) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
 
 
-def machine_key(device: str | None) -> str:
-    """What a choice depends on beside the network: versions, processor, cores, GPU, device."""
-    hardware = [processor(), f"{available_cores()} cores", *(["GPU"] if gpu_likely() else [])]
-    return "; ".join([*_versions(_PACKAGES), *hardware, device or "auto"])
+def machine_key(device: str | None, *, in_batches: bool = False) -> str:
+    """What a choice depends on beside the network: versions, processor, cores, GPUs, device, and
+    whether full batches are timed."""
+    hardware = [processor(), f"{available_cores()} cores"]
+    if gpu_likely():
+        hardware.append(", ".join(["GPU", *(gpu_models() if device != "cpu" else ())]))
+    what = ["full batches"] if in_batches else []
+    return "; ".join([*_versions(_PACKAGES), *hardware, device or "auto", *what])
 
 
 def converter_key() -> str:
@@ -272,6 +288,16 @@ def tensorflow_has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def gpu_models() -> list[str]:
+    """The models of the GPUs that TensorFlow sees."""
+    if not tensorflow_has_gpu():
+        return []
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [one.get("device_name", "unknown model") for one in details]
 
 
 def _chosen(

@@ -133,10 +133,18 @@ def runtime_of_file(path: Path) -> str | None:
     return suffixes.get(path.suffix.lower())
 
 
-def in_full_batches(infer: Infer, batch_size: int) -> Infer:
-    """``infer``, for a network that is compiled for one batch size: other batches are padded."""
+def in_full_batches(infer: Infer, batch_size: int, *, single: bool = False) -> Infer:
+    """``infer``, for a network that is compiled for one batch size: other batches are padded.
+
+    Args:
+        infer: the network.
+        batch_size: that it is compiled for.
+        single: give it single pictures as they are: it is compiled for them, too.
+    """
 
     def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        if single and len(images) == 1:
+            return infer(images)
         return tuple(part[: len(images)] for part in infer(padded(images, batch_size)))
 
     return run

@@ -30,10 +30,15 @@ def open_tensorflow(
         cluster, where, devices = None, use_device(device) if device else visible_device(), 1
     with cluster.strategy.scope() if cluster else nullcontext():
         model = load_checkpoint(weights, option)
-    batch_size = (batch_size or (8 if "GPU" in where else 1)) * devices
-    # Several devices compile it for each shape, and would keep the weights in every graph.
+    on_gpu = "GPU" in where
+    batch_size = (batch_size or (8 if on_gpu else 1)) * devices
+    # Several devices compile it for each shape, and would keep the weights in every graph. A GPU
+    # looks for the fastest kernels anew for each shape, so it gets few; but a picture that comes
+    # alone does not wait for seven black ones.
     infer = in_full_batches(
-        compile_inference(model, cluster, any_shape=True, constant=devices == 1), batch_size
+        compile_inference(model, cluster, any_shape=True, constant=devices == 1),
+        batch_size,
+        single=on_gpu,
     )
     infer(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))  # compiles it
     return Runtime(

@@ -128,12 +128,13 @@ def measure_start(run: Run, inputs: Inputs) -> Dataset:
     val, seconds, affordable = inputs.val, run.schedule.seconds, True
     times = run.trainer.expected_times(val) if seconds else None
     count = run.choices[SCORED_PHOTOS]
-    if count is None:
+    resumed = count is not None
+    if not resumed:
         each = times.photo if times else 0.0  # differs from host to host
         count = int(run.cluster.broadcast_number(photos_to_score(len(val), each, seconds)))
         run.choices[SCORED_PHOTOS] = count
     if count < len(val):
-        minutes = None if inputs.config.resume else inputs.config.minutes
+        minutes = None if resumed else inputs.config.minutes
         run.directory.log(sample_text(count, len(val), minutes))
         val = sample_photos(val, count, inputs.config.seed)
         trained_on = set(inputs.split.trained_before.get("val", ()))
