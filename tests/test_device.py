@@ -7,7 +7,15 @@ import tensorflow as tf
 
 from utils.api import _process_state_kept
 from utils.errors import UserError
-from utils.runtime.device import gpu_numbers, out_of_memory, use_full_float32
+from utils.quiet import import_tensorflow
+from utils.runtime.device import (
+    gpu_numbers,
+    logical_devices,
+    make_visible,
+    out_of_memory,
+    use_device,
+    use_full_float32,
+)
 from utils.runtime.distribution import Cluster
 
 
@@ -29,6 +37,74 @@ def test_the_gpus_asked_for(three_gpus, name, numbers):
 def test_a_gpu_that_is_not_there_is_refused(three_gpus, name):
     with pytest.raises(UserError, match=f"{name}: TensorFlow sees 3 GPUs here"):
         gpu_numbers(name)
+
+
+class SettledTensorFlow:
+    """Three GPUs, of which some are visible; TensorFlow has computed something."""
+
+    def __init__(self, monkeypatch, visible):
+        self.visible = [f"gpu {number}" for number in visible]
+
+        def refuse(*_):
+            raise RuntimeError("cannot be modified after being initialized")
+
+        def set_visible(devices, kind):
+            if devices != self.visible:
+                refuse()
+
+        def logical(kind):
+            return [SimpleNamespace(name=f"{kind}:{i}") for i in range(len(self.visible))]
+
+        there = ["gpu 0", "gpu 1", "gpu 2"]
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: there)
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: self.visible)
+        monkeypatch.setattr(tf.config, "set_visible_devices", set_visible)
+        monkeypatch.setattr(tf.config, "list_logical_devices", logical)
+        monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
+        monkeypatch.setattr(
+            tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "H200"}
+        )
+
+
+@pytest.mark.parametrize(
+    ("visible", "name", "single", "words", "logical"),
+    [
+        ([0, 1, 2], "auto", False, "GPU 0 (H200), GPU 1 (H200), GPU 2 (H200)", 3),
+        ([0, 1, 2], "gpu", True, "GPU 0 (H200)", 1),  # a detector after training on all
+        ([0, 1, 2], "gpu:0,1", False, "GPU 0 (H200), GPU 1 (H200)", 2),
+        ([0], "auto", False, "GPU 0 (H200)", 1),  # training after a detector
+        ([1], "auto", True, "GPU 1 (H200)", 1),
+        ([], "auto", False, "CPU", 0),  # after a run with --device cpu
+    ],
+)
+def test_devices_that_are_settled_are_taken_where_they_suffice(
+    monkeypatch, visible, name, single, words, logical
+):
+    SettledTensorFlow(monkeypatch, visible)
+    numbers = gpu_numbers(name)
+    found = use_device(name) if single else make_visible(numbers, name)
+    assert found == words
+    assert len(logical_devices(numbers[:1] if single else numbers)) == logical
+
+
+@pytest.mark.parametrize(
+    ("visible", "name"), [([0, 1], "gpu:1"), ([1], "gpu"), ([0], "cpu"), ([], "gpu")]
+)
+def test_other_devices_than_those_that_are_settled_are_refused(monkeypatch, visible, name):
+    SettledTensorFlow(monkeypatch, visible)
+    with pytest.raises(UserError, match=f"--device {name}: .* already computes on (GPU|CPU)"):
+        use_device(name)
+
+
+def test_a_gpu_gives_its_memory_as_needed_from_the_import_on(monkeypatch):
+    grown = []
+    gpus = [SimpleNamespace(device_type=kind) for kind in ("CPU", "GPU", "GPU")]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: gpus)
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda gpu, grow: grown.append((gpu, grow))
+    )
+    import_tensorflow()
+    assert grown == [(gpus[1], True), (gpus[2], True)]
 
 
 @pytest.mark.parametrize("name", ["gpus", "gpu:", "gpu:0,", "gpu:-1", "GPU", "tpu"])

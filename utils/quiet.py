@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # What TensorFlow's C++ prints before it reads TF_CPP_MIN_LOG_LEVEL (tensorflow issue 100442), and
 # that no CUDA driver was found on a machine without one.
@@ -27,9 +27,7 @@ def import_tensorflow() -> None:
     # photos (TensorFlow's guide "Optimize TensorFlow GPU performance", on host thread contention).
     os.environ.setdefault("TF_GPU_THREAD_MODE", "gpu_private")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
+        _import()
         return
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -37,9 +35,7 @@ def import_tensorflow() -> None:
         os.dup2(messages.fileno(), 2)
         failed = True
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            _import()
             failed = False
         finally:
             os.dup2(stderr, 2)
@@ -48,6 +44,17 @@ def import_tensorflow() -> None:
             for line in messages:
                 if failed or not _START_UP.match(line):
                     os.write(2, line)
+
+
+def _import() -> None:
+    """Import TensorFlow, and let it allocate the memory of GPUs as needed: after its first
+    computation that cannot be changed any more."""
+    import tensorflow as tf
+
+    for device in tf.config.list_physical_devices():
+        if device.device_type == "GPU":
+            with suppress(RuntimeError, ValueError):  # the program has set it up itself
+                tf.config.experimental.set_memory_growth(device, True)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 import tensorflow as tf
 
@@ -12,7 +13,7 @@ from utils.text import counted
 
 
 def use_device(name: str) -> str:
-    """Make the one device asked for visible; call before anything is computed.
+    """Make the one device asked for visible, before anything is computed; see ``make_visible``.
 
     Args:
         name: ``auto`` (a GPU when there is one), ``cpu``, ``gpu`` or ``gpu:N``.
@@ -21,9 +22,9 @@ def use_device(name: str) -> str:
         The device in words.
 
     Raises:
-        UserError: another name, or a GPU that is not there.
+        UserError: another name, a GPU that is not there, or one that is no longer free to choose.
     """
-    return make_visible(gpu_numbers(name)[:1])
+    return make_visible(gpu_numbers(name)[:1], name)
 
 
 def visible_device() -> str:
@@ -78,20 +79,59 @@ def out_of_memory(error: tf.errors.OpError) -> bool:
     return bool(re.search(r"out of memory|OUT_OF_MEMORY|_ALLOC_FAILED", str(error)))
 
 
-def make_visible(numbers: Sequence[int]) -> str:
+def make_visible(numbers: Sequence[int], name: str = "auto") -> str:
     """Hide all GPUs but these; returns the devices in words.
 
     GPU memory is allocated as needed, so that other programs can use the card, too.
+
+    Once TensorFlow has computed something in this process, its devices are settled. ``auto`` then
+    takes what is visible. GPUs that are asked for by name must be the first that are visible, on
+    which TensorFlow computes.
+
+    Args:
+        numbers: of the GPUs; none for the CPU.
+        name: the ``--device`` that asked for them.
+
+    Raises:
+        UserError: TensorFlow already computes on other devices.
     """
     gpus = tf.config.list_physical_devices("GPU")
     chosen = [gpus[number] for number in numbers]
-    tf.config.set_visible_devices(chosen, "GPU")
-    if not chosen:
+    try:
+        tf.config.set_visible_devices(chosen, "GPU")
+    except RuntimeError:  # TensorFlow has computed something
+        chosen = _first_visible(chosen, name)
+    for gpu in gpus:
+        with suppress(RuntimeError, ValueError):  # likewise, or the program has divided the memory
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return _in_words(chosen)
+
+
+def _first_visible(chosen: list, name: str) -> list:
+    """The GPUs to take, once those that are visible are settled."""
+    visible = tf.config.get_visible_devices("GPU")
+    if name == "auto" or (chosen and visible[: len(chosen)] == chosen):
+        return visible[: len(chosen)]
+    raise UserError(
+        f"--device {name}: in this process TensorFlow already computes on {_in_words(visible)}, "
+        "which cannot be changed any more; take the device auto, or start a new process"
+    )
+
+
+def logical_devices(numbers: Sequence[int]) -> list:
+    """TensorFlow's devices to compute on, of the GPUs that ``make_visible`` got; of the CPU where
+    it got none."""
+    logical = tf.config.list_logical_devices("GPU" if numbers else "CPU")
+    more = numbers and len(tf.config.get_visible_devices("GPU")) > len(numbers)
+    return logical[: len(numbers)] if more else logical
+
+
+def _in_words(gpus: list) -> str:
+    if not gpus:
         return "CPU"
-    for gpu in chosen:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    numbers = map(tf.config.list_physical_devices("GPU").index, gpus)
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "unknown model")
-        for gpu in chosen
+        for gpu in gpus
     ]
     return ", ".join(f"GPU {n} ({name})" for n, name in zip(numbers, names, strict=True))

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from utils.detections import Detections
 from utils.errors import UserError
-from utils.runtime.device import gpu_numbers, make_visible
+from utils.runtime.device import gpu_numbers, logical_devices, make_visible
 from utils.runtime.rendezvous import meet
 
 FEWEST_BOXES = 16  # replicas' box lists are padded to this or a doubling: few shapes are compiled
@@ -229,7 +229,7 @@ def make_cluster(device: str) -> Cluster:
     """
     tasks = _tasks()
     numbers = gpu_numbers(device)
-    words = make_visible(numbers)
+    words = make_visible(numbers, device)
     if tasks is not None:
         addresses, host = tasks
         hosts = len(addresses)
@@ -240,7 +240,7 @@ def make_cluster(device: str) -> Cluster:
         )
         strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
         return Cluster(strategy, f"{words}, host {host + 1} of {hosts}", host, hosts)
-    logical = tf.config.list_logical_devices("GPU" if numbers else "CPU")
+    logical = logical_devices(numbers)
     if len(logical) > 1 and (numbers or device == "cpu"):
         return Cluster(tf.distribute.MirroredStrategy([d.name for d in logical]), words)
     return Cluster(tf.distribute.get_strategy(), words)
