@@ -311,7 +311,7 @@ def detect_all(
             print(f"warning: {problem}", file=sys.stderr)
 
     read_picture = PictureReader(detector.pixel_ranges, by_regions=tiling.side != "off")
-    frames = read_frames(sources, report, read_picture, choice)
+    frames = read_frames(sources, report, read_picture, choice, detector.runtime.readers)
     if tracking:  # detections with a low score may continue a track
         thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
     results = detect_frames(detector, frames, **thresholds, tiling=tiling, report=report)

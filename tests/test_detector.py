@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -263,6 +264,15 @@ def test_networks_of_one_batch_size_get_full_batches():
     in_full_batches(infer, 4, single=True)(np.ones((1, 2, 2, 3), np.uint8))
     in_full_batches(infer, 4, single=True)(np.ones((2, 2, 2, 3), np.uint8))
     assert sizes[3:] == [1, 4]  # a picture alone is not padded
+
+
+def test_a_network_on_a_gpu_gets_more_threads_beside_it(monkeypatch):
+    on_cpu = Runtime(lambda images: (), ("a",), (64, 64))
+    on_gpu = replace(on_cpu, on_gpu=True)
+    for cores, readers, finishers in ((1, 2, 1), (6, 6, 4), (64, 16, 4)):
+        monkeypatch.setattr("utils.runtime.runtime.available_cores", lambda cores=cores: cores)
+        assert (on_cpu.readers, on_cpu.finishers) == (2, 1)
+        assert (on_gpu.readers, on_gpu.finishers) == (readers, finishers)
 
 
 def test_importing_does_not_bring_tensorflow():

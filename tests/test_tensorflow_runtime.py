@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 from nets.yolo import YOLOv3
+from utils.detector import Detector
+from utils.runtime.runtime import Runtime
+from utils.runtime.tensorflow_runtime import compile_inference
+from utils.voting import MIN_SCORE_RATIO
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,3 +78,27 @@ def test_two_devices_answer_as_one_and_keep_the_weights_out_of_their_graphs(tmp_
             if name.endswith("True"):
                 alone = found[name.replace("True", "False")]
                 np.testing.assert_allclose(found[name], alone, atol=1e-3, rtol=1e-5)
+
+
+def test_boxes_that_are_left_out_on_a_gpu_change_no_detection():
+    keras.utils.set_random_seed(2)
+    model = YOLOv3("mobilenet_v3_small", ["a", "b", "c"], 64)
+    for layer in model.head.layers:  # untrained scores hardly differ
+        if isinstance(layer, keras.layers.Conv2D) and layer.use_bias:
+            layer.kernel.assign(100 * layer.kernel)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    whole = compile_inference(model)
+    conf = 0.3 * float(whole(images)[1].max())
+    few = compile_inference(model, least_score=conf * MIN_SCORE_RATIO)
+    assert [len(part) for part in few(images)] == [3, 3]
+    assert sum(map(len, few(images)[0])) < 0.5 * whole(images)[0][..., 0].size
+    detections = [
+        Detector(Runtime(infer, ("a", "b", "c"), (64, 64), 3))(list(images), conf=conf, iou=0.6)
+        for infer in (whole, few)
+    ]
+    for mine, theirs in zip(*detections, strict=True):
+        assert len(mine)
+        for name in ("boxes", "scores", "class_ids"):
+            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
+    none = compile_inference(model, least_score=1.1)(images)
+    assert [part.shape for part in none[1]] == [(0, 3)] * 3

@@ -1,6 +1,6 @@
 """A stream of pictures through a detector: batches of one shape, several at a time, in order.
 
-``detect_stream`` runs the network in background threads, and suppression in another one, while the
+``detect_stream`` runs the network in background threads, and suppression in others, while the
 caller reads, draws or writes. Only a few pictures are in memory at a time, however many there are.
 """
 
@@ -78,7 +78,10 @@ def detect_stream(
     inferred = map_ahead(
         infer, batches, threads=runtime.parallel, depth=runtime.parallel + 1, urgent=at_once
     )
-    finished = map_ahead(finish_all, inferred, threads=1, depth=2, urgent=at_once)
+    finishers = runtime.finishers
+    finished = map_ahead(
+        finish_all, inferred, threads=finishers, depth=finishers + 1, urgent=at_once
+    )
     for item in _in_order(finished):
         yield item.key, item.value, item.network_ms
 

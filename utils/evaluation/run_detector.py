@@ -33,7 +33,7 @@ def detect_records(
 ) -> dict[float, dict[str, Detections]]:
     """Detections by NMS threshold, then by image id, in the order of ``records``.
 
-    The network sees each photo once, whatever the number of thresholds. Two threads read and
+    The network sees each photo once, whatever the number of thresholds. Threads read and
     letterbox the photos ahead of it; see ``utils.streaming`` for what follows. Photos that get
     tiles are read one at a time. A photo that cannot be read is reported through
     ``on_unreadable``. It has no detections, so its objects count as missed.
@@ -62,8 +62,9 @@ def detect_records(
             return record.image_id, error
 
     def readable() -> Iterator[tuple[str, Iterable[Part]]]:
-        depth = 3 * detector.batch_size
-        for image_id, result in map_ahead(prepare, progress(records), threads=2, depth=depth):
+        threads = detector.runtime.readers
+        depth = max(3 * detector.batch_size, threads + 1)
+        for image_id, result in map_ahead(prepare, progress(records), threads=threads, depth=depth):
             if isinstance(result, UserError):
                 on_unreadable(str(result))
             elif isinstance(result, Record):

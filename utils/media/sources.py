@@ -28,6 +28,7 @@ from utils.media.frames import WAITING_BYTES, Frame, Source
 from utils.media.live import read_stream
 from utils.media.video_reader import open_capture, read_video
 from utils.prefetch import iterate_ahead, map_ahead
+from utils.runtime.runtime import READERS
 from utils.text import counted, listed
 
 VIDEO_SUFFIXES = (
@@ -38,7 +39,6 @@ _NEVER_ANIMATED = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
     ".pnm", ".jp2", ".j2k",
 )  # fmt: skip
-READERS = 2  # threads that decode pictures
 
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORECASE)
 
@@ -95,6 +95,7 @@ def read_frames(
     report: Callable[[str], None],
     read_picture: Callable[[Path], np.ndarray] = read_image,
     choice: FrameChoice = EVERY_FRAME,
+    readers: int = READERS,
 ) -> Iterator[Frame]:
     """Frames of all sources in order, read ahead by background threads.
 
@@ -106,6 +107,7 @@ def read_frames(
             others are still read.
         read_picture: gives uint8 (H, W, 3) RGB for a path.
         choice: which frames of videos, cameras and streams are wanted.
+        readers: threads that decode pictures.
     """
 
     def read_ahead(source: Source) -> Frame | UserError | Source:
@@ -119,7 +121,7 @@ def read_frames(
 
     for pictures, group in groupby(sources, lambda source: source.kind == "picture"):
         if pictures:
-            for result in map_ahead(read_ahead, group, threads=READERS, depth=2 * READERS):
+            for result in map_ahead(read_ahead, group, threads=readers, depth=readers + 2):
                 if isinstance(result, Source):
                     result = read(result)
                 if isinstance(result, UserError):

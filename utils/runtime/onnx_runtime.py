@@ -55,6 +55,7 @@ def open_onnx(
         facts.metadata,
         any_shape=True,
         heads=facts.heads,
+        on_gpu=place != "CPU",
     )
 
 

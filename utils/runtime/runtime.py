@@ -16,9 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from utils.cores import available_cores
 from utils.decoding import Heads
 from utils.errors import UserError
 from utils.runtime.names import CONVERTED, RUNTIMES
+
+# Threads beside a network on the processor; and at most so many beside one on a GPU, which is often
+# faster than they are.
+READERS, MOST_READERS, GPU_FINISHERS = 2, 16, 4
 
 # uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
 # (B, N, classes); or the three raw maps, see ``Runtime.heads``.
@@ -43,6 +48,7 @@ class Runtime:
             for s = 8, 16, 32, float32 or narrower, and this decodes them.
         parallel: how many calls of ``infer`` may run at the same time, and should where there are
             many pictures.
+        on_gpu: whether it leaves the processor's cores free meanwhile.
     """
 
     infer: Infer
@@ -54,6 +60,17 @@ class Runtime:
     any_shape: bool = False
     heads: Heads | None = None
     parallel: int = 1
+    on_gpu: bool = False
+
+    @property
+    def readers(self) -> int:
+        """Threads that read pictures for it."""
+        return min(max(available_cores(), READERS), MOST_READERS) if self.on_gpu else READERS
+
+    @property
+    def finishers(self) -> int:
+        """Threads that suppress duplicates behind it."""
+        return min(available_cores(), GPU_FINISHERS) if self.on_gpu else 1
 
 
 def open_runtime(

@@ -62,6 +62,7 @@ def open_saved_model(
         facts.metadata,
         any_shape=True,
         heads=facts.heads,
+        on_gpu="GPU" in place,
     )
 
 

@@ -49,6 +49,7 @@ def open_tensorflow(
         f"TensorFlow {tf.__version__}, {model.dtype_policy.compute_dtype}, {where}",
         model.metadata,
         any_shape=True,
+        on_gpu=on_gpu,
     )
 
 
@@ -58,6 +59,7 @@ def compile_inference(
     *,
     any_shape: bool = False,
     constant: bool = False,
+    least_score: float | None = None,
 ) -> Infer:
     """Compile a network, once for all sizes of batches.
 
@@ -67,6 +69,8 @@ def compile_inference(
         any_shape: compile it once for all shapes of input. On several devices it is compiled once
             for each shape, of which there are at most ``input_size / 16``.
         constant: with the weights of now, which is faster; otherwise it reads them at each call.
+        least_score: on one device, leave out boxes without a class that reaches it, before they
+            are copied to main memory. The results are then lists of arrays, one a picture.
     """
     detect = folded_detector(model, constant=constant)
     devices = cluster.local_replicas if cluster else 1
@@ -84,6 +88,18 @@ def compile_inference(
         output = forward(tf.convert_to_tensor(images))
         return output["boxes"].numpy(), output["scores"].numpy()
 
+    @tf.function(jit_compile=False, input_signature=signature)
+    def forward_relevant(images):
+        output = detect(tf.cast(images, tf.float32))
+        boxes, scores = output["boxes"], output["scores"]
+        relevant = tf.where(tf.reduce_any(scores >= least_score, axis=-1))  # (K, 2)
+        return relevant[:, 0], tf.gather_nd(boxes, relevant), tf.gather_nd(scores, relevant)
+
+    def infer_relevant(images: np.ndarray) -> tuple[list[np.ndarray], ...]:
+        pictures, *parts = (x.numpy() for x in forward_relevant(tf.convert_to_tensor(images)))
+        ends = np.searchsorted(pictures, np.arange(1, len(images)))
+        return tuple(np.split(part, ends) for part in parts)
+
     def infer_on_all(images: np.ndarray) -> tuple[np.ndarray, ...]:
         full = padded(images, devices)
         rows = len(full) // devices
@@ -94,4 +110,6 @@ def compile_inference(
         )
         return boxes[: len(images)], scores[: len(images)]
 
-    return infer if devices == 1 else infer_on_all
+    if devices > 1:
+        return infer_on_all
+    return infer if least_score is None else infer_relevant

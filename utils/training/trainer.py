@@ -44,8 +44,10 @@ from utils.training.ema import LONGEST, MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_count
 from utils.training.optimizers import LossScale, Optimizers
 from utils.training.step import StepConfig, build_train_step
+from utils.voting import MIN_SCORE_RATIO
 
 EVALUATION_BATCH = 8  # photos a replica
+CONFIDENCE = 0.001  # lowest score in an evaluation
 TIMED_VIEWS = 16  # pictures that the network gets to time an evaluation, a replica
 
 
@@ -134,7 +136,10 @@ class Trainer:
                 model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
             )
             self.scale = LossScale(precision)
-        self._infer = compile_inference(model, cluster)
+        on_gpu = cluster.input_device is not None
+        self._infer = compile_inference(
+            model, cluster, least_score=CONFIDENCE * MIN_SCORE_RATIO if on_gpu else None
+        )
 
     def set_backbone_frozen(self, frozen: bool) -> bool:
         """Freeze the whole backbone, or unfreeze all of it but the layers that never learn.
@@ -258,7 +263,7 @@ class Trainer:
                 return detect_records(
                     self._detector(),
                     records,
-                    conf=0.001,
+                    conf=CONFIDENCE,
                     ious=(0.6,),
                     max_det=300,
                     progress=progress,
@@ -279,7 +284,14 @@ class Trainer:
         batch_size = self.evaluation_batch * self.cluster.local_replicas
         metadata = self.model.metadata
         return Detector(
-            Runtime(self._infer, tuple(self.model.classes), size, batch_size, metadata=metadata)
+            Runtime(
+                self._infer,
+                tuple(self.model.classes),
+                size,
+                batch_size,
+                metadata=metadata,
+                on_gpu=self.cluster.devices.startswith("GPU"),
+            )
         )
 
     def expected_times(self, dataset: Dataset) -> ExpectedTimes:
