@@ -163,6 +163,7 @@ def test_strengths_come_from_a_file_or_a_command_line():
         ({"mosaic": 1.5}, "mosaic: 1.5 does not lie between 0 and 1"),
         ({"mosaic": "much"}, "'much' is not a number"),
         ({"mosaic": True}, "True is not a number"),
+        ({"mosaic": 10**400}, "0 is not a number"),
         ({"mosaic": [0.1, 0.2]}, "takes one number"),
         ({"scale": 0.5}, "takes two numbers"),
         ({"scale": [2, 0.5]}, "scale: the smallest, 2.0, exceeds the largest, 0.5"),

@@ -244,8 +244,13 @@ def test_scoring_says_how_too():
 
 
 def test_damaged_metadata_is_no_range():
-    for noted in (None, 5, {"whole": [1]}, {"whole": ["a", 2]}, {"whole": [5, 5]}, {"whole": None}):
+    for noted in (None, 5, {"whole": [1]}, {"whole": ["a", 2]}, {"whole": [5, 5]}, {"whole": None},
+                  {"whole": [0, 10**400]}):  # fmt: skip
         assert PixelRanges.from_metadata({METADATA: noted}) == PixelRanges()
+
+
+def test_a_range_of_fewer_than_eight_bits_is_no_shift():
+    assert PixelRange(0, 1).to_uint8(np.array([0, 1], np.uint16)).tolist() == [0, 255]
 
 
 def test_ranges_hold_what_they_are_made_for():

@@ -127,7 +127,7 @@ def test_auto_takes_the_tiles_of_training() -> None:
     assert "--tile auto" in Tiling("off").in_words(416, trained)
     assert Tiling("off").in_words(416, TrainedOn()) == ""
     assert TrainedOn.from_metadata(tile_facts(500)) == TrainedOn(None, 500)
-    for noted in (500, {}, {"side": "500"}, {"side": True}, {"side": 3}):
+    for noted in (500, {}, {"side": "500"}, {"side": True}, {"side": 3}, {"side": 10**9}):
         assert TrainedOn.from_metadata({TILE_KEY: noted}) == TrainedOn()
 
 
@@ -152,7 +152,10 @@ def test_no_size_of_object_is_lost_between_levels(
 @pytest.mark.parametrize(
     "noted", [None, [], {}, {"photo": [1, 2, 3]}, {"photo": [1, 2], "input": [1, 2, 3]},
               {"photo": [0, 2, 3], "input": [1, 2, 3]}, {"photo": "abc", "input": [1, 2, 3]},
-              {"photo": [1, 2, float("nan")], "input": [1, 2, 3]}],
+              {"photo": [1, 2, float("nan")], "input": [1, 2, 3]},
+              {"photo": [10**400] * 3, "input": [1, 2, 3]},
+              {"photo": [1e308] * 3, "input": [1e-300] * 3},
+              {"photo": [1e306] * 3, "input": [1e-5] * 3}],
 )  # fmt: skip
 def test_sizes_that_a_checkpoint_does_not_know(noted: object) -> None:
     assert ObjectSizes.from_metadata({SIZES_KEY: noted}) is None

@@ -59,7 +59,8 @@ class PixelRange(NamedTuple):
 
     def to_uint8(self, values: np.ndarray) -> np.ndarray:
         """Values of any type and shape → uint8; what lies outside the range is cut to it."""
-        if values.dtype.kind in "iu" and self.black == 0 and self.white == 2**self.bits - 1:
+        whole_bits = self.black == 0 and self.bits >= 8 and self.white == 2**self.bits - 1
+        if values.dtype.kind in "iu" and whole_bits:
             kept = np.clip(values, 0, int(self.white)).astype(np.uint32)
             return (kept >> np.uint32(self.bits - 8)).astype(np.uint8)
         scaled = (values.astype(np.float64) - self.black) * (255 / (self.white - self.black))
@@ -160,5 +161,5 @@ def _valid(noted: Any) -> PixelRange | None:
         black, white = map(float, noted)
         sound = math.isfinite(black) and math.isfinite(white) and white > black
         return PixelRange(black, white) if sound else None
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None

@@ -21,6 +21,7 @@ MUCH_SMALLER = 2.0  # tiles are used where a picture would be shown this much sm
 SMALL_OBJECT = 16  # pixels of the network input, where a detector does not say what it was shown
 LEAST_STEP = 2.0  # from the side of tiles to that of the next level
 SIZES_KEY, TILE_KEY = "object_sizes", "tile"  # in a checkpoint's metadata
+_LEAST_SIZE, _MOST_SIZE = 1e-3, 1e6  # pixels; what a checkpoint says beyond them is no size
 
 
 class ObjectSizes(NamedTuple):
@@ -42,11 +43,12 @@ class ObjectSizes(NamedTuple):
             return None
         try:
             sizes = cls(*(tuple(map(float, noted[key])) for key in ("photo", "input")))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return None
         values = (*sizes.photo, *sizes.input)
         usable = len(sizes.photo) == len(sizes.input) == 3
-        return sizes if usable and all(0 < value < math.inf for value in values) else None
+        usable = usable and all(_LEAST_SIZE <= value <= _MOST_SIZE for value in values)
+        return sizes if usable else None
 
     def to_metadata(self) -> dict[str, list[float]]:
         """The value of ``SIZES_KEY``."""
@@ -71,7 +73,8 @@ class TrainedOn(NamedTuple):
         """What a checkpoint's metadata says."""
         noted = metadata.get(TILE_KEY)
         side = noted.get("side") if isinstance(noted, Mapping) else None
-        usable = isinstance(side, int) and not isinstance(side, bool) and side >= SMALLEST_SIDE
+        whole = isinstance(side, int) and not isinstance(side, bool)
+        usable = whole and SMALLEST_SIDE <= side <= _MOST_SIZE
         return cls(ObjectSizes.from_metadata(metadata), side if usable else None)
 
 

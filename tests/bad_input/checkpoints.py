@@ -282,6 +282,10 @@ def _odd_metadata() -> dict[str, dict[str, Any]]:
         "metadata-thresholds-nan": {"operating_point": {"conf": nan, "iou": float("inf")}},
         "metadata-thresholds-odd": {"operating_point": {"conf": True, "iou": "0.5"}},
         "metadata-sizes-nan": {"object_sizes": {"photo": [nan] * 3, "input": [1, 2, 3]}},
+        "metadata-sizes-huge": {"object_sizes": {"photo": [10**400] * 3, "input": [1, 2, 3]}},
+        "metadata-sizes-far-apart": {"object_sizes": {"photo": [1e308] * 3, "input": [1e-300] * 3}},
+        "metadata-sizes-of-no-photo": {"object_sizes": {"photo": [1e306] * 3, "input": [1e-5] * 3}},
+        "metadata-ranges-huge": {"pixel_ranges": {"whole": [0, 10**400]}},
         "metadata-large": {"note": "x" * 20_000_000},
     }
 

@@ -217,7 +217,7 @@ def predict_weights(case: Case, folder: Path, out: Path) -> int:
     photo = out / "photo.png"
     picture(seed=9).save(photo)
     argv = [photo, "--weights", _weights(case, folder), "--out", out / "found", "--device", "cpu"]
-    return _command("predict", [*argv, "--json", out / "found.json"])
+    return _command("predict", [*argv, "--json", out / "found.json", "--tile", "auto"])
 
 
 def score_weights(case: Case, folder: Path, out: Path) -> int:

@@ -169,7 +169,7 @@ def _value(name: str, value: Any, *, pair: bool) -> Any:
         if any(isinstance(item, bool) for item in items):
             raise ValueError
         numbers = [float(item) for item in items]
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise UserError(f"augmentation, {name}: {value!r} is not a number") from None
     if len(numbers) != 1 + pair:
         raise UserError(f"augmentation, {name}: takes {'two numbers' if pair else 'one number'}")
