@@ -20,7 +20,7 @@ from tests.test_media import animation, some, timed_frames
 from utils.errors import UserError
 from utils.media import drawn_videos, ffmpeg
 from utils.media.drawing_frames import FrameDrawer
-from utils.media.drawn_videos import DrawnVideos
+from utils.media.drawn_videos import DrawnVideos, check_video_folder
 from utils.media.frames import Frame, Source
 from utils.media.outputs import JsonFile, Outputs, draw_frame
 
@@ -136,6 +136,17 @@ def test_without_ffmpeg_it_is_said_once_what_is_missing(tmp_path, monkeypatch):
     (note,) = draw(frames, tmp_path).notes()
     assert "without sound" in note
     assert "[video]" in note
+
+
+def test_a_folder_that_opencv_cannot_name_is_refused_before_work_begins(tmp_path, monkeypatch):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    monkeypatch.setattr(drawn_videos, "find_ffmpeg", lambda: None)
+    with pytest.raises(UserError, match="--out x: its path is not in UTF-8"):
+        check_video_folder(folder, "--out x")
+    with pytest.raises(UserError, match="not in UTF-8"):
+        draw(film_frames([0, 0.1], 10.0), folder)
+    monkeypatch.setattr(drawn_videos, "find_ffmpeg", lambda: ffmpeg.Ffmpeg("ffmpeg", ("-c:v",)))
+    check_video_folder(folder, "--out x")
 
 
 def test_an_ffmpeg_that_dies_is_one_sentence_and_leaves_nothing(tmp_path):

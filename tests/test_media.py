@@ -162,6 +162,27 @@ def test_unreadable_ones_are_reported_and_the_others_go_on(tmp_path):
     assert "text file" in problems[2]
 
 
+def test_a_video_whose_name_is_no_text_is_reported_and_the_others_go_on(tmp_path):
+    write_picture(tmp_path / "1.jpg")
+    for name in (b"2 caf\xe9.mp4", b"3 caf\xe9"):  # OpenCV crashes on it
+        write_video(tmp_path / "film.mp4", 2).rename(tmp_path / os.fsdecode(name))
+    problems = []
+    frames = list(read_frames(find_sources([str(tmp_path)]), problems.append))
+    assert [frame.source.output_name for frame in frames] == ["1"]
+    (problem,) = problems
+    assert "2 caf" in problem and "rename it" in problem
+    (stream,) = find_sources([os.fsdecode(b"rtsp://127.0.0.1:9/caf\xe9")])
+    with pytest.raises(UserError, match="not in UTF-8"):
+        open_capture(stream)
+
+
+def test_a_file_that_only_begins_like_a_video_does_not_lose_its_folder(tmp_path, capsys):
+    write_picture(tmp_path / "1.jpg")
+    (tmp_path / "2").write_bytes(b"\0\0\0\x18ftyp" + bytes(99))
+    assert [source.output_name for source in find_sources([str(tmp_path)])] == ["1"]
+    assert "2: neither a picture nor a video that can be read" in capsys.readouterr().err
+
+
 def test_what_is_named_like_a_picture_and_is_no_file_is_reported(tmp_path, capsys):
     write_picture(tmp_path / "1.jpg")
     (tmp_path / "2.jpg").symlink_to(tmp_path / "nowhere.jpg")

@@ -279,6 +279,24 @@ def check_writable(path: str | Path, where: str) -> None:
         raise UserError(f"{where}: nothing can be written to {folder}") from error
 
 
+def check_utf8(path: str | Path, where: str) -> None:
+    """Find out whether OpenCV can be given a path or address: on bytes that are no text it crashes.
+
+    Args:
+        path: of a video.
+        where: begins the message.
+
+    Raises:
+        UserError: the path is not in UTF-8.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{where}: its path is not in UTF-8, as that of a video has to be; rename it"
+        ) from None
+
+
 def size_of(path: str | Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     path = Path(path)

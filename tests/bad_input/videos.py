@@ -20,6 +20,10 @@ def cases() -> Iterator[Case]:
         # Of a folder's other files, predict.py says how many there are of each ending.
         uses = ("predict alone",) if suffix == ".y4m" else ()
         yield Case("video", name, _writer(make, file), (file,), uses=uses)
+    # Any of its bytes that is no text crashes OpenCV.
+    latin = os.fsdecode(b"odd-one caf\xe9.avi")
+    yield Case("video", "name-that-is-no-text", _writer(_avi, latin), ("odd-one caf",),
+               uses=("predict",))  # fmt: skip
     pipe = "odd-one.mp4"
     yield Case("video", "named-pipe", lambda folder: os.mkfifo(folder / pipe), (pipe,))
 

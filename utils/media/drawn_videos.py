@@ -8,11 +8,31 @@ from pathlib import Path
 import numpy as np
 
 from utils.detections import Detections
+from utils.errors import UserError
+from utils.files import check_utf8
 from utils.media.ffmpeg import Ffmpeg, find_ffmpeg, video_start_s
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Draw, Output, draw_frame
 from utils.media.video_reader import MAX_GAP_S
 from utils.media.video_writer import H264Writer, VideoWriter, WebmWriter
+
+
+def check_video_folder(folder: Path, where: str) -> None:
+    """Find out before long work whether drawn videos can have such a path.
+
+    Args:
+        folder: where they will be.
+        where: begins the message.
+
+    Raises:
+        UserError: OpenCV has to write them, and the path is not in UTF-8.
+    """
+    try:
+        check_utf8(folder, where)
+    except UserError:
+        ffmpeg = find_ffmpeg()  # takes paths of any bytes
+        if ffmpeg is None or not ffmpeg.h264:
+            raise
 
 
 class DrawnVideos(Output):

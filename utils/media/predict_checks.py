@@ -9,6 +9,7 @@ from pathlib import Path
 from utils.errors import UserError
 from utils.files import check_writable, next_free
 from utils.heatmaps.needs import check_checkpoint
+from utils.media.drawn_videos import check_video_folder
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Source
 from utils.media.output_kinds import protected_names
@@ -105,6 +106,8 @@ def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source
         return next_free(Path("runs/predict"), weights.resolve().parent.name or "predict")
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out}: is a file; give the name of a folder")
+    if config.pictures and any(source.kind != "picture" for source in sources):
+        check_video_folder(config.out, f"--out {config.out}")
     for name in protected_names(config):
         path = config.out / name
         if path.is_dir() and any(path.iterdir()):

@@ -191,7 +191,7 @@ def _in_folder(folder: Path, pass_over: Callable[[str], None]) -> list[Source]:
         )
     if others:
         pass_over(f"{folder}: {others}")
-    return [_from_file(path) for path in files]
+    return list(_from_files(files, pass_over))
 
 
 def _matching(pattern: str, pass_over: Callable[[str], None]) -> list[Source]:
@@ -206,7 +206,7 @@ def _matching(pattern: str, pass_over: Callable[[str], None]) -> list[Source]:
         raise UserError(f"{pattern}: {what}{others and f' ({others})'}")
     if others:
         pass_over(f"{pattern}: {others}")
-    return [_from_file(path) for path in files]
+    return list(_from_files(files, pass_over))
 
 
 def _media(paths: Iterable[Path]) -> tuple[list[Path], str]:
@@ -253,6 +253,14 @@ def _holds_video(path: Path) -> bool:
         or (head[:4] == b"RIFF" and head[8:] == b"AVI ")
         or head.startswith(starts)
     )
+
+
+def _from_files(paths: Iterable[Path], pass_over: Callable[[str], None]) -> Iterator[Source]:
+    for path in paths:
+        try:
+            yield _from_file(path)
+        except NotMedia as error:  # begins like a video, and is none
+            pass_over(f"{error}; left out")
 
 
 def _from_file(path: Path) -> Source:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
+from utils.files import check_utf8
 from utils.media.animations import animation_fps, read_animation
 from utils.media.ffmpeg import decoding, find_ffmpeg
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
@@ -222,6 +223,7 @@ def open_capture(source: Source) -> cv2.VideoCapture:
     """
     if source.kind == "video":
         _refuse_playlist(Path(source.address))
+        check_utf8(os.path.abspath(source.address), source.name)
         # With an absolute path FFmpeg cannot read a part of the name as a protocol. Other back ends
         # would read a % in the name as a series of pictures.
         capture = cv2.VideoCapture(os.path.abspath(source.address), cv2.CAP_FFMPEG)
@@ -233,6 +235,7 @@ def open_capture(source: Source) -> cv2.VideoCapture:
         if not capture.isOpened():
             raise UserError(problem)
     else:
+        check_utf8(source.address, source.name)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
         limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
         capture = cv2.VideoCapture(source.address, cv2.CAP_FFMPEG, limits)

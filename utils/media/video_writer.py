@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
+from utils.files import check_utf8
 from utils.media import raw_matroska
 from utils.media.ffmpeg import Ffmpeg, from_file, to_file, video_start_s
 from utils.media.matroska_header import is_complete
@@ -199,6 +200,7 @@ class WebmWriter(VideoWriter):
     SUFFIX = ".webm"
 
     def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
+        check_utf8(path.parent, str(path))
         super().__init__(path, width, height)
         self._fps, self._written = fps, 0  # frames
         self._partial = self._beside(self.SUFFIX)

@@ -16,6 +16,7 @@ import numpy as np
 
 from utils.data.synthetic import backgrounds_test, camera, canvas, pose, signs, wear
 from utils.errors import UserError
+from utils.files import check_utf8
 
 WIDTH, HEIGHT = 640, 360
 FOCAL = 520.0  # pixels
@@ -51,6 +52,7 @@ def write_video(path: Path, *, seconds: float = 4, fps: int = 12, seed: int = 0)
     path = Path(path)
     if seconds <= 0 or fps < 1:
         raise UserError(f"a video of {seconds} seconds at {fps} frames a second has no frames.")
+    check_utf8(path, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # OpenCV chooses the format by the suffix, so the unfinished file has it too.
     partial = path.with_name(f".part-{os.getpid()}-{path.stem}.mp4")
