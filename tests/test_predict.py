@@ -16,7 +16,10 @@ from PIL import Image
 
 import predict
 from tests.media_files import number_of, write_picture, write_video
-from utils.cli import run
+from utils.cli import parse, run
+from utils.errors import UserError
+from utils.media.predict_checks import output_folder
+from utils.media.predict_config import PredictConfig
 from utils.media.sources import find_sources, read_frames
 
 ROOT = Path(predict.__file__).parent
@@ -96,6 +99,18 @@ def test_folders_that_would_be_spoilt_are_refused(weights, photos, tmp_path, cap
     assert call("--weights", weights, photos, "--out", photos / "a.jpg") == 2
     assert call("--weights", weights, photos, "--json", tmp_path) == 2
     assert sorted(path.name for path in photos.iterdir()) == ["a.jpg", "b.png"]
+
+
+def test_sources_in_the_folder_for_drawn_pictures_are_not_drawn_over(photos, tmp_path):
+    out = tmp_path / "out"
+    write_picture(out / "drawn" / "a.jpg")
+    (out / "suggested").mkdir()
+    (out / "suggested" / "1_a.jpg").symlink_to(photos / "a.jpg")
+    for folder, options in (("drawn", ("--save-frames", "--out", out)),
+                            ("suggested", ("--out", out / "suggested"))):  # fmt: skip
+        config = parse(PredictConfig, [str(w) for w in (out / folder, *options)], "", "")
+        with pytest.raises(UserError, match=f"{folder} holds source pictures"):
+            output_folder(config, Path("x.keras"), find_sources([str(out / folder)]))
 
 
 @pytest.mark.slow

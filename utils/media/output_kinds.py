@@ -48,8 +48,8 @@ class OutputSetting:
 
     @property
     def drawn(self) -> Path:
-        """The folder for drawn pictures; not that of labels, where these can be trained on."""
-        return self.out / "drawn" if self.config.save_frames else self.out
+        """The folder for drawn pictures."""
+        return drawing_folder(self.config, self.out)
 
     @property
     def label_studio_root(self) -> Path:
@@ -175,6 +175,11 @@ def _made(kinds: Iterable[OutputKind], run: OutputSetting) -> list[Output]:
         close_all(made, complete=False)
         raise
     return made
+
+
+def drawing_folder(config: PredictConfig, out: Path) -> Path:
+    """The folder for drawn pictures; not that of labels, where these can be trained on."""
+    return out / "drawn" if config.save_frames else out
 
 
 def protected_names(config: PredictConfig) -> list[str]:

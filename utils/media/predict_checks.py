@@ -12,7 +12,7 @@ from utils.heatmaps.needs import check_checkpoint
 from utils.media.drawn_videos import check_video_folder
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Source
-from utils.media.output_kinds import protected_names
+from utils.media.output_kinds import drawing_folder, protected_names
 from utils.media.predict_config import PredictConfig
 
 _NETWORK = {"weights", "runtime", "device", "iou", "max_det"}
@@ -117,11 +117,15 @@ def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source
             )
         if path.is_file():
             raise UserError(f"{path}: would be overwritten; choose another folder for --out")
-    if config.out.resolve() in {file.parent for file in files}:
-        raise UserError(
-            f"--out {config.out}: holds source pictures, which the drawn ones would overwrite; "
-            "choose another folder"
-        )
+    # A source may be a link, such as those of --suggest: drawn over, it would be lost, too.
+    holding = {file.parent for file in files}
+    holding |= {source.path.parent.resolve() for source in sources if source.path}
+    for folder in {config.out, drawing_folder(config, config.out)}:
+        if folder.resolve() in holding:
+            raise UserError(
+                f"--out {config.out}: {folder} holds source pictures, which the drawn ones would "
+                "overwrite; choose another folder"
+            )
     return config.out
 
 
