@@ -10,6 +10,7 @@ import re
 import tempfile
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from utils.data.doctor.checks.box_checks import (
     same_objects,
 )
 from utils.data.doctor.checks.class_checks import (
-    _edits,
+    _within,
     check_classes,
     check_names,
     renames,
@@ -98,7 +99,7 @@ def test_every_planted_problem_is_found_with_file_and_object_and_nothing_more(ba
 
 
 def test_every_kind_is_tested(bad):
-    elsewhere = {"split-none", "class-imbalance", "objects-small", "anchors-poor", "folder"}
+    elsewhere = {"split-none", "class-imbalance", "class-not-compared", "objects-small", "anchors-poor", "folder"}
     elsewhere |= {
         "object-no-id",
         "object-no-name",
@@ -410,7 +411,21 @@ def test_edits_agree_with_the_definition(first, second):
         return cost
 
     if len(first) + len(second) <= 9:
-        assert _edits(first, second) == slow(first, second)
+        assert next(n for n in range(10) if _within(first, second, n)) == slow(first, second)
+
+
+def test_very_many_and_very_long_names_take_little_time():
+    started = time.process_time()
+    many = a_photo("a", *[(f"class {a}{b}", 10, 10, 60, 60) for a, b in product("abcdefgh", range(700))],
+                   ("Cat", 10, 10, 60, 60), *[("cat", 10, 10, 60, 60)] * 9)  # fmt: skip
+    folder = a_folder(many)
+    assert kinds(check_names(folder)) == ["class-not-compared", "class-twins"]
+    list(check_classes(folder))
+    alike = {f"{'ab' * 30}{'abc' * 6}{number:b}".translate({48: "x", 49: "y"}): 1 + 9 * (number % 2)
+             for number in range(200)}  # fmt: skip
+    assert len(list(similar_names(alike))) > 100
+    assert list(similar_names({"x" * 20_000: 1, "x" * 20_001: 90})) == []
+    assert time.process_time() - started < 5
 
 
 # Sizes

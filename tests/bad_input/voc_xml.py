@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 from .case import Case, content, encoded, picture
@@ -174,6 +175,13 @@ def _objects() -> dict[str, tuple[str, int]]:
         "".join(_object(GOOD.replace("cat", f"c{i}")) for i in range(9000)),
         9000,
     )
+    named = [f"{a}{b}{c}{d}" for a, b, c, d in product("abcdefghi", repeat=4)][:5000]
+    found["5000-names-without-digits"] = (
+        "".join(_object(GOOD.replace("cat", name)) for name in named), 5000,
+    )  # fmt: skip
+    found["two-long-names"] = (
+        "".join(_object(GOOD.replace("cat", "ab" * 10_000 + end)) for end in "xy"), 2,
+    )  # fmt: skip
     return found
 
 

@@ -250,6 +250,10 @@ KINDS: dict[str, Kind] = {
         "Rename the objects of the rare one, unless they really differ.",
         "the rare one is renamed where they differ only in case, spaces, hyphens or underscores",
     ),
+    "class-not-compared": Kind(
+        NOTE, "Too many class names to look for typos",
+        "Names that differ in case, spaces or hyphens only are found all the same.",
+    ),
     "class-ids-from-1": Kind(
         ERROR, "Class ids that may all be one off",
         "Training and scoring stop: every object would get the name of another class.",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import combinations
+from os.path import commonprefix
+from typing import NamedTuple
 
 from utils.data.doctor.checked import CheckedFolder
 from utils.data.doctor.findings import Finding
@@ -13,6 +16,8 @@ from utils.data.doctor.findings import Finding
 FEW = 20  # training examples
 UNEQUAL = 50  # times
 RARE = 0.2  # of the examples of the right name: a typo has no more
+MOST_COMPARED = 1250  # names, each with each other; more take too long
+LONGEST_COMPARED = 100  # characters
 LETTERS = 3  # with fewer, a name may stand for a letter or a sign: A and a, E-1 and E1
 
 # Hyphens and spaces with a meaning: of a negative number, and between two numbers.
@@ -23,6 +28,11 @@ _MEANINGFUL = re.compile(r"^\s*-(?=\d)|(?<=\d)[\s_-]+(?=\d)")
 def check_names(folder: CheckedFolder) -> Iterator[Finding]:
     """Pairs of names that differ only in case, spacing, plural or one or two letters."""
     found = folder.class_counts()
+    if len(found) > MOST_COMPARED:
+        yield Finding(
+            "class-not-compared",
+            f"{len(found):,} class names, more than the {MOST_COMPARED:,} that are compared",
+        )
     for rare, common, why in similar_names(found):
         message = f"{rare!r} ({_times(found[rare])}) and {common!r} ({_times(found[common])}) {why}"
         photos = [photo for photo in folder.usable() if rare in photo.annotation.names]
@@ -65,15 +75,36 @@ def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def similar_names(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
-    """(the rarer name, the commoner name, how they differ) of classes that are probably one."""
+    """(the rarer name, the commoner name, how they differ) of classes that are probably one.
+
+    Typos and plurals are looked for among ``MOST_COMPARED`` names at most, and not in those of more
+    than ``LONGEST_COMPARED`` characters.
+    """
+    yield from _similar_names(tuple(sorted(found.items())))
+
+
+@lru_cache(maxsize=2)  # two checks ask
+def _similar_names(counts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, str, str], ...]:
+    found = dict(counts)
     renamed = renames(found)
-    for rare, common in sorted(renamed.items()):
-        yield rare, common, "differ only in case, spaces or hyphens"
-    rest = sorted(name for name in found if name not in renamed)
+    similar = [
+        (rare, common, "differ only in case, spaces or hyphens")
+        for rare, common in sorted(renamed.items())
+    ]
+    if len(found) > MOST_COMPARED:
+        return tuple(similar)
+    rest = [
+        _Name.of(name, count)
+        for name, count in counts
+        if name not in renamed and len(name) <= LONGEST_COMPARED
+    ]
     for first, second in combinations(rest, 2):
-        rare, common = sorted((first, second), key=lambda name: (found[name], name))
-        if why := _resemblance(_bare(rare), _bare(common), found[rare] <= RARE * found[common]):
-            yield rare, common, why
+        if first.digits != second.digits:  # speed30 and speed50 are two classes
+            continue
+        rare, common = (first, second) if first.times <= second.times else (second, first)
+        if why := _resemblance(rare, common, rare.times <= RARE * common.times):
+            similar.append((rare.text, common.text, why))
+    return tuple(similar)
 
 
 def renames(found: Mapping[str, int]) -> dict[str, str]:
@@ -91,6 +122,21 @@ def renames(found: Mapping[str, int]) -> dict[str, str]:
     return result
 
 
+class _Name(NamedTuple):
+    """A class with what is compared of its name: without case, its digits, its letters' counts."""
+
+    text: str
+    times: int
+    bare: str
+    digits: str
+    letters: Counter[str]
+
+    @classmethod
+    def of(cls, text: str, times: int) -> _Name:
+        bare = _bare(text)
+        return cls(text, times, bare, _digits(bare), Counter(bare))
+
+
 def _bare(name: str) -> str:
     """A name without case, and without spaces, hyphens and underscores that mean nothing."""
     name = _MEANINGFUL.sub(_SIGN, name.casefold())
@@ -101,22 +147,21 @@ def _is_word(bare: str) -> bool:
     return sum(character.isalpha() for character in bare) >= LETTERS
 
 
-def _resemblance(first: str, second: str, rare: bool) -> str:
-    """How two bare names resemble each other; "" where they do not."""
-    if first == second:
-        return "differ only in case, spaces or hyphens" if _is_word(first) else ""
-    if _digits(first) != _digits(second):  # speed30 and speed50 are two classes
-        return ""
-    short, long = sorted((first, second), key=len)
+def _resemblance(first: _Name, second: _Name, rare: bool) -> str:
+    """How two names of the same digits resemble each other; "" where they do not."""
+    if first.bare == second.bare:
+        return "differ only in case, spaces or hyphens" if _is_word(first.bare) else ""
+    short, long = sorted((first.bare, second.bare), key=len)
     if len(short) >= 3 and long in (f"{short}s", f"{short}es"):
         return "look like singular and plural"
+    if not rare or len(short) < 5 or len(long) - len(short) > 2:
+        return ""
     # Longer names may have more typos; letters in another order count as one.
-    allowed = 2 if len(short) >= (6 if Counter(first) == Counter(second) else 9) else 1
-    if rare and len(short) >= 5 and len(long) - len(short) <= allowed:
-        letters = Counter(first), Counter(second)  # a quick test that rules most pairs out
-        other = (letters[0] - letters[1]).total() + (letters[1] - letters[0]).total()
-        if other <= 2 * allowed and _edits(first, second) <= allowed:
-            return "differ by a typo"
+    allowed = 2 if len(short) >= (6 if first.letters == second.letters else 9) else 1
+    # A quick test that rules most pairs out.
+    other = (first.letters - second.letters).total() + (second.letters - first.letters).total()
+    if other <= 2 * allowed and _within(first.bare, second.bare, allowed):
+        return "differ by a typo"
     return ""
 
 
@@ -124,18 +169,19 @@ def _digits(bare: str) -> str:
     return "".join(c for c in bare if c.isdigit() or c == _SIGN)
 
 
-def _edits(first: str, second: str) -> int:
-    """Letters to add, drop, change or swap with their neighbour (Damerau 1964, restricted)."""
-    before: list[int] = []
-    row = list(range(len(second) + 1))
-    for i, a in enumerate(first, start=1):
-        before, last, row = row, before, [i]
-        for j, b in enumerate(second, start=1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
-                cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+def _within(first: str, second: str, edits: int) -> bool:
+    """Whether so few letters to add, drop, change or swap with their neighbour make one text of the
+    other (Damerau 1964, restricted). What both begin with needs none."""
+    same = len(commonprefix((first, second)))
+    first, second = first[same:], second[same:]
+    if not edits or not first or not second:
+        return max(len(first), len(second)) <= edits
+    return (
+        _within(first[1:], second[1:], edits - 1)
+        or _within(first[1:], second, edits - 1)
+        or _within(first, second[1:], edits - 1)
+        or (first[:2] == second[1::-1] and _within(first[2:], second[2:], edits - 1))
+    )
 
 
 def _times(count: int) -> str:
