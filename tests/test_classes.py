@@ -19,11 +19,18 @@ def test_names_come_back(tmp_path_factory, names):
     assert read_classes(path) == tuple(names)
 
 
-@pytest.mark.parametrize("name", ["\x1b[31mred", "a\x7f", "\ufeffa"])
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\x7f", "\ufeffa", "a\uffff"])
 def test_names_that_cannot_be_shown_are_refused(tmp_path, name):
     path = tmp_path / "classes.txt"
     path.write_text(f"b\n{name}\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"line 2: .* is not a class name"):
+        read_classes(path)
+
+
+def test_names_of_enormous_length_are_refused(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text(f"b\n{'x' * 1001}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="line 2: a name of 1,001 characters"):
         read_classes(path)
 
 

@@ -74,6 +74,8 @@ def test_the_hash_is_of_the_weights_alone(facts, tmp_path):
         ("class_names", "ab"),
         ("class_names", ["a\nb"]),
         ("class_names", ["\x1b[31mred"]),
+        ("class_names", ["a\uffff"]),  # XML cannot hold it
+        ("class_names", ["a" * 1001]),
         ("anchors", [[1, 2]] * 8),
         ("anchors", [[1, -2]] * 9),
         ("anchors", [[1, float("inf")]] * 9),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from pathlib import Path
 
@@ -66,6 +67,25 @@ def test_what_no_font_has_becomes_a_question_mark_with_the_class_id():
     assert drawable("𒀀", 3) == "3: ?"
     assert drawable("", 3) == "?"
     assert drawable(" traffic \n light ", 3) == "traffic light"
+
+
+def test_a_name_of_enormous_length_is_drawn_at_once():
+    found = Detections(np.float32([[5, 5, 60, 60]]), np.float32([0.9]), np.int32([0]),
+                       ("Straße " * 3000,))  # fmt: skip
+    started = time.process_time()
+    drawn = draw_detections(np.zeros((80, 500, 3), np.uint8), found)
+    assert time.process_time() - started < 1
+    assert drawn.any()
+
+
+def test_a_text_is_cut_to_the_last_letter_that_fits():
+    face = Typeface(20)
+    for text in ("speed limit 30", "i" * 300, "x"):
+        for width in (0, 15, 60, 100, 1000):
+            whole = len(text) <= 200 and face.width(text) <= width
+            cut = (f"{text[:n]}…" for n in range(min(len(text), 200) - 1, 0, -1))
+            longest = next((part for part in cut if face.width(part) <= width), "…")
+            assert face.fitting(text, width) == (text if whole else longest)
 
 
 def test_latin_is_what_pillow_draws():

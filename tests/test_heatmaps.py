@@ -125,7 +125,7 @@ def test_sheets_have_one_width_for_pictures_of_any_size(width, height):
     objectness = [HeatMap({stride: np.ones(shape, np.float32)}, letterbox) for stride in (8, 16)]
     image = np.zeros((height, width, 3), np.uint8)
     for maps in ([], heats[:1], heats):
-        sheet = heat_sheet(image, "x" * 300, maps, objectness, subject="a test")
+        sheet = heat_sheet(image, "a\n" + "x" * 300, maps, objectness, subject="a test")
         assert sheet.shape[1] == WIDTH + 32
         assert sheet.shape[0] < 4000
 

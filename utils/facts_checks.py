@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from utils.text import is_control
+from utils.text import LONGEST_NAME, is_control
 
 MOST_CLASSES = 20_000  # ImageNet has 21,841, the largest detection datasets a few thousand
 MOST_SIDE = 8192  # pixels of a network input
@@ -25,11 +25,12 @@ def require(holds: bool, name: str) -> None:
 
 
 def check_classes(names: Any) -> None:
-    """A list of different texts of one line each."""
+    """A list of different texts of one line each, of at most ``LONGEST_NAME`` characters."""
     require(
         isinstance(names, list)
         and 0 < len(names) <= MOST_CLASSES
-        and all(isinstance(name, str) and not any(map(is_control, name)) for name in names)
+        and all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names)
+        and not any(is_control(sign) for name in names for sign in name)
         and len(set(names)) == len(names),
         "class_names",
     )

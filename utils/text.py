@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+LONGEST_NAME = 1000  # characters of a class name
+
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     """``1 photo``, ``72 photos``, ``1,234 photos``."""
@@ -35,8 +37,9 @@ def one_line(name: str) -> str:
 
 def is_control(sign: str) -> bool:
     """Whether a name in a text file cannot have this character: it ends a line, is a code for the
-    terminal, half a character, or the mark that a text file may begin with."""
-    return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign == "\ufeff"
+    terminal, half a character, the mark that a text file may begin with, or one of the two signs
+    beside it that XML cannot hold."""
+    return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign in "\ufeff\ufffe\uffff"
 
 
 def short(name: str, length: int = 22) -> str:

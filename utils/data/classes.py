@@ -11,7 +11,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.files import atomic_write, read_limited
-from utils.text import is_control
+from utils.text import LONGEST_NAME, is_control
 
 _MOST_BYTES = 16 << 20  # hundreds of thousands of names
 
@@ -27,7 +27,8 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     """Read class names; blank lines and comments are left out.
 
     Raises:
-        UserError: the file is missing, no text, empty, or names a class twice.
+        UserError: the file is missing, no text, empty, names a class twice, or by a name that is
+            too long.
     """
     try:
         text = read_limited(path, _MOST_BYTES).decode("utf-8-sig")
@@ -42,6 +43,11 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
             name = name[1:]
         if any(map(is_control, name)):
             raise UserError(f"{path}, line {number}: {name!r} is not a class name")
+        if len(name) > LONGEST_NAME:
+            raise UserError(
+                f"{path}, line {number}: a name of {len(name):,} characters; a class name has at "
+                f"most {LONGEST_NAME:,}"
+            )
         if name in lines:
             raise UserError(
                 f"{path}, line {number}: class {name!r} stands in line {lines[name]} already"

@@ -123,8 +123,8 @@ def _labels(
     texts = [f"{name} {min(one.score, 1.0):.2f}", name]
     fitting = [text for text in texts if _width(text, size) <= width]
     if not fitting:
-        shortened = (f"{name[:length]}…" for length in range(len(name) - 1, 0, -1))
-        fitting = [next((text for text in shortened if _width(text, size) <= width), name[:1])]
+        shortened = Typeface(size).fitting(name, width - 2 * _pad(size))
+        fitting = [shortened if _width(shortened, size) <= width and shortened != "…" else name[:1]]
     for text in fitting:
         yield label_tile(text, size, rgb)
 

@@ -13,7 +13,7 @@ from utils.drawing.fonts import Typeface, drawable
 from utils.heatmaps.heat_map import HeatMap
 from utils.heatmaps.layer_cam import AGREE_IOU
 from utils.heatmaps.overlay import overlay, scale_bar
-from utils.text import counted
+from utils.text import counted, one_line
 
 WIDTH = 1280  # pixels of the sheet, for pictures of any size
 _GAP = 16  # pixels between panels
@@ -65,7 +65,8 @@ def heat_sheet(
         detections: the object of each map, where they are of detections.
     """
     titles = [_title(one) for one in detections] if detections is not None else [*map(_name, maps)]
-    rows = [_texts([name], _TITLE, WIDTH, _INK), _texts([subject], _TEXT, WIDTH, _PALE_INK)]
+    rows = [_texts([one_line(name)], _TITLE, WIDTH, _INK)]
+    rows.append(_texts([subject], _TEXT, WIDTH, _PALE_INK))
     if len(maps) == 1:
         rows.append(_row(image, [_panel(maps[0], titles[0])]))
     elif maps:
@@ -173,7 +174,7 @@ def _texts(
 ) -> np.ndarray:
     """Lines of text on white, shortened where they are too long."""
     face = Typeface(size)
-    lines = [line if width is None else _fitting(line, face, width) for line in lines]
+    lines = [line if width is None else face.fitting(line, width) for line in lines]
     width = width or round(max(map(face.width, lines))) + 1
     step = round(1.4 * size)
     picture = Image.new("RGB", (width, step * len(lines)), (255, 255, 255))
@@ -181,13 +182,6 @@ def _texts(
     for number, line in enumerate(lines):
         face.draw(drawer, (0, step * number + size), line, ink)
     return np.asarray(picture)
-
-
-def _fitting(text: str, face: Typeface, width: int) -> str:
-    if face.width(text) <= width:
-        return text
-    lengths = range(len(text) - 1, 0, -1)
-    return next((s for n in lengths if face.width(s := text[:n] + "…") <= width), "…")
 
 
 def _widened(picture: np.ndarray, width: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from utils.data.annotations import (
     score_of,
 )
 from utils.data.formats.json_files import load_json
-from utils.data.formats.naming import class_name, formatted
+from utils.data.formats.naming import NAME_LIMIT, class_name, formatted
 from utils.data.formats.outlines import points_box, rle_box
 from utils.text import counted, listed
 
@@ -235,7 +235,7 @@ def _categories(
         name = item.get("name") if isinstance(item, dict) else None
         name = class_name(name) if isinstance(name, str) else ""
         if key is None or not name:
-            missing = "id" if key is None else "name"
+            missing = "id" if key is None else f"name {NAME_LIMIT}"
             problems.add(missing, f"entry {position} of its categories has no {missing}; left out")
         elif names.setdefault(key, name) != name:
             ambiguous.add(key)

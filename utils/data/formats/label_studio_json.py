@@ -20,7 +20,7 @@ import numpy as np
 
 from utils.data.annotations import Annotation, AnnotationError, ObjectError, score_of
 from utils.data.formats.json_files import load_json
-from utils.data.formats.naming import class_name, formatted
+from utils.data.formats.naming import NAME_LIMIT, class_name, formatted
 from utils.data.formats.outlines import Box, points_box
 from utils.images import IMAGE_SUFFIXES
 
@@ -167,7 +167,7 @@ def _label(item: Mapping[str, Any]) -> str:
     labels = [label for found in _label_lists(item) for label in found]
     name = class_name(labels[0]) if labels and isinstance(labels[0], str) else ""
     if not name:
-        raise ObjectError("no-class", "no label")
+        raise ObjectError("no-class", f"no label {NAME_LIMIT}")
     return name
 
 

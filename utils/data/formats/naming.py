@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from utils.data.splits.names import split_name
 from utils.image_kinds import photo_stem
-from utils.text import is_control, listed
+from utils.text import LONGEST_NAME, is_control, listed
 
+NAME_LIMIT = f"of up to {LONGEST_NAME:,} characters"  # for messages on a name that is none
 Key = tuple[str, ...]  # folders, and a file name or its stem
 
 # Folders whose names only say what is in them, in lower case.
@@ -32,8 +33,10 @@ def nfc(text: str) -> str:
 
 
 def class_name(text: str) -> str:
-    """A class name on one line: runs of white space become a space, control characters vanish."""
-    return "".join(sign for sign in " ".join(text.split()) if not is_control(sign)).strip()
+    """A class name on one line: runs of white space become a space, control characters vanish. ""
+    for a text that is too long to be a name."""
+    name = "".join(sign for sign in " ".join(text.split()) if not is_control(sign)).strip()
+    return name if len(name) <= LONGEST_NAME else ""
 
 
 def formatted(value: object, most: int = 80) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from utils.data.annotations import Annotation, ObjectError, score_of
-from utils.data.formats.naming import class_name
+from utils.data.formats.naming import NAME_LIMIT, class_name
 from utils.data.formats.outlines import Box, points_box, rotated_box
 from utils.files import read_limited
 
@@ -77,7 +77,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         name = class_name(item.findtext("name") or "")
         try:
             if not name:
-                raise ObjectError("no-class", "no class name")
+                raise ObjectError("no-class", f"no class name {NAME_LIMIT}")
             box = _outline(item)
             outlines += box is not None
             box = box or _box(item)

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from utils.data.formats.encoding import decoded
-from utils.data.formats.naming import class_name
+from utils.data.formats.naming import NAME_LIMIT, class_name
 from utils.data.splits.names import split_name
 from utils.files import TooLargeError, read_limited
 
@@ -113,7 +113,8 @@ def _names(value: Any, notes: list[str]) -> dict[int, str]:
         text = class_name(name) if isinstance(name, str) else ""
         if not text or not _is_number(key):
             # The entry is not quoted: a few lines of YAML can stand for any number of lists.
-            notes.append(f"entry {len(names) + 1} of its names is not an id with a name; left out")
+            what = f"entry {len(names) + 1} of its names is not an id with a name {NAME_LIMIT}"
+            notes.append(f"{what}; left out")
         else:
             names[int(key)] = text
     for name, count in Counter(names.values()).items():

@@ -9,6 +9,7 @@ Those beside this file are licensed under the SIL Open Font License 1.1 (``OFL.t
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from PIL import ImageDraw, ImageFont
 
 FOLDER = Path(__file__).parent
 _DEJAVU = "DejaVuSans.ttf"
+LONGEST = 200  # characters of a line; more do not fit any picture
 # Looked for on the system, for characters that the others lack.
 _SYSTEM_FONTS = (
     "NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "PingFang.ttc",
@@ -33,8 +35,11 @@ def font_files() -> tuple[str, ...]:
 
 
 def drawable(name: str, class_id: int) -> str:
-    """The name on one line, with a ? for what no font has, then with the class id before it."""
+    """The name on one line, cut where it is very long, with a ? for what no font has, then with the
+    class id before it."""
     name = " ".join(name.split()) or "?"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 1]}…"
     text = "".join("?" if part.font is None else part.text for part in _parts(name))
     return text if text == name else f"{class_id}: {text}"
 
@@ -52,6 +57,15 @@ class Typeface:
     def width(self, text: str) -> float:
         """In pixels."""
         return sum(font.getlength(part) for font, part in self._runs(text))
+
+    def fitting(self, text: str, width: float) -> str:
+        """The text, or as much of its beginning as fits into that many pixels, with … behind it."""
+        if len(text) <= LONGEST and self.width(text) <= width:
+            return text
+        text = text[:LONGEST]
+        lengths = range(1, len(text))
+        shorter = bisect_right(lengths, width, key=lambda count: self.width(f"{text[:count]}…"))
+        return f"{text[:shorter]}…"
 
     def box(self, text: str) -> tuple[float, float]:
         """How far the text reaches above its baseline (negative) and below it, in pixels."""
