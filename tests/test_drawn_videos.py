@@ -15,10 +15,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.bad_input.videos import long_film
 from tests.media_files import coded, number_of, write_video
 from tests.test_media import animation, some, timed_frames
 from utils.errors import UserError
-from utils.media import drawn_videos, ffmpeg
+from utils.media import drawn_videos, ffmpeg, video_writer
 from utils.media.drawing_frames import FrameDrawer
 from utils.media.drawn_videos import DrawnVideos, check_video_folder
 from utils.media.frames import Frame, Source
@@ -128,6 +129,24 @@ def test_frames_are_shown_by_their_time_stamps(tmp_path, suffix, stamps):
     for i, gap in enumerate(np.diff(stamps)):
         if gap > 0:
             assert shown[i] == pytest.approx(gap, abs=within)
+
+
+def test_a_frame_of_hours_is_not_written_by_the_millions(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn_videos, "find_ffmpeg", lambda: None)
+    (tmp_path / "film.png").write_bytes(long_film())
+    frames = timed_frames(tmp_path / "film.png")
+    assert [frame.duration_s for frame in frames] == pytest.approx([0.02, 65535])
+    draw(frames, tmp_path / "out")
+    assert len(timed_frames(tmp_path / "out" / "film.webm")) < 20_000
+
+
+def test_a_video_of_long_gaps_is_shortened_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn_videos, "find_ffmpeg", lambda: None)
+    monkeypatch.setattr(video_writer, "_REPEATS", 100)
+    *_, note = draw(film_frames([0, 290, 580], 60.0), tmp_path).notes()
+    assert "film.webm: shows some frames for a shorter time" in note
+    shown = times_shown(tmp_path / "film.webm")
+    assert [round(60 * shown[i]) for i in range(3)] == [220, 120, 120]
 
 
 def test_without_ffmpeg_it_is_said_once_what_is_missing(tmp_path, monkeypatch):

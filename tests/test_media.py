@@ -24,7 +24,7 @@ from utils.drawing.colours import colour, seen
 from utils.drawing.label_places import LabelPlaces, leader
 from utils.errors import UserError
 from utils.images import read_image
-from utils.media import detecting, video_reader
+from utils.media import animations, detecting, video_reader
 from utils.media import frames as media_frames
 from utils.media import sources as media_sources
 from utils.media.detecting import detect_frames
@@ -620,6 +620,18 @@ def test_an_animated_picture_is_a_film(tmp_path, suffix):
     Image.fromarray(coded(5)).save(still)
     (frame,) = timed_frames(still)
     assert (frame.index, frame.time_s) == (None, None)
+
+
+def test_few_bytes_of_many_frames_are_read_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(animations, "_PIXELS", 2 * 160 * 96)
+    monkeypatch.setattr(animations, "_PIXELS_A_BYTE", 0)
+    path = animation(tmp_path / "film.gif", [100] * 4)
+    problems = []
+    frames = list(read_frames(find_sources([str(path)]), problems.append))
+    assert [number_of(frame.image) for frame in frames] == [0, 1]
+    assert frames[0].fps == 10
+    assert len(problems) == 1
+    assert "4 frames of 160×96 pixels in very few bytes; only the first 2" in problems[0]
 
 
 class Estimating:

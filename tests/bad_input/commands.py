@@ -57,6 +57,14 @@ def predict_file(case: Case, folder: Path, out: Path) -> int:
     return _predict(folder / case.items[0], out=out, options=["--crops", "--save-voc"])
 
 
+def predict_without_ffmpeg(case: Case, folder: Path, out: Path) -> int:
+    """OpenCV writes the drawn videos, of a constant rate."""
+    from utils.media import drawn_videos
+
+    drawn_videos.find_ffmpeg = lambda: None
+    return _predict(folder, out=out)
+
+
 def python_detector(case: Case, folder: Path, out: Path) -> int:
     """``Detector`` from Python: an exception of ours is its way to stop."""
 
@@ -255,7 +263,10 @@ COMMANDS: dict[str, dict[str, Call]] = {
     "configuration": {
         name: _with_config(name) for name in ("train", "predict", "get_map", "export")
     },
-    "video": {"predict": predict_folder, "predict alone": predict_file},
+    "video": {
+        "predict": predict_folder, "predict alone": predict_file,
+        "predict without ffmpeg": predict_without_ffmpeg,
+    },
     "request": {"serve": serve_request},
     "weights": WEIGHTS, "tensorflow-weights": WEIGHTS,
 }  # fmt: skip

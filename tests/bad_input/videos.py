@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import cv2
 
-from .case import Case, content, pixels
+from .case import Case, content, encoded, picture, pixels
 
 
 def cases() -> Iterator[Case]:
@@ -24,6 +25,11 @@ def cases() -> Iterator[Case]:
     latin = os.fsdecode(b"odd-one caf\xe9.avi")
     yield Case("video", "name-that-is-no-text", _writer(_avi, latin), ("odd-one caf",),
                uses=("predict",))  # fmt: skip
+    for name, data in _films().items():
+        for uses in ((), ("predict without ffmpeg",)):
+            file = f"odd-one{name[-4:]}"
+            part = "-without-ffmpeg" if uses else ""
+            yield Case("video", name[:-4] + part, content(data, file), (file,), uses=uses)
     pipe = "odd-one.mp4"
     yield Case("video", "named-pipe", lambda folder: os.mkfifo(folder / pipe), (pipe,))
 
@@ -88,6 +94,24 @@ def _videos() -> dict[str, tuple[str, Callable[[], bytes]]]:
         "sample-count-4-billion": (".mp4", _samples),
         "raw-60000": (".y4m", lambda: b"YUV4MPEG2 W60000 H60000 F25:1\nFRAME\n" + bytes(99)),
     }
+
+
+def _films() -> dict[str, bytes]:
+    """Animated pictures: few bytes that are many pixels, or a long time."""
+    one = b"!\xf9\4\4\x0a\0\0\0,\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"  # a frame of one pixel
+    head = b"GIF89a" + struct.pack("<HH", 6300, 6300) + b"\x80\0\0" + bytes(6)
+    return {"film-6300.gif": head + one * 50 + b";", "film-of-18-hours.png": long_film()}
+
+
+def long_film(last_s: int = 65535) -> bytes:
+    """An animated PNG of two frames: 20 ms, and as many seconds."""
+    frames = [picture(seed=seed) for seed in range(2)]
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=[20, 1000])
+    control = data.rindex(b"fcTL")
+    changed = data[control : control + 24] + struct.pack(">HH", last_s, 1)
+    changed += data[control + 28 : control + 30]
+    checksum = struct.pack(">I", zlib.crc32(changed))
+    return data[:control] + changed + checksum + data[control + 34 :]
 
 
 def _noisy(data: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # frames of TIFF and MPO files are n
 _UNTIMED_MS = 100  # of a frame that lasts less than _LEAST_MS, as browsers show it
 _LEAST_MS = 11
 MAX_FPS = 100.0
+# A frame of a few bytes composes all of the picture, so the pixels of all frames are bounded, and
+# by the size of the file: a long film is no small file.
+_PIXELS, _PIXELS_A_BYTE = 400_000_000, 1000
+# In a drawn video of constant rate, frames are repeated: that is bounded by a lower rate.
+_REPEATS, _REPEATED_PIXELS = 10_000, 500_000_000
+_HELD_S = 300.0  # that one frame counts for; a drawn video shows none for longer
 
 
 def is_animated(path: str | Path) -> bool:
@@ -34,15 +41,22 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]
     """Each frame as uint8 (H, W, 3) RGB, and the seconds from the start to its start and end.
 
     Raises:
-        UserError: too large, or damaged before the first frame; later damage ends it.
+        UserError: too large, or damaged before the first frame; later damage ends it, and so do
+            far more pixels than a file of its size has.
     """
     _check_size(path)
-    seconds = 0.0
+    seconds, left = 0.0, _most_pixels(path)
     with Image.open(path, formats=FORMATS) as image:
         for number in range(image.n_frames):
             try:
                 image.seek(number)
                 check_frame_size(*image.size, str(path))  # frames of a GIF may grow
+                left -= image.width * image.height
+                if left < 0:
+                    raise UserError(
+                        f"{path}: has {image.n_frames} frames of {image.width}×{image.height} "
+                        f"pixels in very few bytes; only the first {number} are used"
+                    )
                 pixels = to_rgb(image.copy())
             except UserError:
                 raise
@@ -57,23 +71,35 @@ def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]
 
 
 def animation_fps(path: str | Path) -> float:
-    """The lowest frame rate at which every frame starts on time.
+    """The lowest frame rate at which every frame starts on time; a lower one where frames would be
+    repeated without end.
 
     Raises:
         UserError: too large.
     """
     _check_size(path)
-    step = 0
+    step, count, length_s, left = 0, 0, 0.0, _most_pixels(path)
     with Image.open(path, formats=FORMATS) as image:
         for number in range(image.n_frames):
             try:
                 image.seek(number)
                 check_frame_size(*image.size, str(path))
-                image.load()
+                image.load()  # WebP tells the time then
+                left -= image.width * image.height
             except Exception:  # reading the frames says so
                 break
+            if left < 0:
+                break
             step = math.gcd(step, round(_milliseconds(image)))
-    return min(1000 / max(step, 1), MAX_FPS)
+            count, length_s = count + 1, length_s + min(_milliseconds(image) / 1000, _HELD_S)
+        repeats = min(_REPEATS, _REPEATED_PIXELS / (image.width * image.height))
+    most = (count + repeats) / length_s if count else MAX_FPS
+    return min(1000 / max(step, 1), MAX_FPS, most)
+
+
+def _most_pixels(path: str | Path) -> int:
+    """Of all frames together that are read."""
+    return _PIXELS + _PIXELS_A_BYTE * os.path.getsize(path)
 
 
 def _check_size(path: str | Path) -> None:

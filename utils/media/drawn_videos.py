@@ -91,7 +91,8 @@ class DrawnVideos(Output):
             return
         frame, picture, start_s = last
         try:
-            writer.write(picture, start_s, frame.duration_s or self._times.gap_s)
+            held = frame.duration_s or self._times.gap_s
+            writer.write(picture, start_s, held if held <= MAX_GAP_S else self._times.gap_s)
         except BaseException:
             writer.discard()
             raise
@@ -103,6 +104,11 @@ class DrawnVideos(Output):
         writer.finish()
         if isinstance(writer, WebmWriter):
             self._note_webm()
+            if writer.shortened:
+                self._notes.append(
+                    f"{writer.path}: shows some frames for a shorter time than the source does, as "
+                    "they would be repeated without end; with ffmpeg they keep their times"
+                )
         elif writer.problem:
             self._notes.append(writer.problem)
 

@@ -63,8 +63,8 @@ def read_video(
         UserError: it cannot be opened, or has no frame that can be decoded.
     """
     if source.kind == "animation":
-        moments, fps = _animation(source), animation_fps(source.address)
-        yield from chosen(source, moments, choice.rate(fps), warn, choice)
+        fps = cache(lambda: choice.rate(animation_fps(source.address)))  # looks at all frames
+        yield from chosen(source, _animation(source), fps, warn, choice)
         return
     capture = open_capture(source)
     try:

@@ -185,6 +185,11 @@ class H264Writer(VideoWriter):
         ]  # fmt: skip
 
 
+_REPEATS = 10_000  # of frames in a WebM file,
+_REPEATS_A_FRAME = 120  # and for each frame that was written; a few bytes of a source can ask for
+# millions
+
+
 class WebmWriter(VideoWriter):
     """VP8 in WebM, by OpenCV. Each frame is repeated until the next one is due.
 
@@ -192,6 +197,9 @@ class WebmWriter(VideoWriter):
         path: where the file will be.
         width, height: of the pictures, in pixels.
         fps: frames a second.
+
+    Attributes:
+        shortened: whether a frame was repeated less often, as there were too many repeats.
 
     Raises:
         UserError: OpenCV here cannot write such a file.
@@ -202,7 +210,8 @@ class WebmWriter(VideoWriter):
     def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
         check_utf8(path.parent, str(path))
         super().__init__(path, width, height)
-        self._fps, self._written = fps, 0  # frames
+        self.shortened = False
+        self._fps, self._due, self._left = fps, 0, _REPEATS  # frames
         self._partial = self._beside(self.SUFFIX)
         with silent_stderr():  # OpenCV prints that WebM has no tags for codecs
             self._writer = cv2.VideoWriter(
@@ -218,9 +227,14 @@ class WebmWriter(VideoWriter):
 
     def _write(self, image: np.ndarray, start_s: float, duration_s: float) -> None:
         pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        for _ in range(round(self.end_s * self._fps) - self._written):
+        count = round(self.end_s * self._fps) - self._due
+        self._due += max(count, 0)
+        self._left += _REPEATS_A_FRAME
+        if count > self._left:
+            count, self.shortened = self._left, True
+        self._left -= max(count, 0)
+        for _ in range(count):
             self._writer.write(pixels)
-            self._written += 1
 
     def finish(self) -> None:
         self._writer.release()
