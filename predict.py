@@ -326,7 +326,8 @@ def detect_all(
                 if tracking:
                     detections = tracking.update(frame, detections)
                 summary.add(frame, detections, network_ms)
-                outputs.write(frame, detections)
+                for problem in outputs.write(frame, detections):
+                    report(problem)
                 if window and not window.show(
                     draw(frame, detections), wait=frame.index is None, ended=lambda: stop.asked
                 ):

@@ -28,6 +28,7 @@ from utils.media import animations, detecting, video_reader
 from utils.media import frames as media_frames
 from utils.media import sources as media_sources
 from utils.media.detecting import detect_frames
+from utils.media.drawn_videos import DrawnVideos
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Frame, Source
 from utils.media.label_outputs import VocLabels, YoloLabels
@@ -462,6 +463,45 @@ def test_all_outputs_of_a_picture(tmp_path):
     assert Image.open(out / "none.png").format == "PNG"
     assert Image.open(out / "crops" / "dog" / "photo_1.jpg").size == (50, 60)
     assert Image.open(out / "crops" / "cat" / "photo_2.jpg").size == (50, 51)
+
+
+def test_what_cannot_be_written_of_one_source_is_said_and_the_others_are_written(tmp_path):
+    out = tmp_path / "out"
+    long = Frame(np.zeros((1, 1_100_000, 3), np.uint8), picture_source("in/long.png"))  # no PNG
+    small = Frame(np.zeros((20, 20, 3), np.uint8), picture_source("in/small.png"))
+    wide = Source("in/wide.gif", "animation", "in/wide.gif")
+    film = [Frame(np.zeros((2, 20_000, 3), np.uint8), wide, i, i / 10, 10.0) for i in range(2)]
+    found = some([[0, 0, 70_000, 1]], [0])
+    with Outputs(
+        [
+            DrawnPictures(out),
+            DrawnVideos(out),
+            Crops(out, ("cat", "dog")),
+            JsonFile(tmp_path / "all.json"),
+        ]
+    ) as outputs:
+        (problem,) = outputs.write(long, found)
+        assert "in/long.png: " in problem and "1100000×1 pixels cannot be written" in problem
+        (problem,) = outputs.write(film[0], some([], []))
+        assert "in/wide.gif: frames of 20000×2 pixels are too long" in problem
+        assert outputs.write(film[1], some([], [])) == []
+        assert outputs.write(small, some([], [])) == []
+    assert len(json.loads((tmp_path / "all.json").read_text())) == 4
+    assert [path.name for path in out.iterdir() if path.is_file()] == ["small.png"]
+    assert read_image(out / "crops" / "cat" / "long_1.png").shape == (1, 70_000, 3)
+
+
+def test_names_as_long_as_names_can_be(tmp_path):
+    paths = [str(tmp_path / f"{'é' * 120}{end}") for end in ("a1.jpg", "a2.jpg", "12345678.9 12345")]
+    frames = [Frame(np.zeros((9, 9, 3), np.uint8), picture_source(path)) for path in paths]
+    photos = FramePhotos([frame.source for frame in frames])
+    out, found = tmp_path / "out", some([[0, 0, 5, 5]], [0])
+    outputs = [DrawnPictures(out), Crops(out, ("cat",)), VocLabels(out, photos)]
+    with Outputs(outputs) as all_outputs:
+        problems = [all_outputs.write(frame, found) for frame in frames]
+    assert len(list(out.glob("*.jpg"))) == len(list(out.glob("crops/cat/*.jpg"))) == 3
+    assert problems[:2] == [[], []]  # labels have the names of their photos
+    assert "File name too long, so a result was not written; rename it" in problems[2][0]
 
 
 def test_class_names_that_are_no_class_folders():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,12 @@ from utils.detections import Detections
 from utils.files import content_hash
 from utils.media.frames import Frame, Source
 from utils.media.suggestions.choice import NEAR_COPY, choose
-from utils.media.suggestions.suggest import Suggestion, find_suggestions
+from utils.media.suggestions.suggest import (
+    Suggestion,
+    find_suggestions,
+    unlabelled,
+    write_suggestions,
+)
 from utils.media.suggestions.suggestions_page import write_page
 from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty
 
@@ -183,6 +190,28 @@ def test_what_cannot_be_suggested(command, tmp_path, capsys):
     assert "--save-frames" in capsys.readouterr().err
     assert command(tmp_path / "in" / "seen.jpg", "--suggest", 3) == 2
     assert "knew all" in capsys.readouterr().err
+
+
+def test_known_photos_are_looked_for_among_files_of_any_size(tmp_path):
+    for name in ("huge.jpg", "absent.jpg", "seen.jpg", "new.jpg"):
+        write_picture(tmp_path / name, value=9 if name == "seen.jpg" else 50)
+    (tmp_path / "absent.jpg").unlink()
+    os.truncate(tmp_path / "huge.jpg", 1 << 40)  # to read it would take hours
+    sources = [
+        Source(str(tmp_path / name), "picture", str(tmp_path / name))
+        for name in ("huge.jpg", "absent.jpg", "seen.jpg", "new.jpg")
+    ]
+    left = unlabelled(sources, {content_hash(tmp_path / "seen.jpg")})
+    assert [source.output_name for source in left] == ["huge", "absent", "new"]  # reading says why
+
+
+def test_links_to_photos_with_the_longest_names(tmp_path):
+    photo = write_picture(tmp_path / f"{'x' * 251}.jpg")
+    one = Suggestion(photo, 1.0, 1.0, None, (), found())
+    _, links = write_suggestions([one], tmp_path / "out")
+    (link,) = links.iterdir()
+    assert link.resolve() == photo
+    assert link.name.startswith("1_x") and link.suffix == ".jpg"
 
 
 def test_exported_files_have_no_features(tmp_path):

@@ -11,3 +11,7 @@ class UserError(Exception):
 
 class UnreadableFileError(UserError):
     """A file is damaged, or of another program: only another file helps."""
+
+
+class UnwritableError(UserError):
+    """One picture or video cannot be written as it is, on whatever disk; others can."""

@@ -297,6 +297,13 @@ def check_utf8(path: str | Path, where: str) -> None:
         ) from None
 
 
+def within_bytes(name: str, most: int) -> str:
+    """A part of a file name, cut to so many bytes: systems bound names by bytes, not by letters."""
+    while name and len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return name
+
+
 def size_of(path: str | Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     path = Path(path)

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from utils.deep_pixels import Deep, deep_grey, deep_values, may_be_deep
-from utils.errors import UserError
+from utils.errors import UnwritableError, UserError
 from utils.files import atomic_write
 from utils.image_header import TooManyParts, parse_header, png_chunks, read_header
 from utils.pixel_range import NO_RANGES, Extremes, PixelRanges
@@ -91,7 +91,7 @@ def read_image(path: str | Path, *, reduce: int = 1, ranges: PixelRanges = NO_RA
         UserError: the file is missing, truncated, too large, or no image of a known format.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -191,7 +191,7 @@ def image_size(path: str | Path) -> ImageSize:
         UserError: as ``read_image``, as far as the header shows it.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         header = read_header(path)
         if header is not None:
@@ -226,7 +226,7 @@ def photo_facts(path: str | Path) -> PhotoFacts:
         UserError: as ``image_size``.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         header = read_header(path)
         if header is not None and header.bits <= 8:
@@ -293,18 +293,30 @@ def orient_boxes(boxes: np.ndarray, size: ImageSize) -> np.ndarray:
 
 
 def save_image(path: Path, image: np.ndarray) -> None:
-    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically."""
+    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically.
+
+    Raises:
+        UnwritableError: the format has no pictures of this size.
+    """
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
     pixels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    good, data = cv2.imencode(path.suffix, pixels, options)
+    try:
+        good, data = cv2.imencode(path.suffix, pixels, options)
+    except cv2.error:
+        good = False
     if not good:
-        raise UserError(f"{path}: a picture of this size cannot be written")
+        height, width = image.shape[:2]
+        raise UnwritableError(f"{path}: a picture of {width}×{height} pixels cannot be written")
     with atomic_write(path, "wb") as file:
         file.write(data)
 
 
-def _check_file(path: Path) -> None:
-    """Refuse devices, pipes, folders and enormous files, which would block or fill the memory."""
+def check_file(path: Path) -> None:
+    """Refuse devices, pipes, folders and enormous files, which would block or fill the memory.
+
+    Raises:
+        UserError: it is one of these, or is not there.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from utils.detections import Detections
-from utils.errors import UserError
+from utils.errors import UnwritableError, UserError
 from utils.files import check_utf8
 from utils.media.ffmpeg import Ffmpeg, find_ffmpeg, video_start_s
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Draw, Output, draw_frame
 from utils.media.video_reader import MAX_GAP_S
-from utils.media.video_writer import H264Writer, VideoWriter, WebmWriter
+from utils.media.video_writer import LONGEST_SIDE, H264Writer, VideoWriter, WebmWriter
 
 
 def check_video_folder(folder: Path, where: str) -> None:
@@ -66,6 +66,8 @@ class DrawnVideos(Output):
             self._source = frame.source
             self._times = _Times(frame.time_s, 1 / frame.fps)
             self._writer = self._open(frame, name.rpartition("_")[0])
+        if self._writer is None:  # it could not be opened
+            return
         drawn = self._draw(frame, detections)
         shown_s = self._times.of(frame.time_s)
         if self._last is not None:
@@ -75,6 +77,11 @@ class DrawnVideos(Output):
 
     def _open(self, frame: Frame, name: str) -> VideoWriter:
         height, width = frame.image.shape[:2]
+        if max(height, width) > LONGEST_SIDE:
+            raise UnwritableError(
+                f"frames of {width}×{height} pixels are too long for a drawn video; its other "
+                "results are written"
+            )
         if self._ffmpeg is None or not self._ffmpeg.h264:
             path = self.folder / f"{name}{WebmWriter.SUFFIX}"
             return WebmWriter(path, width, height, frame.fps)

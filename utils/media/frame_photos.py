@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from utils.errors import UserError
+from utils.files import within_bytes
 from utils.image_kinds import picture_suffix
 from utils.media.frames import Frame, Source
-from utils.media.outputs import Names
+from utils.media.outputs import LONGEST_STEM, Names
 
 _FRAMES = 10_000_000  # ids that each source may use, where there are videos
 
@@ -47,12 +48,12 @@ class FramePhotos:
 
     @cached_property
     def _label_names(self) -> Names:
-        plain = Names(self._number)
+        plain = Names(self._number, _label_name)
         return Names(self._number, self._with_folders) if plain.renamed else plain
 
     def _with_folders(self, source: Source) -> str:
         if source.kind != "picture":
-            return source.output_name
+            return _label_name(source)
         folder = os.path.relpath(source.path.resolve().parent, self._common)
         return (PurePosixPath(Path(folder).as_posix()) / source.output_name).as_posix()
 
@@ -107,3 +108,10 @@ class FramePhotos:
         if root not in path.parents:
             raise UserError(f"{path}: does not lie below {root}, which Label Studio serves")
         return PurePosixPath(path.relative_to(root).as_posix())
+
+
+def _label_name(source: Source) -> str:
+    """That of a photo to the letter, as readers look for it; that of a video with room for the
+    numbers of its frames."""
+    name = source.output_name
+    return name if source.kind == "picture" else within_bytes(name, LONGEST_STEM)

@@ -7,7 +7,9 @@ the current frame is in memory, and every file appears under its name once it is
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -22,12 +24,15 @@ import numpy as np
 
 from utils.detections import Detections
 from utils.drawing.boxes import draw_detections
-from utils.files import atomic_write
+from utils.errors import UnwritableError
+from utils.files import atomic_write, within_bytes
 from utils.images import save_image
 from utils.media.frames import Frame, Source
 from utils.tiff_regions import TiffRegions
 
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
+LONGEST_STEM = 225  # bytes of the 255 that a file name has; numbers and suffix come behind it
+_NAME_ERRORS = (errno.ENAMETOOLONG, errno.EILSEQ)  # of one name; other errors are the disk's
 LARGEST_DRAWN = 8_000  # pixels: longer side of the drawing of a picture that is read by regions
 
 Draw = Callable[[Frame, Detections], np.ndarray]
@@ -62,11 +67,29 @@ class Outputs:
     def __init__(self, outputs: Sequence[Output], sources: Sequence[Source] = ()) -> None:
         self._outputs = list(outputs)
         self._names = Names(sources)
+        self._failed: set[tuple[int, Source]] = set()  # outputs and what they could not write
 
-    def write(self, frame: Frame, detections: Detections) -> None:
+    def write(self, frame: Frame, detections: Detections) -> list[str]:
+        """Write everything about a frame.
+
+        Returns:
+            a sentence on each output that cannot be written of this source, the first time.
+
+        Raises:
+            UserError, OSError: nothing more can be written, as the disk is full.
+        """
         name = self._names.of(frame)
-        for output in self._outputs:
-            output.write(frame, detections, name)
+        problems = []
+        for number, output in enumerate(self._outputs):
+            try:
+                output.write(frame, detections, name)
+            except (UnwritableError, OSError) as error:
+                if not isinstance(error, UnwritableError) and error.errno not in _NAME_ERRORS:
+                    raise
+                if (number, frame.source) not in self._failed:
+                    self._failed.add((number, frame.source))
+                    problems.append(_problem(frame.source, error))
+        return problems
 
     def __enter__(self) -> Outputs:
         return self
@@ -84,6 +107,12 @@ class Outputs:
         return [note for output in self._outputs for note in output.notes()]
 
 
+def _problem(source: Source, error: UnwritableError | OSError) -> str:
+    if isinstance(error, UnwritableError):
+        return f"{source.name}: {error}"
+    return f"{source.name}: {os.strerror(error.errno)}, so a result was not written; rename it"
+
+
 def close_all(outputs: Sequence[Output], complete: bool) -> None:
     """Close all outputs, also where one of them fails."""
     with ExitStack() as closing:
@@ -99,13 +128,16 @@ class Names:
 
     Args:
         sources: get their names in this order; further ones when they are met.
-        own_name: gives the name of a source where no other has it; without suffix.
+        own_name: gives the name of a source where no other has it; without suffix. By default it
+            is short enough for numbers and a suffix behind it.
     """
 
     def __init__(
         self,
         sources: Iterable[Source] = (),
-        own_name: Callable[[Source], str] = lambda source: source.output_name,
+        own_name: Callable[[Source], str] = lambda source: within_bytes(
+            source.output_name, LONGEST_STEM
+        ),
     ) -> None:
         self._own_name = own_name
         self._by_source: dict[Source, str] = {}
@@ -259,7 +291,8 @@ class CsvFile(TextFile, Output):
 
 
 class Crops(Output):
-    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the original picture.
+    """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the original picture; PNG where it
+    is too large for JPEG.
 
     One of a picture that is read by regions has at most ``LARGEST_DRAWN`` pixels a side.
     """
@@ -271,7 +304,8 @@ class Crops(Output):
         for number, one in enumerate(detections, start=1):
             crop = _cut_out(frame.image, one.box)
             if crop.size:
-                save_image(self.folders[one.class_id] / f"{name}_{number}.jpg", crop)
+                suffix = ".png" if max(crop.shape) > JPEG_LIMIT else ".jpg"
+                save_image(self.folders[one.class_id] / f"{name}_{number}{suffix}", crop)
 
 
 def _cut_out(image: np.ndarray | TiffRegions, box: Sequence[float]) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.detections import Detections
+from utils.errors import UnwritableError
 from utils.files import atomic_write
 from utils.images import save_image
 from utils.media.frame_photos import FramePhotos
@@ -44,7 +45,11 @@ class SavedFrames(Output):
             return
         path = self.photos.path(frame, name)
         if frame.source.kind == "picture":
-            with frame.source.path.open("rb") as photo, atomic_write(path, "wb") as copy:
+            try:
+                photo = frame.source.path.open("rb")
+            except OSError as error:  # it was there when it was looked at
+                raise UnwritableError(f"cannot be copied to {path} ({error.strerror})") from error
+            with photo, atomic_write(path, "wb") as copy:
                 shutil.copyfileobj(photo, copy)
         else:
             save_image(path, frame.image)

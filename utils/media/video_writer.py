@@ -25,6 +25,9 @@ from utils.media.matroska_header import is_complete
 from utils.quiet import silent_stderr
 
 
+LONGEST_SIDE = 16_382  # pixels of a frame: the most, and even, that VP8 and H.264 have
+
+
 class VideoWriter(ABC):
     """A video file, which appears under its name once it is complete.
 

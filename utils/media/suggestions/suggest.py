@@ -12,8 +12,10 @@ import numpy as np
 
 from utils.detections import Detections
 from utils.errors import UserError
-from utils.files import atomic_folder, atomic_write, content_hash
+from utils.files import atomic_folder, atomic_write, content_hash, within_bytes
+from utils.images import IMAGE_SUFFIXES, check_file
 from utils.media.frames import Frame, Source
+from utils.media.outputs import LONGEST_STEM
 from utils.media.suggestions.choice import choose
 from utils.media.suggestions.features import Features
 from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty
@@ -61,10 +63,18 @@ def unlabelled(sources: Sequence[Source], known: Collection[str]) -> list[Source
                 f"--suggest: {source.name} is no picture; save frames of videos with "
                 "--save-frames, and give the folder of these"
             )
-    left = [source for source in sources if not known or content_hash(source.path) not in known]
+    left = [source for source in sources if not known or not _is_known(source.path, known)]
     if not left:
         raise UserError("--suggest: the detector's training knew all of these photos already")
     return left
+
+
+def _is_known(path: Path, known: Collection[str]) -> bool:
+    try:
+        check_file(path)  # before it is read: it may be of any size
+        return content_hash(path) in known
+    except (UserError, OSError):  # reading it as a picture says what is wrong
+        return False
 
 
 def find_suggestions(
@@ -115,7 +125,9 @@ def write_suggestions(suggestions: Sequence[Suggestion], out: Path) -> tuple[Pat
     links = out / "suggested"
     with atomic_folder(links) as folder:
         for place, one in enumerate(suggestions, start=1):
-            target = folder / f"{place:0{len(str(len(suggestions)))}d}_{one.path.name}"
+            suffix = one.path.suffix if one.path.suffix.lower() in IMAGE_SUFFIXES else ""
+            stem = within_bytes(one.path.name.removesuffix(suffix), LONGEST_STEM)
+            target = folder / f"{place:0{len(str(len(suggestions)))}d}_{stem}{suffix}"
             try:
                 target.symlink_to(os.path.abspath(one.path))
             except OSError:
