@@ -171,7 +171,8 @@ def test_a_video_whose_name_is_no_text_is_reported_and_the_others_go_on(tmp_path
     frames = list(read_frames(find_sources([str(tmp_path)]), problems.append))
     assert [frame.source.output_name for frame in frames] == ["1"]
     (problem,) = problems
-    assert "2 caf" in problem and "rename it" in problem
+    assert "2 caf" in problem
+    assert "rename it" in problem
     (stream,) = find_sources([os.fsdecode(b"rtsp://127.0.0.1:9/caf\xe9")])
     with pytest.raises(UserError, match="not in UTF-8"):
         open_capture(stream)
@@ -481,7 +482,8 @@ def test_what_cannot_be_written_of_one_source_is_said_and_the_others_are_written
         ]
     ) as outputs:
         (problem,) = outputs.write(long, found)
-        assert "in/long.png: " in problem and "1100000×1 pixels cannot be written" in problem
+        assert "in/long.png: " in problem
+        assert "1100000×1 pixels cannot be written" in problem
         (problem,) = outputs.write(film[0], some([], []))
         assert "in/wide.gif: frames of 20000×2 pixels are too long" in problem
         assert outputs.write(film[1], some([], [])) == []
@@ -492,7 +494,8 @@ def test_what_cannot_be_written_of_one_source_is_said_and_the_others_are_written
 
 
 def test_names_as_long_as_names_can_be(tmp_path):
-    paths = [str(tmp_path / f"{'é' * 120}{end}") for end in ("a1.jpg", "a2.jpg", "12345678.9 12345")]
+    ends = ("a1.jpg", "a2.jpg", "12345678.9 12345")
+    paths = [str(tmp_path / f"{'é' * 120}{end}") for end in ends]
     frames = [Frame(np.zeros((9, 9, 3), np.uint8), picture_source(path)) for path in paths]
     photos = FramePhotos([frame.source for frame in frames])
     out, found = tmp_path / "out", some([[0, 0, 5, 5]], [0])

@@ -61,6 +61,20 @@ def test_only_the_classes_that_are_asked_for_in_all_results(call, tmp_path, caps
     assert "objects: dog 1" in capsys.readouterr().out
 
 
+def test_a_photo_that_cannot_be_drawn_does_not_lose_the_others(call, tmp_path, capsys):
+    folder = tmp_path / "in"
+    write_picture(folder / "a.png", SIDE, SIDE)
+    write_picture(folder / "b.png", 1_100_000, 1)  # longer than a PNG that can be written
+    write_picture(folder / "c.png", SIDE, SIDE)
+    assert call(folder, "--crops") == 0
+    assert [Path(one["source"]).name for one in entries(tmp_path)] == ["a.png", "b.png", "c.png"]
+    drawn = [path.name for path in (tmp_path / "out").iterdir() if path.is_file()]
+    assert sorted(drawn) == ["a.png", "c.png"]
+    printed = capsys.readouterr()
+    assert "b.png: a picture of 1100000×1 pixels cannot be written" in printed.err
+    assert "problems: 1" in printed.out
+
+
 def test_a_class_that_the_detector_does_not_know(call, tmp_path, capsys):
     photo = write_picture(tmp_path / "a.png")
     assert call(photo, "--classes", "dogs") == 2

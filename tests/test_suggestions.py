@@ -211,7 +211,8 @@ def test_links_to_photos_with_the_longest_names(tmp_path):
     _, links = write_suggestions([one], tmp_path / "out")
     (link,) = links.iterdir()
     assert link.resolve() == photo
-    assert link.name.startswith("1_x") and link.suffix == ".jpg"
+    assert link.name.startswith("1_x")
+    assert link.suffix == ".jpg"
 
 
 def test_exported_files_have_no_features(tmp_path):

@@ -174,6 +174,7 @@ def _odd() -> Iterator[tuple[str, str, bytes]]:
     yield "1x1", ".png", encoded(picture(1, 1), "PNG")
     yield "1x5000", ".png", encoded(picture(1, 5000), "PNG")
     yield "5000x1", ".jpg", encoded(picture(5000, 1), "JPEG")
+    yield "1100000x1", ".png", encoded(picture(1_100_000, 1), "PNG")  # cannot be written again
     yield "cmyk", ".jpg", encoded(photo.convert("CMYK"), "JPEG")
     deep = (pixels()[..., 0].astype(np.uint16) << 8) | 7
     yield "16-bit-png", ".png", encoded(Image.fromarray(deep), "PNG")

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import combinations
-from os.path import commonprefix
 from typing import NamedTuple
 
 from utils.data.doctor.checked import CheckedFolder
@@ -172,7 +171,8 @@ def _digits(bare: str) -> str:
 def _within(first: str, second: str, edits: int) -> bool:
     """Whether so few letters to add, drop, change or swap with their neighbour make one text of the
     other (Damerau 1964, restricted). What both begin with needs none."""
-    same = len(commonprefix((first, second)))
+    pairs = enumerate(zip(first, second, strict=False))
+    same = next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
     first, second = first[same:], second[same:]
     if not edits or not first or not second:
         return max(len(first), len(second)) <= edits
