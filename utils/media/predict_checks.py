@@ -117,10 +117,12 @@ def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source
             )
         if path.is_file():
             raise UserError(f"{path}: would be overwritten; choose another folder for --out")
-    # A source may be a link, such as those of --suggest: drawn over, it would be lost, too.
-    holding = {file.parent for file in files}
-    holding |= {source.path.parent.resolve() for source in sources if source.path}
-    for folder in {config.out, drawing_folder(config, config.out)}:
+    holding, folders = {file.parent for file in files}, [config.out]
+    if config.pictures:
+        # A source may be a link, such as those of --suggest: drawn over, it would be lost, too.
+        holding |= {source.path.parent.resolve() for source in sources if source.path}
+        folders.append(drawing_folder(config, config.out))
+    for folder in folders:
         if folder.resolve() in holding:
             raise UserError(
                 f"--out {config.out}: {folder} holds source pictures, which the drawn ones would "
