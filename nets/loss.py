@@ -66,19 +66,21 @@ def detection_loss(
     Args:
         predictions: decoded predictions, N rows an image.
         boxes: float32 (B, M, 4), ground truth in pixels of the network input, zeros for padding.
-        class_ids: int32 (B, M), negative for padding and for objects to ignore: negatives that
+        class_ids: integers (B, M), negative for padding and for objects to ignore: negatives that
             overlap those have no objectness loss either.
-        matched_gt: int32 (B, N) from ``nets.targets``.
+        matched_gt: int64 (B, N) from ``nets.targets``.
         config: weights and thresholds.
         normalizer: what the sums are divided by, where the batch is a part of a larger one that is
             shared among devices or micro-batches; this batch's own ``loss_normalizer`` when None.
     """
     if normalizer is None:
         normalizer = loss_normalizer(count_positives(matched_gt))
+    # Not int32, which a GPU would leave to the host; see ``nets.targets``.
+    class_ids, matched_gt = tf.cast(class_ids, tf.int64), tf.cast(matched_gt, tf.int64)
     positives = tf.where(matched_gt != BACKGROUND)  # (P, 2): image, row
-    truth = tf.stack(
-        [positives[:, 0], tf.cast(tf.gather_nd(matched_gt, positives), tf.int64)], axis=-1
-    )  # (P, 2): image, object
+    truth = tf.stack(  # (P, 2): image, object
+        [positives[:, 0], tf.gather_nd(matched_gt, positives)], axis=-1
+    )
 
     predicted_boxes = tf.gather_nd(predictions.boxes, positives)  # (P, 4)
     true_boxes = tf.gather_nd(boxes, truth)
@@ -118,8 +120,9 @@ def generalised_cross_entropy(logits: tf.Tensor, q: float) -> tf.Tensor:
 
 def count_positives(matched_gt: tf.Tensor) -> tf.Tensor:
     """float32 (2,): positives and images of a batch. Counts of its parts may be added."""
-    positives = tf.math.count_nonzero(matched_gt != BACKGROUND, dtype=tf.int32)
-    return tf.cast(tf.stack([positives, tf.shape(matched_gt)[0]]), tf.float32)
+    positives = tf.math.count_nonzero(matched_gt != BACKGROUND)
+    images = tf.shape(matched_gt)[0]
+    return tf.stack([tf.cast(positives, tf.float32), tf.cast(images, tf.float32)])
 
 
 def loss_normalizer(counts: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,9 @@
 ``assign_simota`` compares the predictions themselves and gives each object as many positives as
 fit it. Both are vectorised pure functions on the device. Their result is ``matched_gt``: for each
 prediction the index of its object, or ``BACKGROUND``.
+
+Integers that depend on the batch are int64. TensorFlow keeps int32 in main memory, as those are
+mostly shapes: on a GPU, most operations on them would wait for a copy there and back.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ PRIMARY_ROUNDS = 8  # as many objects may want the same prediction, and each sti
 MAX_ANCHOR_RATIO = 4.0  # between the sides of an object and of its candidate anchors
 IOU_WEIGHT = 3.0  # of −log IoU, relative to −log score, in the cost of a prediction
 SIMOTA_CANDIDATES = 10  # the sum of their IoUs is dynamic k, the number of positives of an object
-_UNASSIGNED = tf.int32.max  # no object wants the prediction
+_UNASSIGNED = tf.int64.max  # a free prediction while objects are assigned: their lowest index wins
 _FALLBACK_WEIGHT = 1e-4  # on the shape IoU of anchors that are not candidates
 
 
@@ -39,19 +42,21 @@ def assign(
 
     Args:
         boxes: float32 (B, M, 4) in pixels of the network input; padding may hold anything.
-        class_ids: int32 (B, M), negative for padding and for objects without positives
+        class_ids: integers (B, M), negative for padding and for objects without positives
             (difficult ones).
         grids: (height, width) in cells of the three levels, strides 8, 16, 32.
         anchors: nine (width, height) pairs in pixels.
 
     Returns:
-        ``matched_gt``, int32 (B, N): index into M, or ``BACKGROUND``. Rows are in the order of
+        ``matched_gt``, int64 (B, N): index into M, or ``BACKGROUND``. Rows are in the order of
         ``nets.yolo.Predictions``.
     """
+    class_ids = tf.cast(class_ids, tf.int64)
     grid = _PredictionGrid(grids)
     centre = _centre_cells(boxes, class_ids, grid, anchors)
-    matched_gt = tf.fill([tf.shape(boxes)[0], grid.total], BACKGROUND)
-    return _assign_primary(matched_gt, centre.rows, centre.shape_iou, centre.valid)
+    matched_gt = _all_free(boxes, grid)
+    matched_gt = _assign_primary(matched_gt, centre.rows, centre.shape_iou, centre.valid)
+    return _with_background(matched_gt)
 
 
 def assign_simota(
@@ -80,23 +85,35 @@ def assign_simota(
         boxes, class_ids, grids, anchors: as for ``assign``.
 
     Returns:
-        ``matched_gt``, int32 (B, N), as ``assign``.
+        ``matched_gt``, int64 (B, N), as ``assign``.
     """
+    class_ids = tf.cast(class_ids, tf.int64)
     grid = _PredictionGrid(grids)
     centre = _centre_cells(boxes, class_ids, grid, anchors)
     rows, is_candidate = _candidates(centre, grid)
     cost, overlap = _costs(predictions, boxes, class_ids, rows, is_candidate)
-    ranks = tf.argsort(tf.argsort(cost, axis=-1, stable=True), axis=-1, stable=True)
+    order = tf.cast(tf.argsort(cost, axis=-1, stable=True), tf.int64)
+    ranks = tf.cast(tf.argsort(order, axis=-1, stable=True), tf.int64)
     best = tf.math.top_k(overlap, SIMOTA_CANDIDATES).values
-    dynamic_k = tf.maximum(tf.cast(tf.reduce_sum(best, axis=-1), tf.int32), 1)  # (B, M)
+    dynamic_k = tf.maximum(tf.cast(tf.reduce_sum(best, axis=-1), tf.int64), 1)  # (B, M)
 
     beside = tf.fill(tf.shape(rows[..., len(anchors) :]), -1.0)
     fallback = tf.concat([_FALLBACK_WEIGHT * centre.shape_iou, beside], axis=-1)
     quality = tf.where(is_candidate, 1 / (1 + cost), fallback)
-    matched_gt = tf.fill([tf.shape(boxes)[0], grid.total], BACKGROUND)
+    matched_gt = _all_free(boxes, grid)
     matched_gt = _assign_primary(matched_gt, rows, quality, centre.valid)
     wanted = is_candidate & (ranks < dynamic_k[..., None])
-    return _assign_free(matched_gt, rows, quality, wanted)
+    return _with_background(_assign_free(matched_gt, rows, quality, wanted))
+
+
+def _all_free(boxes: tf.Tensor, grid: _PredictionGrid) -> tf.Tensor:
+    """``matched_gt`` before any object is assigned."""
+    return tf.fill([tf.shape(boxes)[0], grid.total], tf.constant(_UNASSIGNED, tf.int64))
+
+
+def _with_background(matched_gt: tf.Tensor) -> tf.Tensor:
+    """``matched_gt`` when all objects are assigned."""
+    return tf.where(matched_gt == _UNASSIGNED, tf.constant(BACKGROUND, tf.int64), matched_gt)
 
 
 def _costs(
@@ -128,8 +145,8 @@ class _CentreCells(NamedTuple):
         shape_iou: float32 (B, M, 9), of object and anchor.
         ratio: float32 (B, M, 9), the larger ratio of their sides, 1 or more.
         centres: float32 (B, M, 2) in pixels.
-        cells: int32 (B, M, 9, 2), column and row.
-        rows: int32 (B, M, 9), of the predictions.
+        cells: int64 (B, M, 9, 2), column and row.
+        rows: int64 (B, M, 9), of the predictions.
     """
 
     valid: tf.Tensor
@@ -161,7 +178,7 @@ def _candidates(centre: _CentreCells, grid: _PredictionGrid) -> tuple[tf.Tensor,
     """Rows that may become positives: nine anchors in the centre cell, then twice nine beside it.
 
     Returns:
-        int32 rows and bool "is a candidate", both (B, M, 27).
+        int64 rows and bool "is a candidate", both (B, M, 27).
     """
     count = centre.shape_iou.shape[-1]
     near = centre.ratio < MAX_ANCHOR_RATIO
@@ -184,23 +201,22 @@ class _PredictionGrid:
         rows = heights * widths * ANCHORS_PER_LEVEL
         self.total = tf.reduce_sum(rows)
         # All of these are (9,): one entry for each anchor.
-        self._start = tf.repeat(tf.cumsum(rows, exclusive=True), ANCHORS_PER_LEVEL)
-        self._width = tf.repeat(widths, ANCHORS_PER_LEVEL)
-        self._height = tf.repeat(heights, ANCHORS_PER_LEVEL)
+        self._start = _of_each_anchor(tf.cumsum(rows, exclusive=True))
+        self._width, self._height = _of_each_anchor(widths), _of_each_anchor(heights)
         self._stride = tf.repeat(tf.constant(STRIDES, tf.float32), ANCHORS_PER_LEVEL)
-        self._anchor = tf.tile(tf.range(ANCHORS_PER_LEVEL), [len(STRIDES)])
+        self._anchor = tf.tile(tf.range(ANCHORS_PER_LEVEL, dtype=tf.int64), [len(STRIDES)])
 
     def cells(self, centres: tf.Tensor) -> tf.Tensor:
-        """(B, M, 2) centres in pixels → int32 (B, M, 9, 2) column and row of their cells.
+        """(B, M, 2) centres in pixels → int64 (B, M, 9, 2) column and row of their cells.
 
         A centre on the picture's right or lower edge belongs to the last cell.
         """
-        cells = tf.cast(tf.floor(centres[:, :, None, :] / self._stride[:, None]), tf.int32)
+        cells = tf.cast(tf.floor(centres[:, :, None, :] / self._stride[:, None]), tf.int64)
         last = tf.stack([self._width - 1, self._height - 1], axis=-1)
         return tf.clip_by_value(cells, 0, last)
 
     def rows(self, cells: tf.Tensor) -> tf.Tensor:
-        """int32 (B, M, 9, 2) cells → (B, M, 9) rows of the predictions."""
+        """int64 (B, M, 9, 2) cells → (B, M, 9) rows of the predictions."""
         flat = cells[..., 1] * self._width + cells[..., 0]
         return self._start + flat * ANCHORS_PER_LEVEL + self._anchor
 
@@ -208,10 +224,10 @@ class _PredictionGrid:
         """The nearest cell to the side and the nearest above or below.
 
         Returns:
-            int32 rows and bool "lies in the grid", both (B, M, 9, 2).
+            int64 rows and bool "lies in the grid", both (B, M, 9, 2).
         """
         within = centres[:, :, None, :] / self._stride[:, None] - tf.cast(cells, tf.float32)
-        step = tf.where(within < 0.5, -1, 1)  # (B, M, 9, 2)
+        step = tf.where(within < 0.5, tf.constant(-1, tf.int64), 1)  # (B, M, 9, 2)
         still = tf.zeros_like(step[..., 0])
         rows, inside = [], []
         for move in (
@@ -226,23 +242,28 @@ class _PredictionGrid:
         return tf.stack(rows, axis=-1), tf.stack(inside, axis=-1)
 
 
+def _of_each_anchor(of_levels: tf.Tensor) -> tf.Tensor:
+    """int32 (3,), from shapes → int64 (9,)."""
+    return tf.cast(tf.repeat(of_levels, ANCHORS_PER_LEVEL), tf.int64)
+
+
 def _assign_primary(
     matched_gt: tf.Tensor, rows: tf.Tensor, quality: tf.Tensor, valid: tf.Tensor
 ) -> tf.Tensor:
     """One positive for each object: the best of its rows that is still free, in rounds.
 
     Args:
-        matched_gt: int32 (B, N), what is assigned so far.
-        rows: int32 (B, M, K), the rows each object may have.
+        matched_gt: int64 (B, N), what is assigned so far, ``_UNASSIGNED`` where nothing is.
+        rows: int64 (B, M, K), the rows each object may have.
         quality: float32 (B, M, K) of each; negative where the object may not have it.
         valid: bool (B, M), whether the object gets positives.
     """
     waiting = valid
-    itself = tf.range(tf.shape(rows)[1])[None, :]
+    itself = tf.cast(tf.range(tf.shape(rows)[1]), tf.int64)[None, :]
     for _ in range(PRIMARY_ROUNDS):
-        free = tf.gather(matched_gt, rows, batch_dims=1) == BACKGROUND
+        free = tf.gather(matched_gt, rows, batch_dims=1) == _UNASSIGNED
         free_quality = tf.where(free & waiting[..., None], quality, -1.0)
-        best = tf.argmax(free_quality, axis=-1, output_type=tf.int32)  # (B, M)
+        best = tf.argmax(free_quality, axis=-1)  # (B, M)
         row = tf.gather(rows, best, batch_dims=2)
         value = tf.gather(free_quality, best, batch_dims=2)
         wanted = waiting & (value >= 0)
@@ -257,19 +278,21 @@ def _assign_free(
     """Assign free rows to the object of highest quality; ties go to the lower index.
 
     Args:
-        matched_gt: int32 (B, N), what is assigned so far.
-        rows: int32 (B, M, K), rows for each object.
+        matched_gt: int64 (B, N), what is assigned so far, ``_UNASSIGNED`` where nothing is.
+        rows: int64 (B, M, K), rows for each object.
         quality: float32 (B, M, K) of each.
         wanted: bool (B, M, K), whether the object wants it.
     """
-    batch, total = tf.shape(matched_gt)[0], tf.shape(matched_gt)[1]
-    flat = tf.reshape(rows + tf.range(batch)[:, None, None] * total, [-1, 1])
+    shape = tf.shape(matched_gt)
+    batch, total = shape[0], shape[1]
+    wanted &= tf.gather(matched_gt, rows, batch_dims=1) == _UNASSIGNED
+    first = tf.cast(tf.range(batch) * total, tf.int64)  # row of each image
+    flat = tf.reshape(rows + first[:, None, None], [-1, 1])
     quality = tf.reshape(tf.where(wanted, quality, -1.0), [-1])
-    gt = tf.range(tf.shape(rows)[1])[None, :, None] + tf.zeros_like(rows)
+    gt = tf.cast(tf.range(tf.shape(rows)[1]), tf.int64)[None, :, None] + tf.zeros_like(rows)
 
     best = tf.tensor_scatter_nd_max(tf.fill([batch * total], -1.0), flat, quality)
     wins = tf.reshape(wanted, [-1]) & (quality >= tf.gather_nd(best, flat))
     winner = tf.where(wins, tf.reshape(gt, [-1]), _UNASSIGNED)
-    winners = tf.tensor_scatter_nd_min(tf.fill([batch * total], _UNASSIGNED), flat, winner)
-    winners = tf.reshape(winners, [batch, total])
-    return tf.where((matched_gt == BACKGROUND) & (winners != _UNASSIGNED), winners, matched_gt)
+    matched_gt = tf.tensor_scatter_nd_min(tf.reshape(matched_gt, [-1]), flat, winner)
+    return tf.reshape(matched_gt, shape)
