@@ -119,6 +119,32 @@ def test_a_device_that_is_none_is_refused(three_gpus, name):
         (tf.errors.ResourceExhaustedError, "OOM when allocating tensor", True),
         (tf.errors.NotFoundError, "No algorithm worked! UNKNOWN: CUDNN_STATUS_ALLOC_FAILED", True),
         (tf.errors.InternalError, "CUDA_ERROR_OUT_OF_MEMORY: out of memory", True),
+        (
+            tf.errors.NotFoundError,
+            "No algorithm worked!  Error messages:\n  Profiling failure on CUDNN engine 1#TC: "
+            "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 95420720 bytes.",
+            True,
+        ),
+        (
+            tf.errors.InternalError,
+            "Failed to allocate request for 2.00GiB (2147483648B) on device ordinal 0",
+            True,
+        ),
+        (
+            tf.errors.InternalError,
+            "failed to create cublas handle: CUBLAS_STATUS_NOT_INITIALIZED",
+            True,
+        ),
+        (
+            tf.errors.InternalError,
+            "Could not create cudnn handle: CUDNN_STATUS_NOT_INITIALIZED",
+            True,
+        ),
+        (
+            tf.errors.FailedPreconditionError,
+            "DNN library initialization failed. Look at the errors above for more details.",
+            True,
+        ),
         (tf.errors.NotFoundError, "No algorithm worked! CUDNN_STATUS_BAD_PARAM", False),
         (tf.errors.InvalidArgumentError, "shapes differ", False),
     ],

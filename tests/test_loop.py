@@ -53,6 +53,17 @@ def test_out_of_memory_takes_more_accumulation_steps_and_warns(tmp_path, capsys)
     assert "in 4 parts" in errors
 
 
+def test_a_photo_that_does_not_fit_ends_the_run_with_what_tensorflow_says(tmp_path):
+    trainer = SmallDevice()
+    trainer.accumulate_more = lambda: refuse("out of memory; take a smaller --input-size")
+    with pytest.raises(UserError, match=r"smaller --input-size \(TensorFlow says: OOM when alloc"):
+        step_within_memory(make_run(tmp_path, trainer), BATCH, 1.0, 1.0, True)
+
+
+def refuse(words):
+    raise UserError(words)
+
+
 def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_path, capsys):
     trainer = SimpleNamespace(optimizers=SimpleNamespace(rates={"head": 0.5}))
     run = make_run(tmp_path, trainer)

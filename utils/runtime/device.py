@@ -11,6 +11,14 @@ import tensorflow as tf
 from utils.errors import UserError
 from utils.text import counted
 
+# What cuDNN, cuBLAS and the driver say when there is no memory for them. They say the last two of a
+# version that does not fit, too; a caller that gives up should quote them.
+_NO_MEMORY = re.compile(
+    r"out[ _]of[ _]memory|_ALLOC_FAILED|failed to allocate|CU(DNN|BLAS)_STATUS_NOT_INITIALIZED|"
+    r"DNN library initialization failed",
+    re.IGNORECASE,
+)
+
 
 def use_device(name: str) -> str:
     """Make the one device asked for visible, before anything is computed; see ``make_visible``.
@@ -76,7 +84,7 @@ def out_of_memory(error: tf.errors.OpError) -> bool:
     """
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return True
-    return bool(re.search(r"out of memory|OUT_OF_MEMORY|_ALLOC_FAILED", str(error)))
+    return bool(_NO_MEMORY.search(str(error)))
 
 
 def make_visible(numbers: Sequence[int], name: str = "auto") -> str:

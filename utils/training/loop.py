@@ -222,7 +222,11 @@ def step_within_memory(
         except tf.errors.OpError as error:
             if not out_of_memory(error):
                 raise
-            steps = run.trainer.accumulate_more()
+            try:
+                steps = run.trainer.accumulate_more()
+            except UserError as stop:  # what it says may have another reason, after all
+                what = str(error).strip().partition("\n")[0][:200]
+                raise UserError(f"{stop} (TensorFlow says: {what})") from error
             run.choices["accumulation steps"] = steps
             run.directory.warn(
                 f"out of memory; from now on a batch is computed in {steps} parts, each with "
