@@ -8,6 +8,7 @@ import tensorflow as tf
 from utils.api import _process_state_kept
 from utils.errors import UserError
 from utils.quiet import import_tensorflow
+from utils.runtime import gpu_driver
 from utils.runtime.device import (
     gpu_numbers,
     logical_devices,
@@ -105,6 +106,26 @@ def test_a_gpu_gives_its_memory_as_needed_from_the_import_on(monkeypatch):
     )
     import_tensorflow()
     assert grown == [(gpus[1], True), (gpus[2], True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "hidden", "warns"),
+    [
+        ("auto", True, None, True), ("auto", False, None, False), ("cpu", True, None, False),
+        ("auto", True, "", False), ("auto", True, "0", True),
+    ],
+)  # fmt: skip
+def test_a_gpu_that_tensorflow_cannot_use_is_told_of_once(
+    monkeypatch, capsys, name, driver, hidden, warns
+):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(gpu_driver, "gpu_likely", lambda: driver)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    gpu_driver.warn_of_unused_gpu.cache_clear()
+    assert gpu_numbers(name) == gpu_numbers(name) == []
+    assert capsys.readouterr().err.count('pip install -e ".[gpu]"') == warns
 
 
 @pytest.mark.parametrize("name", ["gpus", "gpu:", "gpu:0,", "gpu:-1", "GPU", "tpu"])

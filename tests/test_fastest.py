@@ -241,6 +241,20 @@ def test_candidates_by_what_is_installed(monkeypatch):
     assert candidates_here("cpu") == []
 
 
+def test_a_gpu_that_no_runtime_can_use_is_told_of(monkeypatch):
+    told = []
+    monkeypatch.setattr(fastest, "warn_of_unused_gpu", lambda: told.append(True))
+    monkeypatch.setattr(fastest, "gpu_likely", lambda: True)
+    monkeypatch.setattr(fastest, "onnx_runtime_has_cuda", lambda: False)
+    monkeypatch.setattr(fastest, "tensorflow_has_gpu", lambda: False)
+    for device in ("cpu", "gpu", "auto", None):
+        candidates_here(device)
+    assert len(told) == 2
+    monkeypatch.setattr(fastest, "onnx_runtime_has_cuda", lambda: True)
+    candidates_here("auto")
+    assert len(told) == 2
+
+
 def test_the_processor_and_its_bfloat16(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("model name\t: Chip 9\nflags\t\t: fpu avx512_bf16\n")

@@ -9,6 +9,7 @@ from contextlib import suppress
 import tensorflow as tf
 
 from utils.errors import UserError
+from utils.runtime.gpu_driver import warn_of_unused_gpu
 from utils.text import counted
 
 # What cuDNN, cuBLAS and the driver say when there is no memory for them. They say the last two of a
@@ -59,11 +60,16 @@ def gpu_numbers(name: str) -> list[int]:
     if name == "cpu":
         return []
     if name == "auto":
+        if not there:
+            warn_of_unused_gpu()
         return list(range(there))
     numbers = sorted({int(number) for number in (match.group(1) or "0").split(",")})
     if numbers[-1] >= there:
         seen = f"TensorFlow sees {counted(there, 'GPU')} here"
-        raise UserError(f"--device {name}: {seen}; use --device cpu, or install the GPU extra")
+        raise UserError(
+            f"--device {name}: {seen}; use --device cpu, or install CUDA's libraries with: "
+            'pip install -e ".[gpu]"'
+        )
     return numbers
 
 

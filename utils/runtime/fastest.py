@@ -34,6 +34,7 @@ from utils.letterbox import Letterbox
 from utils.runtime.export.process import ModuleFailedError, NoRoomError
 from utils.runtime.exported import NAMES, ExportedNetwork
 from utils.runtime.facts import Facts
+from utils.runtime.gpu_driver import gpu_likely, warn_of_unused_gpu
 from utils.runtime.precision_trial import Agreement, PrecisionTrial
 from utils.runtime.runtime import Runtime
 from utils.runtime.side_by_side import copies_here, open_copies
@@ -41,7 +42,10 @@ from utils.runtime.side_by_side import copies_here, open_copies
 CPU_RUNTIMES = ("openvino", "litert", "onnx")  # the fastest first
 WORTHWHILE = 0.95  # of float32's time: less than that for another precision
 _MODULES = {"openvino": "openvino", "litert": "ai_edge_litert", "onnx": "onnxruntime"}
-_PACKAGES = ("openvino", "ai-edge-litert", "onnxruntime", "onnxruntime-gpu", "tensorflow")
+_PACKAGES = (
+    "openvino", "ai-edge-litert", "onnxruntime", "onnxruntime-gpu", "tensorflow",
+    "nvidia-cudnn-cu12",  # with it TensorFlow may have a GPU
+)  # fmt: skip
 _CONVERTING = ("efficient-yolo3", "keras", "onnx", "numpy", "protobuf", "ml-dtypes")
 _CONVERTER = Path(__file__).parent / "export"
 _REPEATS, _WARM_UP = 15, 2  # rounds
@@ -124,6 +128,8 @@ def candidates_here(device: str | None) -> list[Candidate]:
             found.append(Candidate("onnx", device=gpu))
         if tensorflow_has_gpu():
             found.append(Candidate("tensorflow", device=gpu))
+        if asked == "auto" and not found:
+            warn_of_unused_gpu()
     if asked in ("auto", "cpu"):
         installed = [name for name in CPU_RUNTIMES if find_spec(_MODULES[name])]
         for name in installed[:1]:
@@ -266,11 +272,6 @@ def cpu_has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
     except OSError:
         return False
     return bool(flags and {"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
-
-
-def gpu_likely() -> bool:
-    """Whether an NVIDIA driver is there; asking the libraries takes seconds."""
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
 
 
 def onnx_runtime_has_cuda() -> bool:
