@@ -162,6 +162,22 @@ def test_adamw_is_the_papers():
         assert np.allclose(head.kernel[0], weight, rtol=1e-3, atol=1e-4), number
 
 
+def test_adamw_computes_its_powers_once_for_all_variables():
+    trainer = make_trainer(pretrained=True)
+    trainer.set_backbone_frozen(False)
+    model, optimizers = trainer.model, trainer.optimizers
+    gradients = [tf.TensorSpec(v.shape) for v in model.trainable_variables]
+
+    @tf.function(autograph=False)
+    def apply(*gradients):
+        with tf.name_scope("step"):
+            optimizers.apply(model, gradients)
+
+    nodes = [n.type for n in apply.get_concrete_function(*gradients).graph.get_operations()]
+    assert nodes.count("ResourceApplyAdam") == len(gradients)
+    assert nodes.count("Pow") == 2 * len(optimizers.parts)
+
+
 @pytest.mark.slow
 def test_accumulation_gives_the_same_step_until_one_photo_at_a_time():
     whole, parts = (make_trainer(pretrained=True, kind="sgd") for _ in range(2))

@@ -72,26 +72,30 @@ class _GradientsAreSums:
 class _AdamW(_GradientsAreSums, keras.optimizers.AdamW):
     """Loshchilov & Hutter, Decoupled weight decay regularization (2019)."""
 
-    def update_step(self, gradient, variable, learning_rate):
+    def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):
         """Keras' formula; where there is one replica, in one pass over the memory instead of a
-        dozen. With batches of 4 at 256 pixels that saves a twentieth of a step on a CPU."""
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            super().update_step(gradient, variable, learning_rate)
+        dozen, and with the powers computed once for all variables. With batches of 4 at 256 pixels
+        the one pass saves a twentieth of a step on a CPU."""
+        if distribution.num_replicas_in_sync > 1:
+            super()._distributed_tf_update_step(distribution, grads_and_vars, learning_rate)
             return
-        step = keras.ops.cast(self.iterations + 1, variable.dtype)
-        index = self._get_variable_index(variable)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=tf.pow(self.beta_2, step),
-            lr=learning_rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
+        step = keras.ops.cast(self.iterations + 1, "float32")  # as weights in all precisions
+        powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        rate = tf.convert_to_tensor(learning_rate)
+        for gradient, variable in grads_and_vars:
+            index = self._get_variable_index(variable)
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                beta1_power=powers[0],
+                beta2_power=powers[1],
+                lr=rate,
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon,
+                grad=gradient,
+            )
 
 
 class _SGD(_GradientsAreSums, keras.optimizers.SGD):
