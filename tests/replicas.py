@@ -110,12 +110,24 @@ def main() -> None:
     mine = slice(cluster.host * rows, (cluster.host + 1) * rows)
 
     def share(i: int) -> list[tf.Tensor]:
-        return [tf.constant(part[mine]) for part in make_batch(i, given.size)]
+        """Every other batch has more padding."""
+        images, boxes, class_ids = (part[mine] for part in make_batch(i, given.size))
+        spare = 20 * (i % 2)
+        boxes = np.pad(boxes, [(0, 0), (0, spare), (0, 0)])
+        class_ids = np.pad(class_ids, [(0, 0), (0, spare)], constant_values=-1)
+        return [tf.constant(part) for part in (images, boxes, class_ids)]
+
+    for part in cluster.split(share(0)) if cluster.local_replicas > 1 else []:
+        parts = cluster.strategy.experimental_local_results(part)
+        devices = cluster.strategy.extended.worker_devices
+        for own, device in zip(parts, devices, strict=True):
+            assert own.device.endswith(device[-len("/device:CPU:0") :]), (own.device, device)
 
     losses = [
         [float(x) for x in trainer.step(share(i), i + 1, rate(i), uniform_average=i > 1)]
         for i in range(given.steps)
     ]
+    assert trainer._step.experimental_get_tracing_count() == 1
     found = trainer._infer(make_batch(size=given.size)[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
     averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}

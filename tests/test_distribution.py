@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nets.yolo import YOLOv3
 from utils.data.synthetic import write_dataset
@@ -239,6 +240,26 @@ def test_a_wrong_tf_config_is_explained(monkeypatch, text, words):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match=words):
         distribution._tasks()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "lost"),
+    [
+        (tf.errors.UnavailableError, "Connection reset by peer", True),
+        (tf.errors.InternalError, "Collective ops is aborted by: failed to connect", True),
+        (tf.errors.InternalError, "NCCL: unhandled system error. Last error: socket closed", True),
+        (tf.errors.InternalError, "NCCL: unhandled cuda error", False),
+        (tf.errors.InternalError, "cuDNN launch failure : input shape ([8,13,13,256])", False),
+        (tf.errors.InternalError, "Blas GEMM launch failed: CUBLAS_STATUS_EXECUTION_FAILED", False),
+        (tf.errors.InternalError, "Failed to allocate request for 2.00GiB", False),
+        (tf.errors.ResourceExhaustedError, "OOM when allocating tensor", False),
+    ],
+)
+def test_an_error_of_this_hosts_gpu_is_no_lost_host(monkeypatch, kind, message, lost):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 0}}')
+    assert distribution.host_was_lost(kind(None, None, message)) is lost
+    monkeypatch.delenv("TF_CONFIG")
+    assert not distribution.host_was_lost(kind(None, None, message))
 
 
 def test_one_host_needs_no_strategy(monkeypatch):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ import tensorflow as tf
 
 from utils.detections import Detections
 from utils.errors import UserError
-from utils.runtime.device import gpu_numbers, logical_devices, make_visible
+from utils.runtime.device import gpu_numbers, logical_devices, make_visible, out_of_memory
 from utils.runtime.rendezvous import meet
 
-FEWEST_BOXES = 16  # replicas' box lists are padded to this or a doubling: few shapes are compiled
-
+# What libraries say of a GPU. NCCL says "unhandled cuda error" then, and other words of hosts.
+_OF_A_GPU = re.compile("CUDNN|CUBLAS|CUDA", re.IGNORECASE)
 MAX_DET = 300  # detections a photo that hosts exchange
 
 
@@ -76,13 +77,8 @@ class Cluster:
         """
         if self.replicas == 1:
             return tuple(batch)
-        images, boxes, class_ids = batch
-        spare = _padded_length(boxes.shape[1]) - boxes.shape[1]
-        boxes = tf.pad(boxes, [[0, 0], [0, spare], [0, 0]])
-        class_ids = tf.pad(class_ids, [[0, 0], [0, spare]], constant_values=-1)
-        rows = len(images) // self.local_replicas
-        return tuple(self.by_replica(lambda i, x=x: x[i * rows : (i + 1) * rows])
-                     for x in (images, boxes, class_ids))  # fmt: skip
+        rows = len(batch[0]) // self.local_replicas
+        return tuple(self.by_replica(lambda i, x=x: x[i * rows : (i + 1) * rows]) for x in batch)
 
     def all_equal(self, value: Any) -> bool:
         """Whether a JSON value is the same on all hosts; all get the same answer."""
@@ -182,14 +178,32 @@ class Cluster:
         return np.asarray(self.strategy.reduce("SUM", values, axis=None))
 
     def by_replica(self, make: Callable[[int], tf.Tensor]) -> Any:
-        """One value for each replica of this host, counted from 0."""
-        return self.strategy.experimental_distribute_values_from_function(
-            lambda context: make(context.replica_id_in_sync_group % self.local_replicas)
-        )
+        """One value for each replica of this host, counted from 0.
+
+        They are made in main memory, and each is copied to its own device only. By default
+        TensorFlow would make all of them on the first GPU.
+        """
+        devices = self.strategy.extended.worker_devices
+
+        def value(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
+            index = context.replica_id_in_sync_group % self.local_replicas
+            with tf.device("/CPU:0"):
+                made = make(index)
+            with tf.device(devices[index]):
+                return tf.identity(made)
+
+        return self.strategy.experimental_distribute_values_from_function(value)
 
 
-def _padded_length(boxes: int) -> int:
-    return max(FEWEST_BOXES, 1 << (boxes - 1).bit_length())
+def spec_by_replica(spec: tf.TensorSpec, strategy: tf.distribute.Strategy) -> tf.TypeSpec:
+    """The spec of what ``Cluster.by_replica`` makes, for an ``input_signature``.
+
+    Without it a function is compiled for every shape. The class of the spec has no public name.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return spec
+    example = strategy.experimental_distribute_values_from_function(lambda _: tf.zeros([]))
+    return type(tf.type_spec_from_value(example))(*[spec] * len(strategy.extended.worker_devices))
 
 
 def is_chief() -> bool:
@@ -204,14 +218,26 @@ def is_chief() -> bool:
 
 def host_was_lost(error: BaseException) -> bool:
     """Whether TensorFlow raises this error when another host has gone."""
-    return _tasks() is not None and isinstance(
+    if _tasks() is None:
+        return False
+    if isinstance(error, tf.errors.InternalError):  # of this host's GPUs, too
+        return not (out_of_memory(error) or _OF_A_GPU.search(str(error)))
+    return isinstance(
         error,
         tf.errors.UnavailableError
         | tf.errors.AbortedError
         | tf.errors.CancelledError
-        | tf.errors.DeadlineExceededError
-        | tf.errors.InternalError,
+        | tf.errors.DeadlineExceededError,
     )
+
+
+def several_hosts() -> bool:
+    """Whether the environment describes several hosts.
+
+    Raises:
+        UserError: a ``TF_CONFIG`` that is not understood.
+    """
+    return _tasks() is not None
 
 
 def make_cluster(device: str) -> Cluster:

@@ -12,7 +12,7 @@ from nets.folding import folded_detector
 from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
 from utils.runtime.device import use_device, visible_device
-from utils.runtime.distribution import Cluster
+from utils.runtime.distribution import Cluster, spec_by_replica
 from utils.runtime.runtime import Infer, Runtime, in_full_batches, padded
 
 
@@ -32,15 +32,16 @@ def open_tensorflow(
         model = load_checkpoint(weights, option)
     on_gpu = "GPU" in where
     batch_size = (batch_size or (8 if on_gpu else 1)) * devices
-    # Several devices compile it for each shape, and would keep the weights in every graph. A GPU
-    # looks for the fastest kernels anew for each shape, so it gets few; but a picture that comes
-    # alone does not wait for seven black ones.
+    # A graph for several devices would hold the weights once for each. A GPU looks for the fastest
+    # kernels anew for each shape, so it gets few; but a picture that comes alone does not wait for
+    # seven black ones.
     infer = in_full_batches(
         compile_inference(model, cluster, any_shape=True, constant=devices == 1),
         batch_size,
         single=on_gpu,
     )
-    infer(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))  # compiles it
+    for count in {1, batch_size}:  # compiles it, and lets a GPU look for kernels
+        infer(np.zeros((count, model.input_size, model.input_size, 3), np.uint8))
     return Runtime(
         infer,
         tuple(model.classes),
@@ -66,8 +67,7 @@ def compile_inference(
     Args:
         model: made in the scope of the cluster's strategy.
         cluster: divides each batch among its devices on this host; None for one device.
-        any_shape: compile it once for all shapes of input. On several devices it is compiled once
-            for each shape, of which there are at most ``input_size / 16``.
+        any_shape: compile it once for all shapes of input.
         constant: with the weights of now, which is faster; otherwise it reads them at each call.
         least_score: on one device, leave out boxes without a class that reaches it, before they
             are copied to main memory. The results are then lists of arrays, one a picture.
@@ -76,9 +76,10 @@ def compile_inference(
     devices = cluster.local_replicas if cluster else 1
 
     side = None if any_shape else model.input_size
-    signature = [tf.TensorSpec((None, side, side, 3), tf.uint8)]
+    spec = tf.TensorSpec((None, side, side, 3), tf.uint8)
+    signature = [spec if devices == 1 else spec_by_replica(spec, cluster.strategy)]
 
-    @tf.function(jit_compile=False, input_signature=signature if devices == 1 else None)
+    @tf.function(jit_compile=False, input_signature=signature)
     def forward(images):
         if devices == 1:
             return detect(tf.cast(images, tf.float32))

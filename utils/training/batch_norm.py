@@ -19,7 +19,7 @@ import tensorflow as tf
 from nets.folding import folded
 from nets.randomness import SampleRandomness, sample_randomness
 from nets.yolo import YOLOv3
-from utils.runtime.distribution import Cluster
+from utils.runtime.distribution import Cluster, spec_by_replica
 
 FEWEST_PHOTOS, MOST_PHOTOS = 64, 256  # for re-estimation; 420 gave the same scores as 209
 SHARE = 1 / 8  # of the photos seen in training, between those limits
@@ -90,10 +90,10 @@ def batch_statistics(
             for variable, mean in zip(statistics, means, strict=True):
                 variable.value.assign(mean)
 
-    # As for the training step: sizes may differ, and values for each replica have no signature.
-    signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    # As for the training step: sizes may differ.
+    signature = [spec_by_replica(tf.TensorSpec([None, None, None, 3], tf.uint8), strategy)]
 
-    @tf.function(jit_compile=False, input_signature=None if cluster.replicas > 1 else signature)
+    @tf.function(jit_compile=False, input_signature=signature)
     def forward(images):
         strategy.run(replica, args=(images,))
 

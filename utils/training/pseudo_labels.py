@@ -148,8 +148,6 @@ def find_objects(
         minutes: of the whole run; None without limit.
     """
     detector = Detector(weights, runtime="tensorflow", device=cluster)
-    if cluster.local_replicas > 1:  # there a network is compiled for each shape: only for squares
-        detector = Detector(replace(detector.runtime, any_shape=False))
     indices = np.arange(len(train))
     if minutes:
         seconds = cluster.broadcast_number(_seconds_a_photo(detector)) / cluster.hosts

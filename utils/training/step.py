@@ -18,6 +18,7 @@ from nets.narrow import narrowed
 from nets.randomness import SampleRandomness, sample_randomness
 from nets.targets import assign, assign_simota
 from nets.yolo import STRIDES, YOLOv3, decode
+from utils.runtime.distribution import spec_by_replica
 from utils.training.batch_norm import is_statistic
 from utils.training.ema import MovingAverage
 from utils.training.optimizers import LossScale, Optimizers
@@ -142,19 +143,21 @@ def build_train_step(
     def the_first(value):
         return strategy.experimental_local_results(value)[0]  # the same on all replicas
 
-    signature = [
+    batch = (
         tf.TensorSpec([None, None, None, 3], tf.uint8),
         tf.TensorSpec([None, None, 4], tf.float32),
         tf.TensorSpec([None, None], tf.int32),
+    )
+    signature = [
+        *(spec_by_replica(spec, strategy) for spec in batch),
         tf.TensorSpec([], tf.int64),
         tf.TensorSpec([], tf.float32),
         tf.TensorSpec([], tf.bool),
     ]
 
-    # XLA is slower on CPUs and recompiles for every count of boxes. A value for each replica has no
-    # signature; ``distribution.Cluster.split`` keeps its shapes few. AutoGraph would rewrite the
+    # XLA is slower on CPUs and recompiles for every count of boxes. AutoGraph would rewrite the
     # source of all that is called here, which takes a third of the time of tracing.
-    @tf.function(jit_compile=False, autograph=False, input_signature=None if several else signature)
+    @tf.function(jit_compile=False, autograph=False, input_signature=signature)
     def step(images, boxes, class_ids, number, strength, uniform):
         losses, gradients, norm, before = strategy.run(
             replica, args=(images, boxes, class_ids, number, strength)

@@ -70,19 +70,17 @@ class ExpectedTimes(NamedTuple):
 
     Attributes:
         photo: an evaluation, for each photo.
-        once: the first evaluation, beside its photos.
         compiling: compiling the network.
         update_bn: re-estimating batch-norm statistics; 0 where weights are not averaged.
     """
 
     photo: float
-    once: float
     compiling: float
     update_bn: float
 
     def evaluation(self, photos: int) -> float:
         """Seconds of an evaluation of so many photos."""
-        return self.once + self.photo * photos
+        return self.photo * photos
 
 
 class Trainer:
@@ -305,17 +303,13 @@ class Trainer:
         compiled = time.monotonic()
         self._infer(images)
         batch = time.monotonic() - compiled
-        at_once = EVALUATION_BATCH * replicas
-        update_bn = 1.3 * batch * MOST_PHOTOS / at_once if self.averaging else 0.0
-        compiling = compiled - began - batch
+        update_bn = 1.3 * batch * MOST_PHOTOS / (EVALUATION_BATCH * replicas)
         views = self._views(dataset)
-        each = max(1.3 * batch / here, self._seconds_a_view(dataset, views))
+        each = 1.3 * max(batch / here, self._seconds_a_view(dataset, views))
         return ExpectedTimes(
             photo=each * float(np.mean(views)) / self.cluster.hosts,
-            # Several replicas compile it once more for each size of batch.
-            once=2 * compiling if replicas > 1 else 0.0,
-            compiling=compiling,
-            update_bn=update_bn,
+            compiling=compiled - began - batch,
+            update_bn=update_bn if self.averaging else 0.0,
         )
 
     def _seconds_a_view(self, dataset: Dataset, views: np.ndarray) -> float:
@@ -331,13 +325,11 @@ class Trainer:
         chosen = np.linspace(0, len(views) - 1, count).astype(int)
         records = [dataset.records[i] for i in chosen]
         truth = ground_truth(records, dataset.classes)
-        seconds = 0.0
+        began, seconds = time.monotonic(), 0.0
         with self.average.applied(), suppress(UserError):
-            for _ in range(2 if self.cluster.replicas > 1 else 1):  # they compile in the first
-                began = time.monotonic()
-                found = self._detect(records, iter, on_unreadable=lambda message: None)
-                match_results(truth, to_results(found, truth))
-                seconds = time.monotonic() - began
+            found = self._detect(records, iter, on_unreadable=lambda message: None)
+            match_results(truth, to_results(found, truth))
+            seconds = time.monotonic() - began
         return seconds / int(views[chosen].sum())
 
     def _views(self, dataset: Dataset) -> np.ndarray:
