@@ -1,5 +1,6 @@
 """--device: which GPUs are asked for."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from utils.runtime.device import (
     use_full_float32,
 )
 from utils.runtime.distribution import Cluster
+from utils.training.setup import choose_gpus, refuse_inexact
 
 
 @pytest.fixture
@@ -181,6 +183,37 @@ def test_what_the_driver_says_of_its_memory_is_out_of_memory_too(kind, message, 
 def test_batches_go_ahead_to_a_single_gpu(devices, replicas, expected):
     strategy = SimpleNamespace(num_replicas_in_sync=replicas)
     assert Cluster(strategy, devices).input_device == expected
+
+
+@pytest.mark.parametrize(
+    ("there", "batch_size", "device"),
+    [
+        (1, None, "auto"), (2, None, "auto"), (8, None, "gpu:0,1"), (8, 4, "gpu:0,1"),
+        (8, 64, "auto"), (8, 32, "gpu:0,1,2,3"), (8, 28, "gpu:0,1"), (8, 17, "gpu:0"),
+        (0, 8, "auto"),
+    ],
+)  # fmt: skip
+def test_auto_takes_as_many_gpus_as_share_a_batch(monkeypatch, there, batch_size, device):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] * there)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    chosen, why = choose_gpus("auto", batch_size)
+    assert chosen == device
+    assert (f"of {there} GPUs" in why) == (device != "auto")
+    if there == 8:
+        assert choose_gpus("gpu:0,1,2", batch_size) == ("gpu:0,1,2", "")
+        hosts = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 0}}'
+        monkeypatch.setenv("TF_CONFIG", hosts)
+        assert choose_gpus("auto", batch_size) == ("auto", "")
+
+
+@pytest.mark.parametrize(
+    ("devices", "replicas", "refused"),
+    [("CPU", 1, False), ("CPU", 2, True), ("GPU 0 (H100)", 1, True), ("GPU 0, GPU 1", 2, True)],
+)
+def test_exact_is_for_one_cpu(devices, replicas, refused):
+    cluster = Cluster(SimpleNamespace(num_replicas_in_sync=replicas), devices)
+    with pytest.raises(UserError, match="--device cpu") if refused else nullcontext():
+        refuse_inexact(cluster)
 
 
 def test_float32_is_rounded_again_after_scoring():

@@ -82,8 +82,9 @@ class TrainConfig:
     )  # fmt: skip
     seed: int = option(0, help="seed of every random number", low=0, high=2**32 - 1, group=MAIN)
     device: str = option(
-        "auto", help="auto takes all GPUs, or the CPU where there is none; the environment "
-        "variable TF_CONFIG describes several hosts", metavar="auto|cpu|gpu|gpu:0,1", group=MAIN,
+        "auto", help="auto takes a GPU for each 8 photos of a batch, two by default, or the CPU "
+        "where there is none; the environment variable TF_CONFIG describes several hosts",
+        metavar="auto|cpu|gpu|gpu:0,1", group=MAIN,
     )  # fmt: skip
     resume: bool = option(
         False, help="continue the run in --out from its last saved state", group=MAIN

@@ -12,7 +12,10 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.files import check_clock
-from utils.runtime.distribution import Cluster, is_chief, make_cluster
+from utils.runtime.device import gpu_numbers
+from utils.runtime.distribution import Cluster, is_chief, make_cluster, several_hosts
+from utils.training.choices.batch_size import EACH
+from utils.training.choices.learning_rate import LARGEST_BATCH
 from utils.training.choices.neck import choose_neck
 from utils.training.config import TrainConfig
 from utils.training.numerics import make_deterministic, set_precision
@@ -31,6 +34,7 @@ class Setup:
         directory: of the run that is resumed, locked; None for a new run.
         saved: facts of the saved state, on all hosts; empty for a new run.
         arrays: of the saved state, on the chief.
+        device_note: a sentence for the log on GPUs that are not used; mostly empty.
         at_end: unlocks the run directory when the run ends, or fails.
     """
 
@@ -41,6 +45,7 @@ class Setup:
     saved: dict[str, Any]
     arrays: dict[str, np.ndarray]
     at_end: ExitStack
+    device_note: str = ""
 
     def saved_choice(self, name: str, asked: Any = None) -> Any:
         """The choice of the run that is resumed; what the options ask for in a new run."""
@@ -56,9 +61,11 @@ def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
         at_end.enter_context(closing(directory))
         saved, arrays = read_state(config.out) if is_chief() else ({}, {})
     threads = make_deterministic(saved.get("threads")) if config.exact else None
-    cluster = make_cluster(config.device)
-    if config.exact and cluster.replicas > 1:
-        raise UserError("--exact is promised for one device; choose it with --device")
+    batch_size = saved.get("choices", {}).get("batch size", config.batch_size)
+    device, device_note = choose_gpus(config.device, batch_size)
+    cluster = make_cluster(device)
+    if config.exact:
+        refuse_inexact(cluster)
     saved = cluster.broadcast_json(saved)
     saved, minutes = made_longer(saved, config.epochs, cluster.broadcast_json(config.minutes))
     config = replace(config, minutes=minutes)
@@ -67,4 +74,41 @@ def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
     cv2.setNumThreads(1)  # several threads read photos already
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)
-    return Setup(config, cluster, threads, directory, saved, arrays, at_end)
+    return Setup(config, cluster, threads, directory, saved, arrays, at_end, device_note)
+
+
+def choose_gpus(device: str, batch_size: int | None) -> tuple[str, str]:
+    """``--device auto`` where there are many GPUs, and a sentence why.
+
+    More photos in a step are fewer steps in a run, whose epochs do not depend on the batch, while
+    the learning rate grows no further. So ``auto`` takes as many GPUs as have ``EACH`` photos in a
+    batch of ``LARGEST_BATCH``. With a larger ``--batch-size`` it takes more, and several hosts take
+    all: then many devices were asked for.
+
+    Args:
+        device: ``--device``.
+        batch_size: that of ``--batch-size`` or of the run that is resumed.
+    """
+    there = len(gpu_numbers(device))
+    most = max(batch_size or LARGEST_BATCH, LARGEST_BATCH) // EACH
+    if device != "auto" or there <= most or several_hosts():
+        return device, ""
+    while batch_size and batch_size % most:
+        most -= 1
+    numbers = ",".join(map(str, range(most)))
+    return f"gpu:{numbers}", (
+        f"{most} of {there} GPUs, as a larger batch would make too few steps; --device "
+        "gpu:0,1,... or a larger --batch-size takes more"
+    )
+
+
+def refuse_inexact(cluster: Cluster) -> None:
+    """
+    Raises:
+        UserError: ``--exact`` is not promised for these devices.
+    """
+    if cluster.replicas > 1 or not cluster.devices.startswith("CPU"):
+        raise UserError(
+            f"--exact is promised for one CPU, and this run would compute on {cluster.devices}; "
+            "choose it with --device cpu"
+        )
