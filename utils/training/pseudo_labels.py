@@ -148,6 +148,8 @@ def find_objects(
         minutes: of the whole run; None without limit.
     """
     detector = Detector(weights, runtime="tensorflow", device=cluster)
+    if cluster.local_replicas > 1:  # one shape, squares, fills the batches of all of them
+        detector = Detector(replace(detector.runtime, any_shape=False))
     indices = np.arange(len(train))
     if minutes:
         seconds = cluster.broadcast_number(_seconds_a_photo(detector)) / cluster.hosts
