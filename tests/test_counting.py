@@ -120,7 +120,7 @@ def test_totals_by_direction_and_class():
 
 def test_visits_where_the_times_of_a_video_start_anew():
     counts, events = Counts([SQUARE], memory_s=0.35), []
-    times = [10, 10.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    times = [10, 10.2, 0, 0.1, 0.2, 0.3, 0.4, 0.5]
     places = [(1, 100, 100), (1, 100, 100), (1, 30, 100)]
     for i, time_s in enumerate(times):
         found = [places[i]] if i < 3 else []
@@ -128,10 +128,19 @@ def test_visits_where_the_times_of_a_video_start_anew():
             found.append((2, 100, 100))  # and is not seen again
         events += counts.update(replace(frame(i), time_s=time_s), objects(*found))
     assert [(one.kind, one.track_id, one.frame, one.time_s) for one in events] == [
-        ("appear", 1, 0, 10), ("appear", 2, 1, 10.1), ("leave", 1, 2, 0), ("vanish", 2, 1, 10.1),
+        ("appear", 1, 0, 10), ("appear", 2, 1, 10.2), ("leave", 1, 2, 0), ("vanish", 2, 1, 10.2),
     ]  # fmt: skip
     assert [one.visit_s for one in events] == [None, None, pytest.approx(0.2), 0]
     assert next(counts.sentences()) == "zone 1: 2 visits (car 2), 0.1 s each on average"
+
+
+def test_visits_where_frames_share_their_times_or_come_late():
+    counts, events = Counts([SQUARE], memory_s=10), []
+    times = [0, 0, 0.2, 0.2, 5.2, 5.2001, 5.2002, 5.3]
+    for i, time_s in enumerate(times):
+        place = (1, 100, 100) if i < 7 else (1, 30, 100)
+        events += counts.update(replace(frame(i), time_s=time_s), objects(place))
+    assert [one.visit_s for one in events if one.kind == "leave"] == [pytest.approx(5.3)]
 
 
 def test_ids_of_another_video_are_other_objects():

@@ -172,7 +172,7 @@ def test_a_video_whose_name_is_no_text_is_reported_and_the_others_go_on(tmp_path
     assert [frame.source.output_name for frame in frames] == ["1"]
     (problem,) = problems
     assert "2 caf" in problem
-    assert "rename it" in problem
+    assert "rename the file" in problem
     (stream,) = find_sources([os.fsdecode(b"rtsp://127.0.0.1:9/caf\xe9")])
     with pytest.raises(UserError, match="not in UTF-8"):
         open_capture(stream)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.detections import NO_TRACK, Detections
+from utils.media.time_steps import TimeSteps
 from utils.media.tracking import Tracker
 
 NAMES = ("cat", "dog")
@@ -104,6 +105,13 @@ def test_time_that_stands_still_or_jumps():
     ]
     assert ids == [[1]] * 6
     assert tracker.update(found((130, 100)), 900.0).track_ids.tolist() == [NO_TRACK]
+
+
+def test_a_gap_is_not_taken_again_where_stamps_come_in_a_burst():
+    steps = TimeSteps()
+    times = [0, 0.04, 5.04, 5.0401, 5.0402, 5.1, 5.1, 5.0]
+    given = [steps.to(time_s) for time_s in times]
+    assert given == pytest.approx([1 / 30, 0.04, 5, 0.04, 0.04, 0.0598, 0.0598, 0.0598])
 
 
 @pytest.mark.parametrize("step_s", [0.0, 1e-9, -1.0])

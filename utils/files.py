@@ -293,7 +293,8 @@ def check_utf8(path: str | Path, where: str) -> None:
         os.fspath(path).encode()
     except UnicodeEncodeError:
         raise UserError(
-            f"{where}: its path is not in UTF-8, as that of a video has to be; rename it"
+            f"{where}: its path is not in UTF-8, as that of a video has to be; rename the file or "
+            "a folder above it"
         ) from None
 
 

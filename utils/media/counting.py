@@ -17,7 +17,6 @@ from typing import Literal
 from utils.detections import Detection, Detections
 from utils.media.count_shapes import Line, Point, Shape, Zone
 from utils.media.frames import Frame, Source
-from utils.media.time_steps import TimeSteps
 
 SLACK = 0.1  # of the mean of a box's width and height
 
@@ -159,16 +158,17 @@ class Counts:
         self.visit_s: dict[str, Counter[str]] = {}  # seconds of finished visits by zone and class
         self._source: Source | None = None
         self._seen_s: dict[int, float] = {}  # when each track was last seen, by the clock
-        self._steps, self._clock_s = TimeSteps(), 0.0
+        self._time_s, self._clock_s = 0.0, 0.0  # of the frame before
 
     def update(self, frame: Frame, detections: Detections) -> list[Event]:
         """What happens in the next frame of a video; the objects that count have track ids."""
         events = []
         if frame.source != self._source:
             events = self.end_video()
-            self._source, self._steps = frame.source, TimeSteps()
-        self._clock_s += self._steps.to(frame.time_s)
-        now_s = self._clock_s
+            self._source, self._time_s = frame.source, frame.time_s
+        # Damaged time stamps run backwards; the clock stands still then.
+        self._clock_s += max(frame.time_s - self._time_s, 0.0)
+        self._time_s, now_s = frame.time_s, self._clock_s
         sights = [Sight.of(one, frame, now_s) for one in detections if one.track_id is not None]
         self._seen_s.update((sight.track_id, now_s) for sight in sights)
         gone = [one for one, seen_s in self._seen_s.items() if now_s - seen_s > self.memory_s]

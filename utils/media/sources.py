@@ -293,5 +293,5 @@ def _identity(source: Source) -> str | int:
 
 
 def _without_password(address: str) -> str:
-    # Up to the last @ before the path, as FFmpeg reads it: a password may have one itself.
+    # Up to the last @ before the path: a password may have one itself.
     return re.sub(r"(?<=://)[^/]*@", "", address)

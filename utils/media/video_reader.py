@@ -17,7 +17,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.files import check_utf8
-from utils.media.animations import animation_fps, read_animation
+from utils.media.animations import MAX_FPS, animation_fps, read_animation
 from utils.media.ffmpeg import decoding, find_ffmpeg
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
 from utils.media.frames import Frame, Source, check_frame_size
@@ -63,7 +63,7 @@ def read_video(
         UserError: it cannot be opened, or has no frame that can be decoded.
     """
     if source.kind == "animation":
-        fps = cache(lambda: choice.rate(animation_fps(source.address)))  # looks at all frames
+        fps = cache(lambda: choice.rate(_animation_rate(source)))  # looks at all frames
         yield from chosen(source, _animation(source), fps, warn, choice)
         return
     capture = open_capture(source)
@@ -265,6 +265,13 @@ def _animation(source: Source) -> Iterator[Moment]:
     for image, start_s, end_s in read_animation(source.address):  # noqa: B007  end_s is used below
         yield Moment(start_s, lambda image=image: image)
     yield Moment(end_s, None)
+
+
+def _animation_rate(source: Source) -> float:
+    try:
+        return animation_fps(source.address)
+    except (UserError, OSError):  # removed since it was opened for its frames
+        return MAX_FPS
 
 
 def _fastest(source: Source) -> float:

@@ -15,7 +15,7 @@ from utils.data.records import Dataset
 from utils.data.splits.stratified import stratified_split
 from utils.text import counted, minutes_text
 
-MOST_OF_MINUTES = 0.1  # share of the minutes of a run that one evaluation may take
+MOST_OF_MINUTES = 0.05  # share of the minutes of a run that one evaluation may take
 SCORED_PHOTOS = "scored validation photos"  # among the choices of a run: how many
 FEWEST_PHOTOS = 50  # however little time there is: fewer say little
 
@@ -71,14 +71,14 @@ def sample_text(count: int, photos: int, minutes: float | None) -> str:
     reason = "as before"
     if minutes:
         limit = minutes_text(minutes)
-        reason = f"one evaluation of all would take more than a tenth of the {limit}"
+        reason = f"one evaluation of all would take more than a twentieth of the {limit}"
     of = counted(photos, "validation photo")
     return f"a stratified sample of {count:,} of the {of} is scored: {reason}"
 
 
 def scored_text(count: int, photos: int) -> str:
-    """`` of 240 of 1,500 validation photos`` after a score; "" where all are scored."""
-    return f" of {count:,} of {photos:,} validation photos" if count < photos else ""
+    """`` on 240 of the 1,500 validation photos`` after a score; "" where all are scored."""
+    return f" on {count:,} of the {photos:,} validation photos" if count < photos else ""
 
 
 def _shuffled(image_id: str, seed: int) -> bytes:

@@ -235,7 +235,7 @@ def _categories(
         name = item.get("name") if isinstance(item, dict) else None
         name = class_name(name) if isinstance(name, str) else ""
         if key is None or not name:
-            missing = "id" if key is None else f"name {NAME_LIMIT}"
+            missing = "id" if key is None else f"name, {NAME_LIMIT}"
             problems.add(missing, f"entry {position} of its categories has no {missing}; left out")
         elif names.setdefault(key, name) != name:
             ambiguous.add(key)

@@ -167,7 +167,7 @@ def _label(item: Mapping[str, Any]) -> str:
     labels = [label for found in _label_lists(item) for label in found]
     name = class_name(labels[0]) if labels and isinstance(labels[0], str) else ""
     if not name:
-        raise ObjectError("no-class", f"no label {NAME_LIMIT}")
+        raise ObjectError("no-class", f"no label, {NAME_LIMIT}")
     return name
 
 

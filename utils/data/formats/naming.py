@@ -16,7 +16,7 @@ from utils.data.splits.names import split_name
 from utils.image_kinds import photo_stem
 from utils.text import LONGEST_NAME, is_control, listed
 
-NAME_LIMIT = f"of up to {LONGEST_NAME:,} characters"  # for messages on a name that is none
+NAME_LIMIT = f"or one of more than {LONGEST_NAME:,} characters"  # for messages on missing names
 Key = tuple[str, ...]  # folders, and a file name or its stem
 
 # Folders whose names only say what is in them, in lower case.

@@ -77,7 +77,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         name = class_name(item.findtext("name") or "")
         try:
             if not name:
-                raise ObjectError("no-class", f"no class name {NAME_LIMIT}")
+                raise ObjectError("no-class", f"no class name, {NAME_LIMIT}")
             box = _outline(item)
             outlines += box is not None
             box = box or _box(item)

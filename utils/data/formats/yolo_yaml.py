@@ -113,7 +113,7 @@ def _names(value: Any, notes: list[str]) -> dict[int, str]:
         text = class_name(name) if isinstance(name, str) else ""
         if not text or not _is_number(key):
             # The entry is not quoted: a few lines of YAML can stand for any number of lists.
-            what = f"entry {len(names) + 1} of its names is not an id with a name {NAME_LIMIT}"
+            what = f"entry {len(names) + 1} of its names is not an id with a name, {NAME_LIMIT}"
             notes.append(f"{what}; left out")
         else:
             names[int(key)] = text
