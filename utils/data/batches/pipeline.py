@@ -115,11 +115,15 @@ def training_batches(
     # stream waits for that thread: a run would stand still at the start of a phase.
     options = tf.data.Options()
     options.autotune.enabled = False
+    # Threads of its own. Python's garbage collector may run in any of them, and drop an old stream,
+    # which waits for work of TensorFlow's own threads: if those were these, it would wait for ever.
+    threads = workers or workers_for(available_cores())
+    options.threading.private_threadpool_size = threads
     batches = (
         tf.data.Dataset.range(first_step * rows, np.iinfo(np.int64).max)
         .map(
             tensors,
-            num_parallel_calls=workers or workers_for(available_cores()),
+            num_parallel_calls=threads,
             deterministic=True,
         )
         .padded_batch(
