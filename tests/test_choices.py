@@ -36,7 +36,7 @@ def test_a_long_last_evaluation_leaves_fewer_photos_to_train_on(monkeypatch):
         )
 
     assert seen(600) == seen(0)  # 24 s of 600, the usual share
-    assert seen(2000) == pytest.approx(seen(0) * (0.85 - (0.1 - 0.04)) / 0.85, rel=1e-3)
+    assert seen(2000) == pytest.approx(seen(0) * (0.85 - (0.05 - 0.04)) / 0.85, rel=1e-3)
     assert seen(1_000_000) == seen(2000)  # a sample is scored
     assert seen(100, minutes=0.01) == 0
 
