@@ -42,7 +42,7 @@ def test_a_gpu_that_is_not_there_is_refused(three_gpus, name):
         gpu_numbers(name)
 
 
-class SettledTensorFlow:
+class InitialisedTensorFlow:
     """Three GPUs, of which some are visible; TensorFlow has computed something."""
 
     def __init__(self, monkeypatch, visible):
@@ -80,10 +80,10 @@ class SettledTensorFlow:
         ([], "auto", False, "CPU", 0),  # after a run with --device cpu
     ],
 )
-def test_devices_that_are_settled_are_taken_where_they_suffice(
+def test_after_the_first_computation_visible_devices_are_taken_where_they_suffice(
     monkeypatch, visible, name, single, words, logical
 ):
-    SettledTensorFlow(monkeypatch, visible)
+    InitialisedTensorFlow(monkeypatch, visible)
     numbers = gpu_numbers(name)
     found = use_device(name) if single else make_visible(numbers, name)
     assert found == words
@@ -93,8 +93,8 @@ def test_devices_that_are_settled_are_taken_where_they_suffice(
 @pytest.mark.parametrize(
     ("visible", "name"), [([0, 1], "gpu:1"), ([1], "gpu"), ([0], "cpu"), ([], "gpu")]
 )
-def test_other_devices_than_those_that_are_settled_are_refused(monkeypatch, visible, name):
-    SettledTensorFlow(monkeypatch, visible)
+def test_after_the_first_computation_other_devices_are_refused(monkeypatch, visible, name):
+    InitialisedTensorFlow(monkeypatch, visible)
     with pytest.raises(UserError, match=f"--device {name}: .* already computes on (GPU|CPU)"):
         use_device(name)
 

@@ -187,9 +187,9 @@ class H264Writer(VideoWriter):
         ]  # fmt: skip
 
 
-_REPEATS = 10_000  # of frames in a WebM file,
-_REPEATS_A_FRAME = 120  # and for each frame that was written; a few bytes of a source can ask for
-# millions
+# Most repeats of frames in a WebM file, and more for each frame that was written: a few bytes of a
+# source can ask for millions.
+_REPEATS, _REPEATS_A_FRAME = 10_000, 120
 
 
 class WebmWriter(VideoWriter):

@@ -98,7 +98,7 @@ def make_visible(numbers: Sequence[int], name: str = "auto") -> str:
 
     GPU memory is allocated as needed, so that other programs can use the card, too.
 
-    Once TensorFlow has computed something in this process, its devices are settled. ``auto`` then
+    Once TensorFlow has computed something in this process, they cannot be changed. ``auto`` then
     takes what is visible. GPUs that are asked for by name must be the first that are visible, on
     which TensorFlow computes.
 
@@ -122,7 +122,7 @@ def make_visible(numbers: Sequence[int], name: str = "auto") -> str:
 
 
 def _first_visible(chosen: list, name: str) -> list:
-    """The GPUs to take, once those that are visible are settled."""
+    """The GPUs to take, once those that are visible cannot be changed."""
     visible = tf.config.get_visible_devices("GPU")
     if name == "auto" or (chosen and visible[: len(chosen)] == chosen):
         return visible[: len(chosen)]
