@@ -59,7 +59,7 @@ def test_an_interrupt_that_python_drops_is_noted():
                 signal.raise_signal(signal.SIGINT)
 
         with terminable():
-            Loses()  # Python prints the exception, and goes on
+            Loses()  # Python drops the exception, and goes on
             with StopRequest() as stop:
                 assert stop.asked
         with terminable(), StopRequest() as stop:
@@ -67,7 +67,41 @@ def test_an_interrupt_that_python_drops_is_noted():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         """
     )
-    assert "KeyboardInterrupt" in done.stderr
+    assert done.stderr == ""
+
+
+def test_an_interrupt_that_python_drops_comes_again():
+    done = in_new_process(
+        """
+        import signal, sys, time
+        from utils.cli import run
+
+        class Loses:
+            def __init__(self, number):
+                self.number = number
+            def __del__(self):
+                signal.raise_signal(self.number)
+
+        class Fails:
+            def __del__(self):
+                raise ValueError("of another kind")
+
+        def main(argv):
+            Fails()
+            Loses(getattr(signal, argv[0]))
+            time.sleep(60)
+
+        started = time.monotonic()
+        assert run(main, ["SIGINT"]) == run(main, ["SIGTERM"]) == 130
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert run(main, ["SIGINT"]) == 130
+        assert time.monotonic() - started < 30
+        assert sys.unraisablehook is sys.__unraisablehook__
+        """
+    )
+    assert done.stderr.splitlines().count("interrupted") == 3
+    assert done.stderr.count("of another kind") == 3
+    assert "KeyboardInterrupt" not in done.stderr
 
 
 def test_an_error_that_a_library_makes_of_an_interrupt_is_none():

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
@@ -82,6 +82,38 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 _USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_PAUSE_S = 0.1  # until Python has left the code in which it drops exceptions
+
+
+@contextmanager
+def _dropped_interrupts_come_again() -> Iterator[None]:
+    """Instead of printing its traceback, a KeyboardInterrupt that Python drops is raised again."""
+    usual = sys.unraisablehook
+
+    def come_again() -> None:
+        for number in _USUAL:
+            if signal.getsignal(number) is _interrupt:  # no StopRequest has noted it meanwhile
+                if hasattr(signal, "pthread_kill"):  # wakes the main thread, which may sleep
+                    signal.pthread_kill(threading.main_thread().ident, number)
+                else:  # Windows
+                    signal.raise_signal(number)
+                return
+
+    def dropped(what: Any) -> None:
+        if what.exc_type is not KeyboardInterrupt or not _Raised.raised:
+            usual(what)
+            return
+        later = threading.Timer(_PAUSE_S, come_again)
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
+
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _COMMANDS = ("train.py", "predict.py", "get_map.py", "export.py")
 
@@ -126,7 +158,8 @@ def terminable(*, last: bool = False) -> Iterator[None]:
     try:
         for number in free:
             signal.signal(number, _interrupt)
-        yield
+        with _dropped_interrupts_come_again() if free else nullcontext():
+            yield
     finally:
         _Raised.raised = False
         for number, before in free.items():
