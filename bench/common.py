@@ -24,11 +24,11 @@ def append_result(name: str, row: dict) -> None:
         file.write(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **row}) + "\n")
 
 
-def save_small_jpeg(path: Path, picture: np.ndarray) -> None:
-    """A uint8 (H, W, 3) BGR picture for docs/, in the best quality of at most ``MOST_BYTES``."""
+def save_small_jpeg(path: Path, picture: np.ndarray, most_bytes: int = MOST_BYTES) -> None:
+    """A uint8 (H, W, 3) BGR picture for docs/, in the best quality of at most ``most_bytes``."""
     for quality in range(90, 20, -5):
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if len(data) <= MOST_BYTES:
+        if len(data) <= most_bytes:
             break
     with atomic_write(path, "wb") as file:
         file.write(data)
