@@ -123,7 +123,7 @@ class DrawnVideos(Output):
         lacks = "has no encoder of H.264" if self._ffmpeg else "is not installed"
         note = (
             f"ffmpeg {lacks}: drawn videos are VP8 in WebM, without sound; for H.264 in MP4 with "
-            "sound install it, or run: pip install 'efficient-yolo3[video]'"
+            'sound install it, or run: pip install -e ".[video]"'
         )
         if note not in self._notes:
             self._notes.append(note)
