@@ -36,7 +36,12 @@ from utils.errors import UserError
 from utils.evaluation.config import MapConfig
 from utils.evaluation.config import refuse_contradictions as refuse_contradictions_in_scoring
 from utils.quiet import import_tensorflow
-from utils.training.config import TrainConfig, config_of_run, refuse_contradictions
+from utils.training.config import (
+    TrainConfig,
+    config_of_run,
+    no_run_to_resume,
+    refuse_contradictions,
+)
 from utils.training.legacy import RENAMED_OPTIONS
 from utils.training.numerics import CPUINFO, FAST_MATH_VARIABLE, one_dnn_rounds, set_fast_math
 
@@ -110,6 +115,8 @@ def train(
     file = options.pop("config", None)
     if options.get("resume") and options.get("out") and not file:
         file = config_of_run(Path(options["out"]))
+        if file is None and data is None:
+            raise no_run_to_resume(Path(options["out"]))
     given = options if data is None else {"data": data, **options}
     config = from_keywords(TrainConfig, given, file=file, renamed=RENAMED_OPTIONS)
     refuse_contradictions(config)

@@ -27,6 +27,7 @@ def option(
     positional: bool = False,
     nargs: str | int | None = None,
     repeated: bool = False,
+    unless: str | None = None,
     group: str | None = None,
 ) -> Any:
     """A dataclass field that is a command-line option.
@@ -44,6 +45,8 @@ def option(
         nargs: argparse's count for fields that are tuples; ``+`` if left out.
         repeated: for fields that are tuples; the option may be given several times, and the words
             behind it, joined by blanks, are one item each time.
+        unless: for a required option; the one with which the command finds its value by itself,
+            as ``--help`` says.
         group: heading under which ``--help`` lists the option.
     """
     metadata = {
@@ -56,6 +59,7 @@ def option(
         "positional": positional,
         "nargs": nargs,
         "repeated": repeated,
+        "unless": unless,
         "group": group,
     }
     return dataclasses.field(default=default, metadata=metadata)

@@ -32,7 +32,9 @@ MAIN, DATA, NETWORK, TRAINING, RESEARCH = (
 class TrainConfig:
     """The options of a training run; saved as ``config.yaml`` in the run directory."""
 
-    data: Path = option(help="folder with the labelled photos", metavar="DIR", group=MAIN)
+    data: Path = option(
+        help="folder with the labelled photos", metavar="DIR", unless="--resume", group=MAIN
+    )
     out: Path | None = option(
         None, help="run directory (default: runs/train/NAME, after the data folder)",
         metavar="DIR", group=MAIN,
@@ -256,18 +258,24 @@ def with_options_of_run(argv: list[str]) -> list[str]:
     """The arguments; for ``--resume`` with the run's own ``config.yaml`` before them.
 
     So ``--out DIR --resume`` is enough, and options that differ from the run's were asked for.
+
+    Raises:
+        UserError: there is no run that could say what ``--data`` was.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--out", type=Path)
+    early.add_argument("--data")
     early.add_argument("--config")
-    early.add_argument("--resume", action="store_true")
+    early.add_argument("--resume", action=argparse.BooleanOptionalAction)
     try:
-        given, _ = early.parse_known_args(argv)
+        given, others = early.parse_known_args(argv)
     except argparse.ArgumentError:  # the parser that knows all options reports it
         return argv
-    if not given.resume or given.config or not given.out:
+    if not given.resume or given.config or not {"-h", "--help"}.isdisjoint(others):
         return argv
-    own = config_of_run(given.out)
+    own = config_of_run(given.out) if given.out else None
+    if not own and given.data is None:
+        raise no_run_to_resume(given.out)
     return ["--config", str(own), *argv] if own else argv
 
 
@@ -277,13 +285,23 @@ def config_of_run(out: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def no_run_to_resume(out: Path | None) -> UserError:
+    """The error for ``--resume`` that names no run."""
+    if out is None:
+        return UserError("--resume needs --out, the run directory to continue")
+    return UserError(
+        f"--out {out}: there is no run to resume; give the folder of a run, or --data for a new "
+        "run there"
+    )
+
+
 def refuse_contradictions(config: TrainConfig) -> None:
     """
     Raises:
         UserError: options that exclude each other.
     """
     if config.resume and config.out is None:
-        raise UserError("--resume needs --out, the run directory to continue")
+        raise no_run_to_resume(None)
     if config.only_listed and config.classes is None:
         raise UserError("--only-listed needs --classes, the list")
     if config.fix and not config.check:
