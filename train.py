@@ -7,6 +7,7 @@ import time
 STARTED = time.monotonic()  # --minutes counts from here
 
 from dataclasses import replace  # noqa: E402
+from itertools import pairwise  # noqa: E402
 
 from utils.cli import INTERRUPTED, OK, leave, parse, run  # noqa: E402
 from utils.quiet import import_tensorflow  # noqa: E402
@@ -40,7 +41,7 @@ then:
 
 
 def main(argv: list[str]) -> int:
-    if "--backbone help" in " ".join(argv).replace("=", " "):
+    if "--backbone=help" in argv or ("--backbone", "help") in pairwise(argv):
         print_backbones()
         return OK
     config = parse(

@@ -39,3 +39,17 @@ def test_the_help_says_when_data_need_not_be_given(tmp_path, capsys):
         train.main(["--out", str(tmp_path / "no_such"), "--resume", "--help"])
     words = " ".join(capsys.readouterr().out.split())
     assert "folder with the labelled photos (required, but for --resume)" in words
+
+
+@pytest.mark.parametrize(("argv", "printed"), [
+    (["--backbone", "help"], True),
+    (["--data", "photos", "--backbone=help"], True),
+    (["--backbone", "helpful"], False),
+    (["--backbone=helpful"], False),
+    (["--out=--backbone help"], False),
+])  # fmt: skip
+def test_only_the_word_help_prints_the_backbones(argv, printed, monkeypatch):
+    calls = []
+    monkeypatch.setattr(train, "print_backbones", lambda: calls.append(1))
+    status = run(train.main, argv)  # without --data nothing else is done
+    assert (status, len(calls)) == ((0, 1) if printed else (USAGE_ERROR, 0))
