@@ -41,6 +41,19 @@ class FrameChoice:
         """Whether a time lies behind the part that is looked at."""
         return self.end_s is not None and time_s >= self.end_s
 
+    def why_none(self, last_s: float | None, end_s: float) -> str:
+        """Why no frame of a video was looked at.
+
+        Args:
+            last_s: the time of its last frame, or of the last one before ``--end``.
+            end_s: where the video ends, or its first time behind ``--end``.
+        """
+        if last_s is not None and last_s >= self.start_s:
+            return f"--stride {self.stride} leaves out every frame of the part that is asked for"
+        if self.is_past(end_s):
+            return f"it has no frame between {self.start_s:g} and {self.end_s:g} s"
+        return f"it ends at {end_s:.1f} s, without a frame from {self.start_s:g} s on"
+
     def rate(self, fps: float) -> float:
         """Frames a second that are taken of a video with ``fps``."""
         return min(fps / self.stride, self.fps or fps)

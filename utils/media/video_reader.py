@@ -110,8 +110,7 @@ def chosen(
                     yield replace(waiting, duration_s=max(0.0, until - waiting.time_s))
                     waiting = None
                 elif past or pixels is None:
-                    length = "" if past else f", which ends at {time_s:.1f} s"
-                    warn(f"{source.name}: no frame in the part that is asked for{length}")
+                    warn(f"{source.name}: {choice.why_none(before, time_s)}")
                 if past or pixels is None:
                     return
                 waiting = Frame(pixels(), source, index, time_s, rate)
