@@ -64,10 +64,10 @@ Finished in {minutes:.1f} minutes. The results:
   video with boxes      {results / "drive.mp4"}
   curves of training    {training / "curves.png"}
   labels and detections {training / "val_predictions.jpg"}
-  scores                {scores / "metrics.json"}
+  scores and errors     {scores / "report.html"}
   the trained detector  {weights}
 
-For your own photos, labelled in VOC XML (by labelImg, CVAT, Label Studio and others):
+For your own photos, with labels in VOC XML, COCO JSON, YOLO txt or Label Studio's JSON:
 
   .venv/bin/python train.py --data path/to/photos --minutes 20 --out runs/mine
   .venv/bin/python get_map.py --weights runs/mine/best.keras --data path/to/photos
