@@ -29,3 +29,11 @@ def test_nothing_of_training_is_imported(command):
     modules = imported_modules(ROOT / command)
     assert "utils.cli" in modules  # the reading works
     assert not [name for name in modules if name.startswith("utils.training")]
+
+
+def test_the_guide_to_the_code_names_every_package():
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed, _ = guide.split("Imports go down this list only")
+    packages = [path.parent.name for path in (ROOT / "utils").glob("*/__init__.py")]
+    assert len(packages) > 10
+    assert [name for name in packages if f"`utils/{name}/`" not in listed] == []
