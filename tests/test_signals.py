@@ -104,6 +104,129 @@ def test_an_interrupt_that_python_drops_comes_again():
     assert "KeyboardInterrupt" not in done.stderr
 
 
+LOSES = """
+import signal, sys, threading, time
+from utils.cli import run
+from utils.signals import StopRequest, interrupt_raised, terminable
+
+class Loses:
+    def __del__(self):  # Python drops the exception, and goes on
+        signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_an_interrupt_that_was_heeded_does_not_come_again():
+    done = in_new_process(
+        LOSES
+        + """
+with terminable():
+    Loses()
+    with StopRequest() as stop:
+        assert stop.asked
+    time.sleep(0.4)  # longer than until one comes again
+
+with terminable():
+    Loses()
+with terminable():  # of another command
+    time.sleep(0.4)
+
+with terminable():
+    Loses()
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt:
+        time.sleep(0.4)
+"""
+    )
+    assert done.stderr == ""
+
+
+def test_a_second_interrupt_that_python_drops_comes_again():
+    done = in_new_process(
+        LOSES
+        + """
+def main(argv):
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked
+        Loses()
+        time.sleep(60)
+
+def makes_another(argv):
+    with StopRequest():
+        signal.raise_signal(signal.SIGINT)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("None values not supported") from None
+
+started = time.monotonic()
+assert run(main, []) == run(makes_another, []) == 130
+assert time.monotonic() - started < 30
+try:
+    with StopRequest() as stop:  # of a program that has no such block
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    with StopRequest() as stop:
+        assert not stop.asked
+"""
+    )
+    assert done.stderr == "interrupted\n" * 2
+
+
+def test_a_block_inside_another_or_in_a_thread_changes_nothing():
+    done = in_new_process(
+        LOSES
+        + """
+def inner():
+    with terminable():
+        pass
+
+def hook(what):
+    pass
+
+with terminable():
+    Loses()
+    inner()
+    thread = threading.Thread(target=inner)
+    thread.start()
+    thread.join()
+    assert interrupt_raised()
+    with StopRequest() as stop:
+        assert stop.asked
+    sys.unraisablehook = hook  # as a test runner sets one
+assert sys.unraisablehook is hook
+assert not interrupt_raised()
+"""
+    )
+    assert done.stderr == ""
+
+
+def test_a_signal_at_the_end_of_a_block_leaves_the_handlers_as_they_were():
+    in_new_process(
+        LOSES
+        + """
+set_handler, interrupted = signal.signal, False
+
+def set_after_another(number, handler):
+    signal.signal = set_handler
+    signal.raise_signal(signal.SIGINT)
+    return set_handler(number, handler)
+
+try:
+    with terminable():
+        signal.signal = set_after_another
+except KeyboardInterrupt:
+    interrupted = True
+assert interrupted
+assert not interrupt_raised()
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+"""
+    )
+
+
 def test_an_error_that_a_library_makes_of_an_interrupt_is_none():
     """As TensorFlow does while it traces a function."""
     done = in_new_process(

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
@@ -32,7 +32,6 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is not threading.main_thread():
             return self
-        self.asked = _Raised.raised
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.getsignal(number)
@@ -40,44 +39,58 @@ class StopRequest:
                     self._before[number] = before
                     signal.signal(number, self._handle)
         except KeyboardInterrupt:  # it came before its handler
-            self._restore()
+            _restore(self._before)
             raise
+        if _Raised.raised:  # looked up behind the loop, in which one may still be raised and lost
+            self.asked = True
+            _Raised.dropped = None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        while self._before:  # a signal in between raises, and the other handler is restored first
-            number, handler = self._before.popitem()
-            try:
-                signal.signal(number, handler)
-            except KeyboardInterrupt:
-                signal.signal(number, handler)
-                self._restore()
-                raise
+        _restore(self._before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            _interrupt(number, frame)
         self.asked = True
 
 
+def _restore(handlers: dict[int, Any]) -> None:
+    """Set the handlers, and empty the dictionary. A signal in between raises once all are set."""
+    while handlers:
+        number, handler = handlers.popitem()
+        try:
+            signal.signal(number, handler)
+        except KeyboardInterrupt:
+            signal.signal(number, handler)
+            _restore(handlers)
+            raise
+
+
 def interrupt_raised() -> bool:
-    """Whether a signal has come in the block of ``terminable`` that runs."""
+    """Whether a signal has raised KeyboardInterrupt in the block of ``terminable`` that runs."""
     return _Raised.raised
 
 
 class _Raised:
-    """Whether ``terminable`` has raised KeyboardInterrupt in the block that runs."""
+    """The KeyboardInterrupts of the block of ``terminable`` that runs.
 
+    Attributes:
+        in_block: whether such a block runs.
+        raised: whether a signal has raised one in it.
+        dropped: stands for the last one, if Python dropped it and it shall come again.
+    """
+
+    in_block: ClassVar[bool] = False
     raised: ClassVar[bool] = False
+    dropped: ClassVar[object | None] = None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     """Python drops an exception in ``__del__`` and in callbacks of weak references, and TensorFlow
     makes other errors of one while it traces a function. That one came is noted, therefore."""
-    _Raised.raised = True
+    _Raised.raised = _Raised.in_block
+    _Raised.dropped = None  # one that was dropped before need not come again
     raise KeyboardInterrupt
 
 
@@ -87,31 +100,44 @@ _PAUSE_S = 0.1  # until Python has left the code in which it drops exceptions
 
 @contextmanager
 def _dropped_interrupts_come_again() -> Iterator[None]:
-    """Instead of printing its traceback, a KeyboardInterrupt that Python drops is raised again."""
+    """Instead of printing its traceback, a KeyboardInterrupt that Python drops is raised again.
+
+    Unless something else has ended the wait for it: a ``StopRequest`` that has noted it, another
+    signal, or the end of the block.
+    """
     usual = sys.unraisablehook
 
-    def come_again() -> None:
+    def come_again(interrupt: object) -> None:
+        if _Raised.dropped is not interrupt:
+            return
         for number in _USUAL:
-            if signal.getsignal(number) is _interrupt:  # no StopRequest has noted it meanwhile
+            if _raises(signal.getsignal(number)):
                 if hasattr(signal, "pthread_kill"):  # wakes the main thread, which may sleep
                     signal.pthread_kill(threading.main_thread().ident, number)
                 else:  # Windows
                     signal.raise_signal(number)
                 return
 
-    def dropped(what: Any) -> None:
+    def hook(what: Any) -> None:
         if what.exc_type is not KeyboardInterrupt or not _Raised.raised:
             usual(what)
             return
-        later = threading.Timer(_PAUSE_S, come_again)
+        _Raised.dropped = interrupt = object()
+        later = threading.Timer(_PAUSE_S, come_again, [interrupt])
         later.daemon = True
         later.start()
 
-    sys.unraisablehook = dropped
+    sys.unraisablehook = hook
     try:
         yield
     finally:
-        sys.unraisablehook = usual
+        if sys.unraisablehook is hook:  # another one, set in the block, stays
+            sys.unraisablehook = usual
+
+
+def _raises(handler: Any) -> bool:
+    """Whether a signal's handler can have raised a KeyboardInterrupt that was dropped."""
+    return handler is _interrupt or isinstance(getattr(handler, "__self__", None), StopRequest)
 
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -154,13 +180,16 @@ def terminable(*, last: bool = False) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     free = {n: usual for n, usual in _USUAL.items()
             if main and signal.getsignal(n) in (usual, _end)}  # fmt: skip
-    _Raised.raised = False
+    if not free:  # nor is what a block around this one, or in the main thread, has noted
+        yield
+        return
+    _Raised.in_block = True
     try:
         for number in free:
             signal.signal(number, _interrupt)
-        with _dropped_interrupts_come_again() if free else nullcontext():
+        with _dropped_interrupts_come_again():
             yield
     finally:
-        _Raised.raised = False
-        for number, before in free.items():
-            signal.signal(number, signal.SIG_DFL if last else before)
+        _Raised.in_block = _Raised.raised = False
+        _Raised.dropped = None
+        _restore({number: signal.SIG_DFL if last else before for number, before in free.items()})
