@@ -1,4 +1,4 @@
-"""What ``train.py`` makes of its arguments before it starts: a run to resume, and lists to print."""
+"""What ``train.py`` makes of its arguments before it starts: a run to resume, a list to print."""
 
 from pathlib import Path
 
