@@ -11,7 +11,7 @@ from utils.cli import INTERRUPTED, OK, parse, run
 from utils.errors import UserError
 from utils.media.count_shapes import Line, Zone
 from utils.media.frame_choice import FrameChoice
-from utils.media.predict_config import PredictConfig
+from utils.media.predict_config import PredictConfig, refuse_contradictions
 from utils.media.shards import Shard
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
@@ -58,45 +58,43 @@ BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs.keras"
 
 def main(argv: list[str]) -> int:
     config = parse(PredictConfig, argv, DESCRIPTION, EPILOG)
-
-    # Errors in the options come before the network is loaded.
+    refuse_contradictions(config)
+    # Slow imports: not before the options are known to be good.
     from utils.files import remove_abandoned
+    from utils.media.class_filter import ClassFilter
+    from utils.media.drawing_frames import FrameDrawer
+    from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
+    from utils.media.outputs import Outputs, draw_frame
     from utils.media.predict_checks import (
         check_heatmaps,
         check_tracking,
-        labelled_photos,
-        output_folder,
-        refuse_contradictions,
+        checked_frame_photos,
+        checked_output_folder,
     )
     from utils.media.sources import find_sources, quiet_opencv
     from utils.media.unused_options import unused_options
     from utils.media.window import Window
+    from utils.signals import StopRequest
 
     quiet_opencv()
-    refuse_contradictions(config)
-    weights = weights_for(config)
+    weights = choose_weights(config)
     if config.serve:
         return serve(config, weights)
+    # Errors in the sources and folders come before the network is loaded.
     sources = find_sources(config.sources)
-    out = output_folder(config, weights, sources)
+    out = checked_output_folder(config, weights, sources)
     remove_abandoned(out)
-    photos = labelled_photos(config, out, sources)
+    frame_photos = checked_frame_photos(config, out, sources)
     check_tracking(config, sources)
     check_heatmaps(config, weights, sources)
     for sentence in unused_options(config, sources):
         print(f"note: {sentence}", file=sys.stderr)
     window = Window("predict.py") if config.show else None
 
-    from utils.media.class_filter import ClassFilter
-    from utils.media.drawing_frames import FrameDrawer
-    from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
-    from utils.media.outputs import Outputs, draw_frame
-    from utils.signals import StopRequest
-
-    throughput = many(sources) or config.tile != "off"
+    throughput = throughput_matters(sources) or config.tile != "off"
     detector = open_detector(config, weights, throughput=throughput)
-    keep = ClassFilter(config.classes, detector.class_names, config.max_det)
-    thresholds = {**thresholds_for(config, detector), "max_det": keep.detector_max_det}
+    class_filter = ClassFilter(config.classes, detector.class_names, config.max_det)
+    thresholds = choose_thresholds(config, detector, class_filter.detector_max_det)
     if config.benchmark:
         for line in benchmark(config, weights, detector, sources, out, thresholds):
             print(line)
@@ -107,18 +105,20 @@ def main(argv: list[str]) -> int:
 
     tracking = tracking_for(config, thresholds["conf"])
     draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
-    setting = OutputSetting(config, out, detector.class_names, weights, photos, draw, tracking)
+    setting = OutputSetting(
+        config, out, detector.class_names, weights, frame_photos, draw, tracking
+    )
     # A signal is no exception here, which would end a picture halfway, or get lost in a library.
     with StopRequest() as stop:
         summary = detect_all(
             detector,
-            part_of(config, sources),
+            take_shard(config, sources),
             Outputs(outputs_for(setting), sources),
             window,
             thresholds,
             tracking,
             choice=FrameChoice(config.start, config.end, config.stride, config.fps),
-            keep=keep,
+            class_filter=class_filter,
             draw=draw,
             tiling=config.tiling,
             stop=stop,
@@ -133,8 +133,8 @@ def main(argv: list[str]) -> int:
     return INTERRUPTED if stop.asked else OK
 
 
-def weights_for(config: PredictConfig) -> Path:
-    """``--weights``, or the detector bundled with the project."""
+def choose_weights(config: PredictConfig) -> Path:
+    """``--weights``; without it the bundled detector, which is printed."""
     if config.weights:
         if not config.weights.exists():
             raise UserError(f"--weights {config.weights}: there is no such file")
@@ -172,7 +172,7 @@ def serve(config: PredictConfig, weights: Path) -> int:
             listener,
             name=weights.name,
             token=token,
-            thresholds=Thresholds(**thresholds_for(config, detector), max_det=config.max_det),
+            thresholds=Thresholds(**choose_thresholds(config, detector, config.max_det)),
             limits=limits,
         )
     return INTERRUPTED if interrupted else OK
@@ -198,8 +198,11 @@ def runtime_for(config: PredictConfig) -> str:
     return "tensorflow" if config.heatmaps and config.runtime == "auto" else config.runtime
 
 
-def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
-    """``--conf`` and ``--iou`` as given, or as noted in the checkpoint, or the usual ones."""
+def choose_thresholds(config: PredictConfig, detector: Detector, max_det: int) -> dict[str, Any]:
+    """``conf``, ``iou`` and ``max_det``, as the detector takes them.
+
+    The first two are as given, or as noted in the checkpoint, which is printed, or the usual ones.
+    """
     noted = detector.operating_point
     given = {"conf": config.conf, "iou": config.iou}
     given = {name: value for name, value in given.items() if value is not None}
@@ -208,11 +211,11 @@ def thresholds_for(config: PredictConfig, detector: Detector) -> dict[str, Any]:
             "thresholds as get_map.py --tune noted them in the checkpoint: "
             + ", ".join(f"--{name} {value:g}" for name, value in taken.items())
         )
-    return {"conf": 0.25, "iou": 0.45, **noted, **given}
+    return {"conf": 0.25, "iou": 0.45, **noted, **given, "max_det": max_det}
 
 
-def many(sources: Sequence[Source]) -> bool:
-    """Whether the most pictures a second count, not the time until the first one."""
+def throughput_matters(sources: Sequence[Source]) -> bool:
+    """Whether pictures a second count, not the time until the first one."""
     recorded = any(source.kind not in ("picture", "live") for source in sources)
     return recorded or len(sources) > FEW_PICTURES
 
@@ -223,16 +226,18 @@ def benchmark(
     detector: Detector,
     sources: Sequence[Source],
     out: Path,
-    limits: dict[str, Any],
+    thresholds: dict[str, Any],
 ) -> Iterator[str]:
     """The table of ``--benchmark``, which is also written to ``--out``."""
     from utils.detector import Detector
     from utils.media.benchmark import benchmark_first_frame
 
-    throughput = many(sources)
+    throughput = throughput_matters(sources)
     other = Detector(weights, runtime_for(config), config.device, throughput=not throughput)
     alone, together = (other, detector) if throughput else (detector, other)
-    found = benchmark_first_frame(alone, together, sources, runs=config.benchmark, limits=limits)
+    found = benchmark_first_frame(
+        alone, together, sources, runs=config.benchmark, thresholds=thresholds
+    )
     if found:
         found.write(out / "benchmark.json")
         yield from found.lines()
@@ -268,8 +273,8 @@ def tracking_for(config: PredictConfig, conf: float) -> VideoTracking | None:
     return VideoTracking(conf, shapes, lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
-def part_of(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
-    """The sources of ``--shard``; all without it."""
+def take_shard(config: PredictConfig, sources: list[Source]) -> Sequence[Source]:
+    """The sources of ``--shard``, whose number is printed; all without it."""
     if config.shard is None:
         return sources
     part = Shard.parse(config.shard).of(sources)
@@ -286,7 +291,7 @@ def detect_all(
     tracking: VideoTracking | None,
     *,
     choice: FrameChoice,
-    keep: ClassFilter,
+    class_filter: ClassFilter,
     draw: FrameDrawer,
     tiling: Tiling,
     stop: StopRequest,
@@ -304,25 +309,29 @@ def detect_all(
 
     summary = Summary()
     live = any(source.kind in ("live", "stream") for source in sources)
+    # The problems of an only file come at the end, or the first one as the error.
+    say_at_once = live or len(sources) > 1
 
     def report(problem: str) -> None:
         summary.problems.append(problem)
-        if live or len(sources) > 1:  # that of the only file comes at the end, or as the error
+        if say_at_once:
             print(f"warning: {problem}", file=sys.stderr)
 
     read_picture = PictureReader(detector.pixel_ranges, by_regions=tiling.side != "off")
     frames = read_frames(sources, report, read_picture, choice, detector.runtime.readers)
-    if tracking:  # detections with a low score may continue a track
-        thresholds = {**thresholds, "conf": tracking.tracker.low_conf}
-    results = detect_frames(detector, frames, **thresholds, tiling=tiling, report=report)
+    # Detections with a low score may continue a track.
+    lowest = tracking.tracker.low_conf if tracking else thresholds["conf"]
+    detected = detect_frames(
+        detector, frames, **{**thresholds, "conf": lowest}, tiling=tiling, report=report
+    )
     with outputs:
         ahead = iterate_ahead(
-            results, depth=1 if live else 4, ended=lambda: stop.asked,
+            detected, depth=1 if live else 4, ended=lambda: stop.asked,
             size=lambda result: result[0].bytes, most=WAITING_BYTES,
         )  # fmt: skip
-        with closing(ahead) as results:
-            for frame, detections, network_ms in progress(results, sources):
-                detections = keep(detections)
+        with closing(ahead):
+            for frame, detections, network_ms in progress(ahead, sources):
+                detections = class_filter(detections)
                 if tracking:
                     detections = tracking.update(frame, detections)
                 summary.add(frame, detections, network_ms)
@@ -340,7 +349,7 @@ def detect_all(
             )
     for sentence in (*read_picture.sentences(), *outputs.notes()):
         print(f"note: {sentence}", file=sys.stderr)
-    if len(sources) == 1 and not live:
+    if not say_at_once:
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)
     return summary

@@ -136,14 +136,14 @@ def soak_predict(seconds: float) -> Figures:
 
 @contextmanager
 def made_up_network(predict) -> Iterator[None]:
-    before = predict.open_detector, predict.weights_for
+    before = predict.open_detector, predict.choose_weights
     detector = detector_of(three_signs)
     predict.open_detector = lambda *given, **options: detector
-    predict.weights_for = lambda config: Path("made_up.keras")
+    predict.choose_weights = lambda config: Path("made_up.keras")
     try:
         yield
     finally:
-        predict.open_detector, predict.weights_for = before
+        predict.open_detector, predict.choose_weights = before
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from utils.detector import Detector
 from utils.media.benchmark import TOGETHER, run_benchmark
 from utils.runtime.runtime import Runtime
 
-LIMITS = {"conf": 0.25, "iou": 0.45, "max_det": 300}
+THRESHOLDS = {"conf": 0.25, "iou": 0.45, "max_det": 300}
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
@@ -34,7 +34,7 @@ def test_a_picture_has_all_steps(detector, tmp_path):
         reads.append(1)
         return IMAGE
 
-    found = run_benchmark(detector, detector, "a.jpg", IMAGE, read, runs=6, limits=LIMITS)
+    found = run_benchmark(detector, detector, "a.jpg", IMAGE, read, runs=6, thresholds=THRESHOLDS)
     steps = ["decode", "letterbox", "network", "suppression", "voting", "drawing", TOGETHER]
     assert list(found.milliseconds) == steps
     assert all(len(times) == 6 for times in found.milliseconds.values())
@@ -54,5 +54,5 @@ def test_a_picture_has_all_steps(detector, tmp_path):
 
 
 def test_a_frame_of_a_video_is_not_decoded(detector):
-    found = run_benchmark(detector, detector, "a.mp4", IMAGE, None, runs=2, limits=LIMITS)
+    found = run_benchmark(detector, detector, "a.mp4", IMAGE, None, runs=2, thresholds=THRESHOLDS)
     assert "decode" not in found.milliseconds

@@ -18,7 +18,7 @@ import predict
 from tests.media_files import number_of, write_picture, write_video
 from utils.cli import parse, run
 from utils.errors import UserError
-from utils.media.predict_checks import output_folder
+from utils.media.predict_checks import checked_output_folder
 from utils.media.predict_config import PredictConfig
 from utils.media.sources import find_sources, read_frames
 
@@ -110,7 +110,7 @@ def test_sources_in_the_folder_for_drawn_pictures_are_not_drawn_over(photos, tmp
                             ("suggested", ("--out", out / "suggested"))):  # fmt: skip
         config = parse(PredictConfig, [str(w) for w in (out / folder, *options)], "", "")
         with pytest.raises(UserError, match=f"{folder} holds source pictures"):
-            output_folder(config, Path("x.keras"), find_sources([str(out / folder)]))
+            checked_output_folder(config, Path("x.keras"), find_sources([str(out / folder)]))
 
 
 @pytest.mark.slow

@@ -377,7 +377,7 @@ def test_predict_ends_well_at_any_moment(tmp_path):
         out = folder / "out"
         argv = [str(folder / "in"), "--out", str(out), "--json", str(out / "all.json"),
                 "--csv", str(out / "all.csv"), "--save-txt"]
-        predict.weights_for = lambda config: folder / "in" / "0.png"
+        predict.choose_weights = lambda config: folder / "in" / "0.png"
         predict.open_detector = lambda *args, **options: detector_of(three_signs)
         root = str(Path(predict.__file__).parent)
 

@@ -45,7 +45,7 @@ def _predict(*sources: Path, out: Path, options: Sequence[object] = ()) -> int:
     import predict
 
     predict.open_detector = lambda *given, **options: _detector()
-    predict.weights_for = lambda config: Path("made_up.keras")
+    predict.choose_weights = lambda config: Path("made_up.keras")
     return _command("predict", [*sources, "--out", out, "--json", out / "found.json", *options])
 
 

@@ -98,7 +98,7 @@ def benchmark_first_frame(
     sources: Sequence[Source],
     *,
     runs: int,
-    limits: dict[str, Any],
+    thresholds: dict[str, Any],
 ) -> Benchmark | None:
     """Time a detector on the first frame that can be read; None if there is none.
 
@@ -111,7 +111,9 @@ def benchmark_first_frame(
         return None
     source = frame.source
     read = None if frame.index is not None else partial(alone.read, source.path)
-    return run_benchmark(alone, many, source.name, frame.image, read, runs=runs, limits=limits)
+    return run_benchmark(
+        alone, many, source.name, frame.image, read, runs=runs, thresholds=thresholds
+    )
 
 
 def run_benchmark(
@@ -122,7 +124,7 @@ def run_benchmark(
     read: Callable[[], np.ndarray] | None,
     *,
     runs: int,
-    limits: dict[str, Any],
+    thresholds: dict[str, Any],
 ) -> Benchmark:
     """Time a detector on one picture.
 
@@ -133,9 +135,10 @@ def run_benchmark(
         image: uint8 (H, W, 3) RGB.
         read: decodes it; None for a frame of a video.
         runs: of each step, and pictures for the throughput.
-        limits: ``conf``, ``iou`` and ``max_det``.
+        thresholds: ``conf``, ``iou`` and ``max_det``.
     """
-    times = [_steps(alone, image, read, limits) for _ in range(WARM_UP_RUNS + runs)][WARM_UP_RUNS:]
+    rounds = [_steps(alone, image, read, thresholds) for _ in range(WARM_UP_RUNS + runs)]
+    times = rounds[WARM_UP_RUNS:]
     columns = {step: np.array([one[step] for one in times]) for step in times[0]}
     shape = alone.prepare(image).pixels.shape
     return Benchmark(
@@ -144,7 +147,7 @@ def run_benchmark(
         input_size=(shape[1], shape[0]),
         runtime=alone.runtime.description,
         milliseconds=columns,
-        pictures_a_second=_throughput(many, read or (lambda: image), runs, limits),
+        pictures_a_second=_throughput(many, read or (lambda: image), runs, thresholds),
     )
 
 
@@ -152,7 +155,7 @@ def _steps(
     detector: Detector,
     image: np.ndarray,
     read: Callable[[], np.ndarray] | None,
-    limits: dict[str, Any],
+    thresholds: dict[str, Any],
 ) -> dict[str, float]:
     """Milliseconds of each step of one run."""
     stamps = {"start": time.perf_counter()}
@@ -163,10 +166,10 @@ def _steps(
     stamps["letterbox"] = time.perf_counter()
     (output,) = detector.infer([network_input])
     stamps["network"] = time.perf_counter()
-    boxes, scores = detector.decoded(output, limits["conf"])
-    kept = suppress(boxes, scores, output.letterbox, **limits)
+    boxes, scores = detector.decoded(output, thresholds["conf"])
+    kept = suppress(boxes, scores, output.letterbox, **thresholds)
     stamps["suppression"] = time.perf_counter()
-    found: Detections = refine(kept, output.letterbox, detector.class_names, **limits)
+    found: Detections = refine(kept, output.letterbox, detector.class_names, **thresholds)
     stamps["voting"] = time.perf_counter()
     draw_detections(image, found)
     stamps["drawing"] = time.perf_counter()
@@ -176,7 +179,7 @@ def _steps(
 
 
 def _throughput(
-    detector: Detector, read: Callable[[], np.ndarray], runs: int, limits: dict[str, Any]
+    detector: Detector, read: Callable[[], np.ndarray], runs: int, thresholds: dict[str, Any]
 ) -> float:
     """Pictures a second, without those that warm it up."""
     warm_up = WARM_UP_RUNS * detector.runtime.parallel * detector.batch_size
@@ -185,7 +188,7 @@ def _throughput(
     prepared = map_ahead(
         lambda _: (None, detector.prepare(read())), jobs, threads=_READERS, depth=2 * _READERS
     )
-    results = detect_stream(detector, prepared, partial(detector.finish, **limits))
+    results = detect_stream(detector, prepared, partial(detector.finish, **thresholds))
     for _ in range(warm_up):
         next(results)
     started = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Mistakes in the options of ``predict.py``, found before the network is loaded."""
+"""Options of ``predict.py`` that do not suit the sources, the weights or the folders, found before
+the network is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 
 from utils.errors import UserError
@@ -15,73 +15,8 @@ from utils.media.frames import Source
 from utils.media.output_kinds import drawing_folder, protected_names
 from utils.media.predict_config import PredictConfig
 
-_NETWORK = {"weights", "runtime", "device", "iou", "max_det"}
-_WITH_SUGGEST = _NETWORK | {"suggest", "sources", "out", "pictures", "benchmark"}
-_WITH_SERVE = _NETWORK | {"serve", "conf"}
-_SERVING = {field.name for field in fields(PredictConfig) if field.metadata["group"] == "serving"}
-_PARTS = {  # option: the one without which it has no effect, and why
-    **dict.fromkeys(_SERVING, ("serve", "is about --serve")),
-    "overlap": ("tile", "is about the tiles of --tile"),
-    "save_conf": ("save_txt", "adds the scores to the files of --save-txt"),
-    "save_every": ("save_frames", "says which frames --save-frames saves"),
-    "label_studio_root": ("save_label_studio", "is about --save-label-studio"),
-}
 
-
-def refuse_contradictions(config: PredictConfig) -> None:
-    """
-    Raises:
-        UserError: options that exclude each other, or one without the other that it belongs to.
-    """
-    if config.serve and config.sources:
-        raise UserError(
-            f"--serve: takes its pictures from the page and the endpoint; leave out "
-            f"{config.sources[0]}"
-        )
-    if not config.serve and not config.sources:
-        raise UserError(
-            "SOURCE: is missing; name pictures, folders or videos, or give --serve (see "
-            "predict.py --help)"
-        )
-    given = [
-        field.name
-        for field in fields(PredictConfig)
-        if getattr(config, field.name) != field.default
-    ]
-    if config.serve:
-        _refuse_others(given, "--serve", _WITH_SERVE | _SERVING)
-    elif config.suggest:
-        _refuse_others(given, "--suggest", _WITH_SUGGEST)
-    for name in given:
-        whole, reason = _PARTS.get(name, (name, ""))
-        if whole not in given:
-            raise UserError(f"{_option(name)}: {reason}; give that as well")
-    if config.end is not None and config.end <= config.start:
-        raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
-    if config.stride > 1 and config.fps:
-        raise UserError("--stride and --fps: both choose frames; give one of them")
-    if config.benchmark and config.tile != "off":
-        raise UserError("--benchmark: times whole pictures; leave --tile out")
-    if config.overlay and not (config.pictures or config.show):
-        raise UserError(
-            "--overlay: is drawn on the videos that --no-pictures leaves out; leave out one of "
-            "them, or add --show"
-        )
-    if config.json and config.csv and config.json.resolve() == config.csv.resolve():
-        raise UserError(f"--json and --csv: both name {config.csv}; give them two files")
-
-
-def _refuse_others(given: Sequence[str], mode: str, used: Collection[str]) -> None:
-    for name in given:
-        if name not in used:
-            raise UserError(f"{_option(name)}: has no effect with {mode}; leave it out")
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source]) -> Path:
+def checked_output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source]) -> Path:
     """``--out``, or a new folder.
 
     Raises:
@@ -131,7 +66,9 @@ def output_folder(config: PredictConfig, weights: Path, sources: Sequence[Source
     return config.out
 
 
-def labelled_photos(config: PredictConfig, out: Path, sources: Sequence[Source]) -> FramePhotos:
+def checked_frame_photos(
+    config: PredictConfig, out: Path, sources: Sequence[Source]
+) -> FramePhotos:
     """The photos that label files are about.
 
     Raises:
