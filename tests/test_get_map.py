@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 import get_map
-from utils.cli import run
+from utils.api import evaluate
+from utils.cli import from_keywords, run
 from utils.data.synthetic.generate import write_dataset
 from utils.detector import Detector
+from utils.errors import UserError
+from utils.evaluation.config import MapConfig, refuse_contradictions
 from utils.evaluation.leaks import (
     load_evaluation_split,
 )
@@ -94,6 +97,12 @@ def test_files_and_statuses(data, tmp_path, capsys):
         ("--resamples", "-1"),
         ("--resamples", "2"),
         ("--compare", "nothing.keras"),
+        ("--conf", "0.3"),
+        ("--iou", "0.5"),
+        ("--max-det", "100"),
+        ("--batch-size", "2"),
+        ("--runtime", "onnx"),
+        ("--device", "cpu"),
     ],
 )
 def test_usage_errors(data, tmp_path, capsys, argv):
@@ -101,6 +110,40 @@ def test_usage_errors(data, tmp_path, capsys, argv):
     assert command("--detections", found, "--data", data, "--out", tmp_path / "o", *argv) == 2
     assert capsys.readouterr().err.startswith(("error:", "usage:"))
     assert not (tmp_path / "o").exists()
+
+
+def test_detections_given_as_weights_are_refused(data, tmp_path, capsys):
+    found = detections(tmp_path / "found.json")
+    assert command("--weights", found, "--data", data) == 2
+    assert "these are detections; use --detections" in capsys.readouterr().err
+    with pytest.raises(UserError, match="use --detections"):
+        evaluate(found, data)
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ("detections=a.json conf=0.2", "--conf is for a detector"),
+        ("detections=a.json compare=b.json max_det=7", "--max-det is for a detector"),
+        ("detections=a.json compare=b.keras max_det=7", None),
+        ("weights=a.keras image_ids=name", "--image-ids is for a file of detections"),
+        ("weights=a.keras compare=b.onnx category_ids=1", "--category-ids is for a file"),
+        ("weights=a.keras compare=b.json category_ids=1 conf=0.2", None),
+        ("detections=a.json image_ids=auto conf=0.001 device=auto", None),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, options, refused):
+    given = dict(part.split("=") for part in options.split())
+    (tmp_path / "options.yaml").write_text("".join(f"{k}: {v}\n" for k, v in given.items()))
+    for config in (
+        from_keywords(MapConfig, {**given, "data": tmp_path}),
+        from_keywords(MapConfig, {"data": tmp_path}, file=tmp_path / "options.yaml"),
+    ):
+        if refused is None:
+            refuse_contradictions(config)
+            continue
+        with pytest.raises(UserError, match=refused):
+            refuse_contradictions(config)
 
 
 def detector_of(metadata, calls=None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from utils.cli import option
@@ -11,6 +11,10 @@ from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
 from utils.files import check_writable
 from utils.runtime.names import RUNTIMES
 from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
+
+# Options that only a detector, and only a file of detections, listens to.
+_OF_DETECTORS = ("conf", "iou", "max_det", "batch_size", "runtime", "device")
+_OF_DETECTIONS = ("image_ids", "category_ids")
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,10 @@ def refuse_contradictions(config: MapConfig) -> None:
         check_writable(config.out / "any", f"--out {config.out}")
     if (config.weights is None) == (config.detections is None):
         raise UserError("give either --weights or --detections (see get_map.py --help)")
+    if config.weights and is_detections_file(config.weights):
+        raise UserError(
+            f"--weights {config.weights}: these are detections; use --detections for them"
+        )
     if config.tune and (config.weights is None or config.weights.suffix.lower() != ".keras"):
         raise UserError("--tune needs --weights with a .keras checkpoint to store the result in")
     if config.tune_precision is not None and not config.tune:
@@ -116,7 +124,36 @@ def refuse_contradictions(config: MapConfig) -> None:
         raise UserError("--tile is for a detector (--weights); --detections are scored as they are")
     if config.tile == "off" and config.overlap != TILE_OVERLAP:
         raise UserError("--overlap is about the tiles of --tile; give that as well")
+    _refuse_options_without_effect(config)
     if 0 < config.resamples < 100:
         raise UserError(
             f"--resamples {config.resamples}: too few for an interval; take 100 or more, or 0"
+        )
+
+
+def is_detections_file(path: Path) -> bool:
+    """Whether a file holds detections; otherwise it is a detector."""
+    return path.suffix.lower() == ".json"
+
+
+def _refuse_options_without_effect(config: MapConfig) -> None:
+    """An option that nothing listens to would let its user believe in another score."""
+    sources = [path for path in (config.weights, config.compare) if path]
+    defaults = {field.name: field.default for field in fields(config)}
+
+    def given(names: tuple[str, ...]) -> str | None:
+        """The first of the options that does not have its default."""
+        found = (name for name in names if getattr(config, name) != defaults[name])
+        return next((f"--{name.replace('_', '-')}" for name in found), None)
+
+    if all(map(is_detections_file, sources)) and (name := given(_OF_DETECTORS)):
+        raise UserError(
+            f"{name} is for a detector (--weights or --compare); files of detections are scored as "
+            "they are. Leave it out"
+        )
+    files = config.detections or any(map(is_detections_file, sources))
+    if not files and (name := given(_OF_DETECTIONS)):
+        raise UserError(
+            f"{name} is for a file of detections (--detections, or --compare with a .json). "
+            "Leave it out"
         )

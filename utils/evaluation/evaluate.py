@@ -21,7 +21,7 @@ from utils.errors import UserError
 from utils.evaluation import leaks
 from utils.evaluation.analysis import analyse
 from utils.evaluation.coco_files import ground_truth, to_results
-from utils.evaluation.config import MapConfig
+from utils.evaluation.config import MapConfig, is_detections_file
 from utils.evaluation.dataset_ids import json_label_files
 from utils.evaluation.error_costs import all_errors, error_costs
 from utils.evaluation.leaks import load_evaluation_split
@@ -282,7 +282,7 @@ def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]
     cluster = None
     detectors: list[Detector | None] = []
     for option_name, path in (("--weights", config.weights), ("--compare", config.compare)):
-        if path is None or path.suffix.lower() == ".json":
+        if path is None or is_detections_file(path):
             detectors.append(None)
             continue
         runtime = config.runtime or ("tensorflow" if path.suffix.lower() == ".keras" else "auto")
