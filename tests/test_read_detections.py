@@ -367,6 +367,22 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
         read_detections(written(tmp_path, [item(file_name="middle/1.png")]), truth)
 
 
+@pytest.mark.parametrize("name", ["scan_1.5", "a/scan_1.left", "scan_1.500.png", "scan_1.json"])
+@pytest.mark.parametrize("key", ["image_id", "file_name"])
+def test_a_dot_in_a_name_does_not_lead_to_another_photo(tmp_path, name, key):
+    truth = numbered(["scan_1", "scan_2"], ["cat"])
+    path = written(tmp_path, [item(**{key: name})])
+    with pytest.raises(UserError, match="is neither"):
+        read_detections(path, truth)
+
+
+@pytest.mark.parametrize("name", ["scan_1.JPG", "x/scan_1.heic", "scan_1.nef", "scan_1.png"])
+def test_another_suffix_of_pictures_means_the_same_photo(tmp_path, name):
+    truth = numbered(["scan_1", "scan_1.5"], ["cat"])
+    path = written(tmp_path, [item(file_name=name), item("scan_1.5")])
+    assert stems_of(read_detections(path, truth), truth) == ["scan_1", "scan_1.5"]
+
+
 def test_our_own_files_are_read_without_options(tmp_path):
     """Whatever the numbers, and whichever photos and classes have no detection."""
     truth = numbered([*TWELVE, "left/13", "right/13"])

@@ -147,6 +147,14 @@ def photo_stem(path: PurePath | str) -> str:
     return front if _SUFFIX.fullmatch(suffix) else name
 
 
+def without_picture_suffix(name: str) -> str:
+    """A name without the suffix of a picture, also of a kind that is not read. Whatever else stands
+    behind a dot belongs to the name (``scan_1.5``, ``frame.left``)."""
+    front, suffix = os.path.splitext(name)
+    known = {*IMAGE_SUFFIXES, *_UNREAD_SUFFIXES, *_RAW_SUFFIXES}
+    return front if suffix.lower() in known else name
+
+
 def unread_note(paths: Iterable[str | os.PathLike[str]]) -> str:
     """A sentence on pictures of kinds that are not read, with how many of each suffix."""
     names = [os.path.basename(path) for path in paths]

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from utils.data.formats.naming import CONTENT_FOLDERS, Key, name_parts
 from utils.data.splits.names import split_name
+from utils.image_kinds import photo_stem, without_picture_suffix
 
 
 class ImageNames:
@@ -20,13 +21,13 @@ class ImageNames:
         self._by_name: dict[str, list[tuple[Key, int]]] = {}
         for image in ground_truth["images"]:
             parts = name_parts(file_path(image))
-            for name in {parts[-1], PurePosixPath(parts[-1]).stem}:
+            for name in {parts[-1], photo_stem(parts[-1])}:
                 self._by_name.setdefault(name, []).append((parts, image["id"]))
 
     def find(self, name: str) -> int | None:
         """The image id for a file name, which may have folders before it; None for no photo.
 
-        The suffix may be missing or another. Where several photos have the name, the folders before
+        The suffix may be missing, or that of another kind of picture. Where several photos have the name, the folders before
         it decide.
         """
         found = self.candidates(name)
@@ -39,8 +40,8 @@ class ImageNames:
         parts = name_parts(name)
         if not parts:
             return []
-        last = PurePosixPath(parts[-1])
-        photos = self._by_name.get(last.name) or self._by_name.get(last.stem) or []
+        last = parts[-1]
+        photos = self._by_name.get(last) or self._by_name.get(without_picture_suffix(last)) or []
         folders = _telling_folders(parts)
         shared = [_shared(folders, _telling_folders(photo)) for photo, _ in photos]
         most = max(shared, default=-1)
