@@ -477,6 +477,28 @@ def test_another_order_of_classes_is_noticed(tmp_path):
     assert "'cat', 6 lie on objects of class 'dog'" in warning
 
 
+@pytest.mark.parametrize("asked", [None, "1", "dataset"])
+def test_another_order_of_classes_is_noticed_however_the_numbers_are_read(tmp_path, asked):
+    classes = ["cat", "cow", "dog"]
+    places = [[0, 0, 20, 20], [30, 0, 50, 20], [60, 0, 80, 20]]
+    truth = ground_truth([record(s, places, [0, 1, 2]) for s in "abcdef"], classes)
+    (tmp_path / "own.json").write_text(json.dumps({
+        "images": [], "annotations": [],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(classes, 11)],
+    }))  # fmt: skip
+    first = 11 if asked == "dataset" else 1
+    items = [
+        item(s, first + (i + 1) % 3, bbox=[x0, y0, 20, 20])
+        for s in "abcdef" for i, (x0, y0, *_) in enumerate(places)
+    ]  # fmt: skip
+    warnings = []
+    read_detections(
+        written(tmp_path, items), truth, labels=[tmp_path / "own.json"], category_ids=asked,
+        warn=warnings.append,
+    )  # fmt: skip
+    assert f"with {first}, read as 'cat', 6 lie on objects of class 'dog'" in warnings[-1]
+
+
 def test_right_numbers_and_poor_detectors_are_not_doubted(tmp_path):
     truth = apart("abcdefgh")
     assert not warnings_of(tmp_path, truth, [item(i + 1, bbox=[5 * i, 0, 9, 30]) for i in range(8)])

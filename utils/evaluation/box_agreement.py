@@ -69,20 +69,35 @@ class BoxAgreement:
         return None
 
     def doubt_categories(
-        self, image_of: Sequence[int], category_of: Sequence[int], classes: Sequence[str]
+        self,
+        image_of: Sequence[int],
+        category_of: Sequence[int],
+        numbers: Sequence[int | None],
+        classes: Sequence[str],
     ) -> str | None:
-        """A warning if most boxes of a class lie on objects of one other class."""
+        """A warning if most boxes of a class lie on objects of one other class.
+
+        Args:
+            image_of: id of the photo for each box.
+            category_of: class id for each box.
+            numbers: ``category_id`` of each box as in the file; None where a name stands alone.
+            classes: names by class id.
+        """
         matched = self._match(image_of)
         given = np.asarray(category_of, int)[self._best]
         for category in np.unique(given[matched >= 0]).tolist():
             objects = np.bincount(matched[(given == category) & (matched >= 0)])
             most = int(objects.argmax())
             total = objects.sum()
-            if most != category and total >= _FEWEST and objects[most] >= _OF_OTHER_CLASS * total:
+            of_class = self._best[given == category]
+            number = next((numbers[i] for i in of_class if numbers[i] is not None), None)
+            if number is None or most == category or total < _FEWEST:
+                continue
+            if objects[most] >= _OF_OTHER_CLASS * total:
                 boxes = counted(int(total), "box", "boxes")
                 return (
-                    f"the numbers in category_id may be wrong. Of {boxes} with {category}, the id "
-                    f"of {classes[category]!r}, {objects[most]:,} lie on objects of class "
+                    f"the numbers in category_id may be wrong. Of {boxes} with {number}, read as "
+                    f"{classes[category]!r}, {objects[most]:,} lie on objects of class "
                     f"{classes[most]!r}. Give each result its class name as category"
                 )
         return None

@@ -27,8 +27,8 @@ class ImageNames:
     def find(self, name: str) -> int | None:
         """The image id for a file name, which may have folders before it; None for no photo.
 
-        The suffix may be missing, or that of another kind of picture. Where several photos have the name, the folders before
-        it decide.
+        The suffix may be missing, or that of another kind of picture. Where several photos have the
+        name, the folders before it decide.
         """
         found = self.candidates(name)
         return found[0] if len(found) == 1 else None

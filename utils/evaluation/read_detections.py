@@ -97,12 +97,13 @@ def read_detections(
         support=lambda ids: agreement.on_class(image_of, ids),
     )  # fmt: skip
     category_of, category_reading = _resolve(path, categories, category_key, warn)
-    for doubt in (
-        agreement.doubt_images(image_of) if _by_contract(image_reading, image_ids) else None,
-        agreement.doubt_categories(image_of, category_of, classes)
-        if _by_contract(category_reading, category_ids)
-        else None,
-    ):
+    doubts = []
+    if image_reading is not None and image_reading.option == "position" and image_ids is None:
+        doubts.append(agreement.doubt_images(image_of))
+    if category_reading is not None:  # however they are read: wrong classes cost the whole score
+        numbers = [one.number for one in categories]
+        doubts.append(agreement.doubt_categories(image_of, category_of, numbers, classes))
+    for doubt in doubts:
         if doubt:
             warn(f"{path}: {doubt}")
     return [
@@ -409,10 +410,6 @@ def _unknown_category(value: Any, readings: Sequence[Reading], classes: int) -> 
         f"category_id {_quoted(value)} is not a class id from 0 to {classes - 1}, and the numbers "
         "of this file have no other meaning that fits all of them"
     )
-
-
-def _by_contract(reading: Reading | None, asked: str | None) -> bool:
-    return reading is not None and reading.option in ("position", "0") and asked is None
 
 
 def _kind(value: Any) -> str:
