@@ -7,7 +7,9 @@ import pytest
 
 from bench.intervals import claims, coverage
 from tests.evaluation_cases import CASES, analysed, generated
-from utils.evaluation.bootstrap import HALVES, draw
+from utils.evaluation.bootstrap import HALVES, IOU_50, draw, estimate_class, sample
+from utils.evaluation.matching import match_tables
+from utils.evaluation.tables import DetectionTable, GroundTruthTable
 
 
 @pytest.mark.slow
@@ -89,6 +91,35 @@ def test_a_perfect_score_on_few_images_has_a_wide_interval():
     few, many = (analysed(*perfect(n), resamples=50).overall.ap50 for n in (12, 400))
     assert few.value == many.value == few.high == 1
     assert few.low < 0.8 < 0.98 < many.low < 1
+
+
+def found_by_chance(images, share, seed):
+    """The interval of AP50 of a detector that finds a share of the objects, and nothing else."""
+    generator = np.random.default_rng(seed)
+    ids, classes = np.arange(1, images + 1), np.zeros(images, int)
+    boxes = np.tile([0.0, 0, 40, 40], (images, 1))
+    found = np.flatnonzero(generator.random(images) < share)
+    matched = match_tables(
+        GroundTruthTable(ids, classes, boxes, np.zeros(images, bool)),
+        DetectionTable(ids[found], classes[found], boxes[found], generator.random(len(found))),
+        names=["cat"], images=images,
+    )  # fmt: skip
+    return estimate_class(sample(matched, draw(images, 200, seed)), 0, IOU_50, images)
+
+
+@pytest.mark.parametrize(("images", "share"), [(8, 0.2), (12, 0.105), (30, 0.025), (100, 0.025)])
+def test_intervals_near_ap_0_contain_the_true_value(images, share):
+    true = (int(100 * share) + 1) / 101  # precision 1 at the recalls up to the share
+    intervals = [found_by_chance(images, share, seed) for seed in range(80)]
+    assert any(one.value == 0 for one in intervals)
+    assert np.mean([one.low <= true <= one.high for one in intervals]) >= 0.93
+
+
+def test_a_class_of_which_nothing_is_found_has_an_interval():
+    nothing = found_by_chance(30, 0.0, 0)
+    assert (nothing.value, nothing.low) == (0, 0)
+    assert 1 - 0.05 ** (1 / 30) < nothing.high < 0.12
+    assert found_by_chance(1000, 0.0, 0).high < 0.02
 
 
 def test_a_class_without_errors_widens_the_interval_of_the_mean():

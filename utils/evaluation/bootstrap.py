@@ -15,7 +15,8 @@ The plain percentile interval lies too high and misses the true value too often.
 - A class with almost no errors has almost no spread in any resample, but this is not certainty.
   What held on n images may fail on a share of 1 - 0.05^(1 / n) of them: the exact binomial bound,
   the "rule of three" of Hanley and Lippman-Hand, 1983. Where the spread of a class is smaller, the
-  rest is added, class by class.
+  rest is added, class by class. Likewise, of a class with almost no AP something may be found on
+  that share, and one step of recall (below) more. It raises AP by as much of what AP lacks to 1.
 - COCO reads precision at 101 recalls, so AP of a class has steps of 1/101, which no resample shows.
   One step, divided by the root of the number of averaged APs, is added below the score.
 - The interval is extended, where necessary, to the score and a little above it, and cut at 0 and 1.
@@ -45,7 +46,7 @@ _BIAS = 1 / (np.sqrt(2) - 1)
 _WIDER = 1.1
 _NORMAL = 1.96  # standard deviations to each side that hold 95 %
 _ABOVE = 1.5  # standard deviations of the resamples that an interval reaches above the score
-_FAILURE_PROBABILITY = 0.05  # of no failure at the share of failing images that is allowed for
+_UNSEEN_PROBABILITY = 0.05  # of seeing nothing of what occurs on the share that is allowed for
 _STEP = 1 / len(RECALLS)
 _PERCENTILES = (2.5, 97.5)
 
@@ -205,9 +206,13 @@ def _estimate(
         low, high = low + shape[0], high + shape[1]
     low, high = min(low, value), max(high, value)
     known = np.isfinite(samples.value).all(axis=1)
-    unseen = _unseen_failures(class_spread[known], np.asarray(images_of_class)[known])
+    class_spread, images_of_class = class_spread[known], np.asarray(images_of_class)[known]
+    unseen = _unseen(class_spread, images_of_class)
     low = value - np.hypot(value - low, unseen)
     if not difference:
+        lacking = 1 - samples.value[known].mean(axis=1)
+        unseen_above = _unseen(class_spread, images_of_class, step=_STEP, effect=lacking)
+        high = value + np.hypot(high - value, unseen_above)
         low = value - np.hypot(value - low, _STEP / np.sqrt(samples.value[known].size))
         high = max(high, value + _ABOVE * spread)
         return Estimate(value, float(max(0.0, low)), float(min(1.0, high)))
@@ -217,13 +222,17 @@ def _estimate(
     return Estimate(value, float(max(-1.0, low)), float(min(1.0, high)))
 
 
-def _unseen_failures(spread: np.ndarray, images: np.ndarray) -> float:
-    """How far the mean over classes may be off because some failures occur on no image here.
+def _unseen(
+    spread: np.ndarray, images: np.ndarray, *, step: float = 0.0, effect: np.ndarray | float = 1.0
+) -> float:
+    """How far the mean over classes may be off because something occurs on no image here.
 
     Args:
         spread: (C,) standard deviation of each class over the resamples.
         images: (C,) how many images hold its objects.
+        step: added to the share of images on which it may occur.
+        effect: (C,) what it would change in the AP of a class if it occurred on all images.
     """
-    failing = 1 - _FAILURE_PROBABILITY ** (1 / np.maximum(images, 1))
-    unseen = np.maximum(failing**2 - (_NORMAL * spread) ** 2, 0.0)
+    share = 1 - _UNSEEN_PROBABILITY ** (1 / np.maximum(images, 1)) + step
+    unseen = np.maximum((share * effect) ** 2 - (_NORMAL * spread) ** 2, 0.0)
     return float(np.sqrt(np.nansum(unseen)) / max(len(unseen), 1))
