@@ -298,6 +298,23 @@ def test_category_ids_that_may_be_counted_from_0_or_1_are_refused(tmp_path):
     assert category_ids(read_detections(path, truth, category_ids="1")) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("cafe\u0301", 0), ("caf\u00e9 ", 0), ("traffic  light", 1), ("\ttraffic light\n", 1),
+     ("dog", 2)],
+)  # fmt: skip
+def test_class_names_are_known_in_every_spelling(tmp_path, name, meant):
+    truth = numbered(["a"], ["caf\u00e9", "traffic light", "dog", "do\u0308g"])
+    path = written(tmp_path, [item("a", ..., category=name)])
+    assert category_ids(read_detections(path, truth)) == [meant]
+    blocks = {"categories": [{"id": 7, "name": name}], "images": [{"id": 1, "file_name": "a.png"}]}
+    path = written(tmp_path, {**blocks, "annotations": [item(1, 7)]})
+    assert category_ids(read_detections(path, truth)) == [meant]
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({**blocks, "annotations": []}))
+    assert own_ids([own], truth)[1] == {7: meant}
+
+
 def test_category_ids_of_one_class(tmp_path):
     truth = numbered(["a"], ["cat"])
     for given in (0, 1):

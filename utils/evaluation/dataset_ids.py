@@ -13,6 +13,7 @@ from typing import Any
 from utils.data.folder.index import open_index
 from utils.data.formats.json_files import load_json
 from utils.data.records import Record
+from utils.evaluation.class_lookup import ClassLookup
 from utils.evaluation.image_names import ImageNames
 from utils.evaluation.tables import class_names
 
@@ -29,14 +30,18 @@ def own_ids(labels: Iterable[Path], ground_truth: dict) -> tuple[dict[int, int],
         ground_truth: as ``utils.evaluation.coco_files.ground_truth`` makes it.
     """
     names = ImageNames(ground_truth)
-    classes = {name: i for i, name in enumerate(class_names(ground_truth))}
+    classes = ClassLookup(class_names(ground_truth))
     images: dict[int, set[int]] = {}
     categories: dict[int, set[int]] = {}
     for path in sorted(set(labels)):
         try:
             content = load_json(path, _ids_and_names, dropped="segmentation")
             image_ids = [(i["id"], names.find(str(i["file_name"]))) for i in content["images"]]
-            category_ids = [(c["id"], classes.get(c["name"])) for c in content["categories"]]
+            category_ids = [
+                (c["id"], classes.find(c["name"]))
+                for c in content["categories"]
+                if isinstance(c["name"], str)
+            ]
         except (ValueError, KeyError, TypeError):
             continue
         _add(images, image_ids)

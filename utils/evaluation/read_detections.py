@@ -16,6 +16,7 @@ from typing import Any
 from utils.data.formats.json_files import load_json
 from utils.errors import UserError
 from utils.evaluation.box_agreement import BoxAgreement
+from utils.evaluation.class_lookup import ClassLookup
 from utils.evaluation.dataset_ids import own_ids
 from utils.evaluation.id_readings import (
     Reading,
@@ -86,10 +87,10 @@ def read_detections(
     )  # fmt: skip
     image_of, image_reading = _resolve(path, images, image_key, warn)
     classes = class_names(ground_truth)
-    by_name = {name: i for i, name in enumerate(classes)}
+    lookup = ClassLookup(classes)
     category_key = _Key(
         "category_id", "categories", class_names_given,
-        find=lambda name: _category(by_name, name),
+        find=lambda name: _category(lookup, classes, name),
         readings=category_readings(classes, own_categories),
         asked=category_ids,
         shown=lambda i: repr(classes[i]),
@@ -395,12 +396,13 @@ def _unknown_image(value: Any, readings: Sequence[Reading]) -> str:
     )
 
 
-def _category(by_name: Mapping[str, int], name: str) -> int:
-    if name not in by_name:
+def _category(lookup: ClassLookup, classes: Sequence[str], name: str) -> int:
+    found = lookup.find(name)
+    if found is None:
         raise _ItemError(
-            f"category {_quoted(name)} is not one of the class names {_quoted(list(by_name))}"
+            f"category {_quoted(name)} is not one of the class names {_quoted(list(classes))}"
         )
-    return by_name[name]
+    return found
 
 
 def _unknown_category(value: Any, readings: Sequence[Reading], classes: int) -> str:
