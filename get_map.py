@@ -54,9 +54,13 @@ def main(argv: list[str]) -> int:
     if config.weights:
         share = network_share(seconds)
         print(f"network: {share:.0%} of the time without start-up, files and report")
-    if evaluation.missed:
-        ap50 = evaluation.metrics["coco"]["AP50"]
-        print(f"AP50 {ap50:.4f} is below --min-map50 {config.min_map50:g}", file=sys.stderr)
+    if evaluation.below_threshold:
+        ap50 = evaluation.ap50.value
+        lowest = f"--min-map50 {config.min_map50:g}"
+        if ap50 is None:
+            print(f"no object counts, so there is no AP50 for {lowest}", file=sys.stderr)
+        else:
+            print(f"AP50 {ap50:.4f} is below {lowest}", file=sys.stderr)
         return MISSED
     return OK
 

@@ -158,6 +158,32 @@ def detector_of(metadata, calls=None):
     return Detector(Runtime(infer, ("cat", "dog"), (64, 64), 4, metadata=metadata))
 
 
+def test_without_objects_that_count_there_is_no_ap50_to_compare(data, tmp_path, capsys):
+    for path in data.glob("*.xml"):
+        path.write_text(path.read_text().replace("<difficult>0", "<difficult>1"))
+    options = ["--detections", detections(tmp_path / "found.json"), "--data", data, "--no-report"]
+    assert command(*options, "--out", tmp_path / "out", "--min-map50", 0) == 1
+    assert capsys.readouterr().err == "no object counts, so there is no AP50 for --min-map50 0\n"
+
+
+def test_classes_that_only_the_detector_to_compare_with_knows_are_named(
+    data, tmp_path, monkeypatch, capsys
+):
+    def detector(*names):
+        return Detector(Runtime(lambda images: (), names, (64, 64)))
+
+    pair = [detector("cat", "dog"), detector("cat", "cow", "dog")]
+    monkeypatch.setattr("utils.evaluation.evaluate.open_detectors", lambda *args: pair)
+    options = ["--weights", "new.keras", "--compare", "old.keras", "--data", data]
+    assert command(*options, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "old.keras knows cow, which new.keras does not know" in error
+    assert "--classes a file with these and cat, dog" in error
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    assert command(*options, "--classes", tmp_path / "classes.txt") == 2
+    assert "add the rest to --classes" in capsys.readouterr().err
+
+
 @pytest.fixture
 def lists(data):
     main = data / "ImageSets" / "Main"

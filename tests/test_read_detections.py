@@ -268,6 +268,9 @@ def test_an_option_that_does_not_fit_names_the_item(tmp_path):
         read_detections(path, truth, image_ids="name")
     with pytest.raises(UserError, match=r"--image-ids dataset.* not COCO JSON"):
         read_detections(path, truth, image_ids="dataset")
+    for stems in (["a", "b"], ["cat1", "dog1"]):
+        with pytest.raises(UserError, match=r"--image-ids name: the file names .* file_name"):
+            read_detections(path, numbered(stems, ["cat"]), image_ids="name")
 
 
 @pytest.mark.parametrize(

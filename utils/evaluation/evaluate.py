@@ -36,7 +36,7 @@ from utils.evaluation.tide import break_down_errors
 from utils.evaluation.tuning import LOWEST_CONFIDENCE, NMS_IOUS, tune
 from utils.quiet import import_tensorflow
 from utils.runtime.runtime import Infer, Runtime, open_runtime, runtime_of_file
-from utils.text import counted
+from utils.text import counted, listed
 
 if TYPE_CHECKING:
     import pandas
@@ -86,8 +86,8 @@ def evaluate(config: MapConfig) -> Evaluation:
             for path in (config.detections, None if other_detector else config.compare)
             if path
         }  # fmt: skip
-    check_classes(config.weights, detector, dataset)
-    check_classes(config.compare, other_detector, dataset)
+    check_classes(config, config.weights, detector, dataset)
+    check_classes(config, config.compare, other_detector, dataset)
     if detector and (note := detector.pixel_ranges.note_on(dataset.pixel_ranges)):
         print(note)
 
@@ -175,8 +175,8 @@ class Evaluation:
         return self.analysis.overall.ap50
 
     @property
-    def missed(self) -> bool:
-        """Whether COCO AP50 is below ``--min-map50``."""
+    def below_threshold(self) -> bool:
+        """Whether COCO AP50 is below ``--min-map50``, or there is none, as no object counts."""
         lowest = self.config.min_map50
         return lowest is not None and self.metrics["coco"]["AP50"] < lowest
 
@@ -241,13 +241,23 @@ def check_tuning_photos(split: str, dataset: Dataset) -> None:
         raise UserError(f"--tune {split}: there is no object on these photos to tune with")
 
 
-def check_classes(path: Path | None, detector: Detector | None, dataset: Dataset) -> None:
+def check_classes(
+    config: MapConfig, path: Path | None, detector: Detector | None, dataset: Dataset
+) -> None:
     """Refuse a detector with classes that the data cannot score."""
-    if detector and (unlisted := set(detector.class_names) - set(dataset.classes)):
+    if not detector or not (unlisted := set(detector.class_names) - set(dataset.classes)):
+        return
+    names = listed(sorted(unlisted), most=10)
+    if config.classes is None:  # then only the second detector can know more
+        lacking = f"{config.weights} does not know" if config.weights else "the labels lack"
         raise UserError(
-            f"the class list lacks {', '.join(sorted(unlisted))}, which the detector {path} knows; "
-            "leave --classes out to take the detector's own list"
+            f"the detector {path} knows {names}, which {lacking}; give --classes a file with these "
+            f"and {', '.join(dataset.classes) if len(dataset.classes) < 10 else 'all the others'}"
         )
+    advice = f"add the rest to --classes {config.classes}"
+    if path == config.weights:
+        advice += ", or leave --classes out to take the detector's own list"
+    raise UserError(f"the class list lacks {names}, which the detector {path} knows; {advice}")
 
 
 def warn_of_leaks(

@@ -91,10 +91,14 @@ def choose_reading(
     if asked is not None:
         readings = [reading for reading in readings if reading.option == asked]
     if not readings:
-        raise UserError(
-            f"{_option(key)} {asked}: the labels of these photos are not COCO JSON, so the dataset "
-            "has no ids of its own"
-        )
+        reasons = {
+            "name": "the file names of these photos hold no numbers, or two photos the same one; "
+            "give each result a file_name",
+            "dataset": "the labels of these photos are not COCO JSON, so the dataset has no ids of "
+            "its own",
+        }
+        reason = reasons.get(asked, "there is nothing to count")
+        raise UserError(f"{_option(key)} {asked}: {reason}")
     fitting = [reading for reading in readings if _fits(reading, numbers, named)]
     if not fitting:
         return max(readings, key=lambda reading: len(reading.ids.keys() & set(numbers)))
