@@ -13,7 +13,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests.evaluation_cases import CASES, generated, metrics_of
+from tests.label_folders import coco_image, coco_json, coco_object, photo
+from utils.data.datasets import load_split
 from utils.evaluation import coco
+from utils.evaluation.coco_files import ground_truth
 from utils.evaluation.summaries import format_table
 
 
@@ -45,6 +48,50 @@ def test_equals_pycocotools_on_the_files(name, tmp_path):
             got = metrics["coco_classes"][key][class_name]
             expected = -1 if (part == -1).all() else part[part > -1].mean()
             assert (-1 if got is None else got) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_json_with_areas_of_outlines_scores_as_pycocotools_scores_it(tmp_path):
+    boxes = [(2, 3, 40, 38), (60, 50, 100, 110), (5, 100, 60, 60)]
+    shares = [0.5, 0.9, None]  # of the box; one object has no area, which pycocotools needs
+    images = [coco_image(10 * i, f"{i}.jpg", (200, 180)) for i in range(1, 7)]
+    annotations, results = [], []
+    for i in range(1, 7):
+        photo(tmp_path / "data" / f"{i}.jpg", (200, 180))
+        for number, ((x, y, w, h), share) in enumerate(zip(boxes, shares, strict=True)):
+            more = {"id": len(annotations) + 1}  # pycocotools takes 0 for "not matched"
+            more |= {} if share is None else {"area": w * h * share}
+            annotations.append(coco_object(10 * i, (x, y, w, h), **more))
+            if (i + number) % 3:
+                results.append({"image_id": i, "category_id": 0, "bbox": [x + i, y, w, h],
+                                "score": 0.9 - 0.1 * i + 0.01 * number})  # fmt: skip
+    coco_json(tmp_path / "data" / "test.json", images, annotations, [{"id": 3, "name": "cat"}])
+    for _ in range(2):  # read, and then from the cache
+        dataset = load_split(tmp_path / "data", "all")
+        truth = ground_truth(dataset.records, dataset.classes)
+        assert [a["area"] for a in truth["annotations"][:3]] == [760, 9900, 3600]
+    original = {
+        "images": [{"id": image["id"] // 10} for image in images],
+        "annotations": [
+            {**a, "image_id": a["image_id"] // 10, "category_id": 0, "area": a.get("area", 3600)}
+            for a in annotations
+        ],
+        "categories": [{"id": 0, "name": "cat"}],
+    }
+    scores = metrics_of(truth, results)["coco"]
+    evaluation = by_pycocotools(tmp_path, original, results)
+    np.testing.assert_allclose(list(scores.values()), evaluation.stats, atol=1e-6)
+    for annotation in truth["annotations"]:
+        annotation["area"] = annotation["bbox"][2] * annotation["bbox"][3]
+    assert metrics_of(truth, results)["coco"]["APs"] != scores["APs"]
+
+
+@pytest.mark.parametrize("area", ["760", True, None, float("nan"), 1e300, [760]])
+def test_what_is_no_area_is_that_of_the_box(tmp_path, area):
+    photo(tmp_path / "1.jpg")
+    annotations = [coco_object(1, (1, 2, 30, 20), area=area)]
+    coco_json(tmp_path / "test.json", [coco_image(1, "1.jpg")], annotations)
+    dataset = load_split(tmp_path, "all")
+    assert ground_truth(dataset.records, dataset.classes)["annotations"][0]["area"] == 600
 
 
 def test_without_detections_the_truth_counts_as_missed():

@@ -108,6 +108,8 @@ class Annotation:
             is taken.
         scores: float32 (N,), of objects that a detector found; NaN for the others. None where no
             object has one.
+        areas: float32 (N,), square pixels as the file gives them, in COCO those of the outline; NaN
+            for the others. None where no object has one.
     """
 
     where: str
@@ -121,6 +123,7 @@ class Annotation:
     errors: tuple[AnnotationError, ...]
     outlines: int = 0
     scores: np.ndarray | None = None
+    areas: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)

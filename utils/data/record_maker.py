@@ -105,6 +105,7 @@ class RecordMaker:
             boxes=self.clipped[kept],
             class_ids=self.class_ids[kept],
             difficult=self.index.labels.difficult[self.objects[kept]],
+            areas=self.index.labels.areas[self.objects[kept]],
         )
 
     # EXIF orientation

@@ -24,6 +24,8 @@ class Record:
         boxes: float32 (N, 4), ``x0, y0, x1, y1`` in pixels of the upright photo, continuous.
         class_ids: int32 (N,), indices into the dataset's class list.
         difficult: bool (N,), objects that are neither trained on nor counted when scoring.
+        areas: float32 (N,), square pixels as annotated, which in COCO are those of the outline.
+            NaN, or None for all, where the labels give none.
     """
 
     image_id: str
@@ -33,6 +35,7 @@ class Record:
     boxes: np.ndarray
     class_ids: np.ndarray
     difficult: np.ndarray
+    areas: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class RecordTable(Sequence[Record]):
         boxes: float32 (N, 4).
         class_ids: int32 (N,).
         difficult: bool (N,).
+        areas: float32 (N,), or None for all, as in ``Record``.
     """
 
     entries: EntryTable
@@ -56,6 +60,7 @@ class RecordTable(Sequence[Record]):
     boxes: np.ndarray
     class_ids: np.ndarray
     difficult: np.ndarray
+    areas: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,6 +81,7 @@ class RecordTable(Sequence[Record]):
             boxes=self.boxes[begin:end],
             class_ids=self.class_ids[begin:end],
             difficult=self.difficult[begin:end],
+            areas=None if self.areas is None else self.areas[begin:end],
         )
 
     def image_ids(self) -> list[str]:
@@ -103,6 +109,7 @@ class RecordTable(Sequence[Record]):
             boxes=self.boxes[objects],
             class_ids=self.class_ids[objects],
             difficult=self.difficult[objects],
+            areas=None if self.areas is None else self.areas[objects],
         )
 
     def with_objects(
@@ -122,12 +129,17 @@ class RecordTable(Sequence[Record]):
         owner = np.concatenate([np.repeat(np.arange(len(self)), counts), record])
         order = np.argsort(owner, kind="stable")
         more = np.bincount(record, minlength=len(self))
+        areas = None
+        if self.areas is not None:
+            unknown = np.full(len(record), np.nan, np.float32)
+            areas = np.concatenate([self.areas, unknown])[order]
         return replace(
             self,
             first=np.concatenate([[0], np.cumsum(counts + more)]).astype(np.int64),
             boxes=np.concatenate([self.boxes, boxes]).astype(np.float32)[order],
             class_ids=np.concatenate([self.class_ids, class_ids]).astype(np.int32)[order],
             difficult=np.concatenate([self.difficult, difficult]).astype(bool)[order],
+            areas=areas,
         )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from utils.data.records import Record
@@ -19,8 +20,8 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
     """The labels of ``records`` as a COCO dictionary, ready for ``json.dump``.
 
     Image ids are 1 … n in sorted order of ``stem``, category ids the class ids from 0, annotation
-    ids count from 1. Difficult objects have ``iscrowd: 1``, so that finding them counts neither
-    way in COCO's scorers.
+    ids count from 1. An area is that of the labels, or else that of the box. Difficult objects have
+    ``iscrowd: 1``, so that finding them counts neither way in COCO's scorers.
     """
     images: list[dict] = []
     annotations: list[dict] = []
@@ -38,9 +39,10 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
             record.boxes.tolist(),
             record.class_ids.tolist(),
             record.difficult.tolist(),
+            [math.nan] * len(record.boxes) if record.areas is None else record.areas.tolist(),
             strict=True,
         )
-        for box, class_id, difficult in objects:
+        for box, class_id, difficult, area in objects:
             bbox = xywh(box)
             annotations.append(
                 {
@@ -48,7 +50,7 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
                     "image_id": image_id,
                     "category_id": class_id,
                     "bbox": bbox,
-                    "area": bbox[2] * bbox[3],
+                    "area": bbox[2] * bbox[3] if math.isnan(area) else area,
                     "iscrowd": int(difficult),
                 }
             )

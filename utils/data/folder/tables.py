@@ -147,6 +147,7 @@ class LabelTable:
         numbers: int32 (N,), positions among the photo's objects.
         outlines: int32 (P,), objects of each photo that are labelled by an outline.
         scores: float32 (N,), of objects that a detector found; NaN for the others.
+        areas: float32 (N,), as the files give them; NaN for the others.
         errors: what was left out, by photo.
         unreadable: why the labels of a photo cannot be read at all, by photo.
     """
@@ -163,6 +164,7 @@ class LabelTable:
     numbers: np.ndarray
     outlines: np.ndarray
     scores: np.ndarray
+    areas: np.ndarray
     errors: Mapping[int, tuple[AnnotationError, ...]] = field(default_factory=dict)
     unreadable: Mapping[int, AnnotationError] = field(default_factory=dict)
 
@@ -172,7 +174,7 @@ class LabelTable:
         where, filenames, errors, unreadable = [], [], {}, {}
         sizes, first, name_ids, numbers = array("i"), array("q", [0]), array("i"), array("i")
         boxes, difficult, upright, outlines = array("f"), bytearray(), bytearray(), array("i")
-        scores = array("f")
+        scores, areas = array("f"), array("f")
         names: dict[str, int] = {}
         for row, found in enumerate(annotations):
             if isinstance(found, AnnotationError):
@@ -189,7 +191,9 @@ class LabelTable:
             numbers.extend(found.numbers)
             outlines.append(found.outlines)
             boxes.frombytes(np.asarray(found.boxes, np.float32).tobytes())
-            scores.extend([math.nan] * len(found.names) if found.scores is None else found.scores)
+            unknown = [math.nan] * len(found.names)
+            scores.extend(unknown if found.scores is None else found.scores)
+            areas.extend(unknown if found.areas is None else found.areas)
             difficult += np.asarray(found.difficult, bool).tobytes()
         return cls(
             where=where,
@@ -204,6 +208,7 @@ class LabelTable:
             numbers=np.array(numbers, np.int32),
             outlines=np.array(outlines, np.int32),
             scores=np.array(scores, np.float32),
+            areas=np.array(areas, np.float32),
             errors=errors,
             unreadable=unreadable,
         )
@@ -229,6 +234,7 @@ class LabelTable:
             errors=self.errors.get(row, ()),
             outlines=int(self.outlines[row]),
             scores=self.scores[own],
+            areas=self.areas[own],
         )
 
     def photo_of_object(self) -> np.ndarray:
