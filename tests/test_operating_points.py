@@ -176,6 +176,27 @@ def test_confusion_of_very_many_classes_adds_up(monkeypatch):
     assert matrix.names == [*(results.names[i] for i in own), "other classes", "background"]
 
 
+def test_one_of_the_other_classes_taken_for_another_is_no_true_positive(monkeypatch):
+    """Classes 2 and 3 share a row; one object of each, and both detections name the other."""
+    labels = (0, 0, 1, 1, 2, 3)
+    truth = {
+        "images": [{"id": 1, "file_name": "1.jpg", "stem": "1", "width": 500, "height": 50}],
+        "annotations": [
+            {"id": i + 1, "image_id": 1, "category_id": label, "bbox": [20.0 * i, 0.0, 10.0, 10.0],
+             "area": 100.0, "iscrowd": 0} for i, label in enumerate(labels)
+        ],
+        "categories": [{"id": c, "name": str(c)} for c in range(4)],
+    }  # fmt: skip
+    given = (0, 1, 1, 1, 3, 2)
+    results = [
+        {"image_id": 1, "category_id": label, "bbox": [20.0 * i, 0.0, 10.0, 10.0], "score": 0.9}
+        for i, label in enumerate(given)
+    ]
+    monkeypatch.setattr(confusion, "MOST_ROWS", 2)
+    matrix = confusion_matrix(match_results(truth, results), 0.1)
+    assert matrix.counts == [[1, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 2], [0, 0, 2, 0]]
+
+
 def test_overall_counts_are_the_sums_over_classes():
     analysis = analysed(*generated(**CASES["five classes"]), resamples=0)
     for key in ("true_positives", "false_positives", "missed"):

@@ -17,7 +17,8 @@ def confusion_matrix(matched: MatchedResults, confidence: float) -> Confusion:
     The diagonal holds the true positives of precision and recall. The other detections and
     objects are matched across classes, the pair with the highest IoU first, none twice. Difficult
     objects and the detections that match them are left out. Of more than ``MOST_ROWS`` classes
-    those with the fewest objects share the row and column ``other classes``.
+    those with the fewest objects share the row and column ``other classes``. If one of them is
+    taken for another, that is no true positive: both sides count as background.
     """
     truth, detections, pairs = matched.truth, matched.detections, matched.pairs
     names, row_of_class = _rows(matched)
@@ -41,7 +42,11 @@ def confusion_matrix(matched: MatchedResults, confidence: float) -> Confusion:
         # A pair that comes first for both its detection and its object is the best for both.
         firsts = (np.unique(side, return_index=True)[1] for side in (a, b))
         best = np.intersect1d(*firsts)
-        np.add.at(counts, (true_rows[b[best]], found_rows[a[best]]), 1)
+        true, found = true_rows[b[best]], found_rows[a[best]]
+        shared = true == found  # the row of two different classes
+        np.add.at(counts, (true[~shared], found[~shared]), 1)
+        np.add.at(counts[background], found[shared], 1)
+        np.add.at(counts[:, background], true[shared], 1)
         free_detection[a[best]], free_object[b[best]] = False, False
         left = left[free_detection[a] & free_object[b]]
 

@@ -146,6 +146,9 @@ class Confusion:
     matched with free objects of other classes, the highest IoU first, from ``iou`` on. Unmatched
     detections and objects count as background.
 
+    Of more than 2,000 classes, those with the fewest objects share the name "other classes". If one
+    of them is taken for another, the detection and the object count as background.
+
     Attributes:
         names: class names, then "background".
         counts: ``counts[true][predicted]``, (classes + 1) lists of (classes + 1). The last row

@@ -119,5 +119,5 @@ def as_crops_show(dataset: Dataset, side: int) -> Dataset:
         size = min(record.width, side), min(record.height, side)
         boxes = np.zeros_like(record.boxes)
         boxes[:, 2:] = np.minimum(record.boxes[:, 2:] - record.boxes[:, :2], size)
-        records.append(replace(record, width=size[0], height=size[1], boxes=boxes))
+        records.append(replace(record, width=size[0], height=size[1], boxes=boxes, areas=None))
     return replace(dataset, records=tuple(records))
