@@ -7,7 +7,9 @@ from pycocotools import mask as coco_mask
 
 from tests.evaluation_cases import CASES, analysed, generated
 from tests.report_cases import written
-from utils.evaluation.report import report_page
+from utils.evaluation.formatting import score
+from utils.evaluation.report import figures, report_page
+from utils.evaluation.report.gallery import choose_cards
 from utils.evaluation.report.remaining_errors import remaining_errors
 
 
@@ -83,6 +85,27 @@ def test_remaining_errors_are_those_of_the_operating_point():
     assert everything.kinds == {kind.kind: kind.count for kind in analysis.errors.kinds}
     for image in analysis.errors.images:
         assert everything.of_image(image.stem) == image.errors
+
+
+def test_scores_outside_0_to_1_change_neither_boxes_nor_hide_numbers():
+    truth, results = generated(**CASES["five classes"])
+
+    def cards(low, high):
+        given = [{**one, "score": low + (high - low) * one["score"]} for one in results]
+        analysis = analysed(truth, given, resamples=0)
+        remaining = remaining_errors(truth, given, analysis.confidence)
+        chosen = choose_cards(analysis, remaining.missed, truth, given)
+        low_end, high_end = figures._confidence_limits(analysis.overall.curve.confidence)
+        assert low_end < analysis.overall.curve.confidence[-1]
+        assert high_end > analysis.overall.curve.confidence[0]
+        assert (low_end, high_end) == (-0.01, 1.02) or (low, high) != (0, 1)
+        return [(card.image_id, card.boxes) for card in chosen]
+
+    expected = cards(0, 1)
+    assert any(not box.detection for _, boxes in expected for box in boxes)
+    assert cards(0, 100) == expected
+    assert cards(-9, -3) == expected
+    assert score(-4.25) == "−4.250"
 
 
 def test_an_unreadable_photo_costs_its_crops_only(tmp_path):

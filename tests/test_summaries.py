@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 
 import pytest
 
@@ -94,11 +95,26 @@ def test_summary_and_sentences(tmp_path):
     assert f"{analysis.overall.ap50.low:.3f}–{analysis.overall.ap50.high:.3f}" in table[-3]
 
 
-def test_files_that_are_removed_meanwhile_are_named(tmp_path, monkeypatch):
-    @dataclass
-    class Nothing:
-        pass
+def test_metrics_json_holds_the_whole_analysis_with_a_line_a_row_of_the_matrix(tmp_path):
+    truth, results = generated(**CASES["five classes"])
+    truth["categories"][0]["name"] = '"counts": "matrix"'
+    metrics, analysis = metrics_of(truth, results), analysed(truth, results, resamples=20)
+    (tmp_path / "report.html").write_text("of an earlier evaluation")
+    names = summaries.write_evaluation(
+        tmp_path, metrics={**metrics, "weights": "w", "split": "test"}, analysis=analysis,
+        ground_truth=truth, results=results, photos={}, warnings=[], stopwatch=Stopwatch(),
+        report=False,
+    )  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text) == {
+        **metrics, "weights": "w", "split": "test", "analysis": asdict(analysis)
+    }  # fmt: skip
+    for row in analysis.confusion.counts:
+        assert f"\n    {str(row).replace(' ', '')}" in text
 
+
+def test_files_that_are_removed_meanwhile_are_named(tmp_path, monkeypatch):
     def write(path, *_):
         path.write_text("x")
         (tmp_path / "ground_truth.json").unlink(missing_ok=True)
@@ -108,6 +124,6 @@ def test_files_that_are_removed_meanwhile_are_named(tmp_path, monkeypatch):
     truth = {"images": [], "annotations": [], "categories": []}
     with pytest.raises(UserError, match=r"ground_truth\.json was removed"):
         summaries.write_evaluation(
-            tmp_path, metrics={}, analysis=Nothing(), ground_truth=truth, results=[], photos={},
-            warnings=[], stopwatch=Stopwatch(), report=False,
+            tmp_path, metrics={}, analysis=analysed(truth, []), ground_truth=truth, results=[],
+            photos={}, warnings=[], stopwatch=Stopwatch(), report=False,
         )  # fmt: skip

@@ -18,8 +18,10 @@ ERROR_NAMES = {
 
 
 def score(value: float | None, digits: int = 3) -> str:
-    """0.888, or a dash for None and for COCO's −1."""
-    return NONE if value is None or value < 0 else f"{value:.{digits}f}"
+    """0.888; a dash for None. Scores below 0, which some detectors give, get a real minus."""
+    if value is None:
+        return NONE
+    return f"{value:.{digits}f}".replace("-", "−") if round(value, digits) else f"{0:.{digits}f}"
 
 
 def interval(estimate: Estimate) -> str:

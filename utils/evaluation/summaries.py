@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
@@ -43,7 +43,8 @@ def format_table(metrics: dict, analysis: Analysis | None = None) -> str:
         scores = [score(column[name]) for column in columns]
         rows.append([one_line(name), str(metrics["objects"][name]), *scores])
     means = [metrics["voc2007"]["mAP"], metrics["voc2010"]["mAP"]]
-    means += [metrics["coco"]["AP"], metrics["coco"]["AP50"]]
+    coco = {name: None if value == -1 else value for name, value in metrics["coco"].items()}
+    means += [coco["AP"], coco["AP50"]]
     rows.append(["mean", str(metrics["boxes"]), *map(score, means)])
     if analysis is not None and analysis.resamples:
         for row, one in zip(rows[1:], [*analysis.classes, analysis.overall], strict=True):
@@ -52,9 +53,7 @@ def format_table(metrics: dict, analysis: Analysis | None = None) -> str:
     lines = _aligned(rows)
     rule = "-" * cell_len(lines[0])
     others = [
-        f"{name} {score(value)}"
-        for name, value in metrics["coco"].items()
-        if name not in ("AP", "AP50")
+        f"{name} {score(value)}" for name, value in coco.items() if name not in ("AP", "AP50")
     ]
     table = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
     return "\n".join([*table, "", "COCO: " + "  ".join(others)])
@@ -115,7 +114,7 @@ def write_evaluation(
         photos: files by stem.
         warnings: sentences for the summary and the report.
         stopwatch: that of ``analysis.seconds``.
-        report: whether to write ``report.html``.
+        report: whether to write ``report.html``; otherwise that of an earlier run is removed.
 
     Returns:
         The names of the files, the one to open first in front.
@@ -123,6 +122,8 @@ def write_evaluation(
     Raises:
         RemovedError: somebody has removed some of them meanwhile.
     """
+    if not report:  # one of an earlier evaluation would show other numbers than the rest
+        (out / "report.html").unlink(missing_ok=True)
     with stopwatch.phase("files"):
         for name, content in (
             ("ground_truth.json", ground_truth),
@@ -148,13 +149,24 @@ def write_evaluation(
             )
         names.insert(0, "report.html")
     with atomic_write(out / "metrics.json") as file:  # last: it holds the seconds of all phases
-        content = {**metrics, "analysis": asdict(analysis)}
-        file.write(json.dumps(content, ensure_ascii=False, indent=1))
+        file.write(_metrics_text(metrics, analysis))
     if gone := [name for name in names if not (out / name).exists()]:
         raise RemovedError(
             f"{out}: {gone[0]} was removed while the others were written; start again"
         )
     return names
+
+
+def _metrics_text(metrics: dict, analysis: Analysis) -> str:
+    """The content of ``metrics.json``, with a line for each row of the confusion matrix: one for
+    each number would be millions of lines where there are thousands of classes."""
+    confusion = analysis.confusion
+    rows = ",\n    ".join(json.dumps(row, separators=(",", ":")) for row in confusion.counts)
+    # In place of the matrix a text, as it stands nowhere else under this key.
+    slim = replace(analysis, confusion=replace(confusion, counts="matrix"))
+    content = {**metrics, "analysis": asdict(slim)}
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    return text.replace('"counts": "matrix"', f'"counts": [\n    {rows}\n   ]')
 
 
 def write_csv(path: str | Path, analysis: Analysis) -> None:

@@ -84,7 +84,8 @@ def by_confidence(overall: ClassAnalysis) -> Markup | None:
             axes.plot(curve.confidence, values, color=colour, linestyle=style, label=name)
         if best.confidence is not None:
             axes.axvline(best.confidence, color=INK, linewidth=1, linestyle=":")
-            left = best.confidence > 0.6
+            low, high = _confidence_limits(curve.confidence)
+            left = best.confidence > low + 0.6 * (high - low)
             axes.annotate(
                 f"best F1 at {score(best.confidence, 2)}", (best.confidence, 0.04),
                 xytext=(-4 if left else 4, 0), textcoords="offset points",
@@ -92,6 +93,7 @@ def by_confidence(overall: ClassAnalysis) -> Markup | None:
             )  # fmt: skip
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
         _unit_axes(axes, "confidence threshold", "precision or recall")
+        axes.set_xlim(_confidence_limits(curve.confidence))
         return inline_svg(
             figure,
             "confidence",
@@ -210,6 +212,12 @@ def by_group(
 
 def _unit_axes(axes: Any, xlabel: str, ylabel: str) -> None:
     axes.set(xlim=(-0.01, 1.02), ylim=(0, 1.02), xlabel=xlabel, ylabel=ylabel)
+
+
+def _confidence_limits(confidence: Sequence[float]) -> tuple[float, float]:
+    """Both ends of an axis of confidence: 0 and 1, or further where the scores of a file go."""
+    low, high = min(0.0, *confidence), max(1.0, *confidence)
+    return low - 0.01 * (high - low), high + 0.02 * (high - low)
 
 
 def _error_bars(estimates: Sequence[Estimate]) -> list[list[float]] | None:

@@ -252,7 +252,7 @@ def _with_context(
     near: dict[int, list[DrawnBox]] = defaultdict(list)
     for detection, items in ((False, ground_truth["annotations"]), (True, results)):
         for item in items:
-            if item["image_id"] in wanted and item.get("score", 1.0) >= confidence:
+            if item["image_id"] in wanted and not (detection and item["score"] < confidence):
                 x, y, w, h = item["bbox"]
                 near[item["image_id"]].append(DrawnBox((x, y, x + w, y + h), detection, True))
     sizes = {image["id"]: (image["width"], image["height"]) for image in ground_truth["images"]}
