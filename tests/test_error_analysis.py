@@ -99,10 +99,10 @@ def test_planted_errors_are_found_where_they_are(case):
         assert {(e.image_id, e.true_box[0] / STEP) for e in items} == where[kind]
     for item in analysis.errors.worst:
         assert item.stem == f"p{item.image_id}"
-        assert (item.said is None) == (item.kind == "missed")
+        assert (item.predicted_class is None) == (item.kind == "missed")
         assert (item.true_box is None) == (item.kind == "background")
         if item.kind in ("class", "both"):
-            assert item.said != item.true_class
+            assert item.predicted_class != item.true_class
         if item.kind in ("location", "both"):
             assert item.iou == pytest.approx(1 / 3)
     costs = [e.cost for e in analysis.errors.worst]
@@ -219,7 +219,7 @@ def test_suspected_label_errors_are_confident_detections_without_label():
     suspected = analysed(truth, results, resamples=0).errors.suspicions
     boxes = {(s.image_id, s.box[0]) for s in suspected if s.kind == "not labelled"}
     assert {(a["image_id"], a["bbox"][0]) for a in lacking} <= boxes
-    assert all(s.trust >= 0.8 for s in suspected)
+    assert all(s.precision >= 0.8 for s in suspected)
     # A rival of another class at the same place rules the suspicion out.
     rival = [
         {"image_id": a["image_id"], "category_id": (a["category_id"] + 1) % 4, "bbox": a["bbox"],

@@ -19,6 +19,7 @@ def test_stored_outputs_are_whole_and_small():
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     kinds = [kind for cell in cells for out in cell["outputs"] for kind in out.get("data", ())]
     assert kinds.count("image/jpeg") == 2
+    assert cells[0]["outputs"] == []  # it only makes the photos
     assert NOTEBOOK.stat().st_size < 600_000
     assert "Traceback" not in NOTEBOOK.read_text(encoding="utf-8")
 

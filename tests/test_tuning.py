@@ -62,7 +62,7 @@ def test_tuning_finds_the_nms_threshold_of_the_scene(photos):
     assert tuning.point.f1 == 1.0
     assert 0.3 < tuning.confidence <= 0.6
     assert (tuning.split, tuning.goal) == ("val", "best F1")
-    by_iou = {point["iou"]: point for point in tuning.sweep}
+    by_iou = {point["iou"]: point for point in tuning.thresholds_tried}
     assert set(by_iou) == set(NMS_IOUS)
     assert by_iou[0.45]["f1"] == pytest.approx(2 / 3)  # one object of two, nothing wrong
     assert [i for i in NMS_IOUS if by_iou[i]["f1"] == 1] == [i for i in NMS_IOUS if i > 0.5]

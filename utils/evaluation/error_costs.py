@@ -123,7 +123,7 @@ def _error_item(matched: MatchedResults, costs: ErrorCosts, i: int) -> ErrorItem
     return ErrorItem(
         kind=ERROR_KINDS[costs.kind[i]],
         **image_fields(matched, int(costs.image[i])),
-        said=matched.names[detections.class_ids[row]] if detected else None,
+        predicted_class=matched.names[detections.class_ids[row]] if detected else None,
         score=float(detections.scores[row]) if detected else None,
         box=detections.boxes[row].tolist() if detected else None,
         **object_fields(matched, gt),

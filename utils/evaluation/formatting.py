@@ -19,9 +19,7 @@ ERROR_NAMES = {
 
 def score(value: float | None, digits: int = 3) -> str:
     """0.888; a dash for None. Scores below 0, which some detectors give, get a real minus."""
-    if value is None:
-        return NONE
-    return f"{value:.{digits}f}".replace("-", "−") if round(value, digits) else f"{0:.{digits}f}"
+    return NONE if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def interval(estimate: Estimate) -> str:

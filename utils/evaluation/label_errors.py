@@ -43,11 +43,11 @@ def suspected_label_errors(
         SuspectedLabelError(
             kind=LABEL_ERROR_KINDS[_KINDS[int(errors.kinds[i])]],
             **image_fields(matched, int(detections.image_ids[rows[i]])),
-            said=matched.names[detections.class_ids[rows[i]]],
+            predicted_class=matched.names[detections.class_ids[rows[i]]],
             score=float(detections.scores[rows[i]]),
             box=detections.boxes[rows[i]].tolist(),
             **object_fields(matched, int(errors.objects[i])),
-            trust=float(precision[rows[i]]),
+            precision=float(precision[rows[i]]),
         )
         for i in chosen[order][:MAX_LABELS].tolist()
     ]

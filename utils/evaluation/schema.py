@@ -192,7 +192,7 @@ class ErrorItem:
         image_id: number in ``ground_truth.json``.
         stem: file stem of the photo.
         file_name: file name of the photo.
-        said: predicted class; None for a missed object.
+        predicted_class: of the detection; None for a missed object.
         score: of the detection; None for a missed object.
         box: of the detection; None for a missed object.
         true_class: class of the object concerned; None for background.
@@ -206,7 +206,7 @@ class ErrorItem:
     image_id: int
     stem: str
     file_name: str
-    said: str | None
+    predicted_class: str | None
     score: float | None
     box: list[float] | None
     true_class: str | None
@@ -240,22 +240,22 @@ class SuspectedLabelError:
         kind: ``not labelled`` (no object there), ``other class`` (the label there has another
             class) or ``other box`` (the label lies elsewhere, IoU 0.1 to 0.5).
         image_id, stem, file_name: which photo.
-        said, score, box: predicted class, score and box of the detection.
+        predicted_class, score, box: of the detection.
         true_class, true_box: the label concerned; None for ``not labelled``.
-        trust: precision of this class's other detections with at least this score; the list is
-            sorted by it.
+        precision: of this class's other detections with at least this score; the list is sorted by
+            it.
     """
 
     kind: str
     image_id: int
     stem: str
     file_name: str
-    said: str
+    predicted_class: str
     score: float
     box: list[float]
     true_class: str | None
     true_box: list[float] | None
-    trust: float
+    precision: float
 
 
 @dataclass(frozen=True)
@@ -323,7 +323,7 @@ class Tuning:
         goal: ``best F1`` or ``precision of at least 0.95``.
         confidence, iou: the thresholds for ``predict.py``.
         point: precision, recall and F1 on that split, all classes together.
-        sweep: the best point for each NMS threshold tried: ``{"iou": …, "confidence": …,
+        thresholds_tried: the best point for each NMS threshold: ``{"iou": …, "confidence": …,
             "precision": …, "recall": …, "f1": …}``.
     """
 
@@ -332,7 +332,7 @@ class Tuning:
     confidence: float
     iou: float
     point: OperatingPoint
-    sweep: list[dict[str, float]]
+    thresholds_tried: list[dict[str, float]]
 
 
 @dataclass(frozen=True)

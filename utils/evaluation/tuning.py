@@ -69,7 +69,7 @@ def tune(
         confidence=rounded_down(points[iou].confidence),
         iou=iou,
         point=points[iou],
-        sweep=[
+        thresholds_tried=[
             {
                 "iou": at,
                 "confidence": point.confidence,

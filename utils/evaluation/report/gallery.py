@@ -181,11 +181,11 @@ def encode_crop(image: np.ndarray, region: Box) -> str:
 
 
 def _identity(item: ErrorItem | SuspectedLabelError) -> tuple:
-    return item.image_id, item.said, tuple(item.box or ()), item.score
+    return item.image_id, item.predicted_class, tuple(item.box or ()), item.score
 
 
 def _error_card(item: ErrorItem, ids: Mapping[str, int]) -> Card:
-    predicted = f"{item.said} {score(item.score, 2)}"
+    predicted = f"{item.predicted_class} {score(item.score, 2)}"
     title = {
         "class": f"{predicted}, labelled {item.true_class}",
         "location": f"{predicted}, poor localization",
@@ -199,7 +199,7 @@ def _error_card(item: ErrorItem, ids: Mapping[str, int]) -> Card:
 
 
 def _label_error_card(item: SuspectedLabelError, ids: Mapping[str, int]) -> Card:
-    predicted = f"{item.said} {score(item.score, 2)}"
+    predicted = f"{item.predicted_class} {score(item.score, 2)}"
     title = {
         "not labelled": f"{predicted}, not labelled",
         "other class": f"{predicted}, labelled {item.true_class}",
@@ -209,7 +209,8 @@ def _label_error_card(item: SuspectedLabelError, ids: Mapping[str, int]) -> Card
 
 
 def _precision(item: SuspectedLabelError) -> str:
-    return f"{percent(item.trust)} of {item.said} detections with this score or more are right"
+    detections = f"{item.predicted_class} detections with this score or more"
+    return f"{percent(item.precision)} of {detections} are right"
 
 
 def _card(
@@ -219,7 +220,8 @@ def _card(
     title: str,
     detail: str,
 ) -> Card:
-    concerned = dict.fromkeys(name for name in (item.true_class, item.said) if name is not None)
+    names = item.true_class, item.predicted_class
+    concerned = dict.fromkeys(name for name in names if name is not None)
     boxes = [DrawnBox(tuple(item.true_box), detection=False)] if item.true_box else []
     boxes += [DrawnBox(tuple(item.box), detection=True)] if item.box else []
     return Card(
