@@ -86,7 +86,11 @@ def write_photos(folder: Path, count: int, lists: bool) -> None:
             f"<height>36</height><depth>3</depth></size>{objects}</annotation>"
         )
     if lists:
-        parts = {"train": image_ids[: count * 7 // 10], "val": image_ids[count * 7 // 10 :]}
+        parts = {
+            "train": image_ids[: count * 7 // 10],
+            "val": image_ids[count * 7 // 10 : count * 8 // 10],
+            "test": image_ids[count * 8 // 10 :],
+        }
         for name, part in parts.items():
             (folder / f"ImageSets/Main/{name}.txt").write_text("\n".join(part) + "\n")
 
@@ -107,7 +111,10 @@ def measure_index(data: Path) -> dict:
 
 
 def measure_load(data: Path) -> dict:
-    """Load training and validation photos; the seconds and the memory they take."""
+    """Load training and validation photos and find the test photos; seconds and memory.
+
+    The objects are those of training and validation.
+    """
     from utils.data.datasets import load_datasets
 
     before, began = _resident(), time.perf_counter()
@@ -116,7 +123,7 @@ def measure_load(data: Path) -> dict:
     objects = len(train.records.boxes) + len(val.records.boxes)
     return {
         "seconds": round(seconds, 3),
-        "us_a_photo": _each(seconds, len(train) + len(val)),
+        "us_a_photo": _each(seconds, len(train) + len(val) + len(info.test)),
         "objects": objects,
         "bytes": _resident() - before,
         "notes": len(info.notes),

@@ -228,6 +228,20 @@ def test_records_are_made_on_access(tmp_path):
         records[5]
 
 
+def test_the_rows_are_built_as_often_for_few_photos_as_for_many(tmp_path, monkeypatch):
+    built, rows = [], EntryTable.rows.fget
+    monkeypatch.setattr(EntryTable, "rows", property(lambda table: built.append(1) or rows(table)))
+    counts = []
+    for tests in (2, 12):
+        image_ids = fill(tmp_path / str(tests), 4 + tests)
+        lists(tmp_path / str(tests), train=image_ids[:2], val=image_ids[2:4], test=image_ids[4:])
+        _, _, info = load_datasets(tmp_path / str(tests))
+        assert len(info.test) == tests
+        counts.append(len(built))
+        built.clear()
+    assert counts[0] == counts[1]
+
+
 TEXT = st.text(st.characters(), max_size=6)  # lone surrogates, too: names of files may hold them
 
 

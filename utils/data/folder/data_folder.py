@@ -155,7 +155,8 @@ class DataFolder:
     def images(self, image_ids: Iterable[str]) -> dict[str, Path]:
         """The files of the given photos."""
         entries = self.index.entries
-        return {image_id: entries.image(entries.rows[image_id]) for image_id in image_ids}
+        rows = entries.rows  # once: it is built on every access
+        return {image_id: entries.image(rows[image_id]) for image_id in image_ids}
 
     def known_photos(self, known: Mapping[str, str]) -> dict[str, str]:
         """The part of each photo whose content is known; ``known``: content hash → part."""
