@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from utils.data.datasets import load_datasets
+from utils.data.datasets import load_datasets, load_split
 from utils.data.splits.known import known_parts, with_groups
 from utils.data.splits.stratified import hold_out, stratified_split
 from utils.data.synthetic import write_dataset
 from utils.evaluation.leaks import load_evaluation_split
 from utils.files import content_hash
+from utils.label_files.voc import write_voc_list
 from utils.training.data import leak_warnings
 from utils.training.provenance import inherited
 
@@ -128,6 +129,22 @@ def test_another_seed_changes_nothing(data):
     assert again.splits == info.splits
     assert again.trained_before == {"val": (), "test": ()}
     assert any("stay where they were" in note for note in again.notes)
+
+
+def test_no_photo_is_compared_where_lists_say_what_is_scored(data, monkeypatch):
+    info = load_datasets(data, seed=0)[2]
+    known = known_parts(hashes_of(data, info))
+    compared = []
+    monkeypatch.setattr(
+        "utils.data.folder.data_folder.content_hashes", lambda paths: compared.extend(paths) or {}
+    )
+    load_split(data, "test", seed=1, known=known)
+    assert len(compared) == 40
+    compared.clear()
+    for name, image_ids in info.splits.items():
+        write_voc_list(data, name, image_ids)
+    assert len(load_split(data, "test", known=known)) == len(info.splits["test"])
+    assert not compared
 
 
 def test_added_photos_are_divided_and_known_ones_stay(data):

@@ -135,7 +135,9 @@ def load_split(
     if split.strip() == "all":  # so that no split must be made
         lists = Splits(folder.index.layout.root, {}, folder.image_ids)
     else:
-        lists = folder.splits(seed, folder.known_photos(known or {}))
+        # Lists are taken as they are. To know photos by their content, all must be read.
+        known_ids = {} if folder.lists else folder.known_photos(known or {})
+        lists = folder.splits(seed, known_ids)
     image_ids = lists.image_ids(split)
     names = folder.classes(classes, only_listed, image_ids)
     dataset = folder.dataset(

@@ -166,15 +166,19 @@ class DataFolder:
         found = ((image_id, known.get(digest)) for image_id, digest in digests.items())
         return {image_id: part for image_id, part in found if part}
 
+    @cached_property
+    def lists(self) -> Mapping[str, SplitList]:
+        """The folder's own lists, if they divide it; see ``usable_lists``."""
+        return usable_lists(self.index.layout.lists)
+
     def splits(self, seed: int, known: Mapping[str, str] | None = None) -> Splits:
         """The folder's own lists; without any, a split made from the seed.
 
         Args:
             known: image id → part, of photos that stay in their part; see ``known_photos``.
         """
-        given = usable_lists(self.index.layout.lists)
-        if given:
-            return Splits(self.index.layout.root, given, self.image_ids)
+        if self.lists:
+            return Splits(self.index.layout.root, self.lists, self.image_ids)
         return self.made_splits(seed, known)
 
     def made_splits(self, seed: int, known: Mapping[str, str] | None = None) -> Splits:
