@@ -281,6 +281,19 @@ def test_pairs_are_those_that_overlap(objects, shift, other_class):
     assert {finding.number for finding in check_pairs(a_folder(photo))} == expected
 
 
+def test_of_two_boxes_on_one_object_the_difficult_one_is_the_second():
+    box = (10, 10, 60, 60)
+    photo = a_photo("a", ("cat", *box), ("cat", *box), ("cat", *box), ("dog", *box))
+    difficult = np.array([True, False, True, True])
+    photo = replace(photo, annotation=replace(photo.annotation, difficult=difficult))
+    found = {(one.kind, one.number, str(one)) for one in check_pairs(a_folder(photo))}
+    assert found == {
+        ("box-duplicate", 1, "a.xml, object 1: cat is object 2 again (IoU 1.00)"),
+        ("box-duplicate", 3, "a.xml, object 3: cat is object 2 again (IoU 1.00)"),
+        ("box-two-classes", 4, "a.xml, object 4: dog lies on object 2, cat (IoU 1.00)"),
+    }
+
+
 def pairs_one_by_one(boxes, names):
     """``same_objects``, each box compared with all before it."""
     for second in range(1, len(names)):
@@ -927,6 +940,17 @@ def test_labels_without_any_object_can_be_checked(tmp_path):
     assert report.headline().startswith("1 photo, 0 objects, 0 classes")
     fixed = fix_dataset(report, tmp_path.parent / "nothing in it")
     assert (fixed.photos, fixed.objects) == (1, 0)
+
+
+def test_of_an_object_labelled_twice_the_copy_has_the_one_that_counts(tmp_path):
+    writer = Writer(tmp_path / "data")
+    writer.photo("a.jpg")
+    path = tmp_path / "data/Annotations/a.xml"
+    boxes = [[10, 20, 99, 80], [10, 20, 99, 81]]
+    write_voc_annotation(path, "a.jpg", 200, 150, boxes, ["cat", "cat"], [True, False])
+    (photo,) = copied(tmp_path)[1].photos
+    np.testing.assert_array_equal(photo.boxes, boxes[1:])
+    assert photo.annotation.difficult.tolist() == [False]
 
 
 def test_a_fractional_box_survives_the_copy(tmp_path):

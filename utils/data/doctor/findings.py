@@ -218,12 +218,14 @@ KINDS: dict[str, Kind] = {
     ),
     "box-duplicate": Kind(
         WARNING, "Objects labelled twice",
-        "Both are trained on; when scoring, one of the two always counts as missed.",
-        "Delete one.", "the second is dropped",
+        "Both are trained on; when scoring, one of the two always counts as missed. Difficult "
+        "objects are neither trained on nor scored.",
+        "Delete one.", "the second is dropped, or the one that is difficult",
     ),
     "box-two-classes": Kind(
         WARNING, "One object under two classes",
-        "The detector learns both, and its scores for both fall.",
+        "The detector learns both, and its scores for both fall. It learns nothing from difficult "
+        "objects.",
         "Decide which one is right.",
     ),
     "box-whole-photo": Kind(

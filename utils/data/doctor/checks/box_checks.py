@@ -38,11 +38,16 @@ def check_boxes(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def check_pairs(folder: CheckedFolder) -> Iterator[Finding]:
-    """Objects labelled twice, and objects under two classes."""
+    """Objects labelled twice, and objects under two classes.
+
+    Each is a finding about the later object, or about a difficult one beside one that counts.
+    """
     for photo in folder.usable():
         names, numbers = photo.annotation.names, photo.annotation.numbers
         clipped = photo.clipped()  # as training sees them
-        for first, second in same_objects(clipped, names):
+        order = np.argsort(photo.annotation.difficult, kind="stable")  # those that count first
+        for pair in same_objects(clipped[order], [names[i] for i in order]):
+            first, second = order[list(pair)].tolist()
             boxes = photo.boxes[[second, first]]
             overlap = float(iou(*clipped[[second, first]]))
             if names[first] == names[second]:
