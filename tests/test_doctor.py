@@ -649,6 +649,21 @@ def test_trainval_of_the_copy_shares_no_photo_with_test(tmp_path):
     assert copied(tmp_path)[1].lists == {"trainval": ("a",), "test": ("b", "c")}
 
 
+def test_lists_of_other_usual_names_share_no_photo_with_test_either(tmp_path):
+    writer = Writer(tmp_path / "data")
+    for image_id in "abcdef":
+        writer.pair(image_id, near(image_id, CAT), split=None)
+    writer.lists = {"train2017": ["a", "b", "c"], "valid": ["c", "d"], "test": ["b", "e"]}
+    writer.lists["night"] = ["a", "b", "f"]  # no part: it may share photos with all
+    writer.write_lists()
+    fixed, again = copied(tmp_path)
+    assert again.lists == {
+        "train2017": ("a",), "train": ("a",), "valid": ("c", "d"), "val": ("c", "d"),
+        "test": ("b", "e"), "night": ("a", "b", "f"),
+    }  # fmt: skip
+    assert "2 photos in two lists kept in one" in fixed.done
+
+
 @pytest.mark.parametrize("upright", [True, False])
 def test_labels_that_do_not_say_are_taken_as_in_the_rest_of_the_folder(tmp_path, upright):
     writer = Writer(tmp_path / "data")

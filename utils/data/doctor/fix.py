@@ -25,6 +25,7 @@ from utils.data.doctor.examine import with_labels
 from utils.data.doctor.findings import KINDS, NOTE, Finding
 from utils.data.doctor.repair import repaired_labels
 from utils.data.record_maker import TOLERANCE
+from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.files import atomic_folder
 from utils.label_files.voc import write_voc_annotation, write_voc_list
@@ -256,29 +257,31 @@ def _write_lists(
     out: Path, folder: CheckedFolder, names: Mapping[str, str], result: CleanedCopy
 ) -> None:
     """The folder's lists, without photos that are gone; each in one of train, val and test."""
-    parts = folder.parts()
-    taken: set[str] = set()
-    own: dict[str, set[str]] = {}
-    for part in _RANKS[:-1]:
-        if part in parts:
-            own[part] = set(parts[part]) - taken
-            taken |= own[part]
-    moved = sum(len(image_ids) for image_ids in parts.values()) - sum(
-        len(image_ids) for image_ids in own.values()
-    )
+    own = _own_photos(folder)
+    moved: set[str] = set()
     for name, image_ids in folder.lists.items():
         if ":" in name:  # a year of a devkit; the joined list follows without its year
             continue
-        allowed = own.get(name, names.keys())
+        allowed = own.get(split_name(name), names.keys())
         if name == "trainval":
-            allowed = names.keys() - own.get("test", set())
-        kept = [
-            names[image_id]
-            for image_id in dict.fromkeys(image_ids)
-            if image_id in names and image_id in allowed
-        ]
-        write_voc_list(out, name, kept)
-    _note(result, moved, "{} in two lists kept in one", "photo")
+            allowed = names.keys() - own["test"]
+        present = [image_id for image_id in dict.fromkeys(image_ids) if image_id in names]
+        write_voc_list(out, name, [names[image_id] for image_id in present if image_id in allowed])
+        moved |= set(present) - allowed
+    _note(result, len(moved), "{} in two lists kept in one", "photo")
+
+
+def _own_photos(folder: CheckedFolder) -> dict[str, set[str]]:
+    """The photos that test, val and train keep: each in the first list that has it.
+
+    A list of another usual name, such as ``train2017``, belongs to its part.
+    """
+    parts, taken, own = folder.parts(), set(), {}
+    for part in _RANKS[:-1]:
+        named = (ids for name, ids in folder.lists.items() if split_name(name) == part)
+        own[part] = set(parts.get(part, ())).union(*named) - taken
+        taken |= own[part]
+    return own
 
 
 def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str, str]:
