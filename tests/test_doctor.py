@@ -968,6 +968,21 @@ def test_of_an_object_labelled_twice_the_copy_has_the_one_that_counts(tmp_path):
     assert photo.annotation.difficult.tolist() == [False]
 
 
+def test_an_object_under_two_spellings_of_its_class_is_once_in_the_copy(tmp_path):
+    writer = Writer(tmp_path / "data")
+    for image_id in "abcdefgh":
+        objects = [near(image_id, CAT)]
+        if image_id == "a":  # another spelling on the same object
+            objects.append(("Cat", *objects[0][1:]))
+        writer.pair(image_id, *objects, split=None)
+    fixed, _ = copied(tmp_path)
+    assert "class 'Cat' renamed 'cat' (1 object)" not in fixed.done  # it is left out
+    assert "1 object left out: labelled twice" in fixed.done
+    assert not any(KINDS["box-two-classes"].title in line for line in fixed.left)
+    again = check_dataset(tmp_path / "copy").by_kind()
+    assert not {"box-duplicate", "box-two-classes", "class-twins"} & again.keys()
+
+
 def test_a_fractional_box_survives_the_copy(tmp_path):
     writer = Writer(tmp_path / "data")
     writer.photo("a.jpg")

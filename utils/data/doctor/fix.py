@@ -115,6 +115,9 @@ def _left(report: DoctorReport) -> Iterator[str]:
         about, count = KINDS[kind], len(findings)
         if kind == "class-twins":
             count = sum(rare not in renamed for rare, *_ in similar_names(found))
+        elif kind == "box-two-classes":  # one class in the copy is an object labelled twice
+            pairs = check_pairs(_with_names(report.folder, renamed))
+            count = sum(pair.kind == kind for pair in pairs)
         elif about.severity == NOTE or (about.fix and kind not in _TO_LOOK_AT):
             continue
         if count:
@@ -181,8 +184,8 @@ def _copies(folder: CheckedFolder, photos: Iterable[CheckedPhoto]) -> set[str]:
 def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
     """Write photos, XML and lists, and count the changes."""
     names = _flat_names(folder.photos, result)
-    dropped, unclipped = _objects(folder, result)
     new_name = renames(folder.class_counts())
+    dropped, unclipped = _objects(_with_names(folder, new_name), result)
     renamed: Counter[str] = Counter()
     written: Counter[str] = Counter()
     clipped = 0
@@ -238,6 +241,19 @@ def _cleaned(photo: CheckedPhoto, dropped: set, unclipped: set) -> tuple[np.ndar
     return boxes, [
         i for i, n in enumerate(numbers) if area[i] and (photo.image_id, n) not in dropped
     ]
+
+
+def _with_names(folder: CheckedFolder, new_name: Mapping[str, str]) -> CheckedFolder:
+    """The folder as it is when its classes have their new names."""
+
+    def renamed(photo: CheckedPhoto) -> CheckedPhoto:
+        labels = photo.annotation
+        if labels is None or new_name.keys().isdisjoint(labels.names):
+            return photo
+        names = tuple(new_name.get(name, name) for name in labels.names)
+        return replace(photo, annotation=replace(labels, names=names))
+
+    return replace(folder, photos=tuple(map(renamed, folder.photos)))
 
 
 def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
