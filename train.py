@@ -14,6 +14,7 @@ from utils.quiet import import_tensorflow  # noqa: E402
 from utils.training.config import (  # noqa: E402
     TrainConfig,
     refuse_contradictions,
+    unused_options,
     with_options_of_run,
 )
 from utils.training.legacy import RENAMED_OPTIONS  # noqa: E402
@@ -49,10 +50,7 @@ def main(argv: list[str]) -> int:
     )
     refuse_contradictions(config)
     if config.check:
-        from utils.data.doctor import run_doctor
-
-        size = {} if config.input_size == "auto" else {"input_size": config.input_size}
-        run_doctor(config.data, **size, out=config.out, fix=config.fix)
+        check(config)
         return OK
 
     config = replace(config, fast_math=set_fast_math(config.fast_math))
@@ -70,6 +68,21 @@ def main(argv: list[str]) -> int:
     result = train(config, STARTED)
     # Not by returning: freeing the network takes half a minute, which --minutes do not allow.
     return leave(INTERRUPTED if result.interrupted else OK)
+
+
+def check(config: TrainConfig) -> None:
+    """``--check``: of the whole folder, or of the list that another ``--split`` names."""
+    from utils.data.doctor import run_doctor
+
+    if sentence := unused_options(config):
+        print(sentence)
+    run_doctor(
+        config.data,
+        split=None if config.split == TrainConfig.split else config.split,
+        input_size=None if config.input_size == "auto" else config.input_size,
+        out=config.out,
+        fix=config.fix,
+    )
 
 
 def print_backbones() -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.bad_dataset import CAT, DOG, Writer, bndbox, near, pixels, write_bad, write_clean, xml
+from train import main as train_main
 from utils.cli import USAGE_ERROR, run
 from utils.commands.doctor import main
 from utils.data.annotations import Annotation, Entry, Layout
@@ -940,11 +941,35 @@ def test_sizes_are_judged_where_training_would_train(tmp_path, capsys):
     assert report.folder.input_size == size
     assert note in " ".join(report.text().split())
     assert check_dataset(tmp_path / "data", input_size=608).folder.input_size == 608
-    for text in ("1", "big"):
-        assert run(main, [str(tmp_path / "data"), "--input-size", text]) == USAGE_ERROR
+    for text in ("-32", "0", "1", "99999999", "big"):
+        size = ["--input-size", text]
+        assert run(main, [str(tmp_path / "data"), *size]) == USAGE_ERROR
+        assert run(train_main, ["--data", str(tmp_path / "data"), "--check", *size]) == USAGE_ERROR
+        for error in capsys.readouterr().err.split("error: ")[1:]:
+            assert error.startswith("--input-size") or "argument --input-size" in error
     out = ["--out", str(tmp_path / "out")]
     assert run(main, [str(tmp_path / "data"), *out, "--input-size", "608"]) == 0
     assert "--input-size 608" in capsys.readouterr().out
+
+
+def test_the_check_of_training_looks_at_a_split_and_names_what_it_does_not_use(tmp_path, capsys):
+    writer = Writer(tmp_path / "data")
+    for image_id in "abcd":
+        writer.pair(image_id, near(image_id, CAT), split=None)
+    writer.lists = {"train": ["a", "b", "c"], "val": ["d"]}
+    writer.write_lists()
+    check = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--check"]
+    assert run(train_main, [*check, "--split", "val", "--classes", "no such", "--tile", "64"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("--classes, --tile: not used, because --check looks at photos and lab")
+    assert "1 photo, 1 object" in said
+    assert run(train_main, [*check, "--split", "nonsense"]) == USAGE_ERROR
+    assert "there is no split 'nonsense'" in capsys.readouterr().err
+    for other in ("resume", "preview"):
+        assert run(train_main, [*check, f"--{other}"]) == USAGE_ERROR
+        assert f"--check and --{other} are two tasks" in capsys.readouterr().err
+    assert run(train_main, check) == 0
+    assert "4 photos, 4 objects" in capsys.readouterr().out
 
 
 def test_labels_without_any_object_can_be_checked(tmp_path):

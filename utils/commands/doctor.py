@@ -8,19 +8,14 @@ from pathlib import Path
 
 from utils.cli import option, parse, run
 
-SIZES = (32, 4096)  # pixels, at least and at most
-
 
 def _input_size(text: str) -> int | str:
     if text == "auto":
         return text
     try:
-        size = int(text)
+        return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is neither auto nor a number of pixels") from None
-    if not SIZES[0] <= size <= SIZES[1]:
-        raise ValueError(f"{size} is not between {SIZES[0]} and {SIZES[1]:,} pixels")
-    return size
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,8 @@ NEW_ONLY = (
     "backbone_weights", "head_weights", "width", "depth", "stochastic_depth",
 )  # fmt: skip
 PRETRAINED_ONLY = ("freeze_epochs", "frozen_stages", "backbone_rate")
+# The only options with a meaning for --check.
+OF_CHECK = ("data", "out", "check", "fix", "split", "input_size")
 
 
 def with_options_of_run(argv: list[str]) -> list[str]:
@@ -306,6 +308,9 @@ def refuse_contradictions(config: TrainConfig) -> None:
         raise UserError("--only-listed needs --classes, the list")
     if config.fix and not config.check:
         raise UserError("--fix needs --check, which finds what there is to repair")
+    for other in ("resume", "preview"):
+        if config.check and getattr(config, other):
+            raise UserError(f"--check and --{other} are two tasks; give one of them")
     if config.rename and config.weights is None:
         raise UserError("--rename needs --weights, the checkpoint whose classes have other names")
     if config.keep_classes and config.weights is None:
@@ -324,12 +329,16 @@ def lasting_options(config: TrainConfig) -> dict[str, Any]:
 
 def unused_options(config: TrainConfig) -> str:
     """A sentence on options that were given and have no effect here; "" without any."""
-    names = NEW_ONLY if config.weights else ()
-    if not config.weights and config.backbone_weights == "none":
-        names = PRETRAINED_ONLY
     defaults = {field.name: field.default for field in fields(config)}
+    if config.check:
+        names, why = sorted(defaults.keys() - OF_CHECK), "--check looks at photos and labels only"
+    elif config.weights:
+        names, why = NEW_ONLY, "--weights brings its own network"
+    elif config.backbone_weights == "none":
+        names, why = PRETRAINED_ONLY, "nothing is pretrained"
+    else:
+        return ""
     given = [f"--{n.replace('_', '-')}" for n in names if getattr(config, n) != defaults[n]]
     if not given:
         return ""
-    why = "--weights brings its own network" if config.weights else "nothing is pretrained"
     return f"{', '.join(given)}: not used, because {why}"

@@ -15,6 +15,7 @@ from utils.errors import UserError
 from utils.text import counted
 
 PAGE = "doctor.html"
+INPUT_SIZES = (32, 4096)  # pixels that sizes can be judged at, at least and at most
 
 
 def check_dataset(
@@ -29,8 +30,14 @@ def check_dataset(
             training would choose.
 
     Raises:
-        UserError: no such folder, nothing in it that can be used, or no such list.
+        UserError: no such folder, nothing in it that can be used, or no such list; or an input
+            size out of ``INPUT_SIZES``.
     """
+    least, most = INPUT_SIZES
+    if input_size is not None and not least <= input_size <= most:
+        raise UserError(
+            f"--input-size {input_size}: sizes are judged at {least} to {most:,} pixels"
+        )
     folder = examine(data, split=split, input_size=input_size)
     if not folder.photos:
         raise UserError(f"{data}: no photo of {split!r} has labels")
