@@ -15,8 +15,10 @@ from tests.label_folders import (
     xml,
     yolo_pair,
 )
+from utils.commands.write_lists import main as write_lists
 from utils.data.annotations import SplitList
 from utils.data.datasets import load_datasets, load_split
+from utils.data.folder.data_folder import DataFolder
 from utils.data.formats import find_layout
 from utils.data.splits.names import usable_lists
 from utils.errors import UserError
@@ -139,6 +141,29 @@ def test_a_coco_photo_elsewhere_must_have_the_size_that_is_listed(tmp_path, size
     layout = find_layout(tmp_path)
     assert ("b" in layout.entries) == taken
     assert any("gone/b.jpg (taken for deep/b.jpg)" in note for note in layout.notes) == taken
+
+
+def test_written_lists_are_read_as_the_split_that_was_made(tmp_path):
+    for i in range(12):
+        for name in (f"{i}", f"{i}.jpg", f"{i}.v1 ä "):
+            pair(tmp_path, name, CAT)
+    before = DataFolder.open(tmp_path).splits(0)
+    assert write_lists([str(tmp_path)]) == 0
+    after = DataFolder.open(tmp_path).splits(0)
+    assert not after.generated
+    assert all(after.image_ids(part) == before.image_ids(part) for part in ("train", "val", "test"))
+    assert sum(map(len, map(before.image_ids, ("train", "val", "test")))) == 36
+
+
+@pytest.mark.parametrize("name", ["a\\b", " a", "a\u2028b", "a\nb"])
+def test_names_that_no_list_can_hold_are_refused(tmp_path, name):
+    names = fill(tmp_path, 6)
+    photo(tmp_path / "JPEGImages" / f"{name}.png")
+    (tmp_path / "Annotations" / f"{name}.xml").write_text(xml(CAT))
+    with pytest.raises(UserError, match=r"a list cannot hold the 1 name '.*'; rename"):
+        write_lists([str(tmp_path)])
+    assert not (tmp_path / "ImageSets").exists()
+    assert len(DataFolder.open(tmp_path).image_ids) == len(names) + 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-16-be"])

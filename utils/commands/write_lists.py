@@ -13,10 +13,12 @@ from pathlib import Path
 
 from utils.cli import OK, option, parse, run
 from utils.data.folder.data_folder import DataFolder
+from utils.data.formats.naming import nfc
+from utils.data.formats.voc_layout import list_line
 from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_list
-from utils.text import counted
+from utils.text import counted, listed
 
 DESCRIPTION = """\
 Divide a folder of labelled photos into train, val and test (70 : 10 : 20) and write the lists.
@@ -54,12 +56,34 @@ def main(argv: list[str]) -> int:
     for path in paths.values():
         if path.exists():
             raise UserError(f"{path}: exists already; it is not overwritten")
+    lines = _lines(folder)
     for name, path in paths.items():
-        write_voc_list(out, name, splits.named[name].image_ids)
+        write_voc_list(out, name, [lines[image_id] for image_id in splits.named[name].image_ids])
         print(f"{path}: {counted(len(splits.named[name].image_ids), 'photo')}")
     for note in splits.provenance:
         print(note)
     return OK
+
+
+def _lines(folder: DataFolder) -> dict[str, str]:
+    """The line for each photo that is divided.
+
+    Raises:
+        UserError: a list cannot hold all names, and would put a photo into no part or another.
+    """
+    photos = folder.images(folder.image_ids)
+    files = {nfc(path.name) for path in photos.values()}
+    lines = {
+        image_id: list_line(image_id, path.name, files) for image_id, path in photos.items()
+    }
+    layout = folder.index.layout
+    if bad := sorted(layout.name(photos[i]) for i, line in lines.items() if line is None):
+        raise UserError(
+            f"{layout.root}: a list cannot hold the {counted(len(bad), 'name')} "
+            f"{listed([repr(name) for name in bad])}; rename these photos and their labels, or let "
+            "python -m utils.commands.convert --divide write a folder with lists"
+        )
+    return {image_id: line for image_id, line in lines.items() if line is not None}
 
 
 if __name__ == "__main__":

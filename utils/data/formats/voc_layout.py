@@ -10,8 +10,9 @@ say.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from utils.data.annotations import Entry, Layout, SplitList
@@ -268,11 +269,7 @@ class _Part:
         return next((self.photos.key(image) for image in self.photos.elsewhere(key)), key)
 
     def _key_of_line(self, line: str) -> Key:
-        line = nfc(line.replace("\\", "/").removeprefix("./"))
-        if line.lower().endswith(IMAGE_SUFFIXES):
-            line = line.rsplit(".", 1)[0]
-        elif self.photos.called(line.rpartition("/")[2]):  # a photo with another suffix
-            line = line.rpartition("/")[0] + "/" + photo_stem(line.rpartition("/")[2])
+        line = _without_suffix(line, lambda name: bool(self.photos.called(name)))
         *folders, stem = [part for part in line.split("/") if part] or [line]
         return self.photos.key_of(folders, stem)
 
@@ -298,6 +295,42 @@ class _Part:
 
     def _name(self, path: Path) -> str:
         return self.scan.name(path)
+
+
+def list_line(image_id: str, photo: str, files: Collection[str]) -> str | None:
+    """The line of a list that means a photo; None for a name that no line can hold.
+
+    It is the image id or, where that would be read as the name of another photo, the file name.
+
+    Args:
+        image_id: of the photo.
+        photo: its file name.
+        files: the names of all photos.
+    """
+    folder, slash, _ = image_id.rpartition("/")
+    for line in (image_id, folder + slash + photo):
+        read = [part.strip() for part in line.splitlines()]
+        if (
+            read == [line]
+            and _without_suffix(line, files.__contains__) == nfc(image_id)
+            and not any(unicodedata.category(sign) == "Cs" or sign == "\ufeff" for sign in line)
+        ):
+            return line
+    return None
+
+
+def _without_suffix(line: str, is_photo: Callable[[str], bool]) -> str:
+    """A line of a list in one spelling, and without the suffix of a picture.
+
+    Args:
+        line: an image id, a file name or a path.
+        is_photo: whether a photo has that file name; its suffix need not be a usual one.
+    """
+    line = nfc(line.replace("\\", "/").removeprefix("./"))
+    if line.lower().endswith(IMAGE_SUFFIXES):
+        return line.rsplit(".", 1)[0]
+    folder, slash, name = line.rpartition("/")
+    return folder + slash + (photo_stem(name) if is_photo(name) else name)
 
 
 def _no_pair(root: Path, scan: FileScan, parts: list[_Part]) -> str:
