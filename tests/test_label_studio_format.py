@@ -203,6 +203,17 @@ def test_labels_without_the_size_of_the_photo(tmp_path):
     np.testing.assert_allclose(found["a"].boxes, [[20, 20, 80, 60]])
 
 
+def test_the_name_of_the_data_folder_is_no_split(tmp_path):
+    root = tmp_path / "train"
+    for name in ("a", "b"):
+        photo(root / "photos" / f"{name}.jpg", SIZE)
+    layout, _ = read(root, task("a.jpg", drawn(region())))
+    assert not layout.lists
+    put(root / "test" / "x.json", json.dumps([task("b.jpg", drawn(region()))]))
+    found = find_layout(root).lists
+    assert {name: part.image_ids for name, part in found.items()} == {"test": ("b",)}
+
+
 def test_splits_and_photos_that_are_missing(tmp_path):
     for name in ("a", "b"):
         photo(tmp_path / "photos" / f"{name}.jpg", SIZE)

@@ -104,7 +104,9 @@ class _Finder:
     def _match(self, path: Path, tasks: list[Task]) -> None:
         names = {task.number: self._name(task.name) for task in tasks}
         resolver = NameResolver(self.photos, list(names.values()), path.parent)
-        split = split_name(path.stem) or split_name(path.parent.name)
+        # The folder below the root: what the data folder itself is called says nothing.
+        below = path.relative_to(self.scan.root)
+        split = split_name(path.stem) or split_name(below.parent.name)
         for task in tasks:
             if task.results is None:
                 continue
