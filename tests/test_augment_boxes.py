@@ -199,6 +199,16 @@ def test_the_box_of_a_turned_circle_keeps_its_size_and_a_quarter_turn_swaps_side
     assert move_boxes(np.array([[10, 20, 50, 80]]), quarter)[0] == pytest.approx([20, 10, 80, 50])
 
 
+def test_a_whole_object_is_visible_whatever_its_coordinates():
+    rng = np.random.default_rng(0)
+    corner, sides = rng.random((500, 2)) * 300 + 1, rng.random((500, 2)) * 100 + 5
+    boxes = np.concatenate([corner, corner + sides], axis=1)
+    boxes[:5] = [-1e-12, 0, 410 + 1e-12, 416]  # up to the border, moved by rounding
+    boxes[5:10] = [0, 0, 416.01, 416]
+    _, ids = clip_boxes(boxes, np.arange(500), (416, 416), 1.0)
+    assert (ids < 0).tolist() == [False] * 5 + [True] * 5 + [False] * 490
+
+
 def test_clipping():
     boxes = np.array(
         [[-10, 0, 10, 10], [-10, 0, 2, 10], [-9, 0, 0, 5], [5, 5, 5.5, 9], [95, 1, 120, 9]]

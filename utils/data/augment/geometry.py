@@ -25,6 +25,7 @@ IGNORED = -1  # class id of an object that is neither trained on nor punished
 # larger steps are rare.
 _LINEAR_TO, _SMOOTHED_TO = 1.6, 2.0
 _SMOOTHING = 0.5  # standard deviation in pixels of the photo
+_ROUNDING = 1e-6  # of a visible share: a whole box may be moved beyond the border by less
 
 
 @dataclass(frozen=True)
@@ -152,10 +153,11 @@ def clip_boxes(
         ``IGNORED`` where less than ``min_visible`` of the area is left or a side is shorter than
         a pixel.
     """
-    clipped = np.minimum(np.maximum(boxes, 0), [*tile, *tile]).astype(np.float32)
-    full, sides = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
-    shorter = sides.min(axis=1, initial=np.inf)
-    too_little = sides[:, 0] * sides[:, 1] < min_visible * full[:, 0] * full[:, 1]
+    exact = np.minimum(np.maximum(boxes, 0), [*tile, *tile])
+    full, left = ((b[:, 2:] - b[:, :2]).prod(axis=1, dtype=np.float64) for b in (boxes, exact))
+    too_little = left < (min_visible - _ROUNDING) * full
+    clipped = exact.astype(np.float32)
+    shorter = (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=np.inf)
     # An object smaller than a pixel cannot be learnt. It would only pull sizes towards zero.
     class_ids = np.where(too_little | (shorter < 1), np.int32(IGNORED), class_ids)
     visible = shorter > 0
