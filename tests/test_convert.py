@@ -18,10 +18,11 @@ from pycocotools.coco import COCO
 from tests.label_folders import coco_image, coco_json, coco_object, photo
 from utils.cli import run
 from utils.commands import convert as command
-from utils.data.conversion import convert, output_names, write_folder
+from utils.data.conversion import convert, write_folder
 from utils.data.datasets import load_split
 from utils.data.formats import find_layout
 from utils.data.formats.naming import IMAGE_FOLDERS
+from utils.data.output_names import list_names, output_names
 from utils.data.records import Record
 from utils.errors import UserError
 from utils.label_files.coco import short_xywh
@@ -476,6 +477,45 @@ def test_output_names_are_distinct_and_plain(image_ids):
         assert all(part and not part.startswith(".") and part == part.strip() for part in parts)
         assert not any(part.lower() in IMAGE_FOLDERS for part in parts[:-1])
     assert output_names(names.values()) == {name: name for name in names.values()}
+
+
+LISTS = ["train", "val", "names", "nc", "path", "version", "unlisted", "default", "data", "classes",
+         "Train", "train data", "data train", "night shift", "night_shift", "person", "2007:val",
+         "2007_val", "images", "a/b", "../x", "trainval set"]  # fmt: skip
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_lists_of_any_name_can_be_read_again(tmp_path, to):
+    """Each names other photos, and is found under a name of its own; changes are noted."""
+    image_ids = [f"p{i}" for i in range(len(LISTS) + 2)]
+    records = []
+    for i, image_id in enumerate(image_ids):
+        image = photo(tmp_path / "p" / f"{i}.png", (40 + i, 30))
+        records.append(record(image_id, image, [[1, 0, 9, 5]], size=(40 + i, 30)))
+    lists = {name: image_ids[place : place + 2] for place, name in enumerate(LISTS)}
+    written = write_folder(tmp_path / "out", to, records, ("cat",), lists)
+    found = {
+        name: sorted(int(part[1:]) for part in read.image_ids)
+        for name, read in find_layout(tmp_path / "out").lists.items()
+    }
+    new = list_names(LISTS, to)
+    assert found == {new[name]: [place, place + 1] for place, name in enumerate(LISTS)}
+    assert written.lists == {name: 2 for name in found}
+    assert {name for name in LISTS if new[name] != name} == {
+        note.split("'")[1] for note in written.notes
+    }
+    assert all(new[name] == name for name in ("train", "val", "2007_val"))
+    assert not (tmp_path / "x.txt").exists()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sets(FOLDER | st.sampled_from(LISTS), max_size=8), st.sampled_from(FORMATS))
+def test_names_of_lists_are_distinct_and_stay(lists, to):
+    names = list_names(lists, to)
+    assert names.keys() == lists
+    assert len({name.casefold() for name in names.values()}) == len(lists)
+    assert not any(set(name) & set("/:\\") for name in names.values())
+    assert list_names(names.values(), to) == {name: name for name in names.values()}
 
 
 @pytest.mark.parametrize("to", FORMATS)

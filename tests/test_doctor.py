@@ -665,6 +665,24 @@ def test_lists_of_other_usual_names_share_no_photo_with_test_either(tmp_path):
     assert "2 photos in two lists kept in one" in fixed.done
 
 
+def test_the_name_of_a_list_leads_to_no_other_folder(tmp_path):
+    data = tmp_path / "data"
+    for name in "abc":
+        writer = Writer(data)
+        writer.photo(f"{name}.jpg", pixels(name), split=None)
+        (data / "labels").mkdir(exist_ok=True)
+        (data / "labels" / f"{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (data / "JPEGImages").rename(data / "images")
+    (data / "some.txt").write_text("images/a.jpg\nimages/b.jpg\n")
+    lists = "train: images\n../../../../outside: some.txt\n"
+    (data / "data.yaml").write_text(f"{lists}nc: 1\nnames: [cat]\n")
+    fixed, again = copied(tmp_path)
+    assert not list(tmp_path.rglob("outside.txt"))
+    (renamed,) = again.lists.keys() - {"train"}
+    assert again.lists[renamed] == ("a", "b")
+    assert f"list '../../../../outside' renamed {renamed!r}" in fixed.done
+
+
 @pytest.mark.parametrize("upright", [True, False])
 def test_labels_that_do_not_say_are_taken_as_in_the_rest_of_the_folder(tmp_path, upright):
     writer = Writer(tmp_path / "data")

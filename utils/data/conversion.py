@@ -15,21 +15,18 @@ from pathlib import Path
 
 from utils.data.classes import write_classes
 from utils.data.folder.data_folder import DataFolder
-from utils.data.formats.naming import CONTENT_FOLDERS
+from utils.data.output_names import UNLISTED, list_names, output_names
 from utils.data.records import Record
 from utils.data.splits.names import SPLIT_FOLDERS
 from utils.errors import UserError
 from utils.files import atomic_folder, atomic_write, check_empty
 from utils.image_kinds import picture_suffix
-from utils.images import IMAGE_SUFFIXES
 from utils.label_files.coco import write_coco
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.label_files.yolo import write_yolo_labels, write_yolo_yaml
-from utils.text import counted, is_control
+from utils.text import counted
 
 _SPLIT_ORDER = ("train", "val", "test")
-_UNLISTED = "unlisted"  # where photos go that no list names
-_CLASSES_FILES = ("classes", "predefined_classes")  # a label file so called would name classes
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Conversion:
         classes: their names in order.
         lists: split name → number of photos.
         lost: one sentence for each thing that the format cannot hold.
-        notes: what was skipped or repaired, and photos that had to be renamed.
+        notes: what was skipped or repaired, and photos and lists that had to be renamed.
     """
 
     photos: int
@@ -115,7 +112,9 @@ def write_folder(
     """
     records = tuple(records)
     names = output_names([record.image_id for record in records])
-    kept = _plain_lists(lists, names)
+    found = _lists_to_write(lists, names)
+    own_name = list_names(found, to)
+    kept = {own_name[name]: listed for name, listed in found.items()}
     with atomic_folder(out) as folder:
         job = _Job(
             folder=folder,
@@ -129,44 +128,24 @@ def write_folder(
         photos=len(records),
         objects=sum(len(record.boxes) for record in records) - left_out,
         classes=tuple(classes),
-        lists={name: len(found) for name, found in kept.items()},
+        lists={name: len(listed) for name, listed in kept.items()},
         lost=lost,
-        notes=tuple(
-            f"{image_id!r} is written as {name!r}, which every reader can read"
-            for image_id, name in names.items()
-            if image_id != name
+        notes=(
+            *(
+                f"{image_id!r} is written as {name!r}, which every reader can read"
+                for image_id, name in names.items()
+                if image_id != name
+            ),
+            *(
+                f"the list {name!r} is written as {written!r}, which reads as a list of its own"
+                for name, written in own_name.items()
+                if name != written
+            ),
         ),
     )
 
 
-def output_names(image_ids: Iterable[str]) -> dict[str, str]:
-    """A name to write each image id under: itself, unless lists, XML or readers cannot hold it."""
-    names: dict[str, str] = {}
-    used: set[str] = set()
-    # Those that may stay as they are first: another must not take their name.
-    for image_id in sorted(image_ids, key=lambda name: (_plain_name(name) != name, name)):
-        name, number = _plain_name(image_id), 2
-        while name in used:
-            name, number = f"{_plain_name(image_id)}-{number}", number + 1
-        names[image_id] = name
-        used.add(name)
-    return names
-
-
-def _plain_name(image_id: str) -> str:
-    """No control characters, no hidden folders, none that readers take for ``images/``."""
-    parts = []
-    for part in image_id.split("/"):
-        part = "".join("_" if is_control(c) or c in "\\:" else c for c in part).strip()
-        parts.append("_" + part if part[:1] in ("", ".") or part == "__MACOSX" else part)
-    *folders, name = parts
-    folders = ["_" + folder if folder.lower() in CONTENT_FOLDERS else folder for folder in folders]
-    if name.lower().endswith(IMAGE_SUFFIXES):  # the end of a name in a list is taken for a suffix
-        name = "_".join(name.rsplit(".", 1))
-    return "/".join([*folders, name + "_" if name.lower() in _CLASSES_FILES else name])
-
-
-def _plain_lists(
+def _lists_to_write(
     lists: Mapping[str, Sequence[str]], names: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
     """Lists of names to write, ``train`` first; a year's list that is the whole one is left out."""
@@ -177,10 +156,9 @@ def _plain_lists(
     kept: dict[str, tuple[str, ...]] = {}
     rank = {name: place for place, name in enumerate(_SPLIT_ORDER)}
     for name in sorted(found, key=lambda name: (rank.get(name, len(rank)), name)):
-        year, colon, plain = name.partition(":")
+        _, colon, plain = name.partition(":")
         if found[name] and not (colon and found.get(plain) == found[name]):
-            written = _plain_name(f"{year}_{plain}" if colon else name)
-            kept[written.replace("/", "_")] = found[name]
+            kept[name] = found[name]
     return kept
 
 
@@ -233,7 +211,7 @@ class _Job:
         if not lists:
             lists = {"instances": tuple(self.photos)}
         elif unlisted := self._unlisted():
-            lists[f"instances_{_UNLISTED}"] = unlisted
+            lists[f"instances_{UNLISTED}"] = unlisted
         for file, names in lists.items():
             photos = ((ids[name], files[name], self.photos[name]) for name in names)
             write_coco(self.folder / "annotations" / f"{file}.json", photos, self.classes)
@@ -287,7 +265,7 @@ class _Job:
         for split, names in self.lists.items():
             for name in names:
                 folders.setdefault(name, split)
-        return {name: folders.get(name, _UNLISTED if self.lists else "") for name in self.photos}
+        return {name: folders.get(name, UNLISTED if self.lists else "") for name in self.photos}
 
     def _yolo_split(
         self,

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.classes import write_classes
-from utils.data.conversion import output_names
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto
 from utils.data.doctor.checks.box_checks import check_boxes, check_pairs
 from utils.data.doctor.checks.class_checks import renames, similar_names
@@ -24,6 +23,7 @@ from utils.data.doctor.doctor_report import DoctorReport
 from utils.data.doctor.examine import with_labels
 from utils.data.doctor.findings import KINDS, NOTE, Finding
 from utils.data.doctor.repair import repaired_labels
+from utils.data.output_names import list_names, output_names
 from utils.data.record_maker import TOLERANCE
 from utils.data.splits.names import split_name
 from utils.errors import UserError
@@ -274,16 +274,20 @@ def _write_lists(
 ) -> None:
     """The folder's lists, without photos that are gone; each in one of train, val and test."""
     own = _own_photos(folder)
+    # Without the years of a devkit: the joined lists are there as well.
+    lists = {name: found for name, found in folder.lists.items() if ":" not in name}
+    file_name = list_names(lists, "voc")
     moved: set[str] = set()
-    for name, image_ids in folder.lists.items():
-        if ":" in name:  # a year of a devkit; the joined list follows without its year
-            continue
+    for name, image_ids in lists.items():
         allowed = own.get(split_name(name), names.keys())
         if name == "trainval":
             allowed = names.keys() - own["test"]
         present = [image_id for image_id in dict.fromkeys(image_ids) if image_id in names]
-        write_voc_list(out, name, [names[image_id] for image_id in present if image_id in allowed])
+        kept = [names[image_id] for image_id in present if image_id in allowed]
+        write_voc_list(out, file_name[name], kept)
         moved |= set(present) - allowed
+        if file_name[name] != name:
+            result.done.append(f"list {name!r} renamed {file_name[name]!r}")
     _note(result, len(moved), "{} in two lists kept in one", "photo")
 
 

@@ -254,6 +254,11 @@ def _objects(annotation: Annotation) -> list[tuple]:
     return sorted((name, *box, difficult) for name, box, difficult in rows)
 
 
+def list_name(stem: str) -> str:
+    """The name of the list that a JSON file of this stem is; "" where it names none."""
+    return "_".join(_words(stem))
+
+
 def _words(stem: str) -> list[str]:
     """The words of a file's name, without those at its ends that do not name a split."""
     words = [word for word in re.split(r"[_.\-\s]+", stem) if word]
@@ -269,7 +274,7 @@ def _list_names(paths: dict[Path, Path]) -> dict[Path, str]:
 
     Two files of one split that differ by their year keep it (``train2014``, ``train2017``).
     """
-    plain = {path: "_".join(_words(path.stem)) for path in paths}
+    plain = {path: list_name(path.stem) for path in paths}
     names: dict[Path, str] = {}
     for path, below in paths.items():
         folder = split_name(below.parent.name)

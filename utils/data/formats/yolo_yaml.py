@@ -21,7 +21,7 @@ from utils.data.splits.names import split_name
 from utils.files import TooLargeError, read_limited
 
 MAX_BYTES = 1 << 20
-_NO_SPLITS = frozenset(
+NO_SPLITS = frozenset(  # keys that are no lists
     ("path", "names", "nc", "download", "roboflow", "kpt_shape", "kpt_names", "flip_idx")
     + ("channels", "license", "version")
 )
@@ -79,7 +79,7 @@ def _parsed(content: dict[Any, Any]) -> YoloYaml | None:
     splits = {}
     for key, value in content.items():
         values = tuple(value) if isinstance(value, list) else (value,)
-        if key not in _NO_SPLITS and all(_is_path(item) for item in values):
+        if key not in NO_SPLITS and all(_is_path(item) for item in values):
             name = split_name(key) or str(key)
             splits[str(key) if name in splits else name] = values
     notes: list[str] = []
