@@ -500,7 +500,7 @@ def test_lists_of_any_name_can_be_read_again(tmp_path, to):
     }
     new = list_names(LISTS, to)
     assert found == {new[name]: [place, place + 1] for place, name in enumerate(LISTS)}
-    assert written.lists == {name: 2 for name in found}
+    assert written.lists == dict.fromkeys(found, 2)
     assert {name for name in LISTS if new[name] != name} == {
         note.split("'")[1] for note in written.notes
     }

@@ -73,9 +73,7 @@ def _lines(folder: DataFolder) -> dict[str, str]:
     """
     photos = folder.images(folder.image_ids)
     files = {nfc(path.name) for path in photos.values()}
-    lines = {
-        image_id: list_line(image_id, path.name, files) for image_id, path in photos.items()
-    }
+    lines = {image_id: list_line(image_id, path.name, files) for image_id, path in photos.items()}
     layout = folder.index.layout
     if bad := sorted(layout.name(photos[i]) for i, line in lines.items() if line is None):
         raise UserError(
