@@ -244,6 +244,17 @@ def test_yolo_says_what_it_cannot_keep(tmp_path, capsys):
     assert content["dark"] == "dark.txt"
 
 
+def test_names_that_are_too_long_for_a_yaml_can_be_read_again(tmp_path, monkeypatch):
+    data = source(tmp_path / "in")
+    convert(data, tmp_path / "usual", to="yolo")
+    size = (tmp_path / "usual" / "data.yaml").stat().st_size
+    monkeypatch.setattr("utils.data.formats.yolo_yaml.MAX_BYTES", size - 1)
+    report = convert(data, tmp_path / "out", to="yolo")
+    assert any("too long for data.yaml; they are in classes.txt" in note for note in report.lost)
+    same(data, tmp_path / "out", exact=False, difficult=False)
+    assert find_layout(tmp_path / "out").lists.keys() == report.lists.keys()
+
+
 def test_yolo_files_by_hand(tmp_path):
     image = photo(tmp_path / "p.jpg", (40, 30))
     records = [record("p", image, [[10, 0, 30, 15], [0, 0, 40, 30]], [1, 0])]

@@ -27,6 +27,20 @@ def read(folder):
     return layout, found
 
 
+def test_a_description_that_is_too_large_is_no_silent_matter(tmp_path, monkeypatch):
+    pair(tmp_path, "images/a.jpg", "labels/a.txt")
+    put(tmp_path / "data.yaml", "names: [cat]\ntrain: images\n")
+    put(tmp_path / "notes.yaml", "names: [cat]\ntrain: images\n" + "# more\n" * 9)
+    monkeypatch.setattr("utils.data.formats.yolo_yaml.MAX_BYTES", 20)
+    with pytest.raises(UserError, match=r"cannot be read: data\.yaml: larger than"):
+        yolo.find_layout(tmp_path)
+    put(tmp_path / "classes.txt", "cat\n")
+    layout, _ = read(tmp_path)
+    assert [note for note in layout.notes if "larger than" in note] == [
+        "data.yaml: larger than 0 MiB; put the class names into a classes.txt, one a line; left out"
+    ]
+
+
 # One label file
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utils.data.classes import write_classes
 from utils.data.folder.data_folder import DataFolder
+from utils.data.formats import yolo_yaml
 from utils.data.output_names import UNLISTED, list_names, output_names
 from utils.data.records import Record
 from utils.data.splits.names import SPLIT_FOLDERS
@@ -234,8 +235,7 @@ class _Job:
             split: self._yolo_split(split, names, folders, places)
             for split, names in self.lists.items()
         }
-        write_yolo_yaml(self.folder / "data.yaml", self.classes, splits)
-        lost = []
+        lost = self._yolo_yaml(splits)
         if left_out:
             objects = counted(left_out, "object is", "objects are")
             lost.append(f"{objects} marked difficult, which YOLO cannot say; left out")
@@ -244,6 +244,20 @@ class _Job:
                 "data.yaml names no train and val, as there are no lists; --divide makes some"
             )
         return left_out, tuple(lost)
+
+    def _yolo_yaml(self, splits: Mapping[str, str | Sequence[str]]) -> list[str]:
+        """``data.yaml``; ``classes.txt`` beside it for names that make it too large to be read."""
+        path = self.folder / "data.yaml"
+        write_yolo_yaml(path, self.classes, splits)
+        if path.stat().st_size <= yolo_yaml.MAX_BYTES:
+            return []
+        write_yolo_yaml(path, self.classes, splits, names=False)
+        with atomic_write(self.folder / "classes.txt") as file:
+            file.writelines(f"{name}\n" for name in self.classes)
+        return [
+            f"the names of its {len(self.classes):,} classes are too long for data.yaml; they are "
+            "in classes.txt, a name a line"
+        ]
 
     def _photo(self, name: str, record: Record) -> Path:
         """Copy or link one photo; where it is now."""

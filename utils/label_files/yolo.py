@@ -51,7 +51,11 @@ def write_yolo_labels(
 
 
 def write_yolo_yaml(
-    path: str | Path, classes: Sequence[str], splits: Mapping[str, str | Sequence[str]]
+    path: str | Path,
+    classes: Sequence[str],
+    splits: Mapping[str, str | Sequence[str]],
+    *,
+    names: bool = True,
 ) -> None:
     """Write ``data.yaml``, atomically.
 
@@ -60,11 +64,13 @@ def write_yolo_yaml(
         classes: names in the order of the class ids.
         splits: list name → folder, folders or list file, relative to the YAML. The file has no
             ``path``: without one, readers start from where it lies.
+        names: write the names, not only how many there are.
     """
     content = {
         **{name: value if isinstance(value, str) else [*value] for name, value in splits.items()},
         "nc": len(classes),
-        "names": dict(enumerate(classes)),
     }
+    if names:
+        content["names"] = dict(enumerate(classes))
     with atomic_write(path) as file:
         yaml.safe_dump(content, file, allow_unicode=True, sort_keys=False)

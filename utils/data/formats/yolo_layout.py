@@ -36,6 +36,7 @@ from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.splits.names import split_name
 from utils.errors import UserError
+from utils.files import TooLargeError
 from utils.image_kinds import photo_stem
 from utils.text import counted, listed
 
@@ -161,6 +162,11 @@ class _Finder:
         for path in sorted(self.scan.files(self.scan.root, (".yaml", ".yml")), key=order):
             try:
                 content = read_yaml(path)
+            except TooLargeError as error:
+                if path.name.lower() in _YAML_NAMES:  # others of that size are of another kind
+                    advice = "put the class names into a classes.txt, one a line"
+                    self._note_names_file(path, ValueError(f"{error}; {advice}"))
+                continue
             except ValueError as error:
                 self._note_names_file(path, error)
                 continue

@@ -18,9 +18,10 @@ import yaml
 from utils.data.formats.encoding import decoded
 from utils.data.formats.naming import NAME_LIMIT, class_name
 from utils.data.splits.names import split_name
-from utils.files import TooLargeError, read_limited
+from utils.files import read_limited
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20  # of YAML, whose parser takes up to 15 seconds for it
+MAX_NAMES_BYTES = 8 << 20
 NO_SPLITS = frozenset(  # keys that are no lists
     ("path", "names", "nc", "download", "roboflow", "kpt_shape", "kpt_names", "flip_idx")
     + ("channels", "license", "version")
@@ -50,12 +51,10 @@ def read_yaml(path: Path) -> YoloYaml | None:
     """Read one file; None where it is no description of a dataset.
 
     Raises:
+        TooLargeError: it has more than ``MAX_BYTES``.
         ValueError: it cannot be read, or is no YAML though it has the right words.
     """
-    try:
-        data = read_limited(path, MAX_BYTES)
-    except TooLargeError:
-        return None
+    data = read_limited(path, MAX_BYTES)
     plain = data.replace(b"\0", b"")  # so that words are found in UTF-16, too
     if b"names" not in plain and b"nc" not in plain:
         return None
@@ -137,7 +136,7 @@ def read_names(path: Path) -> dict[int, str]:
     Raises:
         ValueError: it cannot be read, is no text, or holds no name.
     """
-    lines = decoded(read_limited(path, MAX_BYTES)).splitlines()
+    lines = decoded(read_limited(path, MAX_NAMES_BYTES)).splitlines()
     names = {index: name for index, line in enumerate(lines) if (name := class_name(line))}
     if not names:
         raise ValueError("holds no class name")
