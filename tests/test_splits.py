@@ -2,15 +2,18 @@
 
 import json
 import random
+import time
 from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from utils.data.splits import stratified
 from utils.data.splits.stratified import hold_out, stratified_split, write_split
 from utils.errors import UserError
 
+PARTS = ("train", "val", "test")
 LABELS = st.dictionaries(
     st.text(min_size=1, max_size=8), st.lists(st.sampled_from("abcd"), max_size=5), max_size=60
 )
@@ -38,6 +41,59 @@ def test_the_order_of_files_and_labels_does_not_matter(labels, shuffle):
     shuffle.shuffle(mixed)
     mixed = {image_id: shuffle.sample(names, len(names)) for image_id, names in mixed}
     assert stratified_split(mixed) == stratified_split(labels)
+
+
+def dealt_plainly(labels, fractions, seed, weights, fixed):
+    """``_deal``, with all classes looked through for the rarest one each time."""
+    taken = dict.fromkeys(fractions, 0)
+    for name, part in fixed.items():
+        taken[part] += weights.get(name, 1)
+    total = sum(weights.get(name, 1) for name in labels)
+    free = stratified._sizes_with_fixed(total, fractions, taken)
+    shares = {part: size / total for part, size in free.items()} if fixed else fractions
+    waiting = stratified._by_class(labels, seed)
+    wanted = {}
+    for name, own in waiting.items():
+        count = sum(weights.get(one, 1) for one in own)
+        wanted[name] = {part: count * shares[part] for part in fractions}
+    result = {part: [] for part in fractions}
+
+    def give(one, part):
+        result[part].append(one)
+        free[part] -= weights.get(one, 1)
+        for name in set(labels[one]) or {""}:
+            wanted[name][part] -= weights.get(one, 1)
+            waiting[name].remove(one)
+
+    for one in sorted(fixed):
+        give(one, fixed[one])
+    while any(waiting.values()):
+        _, rarest = min((len(own), name) for name, own in waiting.items() if own)
+        for one in sorted(waiting[rarest], key=lambda one: -weights.get(one, 1)):
+            open_parts = [part for part in fractions if free[part] > 0]
+            give(one, max(open_parts, key=lambda part: (wanted[rarest][part], free[part])))
+    stratified._fill_empty(result, weights, fixed)
+    return {part: tuple(sorted(own)) for part, own in result.items()}
+
+
+def test_the_rarest_class_is_always_dealt_out_first():
+    rng = random.Random(1)
+    for _ in range(200):
+        names = [f"c{i}" for i in range(rng.choice((2, 8, 60)))]
+        labels = {
+            f"p{i}": rng.choices(names, k=rng.randrange(5)) for i in range(rng.randrange(3, 60))
+        }
+        weights = {one: rng.randrange(2, 9) for one in rng.sample(sorted(labels), 2)}
+        fixed = {one: rng.choice(PARTS) for one in rng.sample(sorted(labels), rng.randrange(3))}
+        case = labels, stratified.DEFAULT_FRACTIONS, rng.randrange(9), weights, fixed
+        assert stratified._deal(*case) == dealt_plainly(*case)
+
+
+def test_very_many_classes_take_little_time():
+    labels = {f"p{i}": (f"c{i % 20_000}", f"c{i // 2}") for i in range(40_000)}
+    began = time.process_time()
+    assert sum(map(len, stratified_split(labels).values())) == len(labels)
+    assert time.process_time() - began < 15  # seconds; looking through all each time takes 75
 
 
 def test_known_split():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 
 from utils.errors import UserError
@@ -93,9 +94,14 @@ def _deal(
 
     for image_id in sorted(fixed):
         give(image_id, fixed[image_id])
-    waiting = {name: image_ids for name, image_ids in waiting.items() if image_ids}
-    while waiting:
-        rarest = min(waiting, key=lambda name: (len(waiting[name]), name))
+    # With many classes, looking through all for each would take most of the time.
+    by_rarity = [(len(image_ids), name) for name, image_ids in waiting.items()]
+    heapify(by_rarity)
+    while by_rarity:
+        left, rarest = heappop(by_rarity)
+        if not left or left != len(waiting[rarest]):
+            continue  # some were dealt out with another class: its number now stands there as well
+        changed: set[str] = set()
         # Large groups first, while there is space for them; the others fill what is left.
         for image_id in sorted(waiting[rarest], key=lambda image_id: -weights.get(image_id, 1)):
             part = max(
@@ -103,7 +109,9 @@ def _deal(
                 key=lambda part: (wanted[rarest][part], free[part]),
             )
             give(image_id, part)
-        waiting = {name: image_ids for name, image_ids in waiting.items() if image_ids}
+            changed.update(labels[image_id])
+        for name in changed:
+            heappush(by_rarity, (len(waiting[name]), name))
     _fill_empty(result, weights, fixed)
     return {part: tuple(sorted(image_ids)) for part, image_ids in result.items()}
 
