@@ -2,19 +2,22 @@
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import cv2
 import numpy as np
+import onnx
+import openvino
 import pytest
 from exported import small_detector, write_export
+from onnx_network import constant_network
 
 from utils.api import export as api_export
 from utils.data.synthetic import write_dataset
@@ -25,12 +28,16 @@ from utils.errors import UserError
 from utils.files import remove_abandoned
 from utils.runtime.export import export as exporting
 from utils.runtime.export import process
+from utils.runtime.export.earlier import holds_export
 from utils.runtime.export.export import default_out, export
 from utils.runtime.export.request import ExportRequest, Suppression
 from utils.runtime.export.scratch import make_room, restore_abandoned, scratch_folder
+from utils.runtime.export.to_litert import append_facts
+from utils.runtime.facts import KEY, Facts
 from utils.runtime.runtime import open_runtime
 
 ROOT = Path(__file__).resolve().parents[1]
+DESCRIPTION = Facts(("a",), ((8.0, 8.0),) * 9, (64, 64), "mobilenet_v3_small", "0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +59,17 @@ def weights(folder):
 
 @pytest.fixture
 def fake(monkeypatch):
-    """The conversion writes a line instead."""
+    """The conversion writes the request instead, where an export has its description."""
 
     def convert(module, text, what):
         request = ExportRequest.from_json(text)
         if request.target.suffix:
-            request.target.write_text(request.to_json())
+            network = onnx.ModelProto()
+            onnx.helper.set_model_props(network, {KEY: request.to_json()})
+            onnx.save(network, request.target)
         else:
             request.target.mkdir()
-            (request.target / "model.xml").write_text(request.to_json())
+            (request.target / "model.xml").write_text(f"<{KEY}/>{request.to_json()}")
 
     monkeypatch.setattr(exporting, "run_module", convert)
 
@@ -90,12 +99,12 @@ def test_a_file_that_fails_its_check_is_not_left_behind(fake, weights, tmp_path,
     assert list(out.parent.iterdir()) == []
     assert export(weights, format, out) == out
     first = out if out.is_file() else out / "model.xml"
-    written = first.read_text()
+    written = first.read_bytes()
     with pytest.raises(UserError, match="too different"):
         export(weights, format, out, check=refuse)
-    assert first.read_text() == written  # the earlier export is still there
+    assert first.read_bytes() == written  # the earlier export is still there
     export(weights, format, out, outputs="heads")
-    assert json.loads(first.read_text())["outputs"] == "heads"  # and is replaced
+    assert b'"outputs": "heads"' in first.read_bytes()  # and is replaced
     assert list(out.parent.iterdir()) == [out]
 
 
@@ -221,6 +230,78 @@ def test_what_is_no_export_is_never_replaced(fake, weights, tmp_path):
         with pytest.raises(UserError, match=reason):
             export(weights, format, tmp_path / name)
     assert [path.name for path in tmp_path.rglob("*")] == ["photos", "a.jpg"]
+
+
+def tiny_network():
+    return constant_network(np.zeros((1, 4), np.float32), np.zeros((1, 1), np.float32), DESCRIPTION)
+
+
+def foreign(format, path):
+    """The files of another program's network, with the names that an export has."""
+    if format == "onnx":
+        network = tiny_network()
+        network.metadata_props[0].key = "author"
+        onnx.save(network, path)
+    elif format == "litert":
+        path.write_bytes(b"\x20\0\0\0TFL3" + bytes(1000))
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("labels.txt", "person")
+    elif format == "openvino":
+        path.mkdir()
+        (path / "model.xml").write_text("<net><rt_info/></net>")
+        (path / "model.bin").write_bytes(b"their weights")
+    else:
+        for name in ("assets", "variables"):
+            (path / name).mkdir(parents=True)
+        for name in ("saved_model.pb", "fingerprint.pb", "variables/variables.index"):
+            (path / name).write_bytes(b"their network")
+
+
+def as_bytes(path):
+    files = [path, *sorted(path.rglob("*"))]
+    return {one: one.read_bytes() for one in files if one.is_file()}
+
+
+@pytest.mark.parametrize("format", exporting.PRECISIONS)
+def test_a_network_of_another_program_is_never_replaced(monkeypatch, weights, tmp_path, format):
+    monkeypatch.setattr(exporting, "run_module", None)
+    out = default_out(tmp_path / "theirs.keras", format)
+    foreign(format, out)
+    theirs = as_bytes(out)
+    with pytest.raises(UserError, match=rf"{out}: is there already, .* another --out"):
+        export(weights, format, out)
+    assert as_bytes(out) == theirs
+    first = min(theirs)
+    for content in (b"", theirs[first][:20]):  # nor what is damaged
+        first.write_bytes(content)
+        with pytest.raises(UserError, match="is there already"):
+            export(weights, format, out)
+        assert first.read_bytes() == content
+
+
+def test_exports_are_known_by_their_description(model, folder, tmp_path):
+    path = tmp_path / "small.tflite"
+    path.write_bytes(b"\x20\0\0\0TFL3" + bytes(1000))
+    assert not holds_export(path, "litert")
+    append_facts(path, DESCRIPTION)
+    assert holds_export(path, "litert")
+    path = tmp_path / "small.onnx"
+    onnx.save(tiny_network(), path)
+    assert holds_export(path, "onnx")
+    network = openvino.Core().read_model(path)
+    network.set_rt_info(DESCRIPTION.to_json(), [KEY])
+    openvino.save_model(network, tmp_path / "small_openvino" / "model.xml")
+    assert holds_export(tmp_path / "small_openvino", "openvino")
+    assert holds_export(write_export(model, folder, "saved_model"), "saved_model")
+
+
+def test_a_folder_into_which_somebody_put_a_file_is_not_replaced(tmp_path):
+    for name in ("variables/variables.index", f"assets.extra/{KEY}.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert holds_export(tmp_path, "saved_model")
+    (tmp_path / "assets.extra" / "tf_serving_warmup_requests").touch()
+    assert not holds_export(tmp_path, "saved_model")
 
 
 @pytest.mark.parametrize(

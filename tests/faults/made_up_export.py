@@ -16,8 +16,8 @@ from utils.errors import UserError
 _WEIGHTS = Path(__file__).resolve().parents[2] / "model_data" / "signs.keras"
 _FILE = 'head -c 1000 "$0" > "$1"; sleep 0.3; tail -c +1001 "$0" >> "$1"; sleep 0.3'
 _FOLDER = (
-    'mkdir "$1"; printf "<net>" > "$1/model.xml"; sleep 0.3; printf "</net>" >> "$1/model.xml"; '
-    'sleep 0.2; cp "$0" "$1/model.bin"; sleep 0.2'
+    'mkdir "$1"; printf "<net><efficient_yolo3/>" > "$1/model.xml"; sleep 0.3; '
+    'printf "</net>" >> "$1/model.xml"; sleep 0.2; cp "$0" "$1/model.bin"; sleep 0.2'
 )
 
 

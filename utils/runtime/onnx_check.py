@@ -28,7 +28,8 @@ _DOMAINS = {"", "ai.onnx"}
 _MOST_NODES = 100_000
 
 # Numbers of fields, from onnx.proto.
-_GRAPH, _FUNCTION = 7, 25  # of a model
+_GRAPH, _METADATA, _FUNCTION = 7, 14, 25  # of a model
+_KEY = 1  # of an entry of metadata
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of a graph
 _OPERATION, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # of a node
 _TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS, _SPARSE_TENSORS = 5, 6, 10, 11, (22, 23)
@@ -57,6 +58,24 @@ def check_onnx(path: Path) -> None:
                 operations |= _operations(data, start, end)
     if foreign := operations - _OPERATIONS:
         raise ForeignError(f"it has operations that no detector needs ({listed(sorted(foreign))})")
+
+
+def metadata_keys(path: Path) -> set[bytes]:
+    """The names of what a file says about itself beside the network.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError("it is no ordinary file")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return {
+            data[first:last]
+            for number, start, end in _fields(data, 0, len(data))
+            if number == _METADATA
+            for field, first, last in _fields(data, start, end)
+            if field == _KEY
+        }
 
 
 def _operations(data: mmap.mmap, start: int, end: int) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.files import RemovedError, check_clock, check_writable
+from utils.runtime.export.earlier import holds_export
 from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.export.scratch import put_in_place, restore_abandoned, scratch_folder
@@ -48,7 +50,7 @@ def export(
         weights: a ``.keras`` file that ``train.py`` wrote.
         format: ``onnx``, ``openvino``, ``litert`` or ``saved_model``.
         out: file or folder; None for a name beside the checkpoint. An earlier export there is
-            replaced.
+            replaced; anything else is an error.
         precision: of the stored weights, one of ``PRECISIONS[format]``.
         outputs: ``decoded``; ``heads``, which ``utils.detector`` decodes; or ``suppressed`` (ONNX
             and SavedModel).
@@ -151,3 +153,9 @@ def _refuse_foreign(out: Path, format: str) -> None:
         raise UserError(f"--out {out}: is a file; {format} needs the name of a folder")
     elif out.is_dir() and {path.name for path in out.iterdir()} - _FOLDERS[format]:
         raise UserError(f"--out {out}: has other files; name a folder that does not exist yet")
+    empty = out.is_dir() and not any(out.iterdir())
+    if os.path.lexists(out) and not empty and not holds_export(out, format):
+        raise UserError(
+            f"--out {out}: is there already, and is no {format} export of this project, or a "
+            "damaged one; give another --out, or remove it first"
+        )

@@ -1,0 +1,62 @@
+"""``holds_export``: whether what lies at a path is an export of this project, to be replaced.
+
+Every export carries the detector's facts (``utils.runtime.facts``). That they are there is enough:
+they are not read, and no library opens the file.
+"""
+
+from __future__ import annotations
+
+import mmap
+import zipfile
+from pathlib import Path
+
+from utils.runtime.facts import KEY
+from utils.runtime.onnx_check import metadata_keys
+
+_SAVED_MODEL_FILES = {  # in its folders
+    f"assets.extra/{KEY}.json", "variables/variables.index",
+    "variables/variables.data-00000-of-00001",
+}  # fmt: skip
+
+
+def holds_export(path: Path, format: str) -> bool:
+    """Whether ``export.py`` wrote this file or folder, and nobody has put other files into it.
+
+    False where it is so damaged that this cannot be seen.
+    """
+    try:
+        return _LOOKS[format](path)
+    except Exception:  # damage raises any of many kinds
+        return False
+
+
+def _is_onnx(path: Path) -> bool:
+    return KEY.encode() in metadata_keys(path)
+
+
+def _is_litert(path: Path) -> bool:
+    if not path.is_file():  # a pipe waits for a writer
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return f"{KEY}.json" in archive.namelist()
+
+
+def _is_openvino(path: Path) -> bool:
+    xml = path / "model.xml"
+    if not xml.is_file():
+        return False
+    with open(xml, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return text.find(f"<{KEY}".encode()) >= 0
+
+
+def _is_saved_model(path: Path) -> bool:
+    files = {one.relative_to(path).as_posix() for one in path.glob("*/*")}
+    return f"assets.extra/{KEY}.json" in files and files <= _SAVED_MODEL_FILES
+
+
+_LOOKS = {
+    "onnx": _is_onnx,
+    "litert": _is_litert,
+    "openvino": _is_openvino,
+    "saved_model": _is_saved_model,
+}
