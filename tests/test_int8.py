@@ -13,6 +13,7 @@ from exported import pictures, small_detector, write_export
 from label_folders import fill, lists
 
 from nets.backbones import build_backbone
+from nets.necks import NECKS
 from nets.yolo import build_head
 from utils.data.datasets import load_split
 from utils.deployment.calibration import calibration_inputs
@@ -95,8 +96,9 @@ def test_decoding_and_the_last_convolutions_stay_float(files):
 def test_every_layer_of_the_network_is_in_one_group():
     for name in ("efficientnet_b0", "efficientnetv2_s", "mobilenet_v3_small"):
         backbone = build_backbone(name)
-        head = build_head(backbone.output_shape, 1)
-        for layer in (*backbone.layers, *head.layers):
+        heads = [build_head(backbone.output_shape, 1, neck=neck) for neck in NECKS]
+        layers = [layer for part in (backbone, *heads) for layer in part.layers]
+        for layer in layers:
             if not isinstance(layer, keras.layers.InputLayer):
                 found = [group for group in GROUPS if pattern([group]).search(f"x/{layer.name}")]
                 assert len(found) == 1, (name, layer.name, found)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# Group → pattern of the names of its layers; see ``nets.backbones.build`` and ``nets.yolo``.
+# Group → pattern of the names of its layers; see ``nets.backbones.build``, ``nets.necks`` and
+# ``nets.yolo``.
 GROUPS = {
     "stem": r"stem_",
     "stages": r"stage\d+_",
-    "pyramid": r"p\d_\w",
+    "pyramid": r"[pc]\d_\w",
     "head convolutions": r"head\d_(?!out)",
     "output convolutions": r"head\d_out",
     "decoding": r"decod",
