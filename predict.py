@@ -160,8 +160,10 @@ def serve(config: PredictConfig, weights: Path) -> int:
         from utils.serving.service import Thresholds
 
         detector = open_detector(config, weights, throughput=False)  # each answers soon
+        body_bytes = round(1e6 * config.max_upload)
         limits = Limits(
-            body_bytes=round(1e6 * config.max_upload),
+            body_bytes=body_bytes,
+            all_bytes=max(Limits.all_bytes, body_bytes),  # the largest request must fit in
             pixels=round(1e6 * config.max_pixels),
             rate=config.rate,
             queue=config.queue,

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import httpx
@@ -20,7 +21,9 @@ import pytest
 import predict
 from utils.cli import run
 from utils.data.synthetic.scenes import draw_scene
+from utils.errors import UserError
 from utils.serving import serve
+from utils.serving.limits import Limits
 from utils.serving.service import Thresholds
 
 ROOT = Path(predict.__file__).parent
@@ -114,6 +117,9 @@ def test_the_options_reach_the_server(monkeypatch, tmp_path):
     arguments = ["--serve", "--weights", str(tmp_path / "w.keras"), "--port", "0"]
     assert run(predict.main, [*arguments, "--max-det", "7", "--iou", "0.6"]) == 0
     assert given["thresholds"] == Thresholds(conf=0.4, iou=0.6, max_det=7)
+    assert given["limits"] == Limits()
+    assert run(predict.main, [*arguments, "--max-upload", "300"]) == 0
+    assert given["limits"].body_bytes == given["limits"].all_bytes == 300_000_000
 
 
 def test_who_gets_a_token():
@@ -127,3 +133,25 @@ def test_who_gets_a_token():
         assert first != second
         assert len(first) >= 32
         assert f"#token={first}" in serve.page_address(everywhere, first)
+
+
+def test_a_token_of_any_signs_is_what_the_page_reads_from_the_address():
+    token = "a+b&c%20#d=e;f/g?"
+    with serve.listen("127.0.0.1", 0) as here:
+        address = serve.page_address(here, serve.token_for(here, token))
+    assert parse_qs(urlsplit(address).fragment) == {"token": [token]}
+
+
+def test_the_address_that_is_printed_is_the_one_that_is_listened_on():
+    with serve.listen("127.0.0.2", 0) as here:
+        assert serve.token_for(here, None) is None
+        address = serve.page_address(here, None)
+        assert address == f"http://127.0.0.2:{here.getsockname()[1]}/"
+        socket.create_connection(here.getsockname(), timeout=5).close()
+
+
+def test_a_port_is_taken_as_soon_as_another_server_has_it():
+    with serve.listen("127.0.0.1", 0) as here:
+        port = here.getsockname()[1]
+        with pytest.raises(UserError, match=f"--port {port}: another program uses this port"):
+            serve.listen("127.0.0.1", port)

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from starlette.datastructures import Headers
 
 from tests.bad_input.images import many_segments
 from tests.serving_cases import (
@@ -31,6 +32,8 @@ from utils.runtime.runtime import Runtime
 from utils.serving.access import Access
 from utils.serving.limits import Limits, RateLimit, Refusal
 from utils.serving.metrics import Count, Histogram
+from utils.serving.schema import openapi
+from utils.serving.service import Thresholds
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +174,8 @@ def test_bodies_beyond_the_limits():
         assert status(bomb.getvalue()) == 413
         files = [("file", (f"{i}.png", picture_of(i))) for i in range(3)]
         answer = CLIENT.post(f"{server}v1/detect", files=files)
-        assert answer.status_code in (400, 413)
+        assert answer.status_code == 413
+        assert answer.json()["error"] == "a request may have 2 pictures; send several"
         assert post(server, picture_of(90)).status_code == 200
     limits = Limits(rate=0, all_bytes=10)
     with running(detector_of(read_numbers), limits=limits) as server:
@@ -382,6 +386,16 @@ def test_the_rate_limit_fills_again_and_forgets():
     assert len(limit._buckets) == RateLimit.MOST_CLIENTS
 
 
+def test_after_the_time_that_is_told_a_client_may_come_again():
+    now = [0.0]
+    limit = RateLimit(0.3, clock=lambda: now[0])
+    limit.take("a")
+    with pytest.raises(Refusal) as refusal:
+        limit.take("a")
+    now[0] += refusal.value.retry_after_s
+    limit.take("a")
+
+
 # What it says of itself ------------------------------------------------------------------------
 
 
@@ -413,6 +427,13 @@ def test_the_schema_describes_the_answers(server):
     check(CLIENT.get(f"{server}health").json(), answer("/health", "get", "200"))
 
 
+def test_the_schema_says_how_many_pictures_a_request_may_have():
+    for limits, most in ((Limits(), 16), (Limits(queue=4), 4)):
+        operation = openapi(Thresholds(), limits, "1")["paths"]["/v1/detect"]["post"]
+        form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+        assert form["properties"]["file"]["maxItems"] == most
+
+
 def test_metrics_are_prometheus_text(server):
     answer = CLIENT.get(f"{server}metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -438,10 +459,17 @@ def test_histograms_count_up_to_each_bound():
     assert list(count.lines())[2:] == ['c{path="/"} 2']
 
 
+def test_any_loopback_address_names_this_machine():
+    access = Access(None, RateLimit(0))
+    for host in ("127.0.0.2:8000", "127.255.255.254", "[::1]:8000"):
+        access.check("GET", "/", Headers({"host": host}), "127.0.0.1")
+    for host in ("0.0.0.0:8000", "128.0.0.1", "[::2]", "127.0.0.2.nip.example"):
+        with pytest.raises(Refusal):
+            access.check("GET", "/", Headers({"host": host}), "127.0.0.1")
+
+
 def test_host_names_that_no_browser_sends():
     access = Access(None, RateLimit(0))
-    from starlette.datastructures import Headers
-
     for host in ("", "localhost@attacker", "attacker/localhost", "127.0.0.1.nip.example"):
         with pytest.raises(Refusal):
             access.check("GET", "/", Headers({"host": host}), "127.0.0.1")

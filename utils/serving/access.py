@@ -13,13 +13,13 @@ Three things keep other people and other sites' pages out.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
 from utils.serving.limits import RateLimit, Refusal
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 OPEN_PATHS = ("/", "/health", "/openapi.json")  # need no token: nothing in them is secret
 
 # Of every answer: it belongs to this page alone, is never framed, kept, or taken for another type.
@@ -56,7 +56,7 @@ class Access:
                 requests (429), no or a wrong token (401).
         """
         host = headers.get("host", "")
-        if not self._token and _host_name(host) not in LOOPBACK_NAMES:
+        if not self._token and not _is_loopback(_host_name(host)):
             raise Refusal(403, "this address is not one of this machine; use http://localhost")
         self._check_origin(method, path, headers, host)
         if path != "/health":
@@ -82,6 +82,15 @@ class Access:
         )
         if site not in ("same-origin", "none") and not link:
             raise Refusal(403, "pages of other sites may not use this server")
+
+
+def _is_loopback(name: str) -> bool:
+    """Whether only this machine can be meant. An address is no name that a site could let point
+    here."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _host_name(host: str) -> str:

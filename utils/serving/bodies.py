@@ -45,7 +45,8 @@ async def read_uploads(
         take: called with the bytes that are going to be held.
 
     Raises:
-        Refusal: the body is empty, too large (413), too slow (408), or not understood (400).
+        Refusal: the body is too large or has too many files (413), too slow (408), or empty or not
+            understood (400).
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
@@ -90,12 +91,14 @@ async def _read_form(
     """The files of a form; its other fields are passed over."""
     _check_charset(request)
     parser = MultiPartParser(
-        request.headers, chunks, max_files=limits.pictures, max_fields=limits.pictures
+        request.headers, chunks, max_files=limits.most_pictures, max_fields=limits.pictures
     )
     parser.spool_max_size = limits.body_bytes  # all in memory: a disk may be full
     try:
         form = await parser.parse()
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise limits.too_many_pictures() from None
         raise Refusal(400, f"the form cannot be read ({error.message.rstrip('.')})") from None
     try:
         return [

@@ -5,11 +5,14 @@ A request beyond a limit gets a ``Refusal``, which is an HTTP status with one se
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from utils.text import counted
 
 
 class Refusal(Exception):
@@ -58,6 +61,16 @@ class Limits:
     connections: int = 512
     stop_seconds: int = 30
 
+    @property
+    def most_pictures(self) -> int:
+        """In a request: no more than can wait at the same time."""
+        return min(self.pictures, self.queue)
+
+    def too_many_pictures(self) -> Refusal:
+        """The answer to a request with more of them."""
+        most = counted(self.most_pictures, "picture")
+        return Refusal(413, f"a request may have {most}; send several")
+
 
 class RateLimit:
     """A token bucket for each client: ``rate`` requests a second, and ``BURST_S`` seconds' worth
@@ -95,7 +108,7 @@ class RateLimit:
             raise Refusal(
                 429,
                 f"more than {self._rate:g} requests a second from one address; send them slower",
-                retry_after_s=max(1, round((1 - left) / self._rate)),
+                retry_after_s=max(1, math.ceil((1 - left) / self._rate)),
             )
 
 

@@ -61,7 +61,7 @@ def _detect(thresholds: Thresholds, limits: Limits) -> dict[str, Any]:
         "type": "object",
         "description": "Every file of the form is a picture, whatever its field is called.",
         "properties": {
-            "file": {"type": "array", "items": picture, "maxItems": limits.pictures},
+            "file": {"type": "array", "items": picture, "maxItems": limits.most_pictures},
         },
     }
     share = {"type": "number", "minimum": 0, "maximum": 1}

@@ -14,6 +14,7 @@ import socket
 from importlib.util import find_spec
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from utils.errors import UserError
 from utils.text import listed
@@ -43,7 +44,7 @@ def check_installed() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket on which the server will take connections.
+    """A socket that listens. Connections wait until the server takes them.
 
     Raises:
         UserError: the address is none of this machine, or the port is taken.
@@ -63,6 +64,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # only now does the system say that another program listens here
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -102,13 +104,13 @@ def page_address(listener: socket.socket, token: str | None) -> str:
     """What to open in a browser. The token stands behind #, which browsers send to nobody."""
     host, port = listener.getsockname()[:2]
     address = ipaddress.ip_address(host.partition("%")[0])
-    if address.is_loopback:
-        name = "localhost" if address.version == 4 else "[::1]"
+    if host == "127.0.0.1":
+        name = "localhost"
     elif address.is_unspecified:
         name = socket.gethostname()
     else:
         name = f"[{host}]" if address.version == 6 else host
-    return f"http://{name}:{port}/" + (f"#token={token}" if token else "")
+    return f"http://{name}:{port}/" + (f"#token={quote(token, safe='')}" if token else "")
 
 
 def serve(

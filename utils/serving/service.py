@@ -23,7 +23,6 @@ from utils.serving.batching import Batcher
 from utils.serving.bodies import Upload
 from utils.serving.limits import Limits, Refusal, Room
 from utils.serving.metrics import Metrics
-from utils.text import counted
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,8 @@ class Service:
         Raises:
             Refusal: too many pictures (413, 503), or one that cannot be read (413, 415).
         """
-        most = min(self._limits.pictures, self._limits.queue)
-        if len(uploads) > most:
-            raise Refusal(413, f"a request may have {counted(most, 'picture')}; send several")
+        if len(uploads) > self._limits.most_pictures:
+            raise self._limits.too_many_pictures()
         with self.queue.place() as take:
             take(len(uploads))
             found = await asyncio.gather(
