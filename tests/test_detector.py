@@ -153,6 +153,24 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"conf": 25}, {"conf": float("nan")}, {"conf": "0.5"}, {"iou": 45.0}, {"iou": -0.1},
+        {"max_det": -1}, {"max_det": 0}, {"max_det": 2.5}, {"max_det": None},
+    ],
+)  # fmt: skip
+def test_thresholds_out_of_range_are_refused(options):
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"^{name}: expected a (whole )?number from "):
+        planted()(photo(99, 99, (9, 9, 60, 60)), **options)
+
+
+def test_thresholds_may_be_numbers_of_numpy():
+    image = photo(99, 99, (9, 9, 60, 60))
+    assert len(planted()(image, conf=np.float32(0.5), iou=1, max_det=np.int64(7))) == 1
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_picture_is_named(name):
     image, words = REFUSED[name]

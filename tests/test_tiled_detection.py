@@ -88,7 +88,8 @@ def test_small_and_large_objects_each_once(picture: np.ndarray, any_shape: bool)
     found = detector(picture, tile="auto")
     check(found.boxes)
     assert found.image_size == (WIDTH, HEIGHT)
-    assert np.array_equal(detector(picture, tile=SIDE).boxes, found.boxes)
+    for side in (SIDE, np.int64(SIDE)):
+        assert np.array_equal(detector(picture, tile=side).boxes, found.boxes)
     several = detector([picture, picture[:90, :90], picture], tile="auto")
     assert [len(one) for one in several] == [9, 1, 9]
     assert np.array_equal(several[2].boxes, found.boxes)

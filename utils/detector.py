@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -164,8 +165,9 @@ class Detector:
 
         Raises:
             UserError: a file that cannot be read as an image; no such tiles.
-            ValueError: anything else, or pixels of another type or shape.
+            ValueError: anything else, pixels of another type or shape, or a threshold out of range.
         """
+        check_thresholds(conf, iou, max_det)
         several = isinstance(images, Sequence) and not isinstance(
             images, (str, bytes, bytearray, memoryview)
         )
@@ -269,6 +271,18 @@ def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
         and not isinstance(noted[key], bool)
         and 0 <= noted[key] <= 1
     }
+
+
+def check_thresholds(conf: object, iou: object, max_det: object) -> None:
+    """
+    Raises:
+        ValueError: a threshold that is no number, or out of range.
+    """
+    for name, value in (("conf", conf), ("iou", iou)):
+        if not (isinstance(value, Real) and 0 <= value <= 1):
+            raise ValueError(f"{name}: expected a number from 0 to 1, not {value!r}")
+    if not (isinstance(max_det, Integral) and max_det >= 1):
+        raise ValueError(f"max_det: expected a whole number from 1 on, not {max_det!r}")
 
 
 def check_picture(image: object, where: str = "") -> None:

@@ -7,7 +7,9 @@ on (``TrainedOn``); ``utils.tiles`` places them.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -112,6 +114,9 @@ class Tiling:
         return cls(side if side in ("auto", "off") else int(side), overlap)
 
     def __post_init__(self) -> None:
+        with suppress(TypeError):  # whole numbers of NumPy, too
+            if not isinstance(self.side, bool):
+                object.__setattr__(self, "side", operator.index(self.side))
         number = isinstance(self.side, int) and not isinstance(self.side, bool)
         if not (self.side in ("auto", "off") or (number and self.side >= SMALLEST_SIDE)):
             raise UserError(
