@@ -150,6 +150,15 @@ def test_without_a_usable_training_photo_there_is_one_sentence(tmp_path):
         calibration_inputs(tmp_path, facts, scored, any_shape=False)
 
 
+def test_where_all_training_photos_are_scored_another_list_is_asked_for(tmp_path):
+    ids = fill(tmp_path, 3)
+    lists(tmp_path, train=ids)
+    facts = facts_of(tmp_path)
+    scored = load_split(tmp_path, "train", classes=facts.class_names)
+    with pytest.raises(UserError, match=r"no photo of 'train' .* all are scored .* --split"):
+        calibration_inputs(tmp_path, facts, scored, any_shape=False)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

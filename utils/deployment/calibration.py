@@ -63,7 +63,11 @@ def calibration_inputs(
 def _training_records(
     data: Path, facts: Facts, scored: Dataset, *, most: int, seed: int
 ) -> list[Record]:
-    """Some training photos in random order, without copies of those that are held out."""
+    """Some training photos in random order, without copies of those that are held out.
+
+    Raises:
+        UserError: nothing is left, because they are scored.
+    """
     records = load_evaluation_split(
         data, "train", facts.metadata, classes=facts.class_names, only_listed=True
     ).records
@@ -71,10 +75,18 @@ def _training_records(
     chosen = [records[int(row)] for row in order]
     known = facts.metadata.get("hashes", {})
     scored_hashes = content_hashes({record.image_id: record.image for record in scored.records})
-    copies: set[str] = set()
-    for held_out in (known.get("val", {}), known.get("test", {}), scored_hashes):
+    now_scored = set(find_leaks(chosen, {"val": scored_hashes})["val"])
+    copies = set(now_scored)
+    for held_out in (known.get("val", {}), known.get("test", {})):
         copies.update(find_leaks(chosen, {"val": held_out})["val"])
-    return [record for record in chosen if record.image_id not in copies]
+    usable = [record for record in chosen if record.image_id not in copies]
+    if chosen and not usable and now_scored:
+        raise UserError(
+            f"--data {data}: no photo of 'train' can be used to measure the range of activations, "
+            "as all are scored or were held out of training; name other photos to score with "
+            "--split"
+        )
+    return usable
 
 
 def _no_network(images: np.ndarray) -> tuple[np.ndarray, ...]:
