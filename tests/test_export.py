@@ -21,8 +21,9 @@ from onnx_network import constant_network
 
 from utils.api import export as api_export
 from utils.data.synthetic import write_dataset
-from utils.deployment import check
+from utils.deployment import check, run
 from utils.deployment.config import ExportConfig, refuse_contradictions
+from utils.deployment.worker import CheckResult
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.files import remove_abandoned
@@ -310,12 +311,33 @@ def test_a_folder_into_which_somebody_put_a_file_is_not_replaced(tmp_path):
         ({"format": "onnx", "precision": "float16"}, "can have float32 and int8, not float16"),
         ({"format": "litert", "nms": True}, "onnx and saved_model can hold suppression"),
         ({"format": "onnx", "conf": 0.5}, "thresholds of --nms"),
+        ({"format": "onnx", "max_det": 5}, "--max-det are thresholds of --nms"),
+        ({"format": "onnx", "split": "val"}, "--split val: is a list of photos of --data"),
         ({"format": "onnx", "weights": Path(__file__)}, "is no .keras checkpoint"),
     ],
 )
 def test_contradictions(weights, options, reason):
     with pytest.raises(UserError, match=reason):
         refuse_contradictions(ExportConfig(**{"weights": weights, **options}))
+
+
+def test_thresholds_are_those_given_or_noted_and_a_noted_one_is_told(weights, capsys):
+    facts = Facts.of_checkpoint(weights)  # notes 0.3 and 0.5
+    config = ExportConfig(weights, "onnx", nms=True)
+    assert run._suppression(config, facts) == Suppression(0.3, 0.5, 300)
+    assert "note: the lowest score is 0.3, as get_map.py --tune noted" in capsys.readouterr().out
+    config = replace(config, conf=0.4, max_det=7)
+    assert run._suppression(config, facts) == Suppression(0.4, 0.5, 7)
+    assert run._suppression(config, replace(facts, metadata={})) == Suppression(0.4, 0.45, 7)
+    assert capsys.readouterr().out == ""
+
+
+def test_that_ap_is_not_computed_with_suppression_is_said(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, "check_in_process", lambda _: CheckResult("ONNX", 2, 0, 0, None))
+    for options, said in (({"nms": True}, True), ({}, False)):
+        config = ExportConfig(weights, "onnx", data=tmp_path, **options)
+        assert run._check(tmp_path / "x.onnx", config, None).comparison is None
+        assert ("AP is not computed" in capsys.readouterr().out) == said
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch, weights):

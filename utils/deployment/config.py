@@ -42,22 +42,29 @@ class ExportConfig:
         "(default: as get_map.py --tune noted in the checkpoint, otherwise 0.45)",
         low=0, high=1, group="suppression",
     )  # fmt: skip
-    max_det: int = option(
-        300, help="most objects a picture that --nms returns", low=1, group="suppression"
-    )
+    max_det: int | None = option(
+        None, help="most objects a picture that --nms returns (default: 300)", low=1,
+        group="suppression",
+    )  # fmt: skip
     data: Path | None = option(
         None, help="folder with labelled photos: the export is compared with the checkpoint on "
-        "them, and both are scored (default: compared on generated photos); --int8 needs it",
-        metavar="DIR", group="check",
+        "them, and both are scored, but for --nms (default: compared on generated photos); --int8 "
+        "needs it", metavar="DIR", group="check",
     )  # fmt: skip
-    split: str = option(
-        "test", help="list of photos to compare and score on", metavar="NAME", group="check"
-    )
+    split: str | None = option(
+        None, help="list of photos of --data to compare and score on (default: test)",
+        metavar="NAME", group="check",
+    )  # fmt: skip
 
     @property
     def arithmetic(self) -> str:
         """One of ``PRECISIONS[format]``."""
         return "int8" if self.int8 else self.precision
+
+    @property
+    def compared(self) -> str:
+        """The list of photos of ``data`` to compare and score on."""
+        return self.split or "test"
 
 
 def refuse_contradictions(config: ExportConfig) -> None:
@@ -78,8 +85,11 @@ def refuse_contradictions(config: ExportConfig) -> None:
             "--int8 and --nms exclude each other: what 8-bit integers cost is found by scoring "
             "boxes before suppression"
         )
-    if not config.nms and (config.conf is not None or config.iou is not None):
-        raise UserError("--conf and --iou are thresholds of --nms; give --nms, too")
+    thresholds = (config.conf, config.iou, config.max_det)
+    if not config.nms and any(value is not None for value in thresholds):
+        raise UserError("--conf, --iou and --max-det are thresholds of --nms; give --nms, too")
+    if config.split is not None and config.data is None:
+        raise UserError(f"--split {config.split}: is a list of photos of --data; give --data, too")
     if config.weights.exists() and config.weights.suffix.lower() != ".keras":
         raise UserError(
             f"--weights {config.weights}: is no .keras checkpoint; only those can be exported"

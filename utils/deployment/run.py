@@ -29,7 +29,8 @@ class ExportResult:
         photos: how many were compared.
         box_difference: largest difference of a box's coordinate, in pixels of the network input.
         score_difference: largest difference of a score.
-        comparison: AP of the export minus that of the checkpoint; None without ``data``.
+        comparison: AP of the export minus that of the checkpoint; None without ``data`` or with
+            ``nms``.
     """
 
     path: Path
@@ -55,7 +56,7 @@ def run_export(config: ExportConfig) -> ExportResult:
     calibration = []
     if config.int8:
         scored = load_evaluation_split(
-            config.data, config.split, facts.metadata, classes=facts.class_names
+            config.data, config.compared, facts.metadata, classes=facts.class_names
         )
         calibration = calibration_inputs(
             config.data, facts, scored, any_shape=config.format != "litert"
@@ -77,15 +78,21 @@ def run_export(config: ExportConfig) -> ExportResult:
 
 def _suppression(config: ExportConfig, facts: Facts) -> Suppression:
     """The thresholds as given, or as noted in the checkpoint, or the usual ones."""
-    noted = {"conf": 0.25, "iou": 0.45, **operating_point(facts.metadata)}
-    given = {"conf": config.conf, "iou": config.iou}
+    noted = operating_point(facts.metadata)
+    given = {"conf": config.conf, "iou": config.iou, "max_det": config.max_det}
     given = {name: value for name, value in given.items() if value is not None}
-    return Suppression(**{**noted, **given}, max_det=config.max_det)
+    if "conf" in noted and "conf" not in given:
+        print(
+            f"note: the lowest score is {noted['conf']:g}, as get_map.py --tune noted it for "
+            "predict.py, which lowers scores by voting; without voting more boxes reach it "
+            "(--conf sets another)"
+        )
+    return Suppression(**{**noted, **given})
 
 
 def _check(path: Path, config: ExportConfig, suppression: Suppression | None) -> ExportResult:
     request = CheckRequest(
-        path, config.weights, config.format, suppression, config.data, config.split
+        path, config.weights, config.format, suppression, config.data, config.compared
     )
     result = check_in_process(request)
     photos = counted(result.photos, "photo" if config.data else "generated photo")
@@ -99,6 +106,8 @@ def _check(path: Path, config: ExportConfig, suppression: Suppression | None) ->
             f"--format {config.format}: the export answers otherwise than the checkpoint (more "
             f"than {box:g} pixels or {score:g} apart), so it was removed"
         )
+    if config.nms and config.data:
+        print("AP is not computed for a graph with suppression; its detections were compared")
     if result.comparison:
         print(f"AP50 {_sentence(result.comparison.ap50)}")
         print(f"AP {_sentence(result.comparison.ap)}")
