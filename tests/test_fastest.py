@@ -295,16 +295,19 @@ def test_a_runtime_is_never_called_by_two_threads_at_a_time():
     assert not failed
 
 
-def test_copies_share_the_cores(monkeypatch):
-    monkeypatch.setattr("utils.runtime.side_by_side.available_cores", lambda: 20)
+@pytest.mark.parametrize(
+    ("cores", "shares"), [(2, [1] * 2), (8, [1] * 8), (9, [2] + [1] * 7), (20, [3] * 4 + [2] * 4)]
+)
+def test_copies_share_the_cores(monkeypatch, cores, shares):
+    monkeypatch.setattr("utils.runtime.side_by_side.available_cores", lambda: cores)
     threads = []
 
     def open_one(count):
         threads.append(count)
         return EXACT
 
-    assert side_by_side(open_one).parallel == 8
-    assert threads == [2] * 8
+    assert side_by_side(open_one).parallel == len(shares)
+    assert threads == shares
 
 
 def test_several_gpus_get_a_network_each():

@@ -1,4 +1,4 @@
-"""Several copies of a network side by side, a core or a GPU each: the most pictures a second.
+"""Several copies of a network, each with cores or a GPU of its own: the most pictures a second.
 
 One network on all cores answers a single picture sooner. Of many pictures, copies with a core each
 do more in a second, because no core waits for another within a layer.
@@ -21,7 +21,8 @@ MOST_COPIES = 8  # each has its own weights and feature maps in memory
 
 
 def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
-    """A network for the most pictures a second: a copy a core, or one on each GPU of ``device``.
+    """A network for the most pictures a second: copies on all cores, or one on each GPU of
+    ``device``.
 
     Args:
         open_one: opens the network; takes ``threads`` and ``device``.
@@ -49,8 +50,8 @@ def side_by_side(open_one: Callable[[int], Runtime]) -> Runtime:
     Args:
         open_one: opens the network for this number of threads.
     """
-    copies = copies_here()
-    opened = [open_one(available_cores() // copies) for _ in range(copies)]
+    cores, copies = available_cores(), copies_here()
+    opened = [open_one(cores // copies + (i < cores % copies)) for i in range(copies)]
     infer = pooled([one.infer for one in opened])
     return replace(opened[0], infer=infer, parallel=copies)
 
