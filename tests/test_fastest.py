@@ -72,6 +72,7 @@ def trial_of(exact, fast):
 # The score of an object that no other box agrees with is lowered to 0.56 of it.
 EXACT = finding((10, 10, 40, 40), 0.9, count=2)
 IMAGES = np.zeros((1, 192, 192, 3), np.uint8)
+OTHERS = [np.full_like(IMAGES, number) for number in range(MOST_PHOTOS)]  # with the same objects
 
 
 @pytest.mark.parametrize(
@@ -86,8 +87,8 @@ IMAGES = np.zeros((1, 192, 192, 3), np.uint8)
 )
 def test_a_precision_is_taken_where_its_detections_agree(fast, good):
     trial, decisions = trial_of(EXACT, fast)
-    for _ in range(5):
-        boxes, _ = trial(IMAGES)
+    for images in OTHERS[:5]:
+        boxes, _ = trial(images)
         if not decisions:  # until it is decided, float32 answers
             assert boxes[0, 0, 0] == EXACT.infer(IMAGES)[0][0, 0, 0]
     (agreement,) = decisions
@@ -99,8 +100,8 @@ def test_a_precision_is_taken_where_its_detections_agree(fast, good):
 
 def test_a_network_that_finds_nothing_is_not_tried_for_ever():
     trial, decisions = trial_of(finding((0, 0, 9, 9), 0.01), finding((0, 0, 9, 9), 0.01))
-    for _ in range(MOST_PHOTOS):
-        trial(IMAGES)
+    for images in OTHERS:
+        trial(images)
     assert decisions == [Agreement(photos=MOST_PHOTOS)]
     assert not decisions[0].good  # nothing was seen to agree
 
@@ -108,12 +109,24 @@ def test_a_network_that_finds_nothing_is_not_tried_for_ever():
 def test_one_photo_with_many_objects_decides_nothing():
     many = finding((10, 10, 40, 40), 0.9, count=ENOUGH_DETECTIONS)
     trial, decisions = trial_of(many, many)
-    for _ in range(ENOUGH_PHOTOS):
+    for images in OTHERS[:ENOUGH_PHOTOS]:
         assert not decisions
-        trial(IMAGES)
+        trial(images)
     (agreement,) = decisions
     assert agreement.good
     assert agreement.photos == ENOUGH_PHOTOS
+
+
+def test_the_same_photo_again_and_again_decides_for_this_process_only():
+    many = finding((10, 10, 40, 40), 0.9, count=ENOUGH_DETECTIONS)
+    trial, decisions = trial_of(many, many)
+    for _ in range(MOST_PHOTOS):
+        assert not decisions
+        trial(IMAGES)
+    (agreement,) = decisions
+    assert agreement.photos == 1
+    assert not agreement.enough
+    assert not agreement.good
 
 
 def test_a_trial_in_several_threads_is_decided_once():
@@ -130,7 +143,7 @@ def test_a_trial_in_several_threads_is_decided_once():
 def test_a_decided_trial_keeps_to_one_precision(photos, good):
     fast = finding((10.5, 10, 40, 40), 0.88, count=2)
     trial, decisions = trial_of(EXACT, fast)
-    chosen = trial.settle(np.repeat(IMAGES, photos, axis=0))
+    chosen = trial.settle(np.concatenate(OTHERS[:photos]))
     assert chosen is (fast if good else EXACT)
     for _ in range(MOST_PHOTOS):
         np.testing.assert_array_equal(trial(IMAGES)[0], chosen.infer(IMAGES)[0])
@@ -138,7 +151,7 @@ def test_a_decided_trial_keeps_to_one_precision(photos, good):
 
 
 def test_all_photos_are_scored_in_one_precision(tmp_path, capsys):
-    paths = [picture(tmp_path, np.zeros((192, 192, 3), np.uint8))] * MOST_PHOTOS
+    paths = [picture(tmp_path, images[0], f"{i}.png") for i, images in enumerate(OTHERS)]
     records = [SimpleNamespace(image=path) for path in (tmp_path / "none.png", *paths)]
     trial, _ = trial_of(EXACT, replace(EXACT, description="narrow"))
     detector = in_one_precision(Detector(replace(EXACT, infer=trial)), records)
@@ -399,10 +412,10 @@ def test_a_checkpoint_is_converted_once_and_answers_as_in_tensorflow(checkpoint,
     assert all({"milliseconds", "agrees"} & set(one) for one in notes.values())
 
 
-def picture(folder, pixels):
+def picture(folder, pixels, name="photo.png"):
     from PIL import Image
 
-    path = folder / "photo.png"
+    path = folder / name
     Image.fromarray(pixels).save(path)
     return path
 
@@ -423,10 +436,11 @@ def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
     )
     ExportedNetwork(checkpoint).folder.mkdir(parents=True, exist_ok=True)
     (ExportedNetwork(checkpoint).folder / "notes.json").unlink(missing_ok=True)
-    for _ in range(ENOUGH_PHOTOS):  # one in each process: the trial goes on where it was
+    # One in each process: the trial goes on where it was, and counts none twice.
+    for images in (*OTHERS[: ENOUGH_PHOTOS - 1], *OTHERS[:ENOUGH_PHOTOS]):
         trial = open_fastest(checkpoint)
         assert "once its detections" in trial.description
-        trial.infer(IMAGES)
+        trial.infer(images)
     for _ in range(2):  # the decision is kept, times once they were taken on an idle machine
         opened = open_fastest(checkpoint)
         assert ("narrow" in opened.description) == agrees
@@ -457,13 +471,21 @@ def test_pictures_come_in_batches_before_and_after_a_precision_is_decided(
     monkeypatch.setattr(ExportedNetwork, "write_notes", lambda self, changes: None)
     detector = Detector(open_fastest(checkpoint, throughput=throughput))
     pictures = 20
-    assert len(detector([IMAGES[0]] * pictures)) == pictures
+    different = [np.full_like(IMAGES[0], number) for number in range(pictures)]
+    assert len(detector(different)) == pictures
     pairs = 2 if throughput else 1
     assert detector.batch_size == pairs
     # The trial itself looks at one picture at a time; afterwards only the faster one runs.
     assert sizes["float32"].count(2) == (ENOUGH_PHOTOS // 2 if throughput else 0)
     after = [size for size in sizes["bfloat16"] if size == pairs]
     assert sum(after) >= pictures - ENOUGH_PHOTOS
+
+
+def test_notes_of_a_trial_without_its_photos_are_ignored():
+    note = {"agrees": True, "photos": 4, "detections": 60, "agreeing": 60}
+    assert fastest._trial_in(note) == (None, Agreement())
+    agrees, agreement = fastest._trial_in(note | {"inputs": ["0a", "0b"]})
+    assert (agrees, agreement, agreement.inputs) == (True, Agreement(4, 60, 60), ["0a", "0b"])
 
 
 def test_damaged_notes_are_ignored(checkpoint):

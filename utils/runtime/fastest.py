@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -336,7 +336,7 @@ def _chosen(
         if agreement.tested:
             network.write_notes({trial_key: {"agrees": agreement.good, **asdict(agreement)}})
         else:  # tried again on other photos
-            noted(Agreement())
+            noted(Agreement() if agreement.enough else agreement)
         return opened(fastest if agreement.good else exact)
 
     # With their threads given, both take as many pictures at a time as the copies will afterwards.
@@ -351,9 +351,10 @@ def _chosen(
 def _trial_in(note: object) -> tuple[bool | None, Agreement]:
     """The decision that a note holds, None without one, and the agreement until then."""
     try:
-        agreement = Agreement(*(int(note[field.name]) for field in fields(Agreement)))
+        numbers = (int(note[name]) for name in ("photos", "detections", "agreeing"))
+        agreement = Agreement(*numbers, [str(name) for name in note["inputs"]])
         return note["agrees"], agreement
-    except (KeyError, TypeError, ValueError):  # none, or damaged
+    except (KeyError, TypeError, ValueError):  # none, damaged, or from when photos counted twice
         return None, Agreement()
 
 

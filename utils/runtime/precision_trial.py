@@ -2,14 +2,16 @@
 
 Whether rounding matters depends on the network and its pictures. So the first pictures are run in
 both precisions, as they are and in variations, and their detections compared. Until that is
-decided, float32 gives the answers. One photo with many objects decides nothing: it takes several.
+decided, float32 gives the answers. One photo with many objects decides nothing, nor does the same
+one many times: it takes several.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -28,7 +30,7 @@ MAX_SCORE_DIFFERENCE = 0.05
 MIN_AGREEMENT = 0.98  # share of the detections that must have a partner
 ENOUGH_DETECTIONS = 50
 ENOUGH_PHOTOS = 4
-MOST_PHOTOS = 8  # a network that finds nothing on so many is not tried any longer
+MOST_PHOTOS = 8  # a network that finds nothing new on so many is not tried any longer
 _NMS_IOU, _MOST = 0.45, 300
 
 
@@ -40,11 +42,13 @@ class Agreement:
         photos: how many were compared.
         detections: of both precisions together, above ``CONFIDENCE``.
         agreeing: those with a partner of the same class, box and score.
+        inputs: hashes of what was compared, so that none counts twice.
     """
 
     photos: int = 0
     detections: int = 0
     agreeing: int = 0
+    inputs: list[str] = field(default_factory=list, compare=False)
 
     @property
     def enough(self) -> bool:
@@ -86,7 +90,7 @@ class PrecisionTrial:
         fast: the same in another precision.
         decided: called once, with the agreement; gives what runs the network from then on.
         so_far: an agreement on photos of before, to go on with.
-        noted: called with the agreement after each photo that decides nothing yet.
+        noted: called with the agreement after each new photo that decides nothing yet.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class PrecisionTrial:
         self._decided = decided
         self._noted = noted
         self._agreement = so_far or Agreement()
+        self._seen = 0  # pictures, with those that came again
         self._chosen: Runtime | None = None
         self._lock = threading.Lock()
 
@@ -128,17 +133,29 @@ class PrecisionTrial:
     def _try(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         exact, fast = self._pair
         outputs = exact.infer(images)
+        agreement = self._agreement
+        before = agreement.photos
         for image in images:
-            if not self._agreement.enough:
-                self._agreement.photos += 1
-                for picture in variations(image):
-                    self._agreement.add(detections_of(exact, picture), detections_of(fast, picture))
-        if not self._agreement.enough:
-            self._noted(self._agreement)
-        else:
-            self._chosen = self._decided(self._agreement)
+            name = short_hash(image)
+            self._seen += 1
+            if agreement.enough or name in agreement.inputs:
+                continue
+            agreement.photos += 1
+            agreement.inputs.append(name)
+            for picture in variations(image):
+                agreement.add(detections_of(exact, picture), detections_of(fast, picture))
+        if agreement.enough or self._seen >= MOST_PHOTOS:
+            self._chosen = self._decided(agreement)
             self._pair = None  # frees their memory
+        elif agreement.photos > before:
+            self._noted(agreement)
         return outputs
+
+
+def short_hash(image: np.ndarray) -> str:
+    """Of a network input, uint8 (H, W, 3)."""
+    shape = str(image.shape).encode()
+    return hashlib.blake2b(shape + image.tobytes(), digest_size=8).hexdigest()
 
 
 def variations(image: np.ndarray) -> list[np.ndarray]:
