@@ -263,6 +263,20 @@ def test_yolo_files_by_hand(tmp_path):
     assert (tmp_path / "a/images/val/p.jpg").read_bytes() == image.read_bytes()
 
 
+def test_areas_of_outlines_go_from_coco_to_coco(tmp_path):
+    photo(tmp_path / "in/a.png")
+    objects = [
+        coco_object(1, (2, 3, 10, 8), area=40.3),
+        coco_object(1, (20, 3, 10.5, 8)),  # none is given: that of the box
+        coco_object(1, (2, 20, 10, 4), area="large"),
+    ]
+    coco_json(tmp_path / "in/instances.json", [coco_image(1, "a.png")], objects)
+    convert(tmp_path / "in", tmp_path / "out", to="coco")
+    with contextlib.redirect_stdout(io.StringIO()):
+        written = COCO(str(tmp_path / "out/annotations/instances.json"))
+    assert [item["area"] for item in written.dataset["annotations"]] == [40.3, 84, 40]
+
+
 def test_coco_files_as_pycocotools_reads_them(tmp_path):
     data = source(tmp_path / "in")
     convert(data, tmp_path / "out", to="coco")

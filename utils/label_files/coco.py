@@ -7,6 +7,7 @@ nor counted, becomes a crowd, which scorers neither reward nor punish.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -24,6 +25,7 @@ class LabelledPhoto(Protocol):
     boxes: np.ndarray  # float32 (N, 4)
     class_ids: np.ndarray  # (N,), from 0
     difficult: np.ndarray  # bool (N,)
+    areas: np.ndarray | None  # float32 (N,), NaN or None where they are those of the boxes
 
 
 def write_coco(
@@ -81,12 +83,13 @@ def _annotations(
         for row, (box, class_id, difficult) in enumerate(rows):
             number += 1
             bbox = short_xywh(box)
+            area = math.nan if photo.areas is None else photo.areas[row]
             yield {
                 "id": number,
                 "image_id": image_id,
                 "category_id": class_id + 1,
                 "bbox": bbox,
-                "area": bbox[2] * bbox[3],
+                "area": _short(area) if math.isfinite(area) else bbox[2] * bbox[3],
                 "iscrowd": int(difficult),
                 "segmentation": [],
                 **({} if scores is None else {"score": round(float(scores[index][row]), 6)}),

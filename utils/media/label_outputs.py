@@ -124,6 +124,7 @@ class _Labels:
     height: int
     boxes: np.ndarray
     class_ids: np.ndarray
+    areas: None = None
 
     @property
     def difficult(self) -> np.ndarray:
