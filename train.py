@@ -71,14 +71,14 @@ def main(argv: list[str]) -> int:
 
 
 def check(config: TrainConfig) -> None:
-    """``--check``: of the whole folder, or of the list that another ``--split`` names."""
+    """``--check``: of the whole folder, or of a list that ``--split`` names, but for ``train``."""
     from utils.data.doctor import run_doctor
 
     if sentence := unused_options(config):
         print(sentence)
     run_doctor(
         config.data,
-        split=None if config.split == TrainConfig.split else config.split,
+        split=None if config.split in (TrainConfig.split, "all") else config.split,
         input_size=None if config.input_size == "auto" else config.input_size,
         out=config.out,
         fix=config.fix,

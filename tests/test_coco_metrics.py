@@ -85,7 +85,7 @@ def test_a_json_with_areas_of_outlines_scores_as_pycocotools_scores_it(tmp_path)
     assert metrics_of(truth, results)["coco"]["APs"] != scores["APs"]
 
 
-@pytest.mark.parametrize("area", ["760", True, None, float("nan"), 1e300, [760]])
+@pytest.mark.parametrize("area", ["760", True, None, float("nan"), 1e300, [760], -1, 0, 2e10])
 def test_what_is_no_area_is_that_of_the_box(tmp_path, area):
     photo(tmp_path / "1.jpg")
     annotations = [coco_object(1, (1, 2, 30, 20), area=area)]

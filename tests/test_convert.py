@@ -533,6 +533,12 @@ def test_lists_of_any_name_can_be_read_again(tmp_path, to):
     assert not (tmp_path / "x.txt").exists()
 
 
+@pytest.mark.parametrize("lists", [("my_set", "my-set"), ("x", "instances_x"), ("a b", "a_b")])
+def test_a_list_that_can_keep_its_name_does(lists):
+    names = list_names(lists, "coco")
+    assert all(names[name] == name for name in ("my_set", "x", "a_b") if name in lists)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.sets(FOLDER | st.sampled_from(LISTS), max_size=8), st.sampled_from(FORMATS))
 def test_names_of_lists_are_distinct_and_stay(lists, to):

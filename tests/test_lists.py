@@ -155,6 +155,21 @@ def test_written_lists_are_read_as_the_split_that_was_made(tmp_path):
     assert sum(map(len, map(before.image_ids, ("train", "val", "test")))) == 36
 
 
+def test_lists_of_photos_that_differ_only_in_their_suffix(tmp_path):
+    images = [
+        coco_image(2 * i + j, f"{i}.{end}")
+        for i in range(8)
+        for j, end in enumerate(("jpg", "png"))
+    ]
+    for image in images:
+        photo(tmp_path / "data" / image["file_name"])
+    coco_json(tmp_path / "data" / "x.json", images, [coco_object(i) for i in range(16)])
+    assert write_lists([str(tmp_path / "data"), "--out", str(tmp_path / "lists")]) == 0
+    lines = [line for path in (tmp_path / "lists").rglob("*.txt")
+             for line in path.read_text().splitlines()]  # fmt: skip
+    assert sorted(lines) == sorted(image["file_name"] for image in images)
+
+
 @pytest.mark.parametrize("name", ["a\\b", " a", "a\u2028b", "a\nb"])
 def test_names_that_no_list_can_hold_are_refused(tmp_path, name):
     names = fill(tmp_path, 6)

@@ -17,6 +17,8 @@ def test_a_run_that_does_not_exist_cannot_be_resumed(tmp_path, capsys):
     assert f"--out {missing}: there is no run to resume" in capsys.readouterr().err
     with pytest.raises(UserError, match="there is no run to resume"):
         api.train(out=missing, resume=True)
+    with pytest.raises(UserError, match="--resume needs --out"):
+        api.train(resume=True)
     assert not missing.exists()
     assert run(train.main, ["--resume"]) == USAGE_ERROR
     assert "--resume needs --out" in capsys.readouterr().err

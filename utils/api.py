@@ -113,10 +113,11 @@ def train(
         if name in options:
             raise UserError(f"{name} is an option of the command train.py only")
     file = options.pop("config", None)
-    if options.get("resume") and options.get("out") and not file:
-        file = config_of_run(Path(options["out"]))
+    if options.get("resume") and not file:
+        out = Path(options["out"]) if options.get("out") else None
+        file = config_of_run(out) if out else None
         if file is None and data is None:
-            raise no_run_to_resume(Path(options["out"]))
+            raise no_run_to_resume(out)
     given = options if data is None else {"data": data, **options}
     config = from_keywords(TrainConfig, given, file=file, renamed=RENAMED_OPTIONS)
     refuse_contradictions(config)

@@ -14,7 +14,7 @@ from pathlib import Path
 from utils.cli import OK, option, parse, run
 from utils.data.folder.data_folder import DataFolder
 from utils.data.formats.naming import nfc
-from utils.data.formats.voc_layout import list_line
+from utils.data.formats.voc_layout import is_line, list_line
 from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_list
@@ -71,10 +71,15 @@ def _lines(folder: DataFolder) -> dict[str, str]:
     Raises:
         UserError: a list cannot hold all names, and would put a photo into no part or another.
     """
-    photos = folder.images(folder.image_ids)
+    photos, layout = folder.images(folder.image_ids), folder.index.layout
     files = {nfc(path.name) for path in photos.values()}
-    lines = {image_id: list_line(image_id, path.name, files) for image_id, path in photos.items()}
-    layout = folder.index.layout
+    lines = {
+        # Of other formats no reader takes a suffix away.
+        image_id: list_line(image_id, path.name, files)
+        if layout.format == "voc"
+        else image_id if is_line(image_id) else None
+        for image_id, path in photos.items()
+    }  # fmt: skip
     if bad := sorted(layout.name(photos[i]) for i, line in lines.items() if line is None):
         raise UserError(
             f"{layout.root}: a list cannot hold the {counted(len(bad), 'name')} "

@@ -62,7 +62,7 @@ def list_names(lists: Iterable[str], to: str) -> dict[str, str]:
 
     def rank(name: str) -> tuple:
         """Those that may stay as they are first, and ``train`` before ``Train``."""
-        return _plain_list(name) != name, name.casefold() != name, name
+        return _list_as_read(_plain_list(name), to) != name, name.casefold() != name, name
 
     for name in sorted(lists, key=rank):
         plain = _plain_list(name)

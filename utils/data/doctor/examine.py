@@ -202,7 +202,7 @@ def _image_ids(index: Index, lists: Mapping[str, SplitList], split: str) -> set[
     """
     root = index.layout.root
     if not lists:
-        raise UserError(f"{root}: there are no split lists; leave --split out")
+        raise UserError(f"{root}: there are no split lists; without --split all photos are checked")
     return Splits(root, lists, frozenset(index.entries.image_ids)).image_ids(split)
 
 

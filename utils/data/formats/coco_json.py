@@ -34,6 +34,7 @@ from utils.data.formats.outlines import points_box, rle_box
 from utils.text import counted, listed
 
 _LARGEST = 1e9  # pixels
+_LARGEST_AREA = 1e10  # square pixels; COCO's evaluation counts no larger object
 _EXAMPLES = 5
 _OUTLINE = ""  # the key under which the box of an outline is kept while a file is read
 _LONGEST_SIDE = 1 << 20  # pixels of a mask
@@ -410,10 +411,10 @@ def _flag(value: Any) -> bool:
 
 
 def _area(value: Any) -> float:
-    """An area as the file gives it; NaN for anything else."""
+    """An area as the file gives it; NaN for what none has, such as a placeholder of 0 or -1."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    return float(value) if abs(value) <= _LARGEST**2 else math.nan
+    return float(value) if 0 < value <= _LARGEST_AREA else math.nan
 
 
 def _size(item: dict) -> tuple[int, int] | None:

@@ -309,14 +309,15 @@ def list_line(image_id: str, photo: str, files: Collection[str]) -> str | None:
     """
     folder, slash, _ = image_id.rpartition("/")
     for line in (image_id, folder + slash + photo):
-        read = [part.strip() for part in line.splitlines()]
-        if (
-            read == [line]
-            and _without_suffix(line, files.__contains__) == nfc(image_id)
-            and not any(unicodedata.category(sign) == "Cs" or sign == "\ufeff" for sign in line)
-        ):
+        if is_line(line) and _without_suffix(line, files.__contains__) == nfc(image_id):
             return line
     return None
+
+
+def is_line(text: str) -> bool:
+    """Whether a text is read back from a list as it is."""
+    one = [part.strip() for part in text.splitlines()] == [text]
+    return one and not any(unicodedata.category(s) == "Cs" or s == "\ufeff" for s in text)
 
 
 def _without_suffix(line: str, is_photo: Callable[[str], bool]) -> str:
