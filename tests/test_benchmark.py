@@ -2,12 +2,15 @@
 
 import json
 import time
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from utils.detector import Detector
 from utils.media.benchmark import TOGETHER, run_benchmark
+from utils.runtime.precision_trial import PrecisionTrial
 from utils.runtime.runtime import Runtime
 
 THRESHOLDS = {"conf": 0.25, "iou": 0.45, "max_det": 300}
@@ -51,6 +54,17 @@ def test_a_picture_has_all_steps(detector, tmp_path):
     stored = json.loads((tmp_path / "benchmark.json").read_text())
     assert stored["milliseconds"] == found.percentiles()
     assert (stored["width"], stored["height"], stored["input"]) == (64, 48, [64, 64])
+
+
+def test_a_precision_that_is_not_decided_yet_is_told(detector):
+    trial = PrecisionTrial(detector.runtime, detector.runtime, lambda agreement: detector.runtime)
+    on_trial = Detector(replace(detector.runtime, infer=trial))
+    run = partial(
+        run_benchmark, name="a.jpg", image=IMAGE, read=None, runs=9, thresholds=THRESHOLDS
+    )
+    assert "float32 was timed" in "\n".join(run(on_trial, on_trial).lines())
+    trial.settle([])
+    assert "float32 was timed" not in "\n".join(run(on_trial, on_trial).lines())
 
 
 def test_a_frame_of_a_video_is_not_decoded(detector):

@@ -273,7 +273,7 @@ def test_a_network_of_another_program_is_never_replaced(monkeypatch, weights, tm
         export(weights, format, out)
     assert as_bytes(out) == theirs
     first = min(theirs)
-    for content in (b"", theirs[first][:20]):  # nor what is damaged
+    for content in (b"a", theirs[first][:20]):  # nor what is damaged
         first.write_bytes(content)
         with pytest.raises(UserError, match="is there already"):
             export(weights, format, out)
@@ -296,13 +296,23 @@ def test_exports_are_known_by_their_description(model, folder, tmp_path):
     assert holds_export(write_export(model, folder, "saved_model"), "saved_model")
 
 
-def test_a_folder_into_which_somebody_put_a_file_is_not_replaced(tmp_path):
+def test_a_folder_into_which_somebody_put_a_file_is_not_replaced(weights, tmp_path):
+    out = tmp_path / "model"
     for name in ("variables/variables.index", f"assets.extra/{KEY}.json"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    assert holds_export(tmp_path, "saved_model")
-    (tmp_path / "assets.extra" / "tf_serving_warmup_requests").touch()
-    assert not holds_export(tmp_path, "saved_model")
+        (out / name).parent.mkdir(parents=True)
+        (out / name).touch()
+    assert holds_export(out, "saved_model")
+    (out / "assets.extra" / "tf_serving_warmup_requests").touch()
+    with pytest.raises(UserError, match=r"other files \(assets.extra/tf_serving_warmup_requests\)"):
+        export(weights, "saved_model", out)
+    assert (out / "assets.extra" / "tf_serving_warmup_requests").exists()
+
+
+def test_an_empty_file_is_a_name_that_somebody_reserved(fake, weights, tmp_path):
+    out = tmp_path / "reserved.onnx"
+    out.touch()
+    export(weights, "onnx", out)
+    assert out.stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -117,21 +117,25 @@ def test_one_photo_with_many_objects_decides_nothing():
     assert agreement.photos == ENOUGH_PHOTOS
 
 
-def test_the_same_photo_again_and_again_decides_for_this_process_only():
+def test_the_same_photo_again_and_again_decides_nothing_and_other_photos_still_do():
     many = finding((10, 10, 40, 40), 0.9, count=ENOUGH_DETECTIONS)
     trial, decisions = trial_of(many, many)
-    for _ in range(MOST_PHOTOS):
-        assert not decisions
+    for _ in range(3 * MOST_PHOTOS):
         trial(IMAGES)
+    assert not decisions
+    assert trial.undecided
+    for images in OTHERS[1:ENOUGH_PHOTOS]:
+        assert not decisions
+        trial(images)
     (agreement,) = decisions
-    assert agreement.photos == 1
-    assert not agreement.enough
-    assert not agreement.good
+    assert agreement.good
+    assert agreement.photos == ENOUGH_PHOTOS
+    assert not trial.undecided
 
 
 def test_a_trial_in_several_threads_is_decided_once():
     trial, decisions = trial_of(EXACT, EXACT)
-    threads = [threading.Thread(target=lambda: [trial(IMAGES) for _ in range(9)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: list(map(trial, OTHERS))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

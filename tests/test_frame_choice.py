@@ -49,8 +49,8 @@ def test_rates_that_do_not_divide_the_videos_keep_the_number_a_second(film):
 
 
 @pytest.mark.parametrize(("choice", "words"), [
-    ({"start_s": 5}, "it has no frame from 5 s on, as it ends at 2.0 s"),
-    ({"start_s": 1.99}, "it has no frame from 1.99 s on, as it ends at 2.0 s"),  # within the last
+    ({"start_s": 5}, "it has no frame from 5 s on: its last is at 1.97 s"),
+    ({"start_s": 1.99}, "it has no frame from 1.99 s on: its last is at 1.97 s"),  # and ends at 2 s
     ({"start_s": 0.501, "end_s": 0.502}, "it has no frame between 0.501 and 0.502 s"),
     ({"start_s": 1, "stride": 1000}, "--stride 1000 leaves out every frame of the part"),
     ({"start_s": 0.51, "end_s": 0.6, "stride": 7}, "--stride 7 leaves out every frame of the part"),

@@ -40,7 +40,7 @@ def test_the_help_says_when_data_need_not_be_given(tmp_path, capsys):
     with pytest.raises(SystemExit):  # also beside a run that does not exist
         train.main(["--out", str(tmp_path / "no_such"), "--resume", "--help"])
     words = " ".join(capsys.readouterr().out.split())
-    assert "folder with the labelled photos (required, but for --resume)" in words
+    assert "folder with the labelled photos (required without --resume)" in words
 
 
 @pytest.mark.parametrize(("argv", "printed"), [

@@ -192,8 +192,8 @@ def export(
 
     Returns:
         ``path`` of the file or folder; the largest differences from the checkpoint,
-        ``box_difference`` in pixels and ``score_difference``; and with ``data``, but for ``nms``,
-        a ``comparison`` of AP.
+        ``box_difference`` in pixels and ``score_difference``; and with ``data``, except with
+        ``nms``, a ``comparison`` of AP.
 
     Raises:
         UserError: what is wrong with options, checkpoint or data; or the export answers otherwise

@@ -158,8 +158,8 @@ def _help(spec: Spec) -> str:
     if choices is not None and len(choices) > 6:
         text += f"; one of {', '.join(map(str, choices))}"
     if spec.required:
-        but = f", but for {spec.metadata['unless']}" if spec.metadata.get("unless") else ""
-        text += "" if spec.metadata.get("positional") else f" (required{but})"
+        unless = f" without {spec.metadata['unless']}" if spec.metadata.get("unless") else ""
+        text += "" if spec.metadata.get("positional") else f" (required{unless})"
     elif spec.kind is bool:
         text += " (default: yes)" if spec.default else ""
     elif spec.default not in (None, ()):

@@ -48,8 +48,8 @@ class ExportConfig:
     )  # fmt: skip
     data: Path | None = option(
         None, help="folder with labelled photos: the export is compared with the checkpoint on "
-        "them, and both are scored, but for --nms (default: compared on generated photos); --int8 "
-        "needs it", metavar="DIR", group="check",
+        "them, and both are scored, except with --nms (default: compared on generated photos); "
+        "--int8 needs it", metavar="DIR", group="check",
     )  # fmt: skip
     split: str | None = option(
         None, help="list of photos of --data to compare and score on (default: test)",

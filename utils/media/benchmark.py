@@ -26,12 +26,17 @@ from utils.media.frames import Source
 from utils.media.sources import read_frames
 from utils.postprocess import refine, suppress
 from utils.prefetch import map_ahead
+from utils.runtime.precision_trial import PrecisionTrial
 from utils.streaming import detect_stream
 
 TOGETHER = "together, without drawing"
 PERCENTILES = {"median": 50, "90 %": 90, "99 %": 99}
 WARM_UP_RUNS = 3
 _READERS = 2  # threads that decode
+_FLOAT32_ONLY = (
+    "float32 was timed: one picture does not decide whether the faster precision agrees with it; "
+    "detect on some photos with objects, and time again"
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Benchmark:
         runtime: what ran the network, in words.
         milliseconds: (runs,) times by step; ``decode`` is missing for a frame of a video.
         pictures_a_second: of many pictures.
+        note: what the times do not show; empty where there is nothing to say.
     """
 
     picture: str
@@ -53,6 +59,7 @@ class Benchmark:
     runtime: str
     milliseconds: dict[str, np.ndarray]
     pictures_a_second: float
+    note: str = ""
 
     def percentiles(self) -> dict[str, dict[str, float]]:
         """Milliseconds by step and percentile."""
@@ -75,6 +82,8 @@ class Benchmark:
             yield f"  {step:{len(TOGETHER)}}" + "".join(f"{ms:9.2f}" for ms in row.values())
         alone = 1000 / self.percentiles()[TOGETHER]["median"]
         yield f"  one at a time {alone:.1f} pictures a second, many {self.pictures_a_second:.1f}"
+        if self.note:
+            yield f"  {self.note}"
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -141,13 +150,17 @@ def run_benchmark(
     times = rounds[WARM_UP_RUNS:]
     columns = {step: np.array([one[step] for one in times]) for step in times[0]}
     shape = alone.prepare(image).pixels.shape
+    throughput = _throughput(many, read or (lambda: image), runs, thresholds)
+    on_trial = [isinstance(one.infer, PrecisionTrial) and one.infer.undecided
+                for one in (alone.runtime, many.runtime)]  # fmt: skip
     return Benchmark(
         picture=name,
         size=(image.shape[1], image.shape[0]),
         input_size=(shape[1], shape[0]),
         runtime=alone.runtime.description,
         milliseconds=columns,
-        pictures_a_second=_throughput(many, read or (lambda: image), runs, thresholds),
+        pictures_a_second=throughput,
+        note=_FLOAT32_ONLY if any(on_trial) else "",
     )
 
 

@@ -52,7 +52,8 @@ class FrameChoice:
             return f"--stride {self.stride} leaves out every frame of the part that is asked for"
         if self.is_past(end_s):
             return f"it has no frame between {self.start_s:g} and {self.end_s:g} s"
-        return f"it has no frame from {self.start_s:g} s on, as it ends at {end_s:.1f} s"
+        end = f"it ends at {end_s:.1f} s" if last_s is None else f"its last is at {last_s:.2f} s"
+        return f"it has no frame from {self.start_s:g} s on: {end}"
 
     def rate(self, fps: float) -> float:
         """Frames a second that are taken of a video with ``fps``."""

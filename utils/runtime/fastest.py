@@ -336,7 +336,7 @@ def _chosen(
         if agreement.tested:
             network.write_notes({trial_key: {"agrees": agreement.good, **asdict(agreement)}})
         else:  # tried again on other photos
-            noted(Agreement() if agreement.enough else agreement)
+            noted(Agreement())
         return opened(fastest if agreement.good else exact)
 
     # With their threads given, both take as many pictures at a time as the copies will afterwards.

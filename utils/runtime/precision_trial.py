@@ -105,9 +105,13 @@ class PrecisionTrial:
         self._decided = decided
         self._noted = noted
         self._agreement = so_far or Agreement()
-        self._seen = 0  # pictures, with those that came again
         self._chosen: Runtime | None = None
         self._lock = threading.Lock()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether float32 still gives the answers because too few pictures were seen."""
+        return self._chosen is None
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         if self._chosen is None:
@@ -137,14 +141,13 @@ class PrecisionTrial:
         before = agreement.photos
         for image in images:
             name = short_hash(image)
-            self._seen += 1
             if agreement.enough or name in agreement.inputs:
                 continue
             agreement.photos += 1
             agreement.inputs.append(name)
             for picture in variations(image):
                 agreement.add(detections_of(exact, picture), detections_of(fast, picture))
-        if agreement.enough or self._seen >= MOST_PHOTOS:
+        if agreement.enough:
             self._chosen = self._decided(agreement)
             self._pair = None  # frees their memory
         elif agreement.photos > before:

@@ -13,14 +13,26 @@ from pathlib import Path
 from utils.runtime.facts import KEY
 from utils.runtime.onnx_check import metadata_keys
 
-_SAVED_MODEL_FILES = {  # in its folders
-    f"assets.extra/{KEY}.json", "variables/variables.index",
-    "variables/variables.data-00000-of-00001",
+_FILES = {  # of the formats that are folders
+    "openvino": {"model.xml", "model.bin"},
+    "saved_model": {
+        "saved_model.pb", "fingerprint.pb", "variables/variables.index",
+        "variables/variables.data-00000-of-00001", f"assets.extra/{KEY}.json",
+    },
 }  # fmt: skip
 
 
+def other_files(folder: Path, format: str) -> list[str]:
+    """What lies in a folder and below it, and belongs to no export of this format."""
+    known = {name.split("/")[0] for name in _FILES[format]} | {"assets"}  # which is empty
+    if others := sorted({path.name for path in folder.iterdir()} - known):
+        return others  # without looking below: there may be very much
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(set(files) - _FILES[format])
+
+
 def holds_export(path: Path, format: str) -> bool:
-    """Whether ``export.py`` wrote this file or folder, and nobody has put other files into it.
+    """Whether ``export.py`` wrote this file or folder.
 
     False where it is so damaged that this cannot be seen.
     """
@@ -50,8 +62,7 @@ def _is_openvino(path: Path) -> bool:
 
 
 def _is_saved_model(path: Path) -> bool:
-    files = {one.relative_to(path).as_posix() for one in path.glob("*/*")}
-    return f"assets.extra/{KEY}.json" in files and files <= _SAVED_MODEL_FILES
+    return (path / "assets.extra" / f"{KEY}.json").is_file()
 
 
 _LOOKS = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.files import RemovedError, check_clock, check_writable
-from utils.runtime.export.earlier import holds_export
+from utils.runtime.export.earlier import holds_export, other_files
 from utils.runtime.export.process import ModuleFailedError, run_module
 from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
 from utils.runtime.export.scratch import put_in_place, restore_abandoned, scratch_folder
@@ -20,10 +20,6 @@ from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
 
 _SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
-_FOLDERS = {  # what lies in those of the other formats
-    "openvino": {"model.xml", "model.bin"},
-    "saved_model": {"saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb"},
-}
 _MODULES = {  # that writing and checking a format needs, beside TensorFlow
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("onnx", "openvino"),
@@ -151,9 +147,12 @@ def _refuse_foreign(out: Path, format: str) -> None:
             raise UserError(f"--out {out}: the name must end in {_SUFFIXES[format]}")
     elif out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; {format} needs the name of a folder")
-    elif out.is_dir() and {path.name for path in out.iterdir()} - _FOLDERS[format]:
-        raise UserError(f"--out {out}: has other files; name a folder that does not exist yet")
-    empty = out.is_dir() and not any(out.iterdir())
+    elif out.is_dir() and (others := other_files(out, format)):
+        raise UserError(
+            f"--out {out}: has other files ({listed(others)}); name a folder that does not exist "
+            "yet, or move them away"
+        )
+    empty = not any(out.iterdir()) if out.is_dir() else out.is_file() and not out.stat().st_size
     if os.path.lexists(out) and not empty and not holds_export(out, format):
         raise UserError(
             f"--out {out}: is there already, and is no {format} export of this project, or a "
