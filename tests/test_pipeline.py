@@ -1,6 +1,8 @@
 """The stream of batches: complete, reproducible from any step, robust to unreadable photos."""
 
 import dataclasses
+import gc
+import weakref
 from pathlib import Path
 
 import cv2
@@ -18,6 +20,16 @@ from utils.data.batches.pipeline import (
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.errors import UserError
+from utils.training.choices.phases import Phase
+from utils.training.loader import TrainingLoader
+
+
+@pytest.fixture(autouse=True)
+def no_stream_is_left():
+    """An error holds the frames, and so the stream, it came from. The garbage collector may drop it
+    in a thread of the next stream, which may then wait for ever."""
+    yield
+    gc.collect()
 
 
 def make_dataset(folder: Path, count: int, boxes=1) -> Dataset:
@@ -287,3 +299,17 @@ def test_an_unreadable_dataset_is_reported_from_a_device_too(tmp_path):
     stream = iter(training_batches(samples, 2, 0, device="/CPU:0"))
     with pytest.raises(UserError, match=r"none of the 2 training photos can be read \(.*\.png"):
         next_batch(stream, samples)
+
+
+def test_a_loader_drops_its_stream_when_it_is_closed(tmp_path):
+    samples = TrainingSamples(make_dataset(tmp_path, 4), 64, 0, NO_AUGMENTATION)
+    loader, phase = TrainingLoader(samples, 2), Phase(0, (64,), NO_AUGMENTATION)
+    before = loader.next(0, phase)
+    stream = weakref.ref(loader._batches)
+    gc.disable()
+    try:
+        loader.close()
+        assert stream() is None
+    finally:
+        gc.enable()
+    assert_equal([loader.next(0, phase)], [before])  # and begins anew where it is asked to

@@ -557,6 +557,7 @@ for name in ("one", "two"):
     result = train(TrainConfig(**small, input_size=64, freeze_epochs=0, out=out / name))
     assert result.best.exists() and result.last.exists() and result.path == out / name
     assert not result.interrupted
+    assert list(result.run.loader._batches) == []  # dropped here, not by the garbage collector
 again = train(TrainConfig(**small, input_size=64, freeze_epochs=0, out=out / "one",
                           resume=True))
 assert (again.epoch, again.ap) == (1, result.ap)

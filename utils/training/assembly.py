@@ -121,6 +121,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     )  # fmt: skip
     shard = (cluster.host, cluster.hosts)
     loader = TrainingLoader(samples, batch_size, shard, cluster.input_device)
+    setup.at_end.enter_context(closing(loader))
     schedule = Schedule(
         steps_per_epoch=loader.steps_per_epoch,
         epochs=inputs.epochs,

@@ -82,6 +82,14 @@ class TrainingLoader:
         """Message by image id, for the photos that could not be read so far."""
         return self.samples.unreadable
 
+    def close(self) -> None:
+        """End the stream of batches, in this thread.
+
+        Left to Python's garbage collector, it might be dropped in a thread of another stream, and
+        wait there for ever for work that this thread would have to do.
+        """
+        self._phase, self._batches = None, iter(())
+
     def next(self, step: int, phase: Phase) -> tuple[tf.Tensor, ...]:
         """The batch of a step, counted from 0; steps are asked for in order.
 
