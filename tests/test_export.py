@@ -344,10 +344,10 @@ def test_thresholds_are_those_given_or_noted_and_a_noted_one_is_told(weights, ca
 
 def test_that_ap_is_not_computed_with_suppression_is_said(weights, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "check_in_process", lambda _: CheckResult("ONNX", 2, 0, 0, None))
-    for options, said in (({"nms": True}, True), ({}, False)):
+    for options, told in (({"nms": True}, True), ({}, False)):
         config = ExportConfig(weights, "onnx", data=tmp_path, **options)
         assert run._check(tmp_path / "x.onnx", config, None).comparison is None
-        assert ("AP is not computed" in capsys.readouterr().out) == said
+        assert ("AP is not computed" in capsys.readouterr().out) == told
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch, weights):
