@@ -978,9 +978,9 @@ def test_the_check_of_training_looks_at_a_split_and_names_what_it_does_not_use(t
     writer.write_lists()
     check = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--check"]
     assert run(train_main, [*check, "--split", "val", "--classes", "no such", "--tile", "64"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("--classes, --tile: not used, because --check looks at photos and lab")
-    assert "1 photo, 1 object" in printed
+    told = capsys.readouterr().out
+    assert told.startswith("--classes, --tile: not used, because --check looks at photos and lab")
+    assert "1 photo, 1 object" in told
     assert run(train_main, [*check, "--split", "nonsense"]) == USAGE_ERROR
     assert "there is no split 'nonsense'" in capsys.readouterr().err
     for other in ("resume", "preview"):
