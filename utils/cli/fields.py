@@ -45,8 +45,8 @@ def option(
         nargs: argparse's count for fields that are tuples; ``+`` if left out.
         repeated: for fields that are tuples; the option may be given several times, and the words
             behind it, joined by blanks, are one item each time.
-        unless: for a required option; the one with which the command finds its value by itself,
-            as ``--help`` says.
+        unless: for a required option; another option that makes it unnecessary, as ``--help``
+            says.
         group: heading under which ``--help`` lists the option.
     """
     metadata = {

@@ -73,20 +73,20 @@ def _lines(folder: DataFolder) -> dict[str, str]:
     """
     photos, layout = folder.images(folder.image_ids), folder.index.layout
     files = {nfc(path.name) for path in photos.values()}
-    lines = {
-        # Of other formats no reader takes a suffix away.
-        image_id: list_line(image_id, path.name, files)
-        if layout.format == "voc"
-        else image_id if is_line(image_id) else None
-        for image_id, path in photos.items()
-    }  # fmt: skip
-    if bad := sorted(layout.name(photos[i]) for i, line in lines.items() if line is None):
+
+    def line(image_id: str, name: str) -> str | None:
+        if layout.format == "voc":
+            return list_line(image_id, name, files)
+        return image_id if is_line(image_id) else None  # no reader takes a suffix away
+
+    lines = {image_id: line(image_id, path.name) for image_id, path in photos.items()}
+    if bad := sorted(layout.name(photos[i]) for i, found in lines.items() if found is None):
         raise UserError(
             f"{layout.root}: a list cannot hold the {counted(len(bad), 'name')} "
             f"{listed([repr(name) for name in bad])}; rename these photos and their labels, or let "
             "python -m utils.commands.convert --divide write a folder with lists"
         )
-    return {image_id: line for image_id, line in lines.items() if line is not None}
+    return {image_id: found for image_id, found in lines.items() if found is not None}
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class BoxAgreement:
         same = matched[on_object] == np.asarray(category_of)[self._best][on_object]
         return f" ({_share(same.sum(), len(same))} of the boxes on an object have its class)"
 
-    def doubt_images(self, image_of: Sequence[int]) -> str | None:
+    def image_warning(self, image_of: Sequence[int]) -> str | None:
         """A warning if the boxes fit other photos far better than those by position."""
         ids = np.asarray(image_of)
         here = self._share_on_objects(image_of)
@@ -68,7 +68,7 @@ class BoxAgreement:
                 )
         return None
 
-    def doubt_categories(
+    def category_warning(
         self,
         image_of: Sequence[int],
         category_of: Sequence[int],

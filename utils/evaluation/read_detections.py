@@ -98,15 +98,15 @@ def read_detections(
         support=lambda ids: agreement.on_class(image_of, ids),
     )  # fmt: skip
     category_of, category_reading = _resolve(path, categories, category_key, warn)
-    doubts = []
+    warnings = []
     if image_reading is not None and image_reading.option == "position" and image_ids is None:
-        doubts.append(agreement.doubt_images(image_of))
+        warnings.append(agreement.image_warning(image_of))
     if category_reading is not None:  # however they are read: wrong classes cost the whole score
         numbers = [one.number for one in categories]
-        doubts.append(agreement.doubt_categories(image_of, category_of, numbers, classes))
-    for doubt in doubts:
-        if doubt:
-            warn(f"{path}: {doubt}")
+        warnings.append(agreement.category_warning(image_of, category_of, numbers, classes))
+    for warning in warnings:
+        if warning:
+            warn(f"{path}: {warning}")
     return [
         {"image_id": image, "category_id": category, "bbox": one.box, "score": one.score}
         for one, image, category in zip(found, image_of, category_of, strict=True)

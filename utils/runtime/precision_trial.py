@@ -30,7 +30,7 @@ MAX_SCORE_DIFFERENCE = 0.05
 MIN_AGREEMENT = 0.98  # share of the detections that must have a partner
 ENOUGH_DETECTIONS = 50
 ENOUGH_PHOTOS = 4
-MOST_PHOTOS = 8  # a network that finds nothing new on so many is not tried any longer
+MOST_PHOTOS = 8  # different ones; a network that finds little on so many is not tried any longer
 _NMS_IOU, _MOST = 0.45, 300
 
 
