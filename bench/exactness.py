@@ -2,9 +2,10 @@
 
     python -m bench.exactness --kills 20
 
-trains on generated scenes three times: twice without interruption, and once killed (SIGKILL) at
-random moments, inside epochs too. All three runs must end with the same bits in every variable.
-``--speed`` also measures what exactness costs.
+trains on generated scenes twice: without interruption, and killed (SIGKILL) at random moments,
+inside epochs too. Both runs must end with the same bits in every variable. Where they do not, a
+second run without interruption tells whether killing is to blame. ``--speed`` also measures what
+exactness costs.
 """
 
 from __future__ import annotations
@@ -51,20 +52,21 @@ def main(argv: list[str]) -> int:
             "--augment", "mosaic=0.5", "mixup=0.3", "--stochastic-depth", "0.2",
         ]  # fmt: skip
         whole = uninterrupted(command, work / "whole")
-        again = uninterrupted(command, work / "again")
         killed, times, within = killed_run(command, work / "killed", config.kills, config.seed)
         result = {
             "kills": times,
             "kills_within_an_epoch": within,
             "resumed_equals_whole": same(whole, killed),
-            "second_run_equals_first": same(whole, again),
         }
+        if not result["resumed_equals_whole"]:
+            again = uninterrupted(command, work / "again")
+            result["second_run_equals_first"] = same(whole, again)
         if config.speed:
             result["exact_over_ordinary_step_time"] = cost(work, work / "data")
     print(json.dumps(result))
     if config.record:
         append_result("exactness", result)
-    return OK if result["resumed_equals_whole"] and result["second_run_equals_first"] else MISSED
+    return OK if result["resumed_equals_whole"] else MISSED
 
 
 def uninterrupted(command: list[str], out: Path) -> dict[str, np.ndarray]:

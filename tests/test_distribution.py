@@ -71,7 +71,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("divided", [("--devices", 2), ("--devices", 4), ("--accumulate", 2)])
+@pytest.mark.parametrize("divided", [("--devices", 2), ("--devices", 2, "--accumulate", 2)])
 def test_a_divided_batch_makes_the_same_step(single, tmp_path, divided):
     """Loss by the positives of the whole batch, masks by sample, gradients summed once."""
     assert_same(single, steps(tmp_path / "divided.npz", *divided))
@@ -95,7 +95,7 @@ def test_two_hosts_make_the_step_of_one(single, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norms", ["frozen", "synchronized"])
-def test_twenty_steps_on_two_devices_and_on_two_hosts_are_those_of_one(tmp_path, norms):
+def test_twenty_steps_on_two_hosts_are_those_of_one(tmp_path, norms):
     """Sums of floats depend on their order, and training multiplies the difference: with the rates
     of a short run tenfold a step once AdamW moves these four pictures of noise, whatever is
     computed where. So the rate is that of the beginning of a very long run, and the loss has no
@@ -105,8 +105,9 @@ def test_twenty_steps_on_two_devices_and_on_two_hosts_are_those_of_one(tmp_path,
         "--smooth", "--size", 128,
     )  # fmt: skip
     one = steps(tmp_path / "one.npz", *options)
-    several = [steps(tmp_path / "two.npz", *options, "--devices", 2)]
-    several += steps_on_hosts(tmp_path, *options)
+    several = steps_on_hosts(tmp_path, *options)
+    if norms == "synchronized":  # test_steps_on_two_devices_are_those_of_one has frozen ones
+        several.append(steps(tmp_path / "two.npz", *options, "--devices", 2))
     for two in several:
         assert np.allclose(one["losses"][:, 0], two["losses"][:, 0], rtol=1e-5)
 
@@ -185,7 +186,7 @@ def steps_saved(run):
 @pytest.mark.slow
 def test_two_hosts_train_together_and_go_on_after_one_was_killed(tmp_path):
     hosts = Hosts(tmp_path)
-    options = ("--epochs", "16", "--save-every", "0")
+    options = ("--epochs", "10", "--save-every", "0")
     chief, other = (hosts.start(i, *options) for i in range(2))
     state = tmp_path / "run" / "state" / "state.npz"
     while chief.poll() is None and not (state.exists() and steps_saved(tmp_path / "run") > 0):
@@ -198,7 +199,7 @@ def test_two_hosts_train_together_and_go_on_after_one_was_killed(tmp_path):
     assert "host 1 of 2" in output
     other.communicate()
     saved = steps_saved(tmp_path / "run")
-    assert 0 < saved < 32
+    assert 0 < saved < 20
 
     chief, other = (hosts.start(i, *options, "--resume") for i in range(2))
     output, error = chief.communicate(timeout=400)
@@ -207,7 +208,7 @@ def test_two_hosts_train_together_and_go_on_after_one_was_killed(tmp_path):
     assert f"resuming after step {saved}" in output  # nothing but the steps since is lost
     assert other_output == ""
     rows = hosts.rows()
-    assert [int(row["step"]) for row in rows] == list(range(2, 33, 2))
+    assert [int(row["step"]) for row in rows] == list(range(2, 21, 2))
     assert all(float(row["loss"]) > 0 for row in rows)
     assert rows[-1]["AP"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "run"]  # one wrote

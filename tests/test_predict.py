@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,15 @@ def test_sources_in_the_folder_for_drawn_pictures_are_not_drawn_over(photos, tmp
         config = parse(PredictConfig, [str(w) for w in (out / folder, *options)], "", "")
         with pytest.raises(UserError, match=f"{folder} holds source pictures"):
             checked_output_folder(config, Path("x.keras"), find_sources([str(out / folder)]))
+
+
+def test_crops_do_not_overwrite_the_crops_that_they_are_cut_from(tmp_path):
+    out = tmp_path / "out"
+    source = write_picture(out / "crops" / "dog" / "a_1.jpg").parent
+    for options, refused in ((("--crops", "--no-pictures"), True), (("--no-pictures",), False)):
+        config = parse(PredictConfig, [str(w) for w in (source, "--out", out, *options)], "", "")
+        with pytest.raises(UserError, match="crops holds") if refused else nullcontext():
+            checked_output_folder(config, Path("x.keras"), find_sources([str(source)]))
 
 
 @pytest.mark.slow

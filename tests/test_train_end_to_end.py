@@ -155,20 +155,19 @@ def test_scoring_training_photos_warns(trained, data, tmp_path):
 
 @pytest.mark.slow
 def test_exact_runs_are_equal_bit_for_bit_killed_or_not():
-    """Three SIGKILLs at random moments, inside epochs too; and a second run with the same seed.
+    """Two SIGKILLs at random moments, inside epochs too.
 
     From the eleventh epoch on the moving average is uniform.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "bench.exactness", "--kills", "3", "--epochs", "14",
+        [sys.executable, "-m", "bench.exactness", "--kills", "2", "--epochs", "13",
          "--photos", "12", "--no-record"],
         capture_output=True, text=True, cwd=ROOT, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
-    assert result["kills"] == 3
+    assert result["kills"] == 2
     assert result["resumed_equals_whole"]
-    assert result["second_run_equals_first"]
 
 
 @pytest.mark.slow

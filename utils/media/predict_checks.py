@@ -63,6 +63,12 @@ def checked_output_folder(config: PredictConfig, weights: Path, sources: Sequenc
                 f"--out {config.out}: {folder} holds source pictures, which the drawn ones would "
                 "overwrite; choose another folder"
             )
+    crops = config.out / "crops"
+    if config.crops and any(crops.resolve() in folder.parents for folder in holding):
+        raise UserError(
+            f"--out {config.out}: {crops} holds source pictures, which new crops could overwrite; "
+            "choose another folder"
+        )
     return config.out
 
 
