@@ -300,13 +300,13 @@ def test_huge_pictures_are_decoded_when_their_turn_comes(tmp_path, monkeypatch):
         decoded.append(path.name)
         return read_image(path)
 
-    for most, decoded_ahead in ((40 * 30 - 1, ["0.png"]), (40 * 30, None)):
+    for most, huge in ((40 * 30 - 1, True), (40 * 30, False)):
         monkeypatch.setattr(media_sources, "HUGE", most)
         decoded.clear()
         frames = read_frames(find_sources([str(tmp_path)]), problems.append, read)
         first = next(frames)
-        if decoded_ahead:
-            assert decoded == decoded_ahead
+        if huge:  # 2.png has no size, so a thread may have looked at it already
+            assert [name for name in decoded if name != "2.png"] == ["0.png"]
         rest = [frame.source.path.name for frame in frames]
         assert [first.source.path.name, *rest] == ["0.png", "1.png", "3.png"]
     assert len(problems) == 2
