@@ -1,5 +1,6 @@
 """``--keep-classes``: which classes a run has, and the objects that its checkpoint labels."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,12 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from utils.data.batches.samples import TrainingSamples
 from utils.data.folder.tables import EntryTable
 from utils.data.records import Dataset, RecordTable
+from utils.data.synthetic import write_dataset
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.runtime.runtime import Runtime
-from utils.training import pseudo_labels
+from utils.tiling import NO_TILES, Tiling, TrainedOn
+from utils.training import inputs, pseudo_labels
 from utils.training.choices.classes import match_classes
 from utils.training.choices.kept_classes import keep_all_classes, unlabelled_text
 from utils.training.config import TrainConfig, refuse_contradictions
@@ -26,8 +30,10 @@ from utils.training.forgetting import (
 from utils.training.inputs import label_kept_classes
 from utils.training.pseudo_labels import PseudoLabels, unlabelled_objects
 from utils.training.resume import pseudo_labels_facts
-from utils.training.setup import Setup
+from utils.training.setup import Setup, set_up
 from utils.training.state import check_choices
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def kept(old, new, labelled, rename="", in_given_order=False):
@@ -169,7 +175,7 @@ def resumed(labels, path, facts, chief=True):
     cluster = SimpleNamespace(chief=chief, broadcast_json=lambda value: value or asdict(labels))
     directory = SimpleNamespace(pseudo_labels=path) if chief else None
     setup = Setup(None, cluster, None, directory, {"choices": {"pseudo labels": facts}}, {}, None)
-    return label_kept_classes(setup, None, kept("a b", "b x", "b x"))
+    return label_kept_classes(setup, None, kept("a b", "b x", "b x"), NO_TILES)
 
 
 def test_a_resumed_run_has_the_pseudo_labels_that_it_began_with(tmp_path):
@@ -212,6 +218,7 @@ class Finds:
     """A detector that takes a second a photo and finds three objects on each but p1."""
 
     batch_size, class_names = 1, ("a", "b", "c")
+    input_size, trained_on = (64, 64), TrainedOn()
 
     def __init__(self, weights, **_):
         self.runtime = Runtime(None, self.class_names, (64, 64), any_shape=True)
@@ -259,3 +266,54 @@ def test_on_several_devices_all_photos_have_one_shape(monkeypatch):
         train = Dataset(table(), tuple("abc"))
         pseudo_labels.find_objects(Path("w.keras"), train, {0: 0}, cluster, seed=0, minutes=None)
     assert shapes == [True, False]
+
+
+def test_photos_are_looked_at_in_tiles_as_they_are_trained_on(monkeypatch):
+    """The photos of 100 pixels have five views each: themselves and four tiles of 60."""
+    given = []
+    monkeypatch.setattr(pseudo_labels, "Detector", Finds)
+    monkeypatch.setattr(pseudo_labels, "_seconds_a_photo", lambda _: 1.0)
+    monkeypatch.setattr(pseudo_labels, "detect_records", lambda *_, tiling, **__: (
+        given.append(tiling) or {pseudo_labels.NMS_IOU: {}}
+    ))  # fmt: skip
+    train, tiles = Dataset(table(), tuple("abc")), Tiling(60)
+    for views, photos in ((1, 1), (9, 1), (10, 2), (15, 3)):
+        labels = pseudo_labels.find_objects(
+            Path("w.keras"), train, {0: 0}, OneHost, seed=0, tiling=tiles,
+            minutes=(views + 0.5) / 60 / pseudo_labels.MOST_OF_TIME,
+        )  # fmt: skip
+        assert len(labels.photos) == photos
+    assert set(given) == {tiles}
+
+
+@pytest.mark.parametrize("tile", ["off", "240"])
+def test_photos_that_were_not_looked_at_are_not_trained_on(tmp_path, monkeypatch, tile):
+    """With ``--minutes`` there may be no time for all. Here every second photo is left out."""
+    write_dataset(tmp_path / "data", train=6, val=4, test=4, seed=3, workers=1)
+    (tmp_path / "classes.txt").write_text("stop\n")
+    config = TrainConfig(
+        data=tmp_path / "data", weights=ROOT / "model_data" / "signs.keras", keep_classes=True,
+        classes=tmp_path / "classes.txt", only_listed=True, minutes=5.0, epochs=2, tile=tile,
+        input_size=64, device="cpu",
+    )  # fmt: skip
+    known, seen = [], []
+
+    def find(_, train, *__, tiling, **___):
+        seen.append(tiling)
+        known.extend(train.records.image_ids())
+        return PseudoLabels(known[1::2], [0], [[0, 0, 9, 9]], [3], [True])
+
+    monkeypatch.setattr(inputs, "find_objects", find)
+    monkeypatch.setattr(inputs, "repeat_factors", lambda dataset, _: np.array(
+        [1.0 + known.index(image_id) for image_id in dataset.records.image_ids()]
+    ))  # fmt: skip
+    with ExitStack() as at_end:
+        chosen = inputs.choose_inputs(set_up(config, at_end))
+    assert seen == [Tiling(240) if tile == "240" else NO_TILES]
+    assert chosen.train.records.image_ids() == known[1::2]
+    shown = chosen.crops.photos if chosen.crops else np.arange(3)
+    assert chosen.repeats.tolist() == [2.0 + 2 * photo for photo in shown]
+    samples = TrainingSamples(
+        chosen.train, 64, 0, chosen.augment, crops=chosen.crops, repeats=chosen.repeats
+    )
+    assert all(samples[number][0].shape == (64, 64, 3) for number in range(len(samples)))

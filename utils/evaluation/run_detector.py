@@ -17,7 +17,8 @@ from utils.errors import UserError
 from utils.prefetch import map_ahead
 from utils.runtime.precision_trial import PrecisionTrial
 from utils.tiled_stream import Part, detect_pictures, parts_of
-from utils.tiling import NO_TILES, Tiling
+from utils.tiles import picture_areas
+from utils.tiling import NO_TILES, Tiling, TrainedOn
 
 
 def detect_records(
@@ -86,6 +87,25 @@ def detect_records(
     if len(records) and not any(found.values()):
         raise UserError(f"none of the {len(records)} photos can be read")
     return found
+
+
+def views_of(
+    records: Iterable[Record], tiling: Tiling, longest_input: int, trained: TrainedOn
+) -> np.ndarray:
+    """(P,): how many pictures the network gets of each photo: itself, and tiles of large ones.
+
+    Args:
+        records: the photos.
+        tiling: as for ``detect_records``.
+        longest_input: longer side of the network input in pixels.
+        trained: what the detector was trained on.
+    """
+    views = []
+    for record in records:
+        size = (record.height, record.width)
+        sides = tiling.sides_for(*size, longest_input, trained)
+        views.append(len(picture_areas(*size, sides, tiling.overlap)))
+    return np.array(views)
 
 
 def in_one_precision(detector: Detector, records: Iterable[Record]) -> Detector:

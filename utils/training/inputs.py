@@ -13,6 +13,7 @@ from utils.data.batches.crops import LEAST_VISIBLE, Crops, as_crops_show
 from utils.data.batches.repeats import repeat_factors, repeats_text
 from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
+from utils.tiling import Tiling
 from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.classes import Sources, match_classes
 from utils.training.choices.kept_classes import KeptClasses
@@ -88,24 +89,25 @@ def choose_inputs(setup: Setup) -> Inputs:
     sources: Sources = (None,) * len(train.classes)
     if checkpoint:
         sources = match_classes(checkpoint.classes, train.classes, config.rename)
+    tile, tile_note = choose_tile(
+        config.tile, train, checkpoint.input_size if checkpoint and config.input_size == "auto"
+        else config.input_size,
+    )  # fmt: skip
+    tile = setup.saved_choice("tile", tile)
     kept, pseudo_labels = None, None
     if checkpoint and config.keep_classes:
         train, val, kept = with_kept_classes(config, checkpoint, train, val, sources)
         sources = kept.sources
-        pseudo_labels = label_kept_classes(setup, train, kept)
+        pseudo_labels = label_kept_classes(setup, train, kept, Tiling(tile or "off"))
     labelled = train
     if pseudo_labels:
+        labelled = pseudo_labels.looked_at(train)
         train = pseudo_labels.added_to(train)
     continued = None not in sources
     recipe = choose_recipe(config, continued=continued)
     threshold = setup.saved_choice("recipe", {}).get("repeat_threshold", recipe.repeat_threshold)
     recipe = replace(recipe, repeat_threshold=threshold)  # 0 in runs of older versions
     factors = repeat_factors(labelled, threshold)
-    tile, tile_note = choose_tile(
-        config.tile, train, checkpoint.input_size if checkpoint and config.input_size == "auto"
-        else config.input_size,
-    )  # fmt: skip
-    tile = setup.saved_choice("tile", tile)
     crops = Crops.of(train, tile) if tile else None
     shown = as_crops_show(train, tile) if tile else train
     cut = (f"min_visible={LEAST_VISIBLE}",) if tile else ()
@@ -163,7 +165,9 @@ def choose_inputs(setup: Setup) -> Inputs:
     )
 
 
-def label_kept_classes(setup: Setup, train: Dataset, kept: KeptClasses) -> PseudoLabels | None:
+def label_kept_classes(
+    setup: Setup, train: Dataset, kept: KeptClasses, tiling: Tiling
+) -> PseudoLabels | None:
     """Pseudo labels for the classes that the training photos do not label.
 
     A resumed run has those that it began with. None where the photos label all classes, or where
@@ -182,4 +186,5 @@ def label_kept_classes(setup: Setup, train: Dataset, kept: KeptClasses) -> Pseud
         setup.cluster,
         seed=setup.config.seed,
         minutes=setup.config.minutes,
+        tiling=tiling,
     )

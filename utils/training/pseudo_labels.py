@@ -25,12 +25,13 @@ from utils.data.records import Dataset
 from utils.detections import Detections
 from utils.detector import Detector
 from utils.errors import UserError
-from utils.evaluation.run_detector import detect_records
+from utils.evaluation.run_detector import detect_records, views_of
 from utils.files import atomic_write
 from utils.overlap import iou
 from utils.progress import progress
 from utils.runtime.distribution import Cluster
 from utils.text import counted, listed
+from utils.tiling import NO_TILES, Tiling
 
 SURE, UNSURE = 0.3, 0.1  # scores from which a detection is an object, or a difficult one
 SAME_OBJECT = 0.5  # IoU above which two boxes are of one object
@@ -63,6 +64,20 @@ class PseudoLabels:
         Raises:
             UserError: a photo has gone since.
         """
+        records = self.looked_at(train).records.with_objects(
+            np.array(self.photo, np.int64),
+            np.array(self.boxes, np.float32).reshape(-1, 4),
+            np.array(self.class_ids, np.int32),
+            ~np.array(self.sure, bool),
+        )
+        return replace(train, records=records)
+
+    def looked_at(self, train: Dataset) -> Dataset:
+        """The training photos that were looked at, with their own labels only.
+
+        Raises:
+            UserError: a photo has gone since.
+        """
         places = {image_id: i for i, image_id in enumerate(train.records.image_ids())}
         if gone := [image_id for image_id in self.photos if image_id not in places]:
             raise UserError(
@@ -71,12 +86,6 @@ class PseudoLabels:
                 "data, or another --out"
             )
         records = train.records.selected([places[image_id] for image_id in self.photos])
-        records = records.with_objects(
-            np.array(self.photo, np.int64),
-            np.array(self.boxes, np.float32).reshape(-1, 4),
-            np.array(self.class_ids, np.int32),
-            ~np.array(self.sure, bool),
-        )
         return replace(train, records=records)
 
     def digest(self) -> str:
@@ -134,6 +143,7 @@ def find_objects(
     *,
     seed: int,
     minutes: float | None,
+    tiling: Tiling = NO_TILES,
 ) -> PseudoLabels:
     """Look for objects of some of a detector's classes on training photos.
 
@@ -146,6 +156,7 @@ def find_objects(
         cluster: the devices.
         seed: chooses the photos where there is no time for all.
         minutes: of the whole run; None without limit.
+        tiling: whether large photos are looked at in tiles, as those of the run are trained on.
     """
     detector = Detector(weights, runtime="tensorflow", device=cluster)
     if cluster.local_replicas > 1:  # one shape, squares, fills the batches of all of them
@@ -154,9 +165,11 @@ def find_objects(
     if minutes:
         seconds = cluster.broadcast_number(_seconds_a_photo(detector)) / cluster.hosts
         most = max(detector.batch_size, int(MOST_OF_TIME * 60 * minutes / seconds))
-        if most < len(indices):
+        views = views_of(train.records, tiling, max(detector.input_size), detector.trained_on)
+        if most < views.sum():
             drawn = np.random.default_rng([seed, _CHOICE]).permutation(len(indices))
-            indices = np.sort(drawn[:most])
+            count = np.searchsorted(np.cumsum(views[drawn]), most, side="right")
+            indices = np.sort(drawn[: max(count, 1)])
     records = [train.records[i] for i in indices.tolist()]
     mine = [records[i] for i in cluster.local_indices(len(records)).tolist()]
     found = detect_records(
@@ -167,6 +180,7 @@ def find_objects(
         max_det=300,
         progress=lambda photos: progress(photos, "looking for kept classes", len(mine)),
         on_unreadable=_said_later,
+        tiling=tiling,
     )[NMS_IOU]
     image_ids = [record.image_id for record in records]
     if cluster.hosts > 1:
@@ -208,7 +222,7 @@ def unlabelled_objects(
 
 
 def _seconds_a_photo(detector: Detector) -> float:
-    """Measured with a grey batch, with some time for reading photos."""
+    """Of a photo without tiles; measured with a grey batch, with some time for reading photos."""
     height, width = detector.input_size
     grey = np.full((detector.batch_size, height, width, 3), 128, np.uint8)
     detector.runtime.infer(grey)  # compiles

@@ -26,12 +26,11 @@ from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.matching import MatchedResults, match_results
 from utils.evaluation.metrics import compute_metrics
-from utils.evaluation.run_detector import detect_records
+from utils.evaluation.run_detector import detect_records, views_of
 from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
-from utils.tiles import picture_areas
 from utils.tiling import NO_TILES, Tiling, TrainedOn
 from utils.training.batch_norm import (
     MOST_PHOTOS,
@@ -333,15 +332,9 @@ class Trainer:
         return seconds / int(views[chosen].sum())
 
     def _views(self, dataset: Dataset) -> np.ndarray:
-        """(P,): how many pictures the network gets of each photo: itself, and tiles of large
-        ones."""
-        longest, trained = self.model.input_size, TrainedOn.from_metadata(self.model.metadata)
-        views = []
-        for record in dataset.records:
-            size = (record.height, record.width)
-            sides = self.tiling.sides_for(*size, longest, trained)
-            views.append(len(picture_areas(*size, sides, self.tiling.overlap)))
-        return np.array(views)
+        """(P,): how many pictures the network gets of each photo."""
+        trained = TrainedOn.from_metadata(self.model.metadata)
+        return views_of(dataset.records, self.tiling, self.model.input_size, trained)
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a float32 checkpoint, atomically."""
