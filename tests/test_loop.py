@@ -1,5 +1,6 @@
 """What the loop does when a step goes wrong, and at the end. The devices are stand-ins."""
 
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,19 @@ import tensorflow as tf
 from utils.data.augment import NO_AUGMENTATION
 from utils.errors import UserError
 from utils.training.choices.phases import Phase
+from utils.training.config import TrainConfig
 from utils.training.history import History
-from utils.training.loop import MAX_BAD_STEPS, finish, note_losses, step_within_memory
+from utils.training.loop import (
+    MAX_BAD_STEPS,
+    Run,
+    finish,
+    note_losses,
+    step_within_memory,
+    what_next,
+)
 from utils.training.run_directory import RunDirectory
+from utils.training.schedule import Schedule
+from utils.training.state import made_longer
 
 BATCH = (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1, 4)), np.zeros((2, 1)))
 NAN = (float("nan"),) * 4
@@ -123,3 +134,47 @@ def test_a_failed_reestimation_is_a_warning(tmp_path, capsys):
     warning = capsys.readouterr().err
     assert "batch norms keep" in warning
     assert "memory" in warning
+
+
+@pytest.mark.parametrize(
+    ("options", "step", "without", "advice"),
+    [
+        ({"epochs": 10}, 100, 0, "--epochs 20"),
+        ({"epochs": 10, "minutes": 2.0}, 45, 0, "--minutes 4"),
+        ({"epochs": 10, "minutes": 2.0}, 100, 0, "--epochs 20"),  # before the minutes were over
+        ({"epochs": 10, "patience": 5}, 50, 5, "--patience 10"),
+        ({"epochs": 10, "patience": 5}, 100, 3, "--epochs 20"),
+    ],
+)
+def test_the_advice_for_a_finished_run_makes_it_longer(tmp_path, options, step, without, advice):
+    """What is advised is more than what has ended the run: the loop goes on with it, and without
+    it ends at once."""
+
+    def resumed(**more):
+        config = TrainConfig(data=tmp_path, **{**options, **more})
+        facts = {
+            "history": asdict(History(
+                step=step, epoch=-(-step // 10), finished=True,
+                evaluations_without_improvement=without,
+            )),
+            "choices": {"epochs": 10, "options": {"epochs": 10}}, "steps per epoch": 10,
+            "minutes": options.get("minutes"), "seconds": 119.0, "progress": step / 100,
+        }  # fmt: skip
+        facts, minutes = made_longer(facts, config.epochs, config.minutes)
+        schedule = Schedule(
+            10, facts["choices"]["epochs"], minutes and 60 * minutes, 0, 0.0, 0.1, 10, 0.3,
+            seconds_before=119.0, progress_before=facts["progress"],
+            base_step=facts["history"]["base_step"], clock=lambda: 0.0,
+        )  # fmt: skip
+        schedule.begin(step)
+        return Run(
+            replace(config, minutes=minutes), None, None, (), schedule,
+            History(**facts["history"]), SimpleNamespace(path=tmp_path, best=tmp_path / "best"),
+            SimpleNamespace(broadcast_number=float),
+        )  # fmt: skip
+
+    run = resumed()
+    assert run.finished()
+    assert f"--resume {advice}\n" in what_next(run)
+    name, value = advice.removeprefix("--").split()
+    assert not resumed(**{name: int(value)}).finished()

@@ -124,6 +124,28 @@ def test_only_more_makes_a_finished_run_longer(epochs, minutes, longer, left):
     assert made_longer(saved, epochs, minutes) == (saved, minutes)
 
 
+@pytest.mark.parametrize(
+    ("step", "epochs", "minutes", "longer"),
+    [
+        (7, 1, 60.0, True),  # of its only epoch
+        (7, 1, 1.0, False),
+        (10, 1, 60.0, False),  # all of it
+        (45, 5, 1.0, True),  # in the fifth of ten epochs, of which five were asked for later
+        (45, 4, 1.0, False),
+        (45, 10, 1.0, False),  # as it was
+        (45, 10, 2.0, True),
+    ],
+)
+def test_an_epoch_that_the_minutes_cut_is_not_done(step, epochs, minutes, longer):
+    planned = 1 if step <= 10 else 10
+    saved = {
+        "history": {"step": step, "epoch": -(-step // 10), "finished": True},
+        "choices": {"epochs": planned, "options": {"epochs": planned}},
+        "seconds": 59.0, "progress": 1.0, "minutes": 1.0, "steps per epoch": 10,
+    }  # fmt: skip
+    assert (made_longer(saved, epochs, minutes)[0] != saved) == longer
+
+
 def test_an_expected_evaluation_is_kept_free_from_the_start():
     schedule, clock = make_schedule(seconds=100)
     schedule.expect(40, compiling=1.5, update_bn=2.5)

@@ -107,8 +107,8 @@ class Run:
 def train_to_end(run: Run, val: Dataset) -> bool:
     """Train, evaluate and save until the run ends. Returns False if it was asked to stop before."""
     schedule, history, directory = run.schedule, run.history, run.directory
-    was_finished = history.finished
     over = history.epoch > 0 and not history.losses and run.finished()
+    was_finished = over and history.finished
     if over:  # resumed after its last step; it may have been killed before its last evaluation
         if not history.finished:
             finish(run, val)
@@ -147,12 +147,22 @@ def what_next(run: Run) -> str:
     out, epochs = run.directory.path, run.history.epoch
     return (
         f"this run is finished, with {counted(epochs, 'epoch')}. To make it longer:\n"
-        f"  train.py --out {shlex.quote(str(out))} --resume --epochs {2 * epochs}\n"
+        f"  train.py --out {shlex.quote(str(out))} --resume {_twice_as_long(run)}\n"
         "To train on from it, with other photos or options:\n"
         f"  train.py --data {shlex.quote(str(run.config.data))} "
         f"--weights {shlex.quote(str(run.directory.best))} "
         f"--out {shlex.quote(str(out.with_name(out.name + '-2')))}"
     )
+
+
+def _twice_as_long(run: Run) -> str:
+    """Twice as much of what has ended the run: the same again would change nothing."""
+    config, schedule = run.config, run.schedule
+    if run.out_of_patience():
+        return f"--patience {2 * config.patience}"
+    if config.minutes and run.history.step < schedule.epochs * schedule.steps_per_epoch:
+        return f"--minutes {math.ceil(2 * max(config.minutes, schedule.elapsed() / 60))}"
+    return f"--epochs {2 * schedule.epochs}"
 
 
 def train_epoch(run: Run) -> dict | None:
@@ -339,6 +349,7 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
         "choices": run.choices,
         "threads": run.threads,
         "minutes": run.config.minutes,
+        "steps per epoch": run.schedule.steps_per_epoch,
     }
 
     def write() -> None:

@@ -59,7 +59,8 @@ def made_longer(
 ) -> tuple[dict[str, Any], float | None]:
     """The facts of a finished run that goes on for more epochs or minutes, and its minutes.
 
-    Its schedule starts anew. Where neither is more than the run had, nothing changes.
+    Its schedule starts anew. Where neither is more than the run had, nothing changes. Minutes may
+    have ended it within an epoch, so what counts is its steps.
 
     Args:
         saved: facts of the run; empty without one.
@@ -68,9 +69,10 @@ def made_longer(
     history, choices = saved.get("history", {}), saved.get("choices", {})
     if not history.get("finished"):
         return saved, minutes
-    had = saved.get("minutes")
-    more_epochs = epochs != choices["options"]["epochs"] and (epochs or 0) > history["epoch"]
-    more_minutes = had and minutes and minutes > had and history["epoch"] < choices["epochs"]
+    had, each = saved.get("minutes"), saved.get("steps per epoch")
+    done = history["step"] / each if each else history["epoch"]  # older versions did not save it
+    more_epochs = epochs != choices["options"]["epochs"] and (epochs or 0) > done
+    more_minutes = had and minutes and minutes > had and done < choices["epochs"]
     if not (more_epochs or more_minutes):
         return saved, minutes
     if more_epochs:
