@@ -282,7 +282,7 @@ def with_options_of_run(argv: list[str]) -> list[str]:
 
 
 def config_of_run(out: Path) -> Path | None:
-    """The options that a run was started with, as a file; None where there is none."""
+    """The options with which a run was started last, as a file; None where there is none."""
     path = with_home(out) / "config.yaml"
     return path if path.is_file() else None
 

@@ -25,7 +25,7 @@ def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
 
 
 def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
-    """Continue from the saved state, or write down options and pseudo labels of a new run."""
+    """Continue from the saved state, or save the pseudo labels of a new run; write its options."""
     saved, directory = setup.saved, run.directory
     if saved:
         assign_state(directory.state, setup.arrays, run.trainer.variables(), setup.cluster)
@@ -37,9 +37,8 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
         directory.log(f"resuming after step {run.history.step}, epoch {run.history.epoch + 1}")
         if 0 < run.history.step == run.history.base_step:  # it has just been made longer
             directory.log(f"the finished run goes on for {length_text(run.schedule)} in all")
-            directory.write_config(
-                {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
-            )
+        # What was changed now holds for the next --resume, too.
+        directory.survives_full_disk(lambda: directory.write_config(options_of_run(inputs, run)))
         if setup.threads and (change := changed_cores(setup.threads)):
             directory.warn(change)
         return
@@ -47,6 +46,9 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
         directory.log(f"nothing to resume in {directory.path}; starting a new run")
     if inputs.pseudo_labels and directory.writes:
         inputs.pseudo_labels.save(directory.pseudo_labels)
-    directory.write_config(
-        {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
-    )
+    directory.write_config(options_of_run(inputs, run))
+
+
+def options_of_run(inputs: Inputs, run: Run) -> dict[str, Any]:
+    """What ``config.yaml`` says: the options with which ``--resume`` goes on."""
+    return {**to_mapping(inputs.config), "out": str(run.directory.path), "resume": False}
