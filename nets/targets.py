@@ -124,13 +124,13 @@ def _costs(
     is_candidate: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Cost of each candidate, and its IoU with the object: float32 (B, M, K)."""
-    predicted, objectness, logits = (
-        tf.stop_gradient(tf.gather(part, rows, batch_dims=1)) for part in predictions
-    )
-    overlap = tf.where(is_candidate, iou(predicted, boxes[:, :, None, :]), 0.0)
-    own_class = tf.maximum(class_ids, 0)[:, :, None, None]
-    own_class = tf.broadcast_to(own_class, [*tf.unstack(tf.shape(rows)), 1])
-    logit = tf.gather(logits, own_class, axis=-1, batch_dims=3)[..., 0]
+    predicted, objectness, logits = map(tf.stop_gradient, predictions)
+    overlap = iou(tf.gather(predicted, rows, batch_dims=1), boxes[:, :, None, :])
+    overlap = tf.where(is_candidate, overlap, 0.0)
+    objectness = tf.gather(objectness, rows, batch_dims=1)
+    # Only the logit of the object's own class: with many classes all of them would fill the memory.
+    places = rows * logits.shape[-1] + tf.maximum(class_ids, 0)[:, :, None]
+    logit = tf.gather(tf.reshape(logits, [tf.shape(logits)[0], -1]), places, batch_dims=1)
     # log σ(x) = −softplus(−x), which stays finite.
     score = -0.5 * (tf.nn.softplus(-logit) + tf.nn.softplus(-objectness))
     cost = -score - IOU_WEIGHT * tf.math.log(overlap + 1e-6)

@@ -228,3 +228,21 @@ def test_simota_padding_and_ignored_objects_have_no_positives():
     )
     got = assign_simota(predictions, tf.constant(boxes), tf.constant([[-1] * 3]), grids, ANCHORS)
     assert (got.numpy() == BACKGROUND).all()
+
+
+def test_simota_takes_no_memory_for_the_classes_that_objects_do_not_have():
+    """Nothing has a value for each object, candidate and class."""
+    classes, grids = 977, grids_of(64, 64)
+    total = 3 * sum(h * w for h, w in grids)
+    shapes = ([2, total, 4], [2, total], [2, total, classes], [2, 50, 4])
+    *parts, boxes = (tf.TensorSpec(shape) for shape in shapes)
+    graph = (
+        tf.function(
+            lambda *given: assign_simota(Predictions(*given[:3]), *given[3:], grids, ANCHORS)
+        )
+        .get_concrete_function(*parts, boxes, tf.TensorSpec([2, 50], tf.int64))
+        .graph
+    )
+    made = [output.shape for op in graph.get_operations() for output in op.outputs]
+    assert [2, 50, 27] in made
+    assert not [shape for shape in made if shape.rank == 4 and shape[-1] == classes]
