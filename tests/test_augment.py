@@ -169,6 +169,8 @@ def test_strengths_come_from_a_file_or_a_command_line():
         ({"scale": [2, 0.5]}, "scale: the smallest, 2.0, exceeds the largest, 0.5"),
         ({"rotation": float("nan")}, "rotation: nan"),
         (["mosaic"], "not of the form name=value"),
+        (["jpeg_quality=nan,50"], r"jpeg_quality: \['nan', '50'\] is not a number"),
+        (["jpeg_quality=10,inf"], r"jpeg_quality: \['10', 'inf'\] is not a number"),
     ],
 )
 def test_wrong_strengths_are_named(changes, message):

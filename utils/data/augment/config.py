@@ -169,10 +169,10 @@ def _value(name: str, value: Any, *, pair: bool) -> Any:
         if any(isinstance(item, bool) for item in items):
             raise ValueError
         numbers = [float(item) for item in items]
+        if name.replace("-", "_") == "jpeg_quality":
+            numbers = [round(number) for number in numbers]
     except (OverflowError, TypeError, ValueError):
         raise UserError(f"augmentation, {name}: {value!r} is not a number") from None
     if len(numbers) != 1 + pair:
         raise UserError(f"augmentation, {name}: takes {'two numbers' if pair else 'one number'}")
-    if name.replace("-", "_") == "jpeg_quality":
-        numbers = [round(number) for number in numbers]
     return tuple(numbers) if pair else numbers[0]
