@@ -10,7 +10,7 @@ import pytest
 
 from utils.data.batches.samples import TrainingSamples
 from utils.data.folder.tables import EntryTable
-from utils.data.records import Dataset, RecordTable
+from utils.data.records import Dataset, Record, RecordTable
 from utils.data.synthetic import write_dataset
 from utils.detections import Detections
 from utils.errors import UserError
@@ -24,6 +24,7 @@ from utils.training.forgetting import (
     group_scores,
     measured_classes,
     not_measured_text,
+    not_trained_text,
     old_classes,
     scores_text,
 )
@@ -168,6 +169,22 @@ def test_what_cannot_be_measured_is_said():
     assert "objects of b:" in not_measured_text(val, (0, 1, None))
     assert not_measured_text(val, (0, None, None)) == ""
     assert measured_classes(val) == {"a"}
+
+
+def test_classes_that_only_validation_photos_have_are_named():
+    def photos(*class_ids):
+        count = len(class_ids)
+        nothing = np.zeros((count, 4), np.float32)
+        record = Record(
+            "p", Path("p.png"), 9, 9, nothing, np.int32(class_ids), np.zeros(count, bool)
+        )
+        return Dataset((record,), ("a", "b", "c"))
+
+    assert not_trained_text(photos(0, 1), photos(1)) == ""
+    assert not_trained_text(photos(0), photos()) == ""
+    text = not_trained_text(photos(1), photos(1, 2))
+    assert text.startswith("no training photo has an object of c, but validation photos do")
+    assert "object of a and c, but" in not_trained_text(photos(1), photos(0, 1, 2))
 
 
 def resumed(labels, path, facts, chief=True):

@@ -6,7 +6,7 @@ from utils.text import counted
 from utils.training import curves
 from utils.training.config import unused_options
 from utils.training.data import leak_warnings
-from utils.training.forgetting import not_measured_text
+from utils.training.forgetting import not_measured_text, not_trained_text
 from utils.training.inputs import Inputs
 from utils.training.loop import Run
 from utils.training.numerics import rounds_convolutions
@@ -22,6 +22,8 @@ def announce(inputs: Inputs, run: Run) -> None:
         f"{counted(len(train.classes), 'class', 'classes')}: {', '.join(train.classes)}"
     )
     for warning in leak_warnings(inputs.checkpoint, split, len(val)):
+        directory.warn(warning)
+    if warning := not_trained_text(train, val):
         directory.warn(warning)
     directory.log_remarks([*split.notes, *train.notes, *val.notes])
     notes = [*run.notes, train.pixel_ranges.sentence(), unused_options(config)]

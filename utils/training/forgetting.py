@@ -53,6 +53,22 @@ def measured_classes(val: Dataset) -> set[str]:
     return {val.classes[i] for i in np.unique(np.concatenate(ids)).tolist()} if ids else set()
 
 
+def not_trained_text(train: Dataset, val: Dataset) -> str:
+    """A warning of classes with validation objects but none to train on; "" without any.
+
+    ``--check`` calls that an error (``class-not-trained``).
+    """
+    missing = measured_classes(val) - measured_classes(train)
+    if not missing:
+        return ""
+    names = listed([name for name in val.classes if name in missing], 8)
+    return (
+        f"no training photo has an object of {names}, but validation photos do: what is not "
+        "learned lowers the AP that chooses best.keras; move some of these photos to the training "
+        "list, or leave such classes out with --classes and --only-listed"
+    )
+
+
 def not_measured_text(val: Dataset, sources: Sources) -> str:
     """Which of the checkpoint's classes have no validation objects; "" if all have."""
     measured = measured_classes(val)
