@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from utils.data.doctor.doctor import PAGE
 from utils.errors import UserError
 from utils.files import atomic_write
 from utils.training.reporting import TensorBoardWriter
-from utils.training.run_directory import MAX_BAD_BATCHES, RunDirectory
+from utils.training.run_directory import MAX_BAD_BATCHES, PREVIEW, RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,10 +39,19 @@ def test_a_folder_with_files_needs_resume(tmp_path):
     RunDirectory.open(tmp_path, resume=False).close()
     RunDirectory.open(tmp_path, resume=False).close()  # its own lock is no content
     (tmp_path / "best.keras").write_text("x")
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="not empty; give another folder"):
+        RunDirectory.open(tmp_path, resume=False)
+    (tmp_path / "config.yaml").write_text("epochs: 3")
+    with pytest.raises(UserError, match="not empty; give --resume"):
         RunDirectory.open(tmp_path, resume=False)
     with pytest.raises(UserError, match="is a file"):
         RunDirectory.open(tmp_path / "best.keras", resume=True)
+
+
+def test_what_was_looked_at_before_a_run_is_not_in_its_way(tmp_path):
+    for name in (PREVIEW, PAGE):
+        (tmp_path / name).write_text("x")
+    RunDirectory.open(tmp_path, resume=False).close()
 
 
 def test_a_full_disk_is_a_warning(tmp_path, capsys):

@@ -29,7 +29,7 @@ from utils.training.inputs import Inputs, choose_inputs
 from utils.training.loop import Run, score_start, train_to_end
 from utils.training.provenance import checkpoint_metadata
 from utils.training.resume import restore
-from utils.training.run_directory import RunDirectory
+from utils.training.run_directory import PREVIEW, RunDirectory
 from utils.training.setup import set_up
 from utils.training.validation import SCORED_PHOTOS, photos_to_score, sample_photos, sample_text
 
@@ -163,7 +163,7 @@ def preview(config: TrainConfig) -> Path:
         crops=inputs.crops, repeats=inputs.repeats,
     )  # fmt: skip
     folder = config.out or Path("runs/preview") / config.data.resolve().name
-    path = folder / "preview.jpg"
+    path = folder / PREVIEW
     draw_sample_sheet(path, samples, batch_size=8, batches=2, input_sizes=phase.sizes)
     return path
 

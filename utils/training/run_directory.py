@@ -22,6 +22,7 @@ from utils.files import atomic_write, check_writable, remove_unlocked
 from utils.images import save_image
 
 MAX_BAD_BATCHES = 5
+PREVIEW, DOCTOR_PAGE = "preview.jpg", "doctor.html"  # of --preview and --check: no part of a run
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -77,10 +78,16 @@ class RunDirectory:
                 files.
         """
         check_writable(path / "any", f"--out {path}")
-        if path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
+        no_part = {".lock", PREVIEW, DOCTOR_PAGE}
+        if path.is_dir() and any(p.name not in no_part for p in path.iterdir()):
+            there = (path / "config.yaml").exists() or (path / "state").exists()
             raise UserError(
-                f"--out {path}: the folder is not empty; give --resume to continue the run in "
-                "it, or another folder"
+                f"--out {path}: the folder is not empty; "
+                + (
+                    "give --resume to continue the run in it, or another folder"
+                    if there
+                    else "give another folder"
+                )
             )
 
     def close(self) -> None:
