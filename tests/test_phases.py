@@ -43,6 +43,14 @@ def test_multi_scale_spans_three_to_five_quarters():
     assert only.sizes == (320, 352, 384, 416, 448, 480, 512)
 
 
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(32, (32, 64)), (64, (32, 64, 96)), (96, (64, 96, 128))]
+)
+def test_multi_scale_changes_the_smallest_sizes_too(size, sizes):
+    (only,) = choose_phases(size, AugmentConfig(), **STEADY | {"multi_scale": True})
+    assert only.sizes == sizes
+
+
 def test_a_progressive_run_grows_in_size_strength_and_dropping():
     augment = AugmentConfig(mosaic=0.4)
     phases = choose_phases(416, augment, **STEADY | {"progressive": True})

@@ -226,7 +226,9 @@ class TrainConfig:
         "90 per cent of the run", choices=("cosine", "step", "constant"), group=RESEARCH,
     )  # fmt: skip
     multi_scale: bool = option(
-        False, help="vary the input size from batch to batch, by up to a quarter", group=RESEARCH
+        False,
+        help="vary the input size from batch to batch, by up to a quarter or 32 pixels",
+        group=RESEARCH,
     )
     progressive: bool = option(
         False, help="let input size and augmentation grow over the run, so that early steps are "

@@ -19,7 +19,7 @@ FINAL_SHARE = 0.2  # the final phase's share of the run; its photos are more lik
 # Stages of a progressive run: where each begins, its share of the input size, and its strength of
 # augmentation. The last is the longest, as small objects are learned at full size.
 PROGRESSIVE = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
-MULTI_SCALE = (0.75, 1.25)  # of the input size: the range of --multi-scale
+MULTI_SCALE = (0.75, 1.25)  # of the input size: the range of --multi-scale, at least a stride
 STRIDE = 32
 
 
@@ -87,6 +87,7 @@ def strongest_phase(phases: Sequence[Phase]) -> Phase:
 
 def _around(size: int) -> tuple[int, ...]:
     low, high = (_multiple(size * factor) for factor in MULTI_SCALE)
+    low, high = max(min(low, size - STRIDE), STRIDE), max(high, size + STRIDE)
     return tuple(int(s) for s in np.arange(low, high + 1, STRIDE))
 
 
