@@ -12,7 +12,11 @@ from utils.data.records import Dataset, Record
 from utils.errors import UserError
 from utils.training.choices import batch_size, speed
 from utils.training.choices.aspect import choose_aspect, shape_text
-from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
+from utils.training.choices.batch_size import (
+    choose_accumulation,
+    choose_batch_size,
+    fit_accumulation,
+)
 from utils.training.choices.epochs import choose_epochs, epochs_text
 from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.neck import choose_neck
@@ -133,6 +137,21 @@ def test_a_batch_must_be_divisible_among_devices_and_parts():
     assert choose_accumulation(3, 6, two) == 3
     with pytest.raises(UserError, match=r"--accumulate 2.* 3 photos"):
         choose_accumulation(2, 6, two)
+
+
+def test_a_resumed_run_keeps_its_batch_and_small_parts_on_other_devices():
+    def devices(count):
+        return SimpleNamespace(replicas=count, hosts=1, devices="GPU")
+
+    with pytest.raises(
+        UserError, match=r"batches of 8 photos.* 3 devices; choose 1, 2, 4 or 8 with --device"
+    ):
+        choose_batch_size(8, 1000, FakeModel, devices(3), 416, 8e9, resumed=True)
+    assert choose_batch_size(8, 1000, FakeModel, devices(2), 416, 8e9, resumed=True)[0] == 8
+    for saved, replicas, steps in ((8, 1, 8), (8, 2, 4), (2, 2, 2), (4, 8, 1), (1, 4, 1)):
+        assert fit_accumulation(saved, 8, devices(replicas)) == steps
+    assert fit_accumulation(2, 18, devices(2)) == 3  # nine photos each
+    assert fit_accumulation(4, 18, devices(2)) == 9
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from utils.training.choices.phases import choose_phases
 from utils.training.choices.recipes import choose_recipe
 from utils.training.config import TrainConfig, lasting_options, with_options_of_run
 from utils.training.history import History
-from utils.training.legacy import RENAMED_OPTIONS
+from utils.training.legacy import RENAMED_OPTIONS, UNKNOWN, current_facts
 from utils.training.state import check_choices, read_state
 
 CONFIG = """\
@@ -145,6 +145,7 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
         "phases": [asdict(phase) for phase in now],
         "start": read["choices"]["start"],
     }
+    choices["starting weights"] = None  # as then
     check_choices(read["choices"], choices)
     saved = tuple(read["choices"][name] for name in ("learning rate", "backbone rate"))
     rates = {"pretrained": True, "batch_size": 8, "saved": saved}
@@ -152,3 +153,12 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
     choices["recipe"]["epochs"] = 21
     with pytest.raises(UserError, match="another version"):
         check_choices(read["choices"], choices)
+
+
+def test_of_old_states_the_starting_weights_are_not_compared():
+    """They name the file only, which may have moved since."""
+    facts = {"history": HISTORY, "choices": {"options": {"weights": "runs/old/best.keras"}}}
+    choices = current_facts(facts)["choices"]
+    assert choices["starting weights"] == UNKNOWN
+    assert "weights" not in choices["options"]
+    assert current_facts({"history": HISTORY, "choices": choices})["choices"] == choices

@@ -1,15 +1,27 @@
 """What a resumed run takes from the one that it continues, and what it writes down itself."""
 
 import errno
+import json
+import shutil
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
+from utils.checkpoint import update_metadata
 from utils.cli import parse
-from utils.training.config import TrainConfig, with_options_of_run
+from utils.errors import UserError
+from utils.training.assembly import StartingDetector, StepChoices, lasting_choices
+from utils.training.choices.recipes import RECIPES
+from utils.training.config import TrainConfig, refuse_contradictions, with_options_of_run
 from utils.training.history import History
 from utils.training.resume import restore
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
+from utils.training.state import check_choices
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def options_of(*argv):
@@ -59,3 +71,37 @@ def test_a_full_disk_does_not_keep_a_run_from_being_resumed(tmp_path, monkeypatc
         start(options_of(*run, "--resume", "--minutes", 60), SAVED)
     assert "nothing could be saved" in capsys.readouterr().err
     assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
+def choices_of(weights):
+    """What a run that starts from this checkpoint, or its resumption, must have in common."""
+    inputs = SimpleNamespace(
+        config=TrainConfig(data=Path("photos"), weights=weights), recipe=RECIPES["default"],
+        tile=None, input_size=64, epochs=3, phases=(), split=SimpleNamespace(splits={}), kept=None,
+    )  # fmt: skip
+    detector = StartingDetector(SimpleNamespace(classes=["a"], anchors=[]), "from a checkpoint", ())
+    return lasting_choices(inputs, detector, StepChoices(4, 1, 0.1, 0.1, True))
+
+
+def test_the_checkpoint_that_a_run_began_with_may_move_but_not_change(tmp_path):
+    signs = ROOT / "model_data" / "signs.keras"
+    shutil.copy(signs, tmp_path / "moved.keras")
+    update_metadata(tmp_path / "moved.keras", {"operating_point": {}})  # as tuning it does
+    saved = json.loads(json.dumps(choices_of(signs)))
+    check_choices(saved, choices_of(tmp_path / "moved.keras"))
+    for other in (choices_of(None), {**saved, "starting weights": "others"}):
+        with pytest.raises(UserError, match="--resume: starting weights differ"):
+            check_choices(saved, other)
+
+
+def test_a_checkpoint_that_is_gone_is_asked_for_and_its_place_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best.keras").write_bytes(b"")
+    run = ("--out", tmp_path / "run")
+    start(options_of(*run, "--data", "photos", "--weights", "best.keras"))
+    resumed = options_of(*run, "--resume")
+    assert resumed.weights == tmp_path / "best.keras"
+    refuse_contradictions(resumed)
+    (tmp_path / "best.keras").unlink()
+    with pytest.raises(UserError, match=r"best\.keras: .*no such file.* new place with --weights"):
+        refuse_contradictions(resumed)

@@ -502,8 +502,10 @@ def test_training_on_crops_is_the_same_killed_or_not_and_prediction_knows(data, 
 
 @pytest.mark.slow
 def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
+    start = tmp_path / "start.keras"
+    shutil.copy(trained[0] / "best.keras", start)
     done = command(
-        "train.py", "--data", data, "--weights", trained[0] / "best.keras", "--epochs", 1,
+        "train.py", "--data", data, "--weights", start, "--epochs", 1,
         "--batch-size", 4, "--input-size", 96, "--out", tmp_path / "run",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -513,6 +515,15 @@ def test_fine_tuning_from_a_checkpoint(trained, data, tmp_path):
     assert np.allclose(model.anchors, np.asarray(old.anchors) * 1.5, rtol=1e-4)
     assert "learning rate up to 0.001, 0.25 times that for the backbone" in done.stdout
     assert "frozen for" not in done.stdout  # nothing is new that the backbone would wait for
+    start.rename(tmp_path / "moved.keras")
+    again = ("train.py", "--out", tmp_path / "run", "--resume")
+    refused(command(*again), "start.keras: there is no such file", "new place with --weights")
+    refused(
+        command(*again, "--weights", tmp_path / "run" / "last.keras"), "starting weights differ"
+    )
+    done = command(*again, "--weights", tmp_path / "moved.keras")
+    assert done.returncode == 0, done.stderr
+    assert "this run is finished" in done.stdout
 
 
 @pytest.mark.slow

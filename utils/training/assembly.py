@@ -15,9 +15,15 @@ from utils.errors import UserError
 from utils.files import next_free
 from utils.memory import free_memory
 from utils.runtime.distribution import Cluster
+from utils.runtime.facts import Facts
+from utils.text import counted
 from utils.tiling import Tiling
 from utils.training import batch_norm
-from utils.training.choices.batch_size import choose_accumulation, choose_batch_size
+from utils.training.choices.batch_size import (
+    choose_accumulation,
+    choose_batch_size,
+    fit_accumulation,
+)
 from utils.training.choices.kept_classes import unlabelled_text
 from utils.training.choices.learning_rate import choose_learning_rates
 from utils.training.choices.start import from_checkpoint, new_detector, starting_anchors
@@ -25,6 +31,7 @@ from utils.training.config import lasting_options
 from utils.training.forgetting import old_classes
 from utils.training.history import History
 from utils.training.inputs import Inputs
+from utils.training.legacy import UNKNOWN
 from utils.training.loader import TrainingLoader, training_samples
 from utils.training.loop import Run
 from utils.training.numerics import needs_casts, rounds_convolutions
@@ -78,7 +85,7 @@ def make_detector(setup: Setup, inputs: Inputs) -> StartingDetector:
     config, size = inputs.config, inputs.input_size
     with setup.cluster.strategy.scope():
         if inputs.checkpoint:
-            origin = f"from {config.weights}"
+            origin = setup.saved_choice("start", f"from {config.weights}")  # it may have moved
             model, notes = from_checkpoint(
                 config, inputs.checkpoint, inputs.shown, inputs.sources, size
             )
@@ -113,6 +120,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
             cluster,
             largest=max(size for phase in inputs.phases for size in phase.sizes),
             free=cluster.reduce_min(free_memory()),
+            resumed=setup.saved_choice("batch size") is not None,
         )
     )
     samples, cache_note = training_samples(
@@ -141,12 +149,17 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         continued=None not in inputs.sources,
         saved=(setup.saved_choice("learning rate"), setup.saved_choice("backbone rate")),
     )
-    accumulation_steps = choose_accumulation(
-        setup.saved_choice("accumulation steps", config.accumulate), batch_size, cluster
-    )
+    if saved_steps := setup.saved_choice("accumulation steps"):
+        accumulation_steps = fit_accumulation(saved_steps, batch_size, cluster)
+        if accumulation_steps != saved_steps:
+            batch_note += f", each device's share in {counted(accumulation_steps, 'part')} now"
+    else:
+        accumulation_steps = choose_accumulation(config.accumulate, batch_size, cluster)
     step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
     trainer = make_trainer(setup.cluster, inputs, detector.model, step)
     choices = lasting_choices(inputs, detector, step)
+    if setup.saved_choice("starting weights") == UNKNOWN:
+        choices["starting weights"] = UNKNOWN
     directory = _open_directory(setup, choices, inputs.repeats)
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
@@ -215,6 +228,7 @@ def lasting_choices(
     """What hosts, and a run and the one that it resumes, must have in common; JSON values."""
     recipe = asdict(inputs.recipe)
     del recipe["rates"]  # the rate that follows from them stands beside it
+    weights = inputs.config.weights
     return {
         "options": lasting_options(inputs.config),
         "classes": detector.model.classes,
@@ -227,6 +241,7 @@ def lasting_choices(
         "backbone rate": step.backbone_rate,
         "recipe": recipe,
         "start": detector.origin,
+        "starting weights": weights and Facts.of_checkpoint(weights).weights_sha256,
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
         "pseudo labels": pseudo_labels_facts(inputs),

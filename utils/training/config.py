@@ -244,10 +244,10 @@ class TrainConfig:
 
 
 # Options that may differ when a run is resumed, or among hosts: where and on what, how long by the
-# clock, and how often to save.
+# clock, and how often to save. Of data and --weights the content is compared.
 MAY_CHANGE = (
-    "data", "out", "resume", "check", "fix", "preview", "device", "fast-math", "cache", "minutes",
-    "patience", "save-every", "histograms",
+    "data", "weights", "out", "resume", "check", "fix", "preview", "device", "fast-math", "cache",
+    "minutes", "patience", "save-every", "histograms",
 )  # fmt: skip
 # Options without a meaning for a run that starts from a checkpoint, or from a random backbone.
 NEW_ONLY = (
@@ -306,6 +306,11 @@ def refuse_contradictions(config: TrainConfig) -> None:
     """
     if config.resume and config.out is None:
         raise no_run_to_resume(None)
+    if config.resume and config.weights and not config.weights.is_file():
+        raise UserError(
+            f"--weights {config.weights}: there is no such file; a run that began with a "
+            "checkpoint needs it again to be resumed: give its new place with --weights"
+        )
     if config.only_listed and config.classes is None:
         raise UserError("--only-listed needs --classes, the list")
     if config.fix and not config.check:

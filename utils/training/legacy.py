@@ -25,6 +25,7 @@ RECIPE = {
 }
 LATER_IN_RECIPE = {"repeat_threshold": 0.0}
 LOSS = {"doubt": "gce_q"}
+UNKNOWN = "unknown"  # weights of a checkpoint of which only the path was saved
 HISTORY = {"stale": "evaluations_without_improvement"}
 
 
@@ -33,6 +34,8 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
     choices = _renamed(facts["choices"], CHOICES)
     choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
+    weights = choices["options"].pop("weights", None)  # their content is compared now
+    choices.setdefault("starting weights", UNKNOWN if weights else None)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)
     recipe.pop("rates", None)  # they stand in "learning rate" and "backbone rate"
     choices["recipe"] = LATER_IN_RECIPE | recipe | {"loss": _renamed(recipe.get("loss", {}), LOSS)}

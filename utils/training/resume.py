@@ -51,4 +51,7 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
 
 def options_of_run(inputs: Inputs, run: Run) -> dict[str, Any]:
     """What ``config.yaml`` says: the options with which ``--resume`` goes on."""
-    return {**to_mapping(inputs.config), "out": str(run.directory.path), "resume": False}
+    options = to_mapping(inputs.config)
+    if inputs.config.weights:  # a run may be resumed from another folder
+        options["weights"] = str(inputs.config.weights.absolute())
+    return {**options, "out": str(run.directory.path), "resume": False}

@@ -20,7 +20,14 @@ BYTES_PER_OUTPUT = 6.0
 
 
 def choose_batch_size(
-    asked: int | None, photos: int, model: YOLOv3, cluster: Cluster, largest: int, free: float
+    asked: int | None,
+    photos: int,
+    model: YOLOv3,
+    cluster: Cluster,
+    largest: int,
+    free: float,
+    *,
+    resumed: bool = False,
 ) -> tuple[int, str]:
     """Photos in a step on all devices together, and a sentence why.
 
@@ -31,11 +38,19 @@ def choose_batch_size(
         cluster: the devices.
         largest: side of the largest network input of the run in pixels.
         free: bytes of memory that every host has.
+        resumed: whether ``asked`` is the choice of a run, which cannot change.
 
     Raises:
         UserError: the batch cannot be divided among the devices.
     """
     if asked is not None:
+        if asked % cluster.replicas and resumed:
+            *fitting, last = (str(n) for n in range(1, asked + 1) if asked % n == 0)
+            fitting = " or ".join(filter(None, [", ".join(fitting), last]))
+            raise UserError(
+                f"--resume: the run has batches of {counted(asked, 'photo')}, which cannot be "
+                f"divided among {cluster.replicas} devices; choose {fitting} with --device"
+            )
         if asked % cluster.replicas:
             raise UserError(
                 f"--batch-size {asked}: cannot be divided among {cluster.replicas} devices; take a "
@@ -73,6 +88,17 @@ def choose_accumulation(asked: int | None, batch_size: int, cluster: Cluster) ->
             f"which cannot be divided into {steps} parts"
         )
     return steps
+
+
+def fit_accumulation(saved: int, batch_size: int, cluster: Cluster) -> int:
+    """The accumulation steps of a run that is resumed, perhaps on more devices.
+
+    Each device has a smaller share of the batch there. The smallest number of steps that divides it
+    and is not below ``saved`` keeps micro-batches as small; a share of fewer photos is computed
+    photo by photo.
+    """
+    share = batch_size // cluster.replicas
+    return next((steps for steps in range(saved, share) if share % steps == 0), share)
 
 
 def bytes_per_photo(model: YOLOv3, size: int) -> float:
