@@ -16,7 +16,8 @@ from utils.training.assembly import StartingDetector, StepChoices, lasting_choic
 from utils.training.choices.recipes import RECIPES
 from utils.training.config import TrainConfig, refuse_contradictions, with_options_of_run
 from utils.training.history import History
-from utils.training.resume import restore
+from utils.training.legacy import UNKNOWN
+from utils.training.resume import changed_weights_text, restore
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
 from utils.training.state import check_choices
@@ -83,25 +84,51 @@ def choices_of(weights):
     return lasting_choices(inputs, detector, StepChoices(4, 1, 0.1, 0.1, True))
 
 
-def test_the_checkpoint_that_a_run_began_with_may_move_but_not_change(tmp_path):
+def test_the_checkpoint_that_a_run_began_with_may_move(tmp_path):
     signs = ROOT / "model_data" / "signs.keras"
     shutil.copy(signs, tmp_path / "moved.keras")
     update_metadata(tmp_path / "moved.keras", {"operating_point": {}})  # as tuning it does
     saved = json.loads(json.dumps(choices_of(signs)))
     check_choices(saved, choices_of(tmp_path / "moved.keras"))
-    for other in (choices_of(None), {**saved, "starting weights": "others"}):
+    assert not changed_weights_text(signs, *(saved["starting weights"],) * 2)
+    for before, now in ((saved, choices_of(None)), ({**saved, "starting weights": None}, saved)):
         with pytest.raises(UserError, match="--resume: starting weights differ"):
-            check_choices(saved, other)
+            check_choices(before, now)
 
 
-def test_a_checkpoint_that_is_gone_is_asked_for_and_its_place_is_absolute(tmp_path, monkeypatch):
+def test_a_checkpoint_that_has_changed_since_the_run_began_is_a_warning():
+    """It may have been trained on; the run has weights of its own by then."""
+    weights = ROOT / "model_data" / "signs.keras"
+    now = choices_of(weights)
+    for before, warned in (("others", True), (UNKNOWN, False)):
+        check_choices({**json.loads(json.dumps(now)), "starting weights": before}, now)
+        warning = changed_weights_text(weights, before, now["starting weights"])
+        assert ("signs.keras: these are not the weights" in warning) == warned
+
+
+def test_a_checkpoint_that_is_gone_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best.keras").write_bytes(b"")
     run = ("--out", tmp_path / "run")
     start(options_of(*run, "--data", "photos", "--weights", "best.keras"))
     resumed = options_of(*run, "--resume")
-    assert resumed.weights == tmp_path / "best.keras"
     refuse_contradictions(resumed)
     (tmp_path / "best.keras").unlink()
     with pytest.raises(UserError, match=r"best\.keras: .*no such file.* new place with --weights"):
         refuse_contradictions(resumed)
+
+
+def test_a_project_folder_with_data_checkpoint_and_run_may_move(tmp_path, monkeypatch):
+    """Places are kept as they were given, so relative ones hold wherever the folder is."""
+    (tmp_path / "old").mkdir()
+    monkeypatch.chdir(tmp_path / "old")
+    Path("best.keras").write_bytes(b"")
+    start(options_of("--out", "run", "--data", "photos", "--weights", "best.keras"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    resumed = options_of("--out", "run", "--resume")
+    refuse_contradictions(resumed)
+    assert (resumed.data, resumed.weights) == (Path("photos"), Path("best.keras"))
+    monkeypatch.chdir(tmp_path)  # from another folder, both places can be given
+    places = ("--data", "new/photos", "--weights", "new/best.keras")
+    refuse_contradictions(options_of("--out", "new/run", "--resume", *places))

@@ -31,16 +31,15 @@ from utils.training.config import lasting_options
 from utils.training.forgetting import old_classes
 from utils.training.history import History
 from utils.training.inputs import Inputs
-from utils.training.legacy import UNKNOWN
 from utils.training.loader import TrainingLoader, training_samples
 from utils.training.loop import Run
 from utils.training.numerics import needs_casts, rounds_convolutions
 from utils.training.optimizers import Optimizers
-from utils.training.resume import pseudo_labels_facts
+from utils.training.resume import changed_weights_text, pseudo_labels_facts
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
 from utils.training.setup import Setup
-from utils.training.state import check_choices
+from utils.training.state import STARTING_WEIGHTS, check_choices
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
 from utils.training.validation import SCORED_PHOTOS
@@ -158,9 +157,11 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
     trainer = make_trainer(setup.cluster, inputs, detector.model, step)
     choices = lasting_choices(inputs, detector, step)
-    if setup.saved_choice("starting weights") == UNKNOWN:
-        choices["starting weights"] = UNKNOWN
     directory = _open_directory(setup, choices, inputs.repeats)
+    began_with = setup.saved_choice(STARTING_WEIGHTS, choices[STARTING_WEIGHTS])
+    if warning := changed_weights_text(config.weights, began_with, choices[STARTING_WEIGHTS]):
+        directory.warn(warning)
+    choices[STARTING_WEIGHTS] = began_with
     # Not compared with the saved choices: a step that runs out of memory changes it.
     choices["accumulation steps"] = accumulation_steps
     # Nor is this, which is measured; None until then. Older versions scored all photos.
@@ -241,7 +242,7 @@ def lasting_choices(
         "backbone rate": step.backbone_rate,
         "recipe": recipe,
         "start": detector.origin,
-        "starting weights": weights and Facts.of_checkpoint(weights).weights_sha256,
+        STARTING_WEIGHTS: weights and Facts.of_checkpoint(weights).weights_sha256,
         "phases": [asdict(phase) for phase in inputs.phases],
         "photos": dict(inputs.split.splits),
         "pseudo labels": pseudo_labels_facts(inputs),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from utils.cli import to_mapping
 from utils.training.history import History
 from utils.training.inputs import Inputs
+from utils.training.legacy import UNKNOWN
 from utils.training.loop import Run
 from utils.training.numerics import changed_cores
 from utils.training.reporting import length_text
@@ -24,9 +26,25 @@ def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
     }
 
 
+def changed_weights_text(weights: Path | None, before: str | None, now: str | None) -> str:
+    """A warning where ``--weights`` holds other weights than when the run began; mostly "".
+
+    Args:
+        weights: the checkpoint.
+        before, now: hashes of its weights; ``UNKNOWN`` before in runs of older versions.
+    """
+    if before in (UNKNOWN, now):
+        return ""
+    return (
+        f"--weights {weights}: these are not the weights that the run began with; it goes on from "
+        "its own, which are in state/"
+    )
+
+
 def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
     """Continue from the saved state, or save the pseudo labels of a new run; write its options."""
     saved, directory = setup.saved, run.directory
+    options = {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
     if saved:
         assign_state(directory.state, setup.arrays, run.trainer.variables(), setup.cluster)
         setup.arrays.clear()  # as large as the model and its optimizers
@@ -38,7 +56,7 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
         if 0 < run.history.step == run.history.base_step:  # it has just been made longer
             directory.log(f"the finished run goes on for {length_text(run.schedule)} in all")
         # What was changed now holds for the next --resume, too.
-        directory.survives_full_disk(lambda: directory.write_config(options_of_run(inputs, run)))
+        directory.survives_full_disk(lambda: directory.write_config(options))
         if setup.threads and (change := changed_cores(setup.threads)):
             directory.warn(change)
         return
@@ -46,12 +64,4 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
         directory.log(f"nothing to resume in {directory.path}; starting a new run")
     if inputs.pseudo_labels and directory.writes:
         inputs.pseudo_labels.save(directory.pseudo_labels)
-    directory.write_config(options_of_run(inputs, run))
-
-
-def options_of_run(inputs: Inputs, run: Run) -> dict[str, Any]:
-    """What ``config.yaml`` says: the options with which ``--resume`` goes on."""
-    options = to_mapping(inputs.config)
-    if inputs.config.weights:  # a run may be resumed from another folder
-        options["weights"] = str(inputs.config.weights.absolute())
-    return {**options, "out": str(run.directory.path), "resume": False}
+    directory.write_config(options)

@@ -16,6 +16,7 @@ from utils.files import atomic_write
 from utils.runtime.distribution import Cluster
 from utils.training.legacy import current_facts
 
+STARTING_WEIGHTS = "starting weights"  # the choice: a hash of those of --weights, or None
 _USED_UP = 0.9  # share of the minutes of a run after which they leave no room for more epochs
 
 
@@ -30,11 +31,15 @@ def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any
 def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Compare the choices of a resumed run with those it was started with.
 
+    The weights that it started from may have changed: it has its own by now.
+
     Raises:
         UserError: something differs, such as the classes, the anchors or the photos.
     """
     plain = json.loads(json.dumps(dict(now)))
     different = [name for name in plain if saved.get(name) != plain[name]]
+    if saved.get(STARTING_WEIGHTS) and plain.get(STARTING_WEIGHTS):
+        different = [name for name in different if name != STARTING_WEIGHTS]
     before, options = saved.get("options", {}), plain.get("options", {})
     # The recipe follows from the options and the version.
     other_recipe = before == options and saved.get("recipe") != plain.get("recipe")
