@@ -137,16 +137,23 @@ def test_a_failed_reestimation_is_a_warning(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "step", "without", "advice"),
+    ("options", "step", "without", "seconds", "advice"),
     [
-        ({"epochs": 10}, 100, 0, "--epochs 20"),
-        ({"epochs": 10, "minutes": 2.0}, 45, 0, "--minutes 4"),
-        ({"epochs": 10, "minutes": 2.0}, 100, 0, "--epochs 20"),  # before the minutes were over
-        ({"epochs": 10, "patience": 5}, 50, 5, "--patience 10"),
-        ({"epochs": 10, "patience": 5}, 100, 3, "--epochs 20"),
+        ({"epochs": 10}, 100, 0, 119, "--epochs 20"),
+        ({"epochs": 10, "minutes": 2.0}, 45, 0, 119, "--minutes 4"),
+        ({"epochs": 10, "minutes": 2.0}, 100, 0, 119, "--epochs 20"),  # before they were over
+        ({"epochs": 10, "patience": 5}, 50, 5, 119, "--patience 10"),
+        ({"epochs": 10, "patience": 5}, 100, 3, 119, "--epochs 20"),
+        ({"epochs": 10, "patience": 5}, 100, 5, 119, "--epochs 20"),
+        ({"epochs": 10, "patience": 5}, 50, 15, 119, "--patience 30"),  # asked for afterwards
+        ({"epochs": 10, "patience": 5, "minutes": 2.0}, 45, 5, 119, "--minutes 4"),
+        ({"epochs": 10, "patience": 5, "minutes": 2.0}, 45, 5, 112, "--minutes 4"),  # nearly over
+        ({"epochs": 10, "patience": 5, "minutes": 2.0}, 45, 5, 60, "--patience 10"),
     ],
 )
-def test_the_advice_for_a_finished_run_makes_it_longer(tmp_path, options, step, without, advice):
+def test_the_advice_for_a_finished_run_makes_it_longer(
+    tmp_path, options, step, without, seconds, advice
+):
     """What is advised is more than what has ended the run: the loop goes on with it, and without
     it ends at once."""
 
@@ -158,12 +165,12 @@ def test_the_advice_for_a_finished_run_makes_it_longer(tmp_path, options, step, 
                 evaluations_without_improvement=without,
             )),
             "choices": {"epochs": 10, "options": {"epochs": 10}}, "steps per epoch": 10,
-            "minutes": options.get("minutes"), "seconds": 119.0, "progress": step / 100,
+            "minutes": options.get("minutes"), "seconds": seconds, "progress": step / 100,
         }  # fmt: skip
         facts, minutes = made_longer(facts, config.epochs, config.minutes)
         schedule = Schedule(
             10, facts["choices"]["epochs"], minutes and 60 * minutes, 0, 0.0, 0.1, 10, 0.3,
-            seconds_before=119.0, progress_before=facts["progress"],
+            seconds_before=seconds, progress_before=facts["progress"],
             base_step=facts["history"]["base_step"], clock=lambda: 0.0,
         )  # fmt: skip
         schedule.begin(step)

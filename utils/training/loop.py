@@ -36,7 +36,7 @@ from utils.training.reporting import (
 )
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule, learning_rate
-from utils.training.state import save_state
+from utils.training.state import USED_UP, save_state
 from utils.training.trainer import Trainer
 from utils.training.validation import scored_text
 
@@ -156,10 +156,15 @@ def what_next(run: Run) -> str:
 
 
 def _twice_as_long(run: Run) -> str:
-    """Twice as much of what has ended the run: the same again would change nothing."""
-    config, schedule = run.config, run.schedule
-    if run.out_of_patience():
-        return f"--patience {2 * config.patience}"
+    """Twice as much of what has ended the run: the same again would change nothing.
+
+    More patience continues its schedule, so it is of use only where some of that is left. More
+    minutes or epochs begin another schedule, in which the evaluations are counted anew.
+    """
+    config, schedule, without = run.config, run.schedule, run.history.evaluations_without_improvement
+    time_over = schedule.seconds is not None and schedule.elapsed() > USED_UP * schedule.seconds
+    if run.out_of_patience() and run.progress() < 1 and not time_over:
+        return f"--patience {2 * max(config.patience, without)}"
     if config.minutes and run.history.step < schedule.epochs * schedule.steps_per_epoch:
         return f"--minutes {math.ceil(2 * max(config.minutes, schedule.elapsed() / 60))}"
     return f"--epochs {2 * schedule.epochs}"

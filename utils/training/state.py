@@ -17,7 +17,7 @@ from utils.runtime.distribution import Cluster
 from utils.training.legacy import current_facts
 
 STARTING_WEIGHTS = "starting weights"  # the choice: a hash of those of --weights, or None
-_USED_UP = 0.9  # share of the minutes of a run after which they leave no room for more epochs
+USED_UP = 0.9  # share of the minutes of a run after which they leave no room for more epochs
 
 
 def save_state(path: Path, variables: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ def made_longer(
         return saved, minutes
     if more_epochs:
         choices = {**choices, "epochs": epochs, "options": {**choices["options"], "epochs": epochs}}
-    if not more_minutes and minutes and saved["seconds"] > _USED_UP * 60 * minutes:
+    if not more_minutes and minutes and saved["seconds"] > USED_UP * 60 * minutes:
         minutes = None  # they have ended the run
     history = {
         **history,
