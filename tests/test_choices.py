@@ -16,6 +16,7 @@ from utils.training.choices.batch_size import (
     choose_accumulation,
     choose_batch_size,
     fit_accumulation,
+    micro_batch_of,
 )
 from utils.training.choices.epochs import choose_epochs, epochs_text
 from utils.training.choices.learning_rate import choose_learning_rates
@@ -148,10 +149,26 @@ def test_a_resumed_run_keeps_its_batch_and_small_parts_on_other_devices():
     ):
         choose_batch_size(8, 1000, FakeModel, devices(3), 416, 8e9, resumed=True)
     assert choose_batch_size(8, 1000, FakeModel, devices(2), 416, 8e9, resumed=True)[0] == 8
-    for saved, replicas, steps in ((8, 1, 8), (8, 2, 4), (2, 2, 2), (4, 8, 1), (1, 4, 1)):
-        assert fit_accumulation(saved, 8, devices(replicas)) == steps
-    assert fit_accumulation(2, 18, devices(2)) == 3  # nine photos each
-    assert fit_accumulation(4, 18, devices(2)) == 9
+    for steps, before, batch, now, fitted in (
+        (4, 1, 16, 4, 1), (2, 4, 16, 1, 8), (8, 1, 8, 2, 4), (8, 1, 8, 1, 8),
+        (1, 4, 16, 1, 1), (1, 1, 8, 4, 1),  # nothing was accumulated
+        (3, 1, 18, 2, 3), (9, 2, 18, 2, 9),  # nine photos each
+    ):  # fmt: skip
+        saved = {"micro-batch": micro_batch_of(steps, batch, devices(before))}
+        assert fit_accumulation(saved, None, batch, devices(now))[0] == fitted
+    steps, micro_batch = fit_accumulation({"micro-batch": 2}, 4, 8, devices(8))
+    assert (steps, micro_batch) == (1, 2)
+    assert fit_accumulation({"micro-batch": micro_batch}, 4, 8, devices(1)) == (4, 2)  # and back
+
+
+def test_the_accumulation_steps_of_an_older_run_may_be_those_of_other_devices():
+    for saved, asked, batch, replicas, steps in (
+        (8, None, 8, 1, 8), (8, None, 8, 2, 4), (2, None, 8, 2, 2), (4, None, 8, 8, 1),
+        (1, None, 8, 4, 1), (2, None, 18, 2, 3), (4, None, 18, 2, 9),
+        (1, 4, 8, 1, 4),  # lowered on other devices
+    ):  # fmt: skip
+        choices, cluster = {"accumulation steps": saved}, SimpleNamespace(replicas=replicas)
+        assert fit_accumulation(choices, asked, batch, cluster)[0] == steps
 
 
 @pytest.mark.slow

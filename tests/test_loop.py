@@ -50,6 +50,7 @@ def make_run(tmp_path, trainer):
     return SimpleNamespace(
         trainer=trainer, history=History(), choices={},
         directory=RunDirectory.open(tmp_path / "run", resume=False),
+        loader=SimpleNamespace(batch_size=8), cluster=SimpleNamespace(replicas=1),
     )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def test_out_of_memory_takes_more_accumulation_steps_and_warns(tmp_path, capsys)
     run = make_run(tmp_path, SmallDevice())
     assert step_within_memory(run, BATCH, 1.0, 1.0, True)[0] == 1.0
     assert (run.trainer.accumulation_steps, run.trainer.calls) == (4, 3)
-    assert run.choices["accumulation steps"] == 4
+    assert run.choices["micro-batch"] == 2
     errors = capsys.readouterr().err
     assert "out of memory" in errors
     assert "in 2 parts" in errors

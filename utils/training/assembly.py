@@ -16,13 +16,14 @@ from utils.files import next_free
 from utils.memory import free_memory
 from utils.runtime.distribution import Cluster
 from utils.runtime.facts import Facts
-from utils.text import counted
 from utils.tiling import Tiling
 from utils.training import batch_norm
 from utils.training.choices.batch_size import (
+    MICRO_BATCH,
     choose_accumulation,
     choose_batch_size,
     fit_accumulation,
+    micro_batch_of,
 )
 from utils.training.choices.kept_classes import unlabelled_text
 from utils.training.choices.learning_rate import choose_learning_rates
@@ -148,12 +149,15 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         continued=None not in inputs.sources,
         saved=(setup.saved_choice("learning rate"), setup.saved_choice("backbone rate")),
     )
-    if saved_steps := setup.saved_choice("accumulation steps"):
-        accumulation_steps = fit_accumulation(saved_steps, batch_size, cluster)
-        if accumulation_steps != saved_steps:
-            batch_note += f", each device's share in {counted(accumulation_steps, 'part')} now"
+    if setup.saved:
+        accumulation_steps, micro_batch = fit_accumulation(
+            setup.saved["choices"], config.accumulate, batch_size, cluster
+        )
+        if accumulation_steps > 1:
+            batch_note += f", each device's share in {accumulation_steps} parts"
     else:
         accumulation_steps = choose_accumulation(config.accumulate, batch_size, cluster)
+        micro_batch = micro_batch_of(accumulation_steps, batch_size, cluster)
     step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
     trainer = make_trainer(setup.cluster, inputs, detector.model, step)
     choices = lasting_choices(inputs, detector, step)
@@ -163,7 +167,7 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
         directory.warn(warning)
     choices[STARTING_WEIGHTS] = began_with
     # Not compared with the saved choices: a step that runs out of memory changes it.
-    choices["accumulation steps"] = accumulation_steps
+    choices[MICRO_BATCH] = micro_batch
     # Nor is this, which is measured; None until then. Older versions scored all photos.
     every = len(inputs.val) if setup.saved else None
     choices[SCORED_PHOTOS] = setup.saved_choice(SCORED_PHOTOS, every)

@@ -19,6 +19,7 @@ from utils.runtime.distribution import Cluster
 from utils.signals import StopRequest
 from utils.text import counted
 from utils.training.batch_norm import update_bn_photos
+from utils.training.choices.batch_size import MICRO_BATCH, micro_batch_of
 from utils.training.choices.phases import Phase, phase_at
 from utils.training.config import TrainConfig
 from utils.training.curves import draw_curves, val_predictions
@@ -242,7 +243,9 @@ def step_within_memory(
             except UserError as stop:  # what it says may have another reason, after all
                 what = str(error).strip().partition("\n")[0][:200]
                 raise UserError(f"{stop} (TensorFlow says: {what})") from error
-            run.choices["accumulation steps"] = steps
+            run.choices[MICRO_BATCH] = micro_batch_of(
+                steps, run.loader.batch_size, run.cluster
+            )
             run.directory.warn(
                 f"out of memory; from now on a batch is computed in {steps} parts, each with "
                 "batch statistics of its own"

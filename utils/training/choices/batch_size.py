@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -17,6 +19,7 @@ MEMORY_SHARE = 0.6  # of the free memory, for a training step
 # Bytes for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its value for
 # the backward pass, and the gradients and workspaces that live at the same time.
 BYTES_PER_OUTPUT = 6.0
+MICRO_BATCH = "micro-batch"  # the choice: see ``micro_batch_of``
 
 
 def choose_batch_size(
@@ -90,15 +93,45 @@ def choose_accumulation(asked: int | None, batch_size: int, cluster: Cluster) ->
     return steps
 
 
-def fit_accumulation(saved: int, batch_size: int, cluster: Cluster) -> int:
-    """The accumulation steps of a run that is resumed, perhaps on more devices.
+def micro_batch_of(steps: int, batch_size: int, cluster: Cluster) -> int:
+    """The most photos that a device may compute at once, when the run is resumed on any devices.
 
-    Each device has a smaller share of the batch there. The smallest number of steps that divides it
-    and is not below ``saved`` keeps micro-batches as small; a share of fewer photos is computed
-    photo by photo.
+    A run without accumulation has no such limit: there it is the whole batch.
+
+    Args:
+        steps: accumulation steps on these devices; those of an older run, which may have been on
+            others, need not divide the share of a device.
+        batch_size: photos, on all devices together.
+        cluster: the devices.
     """
+    return batch_size if steps == 1 else max(batch_size // cluster.replicas // steps, 1)
+
+
+def fit_accumulation(
+    saved: Mapping[str, Any], asked: int | None, batch_size: int, cluster: Cluster
+) -> tuple[int, int]:
+    """The accumulation steps of a run that is resumed, perhaps on other devices.
+
+    They are as few as keep micro-batches at the size that they had, or below. That size is saved
+    rather than the steps: where each device has few photos the steps are fewer, and on fewer
+    devices they become more again.
+
+    Args:
+        saved: choices of the run. Older versions saved the steps.
+        asked: ``--accumulate``.
+        batch_size: photos, on all devices together.
+        cluster: the devices.
+
+    Returns:
+        The steps, and the micro-batch to save.
+    """
+    micro_batch = saved.get(MICRO_BATCH)
+    if micro_batch is None:
+        steps = max(saved.get("accumulation steps", 1), asked or 1)
+        micro_batch = micro_batch_of(steps, batch_size, cluster)
     share = batch_size // cluster.replicas
-    return next((steps for steps in range(saved, share) if share % steps == 0), share)
+    least = math.ceil(share / micro_batch)
+    return next(n for n in range(least, share + 1) if share % n == 0), micro_batch
 
 
 def bytes_per_photo(model: YOLOv3, size: int) -> float:
