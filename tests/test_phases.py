@@ -1,9 +1,18 @@
 """Phases of a run: what grows, and what is off at the end."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
-from utils.training.choices.phases import FINAL_SHARE, choose_phases, phase_at, strongest_phase
+from utils.training.choices.phases import (
+    FINAL_SHARE,
+    choose_phases,
+    phase_at,
+    strongest_phase,
+    with_saved_sizes,
+)
 
 STEADY = {"multi_scale": False, "progressive": False, "final_strength": 1.0}
 
@@ -49,6 +58,16 @@ def test_multi_scale_spans_three_to_five_quarters():
 def test_multi_scale_changes_the_smallest_sizes_too(size, sizes):
     (only,) = choose_phases(size, AugmentConfig(), **STEADY | {"multi_scale": True})
     assert only.sizes == sizes
+
+
+@pytest.mark.parametrize("size", [32, 64, 96])
+def test_a_resumed_run_keeps_the_sizes_of_an_older_version(size):
+    full, options = AUGMENTATIONS["full"], {"progressive": True, "final_strength": 0.3}
+    before = choose_phases(size, full, multi_scale=False, **options)
+    now = choose_phases(size, full, multi_scale=True, **options)
+    saved = json.loads(json.dumps([asdict(phase) for phase in before]))
+    assert with_saved_sizes(now, saved) == before != now
+    assert with_saved_sizes(now, ()) == now  # a new run
 
 
 def test_a_progressive_run_grows_in_size_strength_and_dropping():

@@ -3,7 +3,8 @@
 import errno
 import json
 import shutil
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,15 +12,18 @@ import pytest
 
 from utils.checkpoint import update_metadata
 from utils.cli import parse
+from utils.data.synthetic import write_dataset
 from utils.errors import UserError
 from utils.training.assembly import StartingDetector, StepChoices, lasting_choices
 from utils.training.choices.recipes import RECIPES
 from utils.training.config import TrainConfig, refuse_contradictions, with_options_of_run
 from utils.training.history import History
+from utils.training.inputs import choose_inputs
 from utils.training.legacy import UNKNOWN
 from utils.training.resume import changed_weights_text, restore
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
+from utils.training.setup import set_up
 from utils.training.state import check_choices
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,3 +136,19 @@ def test_a_project_folder_with_data_checkpoint_and_run_may_move(tmp_path, monkey
     monkeypatch.chdir(tmp_path)  # from another folder, both places can be given
     places = ("--data", "new/photos", "--weights", "new/best.keras")
     refuse_contradictions(options_of("--out", "new/run", "--resume", *places))
+
+
+def test_a_run_of_an_older_version_keeps_the_sizes_of_its_batches(tmp_path):
+    """With ``--multi-scale`` small inputs were not varied."""
+    write_dataset(tmp_path / "data", train=4, val=2, test=2, seed=3, workers=1)
+    config = TrainConfig(
+        data=tmp_path / "data", multi_scale=True, epochs=2, input_size=64, device="cpu"
+    )
+    with ExitStack() as at_end:
+        setup = set_up(config, at_end)
+        new = choose_inputs(setup).phases
+        saved = json.loads(json.dumps([{**asdict(phase), "sizes": [64]} for phase in new]))
+        resumed = replace(setup, saved={"choices": {"phases": saved}})
+        kept = choose_inputs(resumed).phases
+    assert {phase.sizes for phase in new} == {(32, 64, 96)}
+    check_choices({"phases": saved}, {"phases": [asdict(phase) for phase in kept]})

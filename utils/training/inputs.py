@@ -18,7 +18,7 @@ from utils.training.choices.aspect import choose_aspect, shape_text
 from utils.training.choices.classes import Sources, match_classes
 from utils.training.choices.kept_classes import KeptClasses
 from utils.training.choices.network import Network, Saved, choose_network
-from utils.training.choices.phases import Phase, choose_phases
+from utils.training.choices.phases import Phase, choose_phases, with_saved_sizes
 from utils.training.choices.recipes import Recipe, choose_recipe
 from utils.training.choices.start import check_network
 from utils.training.choices.tile import choose_tile, crops_text
@@ -137,6 +137,7 @@ def choose_inputs(setup: Setup) -> Inputs:
         progressive=config.progressive,
         final_strength=recipe.final_strength,
     )
+    phases = with_saved_sizes(phases, setup.saved_choice("phases", ()))
     notes = (
         tile_note,
         crops_text(crops, len(train)) if crops else "",

@@ -8,8 +8,9 @@ EfficientNetV2 (Tan & Le, 2021, section 4.2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,24 @@ def choose_phases(
     if augment != final:
         stages.append(replace(stages[-1], begins=1 - FINAL_SHARE, augment=final))
     return tuple(stages)
+
+
+def with_saved_sizes(
+    phases: tuple[Phase, ...], saved: Sequence[Mapping[str, Any]]
+) -> tuple[Phase, ...]:
+    """The phases of a run that is resumed, with its sizes: older versions varied small input sizes
+    less with ``--multi-scale``, or not at all.
+
+    Args:
+        phases: as this version chooses them.
+        saved: the phases of the run as JSON values. Where there are more or fewer, nothing changes.
+    """
+    if len(saved) != len(phases):
+        return phases
+    return tuple(
+        replace(phase, sizes=tuple(before["sizes"]))
+        for phase, before in zip(phases, saved, strict=True)
+    )
 
 
 def phase_at(phases: Sequence[Phase], progress: float) -> Phase:
