@@ -169,6 +169,12 @@ def test_what_cannot_be_measured_is_said():
     assert "objects of b:" in not_measured_text(val, (0, 1, None))
     assert not_measured_text(val, (0, None, None)) == ""
     assert measured_classes(val) == {"a"}
+    assert measured_classes(Dataset(list(table()), val.classes)) == {"a"}
+
+
+def test_the_classes_of_many_photos_are_found_without_a_record_of_each(monkeypatch):
+    monkeypatch.setattr(RecordTable, "__getitem__", None)
+    assert measured_classes(Dataset(table(), ("a", "b"))) == {"a"}
 
 
 def test_classes_that_only_validation_photos_have_are_named():

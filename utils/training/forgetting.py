@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from utils.data.records import Dataset
+from utils.data.records import Dataset, RecordTable
 from utils.text import listed
 from utils.training.choices.classes import Sources
 
@@ -47,10 +47,14 @@ def scores_text(row: Mapping[str, float]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def measured_classes(val: Dataset) -> set[str]:
-    """Names of the classes with validation objects that count."""
-    ids = [record.class_ids[~record.difficult] for record in val.records]
-    return {val.classes[i] for i in np.unique(np.concatenate(ids)).tolist()} if ids else set()
+def measured_classes(dataset: Dataset) -> set[str]:
+    """Names of the classes with objects that count."""
+    records = dataset.records
+    if isinstance(records, RecordTable):  # to make a record of each photo takes seconds
+        ids = np.unique(records.class_ids[~records.difficult]).tolist()
+    else:
+        ids = {i for record in records for i in record.class_ids[~record.difficult].tolist()}
+    return {dataset.classes[i] for i in ids}
 
 
 def not_trained_text(train: Dataset, val: Dataset) -> str:
