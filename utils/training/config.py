@@ -244,8 +244,8 @@ class TrainConfig:
 
 
 # Options that may differ when a run is resumed, or among hosts: where and on what, how long by the
-# clock, and how often to save. Of data the content is compared. Of --weights classes and anchors are;
-# whether its weights have changed does not matter, as the run has its own by then.
+# clock, and how often to save. Of data the content is compared, and of --weights network, classes
+# and anchors. Its weights may have changed, as the run has its own by then.
 MAY_CHANGE = (
     "data", "weights", "out", "resume", "check", "fix", "preview", "device", "fast-math", "cache",
     "minutes", "patience", "save-every", "histograms",

@@ -162,7 +162,8 @@ def _twice_as_long(run: Run) -> str:
     More patience continues its schedule, so it is of use only where some of that is left. More
     minutes or epochs begin another schedule, in which the evaluations are counted anew.
     """
-    config, schedule, without = run.config, run.schedule, run.history.evaluations_without_improvement
+    config, schedule = run.config, run.schedule
+    without = run.history.evaluations_without_improvement
     time_over = schedule.seconds is not None and schedule.elapsed() > USED_UP * schedule.seconds
     if run.out_of_patience() and run.progress() < 1 and not time_over:
         return f"--patience {2 * max(config.patience, without)}"
@@ -243,9 +244,7 @@ def step_within_memory(
             except UserError as stop:  # what it says may have another reason, after all
                 what = str(error).strip().partition("\n")[0][:200]
                 raise UserError(f"{stop} (TensorFlow says: {what})") from error
-            run.choices[MICRO_BATCH] = micro_batch_of(
-                steps, run.loader.batch_size, run.cluster
-            )
+            run.choices[MICRO_BATCH] = micro_batch_of(steps, run.loader.batch_size, run.cluster)
             run.directory.warn(
                 f"out of memory; from now on a batch is computed in {steps} parts, each with "
                 "batch statistics of its own"
