@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from tests.label_folders import coco_image, coco_json, only, photo, put
+from tests.label_folders import coco_image, coco_json, coco_object, only, photo, put, xml
 from utils.data.doctor.doctor import check_dataset
+from utils.data.formats.coco_json import read_coco
 from utils.data.formats.outlines import points_box, rle_box, rotated_box
+from utils.data.formats.voc_xml import parse_annotation
 
 BOX = [4.0, 5.0, 24.0, 20.0]  # x0, y0, x1, y1
 OUTLINED = "outline"
@@ -76,6 +78,7 @@ COCO = {
     "runs": {"segmentation": RUNS},
     "zeros": {"bbox": [0, 0, 0, 0], "segmentation": [[4, 5, 24, 5, 24, 20]]},
     "null": {"bbox": None, "segmentation": [[4, 5, 24, 5, 24, 20]]},
+    "rotated": {"bbox": [6.5, 2.5, 15, 20], "attributes": {"occluded": False, "rotation": 90.0}},
 }
 # VOC's corners count from 1, and the last pixel belongs to the box.
 POINTS = "".join(
@@ -83,6 +86,10 @@ POINTS = "".join(
     for i, (x, y) in enumerate(CORNERS, start=1)
 )
 PT = "".join(f"<pt><x>{x + (x == X0)}</x><y>{y + (y == Y0)}</y></pt>" for x, y in CORNERS)
+ATTRIBUTES = (
+    "<attributes><attribute><name>truncated</name><value>7</value></attribute><attribute>"
+    "<name>rotation</name><value>90.0</value></attribute></attributes>"
+)
 ROTATED = "<cx>14</cx><cy>12.5</cy><w>15</w><h>20</h><angle>1.5707963267948966</angle>"
 VOC = {
     "polygon": f"<polygon>{POINTS}</polygon>",
@@ -90,6 +97,8 @@ VOC = {
     "bndbox with corners": f"<bndbox>{POINTS}</bndbox>",
     "robndbox": f"<type>robndbox</type><robndbox>{ROTATED}</robndbox>",
     "empty bndbox": f"<bndbox/><polygon>{POINTS}</polygon>",
+    "rotated": "<bndbox><xmin>7.5</xmin><ymin>3.5</ymin><xmax>21.5</xmax><ymax>22.5</ymax></bndbox>"
+    + ATTRIBUTES,
 }
 YOLO = {
     "outline": " ".join(f"{x / 40} {y / 30}" for x, y in CORNERS),
@@ -153,3 +162,54 @@ def test_a_broken_outline_leaves_out_one_object(tmp_path, segmentation):
     record, notes = only(tmp_path)
     assert len(record.boxes) == 1
     assert any("object 2" in note and "bbox" in note for note in notes)
+
+
+# Rectangles that CVAT says are rotated
+
+
+def boxes_of_rotation(folder, rotation, box=(6.5, 2.5, 15, 20), **more):
+    """What COCO and VOC give for a box with that attribute: the boxes, and the errors."""
+    item = coco_object(1, list(box), attributes={"rotation": rotation}, **more)
+    coco_json(folder / "labels.json", [coco_image(1, "a.jpg")], [item])
+    coco = read_coco(folder / "labels.json").annotation([0], "labels.json")
+    x, y, width, height = box
+    attribute = f"<attribute><name>rotation</name><value>{rotation}</value></attribute>"
+    sides = (x + 1, y + 1, x + width, y + height)
+    text = xml(("cat", *sides, f"<attributes>{attribute}</attributes>"))
+    return coco, parse_annotation(text.encode())
+
+
+@pytest.mark.parametrize("degrees", [30.0, 45, 300.5, -90.0, 725.0, "30"])
+def test_the_box_around_a_rotated_rectangle_is_used(tmp_path, degrees):
+    expected = rotated_box(14, 12.5, 15, 20, math.radians(float(degrees) % 360))
+    for found in boxes_of_rotation(tmp_path, degrees):
+        np.testing.assert_allclose(found.boxes, [expected], atol=1e-4)
+        assert found.outlines == 1
+
+
+@pytest.mark.parametrize("rotation", [0, 0.0, 180.0, 360, "frontal", "", None, True, [45], {}])
+def test_an_attribute_that_rotates_nothing_changes_nothing(tmp_path, rotation):
+    for found in boxes_of_rotation(tmp_path, rotation):
+        assert found.boxes.tolist() == [[6.5, 2.5, 21.5, 22.5]]
+        assert found.outlines == 0
+        assert found.errors == ()
+
+
+@pytest.mark.parametrize("rotation", [math.nan, math.inf, 1e308, -(10**400), "nan"])
+def test_a_number_that_is_no_angle_leaves_out_one_object(tmp_path, rotation):
+    for found in boxes_of_rotation(tmp_path, rotation):
+        assert len(found.boxes) == 0
+        (error,) = found.errors
+        assert error.message == "its attribute rotation is not an angle in degrees"
+
+
+def test_a_rotated_rectangle_without_area_is_named_as_such(tmp_path):
+    for found in boxes_of_rotation(tmp_path, 45, box=(6.5, 2.5, -15, 20)):
+        (error,) = found.errors
+        assert error.kind == "empty-box"
+
+
+def test_the_box_of_an_outline_is_not_rotated(tmp_path):
+    outline = {"segmentation": [[6.5, 2.5, 21.5, 2.5, 21.5, 22.5]]}
+    found, _ = boxes_of_rotation(tmp_path, 45.0, **outline)
+    assert found.boxes.tolist() == [[6.5, 2.5, 21.5, 22.5]]

@@ -116,6 +116,8 @@ def _coco_files() -> dict[str, str]:
         "mask-counts-beyond": json.dumps(
             _coco() | {"annotations": [_masked([48, 64], [10**18, 10**18])]}
         ),
+        "rotation-nan": json.dumps(_coco() | {"annotations": [_rotated(float("nan"))]}),
+        "rotation-of-digits": json.dumps(_coco() | {"annotations": [_rotated("9" * 100_000)]}),
         "polygon-odd": json.dumps(
             _coco() | {"annotations": [_masked(None, None) | {"segmentation": [[1, 2, 3]]}]}
         ),
@@ -125,6 +127,10 @@ def _coco_files() -> dict[str, str]:
 def _masked(size: Any, counts: Any) -> dict[str, Any]:
     mask = {"size": size, "counts": counts}
     return {"id": 1, "image_id": 0, "category_id": 1, "segmentation": mask}
+
+
+def _rotated(rotation: Any) -> dict[str, Any]:
+    return _coco()["annotations"][0] | {"attributes": {"rotation": rotation}}
 
 
 def _boxes() -> dict[str, tuple[list[Any], int]]:

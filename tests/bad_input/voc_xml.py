@@ -165,6 +165,8 @@ def _objects() -> dict[str, tuple[str, int]]:
         "polygon-of-nothing": f"<name>cat</name><polygon>{'<x1/>' * 500_000}</polygon>",
         "rotated-infinite": "<name>cat</name><robndbox><cx>1e308</cx><cy>1</cy><w>1e308</w>"
         "<h>2</h><angle>1e308</angle></robndbox>",
+        "rotation-infinite": f"{GOOD}<attributes><attribute><name>rotation</name>"
+        "<value>1e400</value></attribute></attributes>",
     }
     found |= {f"object-{name}": (_object(inside), 1) for name, inside in one.items()}
     found["object-empty"] = ("<object/>", 1)

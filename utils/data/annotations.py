@@ -104,8 +104,8 @@ class Annotation:
         upright: whether it says that its boxes are of the photo turned upright by EXIF.
         numbers: N places among the photo's objects, from 1, for messages.
         errors: the objects left out.
-        outlines: how many of the N objects are labelled by an outline, of which the bounding box
-            is taken.
+        outlines: how many of the N objects are labelled by an outline or a rotated box, of which
+            the bounding box is taken.
         scores: float32 (N,), of objects that a detector found; NaN for the others. None where no
             object has one.
         areas: float32 (N,), square pixels as the file gives them, in COCO those of the outline; NaN

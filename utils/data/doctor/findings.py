@@ -179,8 +179,8 @@ KINDS: dict[str, Kind] = {
         ERROR, "Objects without a box", _OBJECT_LEFT_OUT, ADVICE["no-box"], "left out"
     ),
     "object-outline": Kind(
-        NOTE, "Objects labelled by an outline",
-        "The bounding box of the outline is trained on and scored.",
+        NOTE, "Objects labelled by an outline or a rotated box",
+        "Its bounding box is trained on and scored.",
     ),
     "box-not-a-number": Kind(
         ERROR, "Boxes with coordinates that are not numbers", _OBJECT_LEFT_OUT,

@@ -130,12 +130,12 @@ def unpaired(layout: Layout) -> Iterator[str]:
 
 
 def outlines(labels: LabelTable) -> Iterator[str]:
-    """A sentence on the objects that are labelled by an outline, not by a box."""
+    """A sentence on the objects that are labelled by an outline or a rotated box."""
     if count := int(labels.outlines.sum()):
         first = labels.where[int(np.flatnonzero(labels.outlines)[0])]
         yield (
-            f"{counted(count, 'object is', 'objects are')} labelled by an outline (first in "
-            f"{first}); the bounding box of the outline is used"
+            f"{counted(count, 'object is', 'objects are')} labelled by an outline or a rotated "
+            f"box (first in {first}); the bounding box of that is used"
         )
 
 

@@ -145,7 +145,7 @@ class LabelTable:
         boxes: float32 (N, 4).
         difficult: bool (N,).
         numbers: int32 (N,), positions among the photo's objects.
-        outlines: int32 (P,), objects of each photo that are labelled by an outline.
+        outlines: int32 (P,), objects of each photo that are labelled by an outline or rotated box.
         scores: float32 (N,), of objects that a detector found; NaN for the others.
         areas: float32 (N,), as the files give them; NaN for the others.
         errors: what was left out, by photo.

@@ -3,9 +3,10 @@
 The format is that of https://cocodataset.org/#format-data: ``images``, ``annotations`` with
 ``bbox`` as x, y, width, height in continuous pixels, and ``categories``. Ids may have gaps. A
 crowd (``iscrowd``) is an object that is neither trained on nor counted. An object that has no
-``bbox`` but a ``segmentation`` (polygons or a run-length mask) gets the box around it. Everything
-else, above all outlines, is dropped while the file is read. Reading takes two to three times the
-file's size in memory; what is kept takes 34 bytes an object.
+``bbox`` but a ``segmentation`` (polygons or a run-length mask) gets the box around it. So does a
+rectangle that CVAT says is rotated. Everything else, above all outlines, is dropped while the file
+is read. Reading takes two to three times the file's size in memory; what is kept takes 34 bytes an
+object.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from utils.data.annotations import (
     no_name_kind,
     score_of,
 )
+from utils.data.formats.cvat_rotation import box_around_rotated, rotation_of
 from utils.data.formats.json_files import load_json
 from utils.data.formats.naming import NAME_LIMIT, class_name, formatted
 from utils.data.formats.outlines import points_box, rle_box
@@ -37,9 +39,10 @@ _LARGEST = 1e9  # pixels
 _LARGEST_AREA = 1e10  # square pixels; COCO's evaluation counts no larger object
 _EXAMPLES = 5
 _OUTLINE = ""  # the key under which the box of an outline is kept while a file is read
+_ROTATION = "attributes"  # of which only the degrees are kept
 _LONGEST_SIDE = 1 << 20  # pixels of a mask
 # Takes most of the space in a file, and is not used here.
-_UNUSED = frozenset({"keypoints", "segments_info", "caption", "attributes", "counts", "extra"})
+_UNUSED = frozenset({"keypoints", "segments_info", "caption", "counts", "extra"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +163,15 @@ def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = {key for key, _ in pairs}
     unused = _UNUSED - {"counts"} if "size" in keys else _UNUSED  # a mask, until its object ends
     found = {key: value for key, value in pairs if key not in unused}
-    if "segmentation" in keys:
-        outline = found.pop("segmentation")
-        if not has_box(found.get("bbox")) and outline:
-            found[_OUTLINE] = _outline_box(outline)
+    outline = found.pop("segmentation", None)
+    if outline and not has_box(found.get("bbox")):
+        found[_OUTLINE] = _outline_box(outline)
+    attributes = found.pop(_ROTATION, None)
+    # The box of an object with an outline is that of the outline: it is not rotated after that.
+    if isinstance(attributes, dict) and not outline:
+        degrees = rotation_of(attributes.get("rotation"))
+        if degrees:
+            found[_ROTATION] = degrees
     return found
 
 
@@ -323,7 +331,7 @@ class _Collector:
         self._class.append(class_id)
         self._number.append(number)
         self._crowd.append(_flag(item.get("iscrowd")))
-        self._outline.append(not has_box(item.get("bbox")))
+        self._outline.append(_ROTATION in item or not has_box(item.get("bbox")))
         self._scores.append(score_of(item.get("score")))
         self._areas.append(_area(item.get("area")))
         return None
@@ -392,7 +400,13 @@ def _xywh(item: dict) -> list[float]:
                 "not-a-number", f"bbox holds {formatted(value)}, not a place in a photo"
             )
         values.append(float(value))
-    return values
+    return _rotated(values, item[_ROTATION]) if _ROTATION in item else values
+
+
+def _rotated(xywh: list[float], degrees: float) -> list[float]:
+    x, y, width, height = xywh
+    x0, y0, x1, y1 = box_around_rotated((x, y, x + width, y + height), degrees)
+    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def _id(value: Any) -> int | str | None:

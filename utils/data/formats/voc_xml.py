@@ -7,7 +7,8 @@ entities and external references are refused, and nothing it names is opened.
 An object without ``bndbox`` may have an outline: a ``polygon`` (``x1``, ``y1``, ``x2`` … or ``pt``
 elements with ``x`` and ``y``), whose extreme points count as the corners of a ``bndbox`` do, or a
 ``robndbox`` as roLabelImg writes it (``cx``, ``cy``, ``w``, ``h`` and ``angle`` in radians, in
-continuous coordinates). Its bounding box is taken.
+continuous coordinates). Its bounding box is taken. So is that of a ``bndbox`` with an attribute
+``rotation``, as CVAT writes it.
 
 An object's ``score`` or ``confidence`` is that of a detector.
 """
@@ -25,6 +26,7 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from utils.data.annotations import Annotation, ObjectError, score_of
+from utils.data.formats.cvat_rotation import box_around_rotated, rotation_of
 from utils.data.formats.naming import NAME_LIMIT, class_name
 from utils.data.formats.outlines import Box, points_box, rotated_box
 from utils.files import read_limited
@@ -78,7 +80,7 @@ def parse_annotation(data: bytes, where: str = "") -> Annotation:
         try:
             if not name:
                 raise ObjectError("no-class", f"no class name, {NAME_LIMIT}")
-            box = _outline(item)
+            box = _outline(item) or _rotated(item)
             outlines += box is not None
             box = box or _box(item)
         except ObjectError as error:
@@ -117,7 +119,7 @@ def _decoded(data: bytes) -> bytes | str:
     return data if codec is None else data[declared.end() :].decode(codec)
 
 
-def _box(item: Element) -> tuple[float, ...]:
+def _box(item: Element) -> Box:
     """Continuous ``x0, y0, x1, y1`` of one object."""
     bndbox = item.find("bndbox")
     if bndbox is None:
@@ -128,6 +130,15 @@ def _box(item: Element) -> tuple[float, ...]:
         if np.float32(last) <= np.float32(first):
             raise ObjectError("empty-box", f"{high} {text[high]} lies before {low} {text[low]}")
     return x0, y0, x1, y1
+
+
+def _rotated(item: Element) -> Box | None:
+    """The box around a ``bndbox`` that CVAT says is rotated; None where it does not."""
+    for attribute in item.iterfind("attributes/attribute"):
+        if (attribute.findtext("name") or "").strip() == "rotation":
+            degrees = rotation_of(attribute.findtext("value"))
+            return box_around_rotated(_box(item), degrees) if degrees else None
+    return None
 
 
 def _outline(item: Element) -> Box | None:
