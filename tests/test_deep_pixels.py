@@ -17,7 +17,7 @@ from utils.data.batches.image_cache import DiskCache, MemoryCache, photo_reader
 from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import load_split
 from utils.detector import Detector
-from utils.images import decode_image, photo_facts, read_image
+from utils.images import decode_image, photo_facts, pixels_of, read_image
 from utils.media.picture_reader import PictureReader
 from utils.pixel_range import METADATA, Extremes, PixelRange, PixelRanges
 from utils.runtime.runtime import Runtime
@@ -275,3 +275,70 @@ def test_a_pillow_image_is_scaled_too():
         found, seen = detector(metadata)
         found(Image.fromarray(deep(10)))
         np.testing.assert_array_equal(seen[0][0, ..., 0], expected)
+
+
+# Files that Pillow has opened
+
+CODED = {"png": png, "tif": lambda values: cv2.imencode(".tiff", values)[1].tobytes()}
+
+
+@pytest.fixture(params=CODED)
+def coloured(request, tmp_path):
+    """A file of 10 bits in 16-bit colours."""
+    path = tmp_path / f"a.{request.param}"
+    colours = np.stack([deep(10), deep(10)[::-1], deep(10)[:, ::-1]], axis=-1)
+    path.write_bytes(CODED[request.param](colours))
+    return path
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_file_that_pillow_opened_is_read_as_from_its_path(coloured):
+    ranges = PixelRanges(PixelRange(0, 4095))
+    with Image.open(coloured) as image, open(coloured, "rb") as file, Image.open(file) as other:
+        for opened in (image, other, image):  # twice: reading it does not load it
+            np.testing.assert_array_equal(pixels_of(opened), read_image(coloured))
+            expected = read_image(coloured, ranges=ranges)
+            np.testing.assert_array_equal(pixels_of(opened, ranges=ranges), expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_changed_image_is_not_read_again(coloured):
+    for change in (
+        lambda image: image.resize((16, 4)),
+        lambda image: image.crop((0, 0, 8, 8)),
+        lambda image: image.rotate(90, expand=True),
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    ):
+        with Image.open(coloured) as image:
+            changed = change(image)
+            np.testing.assert_array_equal(pixels_of(changed), np.asarray(changed))
+
+
+def test_reduced_colours_are_warned_of(coloured):
+    with Image.open(coloured) as image:
+        image.thumbnail((16, 4))
+        with pytest.warns(UserWarning, match="only the high byte"):
+            pixels = pixels_of(image)
+        np.testing.assert_array_equal(pixels, np.asarray(image))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_loaded_image_of_eight_bits_is_not_warned_of(tmp_path):
+    path = tmp_path / "plain.png"
+    Image.fromarray(RAMP).convert("RGB").save(path)
+    with Image.open(path) as image:
+        image.load()
+        np.testing.assert_array_equal(pixels_of(image)[..., 0], RAMP)
+
+
+def test_a_later_page_is_that_page(tmp_path):
+    """Only the first page of a file is read from its content."""
+    pages = [Image.fromarray(deep(bits)) for bits in (12, 10)]
+    pages[0].save(
+        tmp_path / "stack.tif",
+        save_all=True,
+        append_images=[page.rotate(180) for page in pages[1:]],
+    )
+    with Image.open(tmp_path / "stack.tif") as image:
+        image.seek(1)
+        np.testing.assert_array_equal(pixels_of(image)[..., 0], RAMP[::-1, ::-1])

@@ -37,7 +37,12 @@ class Deep(NamedTuple):
 
 def may_be_deep(image: Image.Image) -> bool:
     """Whether a picture that is not loaded yet has more than 8 bits a channel."""
-    return _is_grey(image) or any(";16" in str(tile[3]) for tile in image.tile)
+    return _is_grey(image) or has_deep_colours(image)
+
+
+def has_deep_colours(image: Image.Image) -> bool:
+    """Whether a picture that is not loaded yet has colours of 16 bits, which Pillow reduces."""
+    return not _is_grey(image) and any(";16" in str(tile[3]) for tile in image.tile)
 
 
 def deep_values(image: Image.Image, data: bytes) -> Deep | None:

@@ -5,9 +5,8 @@ alone. ``orient_boxes`` turns boxes as ``read_image`` turns pixels. ``reduction`
 photo may be shrunk while it is decoded, which is much faster than decoding all of it.
 
 Other kinds of pixels are converted. Grey and palette become RGB. Transparency is put on white, as
-in a browser. CMYK is converted by the plain formula, without colour profiles. 16-bit channels keep
-their high byte. 32-bit integers are read as 16-bit values. Floating-point pixels are read as 0–1
-if none exceeds 1, otherwise as 0–255. Of several frames the first is read.
+in a browser. CMYK is converted by the plain formula, without colour profiles. Pixels of more than 8
+bits are scaled as ``utils.pixel_range`` says. Of several frames the first is read.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from utils.deep_pixels import Deep, deep_grey, deep_values, may_be_deep
 from utils.errors import UnwritableError, UserError
 from utils.files import atomic_write
 from utils.image_header import TooManyParts, parse_header, png_chunks, read_header
+from utils.opened_images import deep_file, is_reduced
 from utils.pixel_range import NO_RANGES, Extremes, PixelRanges
 
 # In lower case, the likeliest first. ``utils.image_kinds`` finds pictures with other suffixes.
@@ -143,11 +143,23 @@ def pixels_of(
 ) -> np.ndarray:
     """An image opened or made with Pillow as upright RGB, uint8 (H, W, 3).
 
+    A file with more than 8 bits a channel that is opened and not loaded is read as from its path.
+    Where Pillow has reduced its colours already, a warning says so.
+
     Raises:
         UserError: its file is truncated, or it is too large.
     """
     try:
         check_pixels(ImageSize(*image.size, 1), name)
+        file = deep_file(image)
+        if file is not None:
+            return decode_image(_whole(file, name), name, ranges=ranges)
+        if is_reduced(image):
+            warnings.warn(
+                f"{name}: Pillow keeps only the high byte of its 16-bit colours, so it may be too "
+                "dark; give the path of the file, or the image before it is loaded",
+                stacklevel=2,
+            )
         image.load()  # turns a TIFF
         upright = ImageOps.exif_transpose(image)
         deep = deep_grey(upright)
@@ -156,6 +168,19 @@ def pixels_of(
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise _unreadable(name, error) from error
+
+
+def _whole(file: IO[bytes], name: str) -> bytes:
+    """All bytes of an open file, which then stands where it stood."""
+    before = file.tell()
+    try:
+        file.seek(0)
+        data = file.read(MAX_BYTES + 1)
+    finally:
+        file.seek(before)
+    if len(data) > MAX_BYTES:
+        raise _too_long(name)
+    return data
 
 
 def _decoded(
@@ -322,11 +347,15 @@ def check_file(path: Path) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path}: is not a file")
         if status.st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB, too large for a photo")
+            raise _too_long(str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # no permission; an impossible name
         raise UserError(f"{path}: cannot be read ({error})") from error
+
+
+def _too_long(name: str) -> UserError:
+    return UserError(f"{name}: larger than {MAX_BYTES >> 20} MiB, too large for a photo")
 
 
 def check_pixels(size: ImageSize, name: str) -> None:

@@ -1,0 +1,46 @@
+"""Images that Pillow has opened, and whose pixels it would reduce: ``deep_file``, ``is_reduced``.
+
+Pillow has no colours of 16 bits. It keeps their high byte when it loads a file, so a picture whose
+values have 12 bits becomes nearly black. Until then the file can be read as from its path.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, ImageFile
+
+from utils.deep_pixels import has_deep_colours, may_be_deep
+
+# Not JPEG 2000: how much of it is decoded is set on the image before it is loaded.
+_DEEP_FORMATS = ("PNG", "TIFF", "PPM")
+
+
+def deep_file(image: Image.Image) -> IO[bytes] | None:
+    """The file of a picture with more than 8 bits a channel that Pillow has opened, not loaded.
+
+    None for every other image. Pillow loads an image before it changes it, so what is not loaded is
+    what the file holds; and of several pages the first, as everywhere.
+    """
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in _DEEP_FORMATS:
+        return None
+    if not image.tile or image.fp is None or image.tell() or not may_be_deep(image):
+        return None
+    return image.fp
+
+
+def is_reduced(image: Image.Image) -> bool:
+    """Whether Pillow has lost the low byte of a file's colours, or will when it loads them.
+
+    False too where that cannot be known, as for a copy.
+    """
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in _DEEP_FORMATS:
+        return False
+    if image.tile:
+        return has_deep_colours(image)
+    if image.mode in ("RGB", "RGBA") and image.filename and Path(image.filename).is_file():
+        with suppress(Exception), Image.open(image.filename, formats=[image.format]) as again:
+            return has_deep_colours(again)
+    return False
