@@ -19,7 +19,7 @@ from utils.data.datasets import load_split
 from utils.detector import Detector
 from utils.images import decode_image, photo_facts, pixels_of, read_image
 from utils.media.picture_reader import PictureReader
-from utils.pixel_range import METADATA, Extremes, PixelRange, PixelRanges
+from utils.pixel_range import METADATA, Extremes, PixelRange, PixelRanges, extremes_of
 from utils.runtime.runtime import Runtime
 
 # A ramp over 8 bits; deeper pictures hold the same ramp with finer steps.
@@ -261,12 +261,29 @@ def test_ranges_hold_what_they_are_made_for():
         (0, 70000, False, (0, 2**18 - 1)),
         (-3, 900, False, (-4, 1023)),
         (0.0, 1.0, True, (0, 1)),
+        (0.0, 1.004, True, (0, 1)),
+        (-0.1, 1.26, True, (-0.125, 1)),
         (0.0, 200.0, True, (0, 255)),
         (0.0, 1.5, True, (0, 255)),
     ):
         found = Extremes(low, high, fractions)
         assert PixelRange.holding(found) == expected
         assert PixelRange.holding(found).holds(found)
+
+
+def test_a_photo_that_resampling_left_over_one_does_not_darken_the_others(tmp_path):
+    sharp = np.zeros((8, 8), np.float32)
+    sharp[2:6, 2:6] = 1
+    enlarged = cv2.resize(sharp, (29, 29), interpolation=cv2.INTER_LANCZOS4)
+    assert 1.1 < enlarged.max() < 1.3
+    found = [Extremes(0, 0.98, True), extremes_of(enlarged)]
+    ranges = PixelRanges.of(found)
+    assert ranges.fractions.white == 1
+    assert all(ranges.range_for(one) == ranges.fractions for one in found)
+    assert decode_image(tiff(enlarged), ranges=ranges).max() == 255
+    trained = PixelRanges(fractions=PixelRange(0, 1))
+    assert trained.range_for(Extremes(0, 1.004, True)) == trained.fractions
+    assert trained.range_for(Extremes(0, 1.5, True)) == PixelRange(0, 255)
 
 
 def test_a_pillow_image_is_scaled_too():

@@ -3,9 +3,11 @@
 Many pictures with 16 bits a channel hold values of 10, 12 or 14 bits: microscopes, X-ray, thermal
 cameras. Divided by 256 they would be nearly black. So the values from ``black`` to ``white`` become
 0 to 255. For whole numbers ``white`` is the largest value of 8, 10, 12, 14 or 16 bits (more where
-values are larger) that all values fit into. For fractions it is 1 where no value exceeds 1, and
-otherwise as for whole numbers. ``black`` is 0 or, where values are negative, a power of two below
-all of them.
+values are larger) that all values fit into. For fractions it is 1 where no value exceeds 1.3, and
+otherwise as for whole numbers. Values over 1 become white: bicubic and Lanczos filters leave up to
+1.12 at an edge and 1.26 at a corner of a white area (measured with OpenCV and Pillow), and nothing
+whose white is 255 is as dark as that. ``black`` is 0 or, where values are negative, a power of two
+below all of them.
 
 A training run finds one range for its whole data folder, so that pictures keep their differences in
 brightness. The checkpoint stores it (``metadata["pixel_ranges"]``), and prediction and scoring use
@@ -22,6 +24,7 @@ import numpy as np
 
 METADATA = "pixel_ranges"  # key in a checkpoint
 _BITS = (8, 10, 12, 14, 16)
+_MOST_OF_ONE = 1.3  # the largest fraction in pictures whose white is 1
 
 
 class Extremes(NamedTuple):
@@ -42,7 +45,7 @@ class PixelRange(NamedTuple):
     def holding(cls, found: Extremes) -> PixelRange:
         """The range for pictures whose values lie between these."""
         black = -(2.0 ** math.ceil(math.log2(-found.low))) if found.low < 0 else 0.0
-        if found.fractions and found.high <= 1:
+        if found.fractions and found.high <= _MOST_OF_ONE:
             return cls(black, 1.0)
         bits = next((bits for bits in _BITS if found.high < 2**bits), None)
         if bits is None:
@@ -55,7 +58,9 @@ class PixelRange(NamedTuple):
         return round(math.log2(self.white + 1))
 
     def holds(self, found: Extremes) -> bool:
-        return self.black <= found.low and found.high <= self.white
+        """Whether it is a range for pictures whose values lie between these."""
+        white = _MOST_OF_ONE if found.fractions and self.white == 1 else self.white
+        return self.black <= found.low and found.high <= white
 
     def to_uint8(self, values: np.ndarray) -> np.ndarray:
         """Values of any type and shape → uint8; what lies outside the range is cut to it."""
