@@ -23,6 +23,17 @@ def detector():
     return Detector(WEIGHTS, "tensorflow")
 
 
+@pytest.fixture(scope="module")
+def scenes():
+    return [draw_scene(11, "test", index) for index in SCENES]
+
+
+@pytest.fixture(scope="module")
+def sure(detector, scenes):
+    """The objects of each scene that the detector is sure of."""
+    return [detector(scene.image, conf=0.5) for scene in scenes]
+
+
 def test_it_is_small_and_knows_its_classes(detector):
     assert WEIGHTS.stat().st_size < 25e6
     assert detector.class_names == CLASSES
@@ -49,12 +60,10 @@ def mirrored(image, boxes):
 
 
 @pytest.mark.parametrize("change", [padded, scaled, mirrored])
-def test_boxes_follow_the_picture(detector, change):
+def test_boxes_follow_the_picture(detector, scenes, sure, change):
     """Mean IoU of an object's boxes on a picture and on its copy, where both are sure."""
     overlaps = []
-    for index in SCENES:
-        scene = draw_scene(11, "test", index)
-        before = detector(scene.image, conf=0.5)
+    for scene, before in zip(scenes, sure, strict=True):
         copy, expected = change(scene.image, before.boxes)
         after = detector(copy, conf=0.5)
         for box, class_id in zip(expected, before.class_ids, strict=True):
@@ -67,11 +76,10 @@ def test_boxes_follow_the_picture(detector, change):
     assert np.mean(overlaps) >= 0.8
 
 
-def test_it_finds_signs_on_backgrounds_it_never_saw(detector):
+def test_it_finds_signs_on_backgrounds_it_never_saw(detector, scenes):
     """Not a score, a smoke alarm: most large, fully labelled signs are found and named."""
     found = total = 0
-    for index in SCENES:
-        scene = draw_scene(11, "test", index)
+    for scene in scenes:
         seen = detector(scene.image)
         names = np.array(seen.names())
         for box, name, difficult in zip(scene.boxes, scene.names, scene.difficult, strict=True):
