@@ -395,12 +395,16 @@ def test_runtime_and_precision_must_fit_the_file(decoded):
         open_runtime(decoded["onnx"], device="tpu")
 
 
+@pytest.fixture(scope="module")
+def lighter():
+    return YOLOv3("mobilenet_v3_small", ["a", "b"], input_size=64, neck="pan")
+
+
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_lighter_neck_can_be_exported(name, tmp_path):
-    model = YOLOv3("mobilenet_v3_small", ["a", "b"], input_size=64, neck="pan")
-    path = write_export(model, tmp_path, name)
+def test_the_lighter_neck_can_be_exported(name, lighter, tmp_path):
+    path = write_export(lighter, tmp_path, name)
     images = pictures(1, 64, 64)
-    close(open_runtime(path, device="cpu").infer(images), model(images, training=False))
+    close(open_runtime(path, device="cpu").infer(images), lighter(images, training=False))
 
 
 @pytest.mark.all_backbones
