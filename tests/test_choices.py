@@ -32,9 +32,15 @@ def test_photos_seen_in_a_time_follow_from_their_pixels():
     assert 100 < seen(416 * 416) < 10_000_000
 
 
-def test_a_long_last_evaluation_leaves_fewer_photos_to_train_on(monkeypatch):
-    monkeypatch.setattr(speed, "_seconds", lambda work: 0.1)  # 25 ms a photo, 40 ms to score it
+@pytest.fixture
+def timed(monkeypatch):
+    """Any network takes 25 ms a photo, and 40 ms to score it; so none is built."""
+    monkeypatch.setattr(speed, "_seconds", lambda work: 0.1)
+    monkeypatch.setattr(speed, "build_backbone", lambda name: lambda pictures, training: [pictures])
 
+
+@pytest.mark.usefixtures("timed")
+def test_a_long_last_evaluation_leaves_fewer_photos_to_train_on():
     def seen(validation_photos, minutes=10):
         return photos_seen("mobilenet_v3_small", minutes, validation_photos=validation_photos)(
             speed.SIDE * speed.SIDE
@@ -47,8 +53,8 @@ def test_a_long_last_evaluation_leaves_fewer_photos_to_train_on(monkeypatch):
 
 
 @pytest.mark.parametrize(("casts", "step"), [(False, 2.9), (True, 2.5)])
+@pytest.mark.usefixtures("timed")
 def test_a_step_takes_more_forward_passes_where_these_are_fast(monkeypatch, casts, step):
-    monkeypatch.setattr(speed, "_seconds", lambda work: 0.1)
     monkeypatch.setattr(speed, "needs_casts", lambda: casts)
     seen = [photos_seen("mobilenet_v3_small", 10, fast_math=fast)(1e5) for fast in (False, True)]
     assert seen[1] == pytest.approx(seen[0] * speed.STEP_OVER_FORWARD / step)

@@ -20,6 +20,7 @@ from utils.detector import Detector
 from utils.errors import UserError
 from utils.heatmaps.evidence import Evidence
 from utils.images import read_image, save_image
+from utils.media import heat_sheets
 
 
 def _sigmoid(x):
@@ -34,6 +35,11 @@ def small():
 @pytest.fixture(scope="module")
 def signs():
     return Evidence(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Detector(WEIGHTS, "tensorflow")
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +135,8 @@ def test_objectness_and_scores_are_those_of_the_raw_heads(small, image):
         np.testing.assert_allclose(heat.levels[stride], expected, atol=1e-6)
 
 
-def test_the_heat_of_an_object_lies_in_its_box(signs):
+def test_the_heat_of_an_object_lies_in_its_box(signs, detector):
     """In half of the boxes at least half of the heat, in all of them many times their area."""
-    detector = Detector(WEIGHTS, "tensorflow")
     shares, areas = [], []
     for number in range(4):
         picture = draw_scene(5, "test", number).image
@@ -148,10 +153,10 @@ def test_the_heat_of_an_object_lies_in_its_box(signs):
     assert (np.array(shares) > 4 * np.array(areas)).all()
 
 
-def test_a_class_and_a_box_choose_what_is_explained(signs):
+def test_a_class_and_a_box_choose_what_is_explained(signs, detector):
     picture = draw_scene(5, "test", 1).image  # a stop sign and others
     seen = signs(picture)
-    stop = next(one for one in Detector(WEIGHTS, "tensorflow")(picture) if one.class_name == "stop")
+    stop = next(one for one in detector(picture) if one.class_name == "stop")
     anywhere, in_box = seen.heat("stop"), seen.heat(box=stop.box)
     assert in_box.class_name == "stop"
     assert anywhere.score == in_box.score == pytest.approx(seen.scores[:, 5].max())
@@ -207,7 +212,10 @@ def test_the_command_writes_a_sheet_for_each_picture(road, tmp_path, capsys):
     assert "overwritten" in capsys.readouterr().err
 
 
-def test_the_command_for_a_class_and_a_box(road, tmp_path, capsys):
+def test_the_command_for_a_class_and_a_box(road, detector, signs, tmp_path, capsys, monkeypatch):
+    # Opened once: the test above opens them.
+    monkeypatch.setattr(predict, "open_detector", lambda *_, **__: detector)
+    monkeypatch.setattr(heat_sheets, "Evidence", lambda *_: signs)
     for number, arguments in enumerate(
         (["--heatmap-class", "stop"], ["--heatmap-box", "10,10,90,80", "--heatmap-class", "yield"],
          ["--heatmap-box", "9000,0,9001,7"])
@@ -220,11 +228,11 @@ def test_the_command_for_a_class_and_a_box(road, tmp_path, capsys):
     assert "did you mean 'stop'" in capsys.readouterr().err
 
 
-def test_pictures_too_large_for_memory_are_shown_smaller(road, tmp_path, monkeypatch):
+def test_pictures_too_large_for_memory_are_shown_smaller(road, detector, tmp_path, monkeypatch):
     """The sheet of a TIFF that is read by regions is that of the picture."""
     from PIL import Image
 
-    from utils.media import heat_sheets, outputs
+    from utils.media import outputs
     from utils.media.frames import Frame, Source
     from utils.media.predict_config import PredictConfig
     from utils.tiff_regions import TiffRegions
@@ -239,7 +247,7 @@ def test_pictures_too_large_for_memory_are_shown_smaller(road, tmp_path, monkeyp
     monkeypatch.setattr(heat_sheets, "heat_sheet", lambda *args, **_: explained.append(args))
     monkeypatch.setattr(heat_sheets, "save_image", lambda *_: None)
     source = Source("road.tif", "picture", str(tmp_path / "road.tif"))
-    found = Detector(WEIGHTS, "tensorflow")(picture)
+    found = detector(picture)
     for image in (picture, regions):
         output.write(Frame(image, source), found, "road")
     (whole, _, large, _), (half, _, small, _) = explained
