@@ -348,6 +348,14 @@ def test_a_loaded_image_of_eight_bits_is_not_warned_of(tmp_path):
         np.testing.assert_array_equal(pixels_of(image)[..., 0], RAMP)
 
 
+@pytest.mark.filterwarnings("error")
+def test_grey_needs_no_second_reading_whatever_the_size_of_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.images.MAX_BYTES", 8)  # as a stack of many pages has more
+    (tmp_path / "a.tif").write_bytes(tiff(deep(10)))
+    with Image.open(tmp_path / "a.tif") as image:
+        np.testing.assert_array_equal(pixels_of(image)[..., 0], RAMP)
+
+
 def test_a_later_page_is_that_page(tmp_path):
     """Only the first page of a file is read from its content."""
     pages = [Image.fromarray(deep(bits)) for bits in (12, 10)]

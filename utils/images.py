@@ -143,8 +143,8 @@ def pixels_of(
 ) -> np.ndarray:
     """An image opened or made with Pillow as upright RGB, uint8 (H, W, 3).
 
-    A file with more than 8 bits a channel that is opened and not loaded is read as from its path.
-    Where Pillow has reduced its colours already, a warning says so.
+    A file with 16-bit colours that is opened and not loaded is read as from its path. Where Pillow
+    has reduced its colours already, a warning says so.
 
     Raises:
         UserError: its file is truncated, or it is too large.

@@ -1,7 +1,8 @@
-"""Images that Pillow has opened, and whose pixels it would reduce: ``deep_file``, ``is_reduced``.
+"""Images that Pillow has opened, and whose colours it would reduce: ``deep_file``, ``is_reduced``.
 
 Pillow has no colours of 16 bits. It keeps their high byte when it loads a file, so a picture whose
-values have 12 bits becomes nearly black. Until then the file can be read as from its path.
+values have 12 bits becomes nearly black. Until then the file can be read as from its path. Grey
+pictures need none of this: Pillow keeps all their bits.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ from typing import IO
 
 from PIL import Image, ImageFile
 
-from utils.deep_pixels import has_deep_colours, may_be_deep
+from utils.deep_pixels import has_deep_colours
 
 # Not JPEG 2000: how much of it is decoded is set on the image before it is loaded.
-_DEEP_FORMATS = ("PNG", "TIFF", "PPM")
+_DEEP_FORMATS = ("PNG", "TIFF")
 
 
 def deep_file(image: Image.Image) -> IO[bytes] | None:
-    """The file of a picture with more than 8 bits a channel that Pillow has opened, not loaded.
+    """The file of a picture with 16-bit colours that Pillow has opened, not loaded.
 
     None for every other image. Pillow loads an image before it changes it, so what is not loaded is
     what the file holds; and of several pages the first, as everywhere.
     """
     if not isinstance(image, ImageFile.ImageFile) or image.format not in _DEEP_FORMATS:
         return None
-    if not image.tile or image.fp is None or image.tell() or not may_be_deep(image):
+    if not image.tile or image.fp is None or image.tell() or not has_deep_colours(image):
         return None
     return image.fp
 
