@@ -262,7 +262,13 @@ def test_ranges_hold_what_they_are_made_for():
         (-3, 900, False, (-4, 1023)),
         (0.0, 1.0, True, (0, 1)),
         (0.0, 1.004, True, (0, 1)),
-        (-0.1, 1.26, True, (-0.125, 1)),
+        (-0.1, 1.26, True, (0, 1)),
+        (-0.142, 0.98, True, (0, 1)),
+        (-0.3, 1.0, True, (0, 1)),
+        (-0.31, 1.3, True, (-0.5, 1)),
+        (-1.0, 1.0, True, (-1, 1)),
+        (-0.25, 0.2, True, (-0.25, 1)),
+        (-0.1, 200.0, True, (-0.125, 255)),
         (0.0, 200.0, True, (0, 255)),
         (0.0, 1.5, True, (0, 255)),
     ):
@@ -271,7 +277,7 @@ def test_ranges_hold_what_they_are_made_for():
         assert PixelRange.holding(found).holds(found)
 
 
-def test_a_photo_that_resampling_left_over_one_does_not_darken_the_others(tmp_path):
+def test_a_photo_that_resampling_left_beyond_0_and_1_does_not_change_the_others(tmp_path):
     sharp = np.zeros((8, 8), np.float32)
     sharp[2:6, 2:6] = 1
     enlarged = cv2.resize(sharp, (29, 29), interpolation=cv2.INTER_LANCZOS4)
@@ -281,9 +287,15 @@ def test_a_photo_that_resampling_left_over_one_does_not_darken_the_others(tmp_pa
     assert ranges.fractions.white == 1
     assert all(ranges.range_for(one) == ranges.fractions for one in found)
     assert decode_image(tiff(enlarged), ranges=ranges).max() == 255
+    assert enlarged.min() < -0.1
+    assert ranges.fractions.black == 0
+    black = tiff(np.array([[0, 0.98]], np.float32))
+    assert decode_image(black, ranges=ranges)[0, 0].tolist() == [0, 0, 0]
     trained = PixelRanges(fractions=PixelRange(0, 1))
     assert trained.range_for(Extremes(0, 1.004, True)) == trained.fractions
     assert trained.range_for(Extremes(0, 1.5, True)) == PixelRange(0, 255)
+    assert trained.range_for(Extremes(-0.1, 0.2, True)) == trained.fractions
+    assert trained.range_for(Extremes(-1, 1, True)) == PixelRange(-1, 1)
 
 
 def test_a_pillow_image_is_scaled_too():

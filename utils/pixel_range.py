@@ -4,10 +4,14 @@ Many pictures with 16 bits a channel hold values of 10, 12 or 14 bits: microscop
 cameras. Divided by 256 they would be nearly black. So the values from ``black`` to ``white`` become
 0 to 255. For whole numbers ``white`` is the largest value of 8, 10, 12, 14 or 16 bits (more where
 values are larger) that all values fit into. For fractions it is 1 where no value exceeds 1.3, and
-otherwise as for whole numbers. Values over 1 become white: bicubic and Lanczos filters leave up to
-1.12 at an edge and 1.26 at a corner of a white area (measured with OpenCV and Pillow), and nothing
-whose white is 255 is as dark as that. ``black`` is 0 or, where values are negative, a power of two
-below all of them.
+otherwise as for whole numbers. Nothing whose white is 255 is as dark as that. ``black`` is 0 or,
+where values are negative, a power of two below all of them.
+
+Fractions from 0 to 1 that were resampled go a little beyond both ends. Bicubic and Lanczos filters
+leave 1.13 at an edge and 1.27 at a corner of a white area, and -0.14 beside it and -0.17 beside a
+line (measured with OpenCV and Pillow). So where white is 1, values from 1 to 1.3 become white.
+Values from -0.3 to 0 become black, but not where the brightest value is too small for such a
+filter to have made them: those are signed.
 
 A training run finds one range for its whole data folder, so that pictures keep their differences in
 brightness. The checkpoint stores it (``metadata["pixel_ranges"]``), and prediction and scoring use
@@ -25,6 +29,7 @@ import numpy as np
 METADATA = "pixel_ranges"  # key in a checkpoint
 _BITS = (8, 10, 12, 14, 16)
 _MOST_OF_ONE = 1.3  # the largest fraction in pictures whose white is 1
+_BELOW_ZERO = 0.3  # how far below 0 fractions may be whose black is 0, as a share of white
 
 
 class Extremes(NamedTuple):
@@ -46,7 +51,8 @@ class PixelRange(NamedTuple):
         """The range for pictures whose values lie between these."""
         black = -(2.0 ** math.ceil(math.log2(-found.low))) if found.low < 0 else 0.0
         if found.fractions and found.high <= _MOST_OF_ONE:
-            return cls(black, 1.0)
+            resampled = found.low >= -_BELOW_ZERO * min(found.high, 1.0)
+            return cls(0.0 if resampled else black, 1.0)
         bits = next((bits for bits in _BITS if found.high < 2**bits), None)
         if bits is None:
             bits = 2 * math.ceil(math.log2(found.high + 1) / 2)
@@ -59,8 +65,10 @@ class PixelRange(NamedTuple):
 
     def holds(self, found: Extremes) -> bool:
         """Whether it is a range for pictures whose values lie between these."""
-        white = _MOST_OF_ONE if found.fractions and self.white == 1 else self.white
-        return self.black <= found.low and found.high <= white
+        black, white = self
+        if found.fractions and white == 1:
+            black, white = (black or -_BELOW_ZERO), _MOST_OF_ONE
+        return black <= found.low and found.high <= white
 
     def to_uint8(self, values: np.ndarray) -> np.ndarray:
         """Values of any type and shape → uint8; what lies outside the range is cut to it."""
