@@ -17,7 +17,14 @@ from utils.data.batches.image_cache import DiskCache, MemoryCache, photo_reader
 from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import load_split
 from utils.detector import Detector
-from utils.images import decode_image, photo_facts, pixels_of, read_image
+from utils.images import (
+    decode_image,
+    image_size,
+    orient_image,
+    photo_facts,
+    pixels_of,
+    read_image,
+)
 from utils.media.picture_reader import PictureReader
 from utils.pixel_range import METADATA, Extremes, PixelRange, PixelRanges, extremes_of
 from utils.runtime.runtime import Runtime
@@ -66,6 +73,39 @@ def test_colours_and_alpha_too(bits):
     pixels = decode_image(png(np.dstack([colours, alpha])))
     assert (pixels[:, :16] == 255).all()
     np.testing.assert_array_equal(pixels[:, 16:], expected[:, 16:])
+
+
+def turned_png(values, orientation):
+    """A PNG of RGB values that are stored with that EXIF orientation."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    return with_chunk(png(values[..., ::-1]), b"eXIf", exif.tobytes()[6:])
+
+
+def turned_tiff(values, orientation):
+    """A TIFF of RGB values, as Pillow does not write them, with that orientation."""
+    height, width, _ = values.shape
+    entries = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, 200), (259, 3, 1, 1)]
+    entries += [(262, 3, 1, 2), (273, 4, 1, 206), (274, 3, 1, orientation), (277, 3, 1, 3)]
+    entries += [(278, 3, 1, height), (279, 4, 1, values.nbytes)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    head += b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    return head.ljust(200, b"\0") + struct.pack("<3H", 16, 16, 16) + values.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("coded", [turned_png, turned_tiff])
+def test_colours_that_are_stored_turned(tmp_path, coded, orientation):
+    colours = np.stack([deep(10), deep(10)[::-1], deep(10)[:, ::-1]], axis=-1)
+    upright = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=-1)
+    path = tmp_path / "a"
+    path.write_bytes(coded(colours, orientation))
+    expected = orient_image(upright, orientation)
+    np.testing.assert_array_equal(read_image(path), expected)
+    assert image_size(path) == (*expected.shape[1::-1], orientation)
+    assert photo_facts(path).extremes == extremes_of(colours)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(pixels_of(image), expected)
 
 
 def test_what_the_file_says_counts():

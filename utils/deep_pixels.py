@@ -16,7 +16,7 @@ from PIL import Image
 from utils.image_header import png_chunks
 from utils.pixel_range import Extremes, PixelRange, extremes_of
 
-_BITS_PER_SAMPLE, _MAX_SAMPLE, _ORIENTATION, _S_MAX_SAMPLE = 258, 281, 274, 341  # TIFF tags
+_BITS_PER_SAMPLE, _MAX_SAMPLE, _S_MAX_SAMPLE = 258, 281, 341  # TIFF tags
 _ALL = PixelRange(0.0, 65535.0)
 
 
@@ -48,6 +48,8 @@ def has_deep_colours(image: Image.Image) -> bool:
 def deep_values(image: Image.Image, data: bytes) -> Deep | None:
     """The deep pixels of a picture that is not loaded yet; None for 8 bits a channel.
 
+    Those of a TIFF are upright, as where Pillow loads it; those of other files are as stored.
+
     Args:
         image: the opened file.
         data: its content.
@@ -55,7 +57,7 @@ def deep_values(image: Image.Image, data: bytes) -> Deep | None:
     if not may_be_deep(image):
         return None
     tags = dict(image.tag_v2) if image.format == "TIFF" else {}
-    values = np.asarray(image) if _is_grey(image) else _colours(data, tags)
+    values = np.asarray(image) if _is_grey(image) else _colours(image, data)
     if values is None:
         return None
     extremes = extremes_of(values[..., :3] if values.ndim == 3 else values)
@@ -87,15 +89,18 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def _colours(data: bytes, tags: dict) -> np.ndarray | None:
-    """16-bit RGB or RGBA, which Pillow reads as 8 bits; None where OpenCV cannot read it."""
-    if tags.get(_ORIENTATION, 1) != 1:  # turned differently by the two libraries
-        return None
+def _colours(image: Image.Image, data: bytes) -> np.ndarray | None:
+    """16-bit RGB or RGBA, which Pillow reads as 8 bits; None where OpenCV cannot read it.
+
+    With these flags OpenCV turns TIFFs, and only those, as Pillow does while it loads them.
+    """
     try:
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
     if values is None or values.dtype != np.uint16:
+        return None
+    if values.shape[1::-1] != image.size:  # the libraries disagree on how it lies
         return None
     if values.ndim == 2 or values.shape[2] == 1:
         return values.reshape(values.shape[:2])
