@@ -32,7 +32,7 @@ from utils.pixel_range import NO_RANGES, PixelRanges
 CACHES = ("auto", "memory", "disk", "off")
 _SHARE = 0.25  # of the free memory, or of the free disk space and the cached files together
 _PROBED = 500  # photos from which the space for all is estimated
-_FORMAT = 1  # of the files; files of another format are not found
+_FORMAT = 2  # of the files, raised where pixels are read differently; others are not found
 
 
 class PhotoReader(Protocol):
