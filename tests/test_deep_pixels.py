@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 
 import cv2
@@ -389,6 +390,23 @@ def test_reduced_colours_are_warned_of(coloured):
         with pytest.warns(UserWarning, match="only the high byte"):
             pixels = pixels_of(image)
         np.testing.assert_array_equal(pixels, np.asarray(image))
+
+
+def test_a_later_page_of_reduced_colours_has_its_own_advice(tmp_path):
+    path = tmp_path / "stack.tif"
+    colours = np.stack([deep(10)] * 3, axis=-1)
+    grey = RAMP[..., None].repeat(3, axis=-1)
+    path.write_bytes(cv2.imencodemulti(".tiff", [grey, colours])[1].tobytes())
+    with Image.open(path) as image:
+        image.seek(1)
+        for _ in range(2):  # before it is loaded and after
+            with pytest.warns(UserWarning, match="save that page as a file of its own"):
+                pixels_of(image)
+            image.load()
+    with Image.open(path) as image, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image.load()
+        pixels_of(image)  # the first page has 8 bits
 
 
 @pytest.mark.filterwarnings("error")

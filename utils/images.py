@@ -155,9 +155,12 @@ def pixels_of(
         if file is not None:
             return decode_image(_whole(file, name), name, ranges=ranges)
         if is_reduced(image):
+            advice = "give the path of the file, or the image before it is loaded"
+            if image.tell():  # of a path the first page is read
+                advice = "save that page as a file of its own with a program that keeps 16 bits"
             warnings.warn(
                 f"{name}: Pillow keeps only the high byte of its 16-bit colours, so it may be too "
-                "dark; give the path of the file, or the image before it is loaded",
+                f"dark; {advice}",
                 stacklevel=2,
             )
         image.load()  # turns a TIFF

@@ -43,5 +43,7 @@ def is_reduced(image: Image.Image) -> bool:
         return has_deep_colours(image)
     if image.mode in ("RGB", "RGBA") and image.filename and Path(image.filename).is_file():
         with suppress(Exception), Image.open(image.filename, formats=[image.format]) as again:
+            if image.format == "TIFF":  # its pages may differ in depth
+                again.seek(image.tell())
             return has_deep_colours(again)
     return False
