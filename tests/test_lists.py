@@ -223,6 +223,71 @@ def test_split_folders_one_level_down(tmp_path):
         assert found == {"train": 3, "val": 3}
 
 
+def found_lists(folder):
+    return {name: part.image_ids for name, part in find_layout(folder).lists.items()}
+
+
+def test_a_voc_folder_for_each_split(tmp_path):
+    for split in ("train", "valid", "test"):
+        for i in range(2):
+            pair(tmp_path / split, f"{split}{i}", CAT)
+    expected = {
+        "train": ("train0", "train1"), "val": ("valid0", "valid1"), "test": ("test0", "test1"),
+    }  # fmt: skip
+    assert found_lists(tmp_path) == expected
+    for split in ("train", "valid", "test"):
+        lists(tmp_path / split, default=[f"{split}{i}" for i in range(2)])
+    assert found_lists(tmp_path) == expected
+    assert find_layout(tmp_path).notes == ()
+    # An export that calls each folder's list train, and a folder with lists of its own.
+    lists(tmp_path / "test", train=["test0"])
+    lists(tmp_path / "train", train=["train0"], val=["train1"])
+    assert found_lists(tmp_path) == expected | {
+        "train": ("train0",), "val": ("train1", "valid0", "valid1"),
+    }  # fmt: skip
+    (note,) = find_layout(tmp_path).notes
+    assert note.startswith("test/ is the list test")
+    assert note.endswith("not used: test/ImageSets/Main/train.txt")
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_split_folders_below_others(tmp_path, kind):
+    for camera in ("cam1", "cam2"):
+        for split in ("train", "test"):
+            name = f"{camera}/{split}/{camera}{split}"
+            if kind == "voc":
+                pair(tmp_path, name, CAT, images=".", xmls=".")
+            else:
+                yolo_pair(tmp_path, f"{name}.jpg", f"{name}.txt")
+                (tmp_path / "classes.txt").write_text("cat\n")
+    expected = {"train": ("cam1train", "cam2train"), "test": ("cam1test", "cam2test")}
+    assert found_lists(tmp_path) == expected
+    if kind == "voc":
+        pair(tmp_path, "more/x", CAT, images=".", xmls=".")
+    else:
+        yolo_pair(tmp_path, "more/x.jpg", "more/x.txt")
+        photo(tmp_path / "plots" / "curve.png")
+    layout = find_layout(tmp_path)
+    assert found_lists(tmp_path) == expected
+    assert "x" in layout.entries
+    assert any("(more/x.jpg); no split has it" in note for note in layout.notes)
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_labels_in_split_folders_and_photos_in_one(tmp_path, kind):
+    for split in ("train", "test"):
+        for i in range(2):
+            photo(tmp_path / "images" / f"{split}{i}.jpg")
+            if kind == "voc":
+                path = tmp_path / "annotations" / split / f"{split}{i}.xml"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(xml(CAT))
+            else:
+                yolo_pair(tmp_path, f"images/{split}{i}.jpg", f"labels/{split}/{split}{i}.txt")
+                (tmp_path / "classes.txt").write_text("cat\n")
+    assert found_lists(tmp_path) == {"train": ("train0", "train1"), "test": ("test0", "test1")}
+
+
 def test_folders_beside_a_devkit_are_told_and_no_year_is_lost(tmp_path):
     for name in ("VOC2007", "2007"):
         pair(tmp_path / name, f"{name}x", CAT)

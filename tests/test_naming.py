@@ -2,7 +2,8 @@
 
 import pytest
 
-from utils.data.formats.naming import list_note, name_parts, names_photo, split_folders
+from utils.data.formats.naming import list_note, name_parts, names_photo
+from utils.data.formats.split_folders import split_folders, with_the_rest
 
 
 @pytest.mark.parametrize(
@@ -44,11 +45,29 @@ def test_a_file_name_that_labels_give(named, photo, same):
         (["train/1", "train/2"], {"train": [0, 1]}),
         (["1", "train/2"], {"train": [1]}),
         (["mine/1", "mine/2", "train"], {}),
+        (["a/train/1", "b/test/2", "b/3"], {"train": [0], "test": [1]}),
+        (["test/train/1"], {"test": [0]}),
         ([], {}),
     ],
 )
 def test_splits_by_the_names_of_folders(keys, splits):
     assert split_folders([tuple(key.split("/")) for key in keys]) == splits
+
+
+def test_the_folder_of_a_label_file_counts_after_that_of_its_photo():
+    keys, labels = [("1",), ("test", "2"), ("3",)], [("train", "1"), ("train", "2"), None]
+    assert split_folders(keys, labels) == {"train": [0], "test": [1]}
+
+
+def test_photos_in_no_folder_of_a_split_are_never_tested_on():
+    assert with_the_rest({}, [1], str) == ({}, "")
+    assert with_the_rest({"test": [1]}, [], str) == ({"test": [1]}, "")
+    splits, note = with_the_rest({"test": [1]}, [2, 3], str)
+    assert splits == {"test": [1], "train": [2, 3]}
+    assert note.startswith("2 labelled photos lie in no folder called train, val or test (2 and 3)")
+    splits, note = with_the_rest({"train": [1], "test": [4]}, [2], str)
+    assert splits == {"train": [1], "test": [4]}
+    assert note.endswith("(2); no split has it")
 
 
 def test_a_note_on_names_in_a_list():

@@ -1,7 +1,6 @@
 """Names in label files, lists and folders, by one set of rules for all formats.
 
-How they are spelt, which folders only say what is in them, which folders are splits, and the image
-ids of photos. ``pairing`` finds the photos that names mean.
+How they are spelt, which folders only say what is in them, and the image ids of photos. ``pairing`` finds the photos that names mean.
 """
 
 from __future__ import annotations
@@ -78,25 +77,6 @@ def names_photo(filename: str, photo: str) -> bool:
     named, stem = PurePosixPath(filename.replace("\\", "/")), photo_stem(photo)
     # A name without a usual suffix may well hold other dots.
     return stem in (named.name, named.stem if len(named.suffix) in (4, 5) else named.name)
-
-
-def split_folders(keys: Sequence[Key]) -> dict[str, list[int]]:
-    """The splits that photos lie in by the names of their folders, with their places in ``keys``.
-
-    A split's folder is the first one that the photos do not share, or one called like a split.
-    """
-    first, shared = min(keys, default=("",)), 0
-    while (
-        keys
-        and not split_name(first[shared])
-        and all(len(key) > shared + 1 and key[shared] == first[shared] for key in keys)
-    ):
-        shared += 1
-    splits: dict[str, list[int]] = {}
-    for place, key in enumerate(keys):
-        if len(key) > shared + 1 and (name := split_name(key[shared])):
-            splits.setdefault(name, []).append(place)
-    return splits
 
 
 def unique_image_ids(root: Path, paths: Iterable[Path]) -> dict[Path, str]:

@@ -1,8 +1,8 @@
 """Finding the photos, their XML and the split lists of a VOC folder: ``find_layout``.
 
 It reads a VOC folder (``Annotations``, ``JPEGImages``, with or without ``ImageSets/Main``),
-a ``VOCdevkit`` with a folder for each year, and photos and XML side by side or under other usual
-names, in ``train``/``val``/``test`` folders or not. Photo and XML belong together when they have
+a ``VOCdevkit`` with a folder for each year, a VOC folder for each split, and photos and XML side by
+side or under other usual names, in ``train``/``val``/``test`` folders or not. Photo and XML belong together when they have
 the same key (``pairing``). Nothing outside the data folder is looked at, whatever links and XML
 say.
 """
@@ -26,11 +26,11 @@ from utils.data.formats.naming import (
     formatted,
     list_note,
     nfc,
-    split_folders,
 )
 from utils.data.formats.pairing import Photos, suffix_rank
+from utils.data.formats.split_folders import split_folders, with_the_rest
 from utils.data.formats.voc_xml import read_annotation
-from utils.data.splits.names import split_name
+from utils.data.splits.names import is_usual, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
@@ -67,7 +67,7 @@ def find_layout(root: Path) -> Layout | None:
     lists: dict[str, SplitList] = {}
     for part in parts:
         for name, found in part.split_lists().items():
-            if part.year:
+            if part.year and not part.split:
                 lists[f"{part.year}:{name}"] = found
             before = lists.get(name, SplitList(()))
             lists[name] = SplitList(before.image_ids + found.image_ids, before.notes + found.notes)
@@ -76,7 +76,7 @@ def find_layout(root: Path) -> Layout | None:
         root=root,
         entries=dict(sorted(entries.items())),
         lists=dict(sorted(lists.items())),
-        years=tuple(part.year for part in parts if part.year),
+        years=tuple(part.year for part in parts if part.year and not part.split),
         unlabelled=tuple(image for part in parts for image in part.unlabelled),
         unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.unmatched),
         notes=(*scan.notes, *_not_read(scan, beside), *(n for p in parts for n in p.notes)),
@@ -86,7 +86,8 @@ def find_layout(root: Path) -> Layout | None:
 def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     """The year folders of a devkit by year, and the folders that are not read.
 
-    In another folder the year is "" and its folder the root itself.
+    VOC folders called like splits come by their names, too. In another folder the year is "" and
+    its folder the root itself.
     """
 
     def is_voc(folder: Path) -> bool:
@@ -125,6 +126,7 @@ class _Part:
     """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists.
 
     Attributes:
+        split: the split that the folder is called like, "" for years and others.
         pairs: key → photo and XML.
         image_ids: key → image id in the layout, filled in by ``find_layout``.
         unlabelled: photos without an XML.
@@ -134,12 +136,14 @@ class _Part:
 
     def __init__(self, scan: FileScan, year: str, folder: Path) -> None:
         self.year = year
+        self.split = (split_name(year) or year.lower()) if is_usual(year) else ""
         self.folder = folder
         self.scan = scan
         self.notes: list[str] = []
         self.unmatched: list[Path] = []
         self.pairs: dict[Key, tuple[Path, Path]] = {}
         self.image_ids: dict[Key, str] = {}
+        self._files: dict[str, Path] = {}  # by the names of lists
         self._aliases: dict[Key, Key] = {}  # key of an XML → key of its photo
         photos = self._find(scan.photos, IMAGE_FOLDERS)
         self.photos = Photos(photos, folder, XML_FOLDERS, scan.links)
@@ -215,7 +219,35 @@ class _Part:
 
     def split_lists(self) -> dict[str, SplitList]:
         """Lists under ``ImageSets``; where there are none, folders named train, val, test."""
-        return self._list_files() or self._split_folders()
+        found = self._list_files()
+        return self._of_its_split(found) if self.split else found or self._split_folders()
+
+    def _of_its_split(self, found: dict[str, SplitList]) -> dict[str, SplitList]:
+        """The lists of a folder that is called like a split: as a rule one, of all its photos.
+
+        A file of that split's name may list fewer of them, and a folder of training photos may
+        have lists of its own for validation. No other name makes training photos of test photos.
+        """
+        training = self.split.startswith("train")
+        lists = {
+            name: part
+            for name, part in found.items()
+            if split_name(name) == self.split or (training and is_usual(name))
+        }
+        if not any(name == self.split or split_name(name) == self.split for name in lists):
+            lists[self.split] = SplitList(tuple(self.image_ids.values()))
+        everything = set(self.image_ids.values())
+        unused = [
+            self._name(path)
+            for name, path in sorted(self._files.items())
+            if name not in lists and set(found[name].image_ids) != everything
+        ]
+        if unused:
+            self.notes.append(
+                f"{self._name(self.folder)}/ is the list {self.split}, as it is called so; not "
+                f"used: {listed(unused)}"
+            )
+        return lists
 
     def _list_files(self) -> dict[str, SplitList]:
         found = {}
@@ -226,6 +258,7 @@ class _Part:
                     self.notes.append(f"{self._name(path)}: not a text file; left out")
                 elif path.stem not in found and not self._for_one_class(lines):
                     found[path.stem] = self._resolved(path, lines)
+                    self._files[path.stem] = path
         return found
 
     def _list_folders(self) -> list[Path]:
@@ -287,10 +320,16 @@ class _Part:
         return asked[len(asked) - len(found) :] != found if found else True
 
     def _split_folders(self) -> dict[str, SplitList]:
-        names = list(self.image_ids.values())
+        keys = list(self.image_ids)
+        places = split_folders(keys, [self.photos.key(self.pairs[key][1]) for key in keys])
+        splits = {split: [keys[place] for place in found] for split, found in places.items()}
+        inside = {key for found in splits.values() for key in found}
+        rest = [key for key in keys if key not in inside]
+        splits, note = with_the_rest(splits, rest, lambda key: self._name(self.pairs[key][0]))
+        self.notes += filter(None, [note])
         return {
-            split: SplitList(tuple(names[place] for place in places))
-            for split, places in split_folders(list(self.image_ids)).items()
+            split: SplitList(tuple(self.image_ids[key] for key in found))
+            for split, found in splits.items()
         }
 
     def _name(self, path: Path) -> str:

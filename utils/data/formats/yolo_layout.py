@@ -29,10 +29,10 @@ from utils.data.formats.naming import (
     list_note,
     name_parts,
     nfc,
-    split_folders,
     unique_image_ids,
 )
 from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
+from utils.data.formats.split_folders import split_folders, with_the_rest
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.splits.names import split_name
 from utils.errors import UserError
@@ -335,9 +335,18 @@ class _Finder:
         return splits
 
     def _in_split_folders(self) -> dict[str, list[Path]]:
-        photos = self.photos.paths
-        places = split_folders([self.photos.key(photo) for photo in photos])
-        return {split: [photos[place] for place in found] for split, found in places.items()}
+        photos, key, labels = self.photos.paths, self.photos.key, self.labels.of
+        places = split_folders(
+            [key(photo) for photo in photos],
+            [key(labels[photo]) if photo in labels else None for photo in photos],
+        )
+        splits = {split: [photos[place] for place in found] for split, found in places.items()}
+        inside = {photo for found in splits.values() for photo in found}
+        folders = {photo.parent for photo in labels}  # others may hold plots, or anything else
+        rest = [photo for photo in photos if photo.parent in folders and photo not in inside]
+        splits, note = with_the_rest(splits, rest, self.scan.name)
+        self.notes += filter(None, [note])
+        return splits
 
     def _labelled_only(self, splits: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """The splits without those in which no photo has a label file."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from utils.data.annotations import SplitList
@@ -26,6 +27,7 @@ SPLIT_FOLDERS = {
 _WITH_YEAR = re.compile(r"([a-z]+)[-_ ]?((?:19|20)\d\d)")  # train2017
 
 
+@lru_cache(4096)  # a folder's name is asked for with each of its photos
 def split_name(text: str) -> str | None:
     """``train``, ``val`` or ``test`` where the text is one of their usual names, with or without
     a year (``valid``, ``train2017``); None for other texts."""
