@@ -343,6 +343,16 @@ def test_no_lists_stay_no_lists(tmp_path, to):
     same(data, tmp_path / "out", exact=to != "yolo", difficult=to != "yolo")
 
 
+def test_lists_that_are_no_splits_are_not_called_missing(tmp_path):
+    data = source(tmp_path / "in", lists=False)
+    (some, *_) = (found.image_id for found in load_split(data, "all").records)
+    write_voc_list(data, "night", [some])
+    (lost,) = convert(data, tmp_path / "out", to="yolo").lost[-1:]
+    assert lost.startswith("data.yaml names no train and val, as no list is called so (night)")
+    (lost,) = convert(source(tmp_path / "none", lists=False), tmp_path / "x", to="yolo").lost[-1:]
+    assert lost.endswith("as there are no lists; --divide makes some")
+
+
 @pytest.mark.parametrize("to", FORMATS)
 def test_divide(tmp_path, to):
     data = source(tmp_path / "in", lists=False)

@@ -18,6 +18,7 @@ from tests.label_folders import (
 from utils.commands.write_lists import main as write_lists
 from utils.data.annotations import SplitList
 from utils.data.datasets import load_datasets, load_split
+from utils.data.doctor import check_dataset
 from utils.data.folder.data_folder import DataFolder
 from utils.data.formats import find_layout
 from utils.data.splits.names import usable_lists
@@ -55,6 +56,75 @@ def test_lists_with_other_usual_names_count():
     assert found.items() >= given.items()
     assert usable_lists({"default": SplitList(("a",))}) == {}
     assert list(usable_lists({"2007:train": SplitList(())})) == ["2007:train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "joined"),
+    [
+        (["fruit_train", "fruit_val", "fruit-test"], {"train", "val", "test"}),
+        (["train.v2", "Valid set"], {"train", "val"}),
+        (["crash_test"], None),  # one alone may be anything
+        (["crash_test", "field_test"], None),
+        (["train_test", "val"], {"val"}),
+        (["fruit_train", "test"], {"test"}),  # a usual name: others are lists of their own
+        (["2007:fruit_train", "2012:fruit_test"], None),
+    ],
+)
+def test_splits_within_the_names_of_lists(names, joined):
+    given = {name: SplitList((name,)) for name in names}
+    found = usable_lists(given)
+    assert set(found) == (set() if joined is None else {*names, *joined})
+
+
+def coco_lists(folder, names, count=4):
+    for name in names:
+        files = [f"{name}-{i}.jpg" for i in range(count)]
+        for file in files:
+            photo(folder / "images" / file)
+        images = [coco_image(i, file) for i, file in enumerate(files)]
+        objects = [coco_object(i, [1, 2, 9, 9]) for i in range(count)]
+        coco_json(folder / "annotations" / f"{name}.json", images, objects)
+
+
+def test_everyday_names_of_coco_files(tmp_path):
+    coco_lists(tmp_path, ["fruit_train", "fruit_val", "fruit_test"])
+    train, val, info = load_datasets(tmp_path)
+    assert {i.partition("-")[0] for i in image_ids(train)} == {"fruit_train"}
+    assert {i.partition("-")[0] for i in image_ids(val)} == {"fruit_val"}
+    assert not info.generated
+    assert len(load_split(tmp_path, "fruit_train")) == len(load_split(tmp_path, "test")) == 4
+
+
+def test_lists_of_other_names_are_told_and_taken_by_name(tmp_path):
+    coco_lists(tmp_path, ["night_shift", "day_shift"], 10)
+    _, _, info = load_datasets(tmp_path)
+    assert info.generated
+    assert any("(day_shift and night_shift)" in note for note in info.notes)
+    train, val, info = load_datasets(tmp_path, split="night_shift")
+    assert not info.generated
+    assert len(train) + len(val) == 10
+    assert {i.partition("-")[0] for i in image_ids(train)} == {"night_shift"}
+    assert len(check_dataset(tmp_path, split="day_shift").folder.photos) == 10
+    with pytest.raises(UserError, match="there is no split 'dusk'"):
+        load_datasets(tmp_path, split="dusk")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("{}/annotations/instances_default.json", "{}"),
+        ("{}/export/of monday/result.json", "{}"),
+        ("train/fruit_{}.json", "fruit_{}"),
+    ],
+)
+def test_coco_files_below_folders_of_splits(tmp_path, path, name):
+    for split in ("val", "test"):
+        photo(tmp_path / split / "images" / f"{split}.jpg")
+        images = [coco_image(1, f"{split}.jpg")]
+        coco_json(tmp_path / path.format(split), images, [coco_object(1, [1, 2, 9, 9])])
+    assert {
+        list_name: part.image_ids for list_name, part in find_layout(tmp_path).lists.items()
+    } == {name.format(split): (split,) for split in ("val", "test")}
 
 
 def yolo(folder, names, count=2):

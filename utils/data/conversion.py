@@ -25,7 +25,7 @@ from utils.image_kinds import picture_suffix
 from utils.label_files.coco import write_coco
 from utils.label_files.voc import write_voc_annotation, write_voc_list
 from utils.label_files.yolo import write_yolo_labels, write_yolo_yaml
-from utils.text import counted
+from utils.text import counted, listed
 
 _SPLIT_ORDER = ("train", "val", "test")
 
@@ -240,9 +240,10 @@ class _Job:
             objects = counted(left_out, "object is", "objects are")
             lost.append(f"{objects} marked difficult, which YOLO cannot say; left out")
         if not {"train", "val"} <= splits.keys():
-            lost.append(
-                "data.yaml names no train and val, as there are no lists; --divide makes some"
-            )
+            why = "there are no lists; --divide makes some"
+            if splits:
+                why = f"no list is called so ({listed(list(splits))}); write two of them there"
+            lost.append(f"data.yaml names no train and val, as {why}")
         return left_out, tuple(lost)
 
     def _yolo_yaml(self, splits: Mapping[str, str | Sequence[str]]) -> list[str]:

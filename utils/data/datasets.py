@@ -79,7 +79,7 @@ def load_datasets(
     folder = DataFolder.open(data)
     names = folder.classes(classes, only_listed)
     known_ids = folder.known_photos(known or {})
-    lists = folder.splits(seed, known_ids)
+    lists = folder.splits(seed, known_ids, wanted=filter(None, (split, val_split)))
     train_ids = lists.image_ids(split)
     val_ids, val_words, held_notes = _validation(folder, lists, split, val_split, seed, known_ids)
     train_ids -= val_ids
@@ -137,7 +137,7 @@ def load_split(
     else:
         # Lists are taken as they are. To know photos by their content, all must be read.
         known_ids = {} if folder.lists else folder.known_photos(known or {})
-        lists = folder.splits(seed, known_ids)
+        lists = folder.splits(seed, known_ids, wanted=[split])
     image_ids = lists.image_ids(split)
     names = folder.classes(classes, only_listed, image_ids)
     dataset = folder.dataset(

@@ -50,7 +50,7 @@ def examine(
     layout = index.layout
     lists = usable_lists(layout.lists)
     if split:
-        chosen = _image_ids(index, lists, split)
+        chosen = _image_ids(index, lists or layout.lists, split)
         # The notes are about the whole folder.
         lists, layout = {}, replace(layout, unlabelled=(), unmatched_labels=(), notes=())
         rows = [row for row, image_id in enumerate(index.entries.image_ids) if image_id in chosen]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from utils.data.folder.reasons import ids_shifted, nothing_left, outlines, predi
 from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
 from utils.data.splits.known import kept_text, with_groups
-from utils.data.splits.names import Splits, usable_lists
+from utils.data.splits.names import Splits, names_any, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 from utils.facts_checks import MOST_CLASSES
@@ -171,15 +171,34 @@ class DataFolder:
         """The folder's own lists, if they divide it; see ``usable_lists``."""
         return usable_lists(self.index.layout.lists)
 
-    def splits(self, seed: int, known: Mapping[str, str] | None = None) -> Splits:
+    def splits(
+        self, seed: int, known: Mapping[str, str] | None = None, wanted: Iterable[str] = ()
+    ) -> Splits:
         """The folder's own lists; without any, a split made from the seed.
 
         Args:
             known: image id → part, of photos that stay in their part; see ``known_photos``.
+            wanted: split expressions. Where one names a list of the folder, there are its lists
+                only, also if none has the name of a split.
         """
+        root, own = self.index.layout.root, self.index.layout.lists
         if self.lists:
-            return Splits(self.index.layout.root, self.lists, self.image_ids)
-        return self.made_splits(seed, known)
+            return Splits(root, self.lists, self.image_ids)
+        if any(names_any(split, own) for split in wanted):
+            return Splits(root, own, self.image_ids)
+        made = self.made_splits(seed, known)
+        return replace(made, provenance=(*made.provenance, *self._unused_lists()))
+
+    def _unused_lists(self) -> Iterator[str]:
+        """A note on lists that divide the folder, but are not called like splits."""
+        own = self.index.layout.lists
+        names = [name for name, part in own.items() if self.image_ids - set(part.image_ids)]
+        if names:
+            yield (
+                f"the folder's {'list is' if len(names) == 1 else 'lists are'} not used, as none "
+                f"is called train, val or test ({listed(names)}); --split takes "
+                f"{'it' if len(names) == 1 else 'them'} by name"
+            )
 
     def made_splits(self, seed: int, known: Mapping[str, str] | None = None) -> Splits:
         """A split made from the seed, whether the folder has lists or not."""

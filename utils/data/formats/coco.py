@@ -20,7 +20,8 @@ from utils.data.formats.coco_json import CocoFile, Notes, read_coco
 from utils.data.formats.json_files import mentions
 from utils.data.formats.naming import first_problems, formatted, name_parts, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
-from utils.data.splits.names import split_name
+from utils.data.formats.split_folders import split_of
+from utils.data.splits.names import split_name, split_within
 from utils.errors import UserError
 from utils.text import counted, listed
 
@@ -277,7 +278,9 @@ def _list_names(paths: dict[Path, Path]) -> dict[Path, str]:
     plain = {path: list_name(path.stem) for path in paths}
     names: dict[Path, str] = {}
     for path, below in paths.items():
-        folder = split_name(below.parent.name)
+        folder = split_of(reversed(below.parent.parts))
+        if split_within(plain[path]) not in (None, folder):  # train/fruit_val.json
+            folder = None
         names[path] = split_name(plain[path]) or folder or plain[path]
     spellings: dict[str, set[str]] = {}
     for path, name in names.items():

@@ -18,6 +18,7 @@ from utils.data.formats.json_files import mentions
 from utils.data.formats.label_studio_json import Task, read_tasks
 from utils.data.formats.naming import first_problems, formatted, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
+from utils.data.formats.split_folders import split_of
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import image_size
@@ -104,9 +105,9 @@ class _Finder:
     def _match(self, path: Path, tasks: list[Task]) -> None:
         names = {task.number: self._name(task.name) for task in tasks}
         resolver = NameResolver(self.photos, list(names.values()), path.parent)
-        # The folder below the root: what the data folder itself is called says nothing.
+        # The folders below the root: what the data folder itself is called says nothing.
         below = path.relative_to(self.scan.root)
-        split = split_name(path.stem) or split_name(below.parent.name)
+        split = split_name(path.stem) or split_of(reversed(below.parent.parts))
         for task in tasks:
             if task.results is None:
                 continue

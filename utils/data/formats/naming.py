@@ -1,6 +1,7 @@
 """Names in label files, lists and folders, by one set of rules for all formats.
 
-How they are spelt, which folders only say what is in them, and the image ids of photos. ``pairing`` finds the photos that names mean.
+How they are spelt, which folders only say what is in them, and the image ids of photos.
+``split_folders`` knows the folders of splits, and ``pairing`` finds the photos that names mean.
 """
 
 from __future__ import annotations

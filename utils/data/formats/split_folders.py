@@ -1,4 +1,4 @@
-"""Splits by the names of folders, where no list names them: ``split_folders``, ``with_the_rest``."""
+"""Splits by the names of folders: ``split_of``, ``split_folders``, ``with_the_rest``."""
 
 from __future__ import annotations
 

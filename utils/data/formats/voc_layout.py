@@ -2,9 +2,9 @@
 
 It reads a VOC folder (``Annotations``, ``JPEGImages``, with or without ``ImageSets/Main``),
 a ``VOCdevkit`` with a folder for each year, a VOC folder for each split, and photos and XML side by
-side or under other usual names, in ``train``/``val``/``test`` folders or not. Photo and XML belong together when they have
-the same key (``pairing``). Nothing outside the data folder is looked at, whatever links and XML
-say.
+side or under other usual names, in ``train``/``val``/``test`` folders or not. Photo and XML belong
+together when they have the same key (``pairing``). Nothing outside the data folder is looked at,
+whatever links and XML say.
 """
 
 from __future__ import annotations

@@ -37,6 +37,13 @@ def split_name(text: str) -> str | None:
     return SPLIT_FOLDERS.get(text)
 
 
+def split_within(name: str) -> str | None:
+    """The only split among the words of a list's name (``fruit_train``, ``val.v2``); else None."""
+    year, _, plain = name.rpartition(":")
+    found = {split_name(word) for word in re.split(r"[_.\-\s]+", plain)} - {None}
+    return found.pop() if len(found) == 1 and not year else None
+
+
 def is_usual(name: str) -> bool:
     """Whether a list has the name of a split, with or without a year (``2007:train``)."""
     name = name.rpartition(":")[2]
@@ -46,19 +53,30 @@ def is_usual(name: str) -> bool:
 def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
     """The lists of a folder, those of other usual names joined as ``train``, ``val`` or ``test``.
 
-    ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Without any usual
-    name there are no lists: CVAT writes a ``default.txt``, for instance, which names every photo.
+    ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Where no list has a
+    usual name, those of two splits or more that have one in their name count (``fruit_train``,
+    ``fruit_test``); one alone may be anything (``crash_test``). Otherwise there are no lists: CVAT
+    writes a ``default.txt``, for instance, which names every photo.
     """
-    if not any(map(is_usual, lists)):
-        return {}
+    if any(map(is_usual, lists)):
+        meant = {name: split_name(name) for name in lists}
+    else:
+        meant = {name: split_within(name) for name in lists}
+        if len(set(meant.values()) - {None}) < 2:
+            return {}
     usable = dict(lists)
     for plain in dict.fromkeys(SPLIT_FOLDERS.values()):
-        own = [found for name, found in lists.items() if split_name(name) == plain]
+        own = [found for name, found in lists.items() if meant[name] == plain]
         if own and plain not in lists:
             image_ids = dict.fromkeys(image_id for found in own for image_id in found.image_ids)
             notes = tuple(note for found in own for note in found.notes)
             usable[plain] = SplitList(tuple(image_ids), notes)
     return dict(sorted(usable.items()))
+
+
+def names_any(split: str, lists: Mapping[str, SplitList]) -> bool:
+    """Whether a split expression has the name of one of the lists, usual or not."""
+    return any(token.strip() in lists for token in split.split(","))
 
 
 @dataclass(frozen=True)
