@@ -25,6 +25,10 @@ from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 
 
+def found_lists(folder):
+    return {name: part.image_ids for name, part in find_layout(folder).lists.items()}
+
+
 def coco_years(folder, *names):
     for split in names:
         files = [f"{split}-{i}.jpg" for i in range(4)]
@@ -201,6 +205,68 @@ def test_a_yolo_list_does_not_take_a_namesake(tmp_path):
     assert any("names images/train/2.jpg, which is not there" in note for note in layout.notes)
 
 
+@pytest.mark.parametrize(
+    ("line", "suffix"),
+    [("{}", ".jpg"), ("images/{}", ".jpg"), ("/far/data/images/{}", ".jpg"), ("{}.gif", ".gif"),
+     ("images/{}.PPM", ".PPM"), ("images/{}.avif", ".avif")],
+)  # fmt: skip
+def test_lists_beside_yolo_folders_need_no_usual_suffix(tmp_path, line, suffix):
+    for split in ("train", "test"):
+        names = [f"{split}.{i}" for i in range(2)]
+        for name in names:
+            yolo_pair(tmp_path, f"images/{name}.jpg", f"labels/{name}.txt")
+            (tmp_path / f"images/{name}.jpg").rename(tmp_path / f"images/{name}{suffix}")
+        lines = ["images/gone", *(line.format(name) for name in names)]
+        (tmp_path / f"{split}.txt").write_text("\n".join(lines))
+    (tmp_path / "valid.txt").write_text("0.93 of the boxes were checked\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    assert found_lists(tmp_path) == {
+        "train": ("train.0", "train.1"), "test": ("test.0", "test.1"),
+    }  # fmt: skip
+
+
+def test_a_line_without_suffix_means_the_photo_of_its_folder(tmp_path):
+    for split in ("a", "b"):
+        yolo_pair(tmp_path, f"images/{split}/1.jpg", f"labels/{split}/1.txt")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    (tmp_path / "train.txt").write_text("a/1\n")
+    (tmp_path / "test.txt").write_text("images/b/1\n")
+    layout = find_layout(tmp_path)
+    assert found_lists(tmp_path) == {"train": ("a/1",), "test": ("b/1",)}
+    assert layout.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_a_name_that_several_photos_have_is_not_called_missing(tmp_path, kind):
+    for name in ("a/0", "a/1", "b/0", "b/1"):
+        if kind == "voc":
+            pair(tmp_path, name, CAT, images="images", xmls="annotations")
+        else:
+            yolo_pair(tmp_path, f"images/{name}.jpg", f"labels/{name}.txt")
+            (tmp_path / "classes.txt").write_text("cat\n")
+    path = tmp_path / ("ImageSets/Main/train.txt" if kind == "voc" else "train.txt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("0.jpg\n1.jpg\na/1.jpg\ngone.jpg\n")
+    layout = find_layout(tmp_path)
+    assert found_lists(tmp_path) == {"train": ("a/1",)}
+    notes = [note for note in (*layout.notes, *layout.lists["train"].notes) if "train" in note]
+    assert len(notes) == 2
+    assert any("0.jpg may mean images/a/0.jpg and images/b/0.jpg); left" in n for n in notes)
+    assert any("names gone.jpg, which " in note for note in notes)
+
+
+@pytest.mark.parametrize("line", ["{}", "{}.jpg", "images/{}.jpg"])
+def test_lists_beside_voc_folders_of_photos_and_xml(tmp_path, line):
+    names = fill(tmp_path, 6, images="images", xmls="annotations")
+    (tmp_path / "train.txt").write_text("\n".join(map(line.format, ["gone", *names[:4]])))
+    (tmp_path / "test.txt").write_text("\n".join(map(line.format, names[4:])))
+    (tmp_path / "val.txt").write_text("checked by Ann\n")
+    (tmp_path / "readme.txt").write_text(names[0])
+    assert found_lists(tmp_path) == {"train": tuple(names[:4]), "test": tuple(names[4:])}
+    lists(tmp_path, train=names)
+    assert found_lists(tmp_path) == {"train": tuple(names)}
+
+
 @pytest.mark.parametrize(("size", "taken"), [((40, 30), True), ((30, 40), False)])
 def test_a_coco_photo_elsewhere_must_have_the_size_that_is_listed(tmp_path, size, taken):
     photo(tmp_path / "a.jpg")
@@ -291,10 +357,6 @@ def test_split_folders_one_level_down(tmp_path):
             name: len(part.image_ids) for name, part in find_layout(tmp_path / kind).lists.items()
         }
         assert found == {"train": 3, "val": 3}
-
-
-def found_lists(folder):
-    return {name: part.image_ids for name, part in find_layout(folder).lists.items()}
 
 
 def test_a_voc_folder_for_each_split(tmp_path):

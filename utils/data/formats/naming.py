@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from utils.data.splits.names import split_name
@@ -53,6 +53,18 @@ def first_problems(notes: Sequence[str], most: int = 2) -> str:
 def list_note(where: str, names: Sequence[str], one: str, many: str) -> str:
     """A note on names in a list or JSON: ``train.txt names 7.jpg and 8.jpg, which MANY``."""
     return f"{where} names {listed(names)}, which {one if len(names) == 1 else many}"
+
+
+def unclear_note(
+    where: str, photos: Mapping[str, Sequence[Path]], shown_as: Callable[[Path], str]
+) -> str:
+    """A note on names in a list that several photos have; ``photos``: name → these photos."""
+    first, meant = next(iter(photos.items()))
+    return (
+        f"{where} names {listed([*map(formatted, photos)])}, but several photos are called so "
+        f"({formatted(first)} may mean {listed([*map(shown_as, meant)])}); left out, write the "
+        "folder before the name"
+    )
 
 
 def name_parts(name: str) -> Key:

@@ -159,6 +159,11 @@ class Photos:
     def _by_folded(self) -> dict[Key, list[Path]]:
         return _grouped(self.paths, lambda path: _folded(self.key(path)))
 
+    def ending_in(self, key: Key) -> list[Path]:
+        """The photos whose keys end as this one."""
+        same = self.by_stem.get(key[-1], [])
+        return [photo for photo in same if self.key(photo)[-len(key) :] == key]
+
     def meant_by(self, key: Key) -> list[Path]:
         """The photos that the key of a label file can mean; several only where that is not plain.
 
@@ -280,8 +285,17 @@ class NameResolver:
         if photo is not None and (resaved or not _same_last_folder(fitting[0], parts)):
             if size is not None and not _has_size(photo, size):
                 return None
-            (self.resaved if resaved else self.guessed)[name] = photo
+            if not resaved:
+                self.guessed[name] = photo
+            elif photo_stem(parts[-1]) != parts[-1]:  # a name without any suffix has no other
+                self.resaved[name] = photo
         return photo
+
+    def could_be(self, name: str) -> list[Path]:
+        """The photos that ``name`` may mean where it is not plain which; empty otherwise."""
+        fitting = self._fitting(parts) if (parts := name_parts(name)) else []
+        photos = [photo for path in fitting if (photo := self._photos.at(path)) is not None]
+        return photos if len(photos) > 1 else []
 
     def _may_stand_for_all(self, top: Key, parts: Key) -> bool:
         """Whether a name without folders that several photos have means the one in this folder.

@@ -26,6 +26,7 @@ from utils.data.formats.naming import (
     formatted,
     list_note,
     nfc,
+    unclear_note,
 )
 from utils.data.formats.pairing import Photos, suffix_rank
 from utils.data.formats.split_folders import split_folders, with_the_rest
@@ -218,8 +219,9 @@ class _Part:
         return True
 
     def split_lists(self) -> dict[str, SplitList]:
-        """Lists under ``ImageSets``; where there are none, folders named train, val, test."""
-        found = self._list_files()
+        """Lists under ``ImageSets``; where there are none, those beside the folders of photos and
+        XML, or else folders named train, val, test."""
+        found = self._list_files() or self._lists_beside()
         return self._of_its_split(found) if self.split else found or self._split_folders()
 
     def _of_its_split(self, found: dict[str, SplitList]) -> dict[str, SplitList]:
@@ -261,6 +263,16 @@ class _Part:
                     self._files[path.stem] = path
         return found
 
+    def _lists_beside(self) -> dict[str, SplitList]:
+        """Lists in the folder itself: called like a split, with a photo in some line."""
+        found = {}
+        for path in self.scan.files(self.folder, (".txt",), deep=False):
+            lines = list_lines(path, self._name(path)) if is_usual(path.stem) else None
+            if lines and any(self._lookup(line) in self.image_ids for line in lines):
+                found[path.stem] = self._resolved(path, lines)
+                self._files[path.stem] = path
+        return found
+
     def _list_folders(self) -> list[Path]:
         sets = [f for f in self.scan.folders(self.folder) if f.name.lower() == "imagesets"]
         mains = [m for f in sets for m in self.scan.folders(f) if m.name.lower() == "main"]
@@ -274,9 +286,13 @@ class _Part:
     def _resolved(self, path: Path, lines: list[str]) -> SplitList:
         image_ids: dict[str, None] = {}
         no_xml, no_photo, guessed = [], [], []
+        unclear: dict[str, list[Path]] = {}
         for line in lines:
             key = self._lookup(line)
             if key not in self.image_ids:
+                if key not in self.photos.by_key and len(meant := self.photos.ending_in(key)) > 1:
+                    unclear[line] = meant
+                    continue
                 (no_xml if key in self.photos.by_key else no_photo).append(formatted(line))
                 continue
             image_ids[self.image_ids[key]] = None
@@ -289,8 +305,10 @@ class _Part:
             (guessed, "lies elsewhere", "lie elsewhere"),
         )
         name = self._name(path)
-        notes = tuple(list_note(name, names, *reason) for names, *reason in reasons if names)
-        return SplitList(tuple(image_ids), notes)
+        notes = [list_note(name, names, *reason) for names, *reason in reasons if names]
+        if unclear:
+            notes.append(unclear_note(name, unclear, self._name))
+        return SplitList(tuple(image_ids), tuple(notes))
 
     def _lookup(self, line: str) -> Key:
         """The key of the photo that a line of a list means: an image id, a file name or a path."""

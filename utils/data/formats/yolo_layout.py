@@ -29,6 +29,7 @@ from utils.data.formats.naming import (
     list_note,
     name_parts,
     nfc,
+    unclear_note,
     unique_image_ids,
 )
 from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
@@ -38,11 +39,11 @@ from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.files import TooLargeError
 from utils.image_kinds import photo_stem
+from utils.images import IMAGE_SUFFIXES
 from utils.text import counted, listed
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
-_LIST_LINE = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
 _LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,}[\s;,]*")
 _NAMED_LINE = re.compile(rb"\s*\S+([\s;,]+[-+]?[\d.]+([eE][-+]?\d+)?){4,5}[\s;,]*")
 # Folders of pictures that have the names of the photos and are none.
@@ -50,7 +51,7 @@ _OTHER_PICTURES = frozenset(
     ("mask", "masks", "segmentation", "segmentations", "segmentationclass", "segmentationobject")
     + ("depth", "thumb", "thumbs", "thumbnail", "thumbnails")
 )
-_EXAMPLES = 20  # label files with content that are looked at, to tell the format
+_EXAMPLES = 20  # label files with content, or lines of a list, that are looked at to tell them
 
 
 @dataclass(frozen=True)
@@ -315,13 +316,36 @@ class _Finder:
         if lines is None:
             self.notes.append(f"{self.scan.name(path)}: not a text file; left out")
             return []
+        name = self.scan.name(path)
         resolver = NameResolver(self.photos, lines, path.parent)
         found = {line: resolver.find(line) for line in lines}
-        self.notes += resolver.notes(self.scan.name(path), self.scan.name)
-        if missing := [formatted(line) for line, photo in found.items() if photo is None]:
-            name = self.scan.name(path)
+        by_key = {line: self._of_key(line) for line, photo in found.items() if photo is None}
+        self.notes += resolver.notes(name, self.scan.name)
+        if guessed := [
+            f"{formatted(line)} (taken for {self.scan.name(photo)})"
+            for line, photo in by_key.items()
+            if photo and self.photos.key(photo) != self._key_of_line(line)
+        ]:
+            self.notes.append(list_note(name, guessed, "lies elsewhere", "lie elsewhere"))
+        missing = [line for line, photo in by_key.items() if photo is None]
+        unclear = {line: photos for line in missing if (photos := resolver.could_be(line))}
+        if unclear:
+            self.notes.append(unclear_note(name, unclear, self.scan.name))
+        if missing := [formatted(line) for line in missing if line not in unclear]:
             self.notes.append(list_note(name, missing, "is not there", "are not there"))
-        return list(dict.fromkeys(photo for photo in found.values() if photo is not None))
+        return list(dict.fromkeys(filter(None, (found | by_key).values())))
+
+    def _of_key(self, line: str) -> Path | None:
+        """The photo that a line without suffix means: that of its key, or the only one that it can
+        mean as a line from another machine (``/home/me/mine/train/7``)."""
+        if not (key := self._key_of_line(line)):
+            return None
+        found = self.photos.by_key.get(key) or self.photos.elsewhere(key)
+        return found[0] if len(found) == 1 else None
+
+    def _key_of_line(self, line: str) -> Key:
+        *folders, stem = name_parts(line) or [""]
+        return self.photos.key_of(folders, stem) if stem else ()
 
     def _listed(self) -> dict[str, list[Path]]:
         """The lists of Darknet: ``train.txt`` and the like, with a photo a line."""
@@ -330,9 +354,17 @@ class _Finder:
             name = split_name(path.stem)
             if name and name not in splits and path not in self.labels.of.values():
                 lines = list_lines(path, self.scan.name(path))
-                if lines and _LIST_LINE.fullmatch(lines[0]) and (photos := self._list(path)):
+                if lines and self._is_list(lines, path) and (photos := self._list(path)):
                     splits[name] = photos
         return splits
+
+    def _is_list(self, lines: list[str], path: Path) -> bool:
+        """Whether a text is a list of photos: by the first line's suffix, or by a photo."""
+        if lines[0].lower().endswith(IMAGE_SUFFIXES):
+            return True
+        some = lines[:_EXAMPLES]
+        resolver = NameResolver(self.photos, some, path.parent)
+        return any(resolver.find(line) or self._of_key(line) for line in some)
 
     def _in_split_folders(self) -> dict[str, list[Path]]:
         photos, key, labels = self.photos.paths, self.photos.key, self.labels.of
@@ -409,7 +441,8 @@ class _LabelFiles:
         """Whether a text file without photo is a label file: by its line, or by its folder."""
         line = _first_line(path)
         if any(part.lower() in TEXT_FOLDERS for part in self._photos.parts(path)[:-1]):
-            return bool(line) and not _LIST_LINE.fullmatch(line.decode("utf-8", "replace").strip())
+            listed = line.decode("utf-8", "replace").strip().lower().endswith(IMAGE_SUFFIXES)
+            return bool(line) and not listed
         return path.parent in folders and bool(_LABEL_LINE.fullmatch(line))
 
     def _parts(self, path: Path) -> Key:
