@@ -395,6 +395,49 @@ def test_names_in_a_file_keep_their_line(tmp_path):
     assert read_names(tmp_path / "classes.txt") == {0: "cat", 2: "big dog"}
 
 
+def labelimg(folder, **names):
+    """A folder for each split with its own classes.txt; every photo has one object of id 0."""
+    for split, classes in names.items():
+        pair(folder, f"{split}/{split}.jpg", f"{split}/{split}.txt")
+        put(folder / split / "classes.txt", "\n".join(classes))
+
+
+def test_each_folder_has_its_own_order_of_classes(tmp_path):
+    labelimg(tmp_path, train=["cat", "dog"], val=["dog", "cat"])
+    layout, found = read(tmp_path)
+    assert {name: labels.names for name, labels in found.items()} == {
+        "train": ("cat",),
+        "val": ("dog",),
+    }
+    assert layout.class_order == ("cat", "dog")
+    (note,) = layout.notes
+    assert note.startswith("train/classes.txt and val/classes.txt name different classes; each")
+
+
+def test_a_names_file_with_more_classes_counts_for_all(tmp_path):
+    labelimg(tmp_path, train=["cat"], val=["cat", "dog"])
+    put(tmp_path / "train" / "train.txt", "1 .5 .5 .5 .5")
+    layout, found = read(tmp_path)
+    assert layout.class_order == ("cat", "dog")
+    assert found["train"].names == ("dog",)
+    assert layout.notes == ()
+
+
+def test_two_names_files_above_the_same_labels(tmp_path):
+    labelimg(tmp_path, train=["cat", "dog"])
+    put(tmp_path / "other" / "coco.names", "person\n")
+    assert read(tmp_path)[0].notes == ("other/coco.names: names other classes; left out",)
+    put(tmp_path / "classes.txt", "dog\ncat\n")
+    with pytest.raises(
+        UserError,
+        match=r"classes\.txt and train/classes\.txt name different .* in train/; remove the one",
+    ) as error:
+        yolo.find_layout(tmp_path)
+    assert ": classes.txt" in str(error.value)
+    put(tmp_path / "classes.txt", "cat\n")
+    assert read(tmp_path)[0].class_order == ("cat", "dog")
+
+
 def test_labels_without_names(tmp_path):
     pair(tmp_path, "images/a.jpg", "labels/a.txt")
     with pytest.raises(UserError, match=r"nothing that names the classes; add a classes\.txt"):

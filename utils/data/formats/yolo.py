@@ -1,5 +1,5 @@
 """The YOLO format: a text file for each photo (``yolo_txt``), in folders of several layouts
-(``yolo_layout``), with a YAML that names the classes (``yolo_yaml``).
+(``yolo_layout``), with a YAML (``yolo_yaml``) or text files (``yolo_names``) that name the classes.
 
 Boxes are fractions of the photo as YOLO tools show it: after EXIF orientation. The photo's header
 is read for the size in pixels.
@@ -7,7 +7,7 @@ is read for the size in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -31,10 +31,15 @@ _NOTHING = YoloLabels((), np.zeros((0, 4)), (), ())
 
 def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """The labels of every entry, in order."""
-    named = NamedIds.of(layout.classes)
+    every = NamedIds.of(layout.classes)
+    by_folder = {
+        folder: (names, NamedIds.of(names)) for folder, names in layout.folder_classes.items()
+    }
     for image_id, entry in layout.entries.items():
+        folder = entry.label.parent if entry.label else None
+        classes, named = by_folder.get(folder, (layout.classes, every))
         try:
-            yield image_id, _annotation(layout, entry, named)
+            yield image_id, _annotation(layout, entry, classes, named)
         except ValueError as error:
             yield image_id, AnnotationError("unreadable", str(error))
         except UserError as error:
@@ -44,10 +49,12 @@ def read_annotations(layout: YoloLayout) -> Iterator[tuple[str, Annotation | Ann
             )
 
 
-def _annotation(layout: YoloLayout, entry: Entry, named: NamedIds) -> Annotation:
+def _annotation(
+    layout: YoloLayout, entry: Entry, classes: Mapping[int, str], named: NamedIds
+) -> Annotation:
     labels = _NOTHING
     if entry.label is not None:
-        labels = read_labels(entry.label, layout.classes, pose=layout.pose, named=named)
+        labels = read_labels(entry.label, classes, pose=layout.pose, named=named)
     boxes = labels.boxes.astype(np.float32)
     if len(boxes):
         size = image_size(entry.image)

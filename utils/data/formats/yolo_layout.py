@@ -12,7 +12,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -34,6 +34,7 @@ from utils.data.formats.naming import (
 )
 from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
 from utils.data.formats.split_folders import split_folders, with_the_rest
+from utils.data.formats.yolo_names import NamesByFolder, names_by_folder
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.splits.names import split_name
 from utils.errors import UserError
@@ -60,10 +61,12 @@ class YoloLayout(Layout):
 
     Attributes:
         classes: names by class id.
+        folder_classes: the same for the labels of single folders, where they differ.
         pose: whether label lines end in the points of a body.
     """
 
     classes: Mapping[int, str] = field(default_factory=dict)
+    folder_classes: Mapping[Path, Mapping[int, str]] = field(default_factory=dict)
     pose: bool = False
 
 
@@ -90,8 +93,9 @@ class _Finder:
         self.yaml_path, self.yaml = self._find_yaml()
 
     def layout(self) -> YoloLayout:
-        classes = dict(self.yaml.names) if self.yaml else {}
-        classes = classes or self._names_beside()
+        found = NamesByFolder(dict(self.yaml.names) if self.yaml else {})
+        found = found if found.names else self._names_beside()
+        classes = dict(found.names)
         if not classes or not self.labels.of:
             raise UserError(self._lacking())
         splits = self._declared() or self._listed() or self._in_split_folders()
@@ -117,11 +121,12 @@ class _Finder:
                 for photo, image_id in sorted(image_ids.items(), key=lambda item: item[1])
             },
             lists=lists,
-            class_order=tuple(dict.fromkeys(classes.values())),
+            class_order=_order([classes] if not found.folders else found.folders.values()),
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in left),
             unmatched_labels=self.labels.unmatched(),
             notes=(*self.scan.notes, *self.notes),
             classes=classes,
+            folder_classes=found.folders,
             pose=bool(self.yaml and self.yaml.pose),
         )
 
@@ -206,23 +211,24 @@ class _Finder:
         named = any(path.name.lower() in _NAME_FILES for path in files)
         return named and self.labels.are_yolo(_NAMED_LINE)
 
-    def _names_beside(self) -> dict[int, str]:
+    def _names_beside(self) -> NamesByFolder:
         """The class names of a ``classes.txt`` or the like; nearest to the top first."""
         files = [
             path
             for path in self.scan.files(self.scan.root, (".txt", ".names", ".labels"))
             if path.name.lower() in _NAME_FILES or path.suffix.lower() == ".names"
         ]
-        names: dict[int, str] = {}
+        found: list[tuple[Path, Mapping[int, str]]] = []
         for path in sorted(files, key=lambda path: (len(path.parts), str(path))):
             try:
-                found = read_names(path)
+                found.append((path, read_names(path)))
             except ValueError as error:
                 self._note_names_file(path, error)
-                continue
-            if names and found != names:
-                self.notes.append(f"{self.scan.name(path)}: names other classes; left out")
-            names = names or found
+        if not found:
+            return NamesByFolder({})
+        folders = {label.parent for label in self.labels.of.values()}
+        names = names_by_folder(self.scan.root, found, folders, self.scan.name)
+        self.notes += names.notes
         return names
 
     def _lacking(self) -> str:
@@ -533,6 +539,11 @@ class _LabelFiles:
                 return self._by_parts[parts]
         same_key = self._by_key.get(self._photos.key(photo), [])
         return same_key[0] if len(same_key) == 1 else None
+
+
+def _order(names: Iterable[Mapping[int, str]]) -> tuple[str, ...]:
+    """All class names, each once."""
+    return tuple(dict.fromkeys(name for found in names for name in found.values()))
 
 
 def _of_other_pictures(photo: Path) -> bool:
