@@ -238,3 +238,37 @@ def test_photos_beside_a_usual_folder_count_too(tmp_path):
     photo(tmp_path / "images" / "d.jpg")
     (tmp_path / "images" / "d.xml").write_text(xml(("cat", 2, 2, 9, 9)))
     assert len(load_split(tmp_path, "all")) == 4
+
+
+def test_usual_folders_below_others_count_beside_those_at_the_top(tmp_path):
+    fill(tmp_path, 3, images="images", xmls="annotations")
+    fill(tmp_path / "batch2" / "x", 1, images="images", xmls="annotations")
+    pair(tmp_path / "batch3", "b", CAT, images="images", xmls="annotations")
+    photo(tmp_path / "plots" / "curve.png")
+    layout = find_layout(tmp_path)
+    assert len(layout.entries) == 5
+    assert "b" in layout.entries
+    assert layout.notes == layout.unlabelled == ()
+
+
+@pytest.mark.parametrize("images", ["images", "JPEGImages"])
+def test_xml_beside_photos_counts_where_a_folder_of_xml_has_none(tmp_path, images):
+    xmls = "annotations" if images == "images" else "Annotations"
+    for i in range(3):
+        pair(tmp_path, f"{i}", CAT, images=images, xmls=images)
+    pair(tmp_path, "1", DOG, images=images, xmls=xmls)
+    pair(tmp_path, "5", CAT, images=images, xmls=xmls)
+    layout = find_layout(tmp_path)
+    assert list(layout.entries) == ["0", "1", "2", "5"]
+    assert layout.entries["1"].label.parent.name == xmls
+    assert layout.notes == (
+        f"1 photo has a second XML file ({images}/1.xml beside {xmls}/1.xml); left out",
+    )
+    assert layout.unlabelled == ()
+
+
+def test_what_lies_beside_the_folders_of_a_year_is_told(tmp_path):
+    pair(tmp_path / "VOC2007", "a", CAT)
+    pair(tmp_path / "VOC2007" / "more", "b", CAT)
+    (note,) = find_layout(tmp_path).notes
+    assert note.startswith("VOC2007/more/ holds 1 XML file")

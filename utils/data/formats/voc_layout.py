@@ -90,18 +90,12 @@ def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     VOC folders called like splits come by their names, too. In another folder the year is "" and
     its folder the root itself.
     """
-
-    def is_voc(folder: Path) -> bool:
-        names = {child.name.lower() for child in scan.folders(folder)}
-        return {"annotations", "jpegimages"} <= names
-
     children = scan.folders(scan.root)
-    if is_voc(scan.root):
-        usual = (*IMAGE_FOLDERS, *XML_FOLDERS, "imagesets")
-        return {"": scan.root}, [child for child in children if child.name.lower() not in usual]
+    if _is_voc(scan, scan.root):
+        return {"": scan.root}, []
     devkits = [scan.root, *(child for child in children if child.name.lower() == "vocdevkit")]
     for devkit in devkits:
-        years = [child for child in scan.folders(devkit) if is_voc(child)]
+        years = [child for child in scan.folders(devkit) if _is_voc(scan, child)]
         if years:
             names = [re.sub("(?i)^voc(?=.)", "", year.name) for year in years]
             named = {  # VOC2007 beside 2007 keeps its whole name
@@ -111,6 +105,11 @@ def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
             beside = dict.fromkeys([*children, *scan.folders(devkit)])
             return named, [folder for folder in beside if folder not in (devkit, *years)]
     return {"": scan.root}, []
+
+
+def _is_voc(scan: FileScan, folder: Path) -> bool:
+    names = {child.name.lower() for child in scan.folders(folder)}
+    return {"annotations", "jpegimages"} <= names
 
 
 def _not_read(scan: FileScan, folders: list[Path]) -> Iterator[str]:
@@ -146,9 +145,10 @@ class _Part:
         self.image_ids: dict[Key, str] = {}
         self._files: dict[str, Path] = {}  # by the names of lists
         self._aliases: dict[Key, Key] = {}  # key of an XML → key of its photo
-        photos = self._find(scan.photos, IMAGE_FOLDERS)
+        more = self._more_folders()
+        photos = self._find(scan.photos, IMAGE_FOLDERS, more)
         self.photos = Photos(photos, folder, XML_FOLDERS, scan.links)
-        self.xmls = self._find(self._xml_files, XML_FOLDERS)
+        self.xmls = self._find(self._xml_files, (*XML_FOLDERS, *IMAGE_FOLDERS), more)
         self._pair()
         self.unlabelled = [
             image
@@ -160,26 +160,49 @@ class _Part:
     def _xml_files(self, folder: Path, deep: bool = True) -> list[Path]:
         return self.scan.files(folder, (".xml",), deep)
 
-    def _find(self, files: Callable[..., list[Path]], usual: tuple[str, ...]) -> list[Path]:
-        """The files under folders of a usual name; where others lie outside them, under all."""
+    def _more_folders(self) -> list[Path]:
+        """The folders with XML beside those of usual names. A VOC folder has none: there they are
+        noted, and not read."""
+        usual = (*IMAGE_FOLDERS, *XML_FOLDERS, "imagesets")
+        others = [f for f in self.scan.folders(self.folder) if f.name.lower() not in usual]
+        if _is_voc(self.scan, self.folder):
+            self.notes += _not_read(self.scan, others)
+            return []
+        return [folder for folder in others if self._xml_files(folder)]
+
+    def _find(
+        self, files: Callable[..., list[Path]], usual: tuple[str, ...], more: list[Path]
+    ) -> list[Path]:
+        """The files under folders of a usual name and ``more`` of them; where others lie outside
+        all folders, or none under those of a usual name, the files under all."""
         folders = [f for f in self.scan.folders(self.folder) if f.name.lower() in usual]
         found = [path for folder in folders for path in files(folder)]
-        beside = files(self.folder, deep=False)
-        return found if found and not beside else files(self.folder)
+        if not found or files(self.folder, deep=False):
+            return files(self.folder)
+        return sorted([*found, *(path for folder in more for path in files(folder))])
 
     def _pair(self) -> None:
-        by_key, alone = self.photos.by_key, []
+        by_key, alone, repeated = self.photos.by_key, [], []
         keys = [(xml, self.photos.key(xml)) for xml in self.xmls]
-        # A photo's own XML first: a namesake in another folder must not take its place.
-        for xml, key in sorted(keys, key=lambda pair: pair[1] not in by_key):
+        # A photo's own XML first: a namesake in another folder must not take its place. One in a
+        # folder of XML comes before one beside the photo.
+        for xml, key in sorted(keys, key=self._pairing_order):
             candidates = by_key.get(key) or self.photos.meant_by(key)
             if len({self.photos.key(image) for image in candidates}) != 1:
                 alone.append((xml, key))
             elif not self._claim(image := self._best(candidates, xml), xml, key):
                 other = self._name(self.pairs[self.photos.key(image)][1])
-                self.notes.append(f"{self._name(xml)}: {other} describes the same photo; left out")
+                repeated.append(f"{self._name(xml)} beside {other}")
+        if repeated:
+            have = counted(len(repeated), "photo has", "photos have")
+            self.notes.append(f"{have} a second XML file ({listed(repeated)}); left out")
         for xml, key in alone:
             self._pair_by_filename(xml, key)
+
+    def _pairing_order(self, pair: tuple[Path, Key]) -> tuple[bool, bool]:
+        xml, key = pair
+        folders = self.photos.parts(xml)[:-1]
+        return key not in self.photos.by_key, bool(folders) and folders[0].lower() in IMAGE_FOLDERS
 
     def _best(self, candidates: list[Path], xml: Path) -> Path:
         """Of several photos of one name: beside the XML first, then by kind of file."""
