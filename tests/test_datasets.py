@@ -1,8 +1,10 @@
 """Splits by name, made or held out; nothing is both trained on and scored."""
 
+import json
+
 import pytest
 
-from tests.label_folders import CAT, devkit, fill, image_ids, lists, pair, photo, xml
+from tests.label_folders import CAT, devkit, fill, image_ids, lists, pair, photo, put, xml
 from utils.data.datasets import load_datasets, load_photos, load_split
 from utils.data.formats import find_layout
 from utils.errors import UserError
@@ -217,6 +219,49 @@ def test_voc_is_used_where_there_are_several_formats(tmp_path):
     assert dataset.notes == (
         "the folder has YOLO labels of 4 photos as well; those in VOC format are used",
     )
+
+
+def several_formats(folder, xmls):
+    """Four photos with YOLO labels, some of them with XML."""
+    for i in range(4):
+        photo(folder / "images" / f"{i}.jpg")
+        put(folder / "labels" / f"{i}.txt", "0 0.5 0.5 0.2 0.2\n")
+    for i in range(xmls):
+        put(folder / "labels" / f"{i}.xml", xml(("cat", 2, 2, 9, 9)))
+    put(folder / "classes.txt", "bird\n")
+    dataset = load_split(folder, "all")
+    return dataset.classes, len(dataset), dataset.notes
+
+
+def test_a_stray_file_of_another_format_does_not_take_the_folder(tmp_path):
+    assert several_formats(tmp_path, 1) == (("bird",), 4, (
+        "the folder has VOC labels of 1 photo as well; those in YOLO format are used",
+    ))  # fmt: skip
+
+
+def test_photos_that_another_format_labels_are_not_called_unlabelled(tmp_path):
+    assert several_formats(tmp_path, 2) == (("cat",), 2, (
+        "the folder has YOLO labels of 4 photos as well, 2 of them without VOC labels; those in "
+        "VOC format are used",
+    ))  # fmt: skip
+
+
+def test_predictions_do_not_take_the_place_of_labels(tmp_path):
+    region = {
+        "type": "rectanglelabels", "original_width": 40, "original_height": 30, "score": 0.5,
+        "value": {"x": 10, "y": 20, "width": 30, "height": 40, "rectanglelabels": ["bolt"]},
+    }  # fmt: skip
+    tasks = []
+    for i in range(4):
+        photo(tmp_path / "images" / f"{i}.jpg")
+        tasks.append({"data": {"image": f"{i}.jpg"}, "predictions": [{"result": [region]}]})
+    put(tmp_path / "tasks.json", json.dumps(tasks))
+    assert load_split(tmp_path, "all").classes == ("bolt",)
+    put(tmp_path / "images" / "0.xml", xml(("cat", 2, 2, 9, 9)))
+    assert load_split(tmp_path, "all").classes == ("cat",)
+    tasks = [{**task, "annotations": task.pop("predictions")} for task in tasks]
+    put(tmp_path / "tasks.json", json.dumps(tasks))
+    assert load_split(tmp_path, "all").classes == ("bolt",)
 
 
 def test_classes_keep_the_order_that_the_folder_declares(tmp_path):

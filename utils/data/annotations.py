@@ -178,3 +178,7 @@ class Layout:
     def name(self, path: Path) -> str:
         """A path for messages, relative to the data folder."""
         return path.relative_to(self.root).as_posix()
+
+    def is_drawn(self, image_id: str) -> bool:
+        """Whether people drew the labels of an entry; a format that cannot tell says yes."""
+        return image_id in self.entries

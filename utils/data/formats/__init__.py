@@ -28,14 +28,19 @@ from utils.data.formats.yolo_txt import MAX_BYTES
 from utils.errors import UserError
 from utils.files import read_limited
 from utils.image_kinds import photo_stem
+from utils.text import counted
 
 # In the order in which they are looked for. A YOLO folder often also holds the COCO JSON of its
 # validation photos, so YOLO comes first.
 FORMATS = (voc, yolo, coco, label_studio)
+_FULLER = 2  # times as many photos: the labels of another format are those that count
 
 
 def find_layout(data: str | Path) -> Layout:
     """Look through a data folder. The first format that can be used counts; others get a note.
+
+    Where another has labels of more than twice as many photos, the one with most counts: a stray
+    XML makes no VOC folder of a YOLO folder.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
@@ -49,9 +54,12 @@ def find_layout(data: str | Path) -> Layout:
             failures.append(error)
     layouts = [layout for layout in found if layout is not None]
     if layouts:
-        layout, *others = layouts
+        layout = _chosen(layouts)
+        others = [other for other in layouts if other is not layout]
         also = (*_also(layout, others), *(f"ignored: {failure}" for failure in failures))
-        return replace(layout, notes=(*layout.notes, *also))
+        elsewhere = set().union(*map(_labelled, others))
+        unlabelled = tuple(photo for photo in layout.unlabelled if photo not in elsewhere)
+        return replace(layout, unlabelled=unlabelled, notes=(*layout.notes, *also))
     if failures:
         raise failures[0]
     raise UserError(_nothing_found(data, root))
@@ -81,11 +89,32 @@ def _format(layout: Layout):
     return form
 
 
+def _chosen(layouts: list[Layout]) -> Layout:
+    first = layouts[0]
+    fullest = max(layouts, key=lambda layout: len(_labelled(layout)))
+    return fullest if len(_labelled(fullest)) > _FULLER * len(_labelled(first)) else first
+
+
+def _labelled(layout: Layout) -> set[Path]:
+    """The photos that people labelled, as far as the layout tells."""
+    return {
+        entry.image
+        for image_id, entry in layout.entries.items()
+        if entry.label is not None and layout.is_drawn(image_id)
+    }
+
+
 def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
+    own = _labelled(layout)
+    title = _format(layout).TITLE
     for other in others:
+        theirs = _labelled(other)
+        without = len(theirs - own)
+        more = f", {without} of them without {title} labels" if without else ""
         yield (
-            f"the folder has {_format(other).TITLE} labels of {len(other.entries)} photos as well; "
-            f"those in {_format(layout).TITLE} format are used"
+            f"the folder has {_format(other).TITLE} labels of "
+            f"{counted(len(other.entries), 'photo')} as well{more}; those in {title} format are "
+            "used"
         )
 
 

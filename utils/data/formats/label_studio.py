@@ -46,6 +46,10 @@ class LabelStudioLayout(Layout):
 
     tasks: dict[str, Task] = field(default_factory=dict)  # by image id
 
+    def is_drawn(self, image_id: str) -> bool:
+        """Whether the task of a photo was labelled by people, not by a detector."""
+        return self.tasks[image_id].drawn
+
 
 def find_layout(root: Path) -> LabelStudioLayout | None:
     """Look for Label Studio JSON and its photos; None where there is no such file.
