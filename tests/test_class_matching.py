@@ -3,6 +3,7 @@
 import pytest
 
 from utils.errors import UserError
+from utils.media.class_filter import ClassFilter
 from utils.training.choices.classes import (
     class_origins,
     class_texts,
@@ -31,6 +32,12 @@ def test_matches(old, new, rename, sources):
 
 def test_white_space_is_folded():
     assert match_classes(("stop  sign ", "b"), ("Stop sign",)) == (0,)
+
+
+def test_accents_have_two_spellings():
+    assert match_classes(("cafe\u0301", "b"), ("caf\u00e9",)) == (0,)
+    assert match_classes(("a", "cafe\u0301"), ("x",), ["caf\u00e9=x"]) == (1,)
+    assert ClassFilter(["caf\u00e9"], ["a", "cafe\u0301"], 5).detector_max_det > 5
 
 
 @pytest.mark.parametrize(("old", "new", "rename", "words"), [

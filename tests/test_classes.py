@@ -34,6 +34,22 @@ def test_names_of_enormous_length_are_refused(tmp_path):
         read_classes(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_that_windows_writes(tmp_path, encoding):
+    path = tmp_path / "classes.txt"
+    path.write_bytes("cat\r\ndog\r\n".encode(encoding))
+    assert read_classes(path) == ("cat", "dog")
+
+
+def test_accents_are_read_in_one_spelling(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("cafe\u0301\n", encoding="utf-8")
+    assert read_classes(path) == ("caf\u00e9",)
+    path.write_text("cafe\u0301\ncaf\u00e9\n", encoding="utf-8")
+    with pytest.raises(UserError, match="stands in line 1 already"):
+        read_classes(path)
+
+
 def test_comments_and_names_that_look_like_some(tmp_path):
     path = tmp_path / "classes.txt"
     path.write_text("# bolts\n\n\\#1 bolt\n#2 bolt\nnut #3\n")

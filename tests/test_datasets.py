@@ -276,6 +276,19 @@ def test_classes_keep_the_order_that_the_folder_declares(tmp_path):
         assert dataset.records[0].class_ids.tolist() == [1, 0]
 
 
+def test_class_names_in_two_spellings_are_one_class(tmp_path):
+    short, long = "caf\u00e9", "cafe\u0301"
+    for i, name in enumerate((short, long)):
+        pair(tmp_path, f"{i}", (name, 1, 1, 20, 20))
+    dataset = load_split(tmp_path, "all")
+    assert dataset.classes == (short,)
+    assert dataset.records.class_ids.tolist() == [0, 0]
+    for only_listed in (False, True):  # the classes of a checkpoint that was trained on the other
+        dataset = load_split(tmp_path, "all", classes=("b", long), only_listed=only_listed)
+        assert dataset.classes == ("b", long)
+        assert dataset.records.class_ids.tolist() == [1, 1]
+
+
 def test_more_classes_than_a_detector_can_have(tmp_path):
     names = fill(tmp_path, 4)
     many = ["cat", "dog", *(f"class {i}" for i in range(19_998))]

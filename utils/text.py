@@ -30,6 +30,11 @@ def listed(items: Sequence[str], most: int = 3) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
 
 
+def nfc(text: str) -> str:
+    """One spelling for letters that can be written in two ways (é as one sign or as two)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def one_line(name: str) -> str:
     """A class or file name with what is not printable replaced by a blank; never empty."""
     return "".join(c if c.isprintable() else " " for c in name).strip() or "(no name)"

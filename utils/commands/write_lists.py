@@ -13,12 +13,11 @@ from pathlib import Path
 
 from utils.cli import OK, option, parse, run
 from utils.data.folder.data_folder import DataFolder
-from utils.data.formats.naming import nfc
 from utils.data.formats.voc_layout import is_line, list_line
 from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_list
-from utils.text import counted, listed
+from utils.text import counted, listed, nfc
 
 DESCRIPTION = """\
 Divide a folder of labelled photos into train, val and test (70 : 10 : 20) and write the lists.

@@ -1,7 +1,7 @@
 """The classes file: one name a line, in the order of the class ids.
 
 A line that starts with ``#`` is a comment; the name of a class that starts so is written with a
-backslash before it.
+backslash before it. Accents are read in one spelling, as in labels.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from utils.data.formats.encoding import decoded
 from utils.errors import UserError
 from utils.files import atomic_write, read_limited
-from utils.text import LONGEST_NAME, is_control
+from utils.text import LONGEST_NAME, is_control, nfc
 
 _MOST_BYTES = 16 << 20  # hundreds of thousands of names
 
@@ -31,12 +32,12 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
             too long.
     """
     try:
-        text = read_limited(path, _MOST_BYTES).decode("utf-8-sig")
+        text = decoded(read_limited(path, _MOST_BYTES))
     except ValueError as error:
         raise UserError(f"{path}: cannot be read as a classes file ({error})") from error
     lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        name = " ".join(line.split())
+        name = " ".join(nfc(line).split())
         if not name or name.startswith("#"):
             continue
         if name.lstrip("\\").startswith("#"):

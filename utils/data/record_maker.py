@@ -15,7 +15,7 @@ from utils.data.folder.reasons import many_left_out, objects_left_out
 from utils.data.records import Dataset, RecordTable
 from utils.images import ImageSize, orient_boxes
 from utils.pixel_range import PixelRanges
-from utils.text import counted, listed
+from utils.text import counted, listed, nfc
 
 TOLERANCE = 1.0  # pixels beyond the photo: counting from 0 instead of 1 is too common to report
 
@@ -67,7 +67,8 @@ class RecordMaker:
         self.clipped = np.clip(self.boxes, 0, limits)
         self.inside = (self.clipped[:, 2:] > self.clipped[:, :2]).all(axis=1)
         self.beyond = (np.abs(self.clipped - self.boxes) > TOLERANCE).any(axis=1)
-        ids = {name: i for i, name in enumerate(classes)}
+        # A checkpoint may spell accents in the other way.
+        ids = {nfc(name): i for i, name in reversed([*enumerate(classes)])}
         by_name = np.array([ids.get(name, -1) for name in labels.names], np.int32)
         self.class_ids = by_name[labels.name_ids[self.objects]]
 

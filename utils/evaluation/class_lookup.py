@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from utils.data.formats.naming import class_name, nfc
+from utils.data.formats.naming import class_name
+from utils.text import nfc
 
 
 class ClassLookup:

@@ -10,7 +10,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.postprocess import MAX_CANDIDATES
-from utils.text import listed
+from utils.text import listed, nfc
 
 
 class ClassFilter:
@@ -30,10 +30,11 @@ class ClassFilter:
     """
 
     def __init__(self, wanted: Sequence[str], class_names: Sequence[str], max_det: int) -> None:
+        spelt = [nfc(name) for name in class_names]
         for name in wanted:
-            if name not in class_names:
+            if nfc(name) not in spelt:
                 raise UserError(f"--classes {name}: {unknown_class(name, class_names)}")
-        self._ids = [class_names.index(name) for name in wanted]
+        self._ids = [spelt.index(nfc(name)) for name in wanted]
         self._max_det = max_det
         self.detector_max_det = MAX_CANDIDATES if wanted else max_det
 

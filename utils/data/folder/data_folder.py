@@ -23,7 +23,7 @@ from utils.data.splits.names import Splits, names_any, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
 from utils.facts_checks import MOST_CLASSES
-from utils.text import counted, listed
+from utils.text import counted, listed, nfc
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class DataFolder:
             declared = self.index.layout.class_order or ()
             return (*declared, *sorted(set(labels.names) - set(declared)))
         if not only_listed:
-            known = set(classes)
+            known = set(map(nfc, classes))
             strange = np.array([name not in known for name in labels.names], bool)
             if strange.any():
                 self._check_listed(

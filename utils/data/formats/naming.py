@@ -7,14 +7,13 @@ How they are spelt, which folders only say what is in them, and the image ids of
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from utils.data.splits.names import split_name
 from utils.image_kinds import photo_stem
-from utils.text import LONGEST_NAME, is_control, listed
+from utils.text import LONGEST_NAME, is_control, listed, nfc
 
 NAME_LIMIT = f"or one of more than {LONGEST_NAME:,} characters"  # for messages on missing names
 Key = tuple[str, ...]  # folders, and a file name or its stem
@@ -27,14 +26,10 @@ TEXT_FOLDERS = (*_LABEL_FOLDERS, "txt", "txts")
 CONTENT_FOLDERS = frozenset(IMAGE_FOLDERS + XML_FOLDERS + TEXT_FOLDERS)
 
 
-def nfc(text: str) -> str:
-    """One spelling for letters that file systems spell in two ways (é as one sign or as two)."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 def class_name(text: str) -> str:
-    """A class name on one line: runs of white space become a space, control characters vanish. ""
-    for a text that is too long to be a name."""
+    """A class name on one line and in one spelling of its letters: runs of white space become a
+    space, control characters vanish. "" for a text that is too long to be a name."""
+    text = nfc(text)
     name = "".join(sign for sign in " ".join(text.split()) if not is_control(sign)).strip()
     return name if len(name) <= LONGEST_NAME else ""
 

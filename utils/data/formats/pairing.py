@@ -20,12 +20,12 @@ from utils.data.formats.naming import (
     formatted,
     list_note,
     name_parts,
-    nfc,
 )
 from utils.data.splits.names import SPLIT_FOLDERS, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES, image_size
+from utils.text import nfc
 
 
 class Photos:

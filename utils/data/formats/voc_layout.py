@@ -25,7 +25,6 @@ from utils.data.formats.naming import (
     first_problems,
     formatted,
     list_note,
-    nfc,
     unclear_note,
 )
 from utils.data.formats.pairing import Photos, suffix_rank
@@ -35,7 +34,7 @@ from utils.data.splits.names import is_usual, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
-from utils.text import counted, listed
+from utils.text import counted, listed, nfc
 
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
 

@@ -28,7 +28,6 @@ from utils.data.formats.naming import (
     formatted,
     list_note,
     name_parts,
-    nfc,
     unclear_note,
     unique_image_ids,
 )
@@ -41,7 +40,7 @@ from utils.errors import UserError
 from utils.files import TooLargeError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
-from utils.text import counted, listed
+from utils.text import counted, listed, nfc
 
 _YAML_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the likeliest first
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")

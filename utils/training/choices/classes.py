@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from utils.errors import UserError
-from utils.text import listed
+from utils.text import listed, nfc
 
 Sources = tuple[int | None, ...]  # for each class its index in the checkpoint; None: it is new
 
@@ -13,8 +13,8 @@ Sources = tuple[int | None, ...]  # for each class its index in the checkpoint; 
 def match_classes(old: Sequence[str], new: Sequence[str], rename: Sequence[str] = ()) -> Sources:
     """For each class of the data its index among the checkpoint's classes, or None.
 
-    Names match where they differ in case and white space only. A name that is the same to the
-    letter comes first.
+    Names match where they differ in case, white space and the spelling of accents only. A name
+    that is the same to the letter comes first.
 
     Args:
         old: classes of the checkpoint.
@@ -139,4 +139,4 @@ def _names(names: Sequence[str], indices: Sequence[int]) -> list[str]:
 
 
 def _folded(name: str) -> str:
-    return " ".join(name.split()).casefold()
+    return nfc(" ".join(name.split()).casefold())
