@@ -343,6 +343,33 @@ def test_text_files_that_hold_no_labels_are_named_in_the_last_error(tmp_path, co
         load_datasets(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("images/0.json", '{"shapes": [], "imagePath": "0.jpg"}', "a labelme file"),
+        ("x.json", '[{"image": "0.jpg", "annotations": [{"coordinates": {}}]}]', "a CreateML file"),
+        ("via.json", '{"0.jpg": {"regions": [{"shape_attributes": {}}]}}', "a file of the VGG Image"),
+        ("_annotations.csv", "filename,class,xmin,ymin,xmax,ymax\n", "a CSV table of boxes"),
+        ("annotations.xml", '<annotations>\n<image id="0" name="0.jpg"/></annotations>',
+         "a file of CVAT's own format"),
+    ],
+)  # fmt: skip
+def test_a_format_that_is_not_read_is_named(tmp_path, name, content, kind):
+    photo(tmp_path / "images" / "0.jpg")
+    put(tmp_path / name, content)
+    with pytest.raises(UserError) as caught:
+        load_datasets(tmp_path)
+    assert f"{name} is {kind}" in str(caught.value)
+    assert str(caught.value).endswith("not read; export the labels as COCO, YOLO or Pascal VOC")
+
+
+def test_other_tables_are_no_labels(tmp_path):
+    photo(tmp_path / "0.jpg")
+    put(tmp_path / "weather.csv", "day,rain\n")
+    with pytest.raises(UserError, match=r"Formats that can be read: .* 0\.xml and 0\.txt were"):
+        load_datasets(tmp_path)
+
+
 def test_files_that_cannot_be_used_have_a_sentence_for_each_reason(tmp_path):
     yolo(tmp_path, "0 .5 .5 .2 .2\n" * 5001)
     (tmp_path / "labels" / "0.txt").write_bytes(b"# \xe9\n0 .5 .5 .2 .2\n")

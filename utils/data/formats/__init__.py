@@ -23,6 +23,7 @@ from utils.data.annotations import MOST_OBJECTS, Annotation, AnnotationError, La
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, label_studio, voc, yolo
 from utils.data.formats.encoding import decoded
+from utils.data.formats.foreign import foreign_labels
 from utils.data.formats.naming import first_problems, formatted
 from utils.data.formats.yolo_txt import MAX_BYTES
 from utils.errors import UserError
@@ -143,20 +144,23 @@ def _nothing_found(data: str | Path, root: Path) -> str:
     scan = FileScan(root)
     found = scan.photos(root)
     photos = len(found)
-    example = _no_label(scan, found)
-    if found and not example:
-        name, stem = scan.name(found[0]), photo_stem(found[0])
-        example = (
-            f" For {name}, for example, {stem}.xml and {stem}.txt were looked for beside it and in "
-            "all other folders, and its name in every JSON."
-        )
     others = Counter(
         path.suffix.lower()
         for path in scan.files(root, (".xml", ".json", ".txt", ".csv", ".yaml", ".yml"))
     )
     also = "".join(f", {count} {suffix}" for suffix, count in sorted(others.items()))
+    nothing = f"{data}: no annotated photos ({photos} photos{also} found). "
+    if foreign := foreign_labels(scan):
+        return f"{nothing}{foreign}"
+    example = _no_label(scan, found)
+    if found and not example:
+        name, stem = scan.name(found[0]), photo_stem(found[0])
+        example = (
+            f" For {name}, for example, {stem}.xml and {stem}.txt were looked for beside it and in "
+            "all other folders, and its name in every JSON of COCO or Label Studio."
+        )
     return (
-        f"{data}: no annotated photos ({photos} photos{also} found). Formats that can be read: "
+        f"{nothing}Formats that can be read: "
         + "; ".join(form.LOOKS_FOR for form in FORMATS)
         + "."
         + example

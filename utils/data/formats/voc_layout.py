@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from utils.data.annotations import Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan
+from utils.data.formats.foreign import foreign_labels
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.naming import (
     IMAGE_FOLDERS,
@@ -51,6 +52,8 @@ def find_layout(root: Path) -> Layout | None:
     if not any(part.xmls for part in parts):
         return None
     if not any(part.pairs for part in parts):
+        if foreign := foreign_labels(scan, (".xml",)):
+            raise UserError(f"{root}: {foreign}")
         raise UserError(_no_pair(root, scan, parts))
 
     # A file stem where that is enough, otherwise with its folders and its year.
