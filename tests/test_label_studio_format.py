@@ -259,4 +259,4 @@ def test_other_formats_come_first(tmp_path):
     put(tmp_path / "labels.json", json.dumps([task(name, drawn(region()))]))
     layout = find_layout(tmp_path)
     assert layout.format == "voc"
-    assert any("Label Studio labels of 1 photos" in note for note in layout.notes)
+    assert any("Label Studio labels of 1 photo as well" in note for note in layout.notes)

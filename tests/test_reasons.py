@@ -348,7 +348,7 @@ def test_text_files_that_hold_no_labels_are_named_in_the_last_error(tmp_path, co
     [
         ("images/0.json", '{"shapes": [], "imagePath": "0.jpg"}', "a labelme file"),
         ("x.json", '[{"image": "0.jpg", "annotations": [{"coordinates": {}}]}]', "a CreateML file"),
-        ("via.json", '{"0.jpg": {"regions": [{"shape_attributes": {}}]}}', "a file of the VGG Image"),
+        ("via.json", '{"0.jpg": {"regions": [{"shape_attributes": {}}]}}', "a file of the VGG"),
         ("_annotations.csv", "filename,class,xmin,ymin,xmax,ymax\n", "a CSV table of boxes"),
         ("annotations.xml", '<annotations>\n<image id="0" name="0.jpg"/></annotations>',
          "a file of CVAT's own format"),

@@ -55,12 +55,9 @@ def find_layout(data: str | Path) -> Layout:
             failures.append(error)
     layouts = [layout for layout in found if layout is not None]
     if layouts:
-        layout = _chosen(layouts)
-        others = [other for other in layouts if other is not layout]
-        also = (*_also(layout, others), *(f"ignored: {failure}" for failure in failures))
-        elsewhere = set().union(*map(_labelled, others))
-        unlabelled = tuple(photo for photo in layout.unlabelled if photo not in elsewhere)
-        return replace(layout, unlabelled=unlabelled, notes=(*layout.notes, *also))
+        layout, also, unlabelled = _chosen(layouts)
+        ignored = (f"ignored: {failure}" for failure in failures)
+        return replace(layout, unlabelled=unlabelled, notes=(*layout.notes, *also, *ignored))
     if failures:
         raise failures[0]
     raise UserError(_nothing_found(data, root))
@@ -90,10 +87,27 @@ def _format(layout: Layout):
     return form
 
 
-def _chosen(layouts: list[Layout]) -> Layout:
-    first = layouts[0]
-    fullest = max(layouts, key=lambda layout: len(_labelled(layout)))
-    return fullest if len(_labelled(fullest)) > _FULLER * len(_labelled(first)) else first
+def _chosen(layouts: list[Layout]) -> tuple[Layout, list[str], tuple[Path, ...]]:
+    """The layout that counts, notes on the others, and the photos that none of them labels."""
+    if len(layouts) == 1:
+        return layouts[0], [], layouts[0].unlabelled
+    labelled = [_labelled(layout) for layout in layouts]
+    fullest = max(range(len(layouts)), key=lambda place: len(labelled[place]))
+    place = fullest if len(labelled[fullest]) > _FULLER * len(labelled[0]) else 0
+    layout, own = layouts[place], labelled[place]
+    title, notes = _format(layout).TITLE, []
+    for other, theirs in zip(layouts, labelled, strict=True):
+        if other is layout:
+            continue
+        without = len(theirs - own)
+        notes.append(
+            f"the folder has {_format(other).TITLE} labels of "
+            f"{counted(len(other.entries), 'photo')} as well"
+            + (f", {without} of them without {title} labels" if without else "")
+            + f"; those in {title} format are used"
+        )
+    everywhere = set().union(*labelled)
+    return layout, notes, tuple(photo for photo in layout.unlabelled if photo not in everywhere)
 
 
 def _labelled(layout: Layout) -> set[Path]:
@@ -103,20 +117,6 @@ def _labelled(layout: Layout) -> set[Path]:
         for image_id, entry in layout.entries.items()
         if entry.label is not None and layout.is_drawn(image_id)
     }
-
-
-def _also(layout: Layout, others: list[Layout]) -> Iterator[str]:
-    own = _labelled(layout)
-    title = _format(layout).TITLE
-    for other in others:
-        theirs = _labelled(other)
-        without = len(theirs - own)
-        more = f", {without} of them without {title} labels" if without else ""
-        yield (
-            f"the folder has {_format(other).TITLE} labels of "
-            f"{counted(len(other.entries), 'photo')} as well{more}; those in {title} format are "
-            "used"
-        )
 
 
 def _no_label(scan: FileScan, photos: list[Path]) -> str:
