@@ -265,6 +265,14 @@ def test_lists_beside_voc_folders_of_photos_and_xml(tmp_path, line):
     assert found_lists(tmp_path) == {"train": tuple(names[:4]), "test": tuple(names[4:])}
     lists(tmp_path, train=names)
     assert found_lists(tmp_path) == {"train": tuple(names)}
+    assert find_layout(tmp_path).notes == (
+        "test.txt: left out, as ImageSets has lists", "train.txt: left out, as ImageSets has lists",
+    )  # fmt: skip
+    (tmp_path / "test.txt").write_bytes(b"\xe9")
+    assert found_lists(tmp_path) == {"train": tuple(names)}
+    (tmp_path / "ImageSets" / "Main" / "train.txt").unlink()
+    with pytest.raises(UserError, match=r"test\.txt: cannot be read as a list"):
+        find_layout(tmp_path)
 
 
 @pytest.mark.parametrize(("size", "taken"), [((40, 30), True), ((30, 40), False)])

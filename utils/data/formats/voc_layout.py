@@ -246,7 +246,8 @@ class _Part:
     def split_lists(self) -> dict[str, SplitList]:
         """Lists under ``ImageSets``; where there are none, those beside the folders of photos and
         XML, or else folders named train, val, test."""
-        found = self._list_files() or self._lists_beside()
+        found = self._list_files()
+        found |= self._lists_beside(found)
         return self._of_its_split(found) if self.split else found or self._split_folders()
 
     def _of_its_split(self, found: dict[str, SplitList]) -> dict[str, SplitList]:
@@ -288,12 +289,24 @@ class _Part:
                     self._files[path.stem] = path
         return found
 
-    def _lists_beside(self) -> dict[str, SplitList]:
-        """Lists in the folder itself: called like a split, with a photo in some line."""
+    def _lists_beside(self, used: Collection[str]) -> dict[str, SplitList]:
+        """Lists in the folder itself: called like a split, with a photo in some line. Where lists
+        under ``ImageSets`` are used, they are only noted."""
         found = {}
         for path in self.scan.files(self.folder, (".txt",), deep=False):
-            lines = list_lines(path, self._name(path)) if is_usual(path.stem) else None
-            if lines and any(self._lookup(line) in self.image_ids for line in lines):
+            if not is_usual(path.stem):
+                continue
+            try:
+                lines = list_lines(path, self._name(path))
+            except UserError:
+                if not used:
+                    raise
+                continue
+            if not lines or not any(self._lookup(line) in self.image_ids for line in lines):
+                continue
+            if used:
+                self.notes.append(f"{self._name(path)}: left out, as ImageSets has lists")
+            else:
                 found[path.stem] = self._resolved(path, lines)
                 self._files[path.stem] = path
         return found
