@@ -277,9 +277,14 @@ def _list_names(paths: dict[Path, Path]) -> dict[Path, str]:
     """
     plain = {path: list_name(path.stem) for path in paths}
     names: dict[Path, str] = {}
+    meant: dict[Path, set[str | None]] = {}  # by the names of all JSON of a folder
+    for path in paths:
+        meant.setdefault(path.parent, {None}).add(split_within(plain[path]))
     for path, below in paths.items():
         folder = split_of(reversed(below.parent.parts))
-        if split_within(plain[path]) not in (None, folder):  # train/fruit_val.json
+        # Beside train/fruit_val.json, train/fruit_test.json is no list of training photos. One
+        # such name alone says less than the folder: train/test_drive.json.
+        if len(meant[path.parent]) > 2 and split_within(plain[path]) not in (None, folder):
             folder = None
         names[path] = split_name(plain[path]) or folder or plain[path]
     spellings: dict[str, set[str]] = {}

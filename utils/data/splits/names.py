@@ -7,7 +7,7 @@ and ``trainval`` exists where ``train`` and ``val`` do.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -50,19 +50,25 @@ def is_usual(name: str) -> bool:
     return name.lower() == "trainval" or split_name(name) is not None
 
 
+def is_for_training(name: str) -> bool:
+    """Whether a list of this name has training photos, all or among others."""
+    name = name.rpartition(":")[2]
+    return name.lower() == "trainval" or split_name(name) == "train"
+
+
 def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
     """The lists of a folder, those of other usual names joined as ``train``, ``val`` or ``test``.
 
     ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Where no list has a
-    usual name, those of two splits or more that have one in their name count (``fruit_train``,
-    ``fruit_test``); one alone may be anything (``crash_test``). Otherwise there are no lists: CVAT
-    writes a ``default.txt``, for instance, which names every photo.
+    usual name, the words in their names count if they divide the photos (``fruit_train``,
+    ``fruit_test``). Otherwise there are no lists: CVAT writes a ``default.txt``, for instance,
+    which names every photo.
     """
     if any(map(is_usual, lists)):
         meant = {name: split_name(name) for name in lists}
     else:
         meant = {name: split_within(name) for name in lists}
-        if len(set(meant.values()) - {None}) < 2:
+        if not _divide(lists, list(meant.values())):
             return {}
     usable = dict(lists)
     for plain in dict.fromkeys(SPLIT_FOLDERS.values()):
@@ -72,6 +78,17 @@ def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
             notes = tuple(note for found in own for note in found.notes)
             usable[plain] = SplitList(tuple(image_ids), notes)
     return dict(sorted(usable.items()))
+
+
+def _divide(lists: Mapping[str, SplitList], meant: Sequence[str | None]) -> bool:
+    """Whether lists mean training photos and others: each another split, without common photos.
+
+    A name may be that of anything (``crash_test``), and folds of a cross-validation share photos.
+    """
+    if None in meant or "train" not in meant or not 1 < len(meant) == len(set(meant)):
+        return False
+    image_ids = [image_id for found in lists.values() for image_id in set(found.image_ids)]
+    return len(image_ids) == len(set(image_ids))
 
 
 def names_any(split: str, lists: Mapping[str, SplitList]) -> bool:
