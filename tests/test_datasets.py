@@ -264,6 +264,27 @@ def test_predictions_do_not_take_the_place_of_labels(tmp_path):
     assert load_split(tmp_path, "all").classes == ("bolt",)
 
 
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [("pred/labels", "0 .5 .5 .2 .2"), ("images", "0 .5 .5 .2 .2 .87\n0 .4 .4 .2 .2 .3")],
+)
+def test_yolo_labels_that_predict_wrote_do_not_take_the_place_of_others(tmp_path, labels, line):
+    for i in range(6):
+        photo(tmp_path / "images" / f"{i}.jpg")
+        put(tmp_path / labels / f"{i}.txt", line)
+    put(tmp_path / "classes.txt", "person\n")
+    assert load_split(tmp_path, "all").classes == ("person",)
+    image = {"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 9, 9], "area": 81, "iscrowd": 0}
+    coco = {"images": [image], "annotations": [box], "categories": [{"id": 1, "name": "bolt"}]}
+    put(tmp_path / "few.json", json.dumps(coco))  # YOLO comes before COCO
+    assert load_split(tmp_path, "all").classes == ("person",)
+    put(tmp_path / "images" / "0.xml", xml(("cat", 2, 2, 9, 9)))
+    dataset = load_split(tmp_path, "all")
+    assert (dataset.classes, len(dataset)) == (("cat",), 1)
+    assert any("YOLO labels of 6 photos as well" in note for note in dataset.notes)
+
+
 def test_classes_keep_the_order_that_the_folder_declares(tmp_path):
     for i in range(4):
         photo(tmp_path / "images" / f"{i}.png")

@@ -438,6 +438,26 @@ def test_two_names_files_above_the_same_labels(tmp_path):
     assert read(tmp_path)[0].class_order == ("cat", "dog")
 
 
+def test_names_files_that_differ_in_capitals(tmp_path):
+    pair(tmp_path, "images/a.jpg", "labels/a.txt")
+    put(tmp_path / "classes.txt", "Cat\nDog\n")
+    put(tmp_path / "labels" / "classes.txt", "cat\ndog\n")
+    layout, found = read(tmp_path)
+    assert layout.class_order == ("Cat", "Dog")
+    assert found["a"].names == ("Cat",)
+    assert layout.notes == ()
+
+
+def test_the_choices_of_labelimg_give_no_ids_beside_a_names_file(tmp_path):
+    pair(tmp_path, "images/a.jpg", "labels/a.txt")
+    put(tmp_path / "labels" / "predefined_classes.txt", "person\ncar\nbicycle\n")
+    assert read(tmp_path)[0].class_order == ("person", "car", "bicycle")
+    put(tmp_path / "classes.txt", "cat\ndog\n")
+    layout, _ = read(tmp_path)
+    assert layout.class_order == ("cat", "dog")
+    assert layout.notes == ("labels/predefined_classes.txt: names other classes; left out",)
+
+
 def test_labels_without_names(tmp_path):
     pair(tmp_path, "images/a.jpg", "labels/a.txt")
     with pytest.raises(UserError, match=r"nothing that names the classes; add a classes\.txt"):

@@ -40,8 +40,8 @@ _FULLER = 2  # times as many photos: the labels of another format are those that
 def find_layout(data: str | Path) -> Layout:
     """Look through a data folder. The first format that can be used counts; others get a note.
 
-    Where another has labels of more than twice as many photos, the one with most counts: a stray
-    XML makes no VOC folder of a YOLO folder.
+    Where people drew labels of more than twice as many photos in another, the one with most counts:
+    a stray XML makes no VOC folder of a YOLO folder.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
@@ -91,7 +91,8 @@ def _chosen(layouts: list[Layout]) -> tuple[Layout, list[str], tuple[Path, ...]]
     """The layout that counts, notes on the others, and the photos that none of them labels."""
     if len(layouts) == 1:
         return layouts[0], [], layouts[0].unlabelled
-    labelled = [_labelled(layout) for layout in layouts]
+    # The first format keeps its place against fewer labels, whoever drew them.
+    labelled = [_labelled(layouts[0]), *map(_drawn, layouts[1:])]
     fullest = max(range(len(layouts)), key=lambda place: len(labelled[place]))
     place = fullest if len(labelled[fullest]) > _FULLER * len(labelled[0]) else 0
     layout, own = layouts[place], labelled[place]
@@ -111,6 +112,11 @@ def _chosen(layouts: list[Layout]) -> tuple[Layout, list[str], tuple[Path, ...]]
 
 
 def _labelled(layout: Layout) -> set[Path]:
+    """The photos with labels."""
+    return {entry.image for entry in layout.entries.values() if entry.label is not None}
+
+
+def _drawn(layout: Layout) -> set[Path]:
     """The photos that people labelled, as far as the layout tells."""
     return {
         entry.image

@@ -12,10 +12,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from utils.data.annotations import Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan, real_folder
@@ -33,7 +35,8 @@ from utils.data.formats.naming import (
 )
 from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
 from utils.data.formats.split_folders import split_folders, with_the_rest
-from utils.data.formats.yolo_names import NamesByFolder, names_by_folder
+from utils.data.formats.yolo_names import NamesByFolder, NamesFile, names_by_folder
+from utils.data.formats.yolo_txt import read_labels
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
 from utils.data.splits.names import split_name
 from utils.errors import UserError
@@ -62,11 +65,25 @@ class YoloLayout(Layout):
         classes: names by class id.
         folder_classes: the same for the labels of single folders, where they differ.
         pose: whether label lines end in the points of a body.
+        by_name: the photos that have their labels by name alone, from another folder than theirs.
     """
 
     classes: Mapping[int, str] = field(default_factory=dict)
     folder_classes: Mapping[Path, Mapping[int, str]] = field(default_factory=dict)
     pose: bool = False
+    by_name: Set[Path] = frozenset()
+
+    def is_drawn(self, image_id: str) -> bool:
+        """Whether people drew the labels: as far as can be told, those in the photo's own place
+        with an object without score. Others may be what a detector has written."""
+        entry = self.entries[image_id]
+        if entry.label is None or entry.image in self.by_name:
+            return False
+        try:
+            labels = read_labels(entry.label, self.classes, pose=self.pose)
+        except ValueError:
+            return False
+        return bool(np.isnan(labels.scores).any())
 
 
 def find_layout(root: Path) -> YoloLayout | None:
@@ -127,6 +144,7 @@ class _Finder:
             classes=classes,
             folder_classes=found.folders,
             pose=bool(self.yaml and self.yaml.pose),
+            by_name=frozenset(self.labels.by_name),
         )
 
     def _chosen(self, splits: Mapping[str, Sequence[Path]]) -> set[Path]:
@@ -217,10 +235,10 @@ class _Finder:
             for path in self.scan.files(self.scan.root, (".txt", ".names", ".labels"))
             if path.name.lower() in _NAME_FILES or path.suffix.lower() == ".names"
         ]
-        found: list[tuple[Path, Mapping[int, str]]] = []
+        found: list[NamesFile] = []
         for path in sorted(files, key=lambda path: (len(path.parts), str(path))):
             try:
-                found.append((path, read_names(path)))
+                found.append(NamesFile(path, read_names(path)))
             except ValueError as error:
                 self._note_names_file(path, error)
         if not found:
@@ -361,7 +379,8 @@ class _Finder:
                 lines = list_lines(path, self.scan.name(path))
                 if lines and self._is_list(lines, path) and (photos := self._list(path)):
                     splits[name] = photos
-        return splits
+        splits = self._labelled_only(splits)
+        return splits if "train" in splits else self._with_the_rest(splits, "list")
 
     def _is_list(self, lines: list[str], path: Path) -> bool:
         """Whether a text is a list of photos: by the first line's suffix, or by a photo."""
@@ -378,12 +397,23 @@ class _Finder:
             [key(labels[photo]) if photo in labels else None for photo in photos],
         )
         splits = {split: [photos[place] for place in found] for split, found in places.items()}
+        return self._with_the_rest(self._labelled_only(splits), "folder")
+
+    def _with_the_rest(self, splits: dict[str, list[Path]], place: str) -> dict[str, list[Path]]:
+        """The splits with the labelled photos outside them, and those without labels beside these:
+        they count as photos without objects, here as in other folders."""
         inside = {photo for found in splits.values() for photo in found}
-        folders = {photo.parent for photo in labels}  # others may hold plots, or anything else
-        rest = [photo for photo in photos if photo.parent in folders and photo not in inside]
-        splits, note = with_the_rest(splits, rest, self.scan.name)
+        rest = [photo for photo in self.labels.of if photo not in inside]
+        found, note = with_the_rest(splits, rest, self.scan.name, place)
         self.notes += filter(None, [note])
-        return splits
+        if found.keys() != splits.keys():
+            folders = {photo.parent for photo in rest}
+            found["train"] = [
+                photo
+                for photo in self.photos.paths
+                if photo.parent in folders and photo not in inside
+            ]
+        return found
 
     def _labelled_only(self, splits: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """The splits without those in which no photo has a label file."""

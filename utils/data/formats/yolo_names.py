@@ -7,14 +7,16 @@ later may have more names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from utils.errors import UserError
 from utils.text import listed
 
 Names = Mapping[int, str]  # by class id
+_TEMPLATE = "predefined_classes.txt"  # labelImg's choices of names; their order gives no ids
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,30 @@ class NamesByFolder:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class NamesFile:
+    """A file that names classes.
+
+    Attributes:
+        path: of the file.
+        names: what it says.
+    """
+
+    path: Path
+    names: Names
+
+    @cached_property
+    def _folded(self) -> Set[tuple[int, str]]:
+        return frozenset((number, name.casefold()) for number, name in self.names.items())
+
+    def extends(self, other: NamesFile) -> bool:
+        """Whether it has the names of another but for capitals, or these and more."""
+        return self._folded >= other._folded
+
+
 def names_by_folder(
     root: Path,
-    files: Sequence[tuple[Path, Names]],
+    files: Sequence[NamesFile],
     label_folders: Collection[Path],
     shown_as: Callable[[Path], str],
 ) -> NamesByFolder:
@@ -42,44 +65,42 @@ def names_by_folder(
 
     Args:
         root: the data folder, for messages.
-        files: with their names, the likeliest first; at least one.
+        files: the likeliest first; at least one.
         label_folders: the folders of label files.
 
     Raises:
         UserError: two files above the same labels name different classes.
     """
-    of_folder: dict[Path, tuple[Path, Names]] = {}  # the files by their folder
-    for path, names in files:
-        if path.parent not in of_folder or _extends(names, of_folder[path.parent][1]):
-            of_folder[path.parent] = path, names
-    chosen: dict[Path, tuple[Path, Names]] = {}  # the files by the folder of labels
+    usable = [file for file in files if file.path.name.lower() != _TEMPLATE] or files
+    of_folder: dict[Path, NamesFile] = {}  # the files by their folder
+    for file in usable:
+        known = of_folder.setdefault(file.path.parent, file)
+        if len(file.names) > len(known.names) and file.extends(known):
+            of_folder[file.path.parent] = file
+    chosen: dict[Path, NamesFile] = {}  # the files by the folder of labels
     for folder in sorted(label_folders):
         above = [of_folder[up] for up in (folder, *folder.parents) if up in of_folder]
-        longest = max(above or files[:1], key=lambda item: len(item[1]))
-        for path, names in above:
-            if not _extends(longest[1], names):
+        # Of two that only differ in capitals, the one nearest to the top.
+        longest = max(above[::-1] or usable[:1], key=lambda file: len(file.names))
+        for file in above:
+            if not longest.extends(file):
                 raise UserError(
-                    f"{root}: {shown_as(path)} and {shown_as(longest[0])} name different classes "
-                    f"for the labels in {shown_as(folder)}/; remove the one that is wrong"
+                    f"{root}: {shown_as(longest.path)} and {shown_as(file.path)} name different "
+                    f"classes for the labels in {shown_as(folder)}/; remove the one that is wrong"
                 )
         chosen[folder] = longest
-    used = dict(chosen.values()) or dict(files[:1])
-    names = max(used.values(), key=len)
+    used = {file.path: file for file in chosen.values()} or {usable[0].path: usable[0]}
+    longest = max(used.values(), key=lambda file: len(file.names))
     notes = [
-        f"{shown_as(path)}: names other classes; left out"
-        for path, theirs in files
-        if not any(_extends(ours, theirs) for ours in used.values())
+        f"{shown_as(file.path)}: names other classes; left out"
+        for file in files
+        if not any(ours.extends(file) for ours in used.values())
     ]
-    if all(_extends(names, theirs) for theirs in used.values()):
-        return NamesByFolder(names, notes=tuple(notes))
+    if all(map(longest.extends, used.values())):
+        return NamesByFolder(longest.names, notes=tuple(notes))
     notes.append(
         f"{listed([*map(shown_as, used)])} name different classes; each counts for the labels "
         "below it"
     )
-    folders = {folder: names for folder, (_, names) in chosen.items()}
-    return NamesByFolder(files[0][1], folders, tuple(notes))
-
-
-def _extends(names: Names, others: Names) -> bool:
-    """Whether names are the same as others, or these and more."""
-    return names.items() >= others.items()
+    folders = {folder: file.names for folder, file in chosen.items()}
+    return NamesByFolder(usable[0].names, folders, tuple(notes))
