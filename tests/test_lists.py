@@ -1,5 +1,7 @@
 """Lists and folders that say what is trained on: found whatever they are called, never guessed."""
 
+import shutil
+
 import pytest
 
 from tests.label_folders import (
@@ -21,7 +23,7 @@ from utils.data.datasets import load_datasets, load_split
 from utils.data.doctor import check_dataset
 from utils.data.folder.data_folder import DataFolder
 from utils.data.formats import find_layout
-from utils.data.splits.names import usable_lists
+from utils.data.splits.names import split_name, usable_lists
 from utils.errors import UserError
 
 
@@ -69,6 +71,9 @@ def test_lists_with_other_usual_names_count():
         (["train.v2", "Valid set"], {"train", "val"}),
         (["crash_test"], None),  # one alone may be anything
         (["crash_test", "field_test"], None),
+        (["toy_train", "crash_test", "night_shift"], None),  # not all mean a split
+        (["fold0_train", "fold0_test", "fold1_train", "fold1_test"], None),  # of a cross-validation
+        (["fruit_val", "fruit_test"], None),  # nothing to train on
         (["train_test", "val"], {"val"}),
         (["fruit_train", "test"], {"test"}),  # a usual name: others are lists of their own
         (["2007:fruit_train", "2012:fruit_test"], None),
@@ -78,6 +83,11 @@ def test_splits_within_the_names_of_lists(names, joined):
     given = {name: SplitList((name,)) for name in names}
     found = usable_lists(given)
     assert set(found) == (set() if joined is None else {*names, *joined})
+
+
+def test_lists_of_common_photos_are_no_splits():
+    given = {"old_train": SplitList(("a", "b")), "new_test": SplitList(("b", "c"))}
+    assert usable_lists(given) == {}
 
 
 def coco_lists(folder, names, count=4):
@@ -129,6 +139,16 @@ def test_coco_files_below_folders_of_splits(tmp_path, path, name):
     assert {
         list_name: part.image_ids for list_name, part in find_layout(tmp_path).lists.items()
     } == {name.format(split): (split,) for split in ("val", "test")}
+
+
+def test_one_word_in_a_coco_files_name_says_less_than_its_folder(tmp_path):
+    for split, path in (
+        ("train", "train/test_drive.json"),
+        ("val", "valid/_annotations.coco.json"),
+    ):
+        photo((tmp_path / path).with_name(f"{split}.jpg"))
+        coco_json(tmp_path / path, [coco_image(1, f"{split}.jpg")], [coco_object(1, [1, 2, 9, 9])])
+    assert found_lists(tmp_path) == {"train": ("train",), "val": ("val",)}
 
 
 def yolo(folder, names, count=2):
@@ -275,6 +295,25 @@ def test_lists_beside_voc_folders_of_photos_and_xml(tmp_path, line):
         find_layout(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+@pytest.mark.parametrize(("name", "split"), [("test", "test"), ("valid", "val")])
+def test_one_list_beside_the_folders_leaves_the_rest_to_train_on(tmp_path, kind, name, split):
+    for i in range(4):
+        if kind == "voc":
+            pair(tmp_path, f"{i}", CAT, images="images", xmls="annotations")
+        else:
+            yolo_pair(tmp_path, f"images/{i}.jpg", f"labels/{i}.txt")
+            (tmp_path / "classes.txt").write_text("cat\n")
+    (tmp_path / f"{name}.txt").write_text("1\n2\n")
+    found = {split_name(list_name): ids for list_name, ids in found_lists(tmp_path).items()}
+    assert found == {"train": ("0", "3"), split: ("1", "2")}
+    (note,) = find_layout(tmp_path).notes
+    assert note.startswith("2 labelled photos lie in no list called train, val or test (images/0.")
+    assert note.endswith("counted as train")
+    with pytest.raises(UserError, match="has split lists"):
+        write_lists([str(tmp_path)])
+
+
 @pytest.mark.parametrize(("size", "taken"), [((40, 30), True), ((30, 40), False)])
 def test_a_coco_photo_elsewhere_must_have_the_size_that_is_listed(tmp_path, size, taken):
     photo(tmp_path / "a.jpg")
@@ -390,6 +429,68 @@ def test_a_voc_folder_for_each_split(tmp_path):
     assert note.endswith("not used: test/ImageSets/Main/train.txt")
 
 
+@pytest.mark.parametrize("name", ["train", "validation", "test", "trainval"])
+def test_a_voc_folder_alone_is_divided_whatever_it_is_called(tmp_path, name):
+    names = fill(tmp_path / name, 10)
+    assert found_lists(tmp_path) == {}
+    assert len(load_split(tmp_path, "train")) == 7
+    lists(tmp_path / name, train=names[:6], val=names[6:8], test=names[8:])
+    found = found_lists(tmp_path)
+    assert [found[split] for split in ("train", "val", "test")] == [
+        tuple(names[:6]), tuple(names[6:8]), tuple(names[8:]),
+    ]  # fmt: skip
+
+
+def test_the_voc_folders_trainval_and_test(tmp_path):
+    for name in ("VOCtrainval", "VOCtest"):
+        pair(tmp_path / name, name, CAT)
+    trainval, test = ("VOCtrainval",), ("VOCtest",)
+    assert found_lists(tmp_path) == {"train": trainval, "trainval": trainval, "test": test}
+
+
+def test_a_voc_folder_called_test_beside_others(tmp_path):
+    for name in ("data", "test"):
+        for i in range(2):
+            pair(tmp_path / name, f"{name}{i}", CAT)
+    expected = {"train": ("data0", "data1"), "test": ("test0", "test1")}
+    assert found_lists(tmp_path) == expected
+    (note,) = find_layout(tmp_path).notes
+    assert note.endswith("(data/JPEGImages/data0.jpg and data/JPEGImages/data1.jpg), and none is "
+                         "called train; counted as train")  # fmt: skip
+    lists(tmp_path / "data", train=["data0"], val=["data1"])
+    found = found_lists(tmp_path)
+    assert (found["train"], found["val"], found["test"]) == (
+        ("data0",), ("data1",), ("test0", "test1"),
+    )  # fmt: skip
+    (tmp_path / "test").rename(tmp_path / "train")
+    assert found_lists(tmp_path)["train"] == ("data0",)
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_folder_without_labels_divides_nothing(tmp_path, kind, split):
+    for i in range(3):
+        if kind == "voc":
+            pair(tmp_path, f"{i}", CAT, images="images", xmls="annotations")
+        else:
+            yolo_pair(tmp_path, f"images/{i}.jpg", f"labels/{i}.txt")
+            (tmp_path / "classes.txt").write_text("cat\n")
+    photo(tmp_path / split / "new.jpg")
+    assert found_lists(tmp_path) == {}
+    assert sorted(find_layout(tmp_path).entries) == ["0", "1", "2"]
+
+
+def test_photos_without_labels_are_not_called_labelled(tmp_path):
+    yolo_pair(tmp_path, "test/t.jpg", "test/t.txt")
+    yolo_pair(tmp_path, "all/a.jpg", "all/a.txt")
+    photo(tmp_path / "all" / "b.jpg")
+    photo(tmp_path / "plots" / "curve.png")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    assert found_lists(tmp_path) == {"train": ("a", "b"), "test": ("t",)}
+    first = find_layout(tmp_path).notes[0]
+    assert first.startswith("1 labelled photo lies in no folder called train, val or test (all/a.")
+
+
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 def test_split_folders_below_others(tmp_path, kind):
     for camera in ("cam1", "cam2"):
@@ -426,6 +527,8 @@ def test_labels_in_split_folders_and_photos_in_one(tmp_path, kind):
                 yolo_pair(tmp_path, f"images/{split}{i}.jpg", f"labels/{split}/{split}{i}.txt")
                 (tmp_path / "classes.txt").write_text("cat\n")
     assert found_lists(tmp_path) == {"train": ("train0", "train1"), "test": ("test0", "test1")}
+    shutil.rmtree(tmp_path / ("annotations" if kind == "voc" else "labels") / "test")
+    assert found_lists(tmp_path) == {}  # all labels below labels/train: nobody divided them
 
 
 def test_folders_beside_a_devkit_are_told_and_no_year_is_lost(tmp_path):

@@ -248,7 +248,33 @@ def test_usual_folders_below_others_count_beside_those_at_the_top(tmp_path):
     layout = find_layout(tmp_path)
     assert len(layout.entries) == 5
     assert "b" in layout.entries
-    assert layout.notes == layout.unlabelled == ()
+    assert layout.unlabelled == ()
+    assert layout.notes == (
+        "2 photos have their labels from batch2/x/annotations/ and batch3/annotations/",
+    )
+
+
+@pytest.mark.parametrize("folder", ["rejected", "annotations_old", "images/old"])
+def test_labels_that_were_put_aside_do_not_come_back(tmp_path, folder):
+    names = fill(tmp_path, 4, images="images", xmls="annotations")
+    (tmp_path / folder).mkdir()
+    for name in names[2:]:
+        (tmp_path / "annotations" / f"{name}.xml").rename(tmp_path / folder / f"{name}.xml")
+    named = tmp_path / folder / "renamed.xml"
+    named.write_text(xml(DOG, filename=f"{names[3]}.jpg"))
+    layout = find_layout(tmp_path)
+    assert list(layout.entries) == names[:2]
+    assert [path.stem for path in layout.unlabelled] == names[2:]
+    assert layout.notes == (f"{folder}/ holds 3 XML files for no photo there; left out",)
+    assert layout.unmatched_labels == ()
+
+
+def test_an_xml_in_another_folder_may_have_the_key_of_its_photo(tmp_path):
+    pair(tmp_path, "a", CAT, images="images", xmls="annotations")
+    pair(tmp_path, "b", CAT, images="images/night", xmls="night")
+    layout = find_layout(tmp_path)
+    assert list(layout.entries) == ["a", "b"]
+    assert layout.notes == ("1 photo has its labels from night/",)
 
 
 @pytest.mark.parametrize("images", ["images", "JPEGImages"])

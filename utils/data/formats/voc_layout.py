@@ -3,8 +3,8 @@
 It reads a VOC folder (``Annotations``, ``JPEGImages``, with or without ``ImageSets/Main``),
 a ``VOCdevkit`` with a folder for each year, a VOC folder for each split, and photos and XML side by
 side or under other usual names, in ``train``/``val``/``test`` folders or not. Photo and XML belong
-together when they have the same key (``pairing``). Nothing outside the data folder is looked at,
-whatever links and XML say.
+together when they have the same key (``voc_pairs``, ``pairing``). Nothing outside the data folder
+is looked at, whatever links and XML say.
 """
 
 from __future__ import annotations
@@ -12,30 +12,28 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Collection
+from functools import cached_property
+from pathlib import Path
 
 from utils.data.annotations import Entry, Layout, SplitList
 from utils.data.folder.file_scan import FileScan
 from utils.data.formats.foreign import foreign_labels
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.naming import (
-    IMAGE_FOLDERS,
-    XML_FOLDERS,
     Key,
     first_problems,
     formatted,
     list_note,
     unclear_note,
 )
-from utils.data.formats.pairing import Photos, suffix_rank
-from utils.data.formats.split_folders import split_folders, with_the_rest
-from utils.data.formats.voc_xml import read_annotation
-from utils.data.splits.names import is_usual, split_name
+from utils.data.formats.split_folders import lists_with_the_rest, split_folders
+from utils.data.formats.voc_pairs import VocPairs, is_voc, not_read
+from utils.data.splits.names import is_for_training, is_usual, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
-from utils.text import counted, listed, nfc
+from utils.text import listed, nfc
 
 _FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of VOC's lists for one class, cat_train.txt
 
@@ -49,7 +47,7 @@ def find_layout(root: Path) -> Layout | None:
     scan = FileScan(root)
     years, beside = _years(scan)
     parts = [_Part(scan, year, folder) for year, folder in sorted(years.items())]
-    if not any(part.xmls for part in parts):
+    if not any(part.files.xmls for part in parts):
         return None
     if not any(part.pairs for part in parts):
         if foreign := foreign_labels(scan, (".xml",)):
@@ -67,6 +65,7 @@ def find_layout(root: Path) -> Layout | None:
             part.image_ids[key] = image_id
             entries[image_id] = Entry(image_id, image, xml)
 
+    _keep_splits(parts)
     lists: dict[str, SplitList] = {}
     for part in parts:
         for name, found in part.split_lists().items():
@@ -74,16 +73,53 @@ def find_layout(root: Path) -> Layout | None:
                 lists[f"{part.year}:{name}"] = found
             before = lists.get(name, SplitList(()))
             lists[name] = SplitList(before.image_ids + found.image_ids, before.notes + found.notes)
+    lists, unlisted = _with_unlisted(parts, lists)
     return Layout(
         format="voc",
         root=root,
         entries=dict(sorted(entries.items())),
         lists=dict(sorted(lists.items())),
         years=tuple(part.year for part in parts if part.year and not part.split),
-        unlabelled=tuple(image for part in parts for image in part.unlabelled),
-        unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.unmatched),
-        notes=(*scan.notes, *_not_read(scan, beside), *(n for p in parts for n in p.notes)),
+        unlabelled=tuple(image for part in parts for image in part.files.unlabelled),
+        unmatched_labels=tuple(scan.name(xml) for part in parts for xml in part.files.unmatched),
+        notes=(
+            *scan.notes,
+            *not_read(scan, beside),
+            *(note for part in parts for note in part.notes),
+            *unlisted,
+        ),
     )
+
+
+def _keep_splits(parts: list[_Part]) -> None:
+    """Forget that a folder is called like a split where that says nothing.
+
+    Folders that are called like two splits or more are them. One alone is what ``--data`` means;
+    beside other folders, it is a split only if it is none of training photos, and if its own lists
+    do not tell more.
+    """
+    several = len({part.split for part in parts} - {""}) > 1
+    for part in parts:
+        plain = part.split.startswith("train") or any(map(is_usual, part.given_lists))
+        if len(parts) == 1 or (plain and not several):
+            part.split = ""
+
+
+def _with_unlisted(
+    parts: list[_Part], lists: dict[str, SplitList]
+) -> tuple[dict[str, SplitList], list[str]]:
+    """The lists with the photos of folders that have none, beside folders that are splits."""
+    if not any(part.split for part in parts):
+        return lists, []
+    inside = {image_id for found in lists.values() for image_id in found.image_ids}
+    rest = {
+        image_id: part.name(part.pairs[key][0])
+        for part in parts
+        if not part.split and not any(map(is_usual, part.given_lists))
+        for key, image_id in part.image_ids.items()
+        if image_id not in inside
+    }
+    return lists_with_the_rest(lists, rest, "folder")
 
 
 def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
@@ -93,11 +129,11 @@ def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     its folder the root itself.
     """
     children = scan.folders(scan.root)
-    if _is_voc(scan, scan.root):
+    if is_voc(scan, scan.root):
         return {"": scan.root}, []
     devkits = [scan.root, *(child for child in children if child.name.lower() == "vocdevkit")]
     for devkit in devkits:
-        years = [child for child in scan.folders(devkit) if _is_voc(scan, child)]
+        years = [child for child in scan.folders(devkit) if is_voc(scan, child)]
         if years:
             names = [re.sub("(?i)^voc(?=.)", "", year.name) for year in years]
             named = {  # VOC2007 beside 2007 keeps its whole name
@@ -109,30 +145,14 @@ def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     return {"": scan.root}, []
 
 
-def _is_voc(scan: FileScan, folder: Path) -> bool:
-    names = {child.name.lower() for child in scan.folders(folder)}
-    return {"annotations", "jpegimages"} <= names
-
-
-def _not_read(scan: FileScan, folders: list[Path]) -> Iterator[str]:
-    """A note for each folder that is not read although it holds XML."""
-    for folder in folders:
-        if count := len(scan.files(folder, (".xml",))):
-            yield (
-                f"{scan.name(folder)}/ holds {counted(count, 'XML file')}, but lies beside the VOC "
-                "folders that are read; left out"
-            )
-
-
 class _Part:
     """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists.
 
     Attributes:
         split: the split that the folder is called like, "" for years and others.
+        files: its photos and XML.
         pairs: key → photo and XML.
         image_ids: key → image id in the layout, filled in by ``find_layout``.
-        unlabelled: photos without an XML.
-        unmatched: XML files without a photo.
         notes: a sentence for each further thing left out.
     """
 
@@ -141,114 +161,39 @@ class _Part:
         self.split = (split_name(year) or year.lower()) if is_usual(year) else ""
         self.folder = folder
         self.scan = scan
-        self.notes: list[str] = []
-        self.unmatched: list[Path] = []
-        self.pairs: dict[Key, tuple[Path, Path]] = {}
+        self.files = VocPairs(scan, folder)
+        self.photos, self.pairs, self.notes = self.files.photos, self.files.pairs, self.files.notes
         self.image_ids: dict[Key, str] = {}
-        self._files: dict[str, Path] = {}  # by the names of lists
-        self._aliases: dict[Key, Key] = {}  # key of an XML → key of its photo
-        more = self._more_folders()
-        photos = self._find(scan.photos, IMAGE_FOLDERS, more)
-        self.photos = Photos(photos, folder, XML_FOLDERS, scan.links)
-        self.xmls = self._find(self._xml_files, (*XML_FOLDERS, *IMAGE_FOLDERS), more)
-        self._pair()
-        self.unlabelled = [
-            image
-            for key, images in self.photos.by_key.items()
-            if key not in self.pairs
-            for image in images
-        ]
-
-    def _xml_files(self, folder: Path, deep: bool = True) -> list[Path]:
-        return self.scan.files(folder, (".xml",), deep)
-
-    def _more_folders(self) -> list[Path]:
-        """The folders with XML beside those of usual names. A VOC folder has none: there they are
-        noted, and not read."""
-        usual = (*IMAGE_FOLDERS, *XML_FOLDERS, "imagesets")
-        others = [f for f in self.scan.folders(self.folder) if f.name.lower() not in usual]
-        if _is_voc(self.scan, self.folder):
-            self.notes += _not_read(self.scan, others)
-            return []
-        return [folder for folder in others if self._xml_files(folder)]
-
-    def _find(
-        self, files: Callable[..., list[Path]], usual: tuple[str, ...], more: list[Path]
-    ) -> list[Path]:
-        """The files under folders of a usual name and ``more`` of them; where others lie outside
-        all folders, or none under those of a usual name, the files under all."""
-        folders = [f for f in self.scan.folders(self.folder) if f.name.lower() in usual]
-        found = [path for folder in folders for path in files(folder)]
-        if not found or files(self.folder, deep=False):
-            return files(self.folder)
-        return sorted([*found, *(path for folder in more for path in files(folder))])
-
-    def _pair(self) -> None:
-        by_key, alone, repeated = self.photos.by_key, [], []
-        keys = [(xml, self.photos.key(xml)) for xml in self.xmls]
-        # A photo's own XML first: a namesake in another folder must not take its place. One in a
-        # folder of XML comes before one beside the photo.
-        for xml, key in sorted(keys, key=self._pairing_order):
-            candidates = by_key.get(key) or self.photos.meant_by(key)
-            if len({self.photos.key(image) for image in candidates}) != 1:
-                alone.append((xml, key))
-            elif not self._claim(image := self._best(candidates, xml), xml, key):
-                other = self._name(self.pairs[self.photos.key(image)][1])
-                repeated.append(f"{self._name(xml)} beside {other}")
-        if repeated:
-            have = counted(len(repeated), "photo has", "photos have")
-            self.notes.append(f"{have} a second XML file ({listed(repeated)}); left out")
-        for xml, key in alone:
-            self._pair_by_filename(xml, key)
-
-    def _pairing_order(self, pair: tuple[Path, Key]) -> tuple[bool, bool]:
-        xml, key = pair
-        folders = self.photos.parts(xml)[:-1]
-        return key not in self.photos.by_key, bool(folders) and folders[0].lower() in IMAGE_FOLDERS
-
-    def _best(self, candidates: list[Path], xml: Path) -> Path:
-        """Of several photos of one name: beside the XML first, then by kind of file."""
-        best, *others = sorted(
-            candidates,
-            key=lambda image: (image.parent != xml.parent, suffix_rank(image), str(image)),
-        )
-        for other in others:
-            self.notes.append(
-                f"{self._name(other)}: another photo of the same name, {self._name(best)}, is used"
-            )
-        return best
-
-    def _pair_by_filename(self, xml: Path, key: Key) -> None:
-        """Pair an XML that has no photo of its own name with the photo that it names."""
-        try:
-            named = read_annotation(xml).filename
-        except ValueError as error:
-            self.notes.append(f"{self._name(xml)}: {error}; skipped")
-            return
-        name = nfc(PurePosixPath(named.replace("\\", "/")).name)
-        candidates = self.photos.by_stem.get(photo_stem(name), []) if name else []
-        exact = [image for image in candidates if nfc(image.name) == name] or candidates
-        if len(exact) > 1:
-            photos = listed([self._name(image) for image in exact])
-            self.notes.append(f"{self._name(xml)}: it may belong to {photos}; left out")
-        if len(exact) != 1 or not self._claim(exact[0], xml, key):
-            self.unmatched.append(xml)
-
-    def _claim(self, image: Path, xml: Path, key_of_xml: Key) -> bool:
-        """Pair the two unless the photo has its XML already: no photo counts twice."""
-        key = self.photos.key(image)
-        if key in self.pairs:
-            return False
-        self.pairs[key] = (image, xml)
-        self._aliases[key_of_xml] = key
-        return True
+        self._list_paths: dict[str, Path] = {}  # by the names of lists
 
     def split_lists(self) -> dict[str, SplitList]:
+        """The lists of the folder; where there are none, folders named train, val, test."""
+        if self.split:
+            return self._of_its_split(self.given_lists)
+        if not self.given_lists:
+            return self._with_the_rest(self._split_folders(), "folder")
+        beside = all(path.parent == self.folder for path in self._list_paths.values())
+        if beside and not any(map(is_for_training, self.given_lists)):
+            return self._with_the_rest(self.given_lists, "list")
+        return self.given_lists
+
+    @cached_property
+    def given_lists(self) -> dict[str, SplitList]:
         """Lists under ``ImageSets``; where there are none, those beside the folders of photos and
-        XML, or else folders named train, val, test."""
+        XML. They need ``image_ids``."""
         found = self._list_files()
-        found |= self._lists_beside(found)
-        return self._of_its_split(found) if self.split else found or self._split_folders()
+        return found | self._lists_beside(found)
+
+    def _with_the_rest(self, lists: dict[str, SplitList], place: str) -> dict[str, SplitList]:
+        inside = {image_id for found in lists.values() for image_id in found.image_ids}
+        rest = {
+            image_id: self.name(self.pairs[key][0])
+            for key, image_id in self.image_ids.items()
+            if image_id not in inside
+        }
+        lists, notes = lists_with_the_rest(lists, rest, place)
+        self.notes += notes
+        return lists
 
     def _of_its_split(self, found: dict[str, SplitList]) -> dict[str, SplitList]:
         """The lists of a folder that is called like a split: as a rule one, of all its photos.
@@ -262,17 +207,19 @@ class _Part:
             for name, part in found.items()
             if split_name(name) == self.split or (training and is_usual(name))
         }
+        everything = SplitList(tuple(self.image_ids.values()))
+        if self.split == "trainval" and not lists:
+            lists["train"] = everything
         if not any(name == self.split or split_name(name) == self.split for name in lists):
-            lists[self.split] = SplitList(tuple(self.image_ids.values()))
-        everything = set(self.image_ids.values())
+            lists[self.split] = everything
         unused = [
-            self._name(path)
-            for name, path in sorted(self._files.items())
-            if name not in lists and set(found[name].image_ids) != everything
+            self.name(path)
+            for name, path in sorted(self._list_paths.items())
+            if name not in lists and set(found[name].image_ids) != set(everything.image_ids)
         ]
         if unused:
             self.notes.append(
-                f"{self._name(self.folder)}/ is the list {self.split}, as it is called so; not "
+                f"{self.name(self.folder)}/ is the list {self.split}, as it is called so; not "
                 f"used: {listed(unused)}"
             )
         return lists
@@ -281,12 +228,12 @@ class _Part:
         found = {}
         for folder in self._list_folders():
             for path in self.scan.files(folder, (".txt",), deep=False):
-                lines = list_lines(path, self._name(path))
+                lines = list_lines(path, self.name(path))
                 if lines is None:
-                    self.notes.append(f"{self._name(path)}: not a text file; left out")
+                    self.notes.append(f"{self.name(path)}: not a text file; left out")
                 elif path.stem not in found and not self._for_one_class(lines):
                     found[path.stem] = self._resolved(path, lines)
-                    self._files[path.stem] = path
+                    self._list_paths[path.stem] = path
         return found
 
     def _lists_beside(self, used: Collection[str]) -> dict[str, SplitList]:
@@ -297,7 +244,7 @@ class _Part:
             if not is_usual(path.stem):
                 continue
             try:
-                lines = list_lines(path, self._name(path))
+                lines = list_lines(path, self.name(path))
             except UserError:
                 if not used:
                     raise
@@ -305,10 +252,10 @@ class _Part:
             if not lines or not any(self._lookup(line) in self.image_ids for line in lines):
                 continue
             if used:
-                self.notes.append(f"{self._name(path)}: left out, as ImageSets has lists")
+                self.notes.append(f"{self.name(path)}: left out, as ImageSets has lists")
             else:
                 found[path.stem] = self._resolved(path, lines)
-                self._files[path.stem] = path
+                self._list_paths[path.stem] = path
         return found
 
     def _list_folders(self) -> list[Path]:
@@ -335,17 +282,17 @@ class _Part:
                 continue
             image_ids[self.image_ids[key]] = None
             if self._is_guess(line, key, path.stem):
-                photo = self._name(self.pairs[key][0])
+                photo = self.name(self.pairs[key][0])
                 guessed.append(f"{formatted(line)} (taken for {photo})")
         reasons = (
             (no_xml, "lacks an XML; left out", "lack an XML; left out"),
             (no_photo, "lacks a photo; left out", "lack a photo; left out"),
             (guessed, "lies elsewhere", "lie elsewhere"),
         )
-        name = self._name(path)
+        name = self.name(path)
         notes = [list_note(name, names, *reason) for names, *reason in reasons if names]
         if unclear:
-            notes.append(unclear_note(name, unclear, self._name))
+            notes.append(unclear_note(name, unclear, self.name))
         return SplitList(tuple(image_ids), tuple(notes))
 
     def _lookup(self, line: str) -> Key:
@@ -353,8 +300,8 @@ class _Part:
         key = self._key_of_line(line)
         if key in self.photos.by_key:
             return key
-        if key in self._aliases:
-            return self._aliases[key]
+        if key in self.files.aliases:
+            return self.files.aliases[key]
         return next((self.photos.key(image) for image in self.photos.elsewhere(key)), key)
 
     def _key_of_line(self, line: str) -> Key:
@@ -378,17 +325,13 @@ class _Part:
     def _split_folders(self) -> dict[str, SplitList]:
         keys = list(self.image_ids)
         places = split_folders(keys, [self.photos.key(self.pairs[key][1]) for key in keys])
-        splits = {split: [keys[place] for place in found] for split, found in places.items()}
-        inside = {key for found in splits.values() for key in found}
-        rest = [key for key in keys if key not in inside]
-        splits, note = with_the_rest(splits, rest, lambda key: self._name(self.pairs[key][0]))
-        self.notes += filter(None, [note])
         return {
-            split: SplitList(tuple(self.image_ids[key] for key in found))
-            for split, found in splits.items()
+            split: SplitList(tuple(self.image_ids[keys[place]] for place in found))
+            for split, found in places.items()
         }
 
-    def _name(self, path: Path) -> str:
+    def name(self, path: Path) -> str:
+        """A path for messages."""
         return self.scan.name(path)
 
 
@@ -431,13 +374,13 @@ def _without_suffix(line: str, is_photo: Callable[[str], bool]) -> str:
 
 def _no_pair(root: Path, scan: FileScan, parts: list[_Part]) -> str:
     images = sum(len(part.photos.paths) for part in parts)
-    xmls = sum(len(part.xmls) for part in parts)
+    xmls = sum(len(part.files.xmls) for part in parts)
     notes = [*scan.notes, *(note for part in parts for note in part.notes)]
     notes += [
         f"{scan.name(xml)}: looked for a photo {xml.stem}.jpg (or of another kind), and for the "
         "one that it names"
         for part in parts
-        for xml in part.unmatched
+        for xml in part.files.unmatched
     ]
     return (
         f"{root}: none of its {images} photos belongs to one of its {xmls} XML files. They belong "
