@@ -56,6 +56,20 @@ def test_a_cut_box_loses_to_the_whole_one_though_its_score_is_higher() -> None:
     assert merged(view(WHOLE), view(LEFT, other_class), view(RIGHT, whole)) == [whole]
 
 
+def test_an_unsure_box_that_drops_sure_parts_has_their_score() -> None:
+    left, right = ([500, 100, 1000, 400], 0.9, 0), ([800, 100, 1100, 400], 0.7, 0)
+    whole = [502, 100, 1098, 400]
+    joined = ([500, 100, 1100, 400], 0.9, 0)
+    tiles = view(LEFT, left), view(RIGHT, right)
+    assert merged(view(WHOLE), *tiles) == [joined]
+    # Found at a low threshold, it must not be lost at a higher one.
+    assert merged(view(WHOLE, (whole, 0.12, 0)), *tiles) == [(whole, 0.9, 0)]
+    # The score of another class says nothing about this one.
+    left, right = (left[0], 0.9, 1), (right[0], 0.7, 1)
+    found = merged(view(WHOLE, (whole, 0.8, 0)), view(LEFT, left), view(RIGHT, right))
+    assert found == [(whole, 0.8, 0)]
+
+
 def test_a_sliver_of_an_object_is_no_object() -> None:
     whole = ([990, 100, 1150, 260], 0.8, 0)
     sliver = ([985, 130, 1000, 200], 0.5, 0)  # ten pixels are visible, and it is guessed badly
@@ -91,7 +105,7 @@ def test_levels_give_what_the_next_finer_one_may_not_have_whole() -> None:
         view(RIGHT, shortest=80),
         view(tile, small, part, shortest=0),
     ]
-    assert merged(*views) == [small, large, whole]
+    assert merged(*views) == [(whole[0], 0.95, 1), small, large]
 
 
 def test_an_object_that_two_tiles_show_whole_counts_once() -> None:
@@ -122,15 +136,16 @@ def test_parts_that_no_view_has_whole_are_joined() -> None:
 def test_the_whole_picture_gives_large_objects_and_no_small_ones() -> None:
     large, small = ([300, 50, 1500, 950], 0.5, 1), ([100, 100, 250, 200], 0.9, 0)
     assert merged(view(WHOLE, large, small), view(LEFT), view(RIGHT)) == [large]
-    # Its parts in the tiles are no objects, and neither are they joined.
+    # Its parts in the tiles are no objects, and neither are they joined; they make it surer.
     left, right = ([300, 50, 1000, 950], 0.9, 1), ([800, 60, 1500, 940], 0.9, 1)
-    assert merged(view(WHOLE, large), view(LEFT, left), view(RIGHT, right)) == [large]
+    sure = (large[0], 0.9, 1)
+    assert merged(view(WHOLE, large), view(LEFT, left), view(RIGHT, right)) == [sure]
     # Nor is a large part that does not touch the border.
     middle = ([400, 200, 900, 700], 0.4, 1)
     assert merged(view(WHOLE, large), view(LEFT, middle), view(RIGHT)) == [large]
     # An object in front of it stays.
     front = ([500, 300, 600, 400], 0.7, 1)
-    assert merged(view(WHOLE, large), view(LEFT, left, front), view(RIGHT, right)) == [front, large]
+    assert merged(view(WHOLE, large), view(LEFT, left, front), view(RIGHT, right)) == [sure, front]
 
 
 def test_without_tiles_nothing_changes() -> None:
