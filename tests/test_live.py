@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import threading
 import time
 from functools import partial
@@ -21,6 +22,8 @@ from utils.media.frames import Frame, Source
 from utils.media.live import read_live, read_stream
 from utils.media.sources import find_sources, read_frames
 from utils.media.summary import Summary
+from utils.media.video_reader import Told
+from utils.media.web_files import is_named_like_a_file, is_web_file
 
 CAMERA = Source("0", "live", 0)
 NOTHING = some([], [])
@@ -162,6 +165,36 @@ def test_a_video_file_on_a_web_server_is_read_in_order(server, tmp_path):
     write_video(tmp_path / "film.mp4", 20)
     frames = list(read_frames(find_sources([f"{server}/film.mp4"]), pytest.fail))
     assert [number_of(frame.image) for frame in frames] == list(range(20))
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png?size=7", "film.webm", "film", "film.ts"])
+def test_a_file_on_a_web_server_without_a_count_of_frames_is_read_once(
+    server, tmp_path, monkeypatch, name
+):
+    path = tmp_path / name.partition("?")[0]
+    if path.stem == "photo":
+        cv2.imwrite(str(path), coded(0))
+    else:
+        write_video(tmp_path / "film.avi", 20)
+        os.replace(tmp_path / "film.avi", path)
+        # As in the videos that browsers record.
+        monkeypatch.setattr(Told, "of", classmethod(lambda cls, capture: cls(25.0, 0.0)))
+    frames = list(read_frames(find_sources([f"{server}/{name}"]), pytest.fail))
+    assert [frame.index for frame in frames] == list(range(1 if path.stem == "photo" else 20))
+
+
+def test_what_is_a_file_on_a_web_server(server, tmp_path):
+    (tmp_path / "film").write_bytes(b"12345")
+    host = server.removeprefix("http://")
+    assert is_web_file(f"http://ann:se%20cret@{host}/film?token=7")
+    assert not is_web_file(f"{server}/live")
+    assert not is_web_file(f"{server}/missing")  # the page that says so has a length
+    assert not is_web_file("http://[/film")
+    assert not is_web_file("rtsp://camera/film.mp4")
+    assert is_named_like_a_file("https://x.org/a/film.MP4?token=7&to=/live")
+    assert not is_named_like_a_file("http://camera/live?name=film.mp4")
+    assert not is_named_like_a_file("http://camera/live.flv")
+    assert not is_named_like_a_file(0)
 
 
 def test_a_web_camera_is_live(server):

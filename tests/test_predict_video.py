@@ -176,6 +176,7 @@ def test_what_comes_after_a_camera_has_to_wait():
     assert sentences("0", "a.jpg") == [waits]
     assert "once for each camera" in sentences("http://one/mjpg", "http://two/mjpg")[0]
     assert sentences("http://one/a.mp4", "http://one/b.mp4") == sentences("a.jpg", "0") == []
+    assert sentences("http://one/a.mp4?token=7", "b.jpg") == []
     assert sentences("0", "1", end=60.0) == []
 
 

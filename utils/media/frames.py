@@ -16,6 +16,10 @@ from utils.image_kinds import photo_stem
 if TYPE_CHECKING:
     from utils.tiff_regions import TiffRegions
 
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv",
+    ".3gp", ".mts", ".m2ts",
+)  # fmt: skip
 MAX_FRAME_PIXELS = 40_000_000  # of a film, of which several wait in memory; 8K video has 33 million
 WAITING_BYTES = 400 << 20  # of frames that wait in one place; more only where one alone has more
 

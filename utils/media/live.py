@@ -19,6 +19,7 @@ from utils.media.video_reader import (
     open_capture,
     retrieve,
 )
+from utils.media.web_files import is_playlist, is_web_file
 from utils.prefetch import iterate_ahead
 
 MOST_UNDECODABLE = 30  # frames in a row; then the connection is made again
@@ -31,8 +32,8 @@ def read_stream(
     """Frames of a camera or stream, read by a background thread.
 
     Of a live one the newest frame that has come, so that a slow detector is late by one frame only.
-    A stream with a length (a video file on a web server) and a playlist (``.m3u8``, whose frames
-    come in bursts) are read in order.
+    A stream with a length, a file on a web server and a playlist (``.m3u8``, whose frames come in
+    bursts) are read in order, and once.
 
     Args:
         source: a ``live`` source or a ``stream``.
@@ -44,7 +45,11 @@ def read_stream(
     """
     capture = open_capture(source)
     told = Told.of(capture)
-    if source.kind == "live" or not (told.frames or ".m3u8" in source.address):
+    # Pictures and the videos that browsers record do not tell how many frames they have.
+    ends = source.kind == "stream" and (
+        told.frames or is_playlist(source.address) or is_web_file(source.address)
+    )
+    if not ends:
         frames = read_live(source, capture, report, choice)
         yield from iterate_ahead(frames, depth=1, newest_only=True)
         return

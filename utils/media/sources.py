@@ -24,17 +24,13 @@ from utils.image_kinds import FileKind, file_kind, unread_note
 from utils.images import HUGE, IMAGE_SUFFIXES, image_size, read_image
 from utils.media.animations import is_animated
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
-from utils.media.frames import WAITING_BYTES, Frame, Source
+from utils.media.frames import VIDEO_SUFFIXES, WAITING_BYTES, Frame, Source
 from utils.media.live import read_stream
 from utils.media.video_reader import open_capture, read_video
 from utils.prefetch import iterate_ahead, map_ahead
 from utils.runtime.runtime import READERS
 from utils.text import counted, listed
 
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv",
-    ".3gp", ".mts", ".m2ts",
-)  # fmt: skip
 _NEVER_ANIMATED = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
     ".pnm", ".jp2", ".j2k",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from utils.media.frames import Source
 from utils.media.output_kinds import KINDS
 from utils.media.predict_config import PredictConfig
-from utils.media.sources import VIDEO_SUFFIXES
+from utils.media.web_files import is_named_like_a_file
 from utils.text import listed
 
 _OF_VIDEOS = ("start", "end", "stride", "fps", "overlay", "save_every")
@@ -38,9 +38,9 @@ def unused_options(config: PredictConfig, sources: Sequence[Source]) -> Iterator
 
 
 def _may_be_endless(source: Source) -> bool:
-    """Cameras and streams; not a video on a web server."""
-    video = str(source.address).lower().endswith(VIDEO_SUFFIXES)
-    return source.kind == "live" or (source.kind == "stream" and not video)
+    """Cameras and streams; not what is named like a file on a web server."""
+    file = is_named_like_a_file(source.address)
+    return source.kind == "live" or (source.kind == "stream" and not file)
 
 
 def writes_to_out(config: PredictConfig) -> bool:

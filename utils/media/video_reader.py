@@ -22,6 +22,7 @@ from utils.media.ffmpeg import decoding, find_ffmpeg
 from utils.media.frame_choice import EVERY_FRAME, FrameChoice
 from utils.media.frames import Frame, Source, check_frame_size
 from utils.media.matroska_header import has_duration
+from utils.media.web_files import is_playlist
 
 DEFAULT_FPS = 25.0  # where a camera or stream does not say
 MAX_VIDEO_FPS = 120.0  # of drawn videos
@@ -172,7 +173,7 @@ def capture_moments(
     # rate, and may be far too high. So the length must be short as well. In Matroska that is the
     # length of the longest track.
     # A playlist may be live, and its length that of a part.
-    whole = source.kind == "video" or ".m3u8" not in str(source.address)
+    whole = source.kind == "video" or not is_playlist(str(source.address))
     if whole and index < 0.95 * told.frames - 1 and end < 0.95 * told.length_s:
         why = "it may be damaged, or its sound longer"
         if source.kind == "stream":
