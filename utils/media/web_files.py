@@ -59,7 +59,7 @@ def _has_length(address: str) -> bool:
 
 def _request(address: str) -> urllib.request.Request:
     """A request with the name and password of the address, which urllib wants apart from it."""
-    account, at, host = urlsplit(address).netloc.rpartition("@")
+    account, at, _ = urlsplit(address).netloc.rpartition("@")
     request = urllib.request.Request(address.replace(account + at, "", 1) if at else address)
     if at:
         code = base64.b64encode(unquote(account).encode()).decode()
