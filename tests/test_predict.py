@@ -17,8 +17,14 @@ from PIL import Image
 
 import predict
 from tests.media_files import number_of, write_picture, write_video
+from tests.test_media import some
 from utils.cli import parse, run
 from utils.errors import UserError
+from utils.images import save_image
+from utils.media import drawn_videos
+from utils.media.drawn_files import is_drawn
+from utils.media.drawn_videos import DrawnVideos
+from utils.media.outputs import DrawnPictures, Outputs
 from utils.media.predict_checks import checked_output_folder
 from utils.media.predict_config import PredictConfig
 from utils.media.sources import find_sources, read_frames
@@ -112,6 +118,58 @@ def test_sources_in_the_folder_for_drawn_pictures_are_not_drawn_over(photos, tmp
         config = parse(PredictConfig, [str(w) for w in (out / folder, *options)], "", "")
         with pytest.raises(UserError, match=f"{folder} holds source pictures"):
             checked_output_folder(config, Path("x.keras"), find_sources([str(out / folder)]))
+
+
+@pytest.mark.parametrize("ffmpeg", [True, False])
+def test_drawn_ones_replace_those_of_an_earlier_run_and_nothing_else(tmp_path, monkeypatch, ffmpeg):
+    if not ffmpeg:
+        monkeypatch.setattr(drawn_videos, "find_ffmpeg", lambda: None)
+    new, out = tmp_path / "out" / "new", tmp_path / "out"
+    write_picture(new / "a.jpg", 64, 48)
+    write_picture(new / "b.png", 64, 48)
+    film = write_video(new / "c.avi", 3)
+
+    def check(*options):
+        config = parse(PredictConfig, [str(w) for w in (new, "--out", out, *options)], "", "")
+        return checked_output_folder(config, Path("x.keras"), find_sources([str(new)]))
+
+    def draw():
+        sources, problems = find_sources([str(new)]), []
+        with Outputs([DrawnPictures(out), DrawnVideos(out)], sources) as outputs:
+            for frame in read_frames(sources, pytest.fail):
+                problems += outputs.write(frame, some([], []))
+        return problems
+
+    assert check() == out
+    assert draw() == []
+    drawn = sorted(path for path in out.iterdir() if path.is_file())
+    assert len(drawn) == 3
+    assert all(map(is_drawn, drawn))
+    assert not is_drawn(film)
+    assert check() == out  # the run may be repeated
+    assert draw() == []
+    for path in drawn:
+        kept, own = path.read_bytes(), b"somebody's own"
+        path.write_bytes(own)
+        with pytest.raises(UserError, match=f"{path.name}: is there already"):
+            check()
+        assert check("--no-pictures") == check("--suggest", "2") == out
+        (problem,) = draw()  # should it come there during the run
+        assert "does not replace it" in problem
+        assert path.read_bytes() == own
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_comment_does_not_change_a_picture(tmp_path, suffix):
+    image = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
+    plain, marked = tmp_path / f"plain{suffix}", tmp_path / f"marked{suffix}"
+    save_image(plain, image)
+    save_image(marked, image, comment="drawn")
+    with Image.open(plain) as one, Image.open(marked) as other:
+        other.load()
+        assert np.array_equal(one, other)
+        assert other.info.get("comment", other.info.get("Comment")) in (b"drawn", "drawn")
 
 
 def test_crops_do_not_overwrite_the_crops_that_they_are_cut_from(tmp_path):

@@ -28,6 +28,7 @@ from utils.errors import UnwritableError, UserError
 from utils.files import atomic_write
 from utils.image_header import TooManyParts, parse_header, png_chunks, read_header
 from utils.opened_images import deep_file, is_reduced
+from utils.picture_comment import with_comment
 from utils.pixel_range import NO_RANGES, Extremes, PixelRanges
 
 # In lower case, the likeliest first. ``utils.image_kinds`` finds pictures with other suffixes.
@@ -320,8 +321,8 @@ def orient_boxes(boxes: np.ndarray, size: ImageSize) -> np.ndarray:
     return np.stack([x0, y0, x1, y1], axis=1)
 
 
-def save_image(path: Path, image: np.ndarray) -> None:
-    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically.
+def save_image(path: Path, image: np.ndarray, comment: str = "") -> None:
+    """Write uint8 (H, W, 3) RGB as JPEG or PNG, by the suffix, atomically; a comment is in ASCII.
 
     Raises:
         UnwritableError: the format has no pictures of this size.
@@ -336,7 +337,7 @@ def save_image(path: Path, image: np.ndarray) -> None:
         height, width = image.shape[:2]
         raise UnwritableError(f"{path}: a picture of {width}×{height} pixels cannot be written")
     with atomic_write(path, "wb") as file:
-        file.write(data)
+        file.write(with_comment(data.tobytes(), comment) if comment else data)
 
 
 def check_file(path: Path) -> None:

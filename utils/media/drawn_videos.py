@@ -10,6 +10,7 @@ import numpy as np
 from utils.detections import Detections
 from utils.errors import UnwritableError, UserError
 from utils.files import check_utf8
+from utils.media.drawn_files import check_replaceable
 from utils.media.ffmpeg import Ffmpeg, find_ffmpeg, video_start_s
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Draw, Output, draw_frame
@@ -35,10 +36,20 @@ def check_video_folder(folder: Path, where: str) -> None:
             raise
 
 
+def drawn_video_suffix() -> str:
+    """That of drawn videos on this machine."""
+    return _suffix(find_ffmpeg())
+
+
+def _suffix(ffmpeg: Ffmpeg | None) -> str:
+    return H264Writer.SUFFIX if ffmpeg and ffmpeg.h264 else WebmWriter.SUFFIX
+
+
 class DrawnVideos(Output):
     """Videos with their boxes, ``FOLDER/name.mp4`` or ``.webm``, of the same size and length.
 
-    Every frame is shown as long as in the source. With ``ffmpeg`` the sound is kept, too.
+    Every frame is shown as long as in the source. With ``ffmpeg`` the sound is kept, too. They
+    replace those of an earlier run, but no other file.
 
     Args:
         folder: where the files will be.
@@ -82,10 +93,10 @@ class DrawnVideos(Output):
                 f"frames of {width}×{height} pixels are too long for a drawn video; its other "
                 "results are written"
             )
-        if self._ffmpeg is None or not self._ffmpeg.h264:
-            path = self.folder / f"{name}{WebmWriter.SUFFIX}"
+        path = self.folder / f"{name}{_suffix(self._ffmpeg)}"
+        check_replaceable(path)
+        if path.suffix == WebmWriter.SUFFIX:
             return WebmWriter(path, width, height, frame.fps)
-        path = self.folder / f"{name}{H264Writer.SUFFIX}"
         return H264Writer(path, width, height, frame.fps, self._ffmpeg)
 
     def close(self, complete: bool) -> None:

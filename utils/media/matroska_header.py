@@ -1,5 +1,5 @@
 """Whether a Matroska or WebM file says how long it is: ``has_duration``; and whether one that was
-written is complete: ``is_complete``.
+written is complete: ``is_complete``. A comment in the room that its header leaves: ``fill_void``.
 
 What a browser or a broken-off recording writes often has no duration in its header. FFmpeg then
 estimates one from the bit rate, which may be several times too long.
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 # Ids of elements, as in the tables of RFC 9559.
-_EBML, _SEGMENT, _INFO, _DURATION, _CLUSTER = (
-    0x1A45DFA3, 0x18538067, 0x1549A966, 0x4489, 0x1F43B675,
+_EBML, _SEGMENT, _INFO, _DURATION, _CLUSTER, _VOID = (
+    0x1A45DFA3, 0x18538067, 0x1549A966, 0x4489, 0x1F43B675, 0xEC,
 )  # fmt: skip
 _MOST_ELEMENTS = 200  # of one level before the frames begin
 
@@ -50,6 +50,30 @@ def is_complete(path: str | Path) -> bool:
             return segment is not None and segment.end == file.seek(0, 2)
     except (OSError, ValueError):
         return False
+
+
+def fill_void(path: str | Path, text: bytes) -> bool:
+    """Write a text into the header of a file, in room that is left free and that readers pass over.
+
+    Returns:
+        Whether there was room for it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with Path(path).open("r+b") as file:
+        try:
+            segment = next((one for one in _elements(file, None) if one.ident == _SEGMENT), None)
+            for element in _elements(file, segment.end) if segment else ():
+                room = element.end - file.tell() if element.end is not None else 0
+                if element.ident == _VOID and room >= len(text):
+                    file.write(text)
+                    return True
+                if element.ident == _CLUSTER:
+                    break
+        except ValueError:  # no such file
+            pass
+    return False
 
 
 def _segment_has_duration(file: IO[bytes], end: int | None) -> bool:

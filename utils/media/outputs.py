@@ -27,6 +27,7 @@ from utils.drawing.boxes import draw_detections
 from utils.errors import UnwritableError
 from utils.files import atomic_write, within_bytes
 from utils.images import save_image
+from utils.media.drawn_files import MARK, check_replaceable
 from utils.media.frames import Frame, Source
 from utils.tiff_regions import TiffRegions
 
@@ -152,8 +153,11 @@ class Names:
             self._new(source)
 
     def of(self, frame: Frame) -> str:
-        name = self._by_source.get(frame.source) or self._new(frame.source)
+        name = self.of_source(frame.source)
         return name if frame.index is None else f"{name}_{frame.index:06d}"
+
+    def of_source(self, source: Source) -> str:
+        return self._by_source.get(source) or self._new(source)
 
     def _new(self, source: Source) -> str:
         own = self._own_name(source)
@@ -208,7 +212,10 @@ def in_memory(frame: Frame) -> tuple[np.ndarray, float]:
 
 
 class DrawnPictures(Output):
-    """Pictures with their boxes, ``FOLDER/name.jpg``; PNG where they are, or are too large."""
+    """Pictures with their boxes, ``FOLDER/name.jpg``; PNG where they are, or are too large.
+
+    They replace those of an earlier run, but no other file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -217,8 +224,15 @@ class DrawnPictures(Output):
         if frame.index is not None:
             return
         picture = draw_frame(frame, detections)
-        png = frame.source.path.suffix.lower() == ".png" or max(picture.shape) > JPEG_LIMIT
-        save_image(self.folder / f"{name}{'.png' if png else '.jpg'}", picture)
+        suffix = ".png" if max(picture.shape) > JPEG_LIMIT else drawn_suffix(frame.source)
+        path = self.folder / f"{name}{suffix}"
+        check_replaceable(path)
+        save_image(path, picture, comment=MARK)
+
+
+def drawn_suffix(picture: Source) -> str:
+    """That of a drawn picture, unless it is too large for JPEG."""
+    return ".png" if picture.path.suffix.lower() == ".png" else ".jpg"
 
 
 class TextFile:

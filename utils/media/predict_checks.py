@@ -9,10 +9,12 @@ from pathlib import Path
 from utils.errors import UserError
 from utils.files import check_writable, next_free
 from utils.heatmaps.needs import check_checkpoint
-from utils.media.drawn_videos import check_video_folder
+from utils.media.drawn_files import check_replaceable
+from utils.media.drawn_videos import check_video_folder, drawn_video_suffix
 from utils.media.frame_photos import FramePhotos
 from utils.media.frames import Source
 from utils.media.output_kinds import drawing_folder, protected_names
+from utils.media.outputs import Names, drawn_suffix
 from utils.media.predict_config import PredictConfig
 
 
@@ -63,6 +65,8 @@ def checked_output_folder(config: PredictConfig, weights: Path, sources: Sequenc
                 f"--out {config.out}: {folder} holds source pictures, which the drawn ones would "
                 "overwrite; choose another folder"
             )
+    if config.pictures and not config.suggest:
+        _check_drawn_names(config, sources)
     crops = config.out / "crops"
     if config.crops and any(crops.resolve() in folder.parents for folder in holding):
         raise UserError(
@@ -70,6 +74,22 @@ def checked_output_folder(config: PredictConfig, weights: Path, sources: Sequenc
             "choose another folder"
         )
     return config.out
+
+
+def _check_drawn_names(config: PredictConfig, sources: Sequence[Source]) -> None:
+    """
+    Raises:
+        UserError: a drawn picture or video would replace a file that no earlier run has drawn.
+    """
+    folder = drawing_folder(config, config.out)
+    if not folder.is_dir():
+        return
+    names = Names(sources)
+    films = any(source.kind != "picture" for source in sources)
+    of_films = drawn_video_suffix() if films else ""
+    for source in sources:
+        suffix = drawn_suffix(source) if source.kind == "picture" else of_films
+        check_replaceable(folder / f"{names.of_source(source)}{suffix}")
 
 
 def checked_frame_photos(

@@ -28,8 +28,9 @@ class PredictConfig:
         None, help="detector to use (default: the bundled one for traffic signs)", metavar="FILE"
     )
     out: Path | None = option(
-        None, help="folder for results (default: runs/predict/NAME with a number, NAME being the "
-        "folder of the weights)", metavar="DIR",
+        None, help="folder for results; those that an earlier run has drawn there are replaced "
+        "(default: runs/predict/NAME with a number, NAME being the folder of the weights)",
+        metavar="DIR",
     )  # fmt: skip
     conf: float | None = option(
         None, help="lowest score that is kept, 0 to 1 (default: as get_map.py --tune noted in the "

@@ -20,6 +20,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.files import check_utf8
 from utils.media import raw_matroska
+from utils.media.drawn_files import mark_video
 from utils.media.ffmpeg import Ffmpeg, from_file, to_file, video_start_s
 from utils.media.matroska_header import is_complete
 from utils.quiet import silent_stderr
@@ -145,6 +146,7 @@ class H264Writer(VideoWriter):
                 problem = self._ffmpeg.run(*self._inputs(), *self._mp4(whole))
             if problem:
                 raise UserError(f"{self.path}: the video could not be written; {problem}")
+            mark_video(whole)
             os.replace(whole, self.path)
         finally:
             self.discard()
@@ -243,6 +245,7 @@ class WebmWriter(VideoWriter):
         if not is_complete(self._partial):  # OpenCV does not say what it could not write
             self.discard()
             raise UserError(f"{self.path}: the video could not be written; is the disk full?")
+        mark_video(self._partial)
         os.replace(self._partial, self.path)
 
     def discard(self) -> None:
