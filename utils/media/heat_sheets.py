@@ -23,7 +23,8 @@ MOST_OBJECTS = 12  # of a picture that get a heat map, the best
 
 
 class HeatSheets(Output):
-    """``FOLDER/heatmaps/name.jpg``.
+    """``FOLDER/heatmaps/name_heat.jpg``: not the name of the photo, or its labels would belong to
+    two pictures.
 
     Args:
         folder: for results.
@@ -71,7 +72,7 @@ class HeatSheets(Output):
             image, frame.source.path.name, maps, seen.objectness(), subject=subject,
             detections=shown,
         )  # fmt: skip
-        save_image(self.folder / f"{name}.jpg", sheet)
+        save_image(self.folder / f"{name}_heat.jpg", sheet)
 
     def notes(self) -> list[str]:
         if not self._frames:
