@@ -345,6 +345,38 @@ def test_photos_of_one_name_are_said_and_copied(command, tmp_path, capsys):
     assert [record.image_id for record in load_split(out, "all").records] == ["1", "1-2"]
 
 
+def written_and_read(folder, output):
+    """How many objects training finds on each photo, where each has as many as its place."""
+    sources = [source for source in find_sources([str(folder / "**" / "*.*")]) if source.path]
+    pictures = [source for source in sources if source.kind == "picture"]
+    with Outputs([output(folder, FramePhotos(sources, out=folder))], sources) as outputs:
+        for number, source in enumerate(pictures, start=1):
+            found = found_on("a")[np.arange(number)]
+            assert outputs.write(Frame(np.zeros((480, 640, 3), np.uint8), source), found) == []
+    records = {one.image: len(one.boxes) for one in load_split(folder, "all").records}
+    return [records.get(source.path) for source in pictures]
+
+
+def yolo_labels(folder, photos):
+    return YoloLabels(folder, CLASSES, photos)
+
+
+@pytest.mark.parametrize("output", [yolo_labels, VocLabels])
+@pytest.mark.parametrize("top", ["images", "fotos", "new/fotos", "."])
+def test_photos_of_one_name_in_folders_of_any_name(tmp_path, output, top):
+    for name in ("day/7.png", "night/7.png", "8.png"):
+        write_picture(tmp_path / top / name, 640, 480)
+    assert written_and_read(tmp_path, output) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("output", [yolo_labels, VocLabels])
+def test_photos_named_like_a_video_or_a_list_of_classes(tmp_path, output):
+    for name in ("classes.png", "clip.png", "Predefined_classes.png"):
+        write_picture(tmp_path / "images" / name, 640, 480)
+    write_video(tmp_path / "images" / "clip.mp4", 2)
+    assert written_and_read(tmp_path, output) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("form", ["voc", "txt", "coco", "label-studio"])
 def test_photos_with_odd_names_in_many_folders(command, tmp_path, capsys, form):
     """Equal names in several folders, blanks, other scripts, EXIF rotation: all are found again."""

@@ -395,6 +395,15 @@ def test_names_that_collide():
     assert names.of(Frame(np.zeros((1, 1, 3)), film, 7, 0.2, 30.0)) == "1-4_000007"
 
 
+def test_a_picture_and_a_video_may_share_the_name_of_labels():
+    film, photo = Source("clip.mp4", "video", "clip.mp4"), picture_source("clip.jpg")
+    other, like_a_frame = picture_source("b/clip.jpg"), picture_source("clip_000003.jpg")
+    names = Names([film, photo, other, like_a_frame], kinds_apart=True)
+    sources = (film, photo, other, like_a_frame)
+    assert [names.of_source(one) for one in sources] == ["clip", "clip", "clip-2", "clip_000003-2"]
+    assert names.renamed == 2
+
+
 def test_names_of_many_sources_that_share_one():
     began = time.perf_counter()
     names = Names(picture_source(f"{i}/{'aA'[i % 2]}.jpg") for i in range(20_000))

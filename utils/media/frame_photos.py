@@ -19,16 +19,19 @@ _FRAMES = 10_000_000  # ids that each source may use, where there are videos
 class FramePhotos:
     """The photo of each frame: its path, its name in label files, and its COCO id.
 
-    All depends on the list of sources alone. So parts of the list that run on several machines
-    agree on it.
+    All depends on the list of sources and on the folders alone. So parts of the list that run on
+    several machines agree on it.
 
     Args:
         sources: all sources, in order.
         saved: the folder that photos and frames are saved to, if they are.
+        out: the folder of the results, in whose folders the label files are.
     """
 
-    def __init__(self, sources: Sequence[Source], saved: Path | None = None) -> None:
-        self.saved = saved
+    def __init__(
+        self, sources: Sequence[Source], saved: Path | None = None, out: Path | None = None
+    ) -> None:
+        self.saved, self._out = saved, out
         self._number = {source: number for number, source in enumerate(sources, start=1)}
         self._only_pictures = all(source.kind == "picture" for source in sources)
 
@@ -48,14 +51,31 @@ class FramePhotos:
 
     @cached_property
     def _label_names(self) -> Names:
-        plain = Names(self._number, _label_name)
-        return Names(self._number, self._with_folders) if plain.renamed else plain
+        plain = Names(self._number, _label_name, kinds_apart=True)
+        if not plain.renamed:
+            return plain
+        return Names(self._number, self._with_folders, kinds_apart=True)
 
     def _with_folders(self, source: Source) -> str:
+        """The name with the folders of the photo."""
         if source.kind != "picture":
             return _label_name(source)
         folder = os.path.relpath(source.path.resolve().parent, self._common)
-        return (PurePosixPath(Path(folder).as_posix()) / source.output_name).as_posix()
+        return (self._label_top / Path(folder).as_posix() / source.output_name).as_posix()
+
+    @cached_property
+    def _label_top(self) -> PurePosixPath:
+        """The folders around all photos, by which readers tell photos apart as well: those below
+        the folder of the results, otherwise the last one.
+
+        Without ``images``, in whose place the readers of YOLO files put ``labels``.
+        """
+        out = self._out and self._out.resolve()
+        if out and out in (self._common, *self._common.parents):
+            folders = self._common.relative_to(out).parts
+        else:
+            folders = (self._common.name,)
+        return PurePosixPath(*folders[folders[:1] == ("images",) :])
 
     def label_name(self, frame: Frame, name: str) -> str:
         """The name of the label file of a frame, without suffix. Where photos of several folders

@@ -27,12 +27,13 @@ from utils.media.outputs import JsonList, Output
 
 COCO_RESULTS, COCO_ANNOTATIONS = "coco_results.json", "coco_annotations.json"
 LABEL_STUDIO, LABEL_STUDIO_CONFIG = "label_studio.json", "label_studio_config.txt"
+_NAMES_OF_CLASSES = ("classes", "predefined_classes")  # text files so called name the classes
 
 
 class YoloLabels(Output):
     """``FOLDER/labels/name.txt``, a line for each object: class id, centre x, centre y, width and
     height as shares of the picture, and the score if asked for. ``FOLDER/classes.txt`` names the
-    ids."""
+    ids. The labels of a photo called so are in ``classes.jpg.txt``, which ``train.py`` finds."""
 
     def __init__(
         self,
@@ -52,8 +53,11 @@ class YoloLabels(Output):
                 file.writelines(f"{name}\n" for name in self.class_names)
             self._started = True
         height, width = frame.image.shape[:2]
+        label = self.photos.label_name(frame, name)
+        if label.rpartition("/")[2].lower() in _NAMES_OF_CLASSES:
+            label += self.photos.path(frame, name).suffix
         write_yolo_labels(
-            self.folder / f"{self.photos.label_name(frame, name)}.txt",
+            self.folder / f"{label}.txt",
             width,
             height,
             detections.boxes,

@@ -131,6 +131,8 @@ class Names:
         sources: get their names in this order; further ones when they are met.
         own_name: gives the name of a source where no other has it; without suffix. By default it
             is short enough for numbers and a suffix behind it.
+        kinds_apart: a picture and a video may share a name, as only files of their frames are
+            written of videos.
     """
 
     def __init__(
@@ -139,10 +141,12 @@ class Names:
         own_name: Callable[[Source], str] = lambda source: within_bytes(
             source.output_name, LONGEST_STEM
         ),
+        *,
+        kinds_apart: bool = False,
     ) -> None:
-        self._own_name = own_name
+        self._own_name, self._kinds_apart = own_name, kinds_apart
         self._by_source: dict[Source, str] = {}
-        self._used: set[str] = set()
+        self._photos: set[str] = set()  # used names of pictures
         self._videos: set[str] = set()  # used names of videos
         self.renamed = 0  # pictures whose own name was taken
         self._frames_of: set[str | None] = set()  # videos that used names look like frames of
@@ -167,18 +171,17 @@ class Names:
         while self._is_taken((name := _numbered(own, number)).casefold(), video):
             number += 1
         self._next_number[key] = number + 1
-        self._used.add(name.casefold())
         self._frames_of.add(_video_of(name.casefold()))
-        if video:
-            self._videos.add(name.casefold())
-        else:
-            self.renamed += number > 1
+        (self._videos if video else self._photos).add(name.casefold())
+        self.renamed += number > 1 and not video
         self._by_source[source] = name
         return name
 
     def _is_taken(self, name: str, video: bool) -> bool:
+        same, other = (self._videos, self._photos) if video else (self._photos, self._videos)
         return (
-            name in self._used
+            name in same
+            or (name in other and not self._kinds_apart)
             or _video_of(name) in self._videos
             or (video and name in self._frames_of)
         )
