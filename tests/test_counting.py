@@ -255,6 +255,19 @@ def test_a_shape_outside_of_a_video_is_said():
     ]
 
 
+@pytest.mark.parametrize(("step_s", "said"), [(9.0, 0), (20.0, 1)])
+def test_frames_far_apart_are_counted_and_that_is_said(step_s, said):
+    warnings: list[str] = []
+    tracking = VideoTracking(0.25, [ACROSS], warnings.append)
+    for i, y in enumerate([80, 95, 110, 130]):
+        moment = Frame(BLANK, frame(0).source, i, i * step_s, 1 / step_s)
+        tracking.update(moment, objects((NO_TRACK, 60, y, 1)))
+    assert "tracked: 1 object (bus 1)" in list(tracking.sentences())
+    assert tracking.counts.count("line 1", "forward").total() == 1
+    assert len(warnings) == said
+    assert all("20 s apart" in text for text in warnings)
+
+
 def test_pictures_between_videos_are_not_tracked():
     tracking = VideoTracking(0.5)
     weak = objects((NO_TRACK, 60, 80), (NO_TRACK, 120, 80))

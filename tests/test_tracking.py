@@ -107,6 +107,17 @@ def test_time_that_stands_still_or_jumps():
     assert tracker.update(found((130, 100)), 900.0).track_ids.tolist() == [NO_TRACK]
 
 
+@pytest.mark.parametrize("step_s", [9.0, 20.0, 3600.0])
+def test_a_time_lapse_is_no_row_of_gaps(step_s):
+    """One object stands, another goes a little further in each frame."""
+    frames = [found((100, 100), (300 + 5 * i, 100)) for i in range(5)]
+    assert follow(Tracker(), frames, step_s) == [[1, 2]] * 5
+    tracker = Tracker()
+    follow(tracker, frames, step_s)
+    gap = tracker.update(frames[4], 7 * step_s + 11.0)
+    assert gap.track_ids.tolist() == [NO_TRACK, NO_TRACK]
+
+
 def test_a_gap_is_not_taken_again_where_stamps_come_in_a_burst():
     steps = TimeSteps()
     times = [0, 0.04, 5.04, 5.0401, 5.0402, 5.1, 5.1, 5.0]

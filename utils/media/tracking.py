@@ -21,6 +21,7 @@ is the largest. Three things differ from the paper:
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +37,8 @@ BEGIN_MARGIN = 0.1  # above ``conf``, of a detection that begins one
 MEMORY_S = 1.5  # how long a track waits for its object
 SURE_IOU = 0.2  # lowest IoU of a track and a detection with a high score
 WEAK_IOU = 0.5  # and with a low score
-MAX_STEP_S = 10.0  # between two frames; after a longer one all tracks begin anew
+MAX_STEP_S = 10.0  # between two frames; after a longer one all tracks begin anew,
+MAX_STEP_GROWTH = 2.0  # unless it is at most so many times the step before, as in a time lapse
 # Tracks that wait for their objects; beyond it those that waited longest are forgotten. All are
 # compared with all detections, and where time hardly moves none of them would ever be too old.
 MOST_WAITING = 2_000
@@ -48,7 +50,10 @@ class Tracker:
     Args:
         conf: lowest score of an object that is shown, 0 to 1.
         memory_s: seconds for which an object that is not seen keeps its id; from one frame to the
-            next, up to ``MAX_STEP_S``.
+            next, up to ``MAX_STEP_S``, or any time if all frames are so far apart.
+
+    Attributes:
+        step_s: seconds between the last two frames; infinite until there are two.
     """
 
     def __init__(self, conf: float = 0.25, *, memory_s: float = MEMORY_S) -> None:
@@ -70,6 +75,7 @@ class Tracker:
         """Forget all tracks, for another video; ids start from 1 again."""
         self._first = True
         self._steps = TimeSteps()
+        self.step_s = math.inf
         self._tracks = 0  # ids given so far
         self._filters = new_filters(np.zeros((0, 4)))
         self._ids = np.zeros(0, np.int64)  # NO_TRACK for an object that was seen once
@@ -91,7 +97,10 @@ class Tracker:
             first frame at once.
         """
         first, self._first = self._first, False
-        in_sight = self._advance(self._steps.to(time_s))
+        before_s, self.step_s = self.step_s, self._steps.to(time_s)
+        in_sight = self._advance(self.step_s, max(MAX_STEP_S, MAX_STEP_GROWTH * before_s))
+        if first:
+            self.step_s = math.inf
         known = self._ids != NO_TRACK
         sure = detections.scores >= self.conf
         weak = ~sure & (detections.scores >= self.low_conf)
@@ -118,15 +127,19 @@ class Tracker:
         self._begin(detections.boxes[begun], detections.class_ids[begun], track_ids[begun])
         return replace(detections, track_ids=track_ids)[sure | (track_ids != NO_TRACK)]
 
-    def _advance(self, step_s: float) -> np.ndarray:
+    def _advance(self, step_s: float, longest_s: float) -> np.ndarray:
         """Move all tracks to the time of the frame, and forget those that waited too long.
+
+        Args:
+            step_s: since the frame before.
+            longest_s: step over which those that were seen in that frame are kept.
 
         Returns:
             bool (N,), whether each of the others was seen in the frame before.
         """
         in_sight = self._unseen_s == 0
         self._unseen_s += step_s
-        kept = self._unseen_s <= np.where(in_sight, max(self.memory_s, MAX_STEP_S), self.memory_s)
+        kept = self._unseen_s <= np.where(in_sight, max(self.memory_s, longest_s), self.memory_s)
         waiting = np.flatnonzero(kept & ~in_sight)
         kept[waiting[np.argsort(self._unseen_s[waiting], kind="stable")[MOST_WAITING:]]] = False
         self._keep(kept)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from utils.detections import Detections
+from utils.detections import NO_TRACK, Detections
 from utils.drawing.boxes import draw_detections
 from utils.drawing.count_shapes import draw_count, draw_line, draw_zone
 from utils.drawing.trails import Trails
@@ -17,7 +18,7 @@ from utils.media.count_shapes import Line, Shape, is_outside
 from utils.media.counting import ARRIVALS, WAYS, Counts, Event, by_class
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Output, TextFile, draw_frame
-from utils.media.tracking import Tracker
+from utils.media.tracking import MAX_STEP_S, Tracker
 
 
 class VideoTracking:
@@ -26,7 +27,8 @@ class VideoTracking:
     Args:
         conf: lowest score of an object that begins a track.
         shapes: lines and zones at which objects are counted.
-        warn: called with one sentence for a video that a line or zone lies outside of.
+        warn: called with one sentence for a video that a line or zone lies outside of, or whose
+            frames are far apart.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class VideoTracking:
         self._trails = Trails()
         self._objects: Counter[str] = Counter()  # tracks of each class, over all videos
         self._highest_id = 0  # in this video
+        self._warned = False  # of long steps in it
 
     def update(self, frame: Frame, detections: Detections) -> Detections:
         """The objects of the next frame with track ids; those of a picture without.
@@ -57,6 +60,7 @@ class VideoTracking:
         if frame.source != self._source:
             self._begin(frame)
         tracked = self.tracker.update(detections, frame.time_s)
+        self._warn_of_long_steps(frame, tracked)
         self.events = self.counts.update(frame, tracked)
         self._trails.add(tracked, frame.time_s)
         new = tracked[tracked.track_ids > self._highest_id]
@@ -64,10 +68,23 @@ class VideoTracking:
         self._highest_id = max(self._highest_id, *new.track_ids.tolist(), 0)
         return tracked
 
+    def _warn_of_long_steps(self, frame: Frame, tracked: Detections) -> None:
+        """Once a video, where an object has its number from a frame that is long ago."""
+        step_s = self.tracker.step_s
+        again = (tracked.track_ids != NO_TRACK) & (tracked.track_ids <= self._highest_id)
+        if self._warned or not MAX_STEP_S < step_s < math.inf or not again.any():
+            return
+        self._warned = True
+        self.warn(
+            f"{frame.source.name}: its frames are {step_s:.0f} s apart, so an object can get the "
+            "number of another; with more frames a second, tracks and counts are surer"
+        )
+
     def _begin(self, frame: Frame) -> None:
         """Another video."""
         self.tracker.reset()
         self._source, self._trails, self._highest_id = frame.source, Trails(), 0
+        self._warned = False
         height, width = frame.image.shape[:2]
         for shape in self.counts.shapes:
             if is_outside(shape, width, height):
