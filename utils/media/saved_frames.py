@@ -81,6 +81,8 @@ def changed(before: Detections, now: Detections) -> bool:
     for class_id in np.unique(now.class_ids):
         old = before.boxes[before.class_ids == class_id]
         new = now.boxes[now.class_ids == class_id]
-        if (iou(old[:, None], new[None]).max(axis=1) < SAME_IOU).any():
+        same = iou(old[:, None], new[None]) >= SAME_IOU
+        # In both directions: two that overlap can both be near to one that is left of them.
+        if not (same.any(axis=1).all() and same.any(axis=0).all()):
             return True
     return False
