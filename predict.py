@@ -122,6 +122,7 @@ def main(argv: list[str]) -> int:
             draw=draw,
             tiling=config.tiling,
             stop=stop,
+            is_part=config.shard is not None,
         )
     if window:
         window.close()
@@ -297,10 +298,15 @@ def detect_all(
     draw: FrameDrawer,
     tiling: Tiling,
     stop: StopRequest,
+    is_part: bool,
 ) -> Summary:
     """Detect objects in all frames, or in those until ``stop`` is asked, and write the results.
 
     Background threads read frames and run the network while this one draws and writes.
+
+    Raises:
+        UserError: nothing could be read. A part of the work is written all the same, without
+            objects, as the parts together have to be the whole.
     """
     from utils.media.detecting import detect_frames
     from utils.media.frames import WAITING_BYTES
@@ -343,7 +349,7 @@ def detect_all(
                     draw(frame, detections), wait=frame.index is None, ended=lambda: stop.asked
                 ):
                     break
-        if sources and not summary.total and not stop.asked:
+        if sources and not summary.total and not stop.asked and not is_part:
             raise UserError(
                 summary.problems[0]
                 if len(sources) == 1
