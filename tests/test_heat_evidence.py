@@ -261,10 +261,16 @@ def test_pictures_too_large_for_memory_are_shown_smaller(road, detector, tmp_pat
 def test_what_gives_no_heat_maps_is_said_before_anything_is_loaded(road, tmp_path, capsys):
     (tmp_path / "best.onnx").write_bytes(b"?")
     (tmp_path / "film.mp4").write_bytes(b"\0")
+    film = tmp_path / "film.mp4"
     for arguments, words in (
         ([road, "--weights", tmp_path / "best.onnx", "--heatmap"], "checkpoint that it was"),
+        (
+            [road, "--weights", tmp_path / "best.onnx", "--heatmap-class", "stop"],
+            "--heatmap-class: ",
+        ),
+        ([film, "--weights", WEIGHTS, "--heatmap-box", "1,2,3,4"], "--heatmap-box: "),
         ([road, "--weights", WEIGHTS, "--heatmap", "--runtime", "openvino"], "choose tensorflow"),
-        ([tmp_path / "film.mp4", "--weights", WEIGHTS, "--heatmap"], "--save-frames"),
+        ([film, "--weights", WEIGHTS, "--heatmap"], "--save-frames"),
         ([road, "--weights", WEIGHTS, "--heatmap-box", "1,2,3"], "four numbers"),
     ):
         assert call(*arguments) == 2

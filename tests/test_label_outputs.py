@@ -160,6 +160,19 @@ def test_what_counts_as_a_change():
     assert not changed(boxes_at(), boxes_at())
 
 
+def test_a_new_object_counts_as_a_change_where_one_of_two_that_overlap_goes():
+    def at(*lefts):
+        boxes = np.float32([[x, 0, x + 100, 100] for x in lefts])
+        count = len(boxes)
+        return Detections(
+            boxes, np.full(count, 0.9, np.float32), np.zeros(count, np.int32), CLASSES
+        )
+
+    assert changed(at(0, 35), at(17, 500))
+    assert changed(at(17, 500), at(0, 35))
+    assert not changed(at(0, 35), at(2, 37))
+
+
 def test_frames_are_saved_with_their_labels_where_objects_change(tmp_path):
     frames = film([0, 0.1, 0.2, 0.7, 0.8, 1.5])
     places = [(0,), (0,), (40,), (40,), (), ()]
@@ -296,7 +309,11 @@ def test_results_of_parts_are_those_of_all(command, tmp_path):
         files = ("--out", out, "--json", out / "all.json", "--save-coco", "--save-txt")
         assert command(pattern, *files, *arguments) == 0
         found = [json.loads((out / f"{name}.json").read_text()) for name in ("all", "coco_results")]
-        return found, {path.name for path in out.rglob("*.jpg")}, set((out / "labels").glob("*"))
+        return (
+            found,
+            {path.name for path in out.rglob("*.jpg")},
+            set((out / "labels").rglob("*.txt")),
+        )
 
     whole, drawn, labels = results(tmp_path / "whole")
     assert len(whole[0]) == len(drawn) == len(labels) == 3
@@ -307,6 +324,20 @@ def test_results_of_parts_are_those_of_all(command, tmp_path):
         pictures |= files
     assert together == whole
     assert pictures == drawn
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_part_of_damaged_pictures_is_written_empty(command, tmp_path, capsys, damaged):
+    for number in range(2 * damaged):
+        path = write_picture(tmp_path / "in" / f"{number}.png", 64, 64)
+        if number < damaged:
+            path.write_bytes(b"no picture")
+    out = tmp_path / "out"
+    files = ("--out", out, "--json", out / "all.json", "--save-coco", "--no-pictures")
+    assert command(tmp_path / "in", *files, "--shard", "1/2") == 0
+    assert capsys.readouterr().err.count("warning: ") == damaged
+    assert json.loads((out / "all.json").read_text()) == []
+    assert json.loads((out / "coco_annotations.json").read_text())["images"] == []
 
 
 def test_file_names_that_xml_and_utf8_cannot_hold(command, tmp_path):

@@ -87,11 +87,14 @@ def test_without_track_nothing_changes(call, film, tmp_path):
     assert "track_id" not in entries[0]["detections"][0]
 
 
-def test_pictures_alone_are_not_tracked(call, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "arguments", [["--track"], ["--count-line", "1,1,9,9"], ["--count-zone", "1,1", "9,9", "1,9"]]
+)
+def test_pictures_alone_are_not_tracked(call, tmp_path, capsys, arguments):
     photo = write_picture(tmp_path / "a.jpg")
-    assert call(photo, "--track") == 2
+    assert call(photo, *arguments) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: --track: ")
+    assert error.startswith(f"error: {arguments[0]}: ")
     assert error.count("\n") == 1
 
 

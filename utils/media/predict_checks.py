@@ -122,9 +122,10 @@ def check_tracking(config: PredictConfig, sources: Sequence[Source]) -> None:
         UserError: there is no video in which objects can be followed.
     """
     if config.tracks and all(source.kind == "picture" for source in sources):
+        option = _first_given(config, ("track", "count_line", "count_zone"))
         raise UserError(
-            "--track: follows objects from frame to frame of a video, and here are only pictures; "
-            "leave it out, or give a video, a stream or a camera"
+            f"{option}: follows objects from frame to frame of a video, and here are only "
+            "pictures; leave it out, or give a video, a stream or a camera"
         )
 
 
@@ -135,14 +136,22 @@ def check_heatmaps(config: PredictConfig, weights: Path, sources: Sequence[Sourc
     """
     if not config.heatmaps:
         return
-    check_checkpoint(weights, "--heatmap")
+    option = _first_given(config, ("heatmap", "heatmap_class", "heatmap_box"))
+    check_checkpoint(weights, option)
     if config.runtime not in ("auto", "tensorflow"):
         raise UserError(
-            f"--heatmap: needs the gradients of the network, which {config.runtime} does not give; "
+            f"{option}: needs the gradients of the network, which {config.runtime} does not give; "
             "leave out --runtime, or choose tensorflow"
         )
     if all(source.kind != "picture" for source in sources):
         raise UserError(
-            "--heatmap: is for pictures, and here are only videos; save some of their frames with "
+            f"{option}: is for pictures, and here are only videos; save some of their frames with "
             "--save-frames, and give these"
         )
+
+
+def _first_given(config: PredictConfig, names: Sequence[str]) -> str:
+    """The first of these options that is given, as users write it."""
+    default = PredictConfig()
+    given = next(name for name in names if getattr(config, name) != getattr(default, name))
+    return f"--{given.replace('_', '-')}"
