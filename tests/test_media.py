@@ -10,6 +10,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from contextlib import closing
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -672,6 +673,21 @@ def test_an_animated_picture_is_a_film(tmp_path, suffix):
     Image.fromarray(coded(5)).save(still)
     (frame,) = timed_frames(still)
     assert (frame.index, frame.time_s) == (None, None)
+
+
+def test_a_webp_file_that_stands_still_is_not_opened_to_see_that(tmp_path, monkeypatch):
+    frames = [Image.new("RGBA", (16, 16), (level, 0, 0, level)) for level in (50, 150)]
+    kinds = {"lossy": {}, "lossless": {"lossless": True}, "extended": {"exif": b"Exif\0\0MM"}}
+    for name, options in kinds.items():
+        frames[0].save(tmp_path / f"{name}.webp", **options)
+    frames[0].save(tmp_path / "film.webp", save_all=True, append_images=frames[1:])
+    opened, open_image = [], Image.open
+    monkeypatch.setattr(
+        animations.Image, "open", lambda path, **options: opened.append(path) or open_image(path)
+    )
+    found = {Path(source.name).stem: source.kind for source in find_sources([str(tmp_path)])}
+    assert found == {"film": "animation", **dict.fromkeys(kinds, "picture")}
+    assert opened == [tmp_path / "film.webp"]
 
 
 def test_few_bytes_of_many_frames_are_read_in_part(tmp_path, monkeypatch):

@@ -30,11 +30,24 @@ _HELD_S = 300.0  # that one frame counts for; a drawn video shows none for longe
 def is_animated(path: str | Path) -> bool:
     """Whether a picture has several frames that follow one another in time."""
     try:
+        if _is_still_webp(path):
+            return False
         read_header(path)  # refuses what would take Pillow minutes
         with Image.open(path, formats=FORMATS) as image:
             return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
     except Exception:  # reading it says what is wrong
         return False
+
+
+def _is_still_webp(path: str | Path) -> bool:
+    """Whether a file is a WebP without the flag of an animation (RFC 9649, section 2.7).
+
+    Pillow reads all of a WebP file to open it, which takes long for a folder of them.
+    """
+    with open(path, "rb") as file:
+        head = file.read(21)
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP" and len(head) == 21
+    return webp and not (head[12:16] == b"VP8X" and head[20] & 0x02)
 
 
 def read_animation(path: str | Path) -> Iterator[tuple[np.ndarray, float, float]]:
