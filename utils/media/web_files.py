@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from utils.images import IMAGE_SUFFIXES
 from utils.media.frames import VIDEO_SUFFIXES
 
-_TIMEOUT_S = 5.0  # for each answer of the server
+_TIMEOUT_S = 3.0  # for each answer of the server; there may be ten that lead on
 _ALSO_LIVE = (".flv",)  # servers of live streams send this format without an end, too
 _PLAYLIST = ".m3u8"
 
