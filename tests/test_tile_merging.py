@@ -64,10 +64,39 @@ def test_an_unsure_box_that_drops_sure_parts_has_their_score() -> None:
     assert merged(view(WHOLE), *tiles) == [joined]
     # Found at a low threshold, it must not be lost at a higher one.
     assert merged(view(WHOLE, (whole, 0.12, 0)), *tiles) == [(whole, 0.9, 0)]
-    # The score of another class says nothing about this one.
-    left, right = (left[0], 0.9, 1), (right[0], 0.7, 1)
-    found = merged(view(WHOLE, (whole, 0.8, 0)), view(LEFT, left), view(RIGHT, right))
-    assert found == [(whole, 0.8, 0)]
+    # The better one gives the class, too.
+    assert merged(view(WHOLE, (whole, 0.12, 1)), *tiles) == [(whole, 0.9, 0)]
+    assert merged(view(WHOLE, (whole, 0.8, 1)), *tiles) == [(whole, 0.9, 0)]
+    assert merged(view(WHOLE, (whole, 0.95, 1)), *tiles) == [(whole, 0.95, 1)]
+    # Of two as sure, one of its own class.
+    equal = view(LEFT, left), view(RIGHT, (right[0], 0.9, 1))
+    for class_id in (0, 1):
+        assert merged(view(WHOLE, (whole, 0.12, class_id)), *equal) == [(whole, 0.9, class_id)]
+
+
+def test_a_loose_box_around_objects_takes_nothing_from_them() -> None:
+    one, other = [300, 400, 1050, 700], [700, 720, 1500, 980]
+    sure = [(one, 0.9, 0), (other, 0.9, 0)]
+    whole = [(one, 0.6, 0), (other, 0.6, 0)]
+    tiles = (
+        view(LEFT, ([296, 398, 1000, 703], 0.9, 0)),
+        view(RIGHT, ([800, 716, 1504, 982], 0.9, 0)),
+    )
+    assert merged(view(WHOLE, *whole), *tiles) == sure
+    for score in (0.02, 0.3):
+        around = ([290, 395, 1508, 985], score, 0)
+        assert merged(view(WHOLE, *whole, around), *tiles) == [*sure, around]
+
+
+def test_a_loose_box_around_parts_is_as_unsure_as_before() -> None:
+    around = ([400, 60, 1700, 900], 0.05, 0)
+    tiles = (
+        view(LEFT, ([500, 100, 1000, 700], 0.9, 0)),
+        view(RIGHT, ([800, 100, 1100, 700], 0.8, 0)),
+    )
+    assert merged(view(WHOLE, around), *tiles) == [around]
+    whole = [502, 100, 1098, 700]
+    assert merged(view(WHOLE, (whole, 0.03, 0), around), *tiles) == [(whole, 0.9, 0), around]
 
 
 def test_a_sliver_of_an_object_is_no_object() -> None:

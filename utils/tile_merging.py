@@ -15,10 +15,12 @@ remains is to count an object once that several views show, whole or in part. Th
 - Boxes that are not cut come first, then those with a higher score. A box is dropped if it agrees
   with a better one of another view. Boxes of one view never drop each other. A box is compared with
   the one box of each view that it agrees with best, one of its own class if there is any, so that
-  neighbours do not drop each other.
-- A box that is not cut has the highest score among the boxes of its class that it drops. It shows
-  best where the object is, while the network is often surer of a part, which it sees larger. So
-  lower thresholds, which let more of the unsure boxes in, lose no sure object.
+  neighbours do not drop each other. A box that equals it comes before one that only contains it,
+  which may be a loose box around several objects.
+- A box that is not cut has score and class of the surest box that it drops, if they nearly coincide
+  and that one is surer. It shows best where the object is, while the network is often surer of a
+  part, which it sees larger. So lower thresholds, which let more of the unsure boxes in, lose no
+  sure object. A box around a part that looks otherwise does not become surer by it.
 - Cut boxes that remain, and agree where their tiles overlap, are joined to the box around them. The
   best one gives its class.
 """
@@ -37,6 +39,7 @@ from utils.postprocess import unsuppressed
 
 SAME_OBJECT = 0.4  # IoU of two boxes of one class, within what both views see
 SAME_PLACE = 0.5  # the same for two classes: one object that two views take for different things
+SAME_BOX = 0.7  # IoU, within what both views see, from which one box has the score of the other
 COVERED = 0.7  # share of a box that lies in a box of its class, for it to be a part of that object
 LARGE_PART = 0.25  # of what a view shows of an object that it has not whole
 TOUCHES = 1 / 64  # of the tile's longer side: so near to its border a box may be cut
@@ -76,7 +79,7 @@ def merge_views(views: Sequence[View], *, max_det: int) -> Detections:
     by_whole = ~found.cut[pairs.first]
     whole_boxes, dropped = pairs.first[by_whole], pairs.second[by_whole]
     kept = unsuppressed(len(found.scores), whole_boxes, dropped)
-    drops = kept[whole_boxes] & (found.class_ids[whole_boxes] == found.class_ids[dropped])
+    drops = kept[whole_boxes] & pairs.near[by_whole]
     found = _surest(found, whole_boxes[drops], dropped[drops])
     found = _joined(found, pairs, kept)
     order = np.argsort(-found.scores, kind="stable")[:max_det]
@@ -114,10 +117,17 @@ class _Found(NamedTuple):
 
 
 class _Agreeing(NamedTuple):
-    """Pairs of boxes that show the same object: indices (P,), the better box first."""
+    """Pairs of boxes that show the same object.
+
+    Attributes:
+        first: indices (P,) of the better boxes.
+        second: indices (P,) of the others.
+        near: bool (P,), whether the two nearly coincide.
+    """
 
     first: np.ndarray
     second: np.ndarray
+    near: np.ndarray
 
 
 def _together(views: Sequence[View]) -> _Found:
@@ -199,11 +209,11 @@ def _agreeing(found: _Found) -> _Agreeing:
     # Of each view only the box that ``b`` agrees with best, one of its class first.
     other_class = found.class_ids[a] != found.class_ids[b]
     rank = np.lexsort([a, -value, other_class, found.views[a], b])
-    a, b = a[rank], b[rank]
+    a, b, value = a[rank], b[rank], value[rank]
     best = np.ones(len(a), bool)
     best[1:] = (b[1:] != b[:-1]) | (found.views[a[1:]] != found.views[a[:-1]])
     chosen = np.flatnonzero(best & (a < b))
-    return _Agreeing(a[chosen], b[chosen])
+    return _Agreeing(a[chosen], b[chosen], value[chosen] >= 1 + SAME_BOX)
 
 
 def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -219,7 +229,11 @@ def _touching(found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(P,) how far boxes ``b`` show the same object as ``a``: 0 to 1, and 0 for others."""
+    """(P,) how far boxes ``b`` show the same object as ``a``; 0 where they do not.
+
+    1 plus the IoU of the two boxes. Where they overlap less, and ``b`` is a part of ``a``: the
+    share of ``b`` that lies in ``a``, 1 at most.
+    """
     one, other = found.boxes[a], found.boxes[b]
     cut_a, cut_b = found.cut[a], found.cut[b]
     either = (cut_a | cut_b)[:, None]
@@ -233,7 +247,7 @@ def _agreement(found: _Found, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     # A part need not touch the border that cuts its object. Small boxes are other objects.
     part = (shown != one).any(axis=1) & (_sizes(other) >= LARGE_PART * _sizes(shown))
     covered = _covered(one, other) * ((cut_b | part) & ~cut_a & same_class)
-    return np.maximum(seen * agree, covered * (covered > COVERED))
+    return np.where(agree, 1 + seen, covered * (covered > COVERED))
 
 
 def _clipped(boxes: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -255,10 +269,15 @@ def _sizes(boxes: np.ndarray) -> np.ndarray:
 
 
 def _surest(found: _Found, whole: np.ndarray, dropped: np.ndarray) -> _Found:
-    """The boxes, where ``whole`` (P,) have at least the scores of those that they drop (P,)."""
-    scores = found.scores.copy()
-    np.maximum.at(scores, whole, found.scores[dropped])
-    return found._replace(scores=scores)
+    """The boxes, where ``whole`` (P,) have score and class of the surest that they drop (P,)."""
+    surer = found.scores[dropped] > found.scores[whole]
+    whole, dropped = whole[surer], dropped[surer]
+    same_class = found.class_ids[whole] == found.class_ids[dropped]
+    last = np.lexsort([same_class, found.scores[dropped]])  # the last one assigned stays
+    whole, dropped = whole[last], dropped[last]
+    scores, class_ids = found.scores.copy(), found.class_ids.copy()
+    scores[whole], class_ids[whole] = found.scores[dropped], found.class_ids[dropped]
+    return found._replace(scores=scores, class_ids=class_ids)
 
 
 def _joined(found: _Found, pairs: _Agreeing, kept: np.ndarray) -> _Found:
