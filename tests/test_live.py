@@ -134,10 +134,24 @@ def test_the_summary_has_the_rates_of_a_camera():
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files, and at /live frames of a camera as web cameras send them."""
+    """Serves files, and at /live… frames of a camera as web cameras send them; at /typed?TYPE/…
+    something of that type without a length."""
 
     def do_GET(self):
-        if self.path != "/live":
+        if "Python" in self.headers["User-Agent"]:
+            self.send_error(403)
+            return
+        if self.path.startswith("/digest") and not self.headers.get("Authorization"):
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Digest realm="camera", nonce="1", qop="auth"')
+            self.end_headers()
+            return
+        if "?type=" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Type", self.path.partition("?type=")[2])
+            self.end_headers()
+            return
+        if not self.path.startswith("/live"):
             super().do_GET()
             return
         self.send_response(200)
@@ -193,13 +207,36 @@ def test_what_is_a_file_on_a_web_server(server, tmp_path):
     assert not is_web_file("rtsp://camera/film.mp4")
     assert is_named_like_a_file("https://x.org/a/film.MP4?token=7&to=/live")
     assert not is_named_like_a_file("http://camera/live?name=film.mp4")
-    assert not is_named_like_a_file("http://camera/live.flv")
+    assert is_named_like_a_file("http://camera/live.flv")
     assert not is_named_like_a_file(0)
 
 
-def test_a_web_camera_is_live(server):
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("stream.mp4?type=video/mp4", False),
+        ("film?type=video/webm", False),
+        ("live.jpg?stream=full", False),
+        ("photo.jpg?type=image/jpeg", True),
+        ("now?type=image/jpeg", False),
+        ("film.mp4?type=application/octet-stream", True),
+        ("missing.mp4", True),
+    ],
+)
+def test_a_name_shows_a_file_only_where_the_server_does_not_tell(server, path, file):
+    assert is_web_file(f"{server}/{path}") == file
+
+
+def test_a_camera_with_a_password_in_digests_is_asked(server):
+    host = server.removeprefix("http://")
+    assert not is_web_file(f"http://ann:se%20cret@{host}/digest.mp4?type=video/mp4")
+    assert is_web_file(f"http://{host}/digest.mp4?type=video/mp4")  # it says nothing without
+
+
+@pytest.mark.parametrize("name", ["live", "live.jpg?stream=full"])
+def test_a_web_camera_is_live(server, name):
     problems = []
-    (source,) = find_sources([f"{server}/live"])
+    (source,) = find_sources([f"{server}/{name}"])
     frames = list(read_live(source, live.open_capture(source), problems.append, pauses_s=()))
     assert [number_of(frame.image) for frame in frames] == list(range(8))
     assert len(problems) == 1
