@@ -118,6 +118,27 @@ def test_a_time_lapse_is_no_row_of_gaps(step_s):
     assert gap.track_ids.tolist() == [NO_TRACK, NO_TRACK]
 
 
+def test_one_frame_without_its_object_ends_no_track_of_a_time_lapse():
+    there, gone = found((100, 100)), found()
+
+    def ids(moments, frames):
+        tracker = Tracker()
+        return [
+            tracker.update(frame, time_s).track_ids.tolist()
+            for time_s, frame in zip(moments, frames, strict=True)
+        ]
+
+    moments = [0, 20, 40.5, 60, 79.9, 100]  # steps vary a little
+    frames = [there, there, gone, there, gone, there]
+    assert ids(moments, frames) == [[1], [1], [], [1], [], [1]]
+    assert ids([0, 20, 40, 60, 80, 100], [there, there, gone, gone, there, there])[-2:] == [
+        [-1],
+        [2],
+    ]
+    # A long gap after frames without the object is no time lapse.
+    assert ids([0, 0.5, 1.0, 21, 22], [there, there, gone, there, there])[-2:] == [[-1], [2]]
+
+
 def test_a_gap_is_not_taken_again_where_stamps_come_in_a_burst():
     steps = TimeSteps()
     times = [0, 0.04, 5.04, 5.0401, 5.0402, 5.1, 5.1, 5.0]

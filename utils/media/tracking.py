@@ -39,6 +39,7 @@ SURE_IOU = 0.2  # lowest IoU of a track and a detection with a high score
 WEAK_IOU = 0.5  # and with a low score
 MAX_STEP_S = 10.0  # between two frames; after a longer one all tracks begin anew,
 MAX_STEP_GROWTH = 2.0  # unless it is at most so many times the step before, as in a time lapse
+LAPSE_MEMORY = 2.5  # steps of a time lapse, which vary: one frame without its object ends no track
 # Tracks that wait for their objects; beyond it those that waited longest are forgotten. All are
 # compared with all detections, and where time hardly moves none of them would ever be too old.
 MOST_WAITING = 2_000
@@ -50,7 +51,8 @@ class Tracker:
     Args:
         conf: lowest score of an object that is shown, 0 to 1.
         memory_s: seconds for which an object that is not seen keeps its id; from one frame to the
-            next, up to ``MAX_STEP_S``, or any time if all frames are so far apart.
+            next, up to ``MAX_STEP_S``, or any time if all frames are so far apart. There one frame
+            in which it is not seen may lie in between.
 
     Attributes:
         step_s: seconds between the last two frames; infinite until there are two.
@@ -139,7 +141,9 @@ class Tracker:
         """
         in_sight = self._unseen_s == 0
         self._unseen_s += step_s
-        kept = self._unseen_s <= np.where(in_sight, max(self.memory_s, longest_s), self.memory_s)
+        time_lapse = MAX_STEP_S < step_s <= longest_s
+        memory_s = max(self.memory_s, LAPSE_MEMORY * step_s if time_lapse else 0)
+        kept = self._unseen_s <= np.where(in_sight, max(self.memory_s, longest_s), memory_s)
         waiting = np.flatnonzero(kept & ~in_sight)
         kept[waiting[np.argsort(self._unseen_s[waiting], kind="stable")[MOST_WAITING:]]] = False
         self._keep(kept)
