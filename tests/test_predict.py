@@ -151,11 +151,11 @@ def test_drawn_ones_replace_those_of_an_earlier_run_and_nothing_else(tmp_path, m
     for path in drawn:
         kept, own = path.read_bytes(), b"somebody's own"
         path.write_bytes(own)
-        with pytest.raises(UserError, match=f"{path.name}: is there already"):
+        with pytest.raises(UserError, match=f"{path.name}: is there already, .* remove it, or"):
             check()
         assert check("--no-pictures") == check("--suggest", "2") == out
         (problem,) = draw()  # should it come there during the run
-        assert "does not replace it" in problem
+        assert "no mark of a drawn picture" in problem
         assert path.read_bytes() == own
         path.write_bytes(kept)
 

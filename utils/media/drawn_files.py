@@ -45,10 +45,10 @@ def is_drawn(path: Path) -> bool:
 def check_replaceable(path: Path) -> None:
     """
     Raises:
-        UnwritableError: something is there already that no earlier run has drawn.
+        UnwritableError: something is there already that has no mark.
     """
     if os.path.lexists(path) and not is_drawn(path):
         raise UnwritableError(
-            f"{path}: is there already, and no earlier run has drawn it, so a drawn one does not "
-            "replace it; choose another folder for --out"
+            f"{path}: is there already, and has no mark of a drawn picture (files drawn by earlier "
+            "versions, or edited since, have none); remove it, or choose another folder for --out"
         )
