@@ -302,8 +302,8 @@ def test_parts_in_order_are_the_whole():
 
 def test_results_of_parts_are_those_of_all(command, tmp_path):
     for i in range(3):
-        write_picture(tmp_path / "in" / str(i) / "same.jpg", 64 + i, 64)
-    pattern = str(tmp_path / "in" / "**" / "*.jpg")
+        write_picture(tmp_path / "whole" / "in" / str(i) / "same.jpg", 64 + i, 64)
+    pattern = str(tmp_path / "whole" / "in" / "**" / "*.jpg")
 
     def results(out, *arguments):
         files = ("--out", out, "--json", out / "all.json", "--save-coco", "--save-txt")
@@ -311,19 +311,21 @@ def test_results_of_parts_are_those_of_all(command, tmp_path):
         found = [json.loads((out / f"{name}.json").read_text()) for name in ("all", "coco_results")]
         return (
             found,
-            {path.name for path in out.rglob("*.jpg")},
-            set((out / "labels").rglob("*.txt")),
+            {path.name for path in out.glob("*.jpg")},
+            {path.relative_to(out) for path in (out / "labels").rglob("*.txt")},
         )
 
     whole, drawn, labels = results(tmp_path / "whole")
     assert len(whole[0]) == len(drawn) == len(labels) == 3
-    together, pictures = [[], []], set()
+    together, pictures, texts = [[], []], set(), set()
     for number in range(1, 6):  # more parts than pictures
-        part, files, _ = results(tmp_path / str(number), "--shard", f"{number}/5")
+        part, files, names = results(tmp_path / str(number), "--shard", f"{number}/5")
         together = [all_of + some for all_of, some in zip(together, part, strict=True)]
         pictures |= files
+        texts |= names
     assert together == whole
     assert pictures == drawn
+    assert texts == labels
 
 
 @pytest.mark.parametrize("damaged", [1, 2])
@@ -380,7 +382,7 @@ def written_and_read(folder, output):
     """How many objects training finds on each photo, where each has as many as its place."""
     sources = [source for source in find_sources([str(folder / "**" / "*.*")]) if source.path]
     pictures = [source for source in sources if source.kind == "picture"]
-    with Outputs([output(folder, FramePhotos(sources, out=folder))], sources) as outputs:
+    with Outputs([output(folder, FramePhotos(sources))], sources) as outputs:
         for number, source in enumerate(pictures, start=1):
             found = found_on("a")[np.arange(number)]
             assert outputs.write(Frame(np.zeros((480, 640, 3), np.uint8), source), found) == []
@@ -393,7 +395,7 @@ def yolo_labels(folder, photos):
 
 
 @pytest.mark.parametrize("output", [yolo_labels, VocLabels])
-@pytest.mark.parametrize("top", ["images", "fotos", "new/fotos", "."])
+@pytest.mark.parametrize("top", ["images", "fotos", "new/fotos", "new/images", "."])
 def test_photos_of_one_name_in_folders_of_any_name(tmp_path, output, top):
     for name in ("day/7.png", "night/7.png", "8.png"):
         write_picture(tmp_path / top / name, 640, 480)

@@ -19,19 +19,16 @@ _FRAMES = 10_000_000  # ids that each source may use, where there are videos
 class FramePhotos:
     """The photo of each frame: its path, its name in label files, and its COCO id.
 
-    All depends on the list of sources and on the folders alone. So parts of the list that run on
-    several machines agree on it.
+    All depends on the list of sources alone. So parts of the list that run on several machines
+    agree on it.
 
     Args:
         sources: all sources, in order.
         saved: the folder that photos and frames are saved to, if they are.
-        out: the folder of the results, in whose folders the label files are.
     """
 
-    def __init__(
-        self, sources: Sequence[Source], saved: Path | None = None, out: Path | None = None
-    ) -> None:
-        self.saved, self._out = saved, out
+    def __init__(self, sources: Sequence[Source], saved: Path | None = None) -> None:
+        self.saved = saved
         self._number = {source: number for number, source in enumerate(sources, start=1)}
         self._only_pictures = all(source.kind == "picture" for source in sources)
 
@@ -57,25 +54,16 @@ class FramePhotos:
         return Names(self._number, self._with_folders, kinds_apart=True)
 
     def _with_folders(self, source: Source) -> str:
-        """The name with the folders of the photo."""
+        """The name with the folders of the photo, from the one around all photos.
+
+        By that one readers tell photos apart as well. But they read ``images``, in whose place
+        YOLO files have ``labels``, as no part of the name.
+        """
         if source.kind != "picture":
             return _label_name(source)
-        folder = os.path.relpath(source.path.resolve().parent, self._common)
-        return (self._label_top / Path(folder).as_posix() / source.output_name).as_posix()
-
-    @cached_property
-    def _label_top(self) -> PurePosixPath:
-        """The folders around all photos, by which readers tell photos apart as well: those below
-        the folder of the results, otherwise the last one.
-
-        Without ``images``, in whose place the readers of YOLO files put ``labels``.
-        """
-        out = self._out and self._out.resolve()
-        if out and out in (self._common, *self._common.parents):
-            folders = self._common.relative_to(out).parts
-        else:
-            folders = (self._common.name,)
-        return PurePosixPath(*folders[folders[:1] == ("images",) :])
+        top = "" if self._common.name == "images" else self._common.name
+        folder = Path(os.path.relpath(source.path.resolve().parent, self._common)).as_posix()
+        return (PurePosixPath(top) / folder / source.output_name).as_posix()
 
     def label_name(self, frame: Frame, name: str) -> str:
         """The name of the label file of a frame, without suffix. Where photos of several folders

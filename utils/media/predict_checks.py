@@ -100,7 +100,7 @@ def checked_frame_photos(
     Raises:
         UserError: Label Studio could not show them.
     """
-    photos = FramePhotos(sources, out / "images" if config.save_frames else None, out)
+    photos = FramePhotos(sources, out / "images" if config.save_frames else None)
     if not config.save_label_studio:
         return photos
     if photos.folder is None:

@@ -186,7 +186,7 @@ class Photos:
         stem, unless a folder of this key has photos: then its own photo is missing, and another
         must not take its place.
         """
-        for start in range(1, len(key) - 1):
+        for start in range(len(key) - 1):
             if end := self._by_end.get(key[start:]):
                 return self.by_key[end]
         same = self.by_stem.get(key[-1], [])
