@@ -295,6 +295,55 @@ def test_lists_beside_voc_folders_of_photos_and_xml(tmp_path, line):
         find_layout(tmp_path)
 
 
+def split_folder_pairs(folder, kind, *splits, count=2):
+    for split in splits:
+        for i in range(count):
+            if kind == "voc":
+                pair(folder, f"{split}{i}", CAT, images=split, xmls=split)
+            else:
+                yolo_pair(folder, f"{split}/{split}{i}.jpg", f"{split}/{split}{i}.txt")
+                (folder / "classes.txt").write_text("cat\n")
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+def test_one_list_does_not_hide_the_folders_of_other_splits(tmp_path, kind, name):
+    split_folder_pairs(tmp_path, kind, "train", "val", "test")
+    (tmp_path / f"{name}.txt").write_text(f"{name}0\n{name}1\n")
+    expected = {split: (f"{split}0", f"{split}1") for split in ("train", "val", "test")}
+    assert found_lists(tmp_path) == expected
+    missing = " and ".join(sorted(expected.keys() - {name}))
+    (note,) = find_layout(tmp_path).notes
+    assert note.startswith(f"no list is called {missing} as a folder is")
+    for split in expected:
+        (tmp_path / f"{split}.txt").write_text("train0\n")
+    assert found_lists(tmp_path) == dict.fromkeys(expected, ("train0",))
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_what_a_list_or_a_folder_holds_out_is_not_trained_on(tmp_path, kind):
+    split_folder_pairs(tmp_path, kind, "train", "test", "more")
+    (tmp_path / "val.txt").write_text("train0\n")
+    assert found_lists(tmp_path) == {
+        "train": ("train1",), "val": ("train0",), "test": ("test0", "test1"),
+    }  # fmt: skip
+    assert find_layout(tmp_path).notes[-1].endswith("(more/more0.jpg and more/more1.jpg); no split "
+                                                    "has them")  # fmt: skip
+    (tmp_path / "val.txt").rename(tmp_path / "test.txt")
+    shutil.rmtree(tmp_path / "train")
+    (tmp_path / "test.txt").write_text("test1\n")
+    assert found_lists(tmp_path) == {"train": ("more0", "more1"), "test": ("test1", "test0")}
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_lists_divide_the_photos_of_one_folder_whatever_it_is_called(tmp_path, kind):
+    split_folder_pairs(tmp_path, kind, "test", count=4)
+    (tmp_path / "train.txt").write_text("test0\ntest1\n")
+    (tmp_path / "val.txt").write_text("test2\n")
+    assert found_lists(tmp_path) == {"train": ("test0", "test1"), "val": ("test2",)}
+    for note in find_layout(tmp_path).notes:
+        assert note.endswith("(test/test3.jpg); no split has it")
+
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 @pytest.mark.parametrize(("name", "split"), [("test", "test"), ("valid", "val")])
 def test_one_list_beside_the_folders_leaves_the_rest_to_train_on(tmp_path, kind, name, split):

@@ -24,7 +24,7 @@ import numpy as np
 from utils.cache_folder import cache_root
 from utils.files import atomic_write
 
-VERSION = 12  # raise it with every change of what is cached, or of how it is computed
+VERSION = 13  # raise it with every change of what is cached, or of how it is computed
 _CHECKSUM = 4  # bytes behind the archive
 _log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
-"""Splits by the names of folders: ``split_of``, ``split_folders``; and the photos that are in none:
-``with_the_rest``, ``lists_with_the_rest``."""
+"""Splits by the names of folders: ``split_of``, ``split_folders``; lists beside such folders:
+``with_split_folders``, ``lists_beside_folders``; and the photos that are in none: ``with_the_rest``,
+``lists_with_the_rest``."""
 
 from __future__ import annotations
 
@@ -35,6 +36,60 @@ def split_folders(keys: Sequence[Key], labels: Sequence[Key | None] = ()) -> dic
             splits.setdefault(name, []).append(place)
     # Tools write all labels below labels/train where nobody divided the photos.
     return split_folders(keys) if labels and set(splits) == {"train"} else splits
+
+
+def with_split_folders(
+    listed: Mapping[str, Sequence[Photo]], folders: Mapping[str, Sequence[Photo]]
+) -> tuple[dict[str, Sequence[Photo]], str]:
+    """The splits of lists beside folders that are called like splits, and a note on these or "".
+
+    Lists of training photos that name each split of the folders count alone. Beside others photos
+    count by their folder, too: what a list or a folder calls val or test is never trained on.
+    """
+    if not folders or ("train" in listed and folders.keys() <= listed.keys()):
+        return dict(listed), ""
+    held: dict[Photo, str] = {}
+    for splits in (listed, folders):
+        for split in ("test", "val"):
+            for photo in splits.get(split, ()):
+                held.setdefault(photo, split)
+    both = (photo for splits in (listed, folders) for photo in splits.get("train", ()))
+    train = [photo for photo in dict.fromkeys(both) if photo not in held]
+    if "train" in listed and not train:  # all lie in one folder: its name says nothing
+        return dict(listed), ""
+    found = {"train": train} if train else {}
+    for photo, split in held.items():
+        found.setdefault(split, []).append(photo)
+    missing = sorted(folders.keys() - listed.keys())
+    if not missing:
+        return found, ""
+    return found, (
+        f"no list is called {' and '.join(missing)} as a folder is; photos count by their folder "
+        "unless a list calls them val or test"
+    )
+
+
+def lists_beside_folders(
+    lists: Mapping[str, SplitList], folders: Mapping[str, SplitList]
+) -> tuple[dict[str, SplitList], list[str]]:
+    """``with_split_folders`` for lists of any usual names, where ``trainval`` is ``train`` if no
+    list is called so."""
+    plain = {name: split_name(name) or "trainval" for name in lists}
+    listed: dict[str, dict[str, None]] = {}
+    for name, found in lists.items():
+        listed.setdefault(plain[name], {}).update(dict.fromkeys(found.image_ids))
+    trainval = listed.pop("trainval", None)
+    if trainval and "train" not in listed:
+        val = listed.get("val", {})
+        listed["train"] = {image_id: None for image_id in trainval if image_id not in val}
+    given = {split: list(image_ids) for split, image_ids in listed.items()}
+    by_folder = {split: found.image_ids for split, found in folders.items()}
+    splits, note = with_split_folders(given, by_folder)
+    result = dict(lists)
+    for split, image_ids in splits.items():
+        notes = (n for name, found in lists.items() if plain[name] == split for n in found.notes)
+        result[split] = SplitList(tuple(image_ids), tuple(notes))
+    return result, [note] if note else []
 
 
 def with_the_rest(

@@ -27,7 +27,11 @@ from utils.data.formats.naming import (
     list_note,
     unclear_note,
 )
-from utils.data.formats.split_folders import lists_with_the_rest, split_folders
+from utils.data.formats.split_folders import (
+    lists_beside_folders,
+    lists_with_the_rest,
+    split_folders,
+)
 from utils.data.formats.voc_pairs import VocPairs, is_voc, not_read
 from utils.data.splits.names import is_for_training, is_usual, split_name
 from utils.errors import UserError
@@ -172,10 +176,17 @@ class _Part:
             return self._of_its_split(self.given_lists)
         if not self.given_lists:
             return self._with_the_rest(self._split_folders(), "folder")
-        beside = all(path.parent == self.folder for path in self._list_paths.values())
-        if beside and not any(map(is_for_training, self.given_lists)):
-            return self._with_the_rest(self.given_lists, "list")
-        return self.given_lists
+        if not self.lists_lie_beside:
+            return self.given_lists
+        lists, notes = lists_beside_folders(self.given_lists, self._split_folders())
+        self.notes += notes
+        return self._with_the_rest(lists, "list")
+
+    @property
+    def lists_lie_beside(self) -> bool:
+        """Whether its lists lie beside its folders of photos and XML, not under ``ImageSets``."""
+        paths = self._list_paths.values()
+        return bool(self.given_lists) and all(path.parent == self.folder for path in paths)
 
     @cached_property
     def given_lists(self) -> dict[str, SplitList]:

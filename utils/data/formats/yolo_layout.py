@@ -34,7 +34,7 @@ from utils.data.formats.naming import (
     unique_image_ids,
 )
 from utils.data.formats.pairing import NameResolver, Photos, suffix_rank
-from utils.data.formats.split_folders import split_folders, with_the_rest
+from utils.data.formats.split_folders import split_folders, with_split_folders, with_the_rest
 from utils.data.formats.yolo_names import NamesByFolder, NamesFile, names_by_folder
 from utils.data.formats.yolo_txt import read_labels
 from utils.data.formats.yolo_yaml import YoloYaml, read_names, read_yaml
@@ -379,8 +379,16 @@ class _Finder:
                 lines = list_lines(path, self.scan.name(path))
                 if lines and self._is_list(lines, path) and (photos := self._list(path)):
                     splits[name] = photos
-        splits = self._labelled_only(splits)
-        return splits if "train" in splits else self._with_the_rest(splits, "list")
+        if not (splits := self._labelled_only(splits)):
+            return {}
+        folders = {
+            split: photos
+            for split, photos in self._split_folders().items()
+            if any(photo in self.labels.of for photo in photos)
+        }
+        found, note = with_split_folders(splits, folders)
+        self.notes += filter(None, [note])
+        return found if "train" in splits and not note else self._with_the_rest(found, "list")
 
     def _is_list(self, lines: list[str], path: Path) -> bool:
         """Whether a text is a list of photos: by the first line's suffix, or by a photo."""
@@ -391,13 +399,15 @@ class _Finder:
         return any(resolver.find(line) or self._of_key(line) for line in some)
 
     def _in_split_folders(self) -> dict[str, list[Path]]:
+        return self._with_the_rest(self._labelled_only(self._split_folders()), "folder")
+
+    def _split_folders(self) -> dict[str, list[Path]]:
         photos, key, labels = self.photos.paths, self.photos.key, self.labels.of
         places = split_folders(
             [key(photo) for photo in photos],
             [key(labels[photo]) if photo in labels else None for photo in photos],
         )
-        splits = {split: [photos[place] for place in found] for split, found in places.items()}
-        return self._with_the_rest(self._labelled_only(splits), "folder")
+        return {split: [photos[place] for place in found] for split, found in places.items()}
 
     def _with_the_rest(self, splits: dict[str, list[Path]], place: str) -> dict[str, list[Path]]:
         """The splits with the labelled photos outside them, and those without labels beside these:
