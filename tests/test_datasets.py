@@ -285,6 +285,55 @@ def test_yolo_labels_that_predict_wrote_do_not_take_the_place_of_others(tmp_path
     assert any("YOLO labels of 6 photos as well" in note for note in dataset.notes)
 
 
+def coco_of(path, names, objects, **more):
+    """A COCO JSON that lists photos and labels some of them; ``more`` stands in each object."""
+    images = [
+        {"id": i, "file_name": name, "width": 40, "height": 30} for i, name in enumerate(names)
+    ]
+    box = {"category_id": 1, "bbox": [1, 2, 9, 9], "area": 81, "iscrowd": 0, **more}
+    boxes = [{"id": i, "image_id": i, **box} for i in range(objects)]
+    coco = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "bolt"}]}
+    put(path, json.dumps(coco))
+
+
+@pytest.mark.parametrize("first", ["voc", "yolo"])
+@pytest.mark.parametrize(
+    ("objects", "more", "winner"),
+    [(8, {}, "bolt"), (8, {"score": 0.5}, "cat"), (2, {}, "cat"), (0, {}, "cat")],
+)
+def test_a_coco_file_takes_the_place_of_labels_by_what_people_drew(
+    tmp_path, first, objects, more, winner
+):
+    names = [f"{i}.jpg" for i in range(8)]
+    for name in names:
+        photo(tmp_path / "images" / name)
+    for i in range(2):
+        if first == "voc":
+            put(tmp_path / "annotations" / f"{i}.xml", xml(("cat", 2, 2, 9, 9)))
+        else:
+            put(tmp_path / "labels" / f"{i}.txt", "0 0.5 0.5 0.2 0.2\n")
+            put(tmp_path / "classes.txt", "cat\n")
+    coco_of(tmp_path / "all.json", names, objects, **more)
+    assert load_split(tmp_path, "all").classes == (winner,)
+
+
+@pytest.mark.parametrize("kind", ["coco", "yolo"])
+def test_a_data_set_below_another_does_not_take_its_place(tmp_path, kind):
+    fill(tmp_path, 3, images="images", xmls="annotations")
+    names = [f"{i}.jpg" for i in range(9)]
+    for i, name in enumerate(names):
+        photo(tmp_path / "other" / "images" / name)
+        if kind == "yolo":
+            put(tmp_path / "other" / "labels" / f"{i}.txt", "0 0.5 0.5 0.2 0.2\n")
+            put(tmp_path / "other" / "classes.txt", "bolt\n")
+    if kind == "coco":
+        coco_of(tmp_path / "other" / "instances_val2017.json", names, 9)
+    dataset = load_split(tmp_path, "all")
+    assert (dataset.classes, len(dataset)) == (("cat", "dog"), 3)
+    title = {"coco": "COCO", "yolo": "YOLO"}[kind]
+    assert f"the folder has {title} labels of 9 photos as well" in dataset.notes[0]
+
+
 def test_classes_keep_the_order_that_the_folder_declares(tmp_path):
     for i in range(4):
         photo(tmp_path / "images" / f"{i}.png")

@@ -344,6 +344,7 @@ def test_lists_divide_the_photos_of_one_folder_whatever_it_is_called(tmp_path, k
     for note in find_layout(tmp_path).notes:
         assert note.endswith("(test/test3.jpg); no split has it")
 
+
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 @pytest.mark.parametrize(("name", "split"), [("test", "test"), ("valid", "val")])
 def test_one_list_beside_the_folders_leaves_the_rest_to_train_on(tmp_path, kind, name, split):

@@ -40,8 +40,9 @@ _FULLER = 2  # times as many photos: the labels of another format are those that
 def find_layout(data: str | Path) -> Layout:
     """Look through a data folder. The first format that can be used counts; others get a note.
 
-    Where people drew labels of more than twice as many photos in another, the one with most counts:
-    a stray XML makes no VOC folder of a YOLO folder.
+    Where people drew labels of more than twice as many photos in another, and at least half of the
+    first one's among them, the one with most counts: a stray XML makes no VOC folder of a YOLO
+    folder, and another data set below it does not take its place.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
@@ -93,8 +94,10 @@ def _chosen(layouts: list[Layout]) -> tuple[Layout, list[str], tuple[Path, ...]]
         return layouts[0], [], layouts[0].unlabelled
     # The first format keeps its place against fewer labels, whoever drew them.
     labelled = [_labelled(layouts[0]), *map(_drawn, layouts[1:])]
-    fullest = max(range(len(layouts)), key=lambda place: len(labelled[place]))
-    place = fullest if len(labelled[fullest]) > _FULLER * len(labelled[0]) else 0
+    first = labelled[0]
+    rivals = [place for place, own in enumerate(labelled) if 2 * len(own & first) >= len(first)]
+    fullest = max(rivals, key=lambda place: len(labelled[place]))
+    place = fullest if len(labelled[fullest]) > _FULLER * len(first) else 0
     layout, own = layouts[place], labelled[place]
     title, notes = _format(layout).TITLE, []
     for other, theirs in zip(layouts, labelled, strict=True):

@@ -57,6 +57,12 @@ class CocoLayout(Layout):
     files: dict[Path, CocoFile] = field(default_factory=dict)
     places: dict[str, tuple[Path, tuple[int, ...]]] = field(default_factory=dict)
 
+    def is_drawn(self, image_id: str) -> bool:
+        """Whether people drew the labels, as far as can be told: an object has no score. A file may
+        also list photos without any, and need not mean that they have no objects."""
+        path, indices = self.places[image_id]
+        return self.files[path].has_drawn(indices)
+
 
 def find_layout(root: Path) -> CocoLayout | None:
     """Look for COCO JSON and its photos; None where there is no such file.

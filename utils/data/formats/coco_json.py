@@ -79,6 +79,11 @@ class CocoFile:
         """How many objects its images have, those that cannot be used included."""
         return len(self._objects.boxes) + sum(map(len, self._errors.values()))
 
+    def has_drawn(self, indices: Sequence[int]) -> bool:
+        """Whether a photo has an object without the score of a detector; ``indices`` as below."""
+        scores = (self._objects.scores[self._objects.of(index)] for index in indices)
+        return any(np.isnan(found).any() for found in scores)
+
     def annotation(self, indices: Sequence[int], where: str) -> Annotation:
         """The labels of one photo, which the file may list several times.
 

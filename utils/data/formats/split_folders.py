@@ -1,6 +1,6 @@
 """Splits by the names of folders: ``split_of``, ``split_folders``; lists beside such folders:
-``with_split_folders``, ``lists_beside_folders``; and the photos that are in none: ``with_the_rest``,
-``lists_with_the_rest``."""
+``with_split_folders``, ``lists_beside_folders``; and the photos that are in none:
+``with_the_rest``, ``lists_with_the_rest``."""
 
 from __future__ import annotations
 

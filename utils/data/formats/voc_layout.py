@@ -33,7 +33,7 @@ from utils.data.formats.split_folders import (
     split_folders,
 )
 from utils.data.formats.voc_pairs import VocPairs, is_voc, not_read
-from utils.data.splits.names import is_for_training, is_usual, split_name
+from utils.data.splits.names import is_usual, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
