@@ -90,6 +90,21 @@ def test_lists_of_common_photos_are_no_splits():
     assert usable_lists(given) == {}
 
 
+def test_lists_of_a_few_photos_do_not_drop_the_others(tmp_path):
+    given = {"toy_train": SplitList(("a", "b")), "toy_test": SplitList(("c",))}
+    assert usable_lists(given, "abc")["train"].image_ids == ("a", "b")
+    assert usable_lists(given, "abcd") == {}
+    names = fill(tmp_path, 20)
+    lists(tmp_path, night_train=names[:6], night_test=names[6:8])
+    train, val, info = load_datasets(tmp_path)
+    assert info.generated
+    assert len(train) + len(val) == 16
+    assert any("not used" in n and "(night_test and night_train)" in n for n in info.notes)
+    assert len(load_split(tmp_path, "night_train")) == 6
+    assert write_lists([str(tmp_path)]) == 0
+    assert len(load_split(tmp_path, "train")) == 14
+
+
 def coco_lists(folder, names, count=4):
     for name in names:
         files = [f"{name}-{i}.jpg" for i in range(count)]

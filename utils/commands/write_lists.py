@@ -14,7 +14,6 @@ from pathlib import Path
 from utils.cli import OK, option, parse, run
 from utils.data.folder.data_folder import DataFolder
 from utils.data.formats.voc_layout import is_line, list_line
-from utils.data.splits.names import usable_lists
 from utils.errors import UserError
 from utils.label_files.voc import write_voc_list
 from utils.text import counted, listed, nfc
@@ -42,7 +41,7 @@ def main(argv: list[str]) -> int:
     folder = DataFolder.open(config.data)
     layout = folder.index.layout
     if config.out is None:
-        if usable_lists(layout.lists):
+        if folder.lists:
             raise UserError(
                 f"{config.data}: has split lists ({', '.join(layout.lists)}); to write others "
                 "beside them, give --out"

@@ -48,7 +48,7 @@ def examine(
     """
     index = open_index(data)
     layout = index.layout
-    lists = usable_lists(layout.lists)
+    lists = usable_lists(layout.lists, index.entries.image_ids)
     if split:
         chosen = _image_ids(index, lists or layout.lists, split)
         # The notes are about the whole folder.

@@ -169,7 +169,7 @@ class DataFolder:
     @cached_property
     def lists(self) -> Mapping[str, SplitList]:
         """The folder's own lists, if they divide it; see ``usable_lists``."""
-        return usable_lists(self.index.layout.lists)
+        return usable_lists(self.index.layout.lists, self.image_ids)
 
     def splits(
         self, seed: int, known: Mapping[str, str] | None = None, wanted: Iterable[str] = ()

@@ -7,7 +7,7 @@ and ``trainval`` exists where ``train`` and ``val`` do.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -56,19 +56,24 @@ def is_for_training(name: str) -> bool:
     return name.lower() == "trainval" or split_name(name) == "train"
 
 
-def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
+def usable_lists(
+    lists: Mapping[str, SplitList], labelled: Iterable[str] = ()
+) -> Mapping[str, SplitList]:
     """The lists of a folder, those of other usual names joined as ``train``, ``val`` or ``test``.
 
     ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Where no list has a
     usual name, the words in their names count if they divide the photos (``fruit_train``,
     ``fruit_test``). Otherwise there are no lists: CVAT writes a ``default.txt``, for instance,
     which names every photo.
+
+    Args:
+        labelled: the image ids of the folder's photos, all of which must be in lists of such words.
     """
     if any(map(is_usual, lists)):
         meant = {name: split_name(name) for name in lists}
     else:
         meant = {name: split_within(name) for name in lists}
-        if not _divide(lists, list(meant.values())):
+        if not _divide(lists, list(meant.values()), set(labelled)):
             return {}
     usable = dict(lists)
     for plain in dict.fromkeys(SPLIT_FOLDERS.values()):
@@ -80,15 +85,18 @@ def usable_lists(lists: Mapping[str, SplitList]) -> Mapping[str, SplitList]:
     return dict(sorted(usable.items()))
 
 
-def _divide(lists: Mapping[str, SplitList], meant: Sequence[str | None]) -> bool:
-    """Whether lists mean training photos and others: each another split, without common photos.
+def _divide(
+    lists: Mapping[str, SplitList], meant: Sequence[str | None], labelled: Set[str]
+) -> bool:
+    """Whether lists mean training photos and others: each photo in one list, each another split.
 
-    A name may be that of anything (``crash_test``), and folds of a cross-validation share photos.
+    A name may be that of anything (``crash_test``), folds of a cross-validation share photos, and
+    a few photos may have lists for a quick trial (``toy_train``, ``toy_test``).
     """
     if None in meant or "train" not in meant or not 1 < len(meant) == len(set(meant)):
         return False
     image_ids = [image_id for found in lists.values() for image_id in set(found.image_ids)]
-    return len(image_ids) == len(set(image_ids))
+    return len(image_ids) == len(set(image_ids)) and labelled <= set(image_ids)
 
 
 def names_any(split: str, lists: Mapping[str, SplitList]) -> bool:
