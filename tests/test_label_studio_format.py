@@ -211,10 +211,13 @@ def test_the_name_of_the_data_folder_is_no_split(tmp_path):
     assert not layout.lists
     put(root / "test" / "x.json", json.dumps([task("b.jpg", drawn(region()))]))
     found = find_layout(root).lists
-    assert {name: part.image_ids for name, part in found.items()} == {"test": ("b",)}
+    expected = {"test": ("b",), "train": ("a",)}
+    assert {name: part.image_ids for name, part in found.items()} == expected
     put(root / "test" / "export" / "x.json", (root / "test" / "x.json").read_text())
     (root / "test" / "x.json").unlink()
     assert find_layout(root).lists == found
+    (root / "project-1.json").unlink()  # all in one folder further up: nobody divided them
+    assert not find_layout(root).lists
 
 
 def test_splits_and_photos_that_are_missing(tmp_path):

@@ -156,6 +156,31 @@ def test_coco_files_below_folders_of_splits(tmp_path, path, name):
     } == {name.format(split): (split,) for split in ("val", "test")}
 
 
+def one_coco_photo(folder, json, name):
+    photo(folder / f"{name}.jpg")
+    coco_json(folder / json, [coco_image(1, f"{name}.jpg")], [coco_object(1, [1, 2, 9, 9])])
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("rest", ["annotations/instances_default.json", "annotations/cam1.json"])
+def test_a_coco_file_far_below_a_folder_of_a_split(tmp_path, split, rest):
+    one_coco_photo(tmp_path, f"{split}/annotations/instances_default.json", "a")
+    assert found_lists(tmp_path) == {}  # all in one such folder: nobody divided them
+    one_coco_photo(tmp_path, rest, "b")
+    found = {name: ids for name, ids in found_lists(tmp_path).items() if name != "cam1"}
+    assert found == ({} if split == "train" else {split: ("a",), "train": ("b",)})
+    notes = find_layout(tmp_path).notes
+    assert any("(b.jpg), and none is called train" in note for note in notes) == bool(found)
+
+
+def test_photos_that_no_coco_list_of_a_split_has_are_told(tmp_path):
+    for name in ("train", "test", "default"):
+        one_coco_photo(tmp_path, f"annotations/instances_{name}.json", name)
+    assert found_lists(tmp_path) == {"train": ("train",), "test": ("test",)}
+    (note,) = find_layout(tmp_path).notes
+    assert note.endswith("(default.jpg); no split has it")
+
+
 def test_one_word_in_a_coco_files_name_says_less_than_its_folder(tmp_path):
     for split, path in (
         ("train", "train/test_drive.json"),

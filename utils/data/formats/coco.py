@@ -4,7 +4,7 @@ It reads any folder that holds such files and the photos that they list: COCO's 
 (``annotations/instances_train2017.json`` and ``train2017/``), Roboflow's
 (``train/_annotations.coco.json`` beside the photos), and a JSON with photos anywhere below, as
 CVAT and Label Studio write it. A file that is named like a split, or lies in a folder named so, is
-a split list. A listed image may have no objects.
+a split list; what such lists leave is trained on if none has training photos. A listed image may have no objects.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from utils.data.formats.coco_json import CocoFile, Notes, read_coco
 from utils.data.formats.json_files import mentions
 from utils.data.formats.naming import first_problems, formatted, name_parts, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
-from utils.data.formats.split_folders import split_of
+from utils.data.formats.split_folders import splits_of_files, with_unlisted
 from utils.data.splits.names import split_name, split_within
 from utils.errors import UserError
 from utils.text import counted, listed
@@ -112,15 +112,17 @@ class _Finder:
         self.notes += self.differing.sentences()
         classes = self._classes()
         entries = sorted((image_id, photo) for photo, image_id in image_ids.items())
+        names = {image_id: self.scan.name(photo) for image_id, photo in entries}
+        lists, unlisted = with_unlisted(self._lists(image_ids), names)
         return CocoLayout(
             format=NAME,
             root=self.scan.root,
             entries={image_id: Entry(image_id, photo, files[photo]) for image_id, photo in entries},
-            lists=self._lists(image_ids),
+            lists=dict(sorted(lists.items())),
             class_order=classes,
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in self.found),
             unmatched_labels=tuple(self.unmatched_labels),
-            notes=(*self.scan.notes, *self.notes),
+            notes=(*self.scan.notes, *self.notes, *unlisted),
             files=self.files,
             places={
                 image_id: (files[photo], tuple(self.found[photo][files[photo]]))
@@ -286,8 +288,10 @@ def _list_names(paths: dict[Path, Path]) -> dict[Path, str]:
     meant: dict[Path, set[str | None]] = {}  # by the names of all JSON of a folder
     for path in paths:
         meant.setdefault(path.parent, {None}).add(split_within(plain[path]))
+    own = {below: split_name(plain[path]) for path, below in paths.items()}
+    splits = splits_of_files(own)
     for path, below in paths.items():
-        folder = split_of(reversed(below.parent.parts))
+        folder = splits[below]
         # Beside train/fruit_val.json, train/fruit_test.json is no list of training photos. One
         # such name alone says less than the folder: train/test_drive.json.
         if len(meant[path.parent]) > 2 and split_within(plain[path]) not in (None, folder):

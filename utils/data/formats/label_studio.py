@@ -18,7 +18,7 @@ from utils.data.formats.json_files import mentions
 from utils.data.formats.label_studio_json import Task, read_tasks
 from utils.data.formats.naming import first_problems, formatted, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
-from utils.data.formats.split_folders import split_of
+from utils.data.formats.split_folders import splits_of_files, with_unlisted
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import image_size
@@ -103,15 +103,15 @@ class _Finder:
         self.labelled: dict[Path, tuple[Path, Task]] = {}  # photo → JSON, task
         self.repeated: dict[Path, None] = {}  # photos that several tasks label
         self.lists: dict[str, dict[Path, None]] = {}  # split → photos
+        # The folders below the root: what the data folder itself is called says nothing.
+        below = {path: path.relative_to(scan.root) for path in tasks}
+        splits = splits_of_files({below[path]: split_name(path.stem) for path in tasks})
         for path, found in tasks.items():
-            self._match(path, found)
+            self._match(path, found, splits[below[path]])
 
-    def _match(self, path: Path, tasks: list[Task]) -> None:
+    def _match(self, path: Path, tasks: list[Task], split: str | None) -> None:
         names = {task.number: self._name(task.name) for task in tasks}
         resolver = NameResolver(self.photos, list(names.values()), path.parent)
-        # The folders below the root: what the data folder itself is called says nothing.
-        below = path.relative_to(self.scan.root)
-        split = split_name(path.stem) or split_of(reversed(below.parent.parts))
         for task in tasks:
             if task.results is None:
                 continue
@@ -147,17 +147,20 @@ class _Finder:
             )
         image_ids = unique_image_ids(self.scan.root, self.labelled)
         entries = sorted((image_id, photo) for photo, image_id in image_ids.items())
+        lists = {
+            name: SplitList(tuple(image_ids[photo] for photo in photos))
+            for name, photos in self.lists.items()
+        }
+        names = {image_id: self.scan.name(photo) for image_id, photo in entries}
+        lists, unlisted = with_unlisted(lists, names)
         return LabelStudioLayout(
             format=NAME,
             root=self.scan.root,
             entries={i: Entry(i, photo, self.labelled[photo][0]) for i, photo in entries},
-            lists={
-                name: SplitList(tuple(image_ids[photo] for photo in photos))
-                for name, photos in sorted(self.lists.items())
-            },
+            lists=dict(sorted(lists.items())),
             unlabelled=tuple(photo for photo in self.photos.paths if photo not in self.labelled),
             unmatched_labels=tuple(self.unmatched),
-            notes=(*self.scan.notes, *self.notes),
+            notes=(*self.scan.notes, *self.notes, *unlisted),
             tasks={image_id: self.labelled[photo][1] for image_id, photo in entries},
         )
 

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from utils.data.annotations import SplitList
 from utils.data.formats.naming import Key
-from utils.data.splits.names import is_for_training, split_name
+from utils.data.splits.names import is_for_training, is_usual, split_name, split_within
 from utils.text import counted, listed
 
 Photo = TypeVar("Photo")
@@ -18,6 +19,21 @@ Photo = TypeVar("Photo")
 def split_of(folders: Iterable[str]) -> str | None:
     """``train``, ``val`` or ``test`` by the first folder that is called so; None without any."""
     return next(filter(None, map(split_name, folders)), None)
+
+
+def splits_of_files(files: Mapping[Path, str | None]) -> dict[Path, str | None]:
+    """The split of each file with the labels of many photos: by its name, or by its folders.
+
+    A folder further up than the file's own says something only where files lie in different splits
+    or outside them: beside others, a file in no split is one of training photos. A folder of
+    training photos alone divides nothing.
+
+    Args:
+        files: the files' paths below the data folder, each with the split of its name or None.
+    """
+    near = {path: split or split_name(path.parent.name) for path, split in files.items()}
+    far = {path: near[path] or split_of(reversed(path.parent.parts)) for path in files}
+    return far if len({split or "train" for split in far.values()}) > 1 else near
 
 
 def split_folders(keys: Sequence[Key], labels: Sequence[Key | None] = ()) -> dict[str, list[int]]:
@@ -123,3 +139,25 @@ def lists_with_the_rest(
     found, note = with_the_rest(known, list(rest), rest.__getitem__, place)
     more = {name: SplitList(tuple(found[name])) for name in found.keys() - known.keys()}
     return {**lists, **more}, [note] if note else []
+
+
+def with_unlisted(
+    lists: Mapping[str, SplitList], photos: Mapping[str, str]
+) -> tuple[dict[str, SplitList], list[str]]:
+    """``lists_with_the_rest`` for files that list photos with their labels: where one is called
+    like a split, and none has training photos, they are all that no other split's name has.
+
+    Args:
+        photos: image id → the photo's name, of all photos.
+    """
+    if not any(map(is_usual, lists)):
+        return dict(lists), []
+    training = any(map(is_for_training, lists))
+    inside = {
+        image_id
+        for name, found in lists.items()
+        if training or split_within(name) in ("val", "test")
+        for image_id in found.image_ids
+    }
+    rest = {image_id: name for image_id, name in photos.items() if image_id not in inside}
+    return lists_with_the_rest(lists, rest, "list")
