@@ -619,6 +619,17 @@ def test_labels_in_split_folders_and_photos_in_one(tmp_path, kind):
     assert found_lists(tmp_path) == {"train": ("train0", "train1"), "test": ("test0", "test1")}
     shutil.rmtree(tmp_path / ("annotations" if kind == "voc" else "labels") / "test")
     assert found_lists(tmp_path) == {}  # all labels below labels/train: nobody divided them
+    place = tmp_path / ("annotations" if kind == "voc" else "labels")
+    for split in ("test", "valid"):
+        (place / "train").rename(place / split)
+        assert found_lists(tmp_path) == {}
+        (place / split).rename(place / "train")
+    for path in (tmp_path / "images").glob("test*"):
+        path.unlink()
+    (place / "train").rename(place / "val")
+    label = next((place / "val").glob("train1.*"))
+    label.rename(place / label.name)
+    assert found_lists(tmp_path) == {"val": ("train0",), "train": ("train1",)}
 
 
 def test_folders_beside_a_devkit_are_told_and_no_year_is_lost(tmp_path):

@@ -4,7 +4,8 @@ It reads any folder that holds such files and the photos that they list: COCO's 
 (``annotations/instances_train2017.json`` and ``train2017/``), Roboflow's
 (``train/_annotations.coco.json`` beside the photos), and a JSON with photos anywhere below, as
 CVAT and Label Studio write it. A file that is named like a split, or lies in a folder named so, is
-a split list; what such lists leave is trained on if none has training photos. A listed image may have no objects.
+a split list; what such lists leave is trained on if none has training photos. A listed image may
+have no objects.
 """
 
 from __future__ import annotations

@@ -50,8 +50,11 @@ def split_folders(keys: Sequence[Key], labels: Sequence[Key | None] = ()) -> dic
             name = split_of(label[:-1])
         if name:
             splits.setdefault(name, []).append(place)
-    # Tools write all labels below labels/train where nobody divided the photos.
-    return split_folders(keys) if labels and set(splits) == {"train"} else splits
+    # Tools write all labels below labels/train where nobody divided the photos. Another such folder
+    # of all labels, as labels/test, says as little.
+    labelled = {place for place, label in enumerate(labels) if label}
+    alone = len(splits) == 1 and ("train" in splits or labelled.issubset(*splits.values()))
+    return split_folders(keys) if labels and alone else splits
 
 
 def with_split_folders(
