@@ -404,6 +404,45 @@ def test_one_list_beside_the_folders_leaves_the_rest_to_train_on(tmp_path, kind,
         write_lists([str(tmp_path)])
 
 
+def test_trainval_beside_voc_folders_is_trained_on(tmp_path):
+    names = tuple(fill(tmp_path, 6, images="images", xmls="annotations"))
+    (tmp_path / "trainval.txt").write_text("\n".join(names))
+    assert found_lists(tmp_path) == {"train": names, "trainval": names}
+    (tmp_path / "val.txt").write_text(names[0])
+    assert found_lists(tmp_path) == {"train": names[1:], "trainval": names, "val": names[:1]}
+    (tmp_path / "val.txt").rename(tmp_path / "train.txt")
+    assert found_lists(tmp_path) == {"train": names[:1], "trainval": names}
+
+
+def test_a_list_of_all_photos_as_val_leaves_none_to_train_on(tmp_path):
+    names = fill(tmp_path, 10, images="images", xmls="annotations")
+    (tmp_path / "valid.txt").write_text("\n".join(names))
+    train, _, info = load_datasets(tmp_path)
+    assert (len(train), info.generated) == (7, True)
+    assert find_layout(tmp_path).notes == ("valid.txt: not used, as no photo is left to train on",)
+    (tmp_path / "valid.txt").rename(tmp_path / "test.txt")
+    assert found_lists(tmp_path) == {"test": tuple(names)}  # test photos are never trained on
+
+
+@pytest.mark.parametrize("place", ["VOC2007", "VOC2007/ImageSets/Main"])
+def test_a_voc_folder_without_lists_beside_one_with_lists(tmp_path, place):
+    for year in ("2007", "2012"):
+        for i in range(2):
+            pair(tmp_path / f"VOC{year}", f"{year}-{i}", CAT)
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / "train.txt").write_text("2007-0")
+    (tmp_path / place / "test.txt").write_text("2007-1")
+    found = found_lists(tmp_path)
+    assert (found["train"], found["test"]) == (("2007-0",), ("2007-1",))
+    (note,) = find_layout(tmp_path).notes
+    assert note.startswith("2 labelled photos lie in no list called train")
+    assert note.endswith("2012-1.jpg); no split has them")
+    (tmp_path / place / "train.txt").unlink()
+    rest = ("2012-0", "2012-1") if place.endswith("Main") else ("2007-0", "2012-0", "2012-1")
+    found = found_lists(tmp_path)
+    assert (found["train"], found["test"]) == (rest, ("2007-1",))
+
+
 @pytest.mark.parametrize(("size", "taken"), [((40, 30), True), ((30, 40), False)])
 def test_a_coco_photo_elsewhere_must_have_the_size_that_is_listed(tmp_path, size, taken):
     photo(tmp_path / "a.jpg")

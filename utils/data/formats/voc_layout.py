@@ -33,7 +33,7 @@ from utils.data.formats.split_folders import (
     split_folders,
 )
 from utils.data.formats.voc_pairs import VocPairs, is_voc, not_read
-from utils.data.splits.names import is_usual, split_name
+from utils.data.splits.names import is_for_training, is_usual, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
@@ -71,13 +71,17 @@ def find_layout(root: Path) -> Layout | None:
 
     _keep_splits(parts)
     lists: dict[str, SplitList] = {}
-    for part in parts:
-        for name, found in part.split_lists().items():
+    own_lists = [part.split_lists() for part in parts]
+    for part, own in zip(parts, own_lists, strict=True):
+        for name, found in own.items():
             if part.year and not part.split:
                 lists[f"{part.year}:{name}"] = found
             before = lists.get(name, SplitList(()))
             lists[name] = SplitList(before.image_ids + found.image_ids, before.notes + found.notes)
-    lists, unlisted = _with_unlisted(parts, lists)
+    lists, unlisted = _with_unlisted(parts, own_lists, lists)
+    if len(parts) == 1 and parts[0].lists_lie_beside and set(map(split_name, lists)) == {"val"}:
+        names = listed([parts[0].name(path) for path in parts[0].list_paths.values()])
+        lists, unlisted = {}, [f"{names}: not used, as no photo is left to train on"]
     return Layout(
         format="voc",
         root=root,
@@ -110,20 +114,28 @@ def _keep_splits(parts: list[_Part]) -> None:
 
 
 def _with_unlisted(
-    parts: list[_Part], lists: dict[str, SplitList]
+    parts: list[_Part], own_lists: list[dict[str, SplitList]], lists: dict[str, SplitList]
 ) -> tuple[dict[str, SplitList], list[str]]:
-    """The lists with the photos of folders that have none, beside folders that are splits."""
-    if not any(part.split for part in parts):
+    """The lists with the photos of folders that have none, beside folders that have some or are
+    splits."""
+    if not any(map(is_usual, lists)):
         return lists, []
     inside = {image_id for found in lists.values() for image_id in found.image_ids}
     rest = {
         image_id: part.name(part.pairs[key][0])
-        for part in parts
-        if not part.split and not any(map(is_usual, part.given_lists))
+        for part, own in zip(parts, own_lists, strict=True)
+        if not any(map(is_usual, own))
         for key, image_id in part.image_ids.items()
         if image_id not in inside
     }
-    return lists_with_the_rest(lists, rest, "folder")
+    place = "folder" if any(part.split for part in parts) else "list"
+    if not any(part.trains_on_rest for part in parts):
+        return lists_with_the_rest(lists, rest, place)
+    # Where the training photos of one folder are those in no list of it, so are these.
+    others = {name: found for name, found in lists.items() if not is_for_training(name)}
+    found, notes = lists_with_the_rest(others, rest, place)
+    train = lists["train"].image_ids + found.get("train", SplitList(())).image_ids
+    return {**lists, "train": SplitList(train, lists["train"].notes)}, notes
 
 
 def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
@@ -157,6 +169,8 @@ class _Part:
         files: its photos and XML.
         pairs: key → photo and XML.
         image_ids: key → image id in the layout, filled in by ``find_layout``.
+        list_paths: the files of its lists by their names.
+        trains_on_rest: no list or folder has training photos; those in none of them are.
         notes: a sentence for each further thing left out.
     """
 
@@ -168,7 +182,8 @@ class _Part:
         self.files = VocPairs(scan, folder)
         self.photos, self.pairs, self.notes = self.files.photos, self.files.pairs, self.files.notes
         self.image_ids: dict[Key, str] = {}
-        self._list_paths: dict[str, Path] = {}  # by the names of lists
+        self.list_paths: dict[str, Path] = {}
+        self.trains_on_rest = False
 
     def split_lists(self) -> dict[str, SplitList]:
         """The lists of the folder; where there are none, folders named train, val, test."""
@@ -185,7 +200,7 @@ class _Part:
     @property
     def lists_lie_beside(self) -> bool:
         """Whether its lists lie beside its folders of photos and XML, not under ``ImageSets``."""
-        paths = self._list_paths.values()
+        paths = self.list_paths.values()
         return bool(self.given_lists) and all(path.parent == self.folder for path in paths)
 
     @cached_property
@@ -202,9 +217,10 @@ class _Part:
             for key, image_id in self.image_ids.items()
             if image_id not in inside
         }
-        lists, notes = lists_with_the_rest(lists, rest, place)
+        found, notes = lists_with_the_rest(lists, rest, place)
+        self.trains_on_rest = found.keys() != lists.keys()
         self.notes += notes
-        return lists
+        return found
 
     def _of_its_split(self, found: dict[str, SplitList]) -> dict[str, SplitList]:
         """The lists of a folder that is called like a split: as a rule one, of all its photos.
@@ -225,7 +241,7 @@ class _Part:
             lists[self.split] = everything
         unused = [
             self.name(path)
-            for name, path in sorted(self._list_paths.items())
+            for name, path in sorted(self.list_paths.items())
             if name not in lists and set(found[name].image_ids) != set(everything.image_ids)
         ]
         if unused:
@@ -244,7 +260,7 @@ class _Part:
                     self.notes.append(f"{self.name(path)}: not a text file; left out")
                 elif path.stem not in found and not self._for_one_class(lines):
                     found[path.stem] = self._resolved(path, lines)
-                    self._list_paths[path.stem] = path
+                    self.list_paths[path.stem] = path
         return found
 
     def _lists_beside(self, used: Collection[str]) -> dict[str, SplitList]:
@@ -266,7 +282,7 @@ class _Part:
                 self.notes.append(f"{self.name(path)}: left out, as ImageSets has lists")
             else:
                 found[path.stem] = self._resolved(path, lines)
-                self._list_paths[path.stem] = path
+                self.list_paths[path.stem] = path
         return found
 
     def _list_folders(self) -> list[Path]:
