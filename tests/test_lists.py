@@ -609,6 +609,17 @@ def test_a_split_folder_without_labels_divides_nothing(tmp_path, kind, split):
     assert sorted(find_layout(tmp_path).entries) == ["0", "1", "2"]
 
 
+def test_more_photos_in_a_folder_called_train_do_not_replace_the_others(tmp_path):
+    fill(tmp_path, 6, images="images", xmls="annotations")
+    for i in range(4):
+        pair(tmp_path / "train", f"new{i}", CAT, images="images", xmls="annotations")
+    train, val, info = load_datasets(tmp_path)
+    assert info.generated
+    assert len(train) + len(val) + len(info.test) == 10
+    (tmp_path / "train").rename(tmp_path / "test")  # test photos are never trained on
+    assert found_lists(tmp_path)["test"] == ("new0", "new1", "new2", "new3")
+
+
 def test_photos_without_labels_are_not_called_labelled(tmp_path):
     yolo_pair(tmp_path, "test/t.jpg", "test/t.txt")
     yolo_pair(tmp_path, "all/a.jpg", "all/a.txt")

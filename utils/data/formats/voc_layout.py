@@ -351,7 +351,12 @@ class _Part:
 
     def _split_folders(self) -> dict[str, SplitList]:
         keys = list(self.image_ids)
-        places = split_folders(keys, [self.photos.key(self.pairs[key][1]) for key in keys])
+        xmls = [self.pairs[key][1] for key in keys]
+        places = split_folders(keys, [self.photos.key(xml) for xml in xmls])
+        training = places.get("train", [])
+        partly = len(places) == 1 and 0 < len(training) < len(keys)
+        if partly and all(self.files.is_aside(xmls[place]) for place in training):
+            return {}  # more photos beside the usual folders, which nobody divided
         return {
             split: SplitList(tuple(self.image_ids[keys[place]] for place in found))
             for split, found in places.items()

@@ -97,7 +97,7 @@ class VocPairs:
         """The first folder below that of the part; "" for a file in that itself."""
         return self.photos.parts(path)[0] if path.parent != self._folder else ""
 
-    def _is_aside(self, xml: Path) -> bool:
+    def is_aside(self, xml: Path) -> bool:
         """Whether an XML lies outside the folders for XML, where there are some."""
         return self._has_usual and self._top(xml).lower() not in XML_FOLDERS
 
@@ -107,7 +107,7 @@ class VocPairs:
         Labels that were put aside (``rejected/``, ``annotations_old/``) must not come back. So an
         XML outside the folders for XML labels photos of its own folder, or of exactly its key.
         """
-        if not self._is_aside(xml):
+        if not self.is_aside(xml):
             return images
         top = self._top(xml)
         own = top.lower() not in IMAGE_FOLDERS
@@ -120,7 +120,7 @@ class VocPairs:
     def _other_folders(self) -> Iterator[str]:
         """Notes on the XML outside the usual folders: what it labels, and what it does not."""
         used = {xml for _, xml in self.pairs.values()}
-        aside = [xml for xml in self.xmls if self._is_aside(xml)]
+        aside = [xml for xml in self.xmls if self.is_aside(xml)]
         more = [xml for xml in aside if xml in used and self._top(xml).lower() not in IMAGE_FOLDERS]
         if more:
             have = counted(len(more), "photo has its", "photos have their")
@@ -170,7 +170,7 @@ class VocPairs:
 
     def _pair_by_filename(self, xml: Path, key: Key) -> None:
         """Pair an XML that has no photo of its own name with the photo that it names."""
-        if self._is_aside(xml) and self._top(xml) not in self._own_photos:
+        if self.is_aside(xml) and self._top(xml) not in self._own_photos:
             self._left_aside.append(xml)
             return
         try:
