@@ -354,7 +354,7 @@ def test_one_list_does_not_hide_the_folders_of_other_splits(tmp_path, kind, name
     assert found_lists(tmp_path) == expected
     missing = " and ".join(sorted(expected.keys() - {name}))
     (note,) = find_layout(tmp_path).notes
-    assert note.startswith(f"no list is called {missing} as a folder is")
+    assert note.startswith(f"folders are called {missing}, and no list is; photos count by")
     for split in expected:
         (tmp_path / f"{split}.txt").write_text("train0\n")
     assert found_lists(tmp_path) == dict.fromkeys(expected, ("train0",))

@@ -1,6 +1,6 @@
-"""Splits by the names of folders: ``split_of``, ``split_folders``; lists beside such folders:
-``with_split_folders``, ``lists_beside_folders``; and the photos that are in none:
-``with_the_rest``, ``lists_with_the_rest``."""
+"""Splits by the names of folders: ``split_of``, ``splits_of_files``, ``split_folders``; lists
+beside such folders: ``with_split_folders``, ``lists_beside_folders``; and the photos that are in
+none: ``with_the_rest``, ``lists_with_the_rest``, ``with_unlisted``."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ def with_split_folders(
     missing = sorted(folders.keys() - listed.keys())
     if not missing:
         return found, ""
+    are = "a folder is" if len(missing) == 1 else "folders are"
     return found, (
-        f"no list is called {' and '.join(missing)} as a folder is; photos count by their folder "
+        f"{are} called {' and '.join(missing)}, and no list is; photos count by their folder "
         "unless a list calls them val or test"
     )
 
