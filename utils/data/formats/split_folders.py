@@ -121,7 +121,7 @@ def with_the_rest(
     """The splits with the photos that lie in no folder of a split, and a note on these or "".
 
     They are what to train on where no folder says what is. Beside a folder of training photos
-    they are left out, as nobody said that they belong to it. They never become test photos.
+    they are left out, as nothing shows that they belong to it. They never become test photos.
 
     Args:
         place: what the splits are, folders or lists.
