@@ -305,8 +305,8 @@ def detect_all(
     Background threads read frames and run the network while this one draws and writes.
 
     Raises:
-        UserError: nothing could be read. A part of the work is written all the same, without
-            objects, as the parts together have to be the whole.
+        UserError: nothing could be read. The results of a part of the work are written all the
+            same, without objects, as the parts together have to be the whole.
     """
     from utils.media.detecting import detect_frames
     from utils.media.frames import WAITING_BYTES
@@ -349,18 +349,24 @@ def detect_all(
                     draw(frame, detections), wait=frame.index is None, ended=lambda: stop.asked
                 ):
                     break
-        if sources and not summary.total and not stop.asked and not is_part:
-            raise UserError(
-                summary.problems[0]
-                if len(sources) == 1
-                else f"none of the {len(sources)} pictures and videos could be read"
-            )
+        nothing_read = bool(sources) and not summary.total and not stop.asked
+        if nothing_read and not is_part:
+            raise nothing_readable(sources, summary)
+    if nothing_read:
+        raise nothing_readable(sources, summary)
     for sentence in (*read_picture.sentences(), *outputs.notes()):
         print(f"note: {sentence}", file=sys.stderr)
     if not say_at_once:
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)
     return summary
+
+
+def nothing_readable(sources: list[Source], summary: Summary) -> UserError:
+    """The error where no source could be read."""
+    if len(sources) == 1:
+        return UserError(summary.problems[0])
+    return UserError(f"none of the {len(sources)} pictures and videos could be read")
 
 
 def progress(results: Iterator, sources: list[Source]) -> Iterator:

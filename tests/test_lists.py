@@ -420,6 +420,9 @@ def test_a_list_of_all_photos_as_val_leaves_none_to_train_on(tmp_path):
     train, _, info = load_datasets(tmp_path)
     assert (len(train), info.generated) == (7, True)
     assert find_layout(tmp_path).notes == ("valid.txt: not used, as no photo is left to train on",)
+    (tmp_path / "trainval.txt").write_text("\n".join(names))
+    assert found_lists(tmp_path) == {}
+    (tmp_path / "trainval.txt").unlink()
     (tmp_path / "valid.txt").rename(tmp_path / "test.txt")
     assert found_lists(tmp_path) == {"test": tuple(names)}  # test photos are never trained on
 

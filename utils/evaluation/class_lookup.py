@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from utils.data.formats.naming import class_name
-from utils.text import nfc
 
 
 class ClassLookup:
@@ -33,4 +32,4 @@ class ClassLookup:
 
 
 def _plain(name: str) -> str:
-    return nfc(class_name(name))
+    return class_name(name)

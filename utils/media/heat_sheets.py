@@ -17,7 +17,7 @@ from utils.media.class_filter import unknown_class
 from utils.media.frames import Frame
 from utils.media.outputs import Output, in_memory
 from utils.media.predict_config import PredictConfig
-from utils.text import counted, one_line
+from utils.text import counted, nfc, one_line
 
 MOST_OBJECTS = 12  # of a picture that get a heat map, the best
 
@@ -38,7 +38,11 @@ class HeatSheets(Output):
     def __init__(self, folder: Path, weights: Path, config: PredictConfig) -> None:
         self.folder = folder / "heatmaps"
         self.evidence = Evidence(weights, config.device)
-        self.class_name = config.heatmap_class
+        # In the detector's spelling of letters.
+        spelt = {nfc(name): name for name in self.evidence.class_names}
+        self.class_name = config.heatmap_class and spelt.get(
+            nfc(config.heatmap_class), config.heatmap_class
+        )
         self.box = None if config.heatmap_box is None else Box.parse(config.heatmap_box)
         self._frames = 0  # of videos, which are left out
         if self.class_name is not None and self.class_name not in self.evidence.class_names:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from utils.text import nfc
+
 RENAMED_OPTIONS = {"synchronized-norms": "sync-batch-norm"}
 LATER_OPTIONS = {
     "rename": [], "keep-classes": False, "tile": "off", "neck": "yolov3",
@@ -34,6 +36,8 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
     choices = _renamed(facts["choices"], CHOICES)
     choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
+    if "classes" in choices:
+        choices["classes"] = [nfc(name) for name in choices["classes"]]
     weights = choices["options"].pop("weights", None)  # their content is compared now
     choices.setdefault("starting weights", UNKNOWN if weights else None)
     recipe = _renamed(choices.get("recipe", {}), RECIPE)

@@ -48,7 +48,12 @@ def examine(
     """
     index = open_index(data)
     layout = index.layout
-    lists = usable_lists(layout.lists, index.entries.image_ids)
+    labelled = (
+        image_id
+        for row, image_id in enumerate(index.entries.image_ids)
+        if row not in index.labels.unreadable
+    )
+    lists = usable_lists(layout.lists, labelled)
     if split:
         chosen = _image_ids(index, lists or layout.lists, split)
         # The notes are about the whole folder.

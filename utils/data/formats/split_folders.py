@@ -102,6 +102,8 @@ def lists_beside_folders(
     if trainval and "train" not in listed:
         val = listed.get("val", {})
         listed["train"] = {image_id: None for image_id in trainval if image_id not in val}
+        if not listed["train"]:  # all photos are called val: nothing would be left to train on
+            del listed["train"]
     given = {split: list(image_ids) for split, image_ids in listed.items()}
     by_folder = {split: found.image_ids for split, found in folders.items()}
     splits, note = with_split_folders(given, by_folder)

@@ -79,7 +79,8 @@ def find_layout(root: Path) -> Layout | None:
             before = lists.get(name, SplitList(()))
             lists[name] = SplitList(before.image_ids + found.image_ids, before.notes + found.notes)
     lists, unlisted = _with_unlisted(parts, own_lists, lists)
-    if len(parts) == 1 and parts[0].lists_lie_beside and set(map(split_name, lists)) == {"val"}:
+    only_val = set(map(split_name, lists)) - {None} == {"val"}  # None: trainval, of the same photos
+    if len(parts) == 1 and parts[0].lists_lie_beside and only_val:
         names = listed([parts[0].name(path) for path in parts[0].list_paths.values()])
         lists, unlisted = {}, [f"{names}: not used, as no photo is left to train on"]
     return Layout(

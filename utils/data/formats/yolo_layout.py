@@ -80,7 +80,8 @@ class YoloLayout(Layout):
         if entry.label is None or entry.image in self.by_name:
             return False
         try:
-            labels = read_labels(entry.label, self.classes, pose=self.pose)
+            classes = self.folder_classes.get(entry.label.parent, self.classes)
+            labels = read_labels(entry.label, classes, pose=self.pose)
         except ValueError:
             return False
         return bool(np.isnan(labels.scores).any())
