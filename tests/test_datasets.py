@@ -317,6 +317,18 @@ def test_a_coco_file_takes_the_place_of_labels_by_what_people_drew(
     assert load_split(tmp_path, "all").classes == (winner,)
 
 
+def test_labels_with_class_names_of_their_own_folder_count_as_drawn(tmp_path):
+    """labelImg writes a ``classes.txt`` into each folder; ids of one mean nothing in another."""
+    put(tmp_path / "a" / "classes.txt", "cat\n")
+    put(tmp_path / "b" / "classes.txt", "bolt\nnut\n")
+    for i in range(8):
+        photo(tmp_path / "ab"[i > 0] / f"{i}.jpg")
+        put(tmp_path / "ab"[i > 0] / f"{i}.txt", f"{int(i > 0)} 0.5 0.5 0.2 0.2\n")
+    put(tmp_path / "a" / "0.xml", xml(("dog", 2, 2, 9, 9)))
+    put(tmp_path / "b" / "1.xml", xml(("dog", 2, 2, 9, 9)))
+    assert load_split(tmp_path, "all").classes == ("cat", "bolt", "nut")
+
+
 @pytest.mark.parametrize("kind", ["coco", "yolo"])
 def test_a_data_set_below_another_does_not_take_its_place(tmp_path, kind):
     fill(tmp_path, 3, images="images", xmls="annotations")

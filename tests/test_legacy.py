@@ -118,7 +118,7 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
         "history": HISTORY, "seconds": 74.6, "progress": 0.38, "threads": 2,
         "choices": {
             "options": options, "recipe": RECIPE, "phases": phases, "turns": 4,
-            "learning rate": 0.001, "backbone rate": 0.5,
+            "learning rate": 0.001, "backbone rate": 0.5, "classes": ["cafe\u0301"],
             "start": "backbone: ImageNet weights; "
             "heads: weights of efficientnet_lite0_drawn_heads.npz",
         },
@@ -130,6 +130,7 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
     read, arrays = read_state(tmp_path)
     assert list(arrays) == ["model/0"]
     assert read["choices"]["accumulation steps"] == 4
+    assert read["choices"]["classes"] == ["caf\u00e9"]  # one spelling of its letters
     history = History(**read["history"])
     assert (history.step, history.kept_ap, history.best_ap) == (80, 0.4, 0.4)
     assert history.evaluations_without_improvement == 1
