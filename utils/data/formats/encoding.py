@@ -30,5 +30,9 @@ def decoded(data: bytes) -> str:
             f"0x{data[error.start]:02X} in line {line}); save it in UTF-8"
         ) from error
     if "\0" in text:
-        raise ValueError("not a text file in UTF-8 (it holds zero bytes); save it in UTF-8")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(
+            f"not a text file in UTF-8 (it holds zero bytes, the first in line {line}); save it in "
+            "UTF-8"
+        )
     return text
