@@ -27,6 +27,16 @@ from utils.data.splits.names import split_name, usable_lists
 from utils.errors import UserError
 
 
+def pairs_of(kind, folder, count):
+    """Labelled photos 0, 1, … in usual folders."""
+    for i in range(count):
+        if kind == "voc":
+            pair(folder, f"{i}", CAT, images="images", xmls="annotations")
+        else:
+            yolo_pair(folder, f"images/{i}.jpg", f"labels/{i}.txt")
+            (folder / "classes.txt").write_text("cat\n")
+
+
 def found_lists(folder):
     return {name: part.image_ids for name, part in find_layout(folder).lists.items()}
 
@@ -388,12 +398,7 @@ def test_lists_divide_the_photos_of_one_folder_whatever_it_is_called(tmp_path, k
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 @pytest.mark.parametrize(("name", "split"), [("test", "test"), ("valid", "val")])
 def test_one_list_beside_the_folders_leaves_the_rest_to_train_on(tmp_path, kind, name, split):
-    for i in range(4):
-        if kind == "voc":
-            pair(tmp_path, f"{i}", CAT, images="images", xmls="annotations")
-        else:
-            yolo_pair(tmp_path, f"images/{i}.jpg", f"labels/{i}.txt")
-            (tmp_path / "classes.txt").write_text("cat\n")
+    pairs_of(kind, tmp_path, 4)
     (tmp_path / f"{name}.txt").write_text("1\n2\n")
     found = {split_name(list_name): ids for list_name, ids in found_lists(tmp_path).items()}
     assert found == {"train": ("0", "3"), split: ("1", "2")}
@@ -601,12 +606,7 @@ def test_a_voc_folder_called_test_beside_others(tmp_path):
 @pytest.mark.parametrize("kind", ["voc", "yolo"])
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_split_folder_without_labels_divides_nothing(tmp_path, kind, split):
-    for i in range(3):
-        if kind == "voc":
-            pair(tmp_path, f"{i}", CAT, images="images", xmls="annotations")
-        else:
-            yolo_pair(tmp_path, f"images/{i}.jpg", f"labels/{i}.txt")
-            (tmp_path / "classes.txt").write_text("cat\n")
+    pairs_of(kind, tmp_path, 3)
     photo(tmp_path / split / "new.jpg")
     assert found_lists(tmp_path) == {}
     assert sorted(find_layout(tmp_path).entries) == ["0", "1", "2"]

@@ -21,15 +21,11 @@ class ClassLookup:
         self._exact = {name: i for i, name in enumerate(classes)}
         self._alike: dict[str, list[int]] = {}
         for name, i in self._exact.items():
-            self._alike.setdefault(_plain(name), []).append(i)
+            self._alike.setdefault(class_name(name), []).append(i)
 
     def find(self, name: str) -> int | None:
         """The class id for a name; None where no class, or more than one, is called so."""
         if name in self._exact:
             return self._exact[name]
-        alike = self._alike.get(_plain(name), [])
+        alike = self._alike.get(class_name(name), [])
         return alike[0] if len(alike) == 1 else None
-
-
-def _plain(name: str) -> str:
-    return class_name(name)

@@ -48,12 +48,7 @@ def examine(
     """
     index = open_index(data)
     layout = index.layout
-    labelled = (
-        image_id
-        for row, image_id in enumerate(index.entries.image_ids)
-        if row not in index.labels.unreadable
-    )
-    lists = usable_lists(layout.lists, labelled)
+    lists = usable_lists(layout.lists, index.readable_ids())
     if split:
         chosen = _image_ids(index, lists or layout.lists, split)
         # The notes are about the whole folder.

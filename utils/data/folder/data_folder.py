@@ -56,14 +56,7 @@ class DataFolder:
     @cached_property
     def image_ids(self) -> frozenset[str]:
         """The image ids of all photos whose labels can be read."""
-        unreadable = self.index.labels.unreadable
-        if not unreadable:
-            return frozenset(self.index.entries.image_ids)
-        return frozenset(
-            image_id
-            for row, image_id in enumerate(self.index.entries.image_ids)
-            if row not in unreadable
-        )
+        return self.index.readable_ids()
 
     def rows(self, image_ids: Iterable[str]) -> np.ndarray:
         """Their rows in the index, rising."""

@@ -54,6 +54,15 @@ class Index:
     state: str
     settled: bool
 
+    def readable_ids(self) -> frozenset[str]:
+        """The image ids of all photos whose labels can be read."""
+        unreadable = self.labels.unreadable
+        if not unreadable:
+            return frozenset(self.entries.image_ids)
+        return frozenset(
+            image_id for row, image_id in enumerate(self.entries.image_ids) if row not in unreadable
+        )
+
 
 def open_index(data: str | Path) -> Index:
     """The index of a data folder, from the cache or read from its files.

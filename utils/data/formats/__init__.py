@@ -40,9 +40,9 @@ _FULLER = 2  # times as many photos: the labels of another format are those that
 def find_layout(data: str | Path) -> Layout:
     """Look through a data folder. The first format that can be used counts; others get a note.
 
-    Where people drew labels of more than twice as many photos in another, and at least half of the
-    first one's among them, the one with most counts: a stray XML makes no VOC folder of a YOLO
-    folder, and another data set below it does not take its place.
+    Another one counts where people drew its labels, for more than twice as many photos, and for at
+    least half of those that the first one labels; of several the one with most photos. So a stray
+    XML makes no VOC folder of a YOLO folder, and another data set below it does not take its place.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
