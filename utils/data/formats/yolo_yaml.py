@@ -33,6 +33,7 @@ class YoloYaml:
     """What one YAML says.
 
     Attributes:
+        path: of the file.
         names: class names by id; empty where it gives none.
         base: ``path``, the folder that the rest is relative to, "" without one.
         splits: list name → the folders and list files that make it, as written.
@@ -40,6 +41,7 @@ class YoloYaml:
         notes: one sentence for each thing that cannot be used.
     """
 
+    path: Path
     names: Mapping[int, str]
     base: str
     splits: Mapping[str, tuple[str, ...]]
@@ -71,10 +73,10 @@ def read_yaml(path: Path) -> YoloYaml | None:
         if "names" in text and "train" in text:
             raise ValueError(f"not valid YAML ({' '.join(str(error).split())[:200]})") from error
         return None
-    return _parsed(content) if isinstance(content, dict) else None
+    return _parsed(path, content) if isinstance(content, dict) else None
 
 
-def _parsed(content: dict[Any, Any]) -> YoloYaml | None:
+def _parsed(path: Path, content: dict[Any, Any]) -> YoloYaml | None:
     splits = {}
     for key, value in content.items():
         values = tuple(value) if isinstance(value, list) else (value,)
@@ -95,6 +97,7 @@ def _parsed(content: dict[Any, Any]) -> YoloYaml | None:
         notes.append(f"nc is {count}, but there are {len(names)} names; nc is ignored")
     base = content.get("path")
     return YoloYaml(
+        path=path,
         names=names,
         base=base if isinstance(base, str) else "",
         splits=splits,
