@@ -12,8 +12,8 @@ from utils.tile_merging import (
     View,
     _Found,
     _insides,
+    _overlapping_across_views,
     _same_size_beside,
-    _touching,
     merge_views,
 )
 from utils.tiles import picture_areas, tile_layout
@@ -278,5 +278,5 @@ def test_boxes_of_two_views_that_share_area_there(seed: int) -> None:
     within = ((boxes[:, None, :2] < high) & (boxes[:, None, 2:] > low)).all(axis=2)
     shared = (low < high).all(axis=2) & within & within.T & (iou(boxes[:, None], boxes) > 0)
     expected = np.argwhere(np.triu(shared & (of[:, None] != of), 1)).tolist()
-    pairs = [np.stack(np.sort(pair, axis=0), axis=1) for pair in _touching(found)]
+    pairs = [np.stack(np.sort(pair, axis=0), axis=1) for pair in _overlapping_across_views(found)]
     assert sorted(np.concatenate([np.zeros((0, 2), int), *pairs]).tolist()) == expected

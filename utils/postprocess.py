@@ -19,7 +19,7 @@ from utils.overlap import iou as box_iou
 from utils.voting import MIN_SCORE_FACTOR, MIN_SCORE_RATIO, reweighted_scores, vote
 
 MAX_CANDIDATES = 3000  # (box, class) pairs that enter suppression; the weaker ones are dropped
-_BLOCK = 1024  # boxes that suppress at a time: bounds memory, still vectorised
+_BLOCK = 1024  # boxes compared at a time: bounds memory, still vectorised
 
 
 def to_detections(
@@ -55,12 +55,12 @@ def to_detections(
     if np.ndim(scores) == 2 and np.shape(scores)[1] != len(class_names):
         raise ValueError(f"scores of {np.shape(scores)[1]} classes for {len(class_names)} names")
     limits = {"conf": conf, "iou": iou, "max_det": max_det}
-    kept = suppress(boxes, scores, letterbox, **limits)
-    return refine(kept, letterbox, class_names, **limits)
+    result = suppress(boxes, scores, letterbox, **limits)
+    return refine(result, letterbox, class_names, **limits)
 
 
-class Suppressed(NamedTuple):
-    """What suppression kept of one image, and the boxes that may vote on it.
+class NmsResult(NamedTuple):
+    """Boxes that NMS kept for one image, and the boxes that may vote on them.
 
     Attributes:
         boxes: float32 (M, 4) in pixels of the network input, best score first.
@@ -85,7 +85,7 @@ def suppress(
     conf: float,
     iou: float,
     max_det: int,
-) -> Suppressed:
+) -> NmsResult:
     """The first half of ``to_detections``: the objects, before voting."""
     boxes, scores = _arrays(boxes, scores)
     # Most boxes can neither be kept nor vote.
@@ -96,11 +96,11 @@ def suppress(
     if len(visible) > max_det:  # re-weighting cannot lift a lower score among the best
         lowest = MIN_SCORE_FACTOR * kept_scores[visible[max_det - 1]] if max_det else np.inf
         visible = visible[kept_scores[visible] >= lowest]
-    return Suppressed(kept[visible], kept_scores[visible], class_ids[visible], boxes, scores)
+    return NmsResult(kept[visible], kept_scores[visible], class_ids[visible], boxes, scores)
 
 
 def refine(
-    kept: Suppressed,
+    result: NmsResult,
     letterbox: Letterbox,
     class_names: Sequence[str],
     *,
@@ -110,18 +110,18 @@ def refine(
 ) -> Detections:
     """The second half of ``to_detections``: voting, and the boxes on the photo."""
     moved, votes = vote(
-        kept.boxes, kept.scores, kept.class_ids, kept.voters, kept.voter_scores, iou=iou
+        result.boxes, result.scores, result.class_ids, result.voters, result.voter_scores, iou=iou
     )
     moved = letterbox.to_photo(moved)
     # A box that its voters would move into the padding is not moved.
     hidden = np.flatnonzero(~_has_area(moved))
     if len(hidden):
-        moved[hidden] = letterbox.to_photo(kept.boxes[hidden])
-    scores = reweighted_scores(kept.scores, votes)
+        moved[hidden] = letterbox.to_photo(result.boxes[hidden])
+    scores = reweighted_scores(result.scores, votes)
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] >= conf][:max_det]
     size = letterbox.width, letterbox.height
-    return Detections(moved, scores, kept.class_ids, tuple(class_names), size)[order]
+    return Detections(moved, scores, result.class_ids, tuple(class_names), size)[order]
 
 
 def nms(
@@ -216,12 +216,12 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
     The boxes still alive are taken in blocks. So boxes suppressed early cost nothing later, and the
     pairs of a block bound the memory.
     """
-    alive = _alive_beside_the_best(boxes, class_ids, threshold)
+    alive = _not_suppressed_by_class_best(boxes, class_ids, threshold)
     kept = [alive[:0]]
     while len(alive):
         block, rest = alive[:_BLOCK], alive[_BLOCK:]
         better, worse = pairs_within(boxes.take(block, 0), threshold, class_ids.take(block))
-        chosen = block.compress(unsuppressed(len(block), better, worse))
+        chosen = block.compress(nms_keep_mask(len(block), better, worse))
         kept.append(chosen)
         if not len(rest):
             break
@@ -235,13 +235,13 @@ def _greedy(boxes: np.ndarray, class_ids: np.ndarray, threshold: float) -> np.nd
     return np.concatenate(kept)
 
 
-def _alive_beside_the_best(
+def _not_suppressed_by_class_best(
     boxes: np.ndarray, class_ids: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """Which of (n, 4) boxes, best first, the best one of their class does not suppress.
+    """Indices of the boxes, (n, 4), best first, that the best box of their class does not suppress.
 
-    That one is always kept, and usually suppresses most of the others. One comparison a box is
-    much less than all pairs.
+    A cheap first pass: that box is always kept, and usually suppresses most of the others. One IoU
+    a box is much less than all pairs.
     """
     ranks = np.arange(len(boxes))
     best = np.zeros(class_ids.max(initial=0) + 1, np.intp)
@@ -251,24 +251,25 @@ def _alive_beside_the_best(
     return np.flatnonzero((overlap <= threshold) | (ranks == best))
 
 
-def unsuppressed(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(count,) whether greedy suppression keeps a box, given the pairs that overlap too much.
+def nms_keep_mask(count: int, better: np.ndarray, worse: np.ndarray) -> np.ndarray:
+    """bool (count,), whether greedy suppression keeps each box.
+
+    It works in rounds. A box that no undecided better box overlaps is decided: it is kept, unless a
+    kept box has suppressed it. At least the best undecided box is decided in each round.
 
     Args:
         count: number of boxes, best first.
-        first, second: (P,) a better and a worse box of each pair.
-
-    A box is kept once all better ones that overlap it are suppressed. Each round settles the boxes
-    that no undecided better one overlaps, at least the best of them.
+        better: int (P,), the better box of each pair that overlaps too much.
+        worse: int (P,), the other box of each pair.
     """
     kept = np.ones(count, bool)
-    while len(first):
-        safe = np.ones(count, bool)
-        safe[second] = False
-        settled = safe.take(first)  # so its better box is kept or not for good
-        kept[second.compress(settled & kept.take(first))] = False
-        open_pairs = ~settled & kept.take(first) & kept.take(second)
-        first, second = first.compress(open_pairs), second.compress(open_pairs)
+    while len(better):
+        decided = np.ones(count, bool)
+        decided[worse] = False
+        from_decided = decided.take(better)
+        kept[worse.compress(from_decided & kept.take(better))] = False
+        open_pairs = ~from_decided & kept.take(better) & kept.take(worse)
+        better, worse = better.compress(open_pairs), worse.compress(open_pairs)
     return kept
 
 
