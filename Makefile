@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/ready
+# A locked environment stays so for all targets. It is made anew, as what was installed before may
+# have other versions.
+LOCKED ?= $(if $(wildcard $(VENV)/ready-locked),1)
+READY := $(VENV)/ready$(if $(LOCKED),-locked)
 # A file of tests stays in one process, which makes its models and runs only once.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -25,13 +28,13 @@ setup: $(READY)
 
 # PIP_DISABLE_PIP_VERSION_CHECK: a notice about pip itself is no help to a newcomer.
 $(READY): export PIP_DISABLE_PIP_VERSION_CHECK = 1
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(if $(LOCKED),constraints/setup.txt)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is `$(PYTHON) -V 2>&1`." \
 	         "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time."
-	$(PYTHON) -m venv $(VENV)
-ifdef LOCKED
+	$(PYTHON) -m venv $(if $(LOCKED)$(wildcard $(VENV)/ready-locked),--clear) $(VENV)
+ifneq ($(LOCKED),)
 	$(BIN)/pip install --require-hashes --requirement constraints/setup.txt
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
 else

@@ -36,9 +36,8 @@ _READ_ERRORS = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError
 
 
 def bundled_heads(backbone: str, neck: str) -> Path | None:
-    """The file for a backbone and a neck; None where there is none."""
-    path = BUNDLED.get(backbone) if neck == BUNDLED_NECK else None
-    return path if path and path.exists() else None
+    """The file for a backbone and a neck; None where this project has none for them."""
+    return BUNDLED.get(backbone) if neck == BUNDLED_NECK else None
 
 
 def save_head_weights(model: YOLOv3, path: Path | BinaryIO) -> None:

@@ -13,6 +13,7 @@ from utils.data.augment import (
     AugmentConfig,
     augmentation,
 )
+from utils.data.augment.colour import recolour
 from utils.data.augment.geometry import move_boxes, place, render
 from utils.data.augment.params import PhotoParams, PictureParams, SampleParams
 from utils.data.batches.input_shape import TrainingShape
@@ -49,6 +50,39 @@ def test_without_augmentation_it_is_the_letterbox(config):
     assert np.array_equal(picture, letterbox.apply(image))
     assert moved == pytest.approx(letterbox.to_input(boxes), abs=1e-4)
     assert ids.tolist() == [1]
+
+
+@pytest.mark.parametrize("height", range(91, 100))
+def test_odd_padding_is_that_of_the_letterbox(height):
+    placement = place(
+        (200, height),
+        (200, 200),
+        (200, 200),
+        PhotoParams(np.random.default_rng(0), NO_AUGMENTATION),
+    )
+    letterbox = Letterbox(200, height, 200, 200)
+    assert placement.matrix[:, 2].tolist() == [letterbox.left, letterbox.top]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"brightness": 1.2}, [120, 60, 24]),
+        (
+            {"saturation": 0.0},
+            [62, 62, 62],
+        ),  # luma of BT.601: 0.299 · 100 + 0.587 · 50 + 0.114 · 20
+        ({"contrast": 0.5}, [81, 56, 41]),  # half the distance to the mean grey, 61.5
+        ({"hue": 2 * np.pi / 3}, [63, 45, 142]),
+    ],
+)
+def test_colours_by_hand(change, expected):
+    image = np.full((8, 8, 3), (100, 50, 20), np.uint8)
+    params = PhotoParams(np.random.default_rng(0), NO_AUGMENTATION)
+    vars(params).update(change)
+    recolour(image, params)
+    assert np.abs(image.astype(int) - expected).max() <= 1
+    assert image.dtype == np.uint8
 
 
 def test_same_generator_same_picture_and_other_seed_another():

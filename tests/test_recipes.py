@@ -96,6 +96,12 @@ def test_a_run_says_what_it_starts_from(bundled):
     assert note == "backbone: ImageNet weights; heads: random weights"
 
 
+def test_a_missing_file_of_the_project_is_no_reason_for_random_heads(monkeypatch, tmp_path):
+    monkeypatch.setitem(head_weights.BUNDLED, "efficientnet_lite0", tmp_path / "gone.npz")
+    with pytest.raises(UserError, match=r"gone\.npz; this file belongs .* --head-weights none"):
+        new_detector(config(**LITE), ["a"], 416, ANCHORS)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x93NUMPY"])
 def test_heads_that_cannot_be_read_are_refused(tmp_path, content):
     path = tmp_path / "mine.npz"

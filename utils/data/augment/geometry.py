@@ -9,6 +9,7 @@ Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``, as in the project
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -77,8 +78,8 @@ def place(
     width = max(1, round(inner_width * scale * params.aspect**0.5))
     height = max(1, round(inner_height * scale / params.aspect**0.5))
     x, y = position or (params.position_x, params.position_y)
-    left = round(x * (tile[0] - width))
-    top = round(y * (tile[1] - height))
+    left = math.ceil(x * (tile[0] - width) - 0.5)  # halves are rounded down, as in Letterbox
+    top = math.ceil(y * (tile[1] - height) - 0.5)
     matrix = np.array([[width / photo[0], 0, left], [0, height / photo[1], top]], np.float64)
     if params.mirror:
         matrix[0] = [-matrix[0, 0], 0, tile[0] - left]

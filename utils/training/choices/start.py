@@ -77,6 +77,11 @@ def new_detector(
         try:
             load_head_weights(model, heads)
         except ValueError as error:
+            if config.head_weights == "auto":
+                raise UserError(
+                    f"{error}; this file belongs to the project: get it again, or train from "
+                    "random heads with --head-weights none"
+                ) from error
             raise UserError(f"--head-weights {config.head_weights}: {error}") from error
     start = {"imagenet": "ImageNet weights", "none": "random weights"}
     note = f"backbone: {start.get(config.backbone_weights, config.backbone_weights)}; "
