@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import io
 import json
 import sys
@@ -40,6 +41,12 @@ def run_cells(notebook: dict) -> Iterator[tuple[dict, str, Any]]:
         yield cell, printed.getvalue(), value
 
 
+def code_hash(notebook: dict) -> str:
+    """SHA-256 of the code of all cells."""
+    code = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    return hashlib.sha256("\0".join(code).encode()).hexdigest()
+
+
 def outputs(printed: str, value: Any) -> list[dict]:
     """The outputs of a cell in the notebook's format."""
     found = []
@@ -63,6 +70,7 @@ def main() -> int:
     for number, (cell, printed, value) in enumerate(run_cells(notebook), start=1):
         cell |= {"execution_count": number, "outputs": outputs(printed, value)}
         print(f"cell {number}:\n{printed}", flush=True)
+    notebook["metadata"]["code_of_outputs"] = code_hash(notebook)
     with atomic_write(NOTEBOOK) as file:
         file.write(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
     return 0

@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from utils.data.anchors import (
+    _RESTARTS,
+    _k_means,
+    _spread_start,
     best_possible_recall,
     choose_anchors,
     cluster_anchors,
@@ -44,6 +47,15 @@ def test_the_seed_decides_and_order_of_area_holds():
     np.testing.assert_array_equal(first, again)
     assert (np.diff(first.prod(axis=1)) >= 0).all()
     assert mean_best_iou(sizes, first) > mean_best_iou(sizes, coco_anchors()) + 0.03
+
+
+def test_they_are_better_than_every_start_of_k_means():
+    sizes = np.exp(np.random.default_rng(1).normal(4, 0.7, (500, 2)))
+    rng = np.random.default_rng(0)
+    starts = [_k_means(sizes, _spread_start(sizes, 9, rng)) for _ in range(_RESTARTS)]
+    quality = [mean_best_iou(sizes, start) for start in starts]
+    assert max(quality) > min(quality) + 0.001  # so it matters which one is taken
+    assert mean_best_iou(sizes, cluster_anchors(sizes, seed=0)) > max(quality)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -113,6 +113,23 @@ def test_mosaic(photo_shapes, seed, shape):
             assert find(picture, colour) is None
 
 
+def test_photos_of_a_mosaic_are_as_small_as_its_scale_says():
+    photos = [
+        drawn_photo((400, 400), (180, 180, 220, 220), colour, class_id=i)
+        for i, colour in enumerate(COLOURS)
+    ]
+    config = replace(GEOMETRY, mosaic=1.0, scale=(1.0, 1.0), aspect=0.0, min_visible=0.99)
+    longest = {}
+    for scale in (1.0, 0.5):
+        _, (_, boxes, ids) = augmented(
+            photos, 0, replace(config, mosaic_scale=scale), TrainingShape.square(SIZE)
+        )
+        whole = boxes[ids != IGNORED]
+        longest[scale] = (whole[:, 2:] - whole[:, :2]).max()
+    assert longest[1.0] == pytest.approx(16, abs=1)  # 40 of 400 pixels, of 160
+    assert longest[0.5] == pytest.approx(8, abs=1)
+
+
 @given(
     first=st.tuples(sides, sides, positions),
     second=st.tuples(sides, sides, positions),

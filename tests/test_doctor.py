@@ -28,10 +28,13 @@ from utils.data.conversion import convert
 from utils.data.doctor import check_dataset, fix_dataset
 from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
 from utils.data.doctor.checks.box_checks import (
+    REPEATED,
+    REPEATED_SHARE,
     SAME,
     SAME_PLACE,
     check_boxes,
     check_pairs,
+    check_repeated,
     same_objects,
 )
 from utils.data.doctor.checks.class_checks import (
@@ -43,11 +46,13 @@ from utils.data.doctor.checks.class_checks import (
 )
 from utils.data.doctor.checks.size_checks import check_sizes, measure_sizes
 from utils.data.doctor.checks.split_checks import _pairs, agreement
+from utils.data.doctor.doctor import run_doctor
 from utils.data.doctor.doctor_report import SHOWN, DoctorReport
 from utils.data.doctor.examine import look_at
 from utils.data.doctor.findings import KINDS, SEVERITIES
 from utils.data.doctor.fix import CleanedCopy
 from utils.data.doctor.repair import repaired_labels
+from utils.data.duplicates.groups import Duplicates
 from utils.data.formats.voc_xml import parse_annotation
 from utils.data.records import Record
 from utils.errors import UserError
@@ -1034,3 +1039,40 @@ def test_a_fractional_box_survives_the_copy(tmp_path):
     (photo,) = copied(tmp_path)[1].photos
     np.testing.assert_array_equal(photo.boxes, [[10.25, 20.5, 99.125, 80]])
     assert photo.annotation.difficult.tolist() == [True]
+
+
+# What the report says of sizes, and boxes that come again
+
+
+def test_percentiles_of_sizes_are_named():
+    boxes = [("cat", 0, 0, side, side) for side in range(10, 110, 10)]
+    text = measure_sizes(a_folder(a_photo("one", *boxes, size=(416, 416)))).text()
+    assert "half of the 10 training objects are smaller than 50 pixels" in text
+    assert "One in ten is smaller than 20, one in ten larger than 90." in text
+
+
+def repeated(count: int, *more: CheckedPhoto, **folder) -> list[str]:
+    photos = [a_photo(str(number), ("cat", 10, 20, 30, 40)) for number in range(count)]
+    return kinds(check_repeated(a_folder(*photos, *more, **folder)))
+
+
+def test_the_same_box_in_many_photos_is_told_once():
+    assert repeated(REPEATED) == ["box-repeated"]
+    assert not repeated(REPEATED - 1)
+    few = 1 + int(REPEATED / REPEATED_SHARE)
+    assert not repeated(REPEATED, *(a_photo(f"other {number}") for number in range(few)))
+
+
+def test_copies_of_a_photo_do_not_repeat_its_boxes():
+    copies = {str(number): "0" for number in range(1, REPEATED)}
+    assert not repeated(REPEATED, duplicates=Duplicates({}, copies))
+
+
+def test_the_page_never_lies_in_the_cleaned_copy(tmp_path):
+    write_clean(tmp_path / "data")
+    for out in ("clean", "clean/report"):
+        with pytest.raises(UserError, match=r"--out .*clean.*--fix .*clean.*two folders"):
+            run_doctor(tmp_path / "data", out=tmp_path / out, fix=tmp_path / "clean")
+    assert not (tmp_path / "clean").exists()
+    run_doctor(tmp_path / "data", out=tmp_path / "report", fix=tmp_path / "clean")
+    assert (tmp_path / "report" / "doctor.html").is_file()

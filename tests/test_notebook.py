@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.notebook import NOTEBOOK, outputs, run_cells
+from bench.notebook import NOTEBOOK, code_hash, outputs, run_cells
 
 
 def code_cells():
@@ -20,6 +20,8 @@ def test_stored_outputs_are_whole_and_small():
     kinds = [kind for cell in cells for out in cell["outputs"] for kind in out.get("data", ())]
     assert kinds.count("image/jpeg") == 2
     assert cells[0]["outputs"] == []  # it only makes the photos
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    assert notebook["metadata"]["code_of_outputs"] == code_hash(notebook)
     assert NOTEBOOK.stat().st_size < 600_000
     assert "Traceback" not in NOTEBOOK.read_text(encoding="utf-8")
 

@@ -63,13 +63,18 @@ def run_doctor(
 
     Raises:
         UserError: as ``check_dataset`` and ``fix_dataset``; before anything is read where ``fix``
-            is not empty; after the report where no photo, or no label file, can be read.
+            is not empty, or the page would lie in it; after the report where no photo, or no label file, can be read.
     """
+    page = (out or Path("runs/doctor") / (Path(data).resolve().name or "data")) / PAGE
     if fix is not None:
         refuse_used(fix, data)
+        if Path(fix).resolve() in page.resolve().parents:
+            raise UserError(
+                f"--out {page.parent} lies in --fix {fix}; name two folders, one for the page and "
+                "one for the cleaned copy"
+            )
     report = check_dataset(data, split=split, input_size=input_size)
     print(report.text())
-    page = (out or Path("runs/doctor") / (Path(data).resolve().name or "data")) / PAGE
     write_page(report, page)
     print(f"\nWith pictures: {page}")
     if fix is not None:
