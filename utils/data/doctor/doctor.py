@@ -63,7 +63,8 @@ def run_doctor(
 
     Raises:
         UserError: as ``check_dataset`` and ``fix_dataset``; before anything is read where ``fix``
-            is not empty, or the page would lie in it; after the report where no photo, or no label file, can be read.
+            is not empty, or the page would lie in it; after the report where no photo, or no label
+            file, can be read.
     """
     page = (out or Path("runs/doctor") / (Path(data).resolve().name or "data")) / PAGE
     if fix is not None:
