@@ -13,8 +13,8 @@ Write a checkpoint for another runtime: ONNX, OpenVINO, LiteRT (TensorFlow Lite)
 SavedModel. The file carries classes, thresholds and all else that predict.py and get_map.py need,
 and takes raw RGB pixels. docs/export.md says what goes in and what comes out.
 
-The export and the checkpoint then look at the same photos. The largest differences are printed, and
-an export that answers otherwise is not left behind."""
+The export and the checkpoint then detect on the same photos. The largest differences are printed.
+An export whose detections differ is deleted."""
 
 EPILOG = """\
 examples:

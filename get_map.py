@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     source = config.weights or config.detections
     out = config.out or next_free(Path("runs/map"), source.resolve().parent.name)
     tuning = evaluation.analysis.tuning
-    try:  # before printing: nobody may read that, as behind ``head``
+    try:  # files first: stdout may be a closed pipe, as with ``| head``
         names = evaluation.write(out, report=config.report)
         if tuning:
             store_operating_point(config.weights, tuning)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from utils.cli import INTERRUPTED, OK, parse, run
 from utils.errors import UserError
@@ -15,18 +16,21 @@ from utils.media.predict_config import PredictConfig, refuse_contradictions
 from utils.media.shards import Shard
 
 if TYPE_CHECKING:  # for types only: heavy modules are imported after the options are checked
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from utils.detections import Detections
     from utils.detector import Detector
     from utils.media.class_filter import ClassFilter
     from utils.media.drawing_frames import FrameDrawer
-    from utils.media.frames import Source
+    from utils.media.frame_photos import FramePhotos
+    from utils.media.frames import Frame, Source
     from utils.media.outputs import Outputs
+    from utils.media.picture_reader import PictureReader
     from utils.media.summary import Summary
     from utils.media.video_tracking import VideoTracking
     from utils.media.window import Window
     from utils.signals import StopRequest
-    from utils.tiling import Tiling
+    from utils.thresholds import Thresholds
 
 DESCRIPTION = """\
 Find objects in pictures, videos and camera streams.
@@ -60,78 +64,11 @@ def main(argv: list[str]) -> int:
     config = parse(PredictConfig, argv, DESCRIPTION, EPILOG)
     refuse_contradictions(config)
     # Slow imports: not before the options are known to be good.
-    from utils.files import remove_abandoned
-    from utils.media.class_filter import ClassFilter
-    from utils.media.drawing_frames import FrameDrawer
-    from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
-    from utils.media.outputs import Outputs, draw_frame
-    from utils.media.predict_checks import (
-        check_heatmaps,
-        check_tracking,
-        checked_frame_photos,
-        checked_output_folder,
-    )
-    from utils.media.sources import find_sources, quiet_opencv
-    from utils.media.unused_options import unused_options
-    from utils.media.window import Window
-    from utils.signals import StopRequest
+    from utils.media.sources import quiet_opencv
 
     quiet_opencv()
     weights = choose_weights(config)
-    if config.serve:
-        return serve(config, weights)
-    # Errors in the sources and folders come before the network is loaded.
-    sources = find_sources(config.sources)
-    out = checked_output_folder(config, weights, sources)
-    remove_abandoned(out)
-    frame_photos = checked_frame_photos(config, out, sources)
-    check_tracking(config, sources)
-    check_heatmaps(config, weights, sources)
-    for sentence in unused_options(config, sources):
-        print(f"note: {sentence}", file=sys.stderr)
-    window = Window("predict.py") if config.show else None
-
-    throughput = throughput_matters(sources) or config.tile != "off"
-    detector = open_detector(config, weights, throughput=throughput)
-    class_filter = ClassFilter(config.classes, detector.class_names, config.max_det)
-    thresholds = choose_thresholds(config, detector, class_filter.detector_max_det)
-    if config.benchmark:
-        for line in benchmark(config, weights, detector, sources, out, thresholds):
-            print(line)
-    if config.suggest:
-        for line in suggestions(config, detector, weights, sources, out, thresholds):
-            print(line)
-        return OK
-
-    tracking = tracking_for(config, thresholds["conf"])
-    draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
-    setting = OutputSetting(
-        config, out, detector.class_names, weights, frame_photos, draw, tracking
-    )
-    # A signal is no exception here, which would end a picture halfway, or get lost in a library.
-    with StopRequest() as stop:
-        summary = detect_all(
-            detector,
-            take_shard(config, sources),
-            Outputs(outputs_for(setting), sources),
-            window,
-            thresholds,
-            tracking,
-            choice=FrameChoice(config.start, config.end, config.stride, config.fps),
-            class_filter=class_filter,
-            draw=draw,
-            tiling=config.tiling,
-            stop=stop,
-            is_part=config.shard is not None,
-        )
-    if window:
-        window.close()
-    totals = tracking.sentences() if tracking else ()
-    for line in (*summary.lines(), *totals, *result_lines(setting, summary)):
-        print(line)
-    if stop.asked:
-        print("interrupted; all results so far are written", file=sys.stderr)
-    return INTERRUPTED if stop.asked else OK
+    return serve(config, weights) if config.serve else predict(config, weights)
 
 
 def choose_weights(config: PredictConfig) -> Path:
@@ -158,7 +95,6 @@ def serve(config: PredictConfig, weights: Path) -> int:
     with closing(listener):
         token = serving.token_for(listener, config.token)
         from utils.serving.limits import Limits
-        from utils.serving.service import Thresholds
 
         detector = open_detector(config, weights, throughput=False)  # each answers soon
         body_bytes = round(1e6 * config.max_upload)
@@ -175,10 +111,82 @@ def serve(config: PredictConfig, weights: Path) -> int:
             listener,
             name=weights.name,
             token=token,
-            thresholds=Thresholds(**choose_thresholds(config, detector, config.max_det)),
+            thresholds=choose_thresholds(config, detector, config.max_det),
             limits=limits,
         )
     return INTERRUPTED if interrupted else OK
+
+
+def predict(config: PredictConfig, weights: Path) -> int:
+    """Everything but ``--serve``: from the sources to the results, and what is printed on them."""
+    from utils.media.class_filter import ClassFilter
+    from utils.media.drawing_frames import FrameDrawer
+    from utils.media.output_kinds import OutputSetting, outputs_for, result_lines
+    from utils.media.outputs import Outputs, draw_frame
+    from utils.media.window import Window
+    from utils.signals import StopRequest
+
+    # Errors in the sources and folders come before the network is loaded.
+    sources, out, frame_photos = checked_sources(config, weights)
+    window = Window("predict.py") if config.show else None
+    throughput = throughput_matters(sources) or config.tile != "off"
+    detector = open_detector(config, weights, throughput=throughput)
+    class_filter = ClassFilter(config.classes, detector.class_names, config.max_det)
+    thresholds = choose_thresholds(config, detector, class_filter.detector_max_det)
+
+    if config.benchmark:
+        for line in benchmark(config, weights, detector, sources, out, thresholds):
+            print(line)
+    if config.suggest:
+        for line in suggest(config, detector, weights, sources, out, thresholds):
+            print(line)
+        return OK
+
+    tracking = tracking_for(config, thresholds.conf)
+    draw = FrameDrawer(tracking.draw if tracking else draw_frame, overlay=config.overlay)
+    job = DetectionJob(config, detector, thresholds, class_filter, tracking, draw, window)
+    setting = OutputSetting(
+        config, out, detector.class_names, weights, frame_photos, draw, tracking
+    )
+    # A signal is no exception here, which would end a picture halfway, or get lost in a library.
+    with StopRequest() as stop:
+        part = take_shard(config, sources)
+        summary = detect_all(job, part, Outputs(outputs_for(setting), sources), stop)
+    if window:
+        window.close()
+    totals = tracking.sentences() if tracking else ()
+    for line in (*summary.lines(), *totals, *result_lines(setting, summary)):
+        print(line)
+    if stop.asked:
+        print("interrupted; all results so far are written", file=sys.stderr)
+    return INTERRUPTED if stop.asked else OK
+
+
+def checked_sources(config: PredictConfig, weights: Path) -> tuple[list[Source], Path, FramePhotos]:
+    """The sources, the folder for results, and which photo the labels of a frame belong to.
+
+    Raises:
+        UserError: there are none, or an option cannot work with them.
+    """
+    from utils.files import remove_abandoned
+    from utils.media.predict_checks import (
+        check_heatmaps,
+        check_tracking,
+        checked_frame_photos,
+        checked_output_folder,
+    )
+    from utils.media.sources import find_sources
+    from utils.media.unused_options import unused_options
+
+    sources = find_sources(config.sources)
+    out = checked_output_folder(config, weights, sources)
+    remove_abandoned(out)
+    frame_photos = checked_frame_photos(config, out, sources)
+    check_tracking(config, sources)
+    check_heatmaps(config, weights, sources)
+    for sentence in unused_options(config, sources):
+        print(f"note: {sentence}", file=sys.stderr)
+    return sources, out, frame_photos
 
 
 def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> Detector:
@@ -191,7 +199,7 @@ def open_detector(config: PredictConfig, weights: Path, *, throughput: bool) -> 
         f"{weights}: {counted(len(detector.class_names), 'class', 'classes')}, "
         f"{detector.runtime.description}, {detector.shape_in_words}"
     )
-    if tiles := config.tiling.in_words(max(detector.input_size), detector.trained_on):
+    if tiles := config.tiling.in_words(max(detector.input_size), detector.training_sizes):
         print(tiles)
     return detector
 
@@ -201,11 +209,11 @@ def runtime_for(config: PredictConfig) -> str:
     return "tensorflow" if config.heatmaps and config.runtime == "auto" else config.runtime
 
 
-def choose_thresholds(config: PredictConfig, detector: Detector, max_det: int) -> dict[str, Any]:
-    """``conf``, ``iou`` and ``max_det``, as the detector takes them.
+def choose_thresholds(config: PredictConfig, detector: Detector, max_det: int) -> Thresholds:
+    """``conf`` and ``iou`` come from the options, else from the checkpoint (then printed), else
+    from the defaults of ``Thresholds``."""
+    from utils.thresholds import Thresholds
 
-    The first two are as given, or as noted in the checkpoint, which is printed, or the usual ones.
-    """
     noted = detector.operating_point
     given = {"conf": config.conf, "iou": config.iou}
     given = {name: value for name, value in given.items() if value is not None}
@@ -214,7 +222,7 @@ def choose_thresholds(config: PredictConfig, detector: Detector, max_det: int) -
             "thresholds as get_map.py --tune noted them in the checkpoint: "
             + ", ".join(f"--{name} {value:g}" for name, value in taken.items())
         )
-    return {"conf": 0.25, "iou": 0.45, **noted, **given, "max_det": max_det}
+    return Thresholds(**{**noted, **given}, max_det=max_det)
 
 
 def throughput_matters(sources: Sequence[Source]) -> bool:
@@ -229,7 +237,7 @@ def benchmark(
     detector: Detector,
     sources: Sequence[Source],
     out: Path,
-    thresholds: dict[str, Any],
+    thresholds: Thresholds,
 ) -> Iterator[str]:
     """The table of ``--benchmark``, which is also written to ``--out``."""
     from utils.detector import Detector
@@ -237,9 +245,9 @@ def benchmark(
 
     throughput = throughput_matters(sources)
     other = Detector(weights, runtime_for(config), config.device, throughput=not throughput)
-    alone, together = (other, detector) if throughput else (detector, other)
+    single, batched = (other, detector) if throughput else (detector, other)
     found = benchmark_first_frame(
-        alone, together, sources, runs=config.benchmark, thresholds=thresholds
+        single, batched, sources, runs=config.benchmark, thresholds=thresholds
     )
     if found:
         found.write(out / "benchmark.json")
@@ -247,22 +255,22 @@ def benchmark(
         yield f"written to {out / 'benchmark.json'}"
 
 
-def suggestions(
+def suggest(
     config: PredictConfig,
     detector: Detector,
     weights: Path,
     sources: list[Source],
     out: Path,
-    thresholds: dict[str, Any],
+    thresholds: Thresholds,
 ) -> list[str]:
-    """Write what ``--suggest`` asks for; sentences on it."""
+    """Write the photos that ``--suggest`` selects; returns lines to print."""
     from utils.data.splits.known import known_parts
     from utils.media.suggestions.run import suggest_photos
 
     return suggest_photos(
         detector, weights, sources, out, count=config.suggest,
         known=known_parts(detector.runtime.metadata.get("hashes", {})),
-        iou=thresholds["iou"], max_det=thresholds["max_det"], progress=progress,
+        thresholds=thresholds, progress=progress,
     )  # fmt: skip
 
 
@@ -285,20 +293,36 @@ def take_shard(config: PredictConfig, sources: list[Source]) -> Sequence[Source]
     return part
 
 
+@dataclass(frozen=True)
+class DetectionJob:
+    """What is done with every frame.
+
+    Attributes:
+        config: the options.
+        detector: finds the objects.
+        thresholds: of the detector; with ``--classes`` of more objects than are kept.
+        class_filter: keeps the objects of ``--classes``.
+        tracking: follows and counts objects; None without.
+        draw: draws the detections of a frame, for files and the window.
+        window: shows the drawn frames; None without.
+    """
+
+    config: PredictConfig
+    detector: Detector
+    thresholds: Thresholds
+    class_filter: ClassFilter
+    tracking: VideoTracking | None
+    draw: FrameDrawer
+    window: Window | None
+
+    @property
+    def lowest_score(self) -> float:
+        """Of the detections that the detector has to give: low ones may continue a track."""
+        return self.tracking.tracker.low_conf if self.tracking else self.thresholds.conf
+
+
 def detect_all(
-    detector: Detector,
-    sources: Sequence[Source],
-    outputs: Outputs,
-    window: Window | None,
-    thresholds: dict[str, Any],
-    tracking: VideoTracking | None,
-    *,
-    choice: FrameChoice,
-    class_filter: ClassFilter,
-    draw: FrameDrawer,
-    tiling: Tiling,
-    stop: StopRequest,
-    is_part: bool,
+    job: DetectionJob, sources: Sequence[Source], outputs: Outputs, stop: StopRequest
 ) -> Summary:
     """Detect objects in all frames, or in those until ``stop`` is asked, and write the results.
 
@@ -308,12 +332,8 @@ def detect_all(
         UserError: nothing could be read. The results of a part of the work are written all the
             same, without objects, as the parts together have to be the whole.
     """
-    from utils.media.detecting import detect_frames
-    from utils.media.frames import WAITING_BYTES
     from utils.media.picture_reader import PictureReader
-    from utils.media.sources import read_frames
     from utils.media.summary import Summary
-    from utils.prefetch import iterate_ahead
 
     summary = Summary()
     live = any(source.kind in ("live", "stream") for source in sources)
@@ -325,32 +345,24 @@ def detect_all(
         if say_at_once:
             print(f"warning: {problem}", file=sys.stderr)
 
-    read_picture = PictureReader(detector.pixel_ranges, by_regions=tiling.side != "off")
-    frames = read_frames(sources, report, read_picture, choice, detector.runtime.readers)
-    # Detections with a low score may continue a track.
-    lowest = tracking.tracker.low_conf if tracking else thresholds["conf"]
-    detected = detect_frames(
-        detector, frames, **{**thresholds, "conf": lowest}, tiling=tiling, report=report
-    )
+    by_regions = job.config.tiling.side != "off"
+    read_picture = PictureReader(job.detector.pixel_ranges, by_regions=by_regions)
     with outputs:
-        ahead = iterate_ahead(
-            detected, depth=1 if live else 4, ended=lambda: stop.asked,
-            size=lambda result: result[0].bytes, most=WAITING_BYTES,
-        )  # fmt: skip
-        with closing(ahead):
-            for frame, detections, network_ms in progress(ahead, sources):
-                detections = class_filter(detections)
-                if tracking:
-                    detections = tracking.update(frame, detections)
+        results = detect_ahead(job, sources, read_picture, report, stop, live=live)
+        with closing(results):
+            for frame, detections, network_ms in progress(results, sources):
+                detections = job.class_filter(detections)
+                if job.tracking:
+                    detections = job.tracking.update(frame, detections)
                 summary.add(frame, detections, network_ms)
                 for problem in outputs.write(frame, detections):
                     report(problem)
-                if window and not window.show(
-                    draw(frame, detections), wait=frame.index is None, ended=lambda: stop.asked
+                if job.window and not job.window.show(
+                    job.draw(frame, detections), wait=frame.index is None, ended=lambda: stop.asked
                 ):
                     break
         nothing_read = bool(sources) and not summary.total and not stop.asked
-        if nothing_read and not is_part:
+        if nothing_read and job.config.shard is None:
             raise nothing_readable(sources, summary)
     if nothing_read:
         raise nothing_readable(sources, summary)
@@ -360,6 +372,32 @@ def detect_all(
         for problem in summary.problems:
             print(f"warning: {problem}", file=sys.stderr)
     return summary
+
+
+def detect_ahead(
+    job: DetectionJob,
+    sources: Sequence[Source],
+    read_picture: PictureReader,
+    report: Callable[[str], None],
+    stop: StopRequest,
+    *,
+    live: bool,
+) -> Generator[tuple[Frame, Detections, float], None, None]:
+    """Each frame, its detections and the network's milliseconds, some frames ahead of their use."""
+    from utils.media.detecting import detect_frames
+    from utils.media.frames import WAITING_BYTES
+    from utils.media.sources import read_frames
+    from utils.prefetch import iterate_ahead
+
+    config = job.config
+    choice = FrameChoice(config.start, config.end, config.stride, config.fps)
+    frames = read_frames(sources, report, read_picture, choice, job.detector.runtime.readers)
+    thresholds = replace(job.thresholds, conf=job.lowest_score)
+    detected = detect_frames(job.detector, frames, thresholds, tiling=config.tiling, report=report)
+    return iterate_ahead(
+        detected, depth=1 if live else 4, ended=lambda: stop.asked,
+        size=lambda result: result[0].bytes, most=WAITING_BYTES,
+    )  # fmt: skip
 
 
 def nothing_readable(sources: list[Source], summary: Summary) -> UserError:

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from bench.common import append_result
 from utils.cli import OK, option, parse, run
+from utils.cpu import FAST_MATH_VARIABLE
 from utils.quiet import import_tensorflow
-from utils.training.numerics import FAST_MATH_VARIABLE
 
 PASSES = ("forward", "input gradient", "weight gradient")
 

@@ -22,9 +22,9 @@ from bench.common import append_result
 from bench.timing import in_turn
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
+from utils.cpu import describe_cpu, has_bfloat16
 from utils.quiet import import_tensorflow
 from utils.runtime.exported import ExportedNetwork
-from utils.runtime.fastest import cpu_has_bfloat16, processor
 from utils.runtime.runtime import Runtime
 
 NETWORKS = (
@@ -46,7 +46,7 @@ class Config:
 def main(argv: list[str]) -> int:
     config = parse(Config, argv, __doc__.split("\n\n")[0])
     import_tensorflow()
-    precision = "bfloat16" if cpu_has_bfloat16() else "float32"
+    precision = "bfloat16" if has_bfloat16() else "float32"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ways = {}
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
             row = {
                 "backbone": backbone, "neck": neck, "input_size": size,
                 "milliseconds": round(value, 2), "precision": precision,
-                "processor": processor(), "cores": available_cores(),
+                "processor": describe_cpu(), "cores": available_cores(),
             }  # fmt: skip
             append_result("network_times", row)
     return OK

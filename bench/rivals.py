@@ -32,11 +32,11 @@ from bench.timing import in_turn
 from bench.untrained import let_it_find, network_pixels
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
+from utils.cpu import describe_cpu, has_bfloat16
 from utils.detector import Detector
 from utils.quiet import import_tensorflow
 from utils.runtime.export.export import export
 from utils.runtime.exported import ExportedNetwork
-from utils.runtime.fastest import cpu_has_bfloat16, processor
 from utils.runtime.onnx_runtime import open_onnx
 from utils.runtime.openvino_runtime import open_openvino
 from utils.runtime.runtime import Runtime
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
         ways = rival_ways(config.rivals, photo, folder, config.threads)
         ways |= our_ways(config.neck, photo, folder, config.threads)
         row = {
-            "processor": processor(),
+            "processor": describe_cpu(),
             "cores": available_cores(),
             "threads": config.threads,
             "classes": CLASSES,
@@ -149,7 +149,7 @@ def rival_networks(
     yield "ONNX Runtime", lambda x: session.run(None, {"images": x})[0]
     core = openvino.Core()
     for precision, hint in {"float32": "f32", "bfloat16": "bf16"}.items():
-        if precision == "bfloat16" and not cpu_has_bfloat16():
+        if precision == "bfloat16" and not has_bfloat16():
             continue
         settings = {
             "INFERENCE_PRECISION_HINT": hint,
@@ -178,7 +178,7 @@ def our_networks(
     network = ExportedNetwork(weights)
     yield "ONNX Runtime", network.open("onnx", threads=threads)
     yield "OpenVINO float32", network.open("openvino", precision="float32", threads=threads)
-    if cpu_has_bfloat16():
+    if has_bfloat16():
         yield "OpenVINO bfloat16", network.open("openvino", precision="bfloat16", threads=threads)
     for name, format, opener in (("OpenVINO INT8", "openvino", open_openvino),
                                  ("ONNX Runtime INT8", "onnx", open_onnx)):  # fmt: skip

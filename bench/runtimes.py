@@ -27,8 +27,8 @@ from bench.timing import in_turn
 from bench.untrained import let_it_find, network_pixels
 from utils.cli import OK, option, parse, run
 from utils.cores import available_cores
+from utils.cpu import describe_cpu, has_bfloat16
 from utils.quiet import import_tensorflow
-from utils.runtime.fastest import cpu_has_bfloat16, processor
 
 CONF, IOU, MOST = 0.25, 0.45, 300
 PHOTOS = {"640x480": (640, 480), "480x480": (480, 480)}  # width, height
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
                     "size": config.size,
                     "classes": config.classes,
                     "photo": name,
-                    "processor": processor(),
+                    "processor": describe_cpu(),
                     "cores": available_cores(),
                     **measure(ways, path, config.repeats),
                 }
@@ -118,7 +118,7 @@ def ways_to_detect(
         "LiteRT": ("litert", "ai_edge_litert", None),
     }
     for name, (runtime, module, precision) in wanted.items():
-        if find_spec(module) and (precision != "bfloat16" or cpu_has_bfloat16()):
+        if find_spec(module) and (precision != "bfloat16" or has_bfloat16()):
             ways[name] = Detector(network.open(runtime, precision=precision))
     return ways
 

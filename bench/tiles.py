@@ -67,7 +67,7 @@ class TilesConfig:
 def main(argv: list[str]) -> int:
     config = parse(TilesConfig, argv, __doc__.split("\n\n")[0])
     detector = Detector(WEIGHTS, "openvino")
-    side = auto_side(max(detector.input_size), detector.trained_on.sizes)
+    side = auto_side(max(detector.input_size), detector.training_sizes.sizes)
     if config.picture:
         draw_picture(detector)
         return OK
@@ -169,7 +169,7 @@ def seconds_by_area(detector: Detector) -> dict:
             detector(image, tile="auto")
             times.append(time.process_time() - began)
         sides = Tiling("auto").sides_for(
-            height, width, max(detector.input_size), detector.trained_on
+            height, width, max(detector.input_size), detector.training_sizes
         )
         found[f"{width}x{height}"] = {
             "tiles": len(picture_areas(height, width, sides, TILE_OVERLAP)) - 1,

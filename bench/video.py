@@ -21,6 +21,7 @@ from utils.media.detecting import detect_frames
 from utils.media.drawing_frames import FrameDrawer
 from utils.media.outputs import draw_frame
 from utils.media.sources import find_sources, read_frames
+from utils.thresholds import Thresholds
 
 SEED, SECONDS, QUALITY = 2, 5, 70
 
@@ -35,7 +36,7 @@ def main() -> None:
         drive = Path(folder) / "drive.mp4"
         write_video(drive, seconds=SECONDS, seed=SEED)
         frames = read_frames(find_sources([str(drive)]), print)
-        found = detect_frames(detector, frames, conf=0.5, iou=0.45, max_det=300)
+        found = detect_frames(detector, frames, Thresholds(conf=0.5))
         # Later frames first among equals: their rate is that of a detector that has warmed up.
         drawn = [(len(objects), draw(frame, objects)) for frame, objects, _ in found]
     _, picture = max(reversed(drawn), key=lambda one: one[0])

@@ -10,11 +10,12 @@ import numpy as np
 
 from nets.yolo import YOLOv3
 from utils.runtime.export.export import default_out
-from utils.runtime.export.request import ExportRequest, Suppression
+from utils.runtime.export.request import ExportRequest
 from utils.runtime.facts import Facts
+from utils.thresholds import Thresholds
 
 METADATA = {"operating_point": {"conf": 0.3, "iou": 0.5}, "note": 'größer "quoted" <&>'}
-SUPPRESSION = Suppression(conf=0.02, iou=0.4, max_det=20)
+NMS_THRESHOLDS = Thresholds(conf=0.02, iou=0.4, max_det=20)
 
 
 def small_detector() -> YOLOv3:
@@ -53,11 +54,11 @@ def write_export(
     if not weights.exists():
         model.save(weights)
     target = default_out(folder / f"{name or f'{outputs}_{precision}'}.keras", format)
-    suppression = SUPPRESSION if outputs == "suppressed" else None
+    nms = NMS_THRESHOLDS if outputs == "suppressed" else None
     ranges = folder / "calibration.npz" if len(calibration) else None
     if ranges:
         np.savez(ranges, *calibration)
-    request = ExportRequest(weights, format, target, precision, outputs, suppression, ranges)
+    request = ExportRequest(weights, format, target, precision, outputs, nms, ranges)
     facts = replace(Facts.of_checkpoint(weights), outputs=outputs, precision=precision)
     import_module(f"utils.runtime.export.to_{format}").write(model, facts, request)
     return target

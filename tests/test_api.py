@@ -15,11 +15,12 @@ import pytest
 from utils import api
 from utils.api import Detector, evaluate, train
 from utils.cli import from_keywords
+from utils.cpu import FAST_MATH_VARIABLE
 from utils.data.synthetic import write_dataset
 from utils.errors import UserError
 from utils.evaluation.config import MapConfig
 from utils.training.config import TrainConfig
-from utils.training.numerics import FAST_MATH_VARIABLE, needs_casts
+from utils.training.numerics import needs_casts
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNS = ROOT / "model_data" / "signs.keras"

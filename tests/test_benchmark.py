@@ -12,8 +12,9 @@ from utils.detector import Detector
 from utils.media.benchmark import TOGETHER, run_benchmark
 from utils.runtime.precision_trial import PrecisionTrial
 from utils.runtime.runtime import Runtime
+from utils.thresholds import Thresholds
 
-THRESHOLDS = {"conf": 0.25, "iou": 0.45, "max_det": 300}
+THRESHOLDS = Thresholds()
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
@@ -63,7 +64,7 @@ def test_a_precision_that_is_not_decided_yet_is_told(detector):
         run_benchmark, name="a.jpg", image=IMAGE, read=None, runs=9, thresholds=THRESHOLDS
     )
     assert "float32 was timed" in "\n".join(run(on_trial, on_trial).lines())
-    trial.settle([])
+    trial.decide_now([])
     assert "float32 was timed" not in "\n".join(run(on_trial, on_trial).lines())
 
 

@@ -14,7 +14,13 @@ from utils.errors import UserError
 from utils.runtime import fastest
 from utils.runtime.export.process import ModuleFailedError, NoRoomError, run_module
 from utils.runtime.exported import ExportedNetwork
-from utils.runtime.fastest import Candidate, converter_key, measured, open_fastest, usable
+from utils.runtime.fastest import (
+    Candidate,
+    converter_key,
+    notes_are_valid,
+    open_fastest,
+    time_candidates,
+)
 from utils.runtime.runtime import Runtime
 
 BUNDLED = Path(__file__).parents[1] / "model_data" / "signs.keras"
@@ -162,7 +168,7 @@ def test_a_choice_without_a_candidate_that_had_no_room_is_made_again(error, kept
         return Runtime(answering, ("a",), (64, 64))
 
     candidates = [Candidate("onnx", device="gpu"), Candidate("openvino")]
-    notes = measured(candidates, opener)
+    notes = time_candidates(candidates, opener)
     assert notes["chosen"] == asdict(Candidate("openvino"))
-    assert usable(notes, candidates) == kept
+    assert notes_are_valid(notes, candidates) == kept
     assert str(error) in capsys.readouterr().err

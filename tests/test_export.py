@@ -31,11 +31,12 @@ from utils.runtime.export import export as exporting
 from utils.runtime.export import process
 from utils.runtime.export.earlier import holds_export
 from utils.runtime.export.export import default_out, export
-from utils.runtime.export.request import ExportRequest, Suppression
+from utils.runtime.export.request import ExportRequest
 from utils.runtime.export.scratch import make_room, restore_abandoned, scratch_folder
 from utils.runtime.export.to_litert import append_facts
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.runtime import open_runtime
+from utils.thresholds import Thresholds
 
 ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTION = Facts(("a",), ((8.0, 8.0),) * 9, (64, 64), "mobilenet_v3_small", "0" * 64)
@@ -76,9 +77,10 @@ def fake(monkeypatch):
 
 
 def test_a_request_travels_as_json():
-    request = ExportRequest(Path("a"), "onnx", Path("b"), "float32", "suppressed", Suppression(0.1))
+    nms = Thresholds(0.1)
+    request = ExportRequest(Path("a"), "onnx", Path("b"), "float32", "suppressed", nms)
     assert ExportRequest.from_json(request.to_json()) == request
-    request = replace(request, outputs="heads", suppression=None)
+    request = replace(request, outputs="heads", nms=None)
     assert ExportRequest.from_json(request.to_json()) == request
 
 
@@ -334,11 +336,11 @@ def test_contradictions(weights, options, reason):
 def test_thresholds_are_those_given_or_noted_and_a_noted_one_is_told(weights, capsys):
     facts = Facts.of_checkpoint(weights)  # notes 0.3 and 0.5
     config = ExportConfig(weights, "onnx", nms=True)
-    assert run._suppression(config, facts) == Suppression(0.3, 0.5, 300)
+    assert run._nms_thresholds(config, facts) == Thresholds(0.3, 0.5, 300)
     assert "note: the lowest score is 0.3, as get_map.py --tune noted" in capsys.readouterr().out
     config = replace(config, conf=0.4, max_det=7)
-    assert run._suppression(config, facts) == Suppression(0.4, 0.5, 7)
-    assert run._suppression(config, replace(facts, metadata={})) == Suppression(0.4, 0.45, 7)
+    assert run._nms_thresholds(config, facts) == Thresholds(0.4, 0.5, 7)
+    assert run._nms_thresholds(config, replace(facts, metadata={})) == Thresholds(0.4, 0.45, 7)
     assert capsys.readouterr().out == ""
 
 

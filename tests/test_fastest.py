@@ -21,18 +21,19 @@ from utils.detector import Detector
 from utils.errors import UnreadableFileError, UserError
 from utils.evaluation.run_detector import in_one_precision
 from utils.runtime import fastest
+from utils.runtime.device_option import gpu_number
 from utils.runtime.export.process import run_module
 from utils.runtime.exported import ExportedNetwork, remove_oldest
 from utils.runtime.facts import Facts
 from utils.runtime.fastest import (
     Candidate,
+    TrialNotes,
     candidates_here,
-    measured,
+    notes_are_valid,
     open_fastest,
-    processor,
-    usable,
+    time_candidates,
 )
-from utils.runtime.opening import gpu_number
+from utils.runtime.parallel_copies import open_copies, open_on_cores, pooled
 from utils.runtime.precision_trial import (
     ENOUGH_DETECTIONS,
     ENOUGH_PHOTOS,
@@ -41,7 +42,6 @@ from utils.runtime.precision_trial import (
     PrecisionTrial,
 )
 from utils.runtime.runtime import Runtime, open_runtime
-from utils.runtime.side_by_side import open_copies, pooled, side_by_side
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "model_data" / "signs.keras"
@@ -59,18 +59,18 @@ def finding(box, score, count=1):
     return Runtime(infer, ("a",), (64, 64), any_shape=True)
 
 
-def trial_of(exact, fast):
+def trial_of(reference, fast):
     decisions = []
 
-    def decided(agreement):
+    def on_decision(agreement):
         decisions.append(agreement)
-        return fast if agreement.good else exact
+        return fast if agreement.passed else reference
 
-    return PrecisionTrial(exact, fast, decided), decisions
+    return PrecisionTrial(reference, fast, on_decision), decisions
 
 
 # The score of an object that no other box agrees with is lowered to 0.56 of it.
-EXACT = finding((10, 10, 40, 40), 0.9, count=2)
+REFERENCE = finding((10, 10, 40, 40), 0.9, count=2)
 IMAGES = np.zeros((1, 192, 192, 3), np.uint8)
 OTHERS = [np.full_like(IMAGES, number) for number in range(MOST_PHOTOS)]  # with the same objects
 
@@ -86,15 +86,15 @@ OTHERS = [np.full_like(IMAGES, number) for number in range(MOST_PHOTOS)]  # with
     ],
 )
 def test_a_precision_is_taken_where_its_detections_agree(fast, good):
-    trial, decisions = trial_of(EXACT, fast)
+    trial, decisions = trial_of(REFERENCE, fast)
     for images in OTHERS[:5]:
         boxes, _ = trial(images)
         if not decisions:  # until it is decided, float32 answers
-            assert boxes[0, 0, 0] == EXACT.infer(IMAGES)[0][0, 0, 0]
+            assert boxes[0, 0, 0] == REFERENCE.infer(IMAGES)[0][0, 0, 0]
     (agreement,) = decisions
-    assert agreement.good == good
+    assert agreement.passed == good
     assert agreement.detections >= ENOUGH_DETECTIONS
-    expected = fast if good else EXACT
+    expected = fast if good else REFERENCE
     np.testing.assert_array_equal(trial(IMAGES)[0], expected.infer(IMAGES)[0])
 
 
@@ -103,7 +103,7 @@ def test_a_network_that_finds_nothing_is_not_tried_for_ever():
     for images in OTHERS:
         trial(images)
     assert decisions == [Agreement(photos=MOST_PHOTOS)]
-    assert not decisions[0].good  # nothing was seen to agree
+    assert not decisions[0].passed  # nothing was seen to agree
 
 
 def test_one_photo_with_many_objects_decides_nothing():
@@ -113,7 +113,7 @@ def test_one_photo_with_many_objects_decides_nothing():
         assert not decisions
         trial(images)
     (agreement,) = decisions
-    assert agreement.good
+    assert agreement.passed
     assert agreement.photos == ENOUGH_PHOTOS
 
 
@@ -128,13 +128,13 @@ def test_the_same_photo_again_and_again_decides_nothing_and_other_photos_still_d
         assert not decisions
         trial(images)
     (agreement,) = decisions
-    assert agreement.good
+    assert agreement.passed
     assert agreement.photos == ENOUGH_PHOTOS
     assert not trial.undecided
 
 
 def test_a_trial_in_several_threads_is_decided_once():
-    trial, decisions = trial_of(EXACT, EXACT)
+    trial, decisions = trial_of(REFERENCE, REFERENCE)
     threads = [threading.Thread(target=lambda: list(map(trial, OTHERS))) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -146,9 +146,9 @@ def test_a_trial_in_several_threads_is_decided_once():
 @pytest.mark.parametrize(("photos", "good"), [(MOST_PHOTOS, True), (ENOUGH_PHOTOS - 1, False)])
 def test_a_decided_trial_keeps_to_one_precision(photos, good):
     fast = finding((10.5, 10, 40, 40), 0.88, count=2)
-    trial, decisions = trial_of(EXACT, fast)
-    chosen = trial.settle(np.concatenate(OTHERS[:photos]))
-    assert chosen is (fast if good else EXACT)
+    trial, decisions = trial_of(REFERENCE, fast)
+    chosen = trial.decide_now(np.concatenate(OTHERS[:photos]))
+    assert chosen is (fast if good else REFERENCE)
     for _ in range(MOST_PHOTOS):
         np.testing.assert_array_equal(trial(IMAGES)[0], chosen.infer(IMAGES)[0])
     assert len(decisions) == good
@@ -157,8 +157,8 @@ def test_a_decided_trial_keeps_to_one_precision(photos, good):
 def test_all_photos_are_scored_in_one_precision(tmp_path, capsys):
     paths = [picture(tmp_path, images[0], f"{i}.png") for i, images in enumerate(OTHERS)]
     records = [SimpleNamespace(image=path) for path in (tmp_path / "none.png", *paths)]
-    trial, _ = trial_of(EXACT, replace(EXACT, description="narrow"))
-    detector = in_one_precision(Detector(replace(EXACT, infer=trial)), records)
+    trial, _ = trial_of(REFERENCE, replace(REFERENCE, description="narrow"))
+    detector = in_one_precision(Detector(replace(REFERENCE, infer=trial)), records)
     assert detector.runtime.description == "narrow"
     assert "narrow" in capsys.readouterr().out
     assert in_one_precision(detector, records) is detector
@@ -174,8 +174,8 @@ def slow(milliseconds):
 
 def test_the_fastest_is_chosen_and_a_reduced_precision_only_for_a_gain():
     def choice(**milliseconds):
-        found = measured([Candidate("openvino", name) for name in milliseconds],
-                         lambda candidate: slow(milliseconds[candidate.precision]))  # fmt: skip
+        candidates = [Candidate("openvino", name) for name in milliseconds]
+        found = time_candidates(candidates, lambda one: slow(milliseconds[one.precision]))
         return found["chosen"]["precision"], found["instead"]["precision"]
 
     assert choice(float32=6, bfloat16=1) == ("bfloat16", "float32")
@@ -195,7 +195,7 @@ def test_many_pictures_are_timed_in_full_batches_and_a_single_one_alone(monkeypa
         return Runtime(infer, ("a",), (64, 64), batch_size=8 if candidate == gpu else 1)
 
     for in_batches, ms, best in ((False, 8.0, cpu), (True, 1.0, gpu)):
-        found = measured([gpu, cpu], opener, in_batches=in_batches)
+        found = time_candidates([gpu, cpu], opener, in_batches=in_batches)
         assert found["milliseconds"] == {str(gpu): ms, str(cpu): 2.0}
         assert found["chosen"] == asdict(best)
 
@@ -219,14 +219,16 @@ def test_what_cannot_be_opened_is_left_out(capsys):
             raise UserError("no such GPU")
         return slow(0)
 
-    found = measured([Candidate("onnx", device="gpu"), Candidate("openvino")], opener)
+    found = time_candidates([Candidate("onnx", device="gpu"), Candidate("openvino")], opener)
     assert found["chosen"] == asdict(Candidate("openvino"))
     assert "no such GPU" in capsys.readouterr().err
     with pytest.raises(UserError, match="no such GPU"):
-        measured([Candidate("onnx", device="gpu")], opener)
+        time_candidates([Candidate("onnx", device="gpu")], opener)
     calls = []
     with pytest.raises(UserError, match="full"):  # converted only once
-        measured([Candidate("openvino"), Candidate("openvino", "bfloat16")], full_disk(calls))
+        time_candidates(
+            [Candidate("openvino"), Candidate("openvino", "bfloat16")], full_disk(calls)
+        )
     assert len(calls) == 1
 
 
@@ -241,7 +243,7 @@ def full_disk(calls):
 def test_candidates_by_what_is_installed(monkeypatch):
     installed = {"openvino", "ai_edge_litert", "onnxruntime"}
     monkeypatch.setattr(fastest, "find_spec", lambda name: name if name in installed else None)
-    monkeypatch.setattr(fastest, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(fastest, "has_bfloat16", lambda: True)
     monkeypatch.setattr(fastest, "gpu_likely", lambda: False)
     both = [Candidate("openvino"), Candidate("openvino", "bfloat16")]
     assert candidates_here(None) == candidates_here("auto") == candidates_here("cpu") == both
@@ -270,15 +272,6 @@ def test_a_gpu_that_no_runtime_can_use_is_told_of(monkeypatch):
     monkeypatch.setattr(fastest, "onnx_runtime_has_cuda", lambda: True)
     candidates_here("auto")
     assert len(told) == 2
-
-
-def test_the_processor_and_its_bfloat16(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("model name\t: Chip 9\nflags\t\t: fpu avx512_bf16\n")
-    assert processor(cpuinfo) == "Chip 9 with bfloat16"
-    cpuinfo.write_text("model name\t: Chip 9\nflags\t\t: fpu\n")
-    assert processor(cpuinfo) == "Chip 9"
-    assert processor(tmp_path / "missing")
 
 
 def test_a_runtime_is_never_called_by_two_threads_at_a_time():
@@ -316,14 +309,14 @@ def test_a_runtime_is_never_called_by_two_threads_at_a_time():
     ("cores", "shares"), [(2, [1] * 2), (8, [1] * 8), (9, [2] + [1] * 7), (20, [3] * 4 + [2] * 4)]
 )
 def test_copies_share_the_cores(monkeypatch, cores, shares):
-    monkeypatch.setattr("utils.runtime.side_by_side.available_cores", lambda: cores)
+    monkeypatch.setattr("utils.runtime.parallel_copies.available_cores", lambda: cores)
     threads = []
 
     def open_one(count):
         threads.append(count)
-        return EXACT
+        return REFERENCE
 
-    assert side_by_side(open_one).parallel == len(shares)
+    assert open_on_cores(open_one).parallel == len(shares)
     assert threads == shares
 
 
@@ -332,7 +325,7 @@ def test_several_gpus_get_a_network_each():
 
     def open_one(device):
         devices.append(device)
-        return replace(EXACT, description=f"here, {device}")
+        return replace(REFERENCE, description=f"here, {device}")
 
     runtime = open_copies(open_one, "gpu:2,0,2")
     assert devices == ["gpu:0", "gpu:2"]
@@ -427,13 +420,13 @@ def picture(folder, pixels, name="photo.png"):
 @pytest.mark.parametrize("agrees", [True, False])
 def test_a_decision_on_a_precision_is_kept(checkpoint, monkeypatch, agrees):
     other = finding((10, 10, 40, 40), 0.9 if agrees else 0.3, count=2)
-    runtimes = {"float32": EXACT, "bfloat16": replace(other, description="narrow")}
+    runtimes = {"float32": REFERENCE, "bfloat16": replace(other, description="narrow")}
     both = [Candidate("openvino"), Candidate("openvino", "bfloat16")]
     times = {"milliseconds": {str(one): 1.0 for one in both}}
     choice = {"chosen": asdict(both[1]), "instead": asdict(both[0]), **times}
     measurements = []
     monkeypatch.setattr(fastest, "candidates_here", lambda device: both)
-    monkeypatch.setattr(fastest, "measured", lambda *_: measurements.append(1) or choice)
+    monkeypatch.setattr(fastest, "time_candidates", lambda *_: measurements.append(1) or choice)
     monkeypatch.setattr(fastest, "busy", lambda: not measurements)  # the first time only
     monkeypatch.setattr(
         ExportedNetwork, "open", lambda self, runtime, precision, **_: runtimes[precision]
@@ -461,15 +454,15 @@ def test_pictures_come_in_batches_before_and_after_a_precision_is_decided(
     def opened(self, runtime, precision, threads, **_):
         def infer(images):
             sizes[precision].append(len(images))
-            return EXACT.infer(images)
+            return REFERENCE.infer(images)
 
-        return replace(EXACT, infer=infer, batch_size=2 if threads else 1)
+        return replace(REFERENCE, infer=infer, batch_size=2 if threads else 1)
 
     both = [Candidate("openvino"), Candidate("openvino", "bfloat16")]
     choice = {"chosen": asdict(both[1]), "instead": asdict(both[0])}
     choice["milliseconds"] = {str(one): 1.0 for one in both}
     monkeypatch.setattr(fastest, "candidates_here", lambda device: both)
-    monkeypatch.setattr(fastest, "measured", lambda *_: choice)
+    monkeypatch.setattr(fastest, "time_candidates", lambda *_: choice)
     monkeypatch.setattr(ExportedNetwork, "open", opened)
     monkeypatch.setattr(ExportedNetwork, "read_notes", lambda self: {})
     monkeypatch.setattr(ExportedNetwork, "write_notes", lambda self, changes: None)
@@ -487,8 +480,10 @@ def test_pictures_come_in_batches_before_and_after_a_precision_is_decided(
 
 def test_notes_of_a_trial_without_its_photos_are_ignored():
     note = {"agrees": True, "photos": 4, "detections": 60, "agreeing": 60}
-    assert fastest._trial_in(note) == (None, Agreement())
-    agrees, agreement = fastest._trial_in(note | {"inputs": ["0a", "0b"]})
+    network = SimpleNamespace(read_notes=lambda: {"trial": note})
+    assert TrialNotes(network, "trial").read() == (None, Agreement())
+    note["inputs"] = ["0a", "0b"]
+    agrees, agreement = TrialNotes(network, "trial").read()
     assert (agrees, agreement, agreement.inputs) == (True, Agreement(4, 60, 60), ["0a", "0b"])
 
 
@@ -521,8 +516,8 @@ GOOD_NOTES = {
     ],
 )  # fmt: skip
 def test_notes_of_other_versions_and_machines_are_not_used(notes):
-    assert usable(GOOD_NOTES, [Candidate("openvino")])
-    assert not usable(notes, [Candidate("openvino")])
+    assert notes_are_valid(GOOD_NOTES, [Candidate("openvino")])
+    assert not notes_are_valid(notes, [Candidate("openvino")])
 
 
 def test_a_gpu_that_is_asked_for_has_nothing_to_do_with_openvino(checkpoint, monkeypatch, capsys):
@@ -545,14 +540,14 @@ def test_a_damaged_file_in_the_cache_is_made_anew(checkpoint, monkeypatch, name)
     def opener(path, **_):
         if not exports:
             raise UnreadableFileError("damaged")
-        return EXACT
+        return REFERENCE
 
     exports = []
     network.folder.mkdir(parents=True, exist_ok=True)
     path.mkdir(exist_ok=True) if runtime == "openvino" else path.write_text("old")
     monkeypatch.setattr("utils.runtime.export.export.export", export)
     monkeypatch.setattr(f"utils.runtime.{runtime}_runtime.open_{runtime}", opener)
-    assert network.open(runtime).class_names == EXACT.class_names
+    assert network.open(runtime).class_names == REFERENCE.class_names
     assert exports == [path]
     shutil.rmtree(network.folder)
 

@@ -15,7 +15,7 @@ from utils.data.synthetic import write_dataset
 from utils.detections import Detections
 from utils.errors import UserError
 from utils.runtime.runtime import Runtime
-from utils.tiling import NO_TILES, Tiling, TrainedOn
+from utils.tiling import NO_TILES, Tiling, TrainingSizes
 from utils.training import inputs, pseudo_labels
 from utils.training.choices.classes import match_classes
 from utils.training.choices.kept_classes import keep_all_classes, unlabelled_text
@@ -241,7 +241,7 @@ class Finds:
     """A detector that takes a second a photo and finds three objects on each but p1."""
 
     batch_size, class_names = 1, ("a", "b", "c")
-    input_size, trained_on = (64, 64), TrainedOn()
+    input_size, training_sizes = (64, 64), TrainingSizes()
 
     def __init__(self, weights, **_):
         self.runtime = Runtime(None, self.class_names, (64, 64), any_shape=True)

@@ -47,6 +47,7 @@ from utils.media.sources import find_sources, natural_key, read_frames
 from utils.media.summary import Summary
 from utils.media.video_reader import open_capture
 from utils.prefetch import iterate_ahead, map_ahead
+from utils.thresholds import Thresholds
 
 
 def some(boxes, ids, names=("cat", "dog"), scores=None) -> Detections:
@@ -326,7 +327,7 @@ def test_frames_on_their_way_do_not_fill_the_memory(monkeypatch, memory_is_full)
     if memory_is_full:
         monkeypatch.setattr(detecting, "WAITING_BYTES", SIDE * SIDE * 3)
     detector = detector_of(read_numbers, batch_size=8)
-    found = detect_frames(detector, frames(), conf=0.5, iou=0.5, max_det=9)
+    found = detect_frames(detector, frames(), Thresholds(0.5, 0.5, 9))
     assert next(found)[0].source.name == "0.png"
     assert (len(read) == 2) == memory_is_full
     assert [frame.source.name for frame, *_ in found] == [f"{i}.png" for i in range(1, 16)]
@@ -343,7 +344,7 @@ def test_frames_that_were_given_back_do_not_count(monkeypatch):
     frame = np.zeros((SIDE, SIDE, 3), np.uint8)
     frames = (Frame(frame, picture_source(f"{i}.png")) for i in range(80))
     monkeypatch.setattr(detecting, "WAITING_BYTES", 36 * frame.nbytes)
-    found = detect_frames(detector_of(infer, batch_size=8), frames, conf=0.5, iou=0.5, max_det=9)
+    found = detect_frames(detector_of(infer, batch_size=8), frames, Thresholds(0.5, 0.5, 9))
     assert len(list(found)) == 80
     assert batches == [8] * 10
 

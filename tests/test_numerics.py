@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from utils.cores import available_cores
+from utils.cpu import FAST_MATH_VARIABLE, has_bfloat16
 from utils.training.numerics import (
-    FAST_MATH_VARIABLE,
     changed_cores,
-    has_bfloat16,
     needs_casts,
     set_fast_math,
 )

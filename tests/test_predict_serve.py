@@ -24,7 +24,7 @@ from utils.data.synthetic.scenes import draw_scene
 from utils.errors import UserError
 from utils.serving import serve
 from utils.serving.limits import Limits
-from utils.serving.service import Thresholds
+from utils.thresholds import Thresholds
 
 ROOT = Path(predict.__file__).parent
 TOKEN = "0123456789abcdef"

@@ -14,14 +14,14 @@ import onnxruntime
 import openvino
 import pytest
 import tensorflow as tf
-from exported import METADATA, SUPPRESSION, pictures, small_detector, write_export
+from exported import METADATA, NMS_THRESHOLDS, pictures, small_detector, write_export
 from PIL import Image
 
 from nets.backbones import BACKBONES
 from nets.yolo import YOLOv3
 from utils.api import evaluate
 from utils.decoding import decode
-from utils.deployment.check import compare_suppressed, load_suppressed
+from utils.deployment.check import compare_with_nms, load_with_nms
 from utils.detector import Detector
 from utils.errors import UserError
 from utils.runtime import openvino_runtime
@@ -157,10 +157,10 @@ def test_suppression_in_the_graph(name, model, folder):
     def reference(images):
         return tuple(part.numpy() for part in model(images, training=False).values())
 
-    infer = load_suppressed(path, name)
+    infer = load_with_nms(path, name)
     found = [np.squeeze(part) for part in infer(pictures(1, 64, 64))]
-    assert len(found[1]) == SUPPRESSION.max_det  # there is something to suppress
-    agreement = compare_suppressed(infer, reference, pictures(3, 64, 96), SUPPRESSION)
+    assert len(found[1]) == NMS_THRESHOLDS.max_det  # there is something to suppress
+    agreement = compare_with_nms(infer, reference, pictures(3, 64, 96), NMS_THRESHOLDS)
     assert agreement.box < 1e-3
     assert agreement.score < 1e-5
     with pytest.raises(UserError, match="exported with --nms"):

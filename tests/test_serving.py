@@ -33,7 +33,7 @@ from utils.serving.access import Access
 from utils.serving.limits import Limits, RateLimit, Refusal
 from utils.serving.metrics import Count, Histogram
 from utils.serving.schema import openapi
-from utils.serving.service import Thresholds
+from utils.thresholds import Thresholds
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from utils.media import outputs
 from utils.runtime.runtime import Runtime
 from utils.tiled_stream import Part, detect_pictures, parts_of
 from utils.tiles import picture_areas
-from utils.tiling import SIZES_KEY, TILE_KEY, ObjectSizes, Tiling, TrainedOn
+from utils.tiling import SIZES_KEY, TILE_KEY, ObjectSizes, Tiling, TrainingSizes
 from utils.training.choices.tile import tile_facts
 
 SIZE, SIDE = 96, 96  # of the network input; of the tiles that ``auto`` finds
@@ -105,31 +105,31 @@ def test_pictures_without_tiles_are_the_same_to_the_last_bit(picture: np.ndarray
 
 def test_auto_follows_the_sizes_of_training() -> None:
     auto = Tiling("auto")
-    half = TrainedOn(ObjectSizes((20, 50, 90), (10, 25, 45)))  # photos were shown at half size
+    half = TrainingSizes(ObjectSizes((20, 50, 90), (10, 25, 45)))  # photos were shown at half size
     assert auto.sides_for(900, 1664, 416, half) == ()  # shown whole at a quarter
     assert auto.sides_for(900, 1665, 416, half)[0] == 416  # 20 pixels are not enlarged to 25
-    far = TrainedOn(ObjectSizes((100, 300, 900), (10, 30, 90)))
+    far = TrainingSizes(ObjectSizes((100, 300, 900), (10, 30, 90)))
     assert auto.sides_for(9000, 6000, 416, far)[0] == round(416 / 0.3)  # 100 pixels become 30
-    near = TrainedOn(ObjectSizes((10, 20, 30), (20, 40, 60)))  # photos were enlarged
+    near = TrainingSizes(ObjectSizes((10, 20, 30), (20, 40, 60)))  # photos were enlarged
     assert auto.sides_for(900, 1200, 416, near)[0] == 208
-    assert auto.sides_for(3000, 4000, 416, TrainedOn()) == ()
+    assert auto.sides_for(3000, 4000, 416, TrainingSizes()) == ()
     assert Tiling("off").sides_for(3000, 4000, 416, half) == ()
-    assert "does not say" in auto.in_words(416, TrainedOn())
+    assert "does not say" in auto.in_words(416, TrainingSizes())
     assert auto.in_words(416, half) == (
         "tiles of 416 pixels in pictures longer than 1664, each shares 20% with the next"
     )
 
 
 def test_auto_takes_the_tiles_of_training() -> None:
-    trained = TrainedOn(ObjectSizes((20, 50, 90), (10, 25, 45)), 500)
+    trained = TrainingSizes(ObjectSizes((20, 50, 90), (10, 25, 45)), 500)
     assert Tiling("auto").sides_for(501, 400, 416, trained) == (500,)
     assert Tiling("auto").sides_for(500, 400, 416, trained) == ()
     assert Tiling("auto").in_words(416, trained).startswith("tiles of 500 pixels in larger")
     assert "--tile auto" in Tiling("off").in_words(416, trained)
-    assert Tiling("off").in_words(416, TrainedOn()) == ""
-    assert TrainedOn.from_metadata(tile_facts(500)) == TrainedOn(None, 500)
+    assert Tiling("off").in_words(416, TrainingSizes()) == ""
+    assert TrainingSizes.from_metadata(tile_facts(500)) == TrainingSizes(None, 500)
     for noted in (500, {}, {"side": "500"}, {"side": True}, {"side": 3}, {"side": 10**9}):
-        assert TrainedOn.from_metadata({TILE_KEY: noted}) == TrainedOn()
+        assert TrainingSizes.from_metadata({TILE_KEY: noted}) == TrainingSizes()
 
 
 @given(st.integers(1, 30_000), st.integers(32, 1000), st.floats(0, 0.9), st.floats(1, 100))
@@ -137,7 +137,7 @@ def test_no_size_of_object_is_lost_between_levels(
     longest: int, side: int, overlap: float, small: float
 ) -> None:
     """What is too long for the tiles of a level is no smaller than a small one in the next."""
-    trained = TrainedOn(ObjectSizes((small,) * 3, (small,) * 3))
+    trained = TrainingSizes(ObjectSizes((small,) * 3, (small,) * 3))
     sides = Tiling(side, overlap).sides_for(longest, 10, 416, trained)
     assert bool(sides) == (longest > side)
     if not sides:
@@ -182,7 +182,7 @@ def test_only_a_few_tiles_are_in_memory() -> None:
     network = Runtime(count, ("a", "b"), (SIZE, SIZE), 4)
     image = np.zeros((2000, 2000, 3), np.uint8)
     Detector(network)(image, tile=SIDE)
-    sides = Tiling(SIDE).sides_for(2000, 2000, SIZE, TrainedOn())
+    sides = Tiling(SIDE).sides_for(2000, 2000, SIZE, TrainingSizes())
     assert sum(seen) == len(picture_areas(2000, 2000, sides, 0.2))
     assert seen.count(4) >= len(seen) - 2  # full batches
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from utils.cli import from_keywords
+from utils.cpu import CPUINFO, FAST_MATH_VARIABLE
 from utils.deployment.config import ExportConfig
 from utils.detector import Detector
 from utils.errors import UserError
@@ -43,7 +44,7 @@ from utils.training.config import (
     refuse_contradictions,
 )
 from utils.training.legacy import RENAMED_OPTIONS
-from utils.training.numerics import CPUINFO, FAST_MATH_VARIABLE, one_dnn_rounds, set_fast_math
+from utils.training.numerics import one_dnn_rounds, set_fast_math
 
 if TYPE_CHECKING:
     from utils.deployment.run import ExportResult
@@ -196,8 +197,8 @@ def export(
         ``nms``, a ``comparison`` of AP.
 
     Raises:
-        UserError: what is wrong with options, checkpoint or data; or the export answers otherwise
-            than the checkpoint, and was removed.
+        UserError: what is wrong with options, checkpoint or data; or the export's detections differ
+            from the checkpoint's, and it was removed.
     """
     file = options.pop("config", None)
     config = from_keywords(

@@ -15,13 +15,15 @@ import numpy as np
 from utils.overlap import iou as box_iou
 
 _MOST_PAIRS = 1 << 20  # compared at a time; bounds memory
-_SMALL_MATRIX = 1 << 15  # (box, box) entries that are looked through without windows,
-_FEW_PAIRS = 1 << 12  # if so few of them are of one group: windows would take longer
+# All pairs are compared without windows where the first and second boxes make up to _SMALL_MATRIX
+# pairs, of which up to _FEW_PAIRS are of one group: windows would take longer.
+_SMALL_MATRIX = 1 << 15
+_FEW_PAIRS = 1 << 12
 _SLACK = 1e-12  # relative to the largest coordinate: rounding must not move a side out of a window
 
 
-class Pairs(NamedTuple):
-    """Pairs of boxes.
+class BoxPairs(NamedTuple):
+    """BoxPairs of boxes.
 
     Attributes:
         first: (P,) indices of boxes among the first ones, ascending.
@@ -40,7 +42,7 @@ def overlapping_pairs(
     limit: float,
     first_groups: np.ndarray | None = None,
     second_groups: np.ndarray | None = None,
-) -> Pairs:
+) -> BoxPairs:
     """The pairs with an IoU above ``limit``.
 
     Args:
@@ -51,7 +53,7 @@ def overlapping_pairs(
             no pairs.
     """
     if not len(first) or not len(second):
-        return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
+        return BoxPairs(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
     if first_groups is None or second_groups is None:
         first_groups, second_groups = np.zeros(len(first), int), np.zeros(len(second), int)
     if len(first) * len(second) <= _SMALL_MATRIX:
@@ -60,7 +62,7 @@ def overlapping_pairs(
             return _above(limit, first, second, *_places(same))
     near = _near_pairs(first, second, limit, first_groups, second_groups)
     parts = [_above(limit, first, second, i, j) for i, j in near]
-    return parts[0] if len(parts) == 1 else Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+    return parts[0] if len(parts) == 1 else BoxPairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def pairs_within(
@@ -83,7 +85,7 @@ def pairs_within(
         i, j = _places(np.triu(groups[:, None] == groups, 1))
         return _above(limit, boxes, boxes, i, j)[:2]
     # Of each pair, the box that starts further left finds the other one in its window.
-    sides, _, high, slack = _sides_apart(boxes, boxes, limit, groups, groups)
+    sides, _, high, slack = _with_group_offsets(boxes, boxes, limit, groups, groups)
     order = np.argsort(sides)
     sides, boxes, groups = sides.take(order), boxes.take(order, 0), groups.take(order)
     until = np.searchsorted(sides, high.take(order) + slack, "right")
@@ -93,7 +95,7 @@ def pairs_within(
     tops = np.ascontiguousarray(boxes[:, 1])
     found = []
     for part in _parts(counts):
-        i, j = _ranges(part, counts, np.arange(1, count + 1))
+        i, j = _expand_windows(part, counts, np.arange(1, count + 1))
         top = tops.take(j)
         near = (top >= below.take(i)) & (top <= above.take(i)) & (groups.take(i) == groups.take(j))
         pairs = _above(limit, boxes, boxes, i.compress(near), j.compress(near))
@@ -137,7 +139,7 @@ def pairs_sharing_area(
             start, counts, places = start[used], counts[used], places[used]
             rows = smaller[rows[used]]
             for part in _parts(counts):
-                entry, place = _ranges(part, counts, start)
+                entry, place = _expand_windows(part, counts, start)
                 i, j = rows.take(entry), larger_of.take(place)
                 allowed = groups.take(i) != groups.take(j)
                 if other == level:
@@ -175,12 +177,12 @@ def _keys(cells: np.ndarray) -> np.ndarray:
 
 def _above(
     limit: float, first: np.ndarray, second: np.ndarray, i: np.ndarray, j: np.ndarray
-) -> Pairs:
+) -> BoxPairs:
     """Those of the pairs (i, j) with an IoU above the limit."""
     # ``take`` and ``compress`` give what indexing gives, several times as fast for rows.
     overlap = box_iou(first.take(i, 0), second.take(j, 0))
     over = np.flatnonzero(overlap > limit)
-    return Pairs(i.take(over), j.take(over), overlap.take(over))
+    return BoxPairs(i.take(over), j.take(over), overlap.take(over))
 
 
 def _near_pairs(
@@ -191,7 +193,7 @@ def _near_pairs(
     second_groups: np.ndarray,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The pairs (i, j) of a group that lie in each other's windows, in parts."""
-    sides, low, high, slack = _sides_apart(first, second, limit, first_groups, second_groups)
+    sides, low, high, slack = _with_group_offsets(first, second, limit, first_groups, second_groups)
     order = np.argsort(sides)
     sides = sides.take(order)
     start = np.searchsorted(sides, low - slack)
@@ -202,23 +204,24 @@ def _near_pairs(
     tops = second[:, 1].take(order)
     groups = second_groups.take(order)
     for part in _parts(counts):
-        i, j = _ranges(part, counts, start)
+        i, j = _expand_windows(part, counts, start)
         top = tops.take(j)
         near = (top >= below.take(i)) & (top <= above.take(i))
         near &= groups.take(j) == first_groups.take(i)
         yield i.compress(near), order.take(j.compress(near))
 
 
-def _sides_apart(
+def _with_group_offsets(
     first: np.ndarray,
     second: np.ndarray,
     limit: float,
     first_groups: np.ndarray,
     second_groups: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Left sides of the second boxes and windows of the first ones, group beside group.
+    """Left sides of the second boxes and windows of the first ones, shifted by group.
 
-    The groups are moved too far apart to share windows.
+    Each group gets a large offset in x of its own, so that windows never reach another group (the
+    trick of torchvision's ``batched_nms``).
 
     Returns:
         (N,) left sides, (M,) lowest and (M,) highest one of a partner, and a bound on rounding.
@@ -226,11 +229,11 @@ def _sides_apart(
     low, high = _windows(first[:, 0::2], second[:, 0::2], limit)
     sides = second[:, 0]
     largest = max(np.abs(sides).max(), np.abs(first).max())
-    apart = 2 * (largest + (second[:, 2] - sides).max(initial=0) + 1)
-    low = np.maximum(low, -apart / 2) + first_groups * apart
-    high = np.minimum(high, apart / 2) + first_groups * apart
-    largest = largest + apart * (1 + second_groups.max())
-    return sides + second_groups * apart, low, high, _SLACK * largest
+    group_offset = 2 * (largest + (second[:, 2] - sides).max(initial=0) + 1)
+    low = np.maximum(low, -group_offset / 2) + first_groups * group_offset
+    high = np.minimum(high, group_offset / 2) + first_groups * group_offset
+    largest = largest + group_offset * (1 + second_groups.max())
+    return sides + second_groups * group_offset, low, high, _SLACK * largest
 
 
 def _places(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -238,8 +241,15 @@ def _places(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 
 
-def _ranges(part: slice, counts: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each i of a part as often as ``counts[i]``, beside the numbers that follow ``start[i]``."""
+def _expand_windows(
+    part: slice, counts: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expand windows to pairs: for each i of the part ``counts[i]`` pairs, (i, ``start[i]``),
+    (i, ``start[i]`` + 1), …
+
+    Returns:
+        (P,) each i, and (P,) its partners' places.
+    """
     i = np.repeat(np.arange(part.start, part.stop), counts[part])
     ends = np.cumsum(counts[part])
     j = np.arange(len(i)) + np.repeat(start[part] - ends + counts[part], counts[part])

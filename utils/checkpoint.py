@@ -19,7 +19,7 @@ from utils.checkpoint_archive import (
     open_archive,
     read_config,
 )
-from utils.errors import UserError
+from utils.errors import UserError, first_line
 from utils.files import atomic_write
 
 
@@ -46,10 +46,8 @@ def load_checkpoint(path: str | Path, option: str = "--weights") -> YOLOv3:
             f"{option} {path}: a Keras model, but not a detector made by train.py"
         ) from None
     except Exception as error:  # damage raises any of many kinds
-        lines = str(error).strip().splitlines()
-        reason = lines[0] if lines else type(error).__name__
         raise UserError(
-            f"{option} {path}: not a checkpoint that can be opened ({reason[:200]})"
+            f"{option} {path}: not a checkpoint that can be opened ({first_line(error)})"
         ) from error
     return model
 

@@ -49,7 +49,7 @@ class OtherModelError(ValueError):
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, after a look at the names and sizes of its parts.
+    """The archive, once the names and sizes of its parts are validated.
 
     Raises:
         OSError, ValueError, zipfile.BadZipFile: it is not what training writes.

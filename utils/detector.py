@@ -31,7 +31,7 @@ from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
 from utils.tiff_regions import Smaller, TiffRegions, open_regions, passes
 from utils.tiled_stream import detect_pictures, parts_of
-from utils.tiling import NO_TILES, TILE_OVERLAP, Tiling, TrainedOn
+from utils.tiling import NO_TILES, TILE_OVERLAP, Tiling, TrainingSizes
 from utils.voting import MIN_SCORE_RATIO
 
 # The path of an image; an image of Pillow; or pixels, uint8 (H, W, 3) RGB, upright. OpenCV gives
@@ -120,9 +120,9 @@ class Detector:
         return PixelRanges.from_metadata(self.runtime.metadata)
 
     @property
-    def trained_on(self) -> TrainedOn:
-        """What training showed it, as far as the file says it."""
-        return TrainedOn.from_metadata(self.runtime.metadata)
+    def training_sizes(self) -> TrainingSizes:
+        """Tile side and object sizes of training, from the file's metadata; empty without it."""
+        return TrainingSizes.from_metadata(self.runtime.metadata)
 
     def read(self, path: str | Path, tiling: Tiling = NO_TILES) -> Pixels:
         """The photo at ``path`` as training read it: uint8 (H, W, 3) RGB, upright.

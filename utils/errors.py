@@ -1,4 +1,10 @@
-"""The exception that means "the user can fix this": commands print it and exit with 2."""
+"""Errors that a user can fix, which commands print with exit status 2; errors in one line."""
+
+from __future__ import annotations
+
+from utils.text import one_line
+
+_LONGEST = 200  # characters
 
 
 class UserError(Exception):
@@ -15,3 +21,17 @@ class UnreadableFileError(UserError):
 
 class UnwritableError(UserError):
     """One picture or video cannot be written as it is, on whatever disk; others can."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a library's error, at most 200 characters; its type without a message."""
+    return _lines(error)[0][:_LONGEST]
+
+
+def last_line(error: BaseException) -> str:
+    """The last line, likewise: what is wrong, where a library first says where it failed."""
+    return _lines(error)[-1][:_LONGEST]
+
+
+def _lines(error: BaseException) -> list[str]:
+    return [one_line(line) for line in str(error).strip().splitlines()] or [type(error).__name__]

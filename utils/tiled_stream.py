@@ -54,7 +54,7 @@ def parts_of(detector: Detector, image: Pixels, tiling: Tiling, name: str = "") 
         UserError: too many tiles, or a part of the file is damaged.
     """
     height, width = image.shape[:2]
-    sides = tiling.sides_for(height, width, max(detector.input_size), detector.trained_on)
+    sides = tiling.sides_for(height, width, max(detector.input_size), detector.training_sizes)
     areas = picture_areas(height, width, sides, tiling.overlap, name)
     inputs = (
         detector.prepare_regions(image, [area.box for area in areas])

@@ -1,7 +1,7 @@
 """``Tiling``: whether large pictures are looked at in tiles, as a user asks for it.
 
-Its ``sides_for`` says which tiles a picture gets from a detector, by what the detector was trained
-on (``TrainedOn``); ``utils.tiles`` places them.
+Its ``sides_for`` says which tiles a picture gets from a detector, by the sizes in its training
+(``TrainingSizes``); ``utils.tiles`` places them.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class ObjectSizes(NamedTuple):
         }
 
 
-class TrainedOn(NamedTuple):
-    """What a detector was shown in training.
+class TrainingSizes(NamedTuple):
+    """Tile side and object sizes of a detector's training.
 
     Attributes:
         sizes: of the objects; None where the detector's file does not say it.
@@ -71,7 +71,7 @@ class TrainedOn(NamedTuple):
     tile: int | None = None
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> TrainedOn:
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> TrainingSizes:
         """What a checkpoint's metadata says."""
         noted = metadata.get(TILE_KEY)
         side = noted.get("side") if isinstance(noted, Mapping) else None
@@ -130,7 +130,7 @@ class Tiling:
             )
 
     def sides_for(
-        self, height: int, width: int, longest_input: int, trained: TrainedOn
+        self, height: int, width: int, longest_input: int, trained: TrainingSizes
     ) -> tuple[int, ...]:
         """The sides of a picture's tiles in pixels, the smallest first; none for no tiles.
 
@@ -140,7 +140,7 @@ class Tiling:
         Args:
             height, width: of the picture in pixels.
             longest_input: longer side of the network input in pixels.
-            trained: what the detector was trained on.
+            trained: tile side and object sizes of the detector's training.
         """
         side, shown_whole = self._side(longest_input, trained)
         longest = max(height, width)
@@ -150,7 +150,7 @@ class Tiling:
         step = max(LEAST_STEP, self.overlap * longest_input / small)
         return level_sides(longest, side, step)
 
-    def _side(self, longest_input: int, trained: TrainedOn) -> tuple[int | None, int]:
+    def _side(self, longest_input: int, trained: TrainingSizes) -> tuple[int | None, int]:
         """The side of the smallest tiles, and how long pictures without tiles may be."""
         if self.side == "off":
             return None, 0
@@ -162,7 +162,7 @@ class Tiling:
         side = auto_side(longest_input, trained.sizes)
         return side, max(side, shown_whole_up_to(longest_input, trained.sizes))
 
-    def in_words(self, longest_input: int, trained: TrainedOn) -> str:
+    def in_words(self, longest_input: int, trained: TrainingSizes) -> str:
         """Which pictures get which tiles; one sentence without a full stop, or nothing."""
         share = f"each shares {self.overlap:.0%} with the next"
         if self.side == "off":

@@ -20,8 +20,8 @@ from utils.evaluation.schema import Comparison
 from utils.images import read_image
 from utils.letterbox import Letterbox
 from utils.postprocess import nms
-from utils.runtime.export.request import Suppression
 from utils.runtime.runtime import Infer, Runtime
+from utils.thresholds import Thresholds
 
 # Largest differences that are allowed, in pixels of the network input and in score. Float32
 # arithmetic in another order gives about 0.001 and 0.00001.
@@ -123,10 +123,10 @@ def compare_outputs(
     return Agreement(len(inputs), box, score)
 
 
-def compare_suppressed(
-    export: Infer, reference: Infer, inputs: Sequence[np.ndarray], suppression: Suppression
+def compare_with_nms(
+    export: Infer, reference: Infer, inputs: Sequence[np.ndarray], thresholds: Thresholds
 ) -> Agreement:
-    """Compare the detections of a graph with suppression with those of ``utils.postprocess.nms``.
+    """Compare the detections of a graph with NMS with those of ``utils.postprocess.nms``.
 
     A detection that only one of them has counts as a difference of its whole score, but for one
     within 0.001 of the threshold.
@@ -137,9 +137,9 @@ def compare_suppressed(
         wanted = nms(
             boxes,
             scores,
-            conf=suppression.conf,
-            iou=suppression.iou,
-            max_det=suppression.max_det,
+            conf=thresholds.conf,
+            iou=thresholds.iou,
+            max_det=thresholds.max_det,
         )
         found_boxes, *rest = (np.squeeze(part) for part in export(image[None]))
         found = found_boxes.reshape(-1, 4), *(part.reshape(-1) for part in rest)
@@ -150,12 +150,12 @@ def compare_suppressed(
                 score = max(score, abs(float(ours[1] - theirs[1])))
             else:
                 alone = float((ours or theirs)[1])
-                score = max(score, alone if alone > suppression.conf + 0.001 else 0.0)
+                score = max(score, alone if alone > thresholds.conf + 0.001 else 0.0)
     return Agreement(len(inputs), box, score)
 
 
-def load_suppressed(path: Path, format: str) -> Infer:
-    """What runs a file whose graph holds suppression."""
+def load_with_nms(path: Path, format: str) -> Infer:
+    """What runs a file whose graph holds NMS."""
     if format == "onnx":
         from utils.runtime.onnx_runtime import load_onnx
 

@@ -14,9 +14,9 @@ from utils.errors import UserError
 from utils.evaluation.leaks import load_evaluation_split
 from utils.evaluation.schema import Comparison, Difference
 from utils.runtime.export.export import export
-from utils.runtime.export.request import Suppression
 from utils.runtime.facts import Facts
 from utils.text import counted
+from utils.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def run_export(config: ExportConfig) -> ExportResult:
     What was found is printed.
 
     Raises:
-        UserError: what is wrong with options, checkpoint or data; or the export answers otherwise
-            than the checkpoint, and was removed.
+        UserError: what is wrong with options, checkpoint or data; or the export's detections differ
+            from the checkpoint's, and it was removed.
     """
     refuse_contradictions(config)
     facts = Facts.of_checkpoint(config.weights)
-    suppression = _suppression(config, facts) if config.nms else None
+    nms = _nms_thresholds(config, facts) if config.nms else None
     calibration = []
     if config.int8:
         scored = load_evaluation_split(
@@ -68,15 +68,15 @@ def run_export(config: ExportConfig) -> ExportResult:
         config.format,
         config.out,
         precision=config.arithmetic,
-        outputs="suppressed" if suppression else "decoded",
-        suppression=suppression,
+        outputs="suppressed" if nms else "decoded",
+        nms=nms,
         calibration=calibration,
-        check=lambda path: checked.append(_check(path, config, suppression)),
+        check=lambda path: checked.append(_check(path, config, nms)),
     )
     return replace(checked[0], path=path)
 
 
-def _suppression(config: ExportConfig, facts: Facts) -> Suppression:
+def _nms_thresholds(config: ExportConfig, facts: Facts) -> Thresholds:
     """The thresholds as given, or as noted in the checkpoint, or the usual ones."""
     noted = operating_point(facts.metadata)
     given = {"conf": config.conf, "iou": config.iou, "max_det": config.max_det}
@@ -87,13 +87,11 @@ def _suppression(config: ExportConfig, facts: Facts) -> Suppression:
             "predict.py, which lowers scores by voting; without voting more boxes reach it "
             "(--conf sets another)"
         )
-    return Suppression(**{**noted, **given})
+    return Thresholds(**{**noted, **given})
 
 
-def _check(path: Path, config: ExportConfig, suppression: Suppression | None) -> ExportResult:
-    request = CheckRequest(
-        path, config.weights, config.format, suppression, config.data, config.compared
-    )
+def _check(path: Path, config: ExportConfig, nms: Thresholds | None) -> ExportResult:
+    request = CheckRequest(path, config.weights, config.format, nms, config.data, config.compared)
     result = check_in_process(request)
     photos = counted(result.photos, "photo" if config.data else "generated photo")
     print(

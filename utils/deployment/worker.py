@@ -18,9 +18,9 @@ from utils.evaluation.leaks import load_evaluation_split
 from utils.evaluation.schema import Comparison
 from utils.quiet import import_tensorflow
 from utils.runtime.export.process import run_module
-from utils.runtime.export.request import Suppression
 from utils.runtime.facts import Facts
 from utils.runtime.runtime import open_runtime
+from utils.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class CheckRequest:
         path: the exported file or folder.
         weights: its checkpoint.
         format: as of ``--format``.
-        suppression: what the graph holds of it.
+        nms: thresholds of the NMS in the graph; None without.
         data, split: labelled photos; None for generated ones.
     """
 
     path: Path
     weights: Path
     format: str
-    suppression: Suppression | None
+    nms: Thresholds | None
     data: Path | None
     split: str
 
@@ -72,9 +72,9 @@ def check(request: CheckRequest) -> CheckResult:
     from utils.deployment.check import (
         compare_ap,
         compare_outputs,
-        compare_suppressed,
+        compare_with_nms,
         float32_reference,
-        load_suppressed,
+        load_with_nms,
         network_inputs,
     )
 
@@ -85,10 +85,10 @@ def check(request: CheckRequest) -> CheckResult:
     reference = float32_reference(request.weights)
     inputs = network_inputs(facts.input_size, dataset)
     comparison = None
-    if request.suppression:
+    if request.nms:
         name = f"{request.format} with suppression"
-        infer = load_suppressed(request.path, request.format)
-        agreement = compare_suppressed(infer, reference.infer, inputs, request.suppression)
+        infer = load_with_nms(request.path, request.format)
+        agreement = compare_with_nms(infer, reference.infer, inputs, request.nms)
     else:
         runtime = open_runtime(request.path, device="cpu", option="--out")
         name = runtime.description

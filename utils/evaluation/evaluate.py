@@ -313,7 +313,7 @@ def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]
         )  # fmt: skip
         detector = Detector(opened)
         print(f"{path}: {opened.description}, {detector.shape_in_words}")
-        if tiles := config.tiling.in_words(max(detector.input_size), detector.trained_on):
+        if tiles := config.tiling.in_words(max(detector.input_size), detector.training_sizes):
             print(tiles)
         detectors.append(detector)
     return detectors

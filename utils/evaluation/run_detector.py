@@ -18,7 +18,7 @@ from utils.prefetch import map_ahead
 from utils.runtime.precision_trial import PrecisionTrial
 from utils.tiled_stream import Part, detect_pictures, parts_of
 from utils.tiles import picture_areas
-from utils.tiling import NO_TILES, Tiling, TrainedOn
+from utils.tiling import NO_TILES, Tiling, TrainingSizes
 
 
 def detect_records(
@@ -52,7 +52,7 @@ def detect_records(
         UserError: none of the photos can be read.
     """
 
-    longest, trained = max(detector.input_size), detector.trained_on
+    longest, trained = max(detector.input_size), detector.training_sizes
 
     def prepare(record: Record) -> tuple[str, list[Part] | Record | UserError]:
         if tiling.sides_for(record.height, record.width, longest, trained):
@@ -90,7 +90,7 @@ def detect_records(
 
 
 def views_of(
-    records: Iterable[Record], tiling: Tiling, longest_input: int, trained: TrainedOn
+    records: Iterable[Record], tiling: Tiling, longest_input: int, trained: TrainingSizes
 ) -> np.ndarray:
     """(P,): how many pictures the network gets of each photo: itself, and tiles of large ones.
 
@@ -98,7 +98,7 @@ def views_of(
         records: the photos.
         tiling: as for ``detect_records``.
         longest_input: longer side of the network input in pixels.
-        trained: what the detector was trained on.
+        trained: tile side and object sizes of the detector's training.
     """
     views = []
     for record in records:
@@ -123,6 +123,6 @@ def in_one_precision(detector: Detector, records: Iterable[Record]) -> Detector:
             with suppress(UserError):  # reported when it is scored
                 yield detector.prepare(detector.read(record.image)).pixels
 
-    runtime = trial.settle(inputs())
+    runtime = trial.decide_now(inputs())
     print(f"all photos are scored with {runtime.description}")
     return Detector(runtime)

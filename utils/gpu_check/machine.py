@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from utils.cores import available_cores
-from utils.runtime.fastest import processor
+from utils.cpu import describe_cpu
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "openvino", "onnxruntime", "onnxruntime-gpu")
 _CUDA = "libcuda.so.1"  # of the driver
@@ -120,4 +120,4 @@ def versions() -> str:
 def host() -> str:
     """System, processor and cores."""
     cores = available_cores()
-    return f"{platform.system()} {platform.release()}, {processor()}, {cores} cores"
+    return f"{platform.system()} {platform.release()}, {describe_cpu()}, {cores} cores"

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.cpu import FAST_MATH_VARIABLE
 from utils.gpu_check.result import CheckFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +112,7 @@ def environment(folder: Path) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "EFFICIENT_YOLO3_CACHE": str(folder / "cache"),
-        "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
+        FAST_MATH_VARIABLE: "STRICT",
     }
 
 

@@ -10,11 +10,10 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from utils.postprocess import refine, suppress
 from utils.prefetch import map_ahead
 from utils.runtime.precision_trial import PrecisionTrial
 from utils.streaming import detect_stream
+from utils.thresholds import Thresholds
 
 TOGETHER = "together, without drawing"
 PERCENTILES = {"median": 50, "90 %": 90, "99 %": 99}
@@ -102,62 +102,62 @@ class Benchmark:
 
 
 def benchmark_first_frame(
-    alone: Detector,
-    many: Detector,
+    single: Detector,
+    batched: Detector,
     sources: Sequence[Source],
     *,
     runs: int,
-    thresholds: dict[str, Any],
+    thresholds: Thresholds,
 ) -> Benchmark | None:
     """Time a detector on the first frame that can be read; None if there is none.
 
     The arguments are those of ``run_benchmark``.
     """
     # Problems are reported when all sources are read.
-    with closing(read_frames(sources, lambda problem: None, alone.read)) as frames:
+    with closing(read_frames(sources, lambda problem: None, single.read)) as frames:
         frame = next(frames, None)
     if frame is None:
         return None
     source = frame.source
-    read = None if frame.index is not None else partial(alone.read, source.path)
+    read = None if frame.index is not None else partial(single.read, source.path)
     return run_benchmark(
-        alone, many, source.name, frame.image, read, runs=runs, thresholds=thresholds
+        single, batched, source.name, frame.image, read, runs=runs, thresholds=thresholds
     )
 
 
 def run_benchmark(
-    alone: Detector,
-    many: Detector,
+    single: Detector,
+    batched: Detector,
     name: str,
     image: np.ndarray,
     read: Callable[[], np.ndarray] | None,
     *,
     runs: int,
-    thresholds: dict[str, Any],
+    thresholds: Thresholds,
 ) -> Benchmark:
     """Time a detector on one picture.
 
     Args:
-        alone: opened for one picture at a time.
-        many: opened for throughput.
+        single: opened for one picture at a time.
+        batched: opened for throughput.
         name: of the picture.
         image: uint8 (H, W, 3) RGB.
         read: decodes it; None for a frame of a video.
         runs: of each step, and pictures for the throughput.
-        thresholds: ``conf``, ``iou`` and ``max_det``.
+        thresholds: of the detections.
     """
-    rounds = [_steps(alone, image, read, thresholds) for _ in range(WARM_UP_RUNS + runs)]
+    rounds = [_steps(single, image, read, thresholds) for _ in range(WARM_UP_RUNS + runs)]
     times = rounds[WARM_UP_RUNS:]
     columns = {step: np.array([one[step] for one in times]) for step in times[0]}
-    shape = alone.prepare(image).pixels.shape
-    throughput = _throughput(many, read or (lambda: image), runs, thresholds)
+    shape = single.prepare(image).pixels.shape
+    throughput = _throughput(batched, read or (lambda: image), runs, thresholds)
     on_trial = [isinstance(one.infer, PrecisionTrial) and one.infer.undecided
-                for one in (alone.runtime, many.runtime)]  # fmt: skip
+                for one in (single.runtime, batched.runtime)]  # fmt: skip
     return Benchmark(
         picture=name,
         size=(image.shape[1], image.shape[0]),
         input_size=(shape[1], shape[0]),
-        runtime=alone.runtime.description,
+        runtime=single.runtime.description,
         milliseconds=columns,
         pictures_a_second=throughput,
         note=_FLOAT32_ONLY if any(on_trial) else "",
@@ -168,9 +168,10 @@ def _steps(
     detector: Detector,
     image: np.ndarray,
     read: Callable[[], np.ndarray] | None,
-    thresholds: dict[str, Any],
+    thresholds: Thresholds,
 ) -> dict[str, float]:
     """Milliseconds of each step of one run."""
+    options = asdict(thresholds)
     stamps = {"start": time.perf_counter()}
     if read:
         image = read()
@@ -179,10 +180,10 @@ def _steps(
     stamps["letterbox"] = time.perf_counter()
     (output,) = detector.infer([network_input])
     stamps["network"] = time.perf_counter()
-    boxes, scores = detector.decoded(output, thresholds["conf"])
-    result = suppress(boxes, scores, output.letterbox, **thresholds)
+    boxes, scores = detector.decoded(output, thresholds.conf)
+    result = suppress(boxes, scores, output.letterbox, **options)
     stamps["suppression"] = time.perf_counter()
-    found: Detections = refine(result, output.letterbox, detector.class_names, **thresholds)
+    found: Detections = refine(result, output.letterbox, detector.class_names, **options)
     stamps["voting"] = time.perf_counter()
     draw_detections(image, found)
     stamps["drawing"] = time.perf_counter()
@@ -192,7 +193,7 @@ def _steps(
 
 
 def _throughput(
-    detector: Detector, read: Callable[[], np.ndarray], runs: int, thresholds: dict[str, Any]
+    detector: Detector, read: Callable[[], np.ndarray], runs: int, thresholds: Thresholds
 ) -> float:
     """Pictures a second, without those that warm it up."""
     warm_up = WARM_UP_RUNS * detector.runtime.parallel * detector.batch_size
@@ -201,7 +202,7 @@ def _throughput(
     prepared = map_ahead(
         lambda _: (None, detector.prepare(read())), jobs, threads=_READERS, depth=2 * _READERS
     )
-    results = detect_stream(detector, prepared, partial(detector.finish, **thresholds))
+    results = detect_stream(detector, prepared, partial(detector.finish, **asdict(thresholds)))
     for _ in range(warm_up):
         next(results)
     started = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from utils.detections import Detections
 from utils.detector import Detector
 from utils.media.frames import WAITING_BYTES, Frame
+from utils.thresholds import Thresholds
 from utils.tiled_stream import detect_pictures, parts_of
 from utils.tiling import NO_TILES, Tiling
 
@@ -16,10 +17,8 @@ from utils.tiling import NO_TILES, Tiling
 def detect_frames(
     detector: Detector,
     frames: Iterator[Frame],
+    thresholds: Thresholds,
     *,
-    conf: float,
-    iou: float,
-    max_det: int,
     tiling: Tiling = NO_TILES,
     report: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[Frame, Detections, float]]:
@@ -28,7 +27,7 @@ def detect_frames(
     Args:
         detector: a detector.
         frames: what it looks at.
-        conf, iou, max_det: as for ``Detector``.
+        thresholds: of the detections that are kept.
         tiling: whether large pictures are looked at in tiles.
         report: called with one sentence for a picture that is read by regions and damaged,
             or that would have too many tiles.
@@ -39,11 +38,11 @@ def detect_frames(
         for one in pending.with_urgency(frames)
     )
     for (frame, _), by_iou, network_ms in detect_pictures(
-        detector, pictures, conf=conf, ious=(iou,), max_det=max_det, on_unreadable=report,
-        urgent=lambda one: one.urgent,
+        detector, pictures, conf=thresholds.conf, ious=(thresholds.iou,),
+        max_det=thresholds.max_det, on_unreadable=report, urgent=lambda one: one.urgent,
     ):  # fmt: skip
         pending.given_back(frame)
-        yield frame, by_iou[iou], network_ms
+        yield frame, by_iou[thresholds.iou], network_ms
 
 
 class _Urgency(NamedTuple):

@@ -9,6 +9,7 @@ from contextlib import suppress
 import tensorflow as tf
 
 from utils.errors import UserError
+from utils.runtime.device_option import parse_device
 from utils.runtime.gpu_driver import warn_of_unused_gpu
 from utils.text import counted
 
@@ -51,19 +52,14 @@ def gpu_numbers(name: str) -> list[int]:
     Raises:
         UserError: another name, or a GPU that is not there.
     """
-    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+(?:,\d+)*))?", name)
-    if not match:
-        raise UserError(
-            f"--device {name}: expected auto, cpu, gpu or gpu:N, such as gpu:0 or gpu:0,1"
-        )
+    kind, numbers = parse_device(name)
     there = len(tf.config.list_physical_devices("GPU"))
-    if name == "cpu":
+    if kind == "cpu":
         return []
-    if name == "auto":
+    if kind == "auto":
         if not there:
             warn_of_unused_gpu()
         return list(range(there))
-    numbers = sorted({int(number) for number in (match.group(1) or "0").split(",")})
     if numbers[-1] >= there:
         seen = f"TensorFlow sees {counted(there, 'GPU')} here"
         raise UserError(

@@ -24,10 +24,10 @@ from utils.cache_folder import VARIABLE, cache_root
 from utils.errors import UnreadableFileError, UserError
 from utils.files import PART, atomic_write, remove_abandoned
 from utils.runtime.facts import Facts
+from utils.runtime.names import DISPLAY_NAMES
 from utils.runtime.runtime import Runtime
 
 MOST_NETWORKS = 12  # of which exports are kept
-NAMES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime", "litert": "LiteRT"}
 _FILES = {"openvino": "openvino", "onnx": "network.onnx", "litert": "network.tflite"}
 _NOTES = "notes.json"
 
@@ -55,7 +55,7 @@ class ExportedNetwork:
         self.folder = root / "networks" / network_id(self.facts)
 
     def open(self, runtime: str, **options: Any) -> Runtime:
-        """Open the network in a runtime of ``NAMES``.
+        """Open the network in a runtime of ``names.CONVERTED``.
 
         It is exported first where it is not cached, or where what is cached cannot be read.
 
@@ -67,13 +67,13 @@ class ExportedNetwork:
         """
         opener = getattr(import_module(f"utils.runtime.{runtime}_runtime"), f"open_{runtime}")
         opener = partial(opener, option="the cached network", **options)
-        path = self._file(runtime)
+        path = self._ensure_exported(runtime)
         try:
             opened = opener(path)
         except UnreadableFileError:  # damaged since, or by a power cut
-            if not removed(path):
+            if not remove(path):
                 raise
-            opened = opener(self._file(runtime))
+            opened = opener(self._ensure_exported(runtime))
         return replace(opened, metadata=self.facts.metadata)
 
     def read_notes(self) -> dict[str, Any]:
@@ -89,7 +89,8 @@ class ExportedNetwork:
         with suppress(OSError), atomic_write(self.folder / _NOTES) as file:
             json.dump(self.read_notes() | changes, file, indent=1)
 
-    def _file(self, runtime: str) -> Path:
+    def _ensure_exported(self, runtime: str) -> Path:
+        """Export the network where that is not cached; returns its file or folder."""
         path = self.folder / _FILES[runtime]
         if not path.exists():
             self._export(runtime, path)
@@ -103,15 +104,16 @@ class ExportedNetwork:
         from utils.runtime.export.export import export
         from utils.runtime.export.process import NoRoomError
 
+        name = DISPLAY_NAMES[runtime]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "lock"):
                 if path.exists():  # another process was faster
                     return
                 for left in self.folder.glob(f"{PART}*/"):  # by a conversion that was killed
-                    removed(left)
+                    remove(left)
                 print(
-                    f"{self.weights}: converting it for {NAMES[runtime]}, once; this takes half a "
+                    f"{self.weights}: converting it for {name}, once; this takes half a "
                     "minute (--runtime tensorflow does without)",
                     file=sys.stderr,
                 )
@@ -125,8 +127,7 @@ class ExportedNetwork:
         except UserError as error:
             kind = NoRoomError if isinstance(error, NoRoomError) else UserError
             raise kind(
-                f"{self.weights}: cannot be converted for {NAMES[runtime]} into {self.folder}: "
-                f"{error}"
+                f"{self.weights}: cannot be converted for {name} into {self.folder}: {error}"
             ) from error
 
     def _refuse_replaced(self, _: Path) -> None:
@@ -141,8 +142,8 @@ def network_id(facts: Facts) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def removed(path: Path) -> bool:
-    """Remove a file or folder; False where that is not allowed."""
+def remove(path: Path) -> bool:
+    """Delete a file or folder. Returns False if it still exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

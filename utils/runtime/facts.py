@@ -26,7 +26,7 @@ from utils.checkpoint_archive import (
     read_config,
 )
 from utils.decoding import Heads
-from utils.errors import UnreadableFileError, UserError
+from utils.errors import UnreadableFileError, UserError, first_line
 from utils.facts_checks import (
     check_anchors,
     check_classes,
@@ -39,7 +39,7 @@ from utils.json_memory import parsed_size
 
 KEY = "efficient_yolo3"  # of the JSON string in an exported file
 FORMAT = 1  # raised when old readers would misread a new file
-OUTPUTS = ("decoded", "heads", "suppressed")
+OUTPUTS = ("decoded", "heads", "suppressed")  # stored in files; the last is of ``--nms``
 
 # ``nets.yolo.OFFSET_SPAN``, which cannot be imported without TensorFlow.
 OFFSET_SPAN = 2.0
@@ -60,7 +60,7 @@ class Facts:
         metadata: the checkpoint's: operating point, splits, hashes of photos, pixel ranges.
         offset_span: width of the range of a centre's offset, in cells.
         outputs: what the network returns: ``decoded`` boxes and scores, the raw ``heads``, or
-            ``suppressed`` boxes, scores and class ids.
+            ``suppressed``: boxes, scores and class ids after NMS.
         precision: of the weights and the arithmetic, such as ``float32`` or ``int8``.
         version: of this project, which wrote the file.
     """
@@ -153,9 +153,8 @@ class Facts:
                 f"{option} {path}: a Keras model, but no detector of this project"
             ) from None
         except Exception as error:  # a damaged archive raises any of many kinds
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise UnreadableFileError(
-                f"{option} {path}: not a checkpoint that can be opened ({reason})"
+                f"{option} {path}: not a checkpoint that can be opened ({first_line(error)})"
             ) from None
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,15 +28,17 @@ from pathlib import Path
 import numpy as np
 
 from utils.cores import available_cores
+from utils.cpu import describe_cpu, has_bfloat16
 from utils.errors import UserError
 from utils.letterbox import Letterbox
 from utils.runtime.export.process import ModuleFailedError, NoRoomError
-from utils.runtime.exported import NAMES, ExportedNetwork
+from utils.runtime.exported import ExportedNetwork
 from utils.runtime.facts import Facts
 from utils.runtime.gpu_driver import gpu_likely, warn_of_unused_gpu
+from utils.runtime.names import CONVERTED, DISPLAY_NAMES
+from utils.runtime.parallel_copies import cpu_copies, open_copies
 from utils.runtime.precision_trial import Agreement, PrecisionTrial
 from utils.runtime.runtime import Runtime
-from utils.runtime.side_by_side import copies_here, open_copies
 
 CPU_RUNTIMES = ("openvino", "litert", "onnx")  # the fastest first
 WORTHWHILE = 0.95  # of float32's time: less than that for another precision
@@ -49,7 +50,6 @@ _PACKAGES = (
 _CONVERTING = ("efficient-yolo3", "keras", "onnx", "numpy", "protobuf", "ml-dtypes")
 _CONVERTER = Path(__file__).parent / "export"
 _REPEATS, _WARM_UP = 15, 2  # rounds
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Candidate:
     device: str = "cpu"
 
     def __str__(self) -> str:
-        return f"{NAMES.get(self.runtime, 'TensorFlow')} {self.precision} on {self.device}"
+        return f"{DISPLAY_NAMES[self.runtime]} {self.precision} on {self.device}"
 
 
 def open_fastest(
@@ -104,12 +104,12 @@ def open_fastest(
             raise UserError(f"{notes[failure_key]}; to try that again, remove {network.folder}")
         notes = notes.get(key)
         opener = partial(_open, network, tensorflow, batch_size)
-        if not usable(notes, candidates):
+        if not notes_are_valid(notes, candidates):
             was_busy = busy()  # before the measurement itself makes it so
-            notes = measured(candidates, opener, in_batches)
+            notes = time_candidates(candidates, opener, in_batches)
             if not was_busy:  # otherwise measured again next time
                 network.write_notes({key: notes})
-        return _chosen(network, key, notes, opener, throughput)
+        return _open_noted(network, key, notes, opener, throughput)
     except (UserError, RuntimeError) as error:
         reason = _in_one_line(error)
         if isinstance(error, ModuleFailedError):  # not half a minute of it at each start
@@ -134,24 +134,28 @@ def candidates_here(device: str | None) -> list[Candidate]:
         installed = [name for name in CPU_RUNTIMES if find_spec(_MODULES[name])]
         for name in installed[:1]:
             found.append(Candidate(name))
-            if name == "openvino" and cpu_has_bfloat16():
+            if name == "openvino" and has_bfloat16():
                 found.append(Candidate(name, "bfloat16"))
     return found
 
 
-def measured(
+def time_candidates(
     candidates: list[Candidate],
     opener: Callable[[Candidate], Runtime],
     in_batches: bool = False,
 ) -> dict:
-    """Time the candidates in turn on a photo of 4:3; the winner and the medians, as notes.
+    """Time all candidates in turn on one 4:3 image.
 
-    Candidates are compared within a round, so that other work on the machine slows all of them.
+    They are compared within a round, so that other work on the machine slows all of them.
 
     Args:
         candidates: what to time.
         opener: opens them.
         in_batches: time full batches, and divide by their pictures.
+
+    Returns:
+        Notes for the cache folder: the fastest candidate, the fallback in float32, and the median
+        milliseconds of each.
 
     Raises:
         UserError, ModuleFailedError: none of them can be opened.
@@ -167,27 +171,27 @@ def measured(
     if not opened:
         raise next(iter(failed.values()))
     for runtime, error in failed.items():
-        _say(f"{NAMES.get(runtime, 'TensorFlow')} cannot be used: {_in_one_line(error)}")
-    rounds = np.array([_round(opened, in_batches) for _ in range(_WARM_UP + _REPEATS)])
-    rounds = rounds[_WARM_UP:]
-    reference = next((i for i, one in enumerate(opened) if one.precision == "float32"), 0)
+        _say(f"{DISPLAY_NAMES[runtime]} cannot be used: {_in_one_line(error)}")
+    rounds = np.array([_time_once(opened, in_batches) for _ in range(_WARM_UP + _REPEATS)])
+    rounds = rounds[_WARM_UP:]  # (repeats, candidates)
+    baseline = next((i for i, one in enumerate(opened) if one.precision == "float32"), 0)
     ratios = dict(
-        zip(opened, np.median(rounds / rounds[:, [reference]], axis=0).tolist(), strict=True)
+        zip(opened, np.median(rounds / rounds[:, [baseline]], axis=0).tolist(), strict=True)
     )
-    exact = [one for one in ratios if one.precision == "float32"]
-    best = min(exact or ratios, key=ratios.get)
-    faster = [one for one in ratios if ratios[one] < WORTHWHILE * ratios[best]]
+    in_float32 = [one for one in ratios if one.precision == "float32"]
+    fallback = min(in_float32 or ratios, key=ratios.get)
+    faster = [one for one in ratios if ratios[one] < WORTHWHILE * ratios[fallback]]
     medians = np.median(rounds, axis=0).round(2).tolist()
     return {
-        "chosen": asdict(min([best, *faster], key=ratios.get)),
-        "instead": asdict(best),  # where the precision of the first is not good enough
+        "chosen": asdict(min([fallback, *faster], key=ratios.get)),
+        "instead": asdict(fallback),  # where the precision of the first is not good enough
         "milliseconds": {str(one): ms for one, ms in zip(opened, medians, strict=True)},
         "try again": any(isinstance(error, NoRoomError) for error in failed.values()),
     }
 
 
-def usable(notes: object, candidates: list[Candidate]) -> bool:
-    """Whether notes are what ``measured`` gives, of candidates that are still there.
+def notes_are_valid(notes: object, candidates: list[Candidate]) -> bool:
+    """Whether notes are what ``time_candidates`` returns, of candidates that are still there.
 
     They are not where a candidate was left out for want of memory or disk space.
     """
@@ -203,7 +207,7 @@ def usable(notes: object, candidates: list[Candidate]) -> bool:
         return False
 
 
-def _round(opened: dict[Candidate, Runtime], in_batches: bool) -> list[float]:
+def _time_once(opened: dict[Candidate, Runtime], in_batches: bool) -> list[float]:
     """Milliseconds of each runtime for a picture, one runtime after the other."""
     times = []
     for runtime in opened.values():
@@ -232,7 +236,7 @@ def picture_for(runtime: Runtime) -> np.ndarray:
 def machine_key(device: str | None, *, in_batches: bool = False) -> str:
     """What a choice depends on beside the network: versions, processor, cores, GPUs, device, and
     whether full batches are timed."""
-    hardware = [processor(), f"{available_cores()} cores"]
+    hardware = [describe_cpu(), f"{available_cores()} cores"]
     if gpu_likely():
         hardware.append(", ".join(["GPU", *(gpu_models() if device != "cpu" else ())]))
     what = ["full batches"] if in_batches else []
@@ -253,25 +257,6 @@ def _versions(packages: Sequence[str]) -> Iterator[str]:
     for package in packages:
         with suppress(PackageNotFoundError):
             yield f"{package} {version(package)}"
-
-
-def processor(cpuinfo: Path = _CPUINFO) -> str:
-    """The processor's name, and whether it multiplies bfloat16."""
-    try:
-        name = re.search(r"^model name\s*:\s*(.*)$", cpuinfo.read_text(), re.MULTILINE)
-    except OSError:
-        name = None
-    kind = name[1] if name else platform.processor() or platform.machine()
-    return f"{kind}{' with bfloat16' if cpu_has_bfloat16(cpuinfo) else ''}"
-
-
-def cpu_has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
-    """Whether the CPU multiplies bfloat16; False where the system does not say."""
-    try:
-        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
-    except OSError:
-        return False
-    return bool(flags and {"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
 
 
 def onnx_runtime_has_cuda() -> bool:
@@ -301,7 +286,44 @@ def gpu_models() -> list[str]:
     return [one.get("device_name", "unknown model") for one in details]
 
 
-def _chosen(
+@dataclass(frozen=True)
+class TrialNotes:
+    """A precision trial in the notes of a network: its decision, or the agreement until then.
+
+    Attributes:
+        network: keeps the notes.
+        key: of the trial in them.
+    """
+
+    network: ExportedNetwork
+    key: str
+
+    def read(self) -> tuple[bool | None, Agreement]:
+        """Whether the precisions agree, None if that is not decided; and the agreement so far."""
+        note = self.network.read_notes().get(self.key)
+        try:
+            numbers = (int(note[name]) for name in ("photos", "detections", "agreeing"))
+            agreement = Agreement(*numbers, [str(name) for name in note["inputs"]])
+            return note["agrees"], agreement
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ):  # none, damaged, or from when photos counted twice
+            return None, Agreement()
+
+    def write_progress(self, agreement: Agreement) -> None:
+        self.network.write_notes({self.key: {"agrees": None, **asdict(agreement)}})
+
+    def write_decision(self, agreement: Agreement) -> None:
+        if agreement.has_enough_data:
+            note = {"agrees": agreement.passed, **asdict(agreement)}
+            self.network.write_notes({self.key: note})
+        else:  # tried again on other photos
+            self.write_progress(Agreement())
+
+
+def _open_noted(
     network: ExportedNetwork,
     key: str,
     notes: dict,
@@ -309,53 +331,48 @@ def _chosen(
     throughput: bool,
 ) -> Runtime:
     """Open what the notes say; on trial where its precision is not decided yet."""
-    fastest, exact = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
-    trial_key = f"{key}; {fastest.precision}"  # decided on a busy machine as well
-    agrees, so_far = _trial_in(network.read_notes().get(trial_key))
+    fastest, fallback = Candidate(**notes["chosen"]), Candidate(**notes["instead"])
+    trial_notes = TrialNotes(network, f"{key}; {fastest.precision}")
+    agrees, so_far = trial_notes.read()  # decided on a busy machine as well
     if agrees is False:
-        fastest = exact
-    copies = throughput and fastest.runtime in NAMES
-
-    def opened(candidate: Candidate) -> Runtime:
-        if copies:
-            return open_copies(partial(opener, candidate), candidate.device)
-        return opener(candidate)
-
-    def described(runtime: Runtime, words: str) -> Runtime:
-        return replace(runtime, description=f"{runtime.description} ({words})")
-
+        fastest = fallback
+    copies = throughput and fastest.runtime in CONVERTED
     by_time = sorted(notes["milliseconds"].items(), key=lambda item: item[1])
     words = "timed here: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in by_time)
-    if fastest == exact or agrees:
-        return described(opened(fastest), words)
+    if fastest == fallback or agrees:
+        runtime = _open_decided(opener, fastest, copies)
+    else:
+        runtime = _open_on_trial(opener, fallback, fastest, copies, trial_notes, so_far)
+        words = f"{fastest.precision} once its detections are seen to agree; {words}"
+    return replace(runtime, description=f"{runtime.description} ({words})")
 
-    def noted(agreement: Agreement) -> None:
-        network.write_notes({trial_key: {"agrees": None, **asdict(agreement)}})
 
-    def decided(agreement: Agreement) -> Runtime:
-        if agreement.tested:
-            network.write_notes({trial_key: {"agrees": agreement.good, **asdict(agreement)}})
-        else:  # tried again on other photos
-            noted(Agreement())
-        return opened(fastest if agreement.good else exact)
+def _open_decided(opener: Callable[..., Runtime], candidate: Candidate, copies: bool) -> Runtime:
+    """Open one candidate; with ``copies`` several times, for the highest throughput."""
+    if copies:
+        return open_copies(partial(opener, candidate), candidate.device)
+    return opener(candidate)
 
+
+def _open_on_trial(
+    opener: Callable[..., Runtime],
+    fallback: Candidate,
+    fastest: Candidate,
+    copies: bool,
+    notes: TrialNotes,
+    so_far: Agreement,
+) -> Runtime:
+    """Open both candidates; the first pictures decide which of them runs the later ones."""
     # With their threads given, both take as many pictures at a time as the copies will afterwards.
     threads = available_cores() if copies else None
-    slow, fast = (opener(one, threads=threads) for one in (exact, fastest))
-    trial = PrecisionTrial(slow, fast, decided, so_far, noted)
-    words = f"{fastest.precision} once its detections are seen to agree; {words}"
-    parallel = copies_here() if copies else 1
-    return described(replace(slow, infer=trial, parallel=parallel), words)
+    reference, fast = (opener(one, threads=threads) for one in (fallback, fastest))
 
+    def on_decision(agreement: Agreement) -> Runtime:
+        notes.write_decision(agreement)
+        return _open_decided(opener, fastest if agreement.passed else fallback, copies)
 
-def _trial_in(note: object) -> tuple[bool | None, Agreement]:
-    """The decision that a note holds, None without one, and the agreement until then."""
-    try:
-        numbers = (int(note[name]) for name in ("photos", "detections", "agreeing"))
-        agreement = Agreement(*numbers, [str(name) for name in note["inputs"]])
-        return note["agrees"], agreement
-    except (KeyError, TypeError, ValueError):  # none, damaged, or from when photos counted twice
-        return None, Agreement()
+    trial = PrecisionTrial(reference, fast, on_decision, so_far, notes.write_progress)
+    return replace(reference, infer=trial, parallel=cpu_copies() if copies else 1)
 
 
 def _open(

@@ -1,7 +1,7 @@
-"""A look at a LiteRT file before LiteRT opens it: one graph of a detector's operations.
+"""Validates a LiteRT file before LiteRT opens it: one graph of a detector's operations.
 
-Branches and loops are graphs of their own, and a loop may never end. Of LiteRT's many operations
-some believe what a file says of its arrays, and write beyond them.
+Branches and loops are graphs of their own, and a loop may never end. Some of LiteRT's operations
+trust the shapes in the file and write out of bounds.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from utils.cores import available_cores
 from utils.errors import UserError
 from utils.files import read_limited
 from utils.quiet import silent_stderr
+from utils.runtime.device_option import gpu_number
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.litert_check import check_litert
 from utils.runtime.opening import (
-    gpu_number,
     import_library,
     output_names,
+    refuse_built_in_nms,
     refuse_other_network,
-    refuse_suppressed,
     unreadable,
 )
 from utils.runtime.runtime import Runtime
@@ -51,7 +51,7 @@ def open_litert(
         raise UserError(f"--device {device}: LiteRT runs on the CPU here; use --device cpu")
     # First the archive at the end of the file: with it, the file is whole.
     facts = Facts.from_json(_facts_text(Path(weights), where), where)
-    refuse_suppressed(where, facts)
+    refuse_built_in_nms(where, facts)
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: LiteRT runs it in {facts.precision}, not {precision}")
     try:

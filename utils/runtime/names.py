@@ -1,4 +1,11 @@
-"""The names of the runtimes, for options; importing this imports nothing."""
+"""The names of the runtimes; importing this imports nothing."""
 
-RUNTIMES = ("tensorflow", "onnx", "openvino", "litert", "saved_model")
+DISPLAY_NAMES = {  # by the name in options
+    "tensorflow": "TensorFlow",
+    "onnx": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "litert": "LiteRT",
+    "saved_model": "TensorFlow SavedModel",
+}
+RUNTIMES = tuple(DISPLAY_NAMES)
 CONVERTED = ("openvino", "onnx", "litert")  # --runtime converts a checkpoint for these

@@ -1,8 +1,9 @@
-"""A look at an ONNX file before ONNX Runtime opens it.
+"""Validates an ONNX file before ONNX Runtime opens it: no file beside it, only a detector's
+operations.
 
 ONNX Runtime would read other files for a model's weights, run its loops for as long as they last,
-and call operators of libraries. A detector needs none of that. The file is walked as what it is,
-Protocol Buffers, so that nothing but Python is needed, and weights are passed over.
+and call operators of libraries. A detector needs none of that. The file is parsed as Protocol
+Buffers in plain Python, and weights are skipped.
 """
 
 from __future__ import annotations

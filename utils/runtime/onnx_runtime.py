@@ -10,14 +10,14 @@ import numpy as np
 
 from utils.cores import available_cores
 from utils.errors import UserError
+from utils.runtime.device_option import gpu_number
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.onnx_check import check_onnx
 from utils.runtime.opening import (
-    gpu_number,
     import_library,
     output_names,
+    refuse_built_in_nms,
     refuse_other_network,
-    refuse_suppressed,
     unreadable,
 )
 from utils.runtime.runtime import Infer, Runtime
@@ -43,7 +43,7 @@ def open_onnx(
     """
     where = f"{option} {weights}"
     infer, facts, place = load_onnx(weights, where, device, threads)
-    refuse_suppressed(where, facts)
+    refuse_built_in_nms(where, facts)
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: ONNX Runtime runs it in {facts.precision}, not {precision}")
     return Runtime(
@@ -62,7 +62,7 @@ def open_onnx(
 def load_onnx(
     weights: str | Path, where: str, device: object = None, threads: int | None = None
 ) -> tuple[Infer, Facts, str]:
-    """What runs a file, its facts, and the device in words; suppressed outputs included.
+    """What runs a file, its facts, and the device in words; also with NMS in its graph.
 
     Raises:
         UserError: no ONNX Runtime, no such device, or another file; begins with ``where``.

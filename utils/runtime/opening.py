@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 
-from utils.errors import UnreadableFileError, UserError
+from utils.decoding import ANCHORS_PER_LEVEL, STRIDES
+from utils.errors import UnreadableFileError, UserError, last_line
 from utils.runtime.facts import Facts
 from utils.runtime.telemetry import no_telemetry
-from utils.text import one_line
 
 
 def import_library(module: str, package: str, where: str) -> ModuleType:
@@ -37,11 +36,7 @@ def import_library(module: str, package: str, where: str) -> ModuleType:
 
 def unreadable(where: str, kind: str, error: Exception) -> UnreadableFileError:
     """The error for a file that its runtime refuses; ``kind`` such as "an ONNX file"."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    # The last line says what is wrong; those before, where in the library.
-    return UnreadableFileError(
-        f"{where}: not {kind} that can be opened ({one_line(lines[-1])[:200]})"
-    )
+    return UnreadableFileError(f"{where}: not {kind} that can be opened ({last_line(error)})")
 
 
 def output_names(facts: Facts) -> tuple[str, ...]:
@@ -69,7 +64,7 @@ def refuse_other_network(
     """
     classes = len(facts.class_names)
     columns = {"boxes": 4, "scores": classes, "best_boxes": 4}
-    columns |= {f"head{stride}": 3 * (5 + classes) for stride in (8, 16, 32)}
+    columns |= {f"head{stride}": ANCHORS_PER_LEVEL * (5 + classes) for stride in STRIDES}
     fits = "images" in inputs and all(
         name in outputs and (name not in columns or _last(outputs[name]) in (columns[name], None))
         for name in output_names(facts)
@@ -81,10 +76,10 @@ def refuse_other_network(
         )
 
 
-def refuse_suppressed(where: str, facts: Facts) -> None:
+def refuse_built_in_nms(where: str, facts: Facts) -> None:
     """
     Raises:
-        UserError: suppression is in the graph.
+        UserError: NMS is in the graph (``--nms``).
     """
     if facts.outputs == "suppressed":
         raise UserError(
@@ -98,31 +93,3 @@ def _last(shape: Sequence[object]) -> int | None:
     if not shape:
         return 0
     return shape[-1] if isinstance(shape[-1], int) and shape[-1] >= 0 else None
-
-
-def gpu_number(device: object) -> int | None:
-    """The number of the GPU in ``gpu`` or ``gpu:N``, of several the first; None for another device.
-
-    Raises:
-        UserError: a text that names no device.
-    """
-    names = gpu_names(device)
-    return int(names[0].removeprefix("gpu:")) if names else None
-
-
-def gpu_names(device: object) -> list[str]:
-    """The GPUs in ``gpu``, ``gpu:N`` or ``gpu:N,M`` as ``gpu:N``; none for another device.
-
-    Raises:
-        UserError: a text that names no device.
-    """
-    if not isinstance(device, str):  # a Cluster, or None
-        return []
-    match = re.fullmatch(r"auto|cpu|gpu(?::(\d+(?:,\d+)*))?", device)
-    if not match:
-        raise UserError(
-            f"--device {device}: expected auto, cpu, gpu or gpu:N, such as gpu:0 or gpu:0,1"
-        )
-    if not device.startswith("gpu"):
-        return []
-    return [f"gpu:{number}" for number in sorted({*map(int, (match.group(1) or "0").split(","))})]

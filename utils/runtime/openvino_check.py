@@ -1,4 +1,4 @@
-"""A look at an OpenVINO network's XML before OpenVINO opens it: only a detector's operations."""
+"""Validates an OpenVINO network's XML before OpenVINO opens it: only a detector's operations."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def check_openvino(xml: Path) -> None:
         ValueError: the file has some of these, or cannot be read.
         ExpatError: it is no XML.
     """
-    look = _Look(xml.with_suffix(".bin").stat().st_size)
+    validator = _Validator(xml.with_suffix(".bin").stat().st_size)
     parser = ParserCreate()
-    parser.StartDoctypeDeclHandler = look.refuse_document_type
-    parser.StartElementHandler, parser.EndElementHandler = look.start, look.end
+    parser.StartDoctypeDeclHandler = validator.refuse_document_type
+    parser.StartElementHandler, parser.EndElementHandler = validator.start, validator.end
     # At once: in parts, a description of many photos would be read again with each of them.
     parser.Parse(read_limited(xml, _MOST_BYTES), True)
-    if look.foreign:
-        names = listed(sorted(look.foreign))
+    if validator.foreign:
+        names = listed(sorted(validator.foreign))
         raise ValueError(f"it has operations that no detector needs ({names})")
 
 
-class _Look:
-    """What the parser calls; ``weights`` is the size of the ``.bin`` in bytes."""
+class _Validator:
+    """The parser's callbacks; ``weights`` is the size of the ``.bin`` in bytes."""
 
     def __init__(self, weights: int) -> None:
         self.weights, self.depth = weights, 0

@@ -13,13 +13,13 @@ import numpy as np
 
 from utils.cores import available_cores
 from utils.errors import UnreadableFileError, UserError
+from utils.runtime.device_option import gpu_number
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
-    gpu_number,
     import_library,
     output_names,
+    refuse_built_in_nms,
     refuse_other_network,
-    refuse_suppressed,
     unreadable,
 )
 from utils.runtime.openvino_check import check_openvino
@@ -71,7 +71,7 @@ def open_openvino(
     except Exception as error:  # damage raises any of many kinds
         raise unreadable(where, "an OpenVINO network", error) from None
     facts = Facts.from_json(text, where)
-    refuse_suppressed(where, facts)
+    refuse_built_in_nms(where, facts)
     refuse_other_network(where, facts, inputs, outputs)
     if precision not in (None, *_HINTS):
         raise UserError(f"{where}: OpenVINO runs it in float32 or bfloat16, not {precision}")

@@ -51,22 +51,23 @@ class Agreement:
     inputs: list[str] = field(default_factory=list, compare=False)
 
     @property
-    def enough(self) -> bool:
-        """Whether it can be decided."""
-        return self.tested or self.photos >= MOST_PHOTOS
+    def can_decide(self) -> bool:
+        """Whether the trial ends: with enough data, or after ``MOST_PHOTOS`` without."""
+        return self.has_enough_data or self.photos >= MOST_PHOTOS
 
     @property
-    def tested(self) -> bool:
+    def has_enough_data(self) -> bool:
         """Whether it says something about the network, not only about these photos."""
         return self.photos >= ENOUGH_PHOTOS and self.detections >= ENOUGH_DETECTIONS
 
     @property
-    def good(self) -> bool:
-        return self.tested and self.agreeing >= MIN_AGREEMENT * self.detections
+    def passed(self) -> bool:
+        """Whether the faster precision is good enough."""
+        return self.has_enough_data and self.agreeing >= MIN_AGREEMENT * self.detections
 
-    def add(self, exact: Detections, other: Detections) -> None:
-        """Count the detections of one picture in both precisions."""
-        for mine, theirs in ((exact, other), (other, exact)):
+    def add(self, reference: Detections, fast: Detections) -> None:
+        """Count the detections of one picture in float32 and in the faster precision."""
+        for mine, theirs in ((reference, fast), (fast, reference)):
             sure = mine[mine.scores >= CONFIDENCE]
             self.detections += len(sure)
             self.agreeing += sum(has_partner(sure, i, theirs) for i in range(len(sure)))
@@ -83,27 +84,27 @@ def has_partner(detections: Detections, index: int, others: Detections) -> bool:
 
 
 class PrecisionTrial:
-    """``Infer`` that tries a faster precision and then keeps to the one that is good.
+    """``Infer`` that tries a faster precision, and then uses it or float32 for good.
 
     Args:
-        exact: the network in float32.
+        reference: the network in float32.
         fast: the same in another precision.
-        decided: called once, with the agreement; gives what runs the network from then on.
-        so_far: an agreement on photos of before, to go on with.
-        noted: called with the agreement after each new photo that decides nothing yet.
+        on_decision: called once, with the agreement; gives what runs the network from then on.
+        so_far: an agreement on earlier photos, to go on with.
+        on_photo: called with the agreement after each new photo that decides nothing yet.
     """
 
     def __init__(
         self,
-        exact: Runtime,
+        reference: Runtime,
         fast: Runtime,
-        decided: Callable[[Agreement], Runtime],
+        on_decision: Callable[[Agreement], Runtime],
         so_far: Agreement | None = None,
-        noted: Callable[[Agreement], None] = lambda agreement: None,
+        on_photo: Callable[[Agreement], None] = lambda agreement: None,
     ) -> None:
-        self._pair: tuple[Runtime, Runtime] | None = exact, fast
-        self._decided = decided
-        self._noted = noted
+        self._pair: tuple[Runtime, Runtime] | None = reference, fast
+        self._on_decision = on_decision
+        self._on_photo = on_photo
         self._agreement = so_far or Agreement()
         self._chosen: Runtime | None = None
         self._lock = threading.Lock()
@@ -120,10 +121,10 @@ class PrecisionTrial:
                     return self._try(images)
         return self._chosen.infer(images)
 
-    def settle(self, images: Iterable[np.ndarray]) -> Runtime:
-        """Decide on these network inputs, uint8 (H, W, 3), for good: what runs the network now on.
+    def decide_now(self, images: Iterable[np.ndarray]) -> Runtime:
+        """Decide on these network inputs, uint8 (H, W, 3); returns what runs the network now on.
 
-        Only as many are looked at as it takes. Where they do not suffice, it is float32.
+        Reads only as many as it takes. Where they do not suffice, it is float32.
         """
         for image in images:
             if self._chosen is not None:
@@ -135,23 +136,23 @@ class PrecisionTrial:
             return self._chosen
 
     def _try(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        exact, fast = self._pair
-        outputs = exact.infer(images)
+        reference, fast = self._pair
+        outputs = reference.infer(images)
         agreement = self._agreement
         before = agreement.photos
         for image in images:
             name = short_hash(image)
-            if agreement.enough or name in agreement.inputs:
+            if agreement.can_decide or name in agreement.inputs:
                 continue
             agreement.photos += 1
             agreement.inputs.append(name)
             for picture in variations(image):
-                agreement.add(detections_of(exact, picture), detections_of(fast, picture))
-        if agreement.enough:
-            self._chosen = self._decided(agreement)
+                agreement.add(detections_of(reference, picture), detections_of(fast, picture))
+        if agreement.can_decide:
+            self._chosen = self._on_decision(agreement)
             self._pair = None  # frees their memory
         elif agreement.photos > before:
-            self._noted(agreement)
+            self._on_photo(agreement)
         return outputs
 
 

@@ -127,16 +127,16 @@ def open_runtime(
     else:
         raise UserError(f"{option} {path}: is for the runtime {of_file}, not for {runtime}")
     if throughput and runtime in CONVERTED:
-        from utils.runtime.side_by_side import open_copies
+        from utils.runtime.parallel_copies import open_copies
 
         opened = open_copies(opener, device)
     else:
         opened = opener()
     if of_file == "tensorflow":
         return opened
-    from utils.runtime.answers import with_checked_answers
+    from utils.runtime.output_check import with_checked_outputs
 
-    return with_checked_answers(opened, f"{option} {path}")
+    return with_checked_outputs(opened, f"{option} {path}")
 
 
 def runtime_of_file(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""A look at the graph of a SavedModel before TensorFlow imports it: only a detector's operations.
+"""Validates the graph of a SavedModel before TensorFlow imports it: a detector's operations only.
 
 Operations of TensorFlow read and write files, run Python and loop for ever. A graph can also call
 functions, which call others, so that a small file is an endless computation.

@@ -21,8 +21,8 @@ from utils.runtime.device import use_device, visible_device
 from utils.runtime.facts import KEY, Facts
 from utils.runtime.opening import (
     output_names,
+    refuse_built_in_nms,
     refuse_other_network,
-    refuse_suppressed,
     unreadable,
 )
 from utils.runtime.runtime import Infer, Runtime
@@ -50,7 +50,7 @@ def open_saved_model(
     where = f"{option} {weights}"
     place = use_device(device) if isinstance(device, str) else visible_device()
     infer, facts = load_saved_model(weights, where)
-    refuse_suppressed(where, facts)
+    refuse_built_in_nms(where, facts)
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: TensorFlow runs it in {facts.precision}, not {precision}")
     return Runtime(
@@ -67,7 +67,7 @@ def open_saved_model(
 
 
 def load_saved_model(weights: str | Path, where: str) -> tuple[Infer, Facts]:
-    """What runs a folder, and its facts; suppressed outputs included.
+    """What runs a folder, and its facts; also with NMS in its graph.
 
     Raises:
         UserError: another folder; begins with ``where``.

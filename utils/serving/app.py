@@ -26,8 +26,9 @@ from utils.serving.bodies import read_uploads
 from utils.serving.limits import Limits, RateLimit, Refusal
 from utils.serving.metrics import CONTENT_TYPE, Metrics
 from utils.serving.schema import MAX_DET, openapi
-from utils.serving.service import Service, Thresholds
+from utils.serving.service import Service
 from utils.serving.web_page import render_page
+from utils.thresholds import Thresholds
 
 
 @dataclass

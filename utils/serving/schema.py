@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from utils.serving.limits import Limits
-from utils.serving.service import Thresholds
+from utils.thresholds import Thresholds
 
 PICTURE_TYPES = (
     "image/jpeg", "image/png", "image/webp", "image/bmp", "image/gif", "image/tiff",

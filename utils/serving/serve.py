@@ -22,7 +22,7 @@ from utils.text import listed
 if TYPE_CHECKING:
     from utils.detector import Detector
     from utils.serving.limits import Limits
-    from utils.serving.service import Thresholds
+    from utils.thresholds import Thresholds
 
 _PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
 _TOKEN_BYTES = 24

@@ -7,7 +7,6 @@ import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,21 +22,7 @@ from utils.serving.batching import Batcher
 from utils.serving.bodies import Upload
 from utils.serving.limits import Limits, Refusal, Room
 from utils.serving.metrics import Metrics
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Which objects an answer has.
-
-    Attributes:
-        conf: lowest score that is kept, 0 to 1.
-        iou: IoU above which the weaker of two boxes of a class is dropped, 0 to 1.
-        max_det: most objects a picture.
-    """
-
-    conf: float = 0.25
-    iou: float = 0.45
-    max_det: int = 300
+from utils.thresholds import Thresholds
 
 
 class Service:

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from utils.data.records import Dataset
-from utils.errors import UserError
+from utils.errors import UserError, first_line
 from utils.evaluation.bootstrap import mean_of
 from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
@@ -242,8 +242,7 @@ def step_within_memory(
             try:
                 steps = run.trainer.accumulate_more()
             except UserError as stop:  # what it says may have another reason, after all
-                what = str(error).strip().partition("\n")[0][:200]
-                raise UserError(f"{stop} (TensorFlow says: {what})") from error
+                raise UserError(f"{stop} (TensorFlow says: {first_line(error)})") from error
             run.choices[MICRO_BATCH] = micro_batch_of(steps, run.loader.batch_size, run.cluster)
             run.directory.warn(
                 f"out of memory; from now on a batch is computed in {steps} parts, each with "

@@ -6,16 +6,12 @@ TensorFlow and Keras are imported inside functions: the CPU is asked for bfloat1
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import MutableMapping
 from pathlib import Path
 
 from utils.cores import available_cores
+from utils.cpu import CPUINFO, FAST_MATH_VARIABLE, cpu_flags, has_bfloat16
 from utils.errors import UserError
-
-CPUINFO = Path("/proc/cpuinfo")
-# oneDNN reads this variable when TensorFlow loads: how it may compute float32 convolutions.
-FAST_MATH_VARIABLE = "ONEDNN_DEFAULT_FPMATH_MODE"
 
 
 def set_fast_math(
@@ -42,27 +38,19 @@ def set_fast_math(
     return fast
 
 
-def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
-    """Whether an x86 CPU multiplies bfloat16 numbers; False where the system does not say.
-
-    ``avx512_bf16`` and ``amx_bf16`` are the names of the instructions in Linux' list of flags.
-    """
-    return bool({"avx512_bf16", "amx_bf16"} & _flags(cpuinfo))
-
-
 def needs_casts(cpuinfo: Path = CPUINFO) -> bool:
     """Whether a CPU multiplies bfloat16 numbers in convolutions only if they are cast to it.
 
     oneDNN's fast math rounds float32 convolutions where there is ``amx_bf16``. With ``avx512_bf16``
     alone it computes them in float32 as before, and the network has to cast (``nets.narrow``).
     """
-    return has_bfloat16(cpuinfo) and "amx_bf16" not in _flags(cpuinfo)
+    return has_bfloat16(cpuinfo) and "amx_bf16" not in cpu_flags(cpuinfo)
 
 
 def one_dnn_rounds(cpuinfo: Path = CPUINFO) -> bool:
     """Whether oneDNN's fast math may round float32 convolutions of this CPU without a cast: with
     ``amx_bf16``, or where the system does not say what the CPU can do."""
-    flags = _flags(cpuinfo)
+    flags = cpu_flags(cpuinfo)
     return not flags or "amx_bf16" in flags
 
 
@@ -74,14 +62,6 @@ def rounds_convolutions(fast_math: bool | None, devices: str) -> bool:
         devices: of the run, as ``Cluster.devices`` names them.
     """
     return bool(fast_math) and has_bfloat16() and devices.startswith("CPU")
-
-
-def _flags(cpuinfo: Path) -> set[str]:
-    try:
-        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
-    except OSError:
-        return set()
-    return set(flags[1].split()) if flags else set()
 
 
 def make_deterministic(threads: int | None = None) -> int:

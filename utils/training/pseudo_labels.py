@@ -165,7 +165,7 @@ def find_objects(
     if minutes:
         seconds = cluster.broadcast_number(_seconds_a_photo(detector)) / cluster.hosts
         most = max(detector.batch_size, int(MOST_OF_TIME * 60 * minutes / seconds))
-        views = views_of(train.records, tiling, max(detector.input_size), detector.trained_on)
+        views = views_of(train.records, tiling, max(detector.input_size), detector.training_sizes)
         if most < views.sum():
             drawn = np.random.default_rng([seed, _CHOICE]).permutation(len(indices))
             count = np.searchsorted(np.cumsum(views[drawn]), most, side="right")

@@ -17,7 +17,7 @@ from typing import Any
 from utils.data.batches.sample_sheet import draw_sample_sheet
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset
-from utils.errors import UserError
+from utils.errors import UserError, first_line
 from utils.runtime.distribution import host_was_lost
 from utils.signals import StopRequest
 from utils.training.announcement import announce
@@ -179,8 +179,7 @@ def _lost_hosts_explained() -> Iterator[None]:
     except Exception as error:
         if not host_was_lost(error):
             raise
-        what = str(error).strip().partition("\n")[0][:200]
         raise UserError(
             "another host has gone; start the job again on all of them with --resume "
-            f"(TensorFlow says: {what})"
+            f"(TensorFlow says: {first_line(error)})"
         ) from error

@@ -31,7 +31,7 @@ from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
-from utils.tiling import NO_TILES, Tiling, TrainedOn
+from utils.tiling import NO_TILES, Tiling, TrainingSizes
 from utils.training.batch_norm import (
     MOST_PHOTOS,
     batch_statistics,
@@ -333,7 +333,7 @@ class Trainer:
 
     def _views(self, dataset: Dataset) -> np.ndarray:
         """(P,): how many pictures the network gets of each photo."""
-        trained = TrainedOn.from_metadata(self.model.metadata)
+        trained = TrainingSizes.from_metadata(self.model.metadata)
         return views_of(dataset.records, self.tiling, self.model.input_size, trained)
 
     def save(self, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from utils.detector import Detector
@@ -15,6 +16,7 @@ from utils.media.suggestions.suggest import find_suggestions, unlabelled, write_
 from utils.media.suggestions.suggestions_page import write_page
 from utils.media.suggestions.uncertainty import LOWEST_SCORE
 from utils.text import counted
+from utils.thresholds import Thresholds
 
 
 def suggest_photos(
@@ -25,8 +27,7 @@ def suggest_photos(
     *,
     count: int,
     known: Collection[str],
-    iou: float,
-    max_det: int,
+    thresholds: Thresholds,
     progress: Callable[[Iterator, Sequence[Source]], Iterator],
 ) -> list[str]:
     """Choose up to ``count`` photos and write ``out/suggested.txt``, ``.html`` and ``suggested/``.
@@ -38,7 +39,7 @@ def suggest_photos(
         out: the folder for results.
         count: how many photos to suggest.
         known: content hashes of photos that training knew, which are left out.
-        iou, max_det: as for every detection.
+        thresholds: of the detections; ``conf`` is not used, as low scores count here, too.
         progress: shows how far the pictures are.
 
     Returns:
@@ -55,7 +56,7 @@ def suggest_photos(
         print(f"warning: {problem}", file=sys.stderr)
 
     frames = read_frames(new, report, detector.read)
-    results = detect_frames(detector, frames, conf=LOWEST_SCORE, iou=iou, max_det=max_det)
+    results = detect_frames(detector, frames, replace(thresholds, conf=LOWEST_SCORE))
     pictures = ((frame, found) for frame, found, _ in progress(results, new))
     found = find_suggestions(pictures, features, count)
     if not found:

@@ -14,10 +14,11 @@ from utils.errors import UserError
 from utils.files import RemovedError, check_clock, check_writable
 from utils.runtime.export.earlier import holds_export, other_files
 from utils.runtime.export.process import ModuleFailedError, run_module
-from utils.runtime.export.request import PRECISIONS, SUPPRESSING, ExportRequest, Suppression
+from utils.runtime.export.request import NMS_FORMATS, PRECISIONS, ExportRequest
 from utils.runtime.export.scratch import put_in_place, restore_abandoned, scratch_folder
 from utils.runtime.facts import OUTPUTS, Facts
 from utils.text import listed
+from utils.thresholds import Thresholds
 
 _SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
 _MODULES = {  # that writing and checking a format needs, beside TensorFlow
@@ -36,7 +37,7 @@ def export(
     *,
     precision: str = "float32",
     outputs: str = "decoded",
-    suppression: Suppression | None = None,
+    nms: Thresholds | None = None,
     calibration: Sequence[np.ndarray] = (),
     check: Callable[[Path], None] | None = None,
 ) -> Path:
@@ -50,7 +51,7 @@ def export(
         precision: of the stored weights, one of ``PRECISIONS[format]``.
         outputs: ``decoded``; ``heads``, which ``utils.detector`` decodes; or ``suppressed`` (ONNX
             and SavedModel).
-        suppression: thresholds of ``suppressed`` outputs.
+        nms: thresholds of ``suppressed`` outputs; None for the usual ones.
         calibration: for the precision ``int8``, network inputs to measure activations on: uint8
             (H, W, 3), for LiteRT of the checkpoint's own size.
         check: called with the finished file before it gets its name. What it raises is passed on,
@@ -77,8 +78,8 @@ def export(
         try:
             target = beside / f"export{_SUFFIXES.get(format, '')}"
             if outputs == "suppressed":
-                suppression = suppression or Suppression()
-            request = ExportRequest(weights, format, target, precision, outputs, suppression)
+                nms = nms or Thresholds()
+            request = ExportRequest(weights, format, target, precision, outputs, nms)
             if precision == "int8":
                 request = replace(request, calibration=beside / "calibration.npz")
                 np.savez(request.calibration, *calibration)
@@ -115,9 +116,9 @@ def refuse_impossible(format: str, precision: str, outputs: str) -> None:
         raise UserError(f"--format {format} can have {listed(PRECISIONS[format])}, not {precision}")
     if outputs not in OUTPUTS:
         raise UserError(f"there are no outputs {outputs!r}; choose {listed(OUTPUTS)}")
-    if outputs == "suppressed" and format not in SUPPRESSING:
+    if outputs == "suppressed" and format not in NMS_FORMATS:
         raise UserError(
-            f"--nms: {listed(SUPPRESSING)} can hold suppression, and {format} cannot; leave --nms "
+            f"--nms: {listed(NMS_FORMATS)} can hold suppression, and {format} cannot; leave --nms "
             "out, and suppress what the network returns"
         )
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from utils.cpu import FAST_MATH_VARIABLE
 from utils.errors import UserError
 
 
@@ -30,7 +31,6 @@ _NO_ROOM = re.compile(
     r"|MemoryError|bad_alloc|ResourceExhausted|RESOURCE_EXHAUSTED",
     re.IGNORECASE,
 )
-_FAST_MATH = "ONEDNN_DEFAULT_FPMATH_MODE"  # bfloat16 in convolutions, as training may use it
 
 
 def run_module(module: str, argument: str, what: str) -> None:
@@ -46,7 +46,7 @@ def run_module(module: str, argument: str, what: str) -> None:
         UserError: what else the process says the user can put right.
         ModuleFailedError: anything else, with all that the process printed.
     """
-    environment = {name: value for name, value in os.environ.items() if name != _FAST_MATH}
+    environment = {name: value for name, value in os.environ.items() if name != FAST_MATH_VARIABLE}
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         # -P: modules in the current folder are not the project's.

@@ -8,28 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.thresholds import Thresholds
+
 PRECISIONS = {
     "onnx": ("float32", "int8"),
     "openvino": ("float32", "float16", "int8"),
     "litert": ("float32", "float16", "int8"),
     "saved_model": ("float32",),
 }
-SUPPRESSING = ("onnx", "saved_model")  # formats whose graphs can hold non-maximum suppression
-
-
-@dataclass(frozen=True)
-class Suppression:
-    """Non-maximum suppression inside the graph.
-
-    Attributes:
-        conf: lowest score that is kept, 0 to 1.
-        iou: IoU above which the weaker of two boxes of a class is dropped, 0 to 1.
-        max_det: most boxes a picture.
-    """
-
-    conf: float = 0.25
-    iou: float = 0.45
-    max_det: int = 300
+NMS_FORMATS = ("onnx", "saved_model")  # formats that can hold non-maximum suppression
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,7 @@ class ExportRequest:
         precision: one of ``PRECISIONS[format]``; ``float16`` stores the weights so, ``int8`` also
             computes so.
         outputs: as in ``utils.runtime.facts.OUTPUTS``.
-        suppression: for ``suppressed`` outputs.
+        nms: thresholds of ``suppressed`` outputs.
         calibration: for ``int8``, an ``.npz`` of network inputs, uint8 (H, W, 3).
     """
 
@@ -52,7 +39,7 @@ class ExportRequest:
     target: Path
     precision: str = "float32"
     outputs: str = "decoded"
-    suppression: Suppression | None = None
+    nms: Thresholds | None = None
     calibration: Path | None = None
 
     def calibration_inputs(self) -> list[np.ndarray]:
@@ -66,11 +53,11 @@ class ExportRequest:
     @classmethod
     def from_json(cls, text: str) -> ExportRequest:
         values = json.loads(text)
-        suppression, calibration = values.pop("suppression"), values.pop("calibration")
+        nms, calibration = values.pop("nms"), values.pop("calibration")
         return cls(
             weights=Path(values.pop("weights")),
             target=Path(values.pop("target")),
-            suppression=suppression and Suppression(**suppression),
+            nms=nms and Thresholds(**nms),
             calibration=calibration and Path(calibration),
             **values,
         )

@@ -10,7 +10,7 @@ from nets.export_network import HEADS, INPUT, folded_copy
 from nets.yolo import ANCHORS_PER_LEVEL, YOLOv3
 from utils.runtime.export.onnx_decoding import add_decoding
 from utils.runtime.export.onnx_layers import GraphBuilder, add_layers
-from utils.runtime.export.onnx_suppression import THRESHOLDS, add_suppression
+from utils.runtime.export.onnx_nms import THRESHOLD_INPUTS, add_nms
 from utils.runtime.export.request import ExportRequest
 from utils.runtime.facts import KEY, Facts
 
@@ -34,7 +34,7 @@ def onnx_model(model: YOLOv3, facts: Facts, request: ExportRequest) -> onnx.Mode
 
     - ``decoded``: ``boxes`` (batch, N, 4), ``scores`` (batch, N, classes);
     - ``heads``: ``head8``, ``head16``, ``head32`` (batch, height/s, width/s, 3·(5 + classes));
-    - ``suppressed``: for a batch of 1, see ``onnx_suppression.add_suppression``.
+    - ``suppressed``: for a batch of 1, see ``onnx_nms.add_nms``.
     """
     graph = GraphBuilder()
     # Pixels are transposed before they are float32, which are four times as many bytes.
@@ -56,13 +56,13 @@ def onnx_model(model: YOLOv3, facts: Facts, request: ExportRequest) -> onnx.Mode
     else:
         boxes, scores = add_decoding(graph, raw, facts)
         shapes = {boxes: (batch, "predictions", 4), scores: (batch, "predictions", classes)}
-        if request.suppression:
+        if request.nms:
             batch = 1
-            best = add_suppression(graph, boxes, scores, request.suppression)
+            best = add_nms(graph, boxes, scores, request.nms)
             shapes = dict(
                 zip(best, (("detections", 4), ("detections",), ("detections",)), strict=True)
             )
-            overridable = [_overridable(graph.constants[name]) for name in THRESHOLDS]
+            overridable = [_overridable(graph.constants[name]) for name in THRESHOLD_INPUTS]
     inputs = [
         helper.make_tensor_value_info(INPUT, TensorProto.UINT8, (batch, "height", "width", 3)),
         *overridable,

@@ -14,8 +14,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from nets.export_network import INPUT, export_network
 from nets.yolo import YOLOv3
-from utils.runtime.export.request import ExportRequest, Suppression
+from utils.runtime.export.request import ExportRequest
 from utils.runtime.facts import KEY, Facts
+from utils.thresholds import Thresholds
 
 FACTS = Path("assets.extra") / f"{KEY}.json"
 
@@ -46,8 +47,8 @@ def save(
     @tf.function(input_signature=[spec])
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = dict(zip(names, constant(images), strict=True))
-        if request.suppression:
-            return suppressed(outputs["boxes"], outputs["scores"], request.suppression)
+        if request.nms:
+            return with_nms(outputs["boxes"], outputs["scores"], request.nms)
         return outputs
 
     module = tf.Module()
@@ -57,9 +58,7 @@ def save(
     tf.saved_model.save(module, str(folder), {"serving_default": serve}, options)
 
 
-def suppressed(
-    boxes: tf.Tensor, scores: tf.Tensor, suppression: Suppression
-) -> dict[str, tf.Tensor]:
+def with_nms(boxes: tf.Tensor, scores: tf.Tensor, thresholds: Thresholds) -> dict[str, tf.Tensor]:
     """Boxes (B, N, 4) and scores (B, N, C) → the best ``max_det`` of each picture.
 
     ``best_boxes`` (B, max_det, 4), ``best_scores`` and ``best_class_ids`` (B, max_det), zero behind
@@ -68,10 +67,10 @@ def suppressed(
     kept = tf.image.combined_non_max_suppression(
         boxes[:, :, None],
         scores,
-        max_output_size_per_class=suppression.max_det,
-        max_total_size=suppression.max_det,
-        iou_threshold=suppression.iou,
-        score_threshold=suppression.conf,
+        max_output_size_per_class=thresholds.max_det,
+        max_total_size=thresholds.max_det,
+        iou_threshold=thresholds.iou,
+        score_threshold=thresholds.conf,
         clip_boxes=False,
     )
     return {

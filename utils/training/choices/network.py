@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from nets.head_weights import BUNDLED
 from nets.yolo import YOLOv3, checked_input_size
+from utils.cpu import has_bfloat16
 from utils.data.input_size import FEWEST_PIXELS, SizeNeeds
 from utils.data.records import Dataset
 from utils.errors import UserError
@@ -24,7 +25,6 @@ from utils.training.choices.recipes import CONTINUED, Recipe
 from utils.training.choices.speed import photos_seen
 from utils.training.choices.start import explain_backbone_errors
 from utils.training.config import AUTO, TrainConfig
-from utils.training.numerics import has_bfloat16
 
 # Photos that a run with --minutes sees at most, where its epochs would be fewer: what more would
 # teach few photos is to know them by heart.

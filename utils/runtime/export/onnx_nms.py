@@ -6,25 +6,25 @@ import numpy as np
 from onnx import helper
 
 from utils.runtime.export.onnx_layers import GraphBuilder
-from utils.runtime.export.request import Suppression
+from utils.thresholds import Thresholds
 
-THRESHOLDS = ("conf", "iou", "max_det")  # the graph's optional inputs
+THRESHOLD_INPUTS = ("conf", "iou", "max_det")  # the graph's optional inputs
 
 
-def add_suppression(
-    graph: GraphBuilder, boxes: str, scores: str, suppression: Suppression
+def add_nms(
+    graph: GraphBuilder, boxes: str, scores: str, thresholds: Thresholds
 ) -> tuple[str, str, str]:
     """Boxes (1, N, 4) and scores (1, N, C) → ``best_boxes`` (M, 4), ``best_scores`` (M,) and
     ``best_class_ids`` (M,), int64.
 
-    Greedy within each class, then the best ``max_det`` of all by falling score. ``THRESHOLDS`` are
-    constants that a caller may override. Unlike in ``utils.postprocess``, a score must be above
-    ``conf`` (not equal), and boxes do not vote.
+    Greedy within each class, then the best ``max_det`` of all by falling score. A caller may
+    override the constants of ``THRESHOLD_INPUTS``. Unlike in ``utils.postprocess``, a score must be
+    above ``conf`` (not equal), and boxes do not vote.
     """
     add = graph.add
-    conf = graph.constant("conf", np.array([suppression.conf], np.float32))
-    iou = graph.constant("iou", np.array([suppression.iou], np.float32))
-    max_det = graph.constant("max_det", np.array([suppression.max_det], np.int64))
+    conf = graph.constant("conf", np.array([thresholds.conf], np.float32))
+    iou = graph.constant("iou", np.array([thresholds.iou], np.float32))
+    max_det = graph.constant("max_det", np.array([thresholds.max_det], np.int64))
     by_class = add("Transpose", [scores], "nms/scores_by_class", perm=[0, 2, 1])  # (1, C, N)
     # (K, 3): picture, class, box
     kept = add("NonMaxSuppression", [boxes, by_class, max_det, iou, conf], "nms/kept")

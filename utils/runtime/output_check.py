@@ -1,4 +1,4 @@
-"""What the network of a file from a stranger answers, checked: it may be no boxes and scores."""
+"""Checks the outputs of a network from an untrusted file: shapes and types of boxes and scores."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from utils.errors import UserError
+from utils.decoding import ANCHORS_PER_LEVEL, STRIDES
+from utils.errors import UserError, last_line
 from utils.runtime.runtime import Runtime
 
-_ANCHORS = 3  # of each cell
 _NUMBERS = "fiuV"  # kinds of NumPy types; V is bfloat16
 
 
-def with_checked_answers(runtime: Runtime, where: str) -> Runtime:
-    """A runtime whose ``infer`` raises ``UserError`` where the network fails or answers wrongly.
+def with_checked_outputs(runtime: Runtime, where: str) -> Runtime:
+    """The runtime with an ``infer`` that checks each output.
+
+    It raises ``UserError`` where the network fails, or its outputs are not those of a detector.
 
     Args:
         runtime: of an exported file.
@@ -25,11 +27,10 @@ def with_checked_answers(runtime: Runtime, where: str) -> Runtime:
         try:
             outputs = runtime.infer(images)
         except Exception as error:  # each library has its own
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise UserError(
-                f"{where}: its network cannot be run ({lines[-1].strip()[:200]})"
-            ) from error
-        if not _fits(outputs, images.shape, len(runtime.class_names), raw=bool(runtime.heads)):
+            raise UserError(f"{where}: its network cannot be run ({last_line(error)})") from error
+        if not _has_expected_shapes(
+            outputs, images.shape, len(runtime.class_names), raw=bool(runtime.heads)
+        ):
             shapes = ", ".join(str(np.shape(one)) for one in outputs)
             raise UserError(
                 f"{where}: its network answers with arrays of other shapes than a detector's "
@@ -42,14 +43,17 @@ def with_checked_answers(runtime: Runtime, where: str) -> Runtime:
     return replace(runtime, infer=infer)
 
 
-def _fits(
+def _has_expected_shapes(
     outputs: tuple[np.ndarray, ...], shape: tuple[int, ...], classes: int, *, raw: bool
 ) -> bool:
-    """Whether the outputs for a batch of ``shape`` (B, H, W, 3) are what ``Infer`` says."""
+    """Whether the outputs for images of ``shape`` (B, H, W, 3) have the shapes of ``Infer``.
+
+    With ``raw``, they are the three maps before decoding.
+    """
     batch, height, width, _ = shape
     if raw:
-        channels = _ANCHORS * (5 + classes)
-        maps = [(batch, height // s, width // s, channels) for s in (8, 16, 32)]
+        channels = ANCHORS_PER_LEVEL * (5 + classes)
+        maps = [(batch, height // s, width // s, channels) for s in STRIDES]
         return [np.shape(one) for one in outputs] == maps
     boxes, scores = outputs
     rows = np.shape(boxes)[1:2]

@@ -1,7 +1,7 @@
-"""Several copies of a network, each with cores or a GPU of its own: the most pictures a second.
+"""Runs several copies of a network in parallel, for the highest throughput.
 
-One network on all cores answers a single picture sooner. Of many pictures, copies with a core each
-do more in a second, because no core waits for another within a layer.
+Each copy has a GPU or a group of cores of its own, so that no core waits for another within a
+layer. A single picture is faster on one copy with all cores.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from utils.cores import available_cores
-from utils.runtime.opening import gpu_names
+from utils.runtime.device_option import gpu_names
 from utils.runtime.runtime import Infer, Runtime
 from utils.text import counted
 
@@ -21,8 +21,7 @@ MOST_COPIES = 8  # each has its own weights and feature maps in memory
 
 
 def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
-    """A network for the most pictures a second: copies on all cores, or one on each GPU of
-    ``device``.
+    """A network for the highest throughput: copies on all cores, or one on each GPU of ``device``.
 
     Args:
         open_one: opens the network; takes ``threads`` and ``device``.
@@ -35,22 +34,22 @@ def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
         infer = pooled([one.infer for one in opened])
         return replace(opened[0], infer=infer, parallel=len(gpus), description=words)
     if device in (None, "auto", "cpu"):
-        return side_by_side(lambda threads: open_one(threads=threads))
+        return open_on_cores(lambda threads: open_one(threads=threads))
     return open_one()
 
 
-def copies_here() -> int:
-    """How many copies of a network this machine's cores run side by side."""
+def cpu_copies() -> int:
+    """How many copies of a network this machine's cores run at a time."""
     return min(available_cores(), MOST_COPIES)
 
 
-def side_by_side(open_one: Callable[[int], Runtime]) -> Runtime:
-    """One runtime made of several, of which each call of ``infer`` uses a free one.
+def open_on_cores(open_one: Callable[[int], Runtime]) -> Runtime:
+    """Copies on all cores as one runtime: each call of ``infer`` uses a free copy.
 
     Args:
         open_one: opens the network for this number of threads.
     """
-    cores, copies = available_cores(), copies_here()
+    cores, copies = available_cores(), cpu_copies()
     opened = [open_one(cores // copies + (i < cores % copies)) for i in range(copies)]
     infer = pooled([one.infer for one in opened])
     return replace(opened[0], infer=infer, parallel=copies)
