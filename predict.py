@@ -264,12 +264,12 @@ def suggest(
     thresholds: Thresholds,
 ) -> list[str]:
     """Write the photos that ``--suggest`` selects; returns lines to print."""
-    from utils.data.splits.known import known_parts
+    from utils.data.splits.known import known_splits
     from utils.media.suggestions.run import suggest_photos
 
     return suggest_photos(
         detector, weights, sources, out, count=config.suggest,
-        known=known_parts(detector.runtime.metadata.get("hashes", {})),
+        known=known_splits(detector.runtime.metadata.get("hashes", {})),
         thresholds=thresholds, progress=progress,
     )  # fmt: skip
 

@@ -273,9 +273,9 @@ def _bad_classes(writer: Writer) -> list[Planted]:
         writer.pair(f"scooter {i:02}", ("scooter", 31 + i, 21, 90 + i, 80), split=split)
     writer.pair("yak", ("yak", 11, 21, 80, 95), split="test")
     return [
-        Planted("class-twins", writer.pair("case", ("Cat", 13, 22, 83, 91)), 1),
-        Planted("class-twins", writer.pair("plural", ("dogs", 12, 22, 84, 92)), 1),
-        Planted("class-twins", writer.pair("slip", ("scotoer", 14, 23, 85, 93)), 1),
+        Planted("class-similar-names", writer.pair("case", ("Cat", 13, 22, 83, 91)), 1),
+        Planted("class-similar-names", writer.pair("plural", ("dogs", 12, 22, 84, 92)), 1),
+        Planted("class-similar-names", writer.pair("slip", ("scotoer", 14, 23, 85, 93)), 1),
         Planted("class-few"),
         Planted("class-not-validated"),
         Planted("class-not-trained"),

@@ -14,8 +14,8 @@ from utils.data.augment import (
     augmentation,
 )
 from utils.data.augment.colour import recolour
-from utils.data.augment.geometry import move_boxes, place, render
-from utils.data.augment.params import PhotoParams, PictureParams, SampleParams
+from utils.data.augment.geometry import move_boxes, place_photo, render
+from utils.data.augment.params import ImageParams, PhotoParams, SampleParams
 from utils.data.batches.input_shape import TrainingShape
 from utils.errors import UserError
 from utils.letterbox import PAD_VALUE, Letterbox
@@ -24,7 +24,7 @@ from utils.letterbox import PAD_VALUE, Letterbox
 def augment(image, boxes, class_ids, size, rng, config):
     """One photo → one square network input, without mosaic and mixup."""
     photo = LabelledPhoto(as_png(image), image.shape[1], image.shape[0], boxes, class_ids)
-    params = SampleParams((PictureParams(((0, PhotoParams(rng, config)),)),))
+    params = SampleParams((ImageParams(((0, PhotoParams(rng, config)),)),))
     return compose([photo], params, TrainingShape.square(size), config)
 
 
@@ -32,7 +32,7 @@ def drawn_alone(image, boxes, size, config):
     """A photo of full resolution in a square, and its boxes: only placed, without colour."""
     picture = np.full((size, size, 3), PAD_VALUE, np.uint8)
     params = PhotoParams(np.random.default_rng(0), config)
-    placement = place(image.shape[1::-1], (size, size), (size, size), params)
+    placement = place_photo(image.shape[1::-1], (size, size), (size, size), params)
     return picture, move_boxes(boxes, render(image, 1, placement, picture))
 
 
@@ -54,7 +54,7 @@ def test_without_augmentation_it_is_the_letterbox(config):
 
 @pytest.mark.parametrize("height", range(91, 100))
 def test_odd_padding_is_that_of_the_letterbox(height):
-    placement = place(
+    placement = place_photo(
         (200, height),
         (200, 200),
         (200, 200),

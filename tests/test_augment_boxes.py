@@ -100,7 +100,7 @@ def test_mosaic(photo_shapes, seed, shape):
     ]
     config = replace(GEOMETRY, mosaic=1.0, min_visible=0.0)
     params, (picture, boxes, ids) = augmented(photos, seed, config, shape)
-    shown = [at for at, _ in params.pictures[0].photos]
+    shown = [at for at, _ in params.images[0].photos]
     assert len(shown) == 4
     for class_id, colour in enumerate(COLOURS):
         mine = boxes[ids == class_id]
@@ -144,13 +144,13 @@ def test_mixup(first, second, seed, shape):
     ]
     config = replace(GEOMETRY, mixup=1.0, min_visible=0.0)
     params, (picture, boxes, ids) = augmented(photos, seed, config, shape)
-    assume([picture.photos[0][0] for picture in params.pictures] == [0, 1])
+    assume([image.photos[0][0] for image in params.images] == [0, 1])
     image = picture.astype(int)
-    for class_id, share in ((0, params.share), (1, 1 - params.share)):
+    for class_id, weight in ((0, params.mixup_weight), (1, 1 - params.mixup_weight)):
         mine = boxes[ids == class_id]
         if len(mine) and (mine[0, 2:] - mine[0, :2]).min() >= 3:
             # Padding is grey in both; what a channel has over blue comes from its object.
-            check(extent(image[..., class_id] - image[..., 2] > 127.5 * share), mine[0])
+            check(extent(image[..., class_id] - image[..., 2] > 127.5 * weight), mine[0])
 
 
 @given(side=st.integers(100, 900), where=positions, seed=seeds)
@@ -180,10 +180,10 @@ def test_all_at_once(width, height, where, seed):
         GEOMETRY, mosaic=0.7, mixup=0.7, rotation=20, scale=(0.6, 1.1), min_visible=0.0
     )
     params, (picture, boxes, ids) = augmented(photos, seed, config, TrainingShape.square(256))
-    assume(sum(at == 0 for picture in params.pictures for at, _ in picture.photos) == 1)
+    assume(sum(at == 0 for image in params.images for at, _ in image.photos) == 1)
     mine = boxes[ids == 0]
-    centre = params.pictures[0].centre
-    x1, y1 = (1, 1) if centre is None else centre  # the first photo's tile
+    centre = params.images[0].centre
+    x1, y1 = (1, 1) if centre is None else centre  # the first photo's region
     assume(len(mine) == 1)
     label = mine[0]
     assume(
@@ -191,7 +191,7 @@ def test_all_at_once(width, height, where, seed):
     )
     assume((label[2:] - label[:2]).min() >= 8)
     image = picture.astype(int)
-    check(extent(image[..., 0] - image[..., 2] > 127.5 * params.share), label)
+    check(extent(image[..., 0] - image[..., 2] > 127.5 * params.mixup_weight), label)
 
 
 def test_objects_of_a_faint_picture_are_ignored():
@@ -200,7 +200,8 @@ def test_objects_of_a_faint_picture_are_ignored():
     faint = 0
     for seed in range(40):
         params, (_, _, ids) = augmented(photos, seed, config, TrainingShape.square(SIZE))
-        expected = [3 if share >= 0.3 else IGNORED for share in (params.share, 1 - params.share)]
+        weights = params.mixup_weight, 1 - params.mixup_weight
+        expected = [3 if weight >= 0.3 else IGNORED for weight in weights]
         assert ids.tolist() == expected
         faint += IGNORED in expected
     assert 10 < faint < 40

@@ -14,9 +14,9 @@ from utils.data.batches.crops import (
     AIMED,
     LEAST_VISIBLE,
     Crops,
-    as_crops_show,
     crop_corner,
     crop_counts,
+    limited_to_crop_size,
     too_small,
 )
 from utils.data.batches.image_cache import needed_bytes
@@ -76,8 +76,8 @@ def test_larger_photos_are_also_shown_whole_and_difficult_objects_do_not_count()
     crops = Crops.of(Dataset(records, ("thing",)), 100)
     assert crops.photos.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 2]
     assert np.flatnonzero(crops.whole).tolist() == [4, 7]
-    assert crops.shown((400, 300)) == (100, 100)
-    assert crops.shown((80, 300)) == (80, 100)
+    assert crops.visible_size((400, 300)) == (100, 100)
+    assert crops.visible_size((80, 300)) == (80, 100)
     assert "7 crops of 3 photos, and 2" in crops_text(crops, 3)
 
 
@@ -86,22 +86,20 @@ unit = st.floats(0, 1, exclude_max=True)
 
 
 @given(width=lengths, height=lengths, view=st.tuples(lengths, lengths),
-       where=st.tuples(*[unit] * 4), numbers=st.tuples(*[unit] * 4))  # fmt: skip
+       where=st.tuples(*[unit] * 4), u=st.tuples(*[unit] * 4))  # fmt: skip
 @settings(max_examples=200, deadline=None)
-def test_crops_lie_in_the_photo_and_show_what_they_are_aimed_at(
-    width, height, view, where, numbers
-):
+def test_crops_lie_in_the_photo_and_show_what_they_are_aimed_at(width, height, view, where, u):
     x0, y0 = where[0] * (width - 2), where[1] * (height - 2)
     x1, y1 = x0 + 1 + where[2] * (width - x0 - 1), y0 + 1 + where[3] * (height - y0 - 1)
     box = np.array([x0, y0, x1, y1])
-    corner = np.array(crop_corner((width, height), view, box[None], np.array(numbers)))
+    corner = np.array(crop_corner((width, height), view, box[None], np.array(u)))
     end = corner + view
     assert (corner >= 0).all()
     for axis, length in enumerate((width, height)):
         assert end[axis] <= max(length, view[axis]) + 1e-6
-        if numbers[0] >= AIMED:
+        if u[0] >= AIMED:
             assert corner[axis] == pytest.approx(
-                max(0, length - view[axis]) * numbers[2 + axis], abs=1e-6
+                max(0, length - view[axis]) * u[2 + axis], abs=1e-6
             )
             continue
         low, high = box[axis], box[axis + 2]
@@ -208,7 +206,7 @@ def test_a_stream_resumed_at_any_step_goes_on_as_if_never_stopped():
 
 def test_without_crops_nothing_is_drawn_otherwise():
     """The numbers that place a crop come last: those of augmentation are what they were."""
-    params = sample_params(5, 1, 2, 10, AugmentConfig()).pictures[0].photos[0][1]
+    params = sample_params(5, 1, 2, 10, AugmentConfig()).images[0].photos[0][1]
     u = np.random.default_rng([5, 1, 1, 2]).random(19)
     assert params.mirror == (u[4] < 0.5)
     assert params.crop.tolist() == u[15:].tolist()
@@ -221,7 +219,7 @@ def test_tiny_objects_are_ignored_where_a_photo_is_shown_whole():
 
 def test_choices_by_size_see_what_crops_show():
     data = Dataset((plain_record(400, 80, [[300, 10, 330, 50], [0, 0, 400, 80]]),), ("thing",))
-    shown = as_crops_show(data, 100).records[0]
+    shown = limited_to_crop_size(data, 100).records[0]
     assert (shown.width, shown.height) == (100, 80)
     assert shown.boxes.tolist() == [[0, 0, 30, 40], [0, 0, 100, 80]]
 

@@ -26,7 +26,7 @@ from utils.commands.doctor import main
 from utils.data.annotations import Annotation, Entry, Layout
 from utils.data.conversion import convert
 from utils.data.doctor import check_dataset, fix_dataset
-from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, FileContent
 from utils.data.doctor.checks.box_checks import (
     REPEATED,
     REPEATED_SHARE,
@@ -81,7 +81,7 @@ def a_photo(image_id="photo", *objects, size=(200, 150)) -> CheckedPhoto:
     entry = Entry(image_id, Path(f"{image_id}.jpg"), None)
     record = Record(image_id, entry.image, *size, boxes, np.zeros(len(boxes), int), difficult)
     return CheckedPhoto(
-        entry, entry.image.name, labels.where, labels, "", Pixels(ImageSize(*size, 1)), record
+        entry, entry.image.name, labels.where, labels, "", FileContent(ImageSize(*size, 1)), record
     )
 
 
@@ -168,7 +168,7 @@ def test_the_same_data_in_another_format_has_no_findings_either(tmp_path, form):
     assert report.folder.layout.format == form
     assert report.findings == ()
     fixed = fix_dataset(report, tmp_path / "copy")  # as VOC
-    assert (fixed.photos, fixed.objects, fixed.done) == (36, 72, [])
+    assert (fixed.photos, fixed.objects, fixed.changes) == (36, 72, [])
     assert check_dataset(tmp_path / "copy").findings == ()
 
 
@@ -215,7 +215,7 @@ def assert_records_of_training(root: Path, folder: CheckedFolder) -> None:
 
     dataset = load_split(root, "all")
     records = {record.image_id: record for record in dataset.records}
-    damaged = {photo.image_id for photo in folder.photos if photo.pixels.error}
+    damaged = {photo.image_id for photo in folder.photos if photo.content.error}
     assert {photo.image_id for photo in folder.usable()} == records.keys() - damaged
     for photo in folder.usable():
         own, theirs = photo.record, records[photo.image_id]
@@ -405,7 +405,7 @@ def test_names_of_different_classes_stay_apart(found):
 def test_a_misspelt_class_is_reported_once():
     photos = [a_photo(f"{i}", ("cat", 10, 10, 60 + i, 60)) for i in range(25)]
     folder = a_folder(*photos, a_photo("x", ("Cat", 10, 10, 50, 50)))
-    assert kinds(check_names(folder)) == ["class-twins"]
+    assert kinds(check_names(folder)) == ["class-similar-names"]
     assert list(check_classes(folder)) == []
 
 
@@ -439,7 +439,7 @@ def test_very_many_and_very_long_names_take_little_time():
     names = [f"class {letter}{number}" for letter, number in product("abcdefgh", range(700))]
     names += ["Cat"] + ["cat"] * 9
     folder = a_folder(a_photo("a", *[(name, 10, 10, 60, 60) for name in names]))
-    assert kinds(check_names(folder)) == ["class-not-compared", "class-twins"]
+    assert kinds(check_names(folder)) == ["class-not-compared", "class-similar-names"]
     list(check_classes(folder))
     alike = {f"{'ab' * 30}{'abc' * 6}{number:b}".translate({48: "x", 49: "y"}): 1 + 9 * (number % 2)
              for number in range(200)}  # fmt: skip
@@ -547,7 +547,7 @@ def photo_of(report: DoctorReport, image_id: str) -> CheckedPhoto:
 
 def test_the_cleaned_copy_has_none_of_the_repairable_problems(cleaned):
     _, fixed, again = cleaned
-    settled = {kind for kind, about in KINDS.items() if about.fix} - {"class-twins"}
+    settled = {kind for kind, about in KINDS.items() if about.fix} - {"class-similar-names"}
     assert not settled & set(kinds(again.findings))
     assert fixed.photos == len(again.folder.photos)
     assert fixed.objects == sum(len(photo.boxes) for photo in again.folder.photos)
@@ -555,7 +555,7 @@ def test_the_cleaned_copy_has_none_of_the_repairable_problems(cleaned):
     assert "Cat" not in names
     assert "scotoer" in names  # perhaps a word; only a person can tell
     assert "class 'Cat' renamed 'cat' (1 object)" in fixed.text()
-    assert f"{KINDS['class-twins'].title}: 2" in fixed.left  # dogs and scotoer
+    assert f"{KINDS['class-similar-names'].title}: 2" in fixed.manual_checks  # dogs and scotoer
 
 
 def test_photos_are_copied_byte_for_byte_under_the_right_suffix(bad, cleaned):
@@ -569,8 +569,8 @@ def test_what_was_sound_stays_as_it_was(tmp_path):
     write_clean(tmp_path / "data")
     report = check_dataset(tmp_path / "data")
     fixed = fix_dataset(report, tmp_path / "copy")
-    assert fixed.done == []
-    assert fixed.left == []
+    assert fixed.changes == []
+    assert fixed.manual_checks == []
     again = check_dataset(tmp_path / "copy")
     assert again.findings == ()
     assert again.folder.lists == report.folder.lists
@@ -582,8 +582,8 @@ def test_what_was_sound_stays_as_it_was(tmp_path):
 
 def test_boxes_of_turned_photos_stay_where_they_were(bad, cleaned):
     before, after = (photo_of(report, "upside down") for report in (bad[2], cleaned[2]))
-    assert before.unsure
-    assert not after.unsure
+    assert before.orientation_unclear
+    assert not after.orientation_unclear
     np.testing.assert_array_equal(before.boxes, after.boxes)
 
 
@@ -609,7 +609,7 @@ def test_of_two_copies_the_one_with_more_objects_stays(tmp_path):
     fixed, again = copied(tmp_path)
     (photo,) = again.photos
     assert (photo.image_id, photo.annotation.names) == ("b", ("cat", "dog"))
-    assert f"{KINDS['copy-labels'].title}: 2" in fixed.left  # a person may know better
+    assert f"{KINDS['copy-labels'].title}: 2" in fixed.manual_checks  # a person may know better
 
 
 @pytest.mark.parametrize(
@@ -667,7 +667,7 @@ def test_lists_of_other_usual_names_share_no_photo_with_test_either(tmp_path):
         "train2017": ("a",), "train": ("a",), "valid": ("c", "d"), "val": ("c", "d"),
         "test": ("b", "e"), "night": ("a", "b", "f"),
     }  # fmt: skip
-    assert "2 photos in two lists kept in one" in fixed.done
+    assert "2 photos in two lists kept in one" in fixed.changes
 
 
 def test_the_name_of_a_list_leads_to_no_other_folder(tmp_path):
@@ -685,7 +685,7 @@ def test_the_name_of_a_list_leads_to_no_other_folder(tmp_path):
     assert not list(tmp_path.rglob("outside.txt"))
     (renamed,) = again.lists.keys() - {"train"}
     assert again.lists[renamed] == ("a", "b")
-    assert f"list '../../../../outside' renamed {renamed!r}" in fixed.done
+    assert f"list '../../../../outside' renamed {renamed!r}" in fixed.changes
 
 
 @pytest.mark.parametrize("upright", [True, False])
@@ -728,7 +728,7 @@ def test_the_order_of_the_classes_is_kept_and_said(tmp_path):
     )
     fixed = fix_dataset(check_dataset(folder), tmp_path / "copy")
     assert tuple(read_classes(tmp_path / "copy/classes.txt")) == names
-    assert any("classes.txt" in line and "--classes" in line for line in fixed.done)
+    assert any("classes.txt" in line and "--classes" in line for line in fixed.changes)
 
 
 def test_photos_whose_names_lists_cannot_hold_stay_in_their_list(tmp_path):
@@ -744,7 +744,7 @@ def test_photos_whose_names_lists_cannot_hold_stay_in_their_list(tmp_path):
     again = check_dataset(tmp_path / "copy").folder
     assert again.lists == {"train": ("a", "v1_png_2", "v1_png")}
     assert len(again.photos) == 3
-    assert any("'v1.png' to 'v1_png_2'" in line for line in fixed.done)
+    assert any("'v1.png' to 'v1_png_2'" in line for line in fixed.changes)
 
 
 def test_a_copy_is_whole_or_absent(bad, tmp_path, monkeypatch):
@@ -860,8 +860,8 @@ def test_a_guessed_encoding_is_left_for_a_person_to_settle(tmp_path):
         text = xml(("chêne", *near(f"{i}", CAT)[1:])).encode("cp1252")
         writer.pair(f"{i}", text=text)
     fixed, again = copied(tmp_path)
-    assert any(line.startswith("3 label files ") for line in fixed.done)
-    assert any("'chêne'" in line and "3 label files" in line for line in fixed.left)
+    assert any(line.startswith("3 label files ") for line in fixed.changes)
+    assert any("'chêne'" in line and "3 label files" in line for line in fixed.manual_checks)
     assert set(again.class_counts()) == {"chêne"}
 
 
@@ -1024,11 +1024,11 @@ def test_an_object_under_two_spellings_of_its_class_is_once_in_the_copy(tmp_path
             objects.append(("Cat", *objects[0][1:]))
         writer.pair(image_id, *objects, split=None)
     fixed, _ = copied(tmp_path)
-    assert "class 'Cat' renamed 'cat' (1 object)" not in fixed.done  # it is left out
-    assert "1 object left out: labelled twice" in fixed.done
-    assert not any(KINDS["box-two-classes"].title in line for line in fixed.left)
+    assert "class 'Cat' renamed 'cat' (1 object)" not in fixed.changes  # it is left out
+    assert "1 object left out: labelled twice" in fixed.changes
+    assert not any(KINDS["box-two-classes"].title in line for line in fixed.manual_checks)
     again = check_dataset(tmp_path / "copy").by_kind()
-    assert not {"box-duplicate", "box-two-classes", "class-twins"} & again.keys()
+    assert not {"box-duplicate", "box-two-classes", "class-similar-names"} & again.keys()
 
 
 def test_a_fractional_box_survives_the_copy(tmp_path):

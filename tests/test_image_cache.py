@@ -11,8 +11,8 @@ from utils.data.augment import AUGMENTATIONS, AugmentConfig
 from utils.data.batches.image_cache import (
     DiskCache,
     MemoryCache,
-    cache_folder,
     needed_bytes,
+    photo_cache_folder,
     photo_reader,
 )
 from utils.data.records import Dataset, Record
@@ -128,11 +128,11 @@ def test_the_estimate_counts_every_reduction_that_will_be_read(photo):
 def test_the_folder_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "efficient-yolo3" / "photos"
+    assert photo_cache_folder() == tmp_path / "efficient-yolo3" / "photos"
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", str(tmp_path / "mine"))
-    assert cache_folder() == tmp_path / "mine" / "photos"
+    assert photo_cache_folder() == tmp_path / "mine" / "photos"
     monkeypatch.setenv("EFFICIENT_YOLO3_CACHE", "off")
-    assert cache_folder() is None
+    assert photo_cache_folder() is None
 
 
 @pytest.mark.parametrize("what", ["time", "length"])

@@ -344,9 +344,9 @@ def test_a_file_dated_in_the_future_hides_no_change(tmp_path):
     fill(tmp_path, 2)
     future = time.time_ns() + 10**15
     os.utime(tmp_path / "Annotations" / "photo 00.xml", ns=(future, future))
-    assert not utils.data.folder.file_scan.snapshot(tmp_path).settled
+    assert not utils.data.folder.file_scan.snapshot(tmp_path).cacheable
     settle()
-    assert utils.data.folder.file_scan.snapshot(tmp_path).settled
+    assert utils.data.folder.file_scan.snapshot(tmp_path).cacheable
 
 
 def test_a_time_that_was_set_back_shows(tmp_path):
@@ -410,7 +410,7 @@ def test_a_cache_that_cannot_be_opened_is_no_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "home", no_home)
     assert utils.cache_folder.cache_root() is None
-    assert utils.data.batches.image_cache.cache_folder() is None
+    assert utils.data.batches.image_cache.photo_cache_folder() is None
 
 
 def test_a_cached_split_is_not_used_for_other_labels(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from utils.data.input_size import FEWEST_PIXELS, SizeNeeds, input_size_for_objects
+from utils.data.input_size import MIN_OBJECT_SIDE_SHORT_RUN, SizeNeeds, input_size_for_objects
 from utils.data.records import Dataset, Record
 
 
@@ -65,7 +65,8 @@ def test_without_objects_the_smallest_size_and_its_reason():
 def test_with_little_time_objects_may_be_smaller_but_not_too_small():
     needs = SizeNeeds.of(dataset(40))  # 24 pixels at 600: 640 is what they ask for
     assert needs.smallest() == 640
-    assert needs.smallest(FEWEST_PIXELS) == 320  # at 256 they would be 10 pixels
-    assert SizeNeeds.of(dataset(8)).smallest(FEWEST_PIXELS) == 640  # or they could not be seen
+    assert needs.smallest(MIN_OBJECT_SIDE_SHORT_RUN) == 320  # at 256 they would be 10 pixels
+    tiny = SizeNeeds.of(dataset(8))
+    assert tiny.smallest(MIN_OBJECT_SIDE_SHORT_RUN) == 640  # or they could not be seen
     assert needs.pixels(640) == 640 * 512
     assert needs.pixels(352) == 352 * 288  # a size that was asked for

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from utils.data.datasets import load_datasets, load_split
-from utils.data.splits.known import known_parts, with_groups
+from utils.data.splits.known import extend_to_groups, known_splits
 from utils.data.splits.stratified import hold_out, stratified_split
 from utils.data.synthetic import write_dataset
 from utils.evaluation.leaks import load_evaluation_split
@@ -110,21 +110,21 @@ def test_known_photos_are_held_out_or_kept(data, labels):
 
 def test_a_group_follows_its_known_photo():
     groups = {"b": "a", "c": "a", "e": "d"}
-    parts = with_groups({"c": "test", "b": "train", "e": "val"}, groups, "abcdef")
+    parts = extend_to_groups({"c": "test", "b": "train", "e": "val"}, groups, "abcdef")
     assert parts == {"a": "train", "b": "train", "c": "train", "d": "val", "e": "val"}
 
 
 def test_what_was_trained_on_counts_first():
     hashes = {"test": {"a": "1", "b": "2"}, "train": {"c": "1"}, "val": {"d": "2", "e": "3"}}
-    assert known_parts(hashes) == {"1": "train", "2": "val", "3": "val"}
-    assert known_parts({}) == {}
+    assert known_splits(hashes) == {"1": "train", "2": "val", "3": "val"}
+    assert known_splits({}) == {}
 
 
 def test_another_seed_changes_nothing(data):
     info = load_datasets(data, seed=0)[2]
     other = load_datasets(data, seed=1)[2]
     assert other.splits != info.splits
-    known = known_parts(hashes_of(data, info))
+    known = known_splits(hashes_of(data, info))
     again = load_datasets(data, seed=1, known=known)[2]
     assert again.splits == info.splits
     assert again.trained_before == {"val": (), "test": ()}
@@ -133,7 +133,7 @@ def test_another_seed_changes_nothing(data):
 
 def test_no_photo_is_compared_where_lists_say_what_is_scored(data, monkeypatch):
     info = load_datasets(data, seed=0)[2]
-    known = known_parts(hashes_of(data, info))
+    known = known_splits(hashes_of(data, info))
     compared = []
     monkeypatch.setattr(
         "utils.data.folder.data_folder.content_hashes", lambda paths: compared.extend(paths) or {}
@@ -157,7 +157,7 @@ def test_added_photos_are_divided_and_known_ones_stay(data):
         image.rename(image.with_name(f"x{image.name}"))
         label = label_of(data, image.stem)
         label.rename(label.with_name(f"x{label.name}"))
-    new = load_datasets(data, seed=5, known=known_parts(hashes))[2]
+    new = load_datasets(data, seed=5, known=known_splits(hashes))[2]
     found = {part: contents(data, image_ids) for part, image_ids in new.splits.items()}
     for part in PARTS:
         assert set(hashes[part].values()) <= found[part]
@@ -175,7 +175,7 @@ def test_copies_and_near_duplicates_follow_the_known_photo(data):
             image.resize((80, 80)).save(smaller.with_suffix(".png"))
         smaller.unlink()
     for seed in range(4):
-        new = load_datasets(data, seed=seed, known=known_parts(hashes))[2]
+        new = load_datasets(data, seed=seed, known=known_splits(hashes))[2]
         assert {f"copy-{trained}", f"near-{trained}"} <= set(new.splits["train"])
         assert {f"copy-{tested}", f"near-{tested}"} <= set(new.splits["test"])
 
@@ -237,15 +237,15 @@ def test_a_chain_of_runs_remembers_every_photo_once():
     }})  # fmt: skip
     own = {"hashes": {"train": {"b2": "2", "d": "4"}, "val": {"x": "9"}, "test": {"e": "5"}}}
     second = inherited(first, own)["hashes"]
-    assert known_parts(second) == {
+    assert known_splits(second) == {
         "1": "train", "2": "train", "3": "val", "4": "train", "5": "test", "9": "val",
     }  # fmt: skip
     assert sum(len(by_id) for by_id in second.values()) == 6
     later = SimpleNamespace(metadata={"hashes": second})
     third = inherited(later, {"hashes": {"train": {"z": "8"}, "val": {}, "test": {}}})["hashes"]
-    assert known_parts(third) == known_parts(second) | {"8": "train"}
+    assert known_splits(third) == known_splits(second) | {"8": "train"}
     old = SimpleNamespace(metadata={"hashes": {"train": {"a": "1"}, "val": {}}})  # no test
-    assert known_parts(inherited(old, own)["hashes"])["1"] == "train"
+    assert known_splits(inherited(old, own)["hashes"])["1"] == "train"
     assert inherited(SimpleNamespace(metadata={}), own) == own
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from utils.data.formats.naming import list_note, name_parts, names_photo
-from utils.data.formats.split_folders import split_folders, with_the_rest
+from utils.data.formats.split_folders import assign_remaining, split_folders
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_the_folder_of_a_label_file_counts_after_that_of_its_photo():
 
 
 def test_photos_in_no_folder_of_a_split_are_never_tested_on():
-    assert with_the_rest({}, [1], str) == ({}, "")
-    assert with_the_rest({"test": [1]}, [], str) == ({"test": [1]}, "")
-    splits, note = with_the_rest({"test": [1]}, [2, 3], str)
+    assert assign_remaining({}, [1], str) == ({}, "")
+    assert assign_remaining({"test": [1]}, [], str) == ({"test": [1]}, "")
+    splits, note = assign_remaining({"test": [1]}, [2, 3], str)
     assert splits == {"test": [1], "train": [2, 3]}
     assert note.startswith("2 labelled photos lie in no folder called train, val or test (2 and 3)")
-    splits, note = with_the_rest({"train": [1], "test": [4]}, [2], str)
+    splits, note = assign_remaining({"train": [1], "test": [4]}, [2], str)
     assert splits == {"train": [1], "test": [4]}
     assert note.endswith("(2); no split has it")
 

@@ -24,10 +24,21 @@ class AnnotationError:
     """An object, or a whole label file, that cannot be used.
 
     Attributes:
-        kind: a short name: ``unreadable`` and ``crowded`` (the whole file), ``no-class`` (no
-            class is given), ``no-id`` (it is no class id), ``no-name`` (its id has no name),
-            ``after-last`` and ``before-first`` (nor has it, and it is the id beside the last or
-            first that has one), ``no-box``, ``not-a-number``, ``empty-box``.
+        kind: a short name. Of a whole file:
+
+            - ``unreadable``: it cannot be read;
+            - ``crowded``: it has more than ``MOST_OBJECTS`` objects.
+
+            Of an object:
+
+            - ``no-class``: it has no class;
+            - ``no-id``: what stands for the class is no class id;
+            - ``no-name``: the class id has no name;
+            - ``after-last``: the class id has no name, and is one above the last that has one;
+            - ``before-first``: the class id is 0, and the names begin with 1;
+            - ``no-box``: it has no box, or none of the known form;
+            - ``not-a-number``: a coordinate is no number;
+            - ``empty-box``: the box has no area.
         message: what is wrong, without the file's name, such as
             ``xmax 119 lies before xmin 119``.
         number: place of the object among those of its photo, from 1; None for the whole file.
@@ -179,6 +190,6 @@ class Layout:
         """A path for messages, relative to the data folder."""
         return path.relative_to(self.root).as_posix()
 
-    def is_drawn(self, image_id: str) -> bool:
+    def is_human_labelled(self, image_id: str) -> bool:
         """Whether people drew the labels of an entry; a format that cannot tell says yes."""
         return image_id in self.entries

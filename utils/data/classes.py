@@ -21,7 +21,9 @@ def write_classes(path: str | Path, classes: Iterable[str]) -> None:
     """Write a file that ``read_classes`` reads as these names, atomically."""
     with atomic_write(path) as file:
         for name in classes:
-            file.write("\\" * name.lstrip("\\").startswith("#") + name + "\n")
+            if name.lstrip("\\").startswith("#"):
+                file.write("\\")  # otherwise it would be a comment, or lose a backslash
+            file.write(f"{name}\n")
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def write_folder(
             photos={names[record.image_id]: record for record in records},
             lists=kept,
             classes=tuple(classes),
-            place=_link if link else shutil.copyfile,
+            copy_or_link=_link if link else shutil.copyfile,
         )
         left_out, lost = {"voc": job.voc, "coco": job.coco, "yolo": job.yolo}[to]()
     return Conversion(
@@ -155,7 +155,7 @@ def _lists_to_write(
         for name, image_ids in lists.items()
     }
     kept: dict[str, tuple[str, ...]] = {}
-    rank = {name: place for place, name in enumerate(_SPLIT_ORDER)}
+    rank = {name: i for i, name in enumerate(_SPLIT_ORDER)}
     for name in sorted(found, key=lambda name: (rank.get(name, len(rank)), name)):
         _, colon, plain = name.partition(":")
         if found[name] and not (colon and found.get(plain) == found[name]):
@@ -180,7 +180,7 @@ class _Job:
     photos: Mapping[str, Record]  # by the name to write them under
     lists: Mapping[str, Sequence[str]]
     classes: tuple[str, ...]
-    place: Callable[[Path, Path], object]
+    copy_or_link: Callable[[Path, Path], object]
 
     def voc(self) -> tuple[int, tuple[str, ...]]:
         """``JPEGImages``, ``Annotations``, ``ImageSets/Main``, and ``classes.txt``."""
@@ -221,18 +221,18 @@ class _Job:
     def yolo(self) -> tuple[int, tuple[str, ...]]:
         """``images`` and ``labels`` with a folder for each list, and ``data.yaml``."""
         folders = self._list_folders()
-        places = _places(folders)
+        paths = _paths_below_images(folders)
         left_out = 0
         for name, record in self.photos.items():
-            self._photo(f"images/{places[name]}", record)
-            path = self.folder / "labels" / f"{places[name]}.txt"
+            self._photo(f"images/{paths[name]}", record)
+            path = self.folder / "labels" / f"{paths[name]}.txt"
             kept = ~record.difficult
             write_yolo_labels(
                 path, record.width, record.height, record.boxes[kept], record.class_ids[kept]
             )
             left_out += int(record.difficult.sum())
         splits = {
-            split: self._yolo_split(split, names, folders, places)
+            split: self._yolo_split(split, names, folders, paths)
             for split, names in self.lists.items()
         }
         lost = self._yolo_yaml(splits)
@@ -264,7 +264,7 @@ class _Job:
         """Copy or link one photo; where it is now."""
         path = self.folder / (name + _suffix(record))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.place(record.image, path)
+        self.copy_or_link(record.image, path)
         return path
 
     def _class_ids(self) -> set[int]:
@@ -287,29 +287,29 @@ class _Job:
         split: str,
         names: Sequence[str],
         folders: Mapping[str, str],
-        places: Mapping[str, str],
+        paths: Mapping[str, str],
     ) -> str | list[str]:
         """A list as whole folders where it is made of such, otherwise as a file of paths."""
         own = list(dict.fromkeys(folders[name] for name in names))
         if sum(folder in own for folder in folders.values()) == len(names):
-            paths = [f"images/{folder}" for folder in own]
-            return paths[0] if len(paths) == 1 else paths
+            whole = [f"images/{folder}" for folder in own]
+            return whole[0] if len(whole) == 1 else whole
         with atomic_write(self.folder / f"{split}.txt") as file:
             for name in names:
-                file.write(f"./images/{places[name]}{_suffix(self.photos[name])}\n")
+                file.write(f"./images/{paths[name]}{_suffix(self.photos[name])}\n")
         return f"{split}.txt"
 
 
-def _places(folders: Mapping[str, str]) -> dict[str, str]:
-    """name → place below ``images``: in the folder of its list, which is not named twice."""
-    places = {name: f"{folder}/{name}" if folder else name for name, folder in folders.items()}
-    taken = set(places.values())
+def _paths_below_images(folders: Mapping[str, str]) -> dict[str, str]:
+    """name → path below ``images``, no suffix: in its list's folder, which is not named twice."""
+    paths = {name: f"{folder}/{name}" if folder else name for name, folder in folders.items()}
+    taken = set(paths.values())
     for name, own in folders.items():
         folder, _, rest = name.partition("/")
         if rest and SPLIT_FOLDERS.get(folder.lower()) == own and f"{own}/{rest}" not in taken:
-            places[name] = f"{own}/{rest}"
-            taken.add(places[name])
-    return places
+            paths[name] = f"{own}/{rest}"
+            taken.add(paths[name])
+    return paths
 
 
 def _suffix(record: Record) -> str:

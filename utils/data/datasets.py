@@ -15,7 +15,7 @@ from pathlib import Path
 
 from utils.data.folder.data_folder import DataFolder
 from utils.data.records import Dataset
-from utils.data.splits.known import with_groups
+from utils.data.splits.known import extend_to_groups
 from utils.data.splits.names import Splits
 from utils.data.splits.stratified import hold_out
 from utils.errors import UserError
@@ -70,7 +70,7 @@ def load_datasets(
         only_listed: leave out objects of other classes; without it they are an error. A photo
             that loses all its objects stays, as a background image.
         known: content hash → ``train``, ``val`` or ``test``, of photos that an earlier run used.
-            In splits that are made here they stay in that part.
+            In splits that are made here they stay in that split.
 
     Raises:
         UserError: nothing to read, an unknown split, an unlisted class, or a ``val_split`` that
@@ -98,7 +98,7 @@ def load_datasets(
             f"{data}: no photo of {split!r} has a labelled object to train on ({_why(train.notes)})"
         )
     splits = {"train": tuple(train.records.image_ids()), "val": tuple(val.records.image_ids())}
-    test_ids = lists.tests(split)
+    test_ids = lists.test_ids(split)
     if not test_ids.isdisjoint(train_ids | val_ids):
         test_ids = set()
     if lists.generated and test_ids:
@@ -110,11 +110,11 @@ def load_datasets(
         splits=splits,
         generated=lists.generated,
         held_out=bool(held_notes),
-        notes=(*folder.notes, *lists.about(split), *remarks),
+        notes=(*folder.notes, *lists.provenance_of(split), *remarks),
         test=folder.images(test_ids),
         trained_before={
             "val": _trained_before(folder, val_ids, known_ids),
-            "test": _trained_before(folder, lists.tests(split) - train_ids, known_ids),
+            "test": _trained_before(folder, lists.test_ids(split) - train_ids, known_ids),
         },
     )
     give_back_memory()
@@ -141,7 +141,7 @@ def load_split(
     image_ids = lists.image_ids(split)
     names = folder.classes(classes, only_listed, image_ids)
     dataset = folder.dataset(
-        image_ids, names, (*folder.notes, *lists.about(split), *lists.notes(split))
+        image_ids, names, (*folder.notes, *lists.provenance_of(split), *lists.notes(split))
     )
     if not len(dataset):
         raise UserError(f"{data}: no photo of {split!r} can be used ({_why(dataset.notes)})")
@@ -195,19 +195,19 @@ def _validation(
                 "photos must not be trained on"
             )
         return val, val_split, ()
-    usual = lists.usual_val(split)
-    val = lists.image_ids(usual) if usual else set()
+    default = lists.default_val(split)
+    val = lists.image_ids(default) if default else set()
     if val and not (train & val):
-        return val, usual, ()
+        return val, default, ()
     groups, groups_note = folder.duplicates.split_groups(train)
     _check_enough(folder, lists, split, train, groups)
-    fixed = with_groups(known, groups, train)
+    fixed = extend_to_groups(known, groups, train)
     fixed = {image_id: part for image_id, part in fixed.items() if part != "test"}
     kept, held = hold_out(folder.class_names(train), seed=seed, groups=groups, fixed=fixed)
     if val:
-        reason = f"the list {usual!r} shares photos with {split!r}"
+        reason = f"the list {default!r} shares photos with {split!r}"
     else:
-        reason = f"no photo of {usual!r} can be used" if usual else "there is no val list"
+        reason = f"no photo of {default!r} can be used" if default else "there is no val list"
     note = (
         f"{reason}; {len(held)} of the {len(train)} photos of {split!r} are held out for "
         f"validation and {len(kept)} are trained on"
@@ -242,7 +242,7 @@ def _apart_from_tests(
     folder: DataFolder, lists: Splits, split: str, train: set[str]
 ) -> tuple[set[str], tuple[str, ...]]:
     """The training photos without copies of test photos, and notes on what they share."""
-    test = lists.tests(split)
+    test = lists.test_ids(split)
     shared = train & test
     copies = folder.duplicates.copies(train - shared, test)
     near = folder.duplicates.near_duplicates(train - shared - copies, test)

@@ -11,7 +11,7 @@ from itertools import chain, count
 from utils.data.formats.coco import list_name
 from utils.data.formats.naming import CONTENT_FOLDERS
 from utils.data.formats.yolo_yaml import NO_SPLITS
-from utils.data.splits.names import is_usual
+from utils.data.splits.names import is_split_name
 from utils.images import IMAGE_SUFFIXES
 from utils.text import is_control
 
@@ -69,7 +69,7 @@ def list_names(lists: Iterable[str], to: str) -> dict[str, str]:
         for spelling in chain([plain], (f"{plain}{number}" for number in count(2))):
             written = _list_as_read(spelling, to)
             free = written and written.casefold() not in taken
-            if free and (is_usual(plain) or not is_usual(written)):
+            if free and (is_split_name(plain) or not is_split_name(written)):
                 break
         names[name] = written
         taken.add(written.casefold())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from utils.data.folder.index import Index
-from utils.data.folder.reasons import many_left_out, objects_left_out
+from utils.data.folder.reasons import many_left_out
 from utils.data.records import Dataset, RecordTable
 from utils.images import ImageSize, orient_boxes
 from utils.pixel_range import PixelRanges
@@ -34,8 +34,8 @@ class RecordMaker:
         rows: int64 (P,), those of ``rows`` with a readable photo.
         first: int64 (P + 1,); the objects of photo i are ``first[i]:first[i + 1]``.
         boxes: float32 (N, 4), in pixels of the upright photo, not clipped.
-        unsure: bool (P,), EXIF rotates the photo, and its labels do not tell whether they are
-            rotated too.
+        orientation_unclear: bool (P,), EXIF rotates the photo, and its labels do not tell whether
+            they are rotated too.
     """
 
     def __init__(
@@ -78,10 +78,6 @@ class RecordMaker:
         ranges = PixelRanges.of(self.index.photos.extremes.values())
         return Dataset(self.records(), self.classes, notes, ranges)
 
-    def left_out(self) -> str:
-        """A sentence on the objects that are left out, and the commonest reason; "" if none."""
-        return objects_left_out(self.index, self._used(), self.rows, self._outside())
-
     def _used(self) -> int:
         return int((self.inside & (self.class_ids >= 0)).sum())
 
@@ -91,8 +87,8 @@ class RecordMaker:
         if not len(outside):
             return 0, ""
         i = int(outside[0])
-        place = int(self.photo[i])
-        note = self._object_note(self.index.labels.where[self.rows[place]], place, i)
+        photo = int(self.photo[i])
+        note = self._object_note(self.index.labels.where[self.rows[photo]], photo, i)
         return len(outside), note.removesuffix("; skipped")
 
     def records(self) -> RecordTable:
@@ -131,7 +127,7 @@ class RecordMaker:
         self.mismatched = known & ~is_upright & ~is_stored
         self.ambiguous = known & undeclared & is_upright & is_stored
         self.rotated = known & undeclared & is_stored & ~is_upright
-        self.unsure = self.unsized | self.ambiguous
+        self.orientation_unclear = self.unsized | self.ambiguous
         if as_stored is None:
             as_stored = bool(self.ambiguous.any()) and labels_as_stored(self.index)
         self.as_stored = as_stored
@@ -141,9 +137,9 @@ class RecordMaker:
     def _upright(self) -> np.ndarray:
         """(N, 4) boxes in the upright photo."""
         boxes = self.index.labels.boxes[self.objects]
-        for place in np.flatnonzero(self.rotated):
-            own = slice(*self.first[place : place + 2])
-            size = ImageSize(*self.sizes[place].tolist(), int(self.orientation[place]))
+        for photo in np.flatnonzero(self.rotated):
+            own = slice(*self.first[photo : photo + 2])
+            size = ImageSize(*self.sizes[photo].tolist(), int(self.orientation[photo]))
             boxes[own] = orient_boxes(boxes[own], size)
         return boxes
 
@@ -166,28 +162,28 @@ class RecordMaker:
                 continue
             where = labels.where[row]
             yield from (f"{where}, {error}" for error in labels.errors.get(row, ()))
-            place = int(np.searchsorted(self.rows, row))
-            yield from self._size_notes(where, row, place)
-            for i in range(*self.first[place : place + 2].tolist()):
+            photo = int(np.searchsorted(self.rows, row))
+            yield from self._size_notes(where, row, photo)
+            for i in range(*self.first[photo : photo + 2].tolist()):
                 if odd[i]:
-                    yield self._object_note(where, place, i)
+                    yield self._object_note(where, photo, i)
 
-    def _size_notes(self, where: str, row: int, place: int) -> Iterator[str]:
-        if self.unsized[place]:
+    def _size_notes(self, where: str, row: int, photo: int) -> Iterator[str]:
+        if self.unsized[photo]:
             yield f"{where}: has no size; its boxes are taken as those of the rotated photo"
-        if self.mismatched[place]:
+        if self.mismatched[photo]:
             width, height = self.index.labels.sizes[row]
             yield (
                 f"{where}: made for a photo of {width}×{height}, but it is "
-                f"{self.sizes[place, 0]}×{self.sizes[place, 1]}; its boxes are used unchanged"
+                f"{self.sizes[photo, 0]}×{self.sizes[photo, 1]}; its boxes are used unchanged"
             )
 
-    def _object_note(self, where: str, place: int, i: int) -> str:
+    def _object_note(self, where: str, photo: int, i: int) -> str:
         what = f"{where}, object {self.index.labels.numbers[self.objects[i]]}: "
         what += self.classes[self.class_ids[i]]
         if not self.inside[i]:
             return f"{what} lies outside the photo; skipped"
-        width, height = self.sizes[place]
+        width, height = self.sizes[photo]
         return f"{what} reaches beyond the {width}×{height} photo; clipped"
 
     def _summaries(self) -> Iterator[str]:

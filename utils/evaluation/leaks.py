@@ -14,7 +14,7 @@ from utils.data.datasets import load_photos, load_split
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.index import open_index
 from utils.data.records import Dataset, Record
-from utils.data.splits.known import known_parts
+from utils.data.splits.known import known_splits
 from utils.text import counted, listed
 
 _MAX_COMPARED = 50  # photos whose content is compared
@@ -40,7 +40,7 @@ def load_evaluation_split(
             if is_folder_of_run(photos, stored, metadata.get("hashes", {})):
                 print(f"{split!r} is the split of the training run")
                 return load_photos(data, stored, **options)
-    known = known_parts(metadata.get("hashes", {}))
+    known = known_splits(metadata.get("hashes", {}))
     return load_split(data, split, **options, seed=seed, known=known)
 
 

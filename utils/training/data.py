@@ -10,7 +10,7 @@ from nets.yolo import YOLOv3
 from utils.data.classes import read_classes
 from utils.data.datasets import SplitInfo, load_datasets
 from utils.data.records import Dataset
-from utils.data.splits.known import known_parts
+from utils.data.splits.known import known_splits
 from utils.text import counted, listed
 from utils.training.choices.classes import Sources, in_order_of_checkpoint, match_classes
 from utils.training.choices.kept_classes import KeptClasses, keep_all_classes
@@ -35,7 +35,7 @@ def load_training_data(
         "val_split": config.val_split,
         "only_listed": config.only_listed,
         "seed": config.seed,
-        "known": known_parts(checkpoint.metadata.get("hashes", {})) if checkpoint else None,
+        "known": known_splits(checkpoint.metadata.get("hashes", {})) if checkpoint else None,
     }
     train, val, info = load_datasets(config.data, classes=classes, **options)
     if checkpoint and classes is None:

@@ -9,7 +9,7 @@ import numpy as np
 from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
 from utils.data.augment import AugmentConfig, augmentation
-from utils.data.batches.crops import LEAST_VISIBLE, Crops, as_crops_show
+from utils.data.batches.crops import LEAST_VISIBLE, Crops, limited_to_crop_size
 from utils.data.batches.repeats import repeat_factors, repeats_text
 from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
@@ -66,7 +66,7 @@ class Inputs:
     @property
     def shown(self) -> Dataset:
         """The training photos with the sizes of what is shown of them, for choices by size."""
-        return as_crops_show(self.train, self.crops.side) if self.crops else self.train
+        return limited_to_crop_size(self.train, self.crops.side) if self.crops else self.train
 
     @property
     def samples(self) -> int:
@@ -109,7 +109,7 @@ def choose_inputs(setup: Setup) -> Inputs:
     recipe = replace(recipe, repeat_threshold=threshold)  # 0 in runs of older versions
     factors = repeat_factors(labelled, threshold)
     crops = Crops.of(train, tile) if tile else None
-    shown = as_crops_show(train, tile) if tile else train
+    shown = limited_to_crop_size(train, tile) if tile else train
     cut = (f"min_visible={LEAST_VISIBLE}",) if tile else ()
     augment = augmentation(recipe.augment, (*cut, *config.augment))
     aspect = choose_aspect(shown, augment, rectangular=recipe.rectangular)

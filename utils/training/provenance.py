@@ -10,7 +10,7 @@ from utils.cli import to_mapping
 from utils.data.datasets import SplitInfo
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.records import Dataset
-from utils.data.splits.known import PARTS
+from utils.data.splits.known import SPLIT_NAMES
 from utils.data.splits.stratified import write_split
 from utils.data.trained_sizes import trained_sizes
 from utils.pixel_range import METADATA, PixelRanges
@@ -89,7 +89,7 @@ def inherited(checkpoint: YOLOv3 | None, facts: dict[str, Any]) -> dict[str, Any
     own = facts["hashes"]
     placed: set[str] = set()  # hashes
     hashes = {}
-    for part in PARTS:
+    for part in SPLIT_NAMES:
         mine = set(own[part].values())
         earlier = {
             f"earlier/{image_id}": digest

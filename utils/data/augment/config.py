@@ -24,12 +24,12 @@ class AugmentConfig:
         brightness, contrast, saturation: largest relative change.
         hue: largest rotation of the hue in degrees.
         min_visible: an object is ignored if less than this share of its area is left, or if the
-            weight of its picture in a mixup is less.
+            weight of its image in a mixup is less.
         translation: how far from the middle the photo or its visible part may lie; 1 is anywhere.
         rotation: largest rotation in degrees, either way.
-        mosaic: probability of a picture of four photos.
-        mosaic_scale: factor on ``scale`` in a mosaic, where each photo has only a tile.
-        mixup: probability of a blend of two pictures.
+        mosaic: probability of an image of four photos.
+        mosaic_scale: factor on ``scale`` in a mosaic, where each photo has only a region.
+        mixup: probability of a blend of two images.
         mixup_alpha: the weights follow Beta(alpha, alpha); larger values are closer to a half.
         blur: probability of a Gaussian blur.
         blur_sigma: its largest standard deviation in pixels of the network input.
@@ -76,28 +76,28 @@ class AugmentConfig:
             if low > high:
                 raise ValueError(f"{name}: the smallest, {low}, exceeds the largest, {high}")
 
-    def at_strength(self, share: float) -> AugmentConfig:
+    def at_strength(self, strength: float) -> AugmentConfig:
         """Weaker or stronger augmentation: 0 changes nothing, 1 is this configuration.
 
-        Probabilities and ranges are multiplied by ``share`` (``scale``: its logarithm), up to their
-        limits. Progressive training raises ``share`` from stage to stage, as EfficientNetV2 does
+        Probabilities and ranges are multiplied by ``strength`` (``scale``: its logarithm), up to
+        their limits. Progressive training raises it from stage to stage, as EfficientNetV2 does
         (Tan & Le, 2021, section 4.2).
 
         Raises:
-            ValueError: ``share`` is negative.
+            ValueError: ``strength`` is negative.
         """
-        if not share >= 0:
-            raise ValueError(f"the strength of augmentation is {share}, which is not positive")
+        if not strength >= 0:
+            raise ValueError(f"the strength of augmentation is {strength}, which is not positive")
         names = (*_PROBABILITIES, *_SHARES)
-        changes = {n: min(1.0, getattr(self, n) * share) for n in names if n != "min_visible"}
+        changes = {n: min(1.0, getattr(self, n) * strength) for n in names if n != "min_visible"}
         low, high = self.scale
         return replace(
             self,
             **changes,
-            scale=(max(0.05, low**share), min(20.0, high**share)),
-            aspect=min(4.0, self.aspect * share),
-            hue=min(180.0, self.hue * share),
-            rotation=min(180.0, self.rotation * share),
+            scale=(max(0.05, low**strength), min(20.0, high**strength)),
+            aspect=min(4.0, self.aspect * strength),
+            hue=min(180.0, self.hue * strength),
+            rotation=min(180.0, self.rotation * strength),
         )
 
 

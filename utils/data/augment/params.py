@@ -22,15 +22,16 @@ class PhotoParams:
     Attributes:
         scale: factor on the letterboxed size.
         aspect: factor on width over height.
-        position_x, position_y: of the photo in its tile: 0 at the left or top, 1 at the right or
-            bottom. A photo larger than its tile shows its right or bottom part at 1.
+        position_x, position_y: of the photo in its region: 0 at the left or top, 1 at the right or
+            bottom. A photo larger than its region shows its right or bottom part at 1.
         mirror, flip: mirrored left to right, top to bottom.
         angle: in degrees, clockwise.
         brightness, contrast, saturation: factors.
         hue: turn in radians.
         blur: standard deviation in pixels, 0 for none.
         jpeg: quality, 0 for none.
-        crop: four numbers from 0 to 1 that place a crop; see ``utils.data.batches.crops``.
+        crop: four uniform random numbers in [0, 1) that place a crop, as
+            ``utils.data.batches.crops`` says.
     """
 
     def __init__(self, rng: np.random.Generator, config: AugmentConfig) -> None:
@@ -54,8 +55,8 @@ class PhotoParams:
 
 
 @dataclass(frozen=True)
-class PictureParams:
-    """One picture: a single photo, or a mosaic of four.
+class ImageParams:
+    """One image: a single photo, or a mosaic of four.
 
     Attributes:
         photos: (position in the epoch's order, what happens to that photo), one or four.
@@ -65,7 +66,7 @@ class PictureParams:
     photos: tuple[tuple[int, PhotoParams], ...]
     centre: tuple[float, float] | None = None
 
-    def tiles(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
+    def regions(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
         """The rectangle of each photo, ``x0, y0, x1, y1``, in a network input of that size."""
         if self.centre is None:
             return [(0, 0, width, height)]
@@ -75,15 +76,15 @@ class PictureParams:
 
 @dataclass(frozen=True)
 class SampleParams:
-    """One sample: a single picture, or two that are blended (mixup).
+    """One sample: a single image, or two that are blended (mixup).
 
     Attributes:
-        pictures: one picture, or two.
-        share: weight of the first picture in the blend.
+        images: one, or two.
+        mixup_weight: weight of the first image in the blend.
     """
 
-    pictures: tuple[PictureParams, ...]
-    share: float = 1.0
+    images: tuple[ImageParams, ...]
+    mixup_weight: float = 1.0
 
 
 def sample_params(
@@ -103,19 +104,19 @@ def sample_params(
         return at, PhotoParams(np.random.default_rng([*own, number] if number else own), config)
 
     if not config.mosaic and not config.mixup:
-        return SampleParams((PictureParams((photo(position, 0),)),))
+        return SampleParams((ImageParams((photo(position, 0),)),))
 
     rng = np.random.default_rng([seed, _COMPOSITION, epoch, position])
-    u = rng.random((2, 3))  # two pictures: mosaic or not, and where its photos meet
+    u = rng.random((2, 3))  # two images: mosaic or not, and where its photos meet
     partners = rng.integers(0, photos, 7)
     blended = rng.random() < config.mixup
-    share = float(rng.beta(config.mixup_alpha, config.mixup_alpha)) if blended else 1.0
+    mixup_weight = float(rng.beta(config.mixup_alpha, config.mixup_alpha)) if blended else 1.0
 
     chosen = [position, *(int(partner) for partner in partners)]
-    pictures = []
+    images = []
     for i in range(1 + blended):
-        tiled = u[i, 0] < config.mosaic
-        numbers = range(4 * i, 4 * i + (4 if tiled else 1))
-        centre = (0.3 + 0.4 * float(u[i, 1]), 0.3 + 0.4 * float(u[i, 2])) if tiled else None
-        pictures.append(PictureParams(tuple(photo(chosen[n], n) for n in numbers), centre))
-    return SampleParams(tuple(pictures), share)
+        is_mosaic = u[i, 0] < config.mosaic
+        numbers = range(4 * i, 4 * i + (4 if is_mosaic else 1))
+        centre = (0.3 + 0.4 * float(u[i, 1]), 0.3 + 0.4 * float(u[i, 2])) if is_mosaic else None
+        images.append(ImageParams(tuple(photo(chosen[n], n) for n in numbers), centre))
+    return SampleParams(tuple(images), mixup_weight)

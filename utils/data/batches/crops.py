@@ -59,7 +59,7 @@ class Crops:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def shown(self, photo: tuple[int, int]) -> tuple[int, int]:
+    def visible_size(self, photo: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of the part of a photo of that size that a crop shows."""
         return min(photo[0], self.side), min(photo[1], self.side)
 
@@ -80,7 +80,7 @@ def crop_corner(
     photo: tuple[int, int],
     view: tuple[float, float],
     targets: np.ndarray,
-    numbers: np.ndarray,
+    u: np.ndarray,
 ) -> tuple[float, float]:
     """Where a crop begins in its photo: ``x, y`` in pixels.
 
@@ -92,15 +92,15 @@ def crop_corner(
         view: (width, height) of the crop, in pixels of the photo. Where it is longer than the
             photo, the crop begins at 0.
         targets: float (N, 4), the boxes that it may be aimed at.
-        numbers: four random numbers from 0 to below 1: aimed or not, at which, x and y.
+        u: four uniform random numbers in [0, 1): aimed or not, at which, x and y.
     """
     low, high = np.zeros(2), np.maximum(np.subtract(photo, view), 0.0)
-    if len(targets) and numbers[0] < AIMED:
-        box = targets[int(numbers[1] * len(targets))].astype(np.float64)
+    if len(targets) and u[0] < AIMED:
+        box = targets[int(u[1] * len(targets))].astype(np.float64)
         ends = np.stack([box[:2], box[2:] - view])  # the crop begins or ends where the box does
         ends = np.clip(ends, 0.0, high)
         low, high = ends.min(axis=0), ends.max(axis=0)
-    x, y = low + numbers[2:4] * (high - low)
+    x, y = low + u[2:4] * (high - low)
     return float(x), float(y)
 
 
@@ -109,7 +109,7 @@ def too_small(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) < CELL**2
 
 
-def as_crops_show(dataset: Dataset, side: int) -> Dataset:
+def limited_to_crop_size(dataset: Dataset, side: int) -> Dataset:
     """Photos and objects no larger than a crop, for what is chosen by their sizes.
 
     Objects keep their size but not their place.

@@ -156,7 +156,7 @@ def photo_reader(
         dataset: the photos.
         sizes: all sizes of the network input in pixels.
         config: its scales decide at which reductions photos will be read.
-        folder: for the disk cache; default: ``cache_folder()``.
+        folder: for the disk cache; default: ``photo_cache_folder()``.
         memory: bytes of free memory; default: measured.
         crops: of the photos; None where photos are shown whole.
 
@@ -169,7 +169,7 @@ def photo_reader(
     uncached = plain_reader(dataset)
     if mode == "off":
         return uncached, "photos are decoded every time"
-    folder = cache_folder() if folder is None else folder
+    folder = photo_cache_folder() if folder is None else folder
     if folder is None and mode == "disk":
         raise UserError(f"--cache disk needs a cache folder; set {VARIABLE} to one")
     needed = needed_bytes(dataset, sizes, config, crops)
@@ -208,7 +208,7 @@ def needed_bytes(
     return total * len(dataset) // max(1, len(probed))
 
 
-def cache_folder() -> Path | None:
+def photo_cache_folder() -> Path | None:
     """Folder of decoded photos, in the user's cache folder; None if caching is turned off."""
     folder = cache_root()
     return None if folder is None else folder / "photos"
@@ -233,15 +233,16 @@ def _cached_files(folder: Path) -> list[tuple[int, int, str]]:
 def _photo_bytes(
     record: Record, sizes: Sequence[int], config: AugmentConfig, crops: Crops | None
 ) -> int:
+    """Bytes of one decoded photo, summed over all reductions that augmentation can ask for."""
     low, high = config.scale
     if config.mosaic:
         low, high = low * min(1, config.mosaic_scale), high * max(1, config.mosaic_scale)
     stretch = (1 + config.aspect) ** 0.5
     photo = (record.width, record.height)
-    shown = crops.shown(photo) if crops else photo
+    visible = crops.visible_size(photo) if crops else photo
     reductions = set()
     for size, scale in ((min(sizes), low / stretch), (max(sizes), high)):
-        for part in {photo, shown}:  # larger photos are shown whole, too
+        for part in {photo, visible}:  # larger photos are shown whole, too
             fitted = Letterbox(*part, size, size)
             wanted = (
                 fitted.inner_width * scale * photo[0] / part[0],

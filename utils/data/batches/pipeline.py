@@ -1,7 +1,7 @@
 """Batches for the network: samples decoded and augmented by worker threads, ahead of time.
 
-Other strengths or another size from some step on are another ``TrainingSamples`` and another stream
-from that step. Making them takes no time, and they share the cache of decoded photos.
+To change augmentation or size at a step, make a new ``TrainingSamples`` and a stream from that
+step. That takes no time, and both share the cache of decoded photos.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def training_batches(
     # stream waits for that thread: a run would stand still at the start of a phase.
     options = tf.data.Options()
     options.autotune.enabled = False
-    # Threads of its own. Python's garbage collector may run in any of them, and drop an old stream,
-    # which waits for work of TensorFlow's own threads: if those were these, it would wait for ever.
+    # A private thread pool. Python's garbage collector may run in any of these threads and drop an
+    # old stream, which waits for work of TensorFlow's shared pool: in that pool it would deadlock.
     threads = workers or workers_for(available_cores())
     options.threading.private_threadpool_size = threads
     batches = (

@@ -18,8 +18,8 @@ import numpy as np
 
 from utils.data.augment import IGNORED, AugmentConfig
 from utils.data.augment.colour import degrade, recolour
-from utils.data.augment.geometry import Placement, clip_boxes, move_boxes, place, render
-from utils.data.augment.params import PhotoParams, PictureParams, SampleParams, sample_params
+from utils.data.augment.geometry import Placement, clip_boxes, move_boxes, place_photo, render
+from utils.data.augment.params import ImageParams, PhotoParams, SampleParams, sample_params
 from utils.data.batches.crops import Crops, crop_corner, too_small
 from utils.data.batches.image_cache import PhotoReader, plain_reader
 from utils.data.batches.input_shape import TrainingShape, training_shape
@@ -161,29 +161,29 @@ class TrainingSamples:
         Raises:
             UserError: no photo of the dataset can be read.
         """
-        samples = [self._compose_picture(p, order, shape, config) for p in params.pictures]
+        samples = [self._compose_image(p, order, shape, config) for p in params.images]
         sample = samples[0]
         if len(samples) > 1:
-            sample = mixup(*samples, params.share, config.min_visible)
-        return sample._replace(image=degrade(sample.image, params.pictures[0].photos[0][1]))
+            sample = mixup(*samples, params.mixup_weight, config.min_visible)
+        return sample._replace(image=degrade(sample.image, params.images[0].photos[0][1]))
 
-    def _compose_picture(
+    def _compose_image(
         self,
-        picture: PictureParams,
+        image_params: ImageParams,
         order: Sequence[int],
         shape: TrainingShape,
         config: AugmentConfig,
     ) -> Sample:
         """One photo over the whole input, or four in a mosaic (Bochkovskiy et al., 2020)."""
         image = np.full((shape.height, shape.width, 3), PAD_VALUE, np.uint8)
-        scale = config.mosaic_scale if picture.centre else 1.0
+        scale = config.mosaic_scale if image_params.centre else 1.0
         boxes, class_ids = [], []
-        tiles = picture.tiles(shape.width, shape.height)
-        for (position, params), (x0, y0, x1, y1) in zip(picture.photos, tiles, strict=True):
-            tile = image[y0:y1, x0:x1]
-            drawn = self._draw_photo(tile, order, position, params, shape.inner, scale)
+        regions = image_params.regions(shape.width, shape.height)
+        for (position, params), (x0, y0, x1, y1) in zip(image_params.photos, regions, strict=True):
+            region = image[y0:y1, x0:x1]
+            drawn = self._draw_photo(region, order, position, params, shape.inner, scale)
             record, matrix, whole_of_larger = drawn
-            recolour(tile, params)
+            recolour(region, params)
             ids = np.where(record.difficult, IGNORED, record.class_ids).astype(np.int32)
             moved = move_boxes(record.boxes, matrix)
             moved, ids = clip_boxes(moved, ids, (x1 - x0, y1 - y0), config.min_visible)
@@ -195,7 +195,7 @@ class TrainingSamples:
 
     def _draw_photo(
         self,
-        tile: np.ndarray,
+        region: np.ndarray,
         order: Sequence[int],
         position: int,
         params: PhotoParams,
@@ -205,8 +205,8 @@ class TrainingSamples:
         """Place, read and render a photo; if it cannot be read, the next one in the order that can.
 
         Returns:
-            Its record, the map from the photo to the tile, and whether all of a photo is shown
-            that is larger than a crop.
+            Its record, the map from the photo to the region, and whether all of a photo
+            is shown that is larger than a crop.
         """
         others = (order[(position + step) % len(order)] for step in range(len(order)))
         for number in chain(others, range(len(self))):  # an epoch need not have all of them
@@ -216,17 +216,19 @@ class TrainingSamples:
             size = (record.width, record.height)
             whole = self.crops is not None and bool(self.crops.whole[number])
             if self.crops is None or whole:
-                placement = place(size, tile.shape[1::-1], inner, params, scale)
+                placement = place_photo(size, region.shape[1::-1], inner, params, scale)
             else:
-                shown = self.crops.shown(size)
-                placement = place_crop(record, tile.shape[1::-1], inner, params, scale, shown)
+                visible_size = self.crops.visible_size(size)
+                placement = place_crop(
+                    record, region.shape[1::-1], inner, params, scale, visible_size
+                )
             reduce = reduction(size, (placement.width, placement.height))
             try:
                 pixels = self._read(record, reduce)
             except UserError as error:
                 self.unreadable[record.image_id] = str(error)
             else:
-                return record, render(pixels, reduce, placement, tile), whole
+                return record, render(pixels, reduce, placement, region), whole
         first = next(iter(self.unreadable.values()), "")
         raise UserError(f"none of the {len(self.dataset)} training photos can be read ({first})")
 
@@ -250,38 +252,40 @@ class TrainingSamples:
 
 def place_crop(
     record: Record,
-    tile: tuple[int, int],
+    region: tuple[int, int],
     inner: tuple[int, int],
     params: PhotoParams,
     scale: float,
-    shown: tuple[int, int],
+    visible_size: tuple[int, int],
 ) -> Placement:
-    """As ``place``; a photo that is larger than its tile lies where ``crop_corner`` says.
+    """As ``place_photo``; a photo that is larger than its region lies where ``crop_corner`` says.
 
-    At a scale of 1 the tile has ``shown`` pixels of the photo. Smaller scales show more of it, not
-    more grey.
+    At a scale of 1 the region has ``visible_size`` pixels of the photo. Smaller scales show more of
+    it, not more grey.
     """
-    placement = place((record.width, record.height), tile, inner, params, scale, shown)
+    placement = place_photo(
+        (record.width, record.height), region, inner, params, scale, visible_size
+    )
     photo, drawn = (record.width, record.height), (placement.width, placement.height)
-    view = tuple(tile[i] * photo[i] / drawn[i] for i in (0, 1))
+    view = tuple(region[i] * photo[i] / drawn[i] for i in (0, 1))
     targets = record.boxes[~record.difficult]
     corner = crop_corner(photo, view, targets, params.crop)
     usual = (params.position_x, params.position_y)
     position = tuple(
         corner[i] / (photo[i] - view[i]) if photo[i] > view[i] else usual[i] for i in (0, 1)
     )
-    return place(photo, tile, inner, params, scale, shown, position)
+    return place_photo(photo, region, inner, params, scale, visible_size, position)
 
 
-def mixup(first: Sample, second: Sample, share: float, min_visible: float) -> Sample:
+def mixup(first: Sample, second: Sample, weight: float, min_visible: float) -> Sample:
     """Mixup (Zhang et al., 2018) for detection: pixels are samples, the objects of both kept.
 
-    ``share`` is the weight of the first sample. Objects of a sample whose weight is less than
+    ``weight`` is the weight of the first sample. Objects of a sample whose weight is less than
     ``min_visible`` are ``IGNORED``.
     """
-    image = cv2.addWeighted(first.image, share, second.image, 1 - share, 0)
+    image = cv2.addWeighted(first.image, weight, second.image, 1 - weight, 0)
     class_ids = [
-        sample.class_ids if weight >= min_visible else np.full_like(sample.class_ids, IGNORED)
-        for sample, weight in ((first, share), (second, 1 - share))
+        sample.class_ids if own_weight >= min_visible else np.full_like(sample.class_ids, IGNORED)
+        for sample, own_weight in ((first, weight), (second, 1 - weight))
     ]
     return Sample(image, np.concatenate([first.boxes, second.boxes]), np.concatenate(class_ids))

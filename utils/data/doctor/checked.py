@@ -15,7 +15,7 @@ from utils.images import ImageSize
 
 
 @dataclass(frozen=True, slots=True)
-class Pixels:
+class FileContent:
     """What a photo's file turned out to hold.
 
     Attributes:
@@ -45,9 +45,10 @@ class CheckedPhoto:
         annotation: the labels, with boxes of the upright photo, not clipped; as labelled where the
             photo cannot be opened. None where the labels cannot be read.
         label_error: why the labels cannot be read, "" where they can.
-        pixels: what its file holds.
+        content: what its file holds.
         record: what training makes of it; None where photo or labels cannot be read.
-        unsure: whether the photo is turned by EXIF and the labels do not tell whether they are.
+        orientation_unclear: whether the photo is turned by EXIF and the labels do not tell whether
+            they are.
     """
 
     entry: Entry
@@ -55,9 +56,9 @@ class CheckedPhoto:
     where: str
     annotation: Annotation | None
     label_error: str
-    pixels: Pixels
+    content: FileContent
     record: Record | None
-    unsure: bool = False
+    orientation_unclear: bool = False
 
     @property
     def image_id(self) -> str:
@@ -66,8 +67,8 @@ class CheckedPhoto:
     @property
     def size(self) -> ImageSize:
         """Of a photo that is known to open."""
-        assert self.pixels.size is not None
-        return self.pixels.size
+        assert self.content.size is not None
+        return self.content.size
 
     @property
     def boxes(self) -> np.ndarray:
@@ -97,9 +98,9 @@ class CheckedFolder:
         missing: sentences about photos that the lists name but the folder lacks.
         duplicates: which photos show the same picture.
         split: the lists that were asked for, in words; "" for the whole folder.
-        as_stored: whether labels belong to photos as stored where nothing tells, rather than as
-            turned upright by EXIF.
-        ids_shifted: a sentence where class ids seem to be one off; otherwise "".
+        labels_as_stored: whether labels belong to photos as stored where nothing tells, rather than
+            as turned upright by EXIF.
+        class_id_shift_warning: a sentence where class ids seem to be one off; otherwise "".
         size_note: why ``input_size`` was chosen, in words; "" where it was given.
     """
 
@@ -111,8 +112,8 @@ class CheckedFolder:
     missing: tuple[str, ...] = ()
     duplicates: Duplicates = field(default_factory=lambda: Duplicates({}, {}))
     split: str = ""
-    as_stored: bool = True
-    ids_shifted: str = ""
+    labels_as_stored: bool = True
+    class_id_shift_warning: str = ""
     size_note: str = ""
 
     def usable(self) -> Iterator[CheckedPhoto]:
@@ -124,7 +125,7 @@ class CheckedFolder:
 
         Class ids mean nothing here.
         """
-        train = self.parts().get("train")
+        train = self.splits().get("train")
         records = [
             photo.record for photo in self.usable() if train is None or photo.image_id in train
         ]
@@ -144,17 +145,17 @@ class CheckedFolder:
                     found[name] += not difficult
         return found
 
-    def parts(self) -> dict[str, frozenset[str]]:
+    def splits(self) -> dict[str, frozenset[str]]:
         """The lists that divide the dataset: train, val and test, as far as there are any.
 
         Without a list ``train``, what ``trainval`` holds beyond ``val`` is trained on.
         """
-        parts = {
+        splits = {
             name: frozenset(self.lists[name])
             for name in ("train", "val", "test")
             if name in self.lists
         }
-        if "train" not in parts and "trainval" in self.lists:
-            rest = frozenset(self.lists["trainval"]) - parts.get("val", frozenset())
-            parts = {"train": rest, **parts}
-        return parts
+        if "train" not in splits and "trainval" in self.lists:
+            rest = frozenset(self.lists["trainval"]) - splits.get("val", frozenset())
+            splits = {"train": rest, **splits}
+        return splits

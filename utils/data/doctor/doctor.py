@@ -10,12 +10,12 @@ from utils.data.doctor.checks.size_checks import check_sizes, measure_sizes
 from utils.data.doctor.doctor_report import DoctorReport, sorted_findings
 from utils.data.doctor.examine import examine
 from utils.data.doctor.findings_page import write_page
-from utils.data.doctor.fix import fix_dataset, refuse_used
+from utils.data.doctor.fix import check_output_folder, fix_dataset
 from utils.errors import UserError
 from utils.text import counted
 
 PAGE = "doctor.html"
-INPUT_SIZES = (32, 4096)  # pixels that sizes can be judged at, at least and at most
+INPUT_SIZE_RANGE = (32, 4096)  # pixels that sizes can be judged at, at least and at most
 
 
 def check_dataset(
@@ -31,9 +31,9 @@ def check_dataset(
 
     Raises:
         UserError: no such folder, nothing in it that can be used, or no such list; or an input
-            size out of ``INPUT_SIZES``.
+            size out of ``INPUT_SIZE_RANGE``.
     """
-    least, most = INPUT_SIZES
+    least, most = INPUT_SIZE_RANGE
     if input_size is not None and not least <= input_size <= most:
         raise UserError(
             f"--input-size {input_size}: sizes are judged at {least} to {most:,} pixels"
@@ -68,7 +68,7 @@ def run_doctor(
     """
     page = (out or Path("runs/doctor") / (Path(data).resolve().name or "data")) / PAGE
     if fix is not None:
-        refuse_used(fix, data)
+        check_output_folder(fix, data)
         if Path(fix).resolve() in page.resolve().parents:
             raise UserError(
                 f"--out {page.parent} lies in --fix {fix}; name two folders, one for the page and "
@@ -90,7 +90,7 @@ def _refuse_unreadable(report: DoctorReport) -> None:
     folder = report.folder
     if any(folder.usable()):
         return
-    if all(photo.pixels.error for photo in folder.photos):
+    if all(photo.content.error for photo in folder.photos):
         what = "photo can"
     elif all(photo.annotation is None for photo in folder.photos):
         what = "label file can"

@@ -66,7 +66,7 @@ class DoctorReport:
 
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Worst severity first, then by kind in the order of ``KINDS``, then as they were found."""
-    order = {kind: place for place, kind in enumerate(KINDS)}
+    order = {kind: i for i, kind in enumerate(KINDS)}
     return tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), order[f.kind])))
 
 

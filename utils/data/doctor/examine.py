@@ -16,12 +16,12 @@ from PIL import Image
 
 from utils.cores import available_cores
 from utils.data.annotations import Annotation, SplitList
-from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, Pixels
+from utils.data.doctor.checked import CheckedFolder, CheckedPhoto, FileContent
 from utils.data.duplicates.groups import find_duplicates
 from utils.data.folder.index import Index, open_index
-from utils.data.folder.reasons import ids_shifted
+from utils.data.folder.reasons import class_id_shift_warning
 from utils.data.folder.tables import EntryTable, LabelTable, PhotoTable
-from utils.data.input_size import input_size_for_objects
+from utils.data.input_size import DEFAULT_SIZE, input_size_for_objects
 from utils.data.record_maker import RecordMaker, labels_as_stored
 from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
@@ -29,7 +29,6 @@ from utils.images import FORMATS, HUGE, PhotoFacts, image_size, read_image
 from utils.progress import progress
 
 _WORKERS = 4  # decoding releases Python's lock
-_USUAL_SIZE = 416  # where there is no object to choose the input size by
 
 
 def examine(
@@ -56,22 +55,22 @@ def examine(
         rows = [row for row, image_id in enumerate(index.entries.image_ids) if image_id in chosen]
     else:
         rows = range(len(index.entries))
-    pixels = _look_at_all([index.entries.image(row) for row in rows])
+    contents = _look_at_all([index.entries.image(row) for row in rows])
     as_stored = labels_as_stored(index)
-    photos = tuple(_checked_photos(index, rows, pixels, as_stored))
+    photos = tuple(_checked_photos(index, rows, contents, as_stored))
     folder = CheckedFolder(
         name=str(data),
         layout=layout,
-        input_size=input_size or _USUAL_SIZE,
+        input_size=input_size or DEFAULT_SIZE,
         photos=photos,
         lists={name: found.image_ids for name, found in lists.items()},
         missing=_missing(lists),
         duplicates=find_duplicates(
-            {photo.image_id: photo.entry.image for photo in photos if not photo.pixels.error}
+            {photo.image_id: photo.entry.image for photo in photos if not photo.content.error}
         ),
         split=split or "",
-        as_stored=as_stored,
-        ids_shifted=ids_shifted(index),
+        labels_as_stored=as_stored,
+        class_id_shift_warning=class_id_shift_warning(index),
     )
     return folder if input_size else _with_chosen_size(folder)
 
@@ -84,44 +83,44 @@ def with_labels(photo: CheckedPhoto, labels: Annotation, folder: CheckedFolder) 
         entries=EntryTable.of(root, {photo.image_id: photo.entry}),
         labels=LabelTable.of([labels]),
         photos=PhotoTable.of(
-            [PhotoFacts(photo.pixels.size) if photo.pixels.size else photo.pixels.error]
+            [PhotoFacts(photo.content.size) if photo.content.size else photo.content.error]
         ),
         misnamed=(),
         stamps=np.zeros((1, 2, 3), np.int64),
-        state="",
-        settled=False,
+        state_hash="",
+        cacheable=False,
     )
-    (changed,) = _checked_photos(index, [0], [photo.pixels], folder.as_stored)
+    (changed,) = _checked_photos(index, [0], [photo.content], folder.labels_as_stored)
     return changed
 
 
 def _checked_photos(
-    index: Index, rows: Sequence[int], pixels: Sequence[Pixels], as_stored: bool
+    index: Index, rows: Sequence[int], contents: Sequence[FileContent], as_stored: bool
 ) -> Iterator[CheckedPhoto]:
-    """The photos of these rows, rising, whose files hold those pixels."""
+    """The photos of these rows, rising, whose files have these contents."""
     name = index.layout.name
     readable = [row for row in rows if row not in index.labels.unreadable]
     maker = RecordMaker(index, readable, index.labels.names, as_stored)
     records = maker.records()
-    place_of = {row: place for place, row in enumerate(maker.rows.tolist())}
-    for row, found in zip(rows, pixels, strict=True):
+    index_of = {row: i for i, row in enumerate(maker.rows.tolist())}
+    for row, found in zip(rows, contents, strict=True):
         entry, labels = index.entries.at(row), index.labels[row]
         known = isinstance(labels, Annotation)
-        place = place_of.get(row)
-        unsure = False
-        if place is not None:
-            boxes = maker.boxes[slice(*maker.first[place : place + 2])]
+        i = index_of.get(row)
+        orientation_unclear = False
+        if i is not None:
+            boxes = maker.boxes[slice(*maker.first[i : i + 2])]
             labels = replace(labels, boxes=boxes)
-            unsure = bool(maker.unsure[place] and len(boxes))
+            orientation_unclear = bool(maker.orientation_unclear[i] and len(boxes))
         yield CheckedPhoto(
             entry=entry,
             name=name(entry.image),
             where=labels.where if known else name(entry.label) if entry.label else "",
             annotation=labels if known else None,
             label_error="" if known else labels.message,
-            pixels=found,
-            record=None if place is None or found.error else records[place],
-            unsure=unsure,
+            content=found,
+            record=None if i is None or found.error else records[i],
+            orientation_unclear=orientation_unclear,
         )
 
 
@@ -134,22 +133,22 @@ def _with_chosen_size(folder: CheckedFolder) -> CheckedFolder:
     return replace(folder, input_size=size, size_note=note)
 
 
-def look_at(path: Path) -> Pixels:
+def look_at(path: Path) -> FileContent:
     """Open one photo and decode it to the end."""
     try:
         length = path.stat().st_size
     except OSError as error:
-        return Pixels(None, error.strerror or str(error))
+        return FileContent(None, error.strerror or str(error))
     if not length:
-        return Pixels(None, "the file has no content", length=0)
+        return FileContent(None, "the file has no content", length=0)
     size, form = None, ""
     try:
         size = image_size(path)
         read_image(path)
         form, unusual = _format(path)
     except UserError as error:
-        return Pixels(size, str(error).removeprefix(f"{path}: "), form, length=length)
-    return Pixels(size, "", form, unusual, length)
+        return FileContent(size, str(error).removeprefix(f"{path}: "), form, length=length)
+    return FileContent(size, "", form, unusual, length)
 
 
 def _format(path: Path) -> tuple[str, str]:
@@ -184,7 +183,7 @@ def _transparent(image: Image.Image) -> bool:
     return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
 
 
-def _look_at_all(paths: Sequence[Path]) -> list[Pixels]:
+def _look_at_all(paths: Sequence[Path]) -> list[FileContent]:
     workers = min(_WORKERS, available_cores())
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(look_at, paths)

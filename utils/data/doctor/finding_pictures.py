@@ -31,7 +31,7 @@ def picture(finding: Finding, photos: Mapping[str, CheckedPhoto]) -> str:
     A copy is shown beside the photo that it is a copy of, each with its own labels.
     """
     photo = photos.get(finding.photo)
-    if photo is None or photo.pixels.error:
+    if photo is None or photo.content.error:
         return ""
     pair = [photo]
     if not finding.boxes and finding.others and finding.others[0] in photos:
@@ -70,9 +70,9 @@ def _part(
     drawn = drawn.astype(np.uint8)
     _paste(drawn, photo, region, scale)
     thickness = 3 if len(boxes) <= _CROWD else 2
-    for place in range(len(boxes) - 1, -1, -1):  # the finding's box last, on top
-        rgb = colours[min(place, len(colours) - 1)]
-        draw_box(drawn, (np.array(boxes[place]) - (x0, y0, x0, y0)) * scale, rgb, thickness)
+    for index in range(len(boxes) - 1, -1, -1):  # the finding's box last, on top
+        rgb = colours[min(index, len(colours) - 1)]
+        draw_box(drawn, (np.array(boxes[index]) - (x0, y0, x0, y0)) * scale, rgb, thickness)
     return drawn
 
 

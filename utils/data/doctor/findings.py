@@ -246,7 +246,7 @@ KINDS: dict[str, Kind] = {
         "the labelling tool was saved unchanged.",
     ),
     # Classes
-    "class-twins": Kind(
+    "class-similar-names": Kind(
         WARNING, "Class names that are probably one class",
         "They are trained as different classes, each with its share of the examples.",
         "Rename the objects of the rare one, unless they really differ.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ _DROPPED = {  # kinds whose objects are left out → why, in words
     "box-duplicate": "labelled twice",
 }
 # Changed in the copy, though only a person can tell whether rightly.
-_TO_LOOK_AT = ("labels-size", "photo-turned", "copy-labels")
+_CHANGED_BUT_UNSURE = ("labels-size", "photo-turned", "copy-labels")
 _RANKS = ("test", "val", "train", "")  # the copy in the first of these lists is kept
 
 
@@ -49,21 +49,21 @@ class CleanedCopy:
     Attributes:
         out: the folder.
         photos, objects: how many it holds.
-        done: a sentence for each kind of change.
-        left: a sentence for each kind of problem that a person has to look at.
+        changes: a sentence for each kind of change.
+        manual_checks: a sentence for each kind of problem that a person has to look at.
     """
 
     out: Path
     photos: int = 0
     objects: int = 0
-    done: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    manual_checks: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         size = f"{counted(self.photos, 'photo')}, {counted(self.objects, 'object')}"
-        lines = [f"Cleaned copy: {self.out} ({size}, VOC)", *(f"  {line}" for line in self.done)]
-        if self.left:
-            lines += ["Left for you to decide:", *(f"  {line}" for line in self.left)]
+        lines = [f"Cleaned copy: {self.out} ({size}, VOC)", *(f"  {line}" for line in self.changes)]
+        if self.manual_checks:
+            lines += ["Left for you to decide:", *(f"  {line}" for line in self.manual_checks)]
         return "\n".join(lines)
 
 
@@ -81,20 +81,20 @@ def fix_dataset(report: DoctorReport, out: str | Path) -> CleanedCopy:
     """
     out = Path(out)
     folder = report.folder
-    refuse_used(out, folder.name)
-    if folder.ids_shifted:
-        raise UserError(f"{folder.name}: {folder.ids_shifted}; no copy is written")
+    check_output_folder(out, folder.name)
+    if folder.class_id_shift_warning:
+        raise UserError(f"{folder.name}: {folder.class_id_shift_warning}; no copy is written")
     result = CleanedCopy(out)
     photos = _photos_to_copy(folder, result)
     if not photos:
         raise UserError(f"{folder.name}: no photo is left to be copied")
     with atomic_folder(out) as work:
         _write(work, replace(folder, photos=tuple(photos)), result)
-    result.left += _left(report)
+    result.manual_checks += _manual_checks(report)
     return result
 
 
-def refuse_used(out: str | Path, data: str | Path) -> None:
+def check_output_folder(out: str | Path, data: str | Path) -> None:
     """Make sure that a copy can be written to ``out``.
 
     Raises:
@@ -107,18 +107,18 @@ def refuse_used(out: str | Path, data: str | Path) -> None:
         raise UserError(f"--fix {out}: lies inside the dataset; name a folder outside it")
 
 
-def _left(report: DoctorReport) -> Iterator[str]:
+def _manual_checks(report: DoctorReport) -> Iterator[str]:
     """What the copy still has, beyond notes, and only a person can decide."""
     found = report.folder.class_counts()
     renamed = renames(found)
     for kind, findings in report.by_kind().items():
         about, count = KINDS[kind], len(findings)
-        if kind == "class-twins":
+        if kind == "class-similar-names":
             count = sum(rare not in renamed for rare, *_ in similar_names(found))
         elif kind == "box-two-classes":  # one class in the copy is an object labelled twice
             pairs = check_pairs(_with_names(report.folder, renamed))
             count = sum(pair.kind == kind for pair in pairs)
-        elif about.severity == NOTE or (about.fix and kind not in _TO_LOOK_AT):
+        elif about.severity == NOTE or (about.fix and kind not in _CHANGED_BUT_UNSURE):
             continue
         if count:
             yield f"{about.title}: {count:,}"
@@ -129,7 +129,7 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
     photos, repaired, unreadable, pixels = [], 0, 0, 0
     guessed: Counter[str] = Counter()
     for photo in folder.photos:
-        if photo.pixels.error:
+        if photo.content.error:
             pixels += 1
             continue
         if photo.annotation is None:
@@ -158,7 +158,7 @@ def _photos_to_copy(folder: CheckedFolder, result: CleanedCopy) -> list[CheckedP
     _note(result, repaired, "{} repaired", "label file")
     for name, count in sorted(guessed.items()):
         files = counted(count, "label file")
-        result.left.append(f"class {name!r} as read from {files} in a guessed encoding")
+        result.manual_checks.append(f"class {name!r} as read from {files} in a guessed encoding")
     return photos
 
 
@@ -168,15 +168,15 @@ def _copies(folder: CheckedFolder, photos: Iterable[CheckedPhoto]) -> set[str]:
     The photo in the test list stays, then that in val, then that in train. Within a list it is the
     photo with the most objects, since labels more often miss an object than invent one.
     """
-    parts = folder.parts()
+    splits = folder.splits()
     first = folder.duplicates.exact
     groups: dict[str, list[CheckedPhoto]] = {}
     for photo in photos:
         groups.setdefault(first.get(photo.image_id, photo.image_id), []).append(photo)
 
     def rank(photo: CheckedPhoto) -> tuple:
-        part = next((name for name in _RANKS if photo.image_id in parts.get(name, ())), "")
-        return _RANKS.index(part), -len(photo.annotation.names), photo.image_id
+        split = next((name for name in _RANKS if photo.image_id in splits.get(name, ())), "")
+        return _RANKS.index(split), -len(photo.annotation.names), photo.image_id
 
     return {photo.image_id for group in groups.values() for photo in sorted(group, key=rank)[1:]}
 
@@ -185,13 +185,18 @@ def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
     """Write photos, XML and lists, and count the changes."""
     names = _flat_names(folder.photos, result)
     new_name = renames(folder.class_counts())
-    dropped, unclipped = _objects(_with_names(folder, new_name), result)
+    renamed_folder = _with_names(folder, new_name)
+    findings = [*check_boxes(renamed_folder), *check_pairs(renamed_folder)]
+    dropped, unclipped = _objects_of(findings, _DROPPED), _objects_of(findings, {"box-swapped"})
+    for kind, why in _DROPPED.items():
+        count = sum(found.kind == kind for found in findings)
+        _note(result, count, f"{{}} left out: {why}", "object")
     renamed: Counter[str] = Counter()
     written: Counter[str] = Counter()
     clipped = 0
     (out / "JPEGImages").mkdir()
     for photo in progress(folder.photos, "copying photos", len(folder.photos)):
-        boxes, keep = _cleaned(photo, dropped, unclipped)
+        boxes, keep = _clipped_boxes(photo, dropped, unclipped)
         classes = [photo.annotation.names[i] for i in keep]
         renamed.update(name for name in classes if name in new_name)
         classes = [new_name.get(name, name) for name in classes]
@@ -212,7 +217,9 @@ def _write(out: Path, folder: CheckedFolder, result: CleanedCopy) -> None:
     _note(result, errors, "{} without a class or a proper box left out", "object")
     _note(result, clipped, "{} clipped to the photo", "box", "boxes")
     for old, count in sorted(renamed.items()):
-        result.done.append(f"class {old!r} renamed {new_name[old]!r} ({counted(count, 'object')})")
+        result.changes.append(
+            f"class {old!r} renamed {new_name[old]!r} ({counted(count, 'object')})"
+        )
     declared = [name for name in folder.layout.class_order or () if name not in new_name]
     _write_classes(out, declared, written, result)
     _write_lists(out, folder, names, result)
@@ -225,13 +232,15 @@ def _write_classes(
     classes = list(dict.fromkeys([*declared, *sorted(written)]))
     write_classes(out / "classes.txt", classes)
     if classes != sorted(written):
-        result.done.append(
+        result.changes.append(
             "the order of the classes, which VOC cannot hold, is in classes.txt: "
             "train with --classes"
         )
 
 
-def _cleaned(photo: CheckedPhoto, dropped: set, unclipped: set) -> tuple[np.ndarray, list[int]]:
+def _clipped_boxes(
+    photo: CheckedPhoto, dropped: set, unclipped: set
+) -> tuple[np.ndarray, list[int]]:
     """The (N, 4) boxes of a photo, clipped except for those in ``unclipped``, and which stay."""
     numbers = photo.annotation.numbers
     boxes = photo.clipped()
@@ -256,17 +265,9 @@ def _with_names(folder: CheckedFolder, new_name: Mapping[str, str]) -> CheckedFo
     return replace(folder, photos=tuple(map(renamed, folder.photos)))
 
 
-def _objects(folder: CheckedFolder, result: CleanedCopy) -> tuple[set, set]:
-    """(image id, number) of the objects to leave out, and of those whose boxes are not clipped."""
-    findings: list[Finding] = [*check_boxes(folder), *check_pairs(folder)]
-    for kind, why in _DROPPED.items():
-        count = sum(found.kind == kind for found in findings)
-        _note(result, count, f"{{}} left out: {why}", "object")
-
-    def of(kinds: Iterable[str]) -> set[tuple[str, int | None]]:
-        return {(found.photo, found.number) for found in findings if found.kind in kinds}
-
-    return of(_DROPPED), of({"box-swapped"})
+def _objects_of(findings: Iterable[Finding], kinds: Container[str]) -> set[tuple[str, int | None]]:
+    """(image id, number) of the objects that findings of these kinds are about."""
+    return {(found.photo, found.number) for found in findings if found.kind in kinds}
 
 
 def _write_lists(
@@ -287,20 +288,20 @@ def _write_lists(
         write_voc_list(out, file_name[name], kept)
         moved |= set(present) - allowed
         if file_name[name] != name:
-            result.done.append(f"list {name!r} renamed {file_name[name]!r}")
+            result.changes.append(f"list {name!r} renamed {file_name[name]!r}")
     _note(result, len(moved), "{} in two lists kept in one", "photo")
 
 
 def _own_photos(folder: CheckedFolder) -> dict[str, set[str]]:
     """The photos that test, val and train keep: each in the first list that has it.
 
-    A list of another usual name, such as ``train2017``, belongs to its part.
+    A list with another name of a split, such as ``train2017``, belongs to that split.
     """
-    parts, taken, own = folder.parts(), set(), {}
-    for part in _RANKS[:-1]:
-        named = (ids for name, ids in folder.lists.items() if split_name(name) == part)
-        own[part] = set(parts.get(part, ())).union(*named) - taken
-        taken |= own[part]
+    splits, taken, own = folder.splits(), set(), {}
+    for split in _RANKS[:-1]:
+        named = (ids for name, ids in folder.lists.items() if split_name(name) == split)
+        own[split] = set(splits.get(split, ())).union(*named) - taken
+        taken |= own[split]
     return own
 
 
@@ -324,7 +325,7 @@ def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str
             renamed.append(f"{image_id!r} to {name!r}")
     if renamed:
         count = counted(len(renamed), "photo")
-        result.done.append(
+        result.changes.append(
             f"{count} renamed, so that lists can name them: {listed(renamed, most=8)}"
         )
     return names
@@ -332,4 +333,4 @@ def _flat_names(photos: Iterable[CheckedPhoto], result: CleanedCopy) -> dict[str
 
 def _note(result: CleanedCopy, count: int, words: str, one: str, many: str | None = None) -> None:
     if count:
-        result.done.append(words.format(counted(count, one, many)))
+        result.changes.append(words.format(counted(count, one, many)))

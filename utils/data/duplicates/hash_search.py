@@ -54,8 +54,8 @@ def _near_values(values: np.ndarray, distance: int) -> list[tuple[int, int]]:
             wanted = keys ^ np.uint16(flipped)
             begin = np.searchsorted(table, wanted, "left")
             counts = np.searchsorted(table, wanted, "right") - begin
-            for a, place in _expanded(begin, counts):
-                b = order[place]
+            for a, position in _expanded(begin, counts):
+                b = order[position]
                 near = (a < b) & (np.bitwise_count(values[a] ^ values[b]) <= distance)
                 found.update(zip(a[near].tolist(), b[near].tolist(), strict=True))
     return sorted(found)

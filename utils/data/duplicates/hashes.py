@@ -93,9 +93,9 @@ class PhotoHashes:
     def save(self) -> None:
         """Write what was computed to the cache."""
         if self._changed:
-            settled = {p: hashes for p, hashes in self._hashes.items() if p not in self._fresh}
-            hashes = np.array(list(settled.values()), _DTYPE)
-            write_cache(self.root, "photos", "", {"paths": list(settled), "hashes": hashes})
+            cacheable = {p: hashes for p, hashes in self._hashes.items() if p not in self._fresh}
+            hashes = np.array(list(cacheable.values()), _DTYPE)
+            write_cache(self.root, "photos", "", {"paths": list(cacheable), "hashes": hashes})
             self._changed = False
 
     def _find(

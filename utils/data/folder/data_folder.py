@@ -15,10 +15,16 @@ from utils.data.duplicates.groups import Duplicates, find_duplicates
 from utils.data.duplicates.hashes import content_hashes
 from utils.data.folder.cache import read_cache, write_cache
 from utils.data.folder.index import Index, open_index
-from utils.data.folder.reasons import ids_shifted, nothing_left, outlines, predicted, unpaired
+from utils.data.folder.reasons import (
+    class_id_shift_warning,
+    nothing_left,
+    outline_notes,
+    prediction_notes,
+    unpaired_notes,
+)
 from utils.data.record_maker import RecordMaker
 from utils.data.records import Dataset
-from utils.data.splits.known import kept_text, with_groups
+from utils.data.splits.known import extend_to_groups, kept_text
 from utils.data.splits.names import Splits, names_any, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
@@ -43,9 +49,14 @@ class DataFolder:
         """Raises UserError: nothing to read."""
         index = open_index(data)
         labels, layout = index.labels, index.layout
-        if doubt := ids_shifted(index):
-            raise UserError(f"{data}: {doubt}")
-        notes = [*layout.notes, *unpaired(layout), *outlines(labels), *predicted(labels)]
+        if warning := class_id_shift_warning(index):
+            raise UserError(f"{data}: {warning}")
+        notes = [
+            *layout.notes,
+            *unpaired_notes(layout),
+            *outline_notes(labels),
+            *prediction_notes(labels),
+        ]
         for row, error in labels.unreadable.items():
             entry = index.entries.at(row)
             notes.append(f"{layout.name(entry.label or entry.image)}: {error}")
@@ -67,11 +78,11 @@ class DataFolder:
         """The class names of the objects on each photo."""
         rows, labels = self.index.entries.rows, self.index.labels
         first, ids, names = labels.first.tolist(), labels.name_ids.tolist(), labels.names
-        return {
-            image_id: tuple(names[i] for i in ids[first[row] : first[row + 1]])
-            for image_id in image_ids
-            for row in (rows[image_id],)
-        }
+        found = {}
+        for image_id in image_ids:
+            row = rows[image_id]
+            found[image_id] = tuple(names[i] for i in ids[first[row] : first[row + 1]])
+        return found
 
     def classes(
         self,
@@ -183,7 +194,7 @@ class DataFolder:
         return replace(made, provenance=(*made.provenance, *self._unused_lists()))
 
     def _unused_lists(self) -> Iterator[str]:
-        """A note on lists that divide the folder, but are not called like splits."""
+        """A note on lists that divide the folder, but are not named like splits."""
         own = self.index.layout.lists
         names = [name for name, part in own.items() if self.image_ids - set(part.image_ids)]
         if names:
@@ -217,7 +228,7 @@ class DataFolder:
         """The rows of each part, and sentences on how they were chosen."""
         groups, note = self.duplicates.split_groups(self.image_ids)
         labels = self.class_names(self.image_ids)
-        fixed = with_groups(known, groups, self.image_ids)
+        fixed = extend_to_groups(known, groups, self.image_ids)
         parts = stratified_split(labels, seed=seed, groups=groups, fixed=fixed)
         if fixed and not (parts["train"] and parts["val"]):
             parts, fixed = stratified_split(labels, seed=seed, groups=groups), {}
@@ -237,12 +248,12 @@ class DataFolder:
         """What ``compute`` returns, cached while the folder stays the same."""
         index = self.index
         root = index.layout.root
-        if not index.settled:
+        if not index.cacheable:
             return compute()
-        content = read_cache(root, kind, index.state)
+        content = read_cache(root, kind, index.state_hash)
         if content is None:
             content = compute()
-            write_cache(root, kind, index.state, content)
+            write_cache(root, kind, index.state_hash, content)
         return content
 
     def dataset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from utils.errors import UserError
 from utils.image_kinds import FileKind, file_kind, kind_by_suffix, unread_note
 
 _LINKS_SHOWN = 5
-TICK = 2_000_000_000  # nanoseconds: the step of the times on FAT; others have finer ones
+TICK = 2_000_000_000  # nanoseconds: the resolution of times on FAT; others have finer ones
 
 
 def real_folder(data: str | Path) -> Path:
@@ -137,65 +137,80 @@ class Snapshot:
     """The state of a folder.
 
     Attributes:
-        state: the same text for the same files with the same sizes and times.
-        settled: the newest change is more than ``TICK`` ago, so that another change would alter
+        state_hash: the same text for the same files with the same sizes and times.
+        cacheable: no file changed within the last ``TICK``, so that a later change is visible in
             the times. A file dated in the future does not count, as its date does not say when it
             was changed.
     """
 
-    state: str
-    settled: bool
+    state_hash: str
+    cacheable: bool
 
 
 def snapshot(root: Path) -> Snapshot:
     """A hash of names, sizes and times of change of all files below ``root``."""
     top = str(root)
-    within = top.rstrip(os.sep) + os.sep
     state, newest = hashlib.blake2b(digest_size=16), 0
-    pending, met = [top], {top}
+    pending, visited = [top], {top}
     while pending:
         folder = pending.pop()
-        lines, below = [], []
+        lines: list[str] = []
+        subfolders: list[str] = []
         future = time.time_ns() + TICK
         try:
             with os.scandir(folder) as listing:
                 for entry in listing:
-                    name = entry.name
-                    if name[0] == "." or name == "__MACOSX":  # as ``_hidden``; a call is slower
+                    if _hidden(entry.name):
                         continue
-                    if entry.is_symlink():
-                        target = os.path.realpath(entry.path)
-                        lines.append(f"{name}\0{target}")
-                        if target != top and not target.startswith(within):
-                            continue
-                        if entry.is_dir() and target not in met:
-                            below.append(target)
-                            continue
-                    elif entry.is_dir():
-                        lines.append(f"{name}\0")
-                        below.append(entry.path)
-                        continue
-                    try:
-                        status = entry.stat()
-                    except OSError:  # a link to nothing
-                        lines.append(f"{name}\0?")
-                        continue
-                    # Tools may set the first time back, but not the second.
-                    written, changed = status.st_mtime_ns, status.st_ctime_ns
-                    if newest < written < future:
-                        newest = written
-                    if newest < changed < future:
-                        newest = changed
-                    lines.append(f"{name}\0{status.st_size}\0{written}\0{changed}")
+                    subfolder, times = _describe(entry, top, visited, lines)
+                    if subfolder is not None:
+                        subfolders.append(subfolder)
+                    for when in times:
+                        if newest < when < future:
+                            newest = when
         except OSError as error:
             lines.append(f"\0{error.errno}")
         lines.sort()
         state.update("\0\0".join([folder, *lines]).encode("utf-8", "surrogatepass"))
         # A folder that a link has led to already is not listed twice.
-        below = [path for path in below if path not in met]
-        met.update(below)
-        pending += sorted(below)
+        subfolders = [path for path in subfolders if path not in visited]
+        visited.update(subfolders)
+        pending += sorted(subfolders)
     return Snapshot(state.hexdigest(), abs(time.time_ns() - newest) > TICK)
+
+
+def _describe(
+    entry: os.DirEntry[str], top: str, visited: Set[str], lines: list[str]
+) -> tuple[str | None, tuple[int, ...]]:
+    """Add the ``lines`` that stand for an entry in the hash.
+
+    Args:
+        top: the root, which no link may lead out of.
+        visited: the folders that need not be visited again.
+
+    Returns:
+        the folder to visit, None for other entries; and when a file was changed, in nanoseconds.
+    """
+    name = entry.name
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        lines.append(f"{name}\0{target}")
+        if target != top and not target.startswith(top.rstrip(os.sep) + os.sep):
+            return None, ()
+        if entry.is_dir() and target not in visited:
+            return target, ()
+    elif entry.is_dir():
+        lines.append(f"{name}\0")
+        return entry.path, ()
+    try:
+        status = entry.stat()
+    except OSError:  # a link to nothing
+        lines.append(f"{name}\0?")
+        return None, ()
+    # Tools may set the first time back, but not the second.
+    written, changed = status.st_mtime_ns, status.st_ctime_ns
+    lines.append(f"{name}\0{status.st_size}\0{written}\0{changed}")
+    return None, (written, changed)
 
 
 def _hidden(name: str) -> bool:

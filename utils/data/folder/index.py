@@ -41,8 +41,8 @@ class Index:
         misnamed: rows whose labels name another photo than the one that they belong to.
         stamps: int64 (P, 2, 3): size and both times of each photo and of its label file, −1
             without a file.
-        state: identifies this content; what was computed from the same state can be used again.
-        settled: what is computed from it may be cached.
+        state_hash: as of ``Snapshot``; what was computed from the same state can be used again.
+        cacheable: as of ``Snapshot``: what is computed from it may be cached.
     """
 
     layout: Layout
@@ -51,8 +51,8 @@ class Index:
     photos: PhotoTable
     misnamed: tuple[int, ...]
     stamps: np.ndarray
-    state: str
-    settled: bool
+    state_hash: str
+    cacheable: bool
 
     def readable_ids(self) -> frozenset[str]:
         """The image ids of all photos whose labels can be read."""
@@ -74,8 +74,8 @@ def open_index(data: str | Path) -> Index:
     now = snapshot(root)
     cached = read_cache(root, "index")
     before = None if cached is None else _from_content(root, cached)
-    if before is not None and before.state == now.state:
-        return replace(before, settled=now.settled)
+    if before is not None and before.state_hash == now.state_hash:
+        return replace(before, cacheable=now.cacheable)
     layout = find_layout(root)
     entries = EntryTable.of(root, layout.entries)
     layout = replace(layout, entries=entries)
@@ -91,11 +91,11 @@ def open_index(data: str | Path) -> Index:
         photos=PhotoTable.of(_sizes(entries, old_rows[:, 0], before)),
         misnamed=tuple(_misnamed(entries, labels)),
         stamps=stamps,
-        state=now.state,
-        settled=now.settled,
+        state_hash=now.state_hash,
+        cacheable=now.cacheable,
     )
-    if now.settled:
-        write_cache(root, "index", now.state, _content(index))
+    if now.cacheable:
+        write_cache(root, "index", now.state_hash, _content(index))
     give_back_memory()
     return index
 
@@ -176,8 +176,8 @@ def _content(index: Index) -> dict[str, Any]:
         "labels": entries.labels,
         **index.labels.content(),
         "where": [  # mostly the path of the label file
-            "" if place == label else place
-            for place, label in zip(index.labels.where, entries.labels, strict=True)
+            "" if where == label else where
+            for where, label in zip(index.labels.where, entries.labels, strict=True)
         ],
         "photo_sizes": photos.sizes,
         "orientation": photos.orientation,
@@ -203,7 +203,7 @@ def _from_content(root: Path, content: Mapping[str, Any]) -> Index:
     """The index that ``_content`` gave to the cache."""
     image_ids = content["image_ids"]
     entries = EntryTable(root, image_ids, content["images"], content["labels"])
-    where = [place or label for place, label in zip(content["where"], entries.labels, strict=True)]
+    where = [own or label for own, label in zip(content["where"], entries.labels, strict=True)]
     class_order = content["class_order"]
     layout = Layout(
         format=content["format"],
@@ -232,8 +232,8 @@ def _from_content(root: Path, content: Mapping[str, Any]) -> Index:
         ),
         misnamed=tuple(content["misnamed"]),
         stamps=content["stamps"],
-        state=content["state"],
-        settled=False,
+        state_hash=content["state"],
+        cacheable=False,
     )
 
 

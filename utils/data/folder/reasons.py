@@ -110,10 +110,10 @@ def files_left_out(index: Index) -> list[str]:
             f"{'used' if kind == 'crowded' else 'read'}, as "
             f"{index.layout.name(entry.label or entry.image)}: {error.message}. {ADVICE[kind]}"
         )
-    return [*sentences, *unpaired(index.layout)]
+    return [*sentences, *unpaired_notes(index.layout)]
 
 
-def unpaired(layout: Layout) -> Iterator[str]:
+def unpaired_notes(layout: Layout) -> Iterator[str]:
     """Sentences on labels without photo and photos without labels."""
     if names := layout.unmatched_labels:
         json = layout.format in ("coco", "label-studio")
@@ -129,7 +129,7 @@ def unpaired(layout: Layout) -> Iterator[str]:
         yield f"{have} no labels ({listed(names, most=8)}); left out"
 
 
-def outlines(labels: LabelTable) -> Iterator[str]:
+def outline_notes(labels: LabelTable) -> Iterator[str]:
     """A sentence on the objects that are labelled by an outline or a rotated box."""
     if count := int(labels.outlines.sum()):
         first = labels.where[int(np.flatnonzero(labels.outlines)[0])]
@@ -139,7 +139,7 @@ def outlines(labels: LabelTable) -> Iterator[str]:
         )
 
 
-def predicted(labels: LabelTable) -> Iterator[str]:
+def prediction_notes(labels: LabelTable) -> Iterator[str]:
     """A sentence on the objects that a detector found, and nobody may have looked at."""
     if count := int(np.isfinite(labels.scores).sum()):
         first = labels.where[int(labels.photo_of_object()[np.isfinite(labels.scores)][0])]
@@ -149,7 +149,7 @@ def predicted(labels: LabelTable) -> Iterator[str]:
         )
 
 
-def ids_shifted(index: Index) -> str:
+def class_id_shift_warning(index: Index) -> str:
     """A sentence where the class ids look as if they were all one off; "" where they do not.
 
     No object has the first id, and some have the one after the last: either the ids were counted

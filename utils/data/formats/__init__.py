@@ -34,15 +34,16 @@ from utils.text import counted
 # In the order in which they are looked for. A YOLO folder often also holds the COCO JSON of its
 # validation photos, so YOLO comes first.
 FORMATS = (voc, yolo, coco, label_studio)
-_FULLER = 2  # times as many photos: the labels of another format are those that count
+_FULLER = 2  # times as many photos, from which a later format replaces an earlier one
 
 
 def find_layout(data: str | Path) -> Layout:
-    """Look through a data folder. The first format that can be used counts; others get a note.
+    """Look through a data folder; the formats that do not count get a note.
 
-    Another one counts where people drew its labels, for more than twice as many photos, and for at
-    least half of those that the first one labels; of several the one with most photos. So a stray
-    XML makes no VOC folder of a YOLO folder, and another data set below it does not take its place.
+    The first usable format in ``FORMATS`` counts. A later one replaces it only if people drew its
+    labels, it labels more than ``_FULLER`` times as many photos, and it covers at least half of the
+    first one's photos; of several such, that with the most photos. So a stray XML makes no VOC
+    folder of a YOLO folder, and another data set below it does not take its place.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.
@@ -93,12 +94,12 @@ def _chosen(layouts: list[Layout]) -> tuple[Layout, list[str], tuple[Path, ...]]
     if len(layouts) == 1:
         return layouts[0], [], layouts[0].unlabelled
     # The first format keeps its place against fewer labels, whoever drew them.
-    labelled = [_labelled(layouts[0]), *map(_drawn, layouts[1:])]
+    labelled = [_labelled(layouts[0]), *map(_human_labelled, layouts[1:])]
     first = labelled[0]
-    rivals = [place for place, own in enumerate(labelled) if 2 * len(own & first) >= len(first)]
-    fullest = max(rivals, key=lambda place: len(labelled[place]))
-    place = fullest if len(labelled[fullest]) > _FULLER * len(first) else 0
-    layout, own = layouts[place], labelled[place]
+    rivals = [i for i, own in enumerate(labelled) if 2 * len(own & first) >= len(first)]
+    fullest = max(rivals, key=lambda i: len(labelled[i]))
+    chosen = fullest if len(labelled[fullest]) > _FULLER * len(first) else 0
+    layout, own = layouts[chosen], labelled[chosen]
     title, notes = _format(layout).TITLE, []
     for other, theirs in zip(layouts, labelled, strict=True):
         if other is layout:
@@ -119,12 +120,12 @@ def _labelled(layout: Layout) -> set[Path]:
     return {entry.image for entry in layout.entries.values() if entry.label is not None}
 
 
-def _drawn(layout: Layout) -> set[Path]:
+def _human_labelled(layout: Layout) -> set[Path]:
     """The photos that people labelled, as far as the layout tells."""
     return {
         entry.image
         for image_id, entry in layout.entries.items()
-        if entry.label is not None and layout.is_drawn(image_id)
+        if entry.label is not None and layout.is_human_labelled(image_id)
     }
 
 

@@ -21,7 +21,7 @@ from utils.data.formats.coco_json import CocoFile, Notes, read_coco
 from utils.data.formats.json_files import mentions
 from utils.data.formats.naming import first_problems, formatted, name_parts, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
-from utils.data.formats.split_folders import splits_of_files, with_unlisted
+from utils.data.formats.split_folders import assign_unlisted, splits_of_files
 from utils.data.splits.names import split_name, split_within
 from utils.errors import UserError
 from utils.text import counted, listed
@@ -52,17 +52,18 @@ class CocoLayout(Layout):
 
     Attributes:
         files: the JSON files by path.
-        places: image id → the file that has the photo's labels, and its places among the images.
+        image_indices: image id → the file that has the photo's labels, and the photo's indices in
+            the ``images`` of that file.
     """
 
     files: dict[Path, CocoFile] = field(default_factory=dict)
-    places: dict[str, tuple[Path, tuple[int, ...]]] = field(default_factory=dict)
+    image_indices: dict[str, tuple[Path, tuple[int, ...]]] = field(default_factory=dict)
 
-    def is_drawn(self, image_id: str) -> bool:
+    def is_human_labelled(self, image_id: str) -> bool:
         """Whether people drew the labels, as far as can be told: an object has no score. A file may
         also list photos without any, and need not mean that they have no objects."""
-        path, indices = self.places[image_id]
-        return self.files[path].has_drawn(indices)
+        path, indices = self.image_indices[image_id]
+        return self.files[path].has_human_labels(indices)
 
 
 def find_layout(root: Path) -> CocoLayout | None:
@@ -79,7 +80,7 @@ def find_layout(root: Path) -> CocoLayout | None:
 def read_annotations(layout: CocoLayout) -> Iterator[tuple[str, Annotation | AnnotationError]]:
     """The labels of every entry, in order."""
     for image_id in layout.entries:
-        path, indices = layout.places[image_id]
+        path, indices = layout.image_indices[image_id]
         yield image_id, layout.files[path].annotation(indices, layout.name(path))
 
 
@@ -100,7 +101,7 @@ class _Finder:
         self.files = self._read(candidates)
         self.names = _list_names({path: path.relative_to(scan.root) for path in self.files})
         self.photos = Photos(scan.photos(scan.root), scan.root, links=scan.links)
-        self.found: dict[Path, dict[Path, list[int]]] = {}  # photo → file → places among images
+        self.found: dict[Path, dict[Path, list[int]]] = {}  # photo → file → indices in images
         self.listed: dict[Path, list[Path]] = {}  # file → photos
         for path in sorted(self.files, key=self._order):
             self._match(path)
@@ -114,7 +115,7 @@ class _Finder:
         classes = self._classes()
         entries = sorted((image_id, photo) for photo, image_id in image_ids.items())
         names = {image_id: self.scan.name(photo) for image_id, photo in entries}
-        lists, unlisted = with_unlisted(self._lists(image_ids), names)
+        lists, unlisted = assign_unlisted(self._lists(image_ids), names)
         return CocoLayout(
             format=NAME,
             root=self.scan.root,
@@ -125,7 +126,7 @@ class _Finder:
             unmatched_labels=tuple(self.unmatched_labels),
             notes=(*self.scan.notes, *self.notes, *unlisted),
             files=self.files,
-            places={
+            image_indices={
                 image_id: (files[photo], tuple(self.found[photo][files[photo]]))
                 for image_id, photo in entries
             },
@@ -166,16 +167,16 @@ class _Finder:
         hints = {self.names[path].lower(), *(word.lower() for word in _words(path.stem))} - {""}
         names = [image.file_name for image in file.images]
         resolver = NameResolver(self.photos, names, path.parent, hints)
-        places: dict[Path, list[int]] = {}
+        found: dict[Path, list[int]] = {}
         joined = Notes()
         for index, image in enumerate(file.images):
             photo = resolver.find(image.file_name, image.size)
             if photo is None:
                 self._unmatched(path, index)
             else:
-                places.setdefault(photo, []).append(index)
+                found.setdefault(photo, []).append(index)
         self.notes += resolver.notes(self.scan.name(path), self.scan.name)
-        for photo, indices in list(places.items()):
+        for photo, indices in list(found.items()):
             names = {name_parts(file.images[index].file_name) for index in indices}
             if len(names) > 1:  # two names for one photo: at most one of them is right
                 for index in indices:

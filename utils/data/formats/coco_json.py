@@ -79,7 +79,7 @@ class CocoFile:
         """How many objects its images have, those that cannot be used included."""
         return len(self._objects.boxes) + sum(map(len, self._errors.values()))
 
-    def has_drawn(self, indices: Sequence[int]) -> bool:
+    def has_human_labels(self, indices: Sequence[int]) -> bool:
         """Whether a photo has an object without the score of a detector; ``indices`` as below."""
         scores = (self._objects.scores[self._objects.of(index)] for index in indices)
         return any(np.isnan(found).any() for found in scores)
@@ -88,7 +88,7 @@ class CocoFile:
         """The labels of one photo, which the file may list several times.
 
         Args:
-            indices: places of the photo in ``images``.
+            indices: of the photo in ``images``.
             where: the file's name for messages.
         """
         objects, first = self._objects, self.images[indices[0]]
@@ -157,13 +157,13 @@ def read_coco(path: str | Path) -> CocoFile:
 
 
 def _load(path: Path) -> dict:
-    content = load_json(path, _slim, dropped="segmentation")
+    content = load_json(path, _without_unused_keys, dropped="segmentation")
     if not isinstance(content, dict):
         raise ValueError("no COCO object labels: the outermost value is no object")
     return content
 
 
-def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_unused_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object without what is not used. An outline becomes its box where that is needed."""
     keys = {key for key, _ in pairs}
     unused = _UNUSED - {"counts"} if "size" in keys else _UNUSED  # a mask, until its object ends
@@ -206,7 +206,7 @@ def _outline_box(outline: Any) -> list[float] | None:
 
 
 def _images(items: list, notes: list[str]) -> tuple[list[CocoImage], dict[int | str, int]]:
-    """The images, and id → place among them."""
+    """The images, and id → index among them."""
     images: list[CocoImage] = []
     names: dict[int | str, list[str]] = {}
     problems = Notes()
@@ -269,10 +269,10 @@ def _categories(
             notes.append(f"{count} categories are called {name!r}; taken for one class")
     ordered = sorted(names, key=lambda key: (isinstance(key, str), key))
     classes = tuple(dict.fromkeys(names[key] for key in ordered))
-    place = {name: index for index, name in enumerate(classes)}
+    index_of = {name: index for index, name in enumerate(classes)}
     groups = {group for name, above in supercategories.items() for group in above - {name}}
     placeholders = {name for name in classes if supercategories[name] == {"none"}} & groups
-    return classes, {key: place[name] for key, name in names.items()}, placeholders
+    return classes, {key: index_of[name] for key, name in names.items()}, placeholders
 
 
 class Notes:
@@ -293,7 +293,9 @@ class Notes:
         found = []
         for kind, examples in self._examples.items():
             more = self._count[kind] - len(examples)
-            found += [*examples[:-1], examples[-1] + f" (and {more} more such)" * (more > 0)]
+            found += examples
+            if more:
+                found[-1] += f" (and {more} more such)"
         return found
 
 
@@ -327,11 +329,11 @@ class _Collector:
             category = _id(item.get("category_id"))
             numbered = isinstance(category, int)
             kind = no_name_kind(category, self._named) if numbered else "no-name"
-            return self._fault(image, kind, what, number)
+            return self._add_error(image, kind, what, number)
         try:
             self._xywh.extend(_xywh(item))
         except ObjectError as error:
-            return self._fault(image, error.kind, str(error), number)
+            return self._add_error(image, error.kind, str(error), number)
         self._image.append(image)
         self._class.append(class_id)
         self._number.append(number)
@@ -352,7 +354,7 @@ class _Collector:
         for row in np.flatnonzero(~area).tolist():
             x, y, width, height = self._xywh[4 * row : 4 * row + 4]
             what = f"a box of {width:g}×{height:g} pixels at {x:g}, {y:g} has no area"
-            self._fault(int(image[row]), "empty-box", what, int(number[row]))
+            self._add_error(int(image[row]), "empty-box", what, int(number[row]))
         kept = np.flatnonzero(area)
         kept = kept[np.argsort(image[kept], kind="stable")]
         objects = _Objects(
@@ -382,7 +384,7 @@ class _Collector:
     def _no_image(self, name: str) -> None:
         self._without_image[name] = self._without_image.get(name, 0) + 1
 
-    def _fault(self, image: int, kind: str, message: str, number: int) -> None:
+    def _add_error(self, image: int, kind: str, message: str, number: int) -> None:
         self._errors.setdefault(image, []).append(AnnotationError(kind, message, number))
 
 

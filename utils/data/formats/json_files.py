@@ -49,7 +49,7 @@ def mentions(path: Path, words: tuple[bytes, ...]) -> bool:
 
 def load_json(
     path: Path,
-    slim: Callable[[list[tuple[str, Any]]], dict[str, Any]],
+    keep: Callable[[list[tuple[str, Any]]], dict[str, Any]],
     *,
     dropped: str = "",
     remedy: str = _CUT,
@@ -58,8 +58,8 @@ def load_json(
 
     Args:
         path: the file.
-        slim: what is kept of the keys and values of each JSON object, while the file is read.
-        dropped: a key whose numbers ``slim`` drops, so that they never fill the memory together.
+        keep: what is kept of the keys and values of each JSON object, while the file is read.
+        dropped: a key whose numbers ``keep`` drops, so that they never fill the memory together.
         remedy: what to do with a file that is too large.
 
     Raises:
@@ -80,7 +80,7 @@ def load_json(
         keys.update(map(itemgetter(0), pairs))
         if len(keys) > _MOST_KEYS:
             raise TooLargeError(f"it has more than {_MOST_KEYS:,} different keys")
-        return slim(pairs)
+        return keep(pairs)
 
     try:
         return json.loads(text, object_pairs_hook=kept)
@@ -93,7 +93,12 @@ def load_json(
 
 
 def _check_memory(data: bytes, dropped: str, remedy: str) -> None:
-    """
+    """Estimate what the parsed file takes in memory, before it is parsed.
+
+    Args:
+        data: the file's bytes.
+        dropped, remedy: as for ``load_json``.
+
     Raises:
         ValueError: it would fill the memory.
     """

@@ -18,7 +18,7 @@ from utils.data.formats.json_files import mentions
 from utils.data.formats.label_studio_json import Task, read_tasks
 from utils.data.formats.naming import first_problems, formatted, unique_image_ids
 from utils.data.formats.pairing import NameResolver, Photos
-from utils.data.formats.split_folders import splits_of_files, with_unlisted
+from utils.data.formats.split_folders import assign_unlisted, splits_of_files
 from utils.data.splits.names import split_name
 from utils.errors import UserError
 from utils.images import image_size
@@ -35,9 +35,8 @@ _WORDS = (
     (b'"data"', b'"predictions"', b'"result"'),
     (b'"original_width"', b'labels"'),
 )
-_UPLOADED = re.compile(
-    r"[0-9a-f]{8}-(?=.)"
-)  # what Label Studio puts before an uploaded file's name
+# What Label Studio puts before an uploaded file's name.
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class LabelStudioLayout(Layout):
 
     tasks: dict[str, Task] = field(default_factory=dict)  # by image id
 
-    def is_drawn(self, image_id: str) -> bool:
+    def is_human_labelled(self, image_id: str) -> bool:
         """Whether the task of a photo was labelled by people, not by a detector."""
-        return self.tasks[image_id].drawn
+        return self.tasks[image_id].by_human
 
 
 def find_layout(root: Path) -> LabelStudioLayout | None:
@@ -124,7 +123,7 @@ class _Finder:
                 self.lists.setdefault(split, {})[photo] = None
             if photo in self.labelled:
                 self.repeated[photo] = None
-                if self.labelled[photo][1].drawn or not task.drawn:
+                if self.labelled[photo][1].by_human or not task.by_human:
                     continue
             self.labelled[photo] = path, task
         self.notes += resolver.notes(self.scan.name(path), self.scan.name)
@@ -152,7 +151,7 @@ class _Finder:
             for name, photos in self.lists.items()
         }
         names = {image_id: self.scan.name(photo) for image_id, photo in entries}
-        lists, unlisted = with_unlisted(lists, names)
+        lists, unlisted = assign_unlisted(lists, names)
         return LabelStudioLayout(
             format=NAME,
             root=self.scan.root,

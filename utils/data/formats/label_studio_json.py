@@ -36,14 +36,14 @@ class Task:
     Attributes:
         number: its place in the file, from 1.
         name: path of the photo, as far as its address tells.
-        drawn: by people, not by a detector.
+        by_human: whether people drew the labels, not a detector.
         results: the objects as the file has them; None where the photo is not labelled yet.
         size: (width, height) of the photo in pixels, where the file says it.
     """
 
     number: int
     name: str
-    drawn: bool
+    by_human: bool
     results: tuple[Mapping[str, Any], ...] | None
     size: tuple[int, int] | None
 
@@ -60,7 +60,7 @@ class Task:
             names.append(name)
             boxes.append(box)
             numbers.append(number)
-            scores.append(math.nan if self.drawn else score_of(item.get("score")))
+            scores.append(math.nan if self.by_human else score_of(item.get("score")))
             outlines += outline
         return Annotation(
             where=where,
@@ -84,14 +84,14 @@ def read_tasks(path: str | Path) -> list[Task]:
         ValueError: it cannot be read, is too large, no JSON, or holds no tasks; the message says
             which, without the file's name.
     """
-    content = load_json(Path(path), _slim, dropped="rle")
+    content = load_json(Path(path), _without_unused_keys, dropped="rle")
     items = [content] if isinstance(content, dict) else content
     tasks = []
     for number, item in enumerate(items if isinstance(items, list) else (), start=1):
         name = _photo(item) if isinstance(item, dict) else ""
         if name:
-            drawn, results = _results(item)
-            tasks.append(Task(number, name, drawn, results, _size(results or ())))
+            by_human, results = _results(item)
+            tasks.append(Task(number, name, by_human, results, _size(results or ())))
     if not tasks:
         raise ValueError("no Label Studio labels: it has no task with a photo")
     return tasks
@@ -112,7 +112,7 @@ def photo_name(address: str) -> str:
     return address
 
 
-def _slim(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_unused_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in pairs if key not in _UNUSED}
 
 
@@ -126,9 +126,10 @@ def _photo(task: dict) -> str:
 
 def _results(task: dict) -> tuple[bool, tuple[Mapping[str, Any], ...] | None]:
     """Whether people drew the labels, and the labels; None without any."""
-    drawn = [found for found in _objects(task.get("annotations")) if not found.get("was_cancelled")]
-    if drawn:  # what was marked as the truth, otherwise the newest
-        chosen = next((found for found in drawn if found.get("ground_truth")), drawn[-1])
+    annotations = _objects(task.get("annotations"))
+    by_people = [found for found in annotations if not found.get("was_cancelled")]
+    if by_people:  # what was marked as the truth, otherwise the newest
+        chosen = next((found for found in by_people if found.get("ground_truth")), by_people[-1])
         return True, _objects(chosen.get("result"))
     if predicted := _objects(task.get("predictions")):
         return False, _objects(predicted[-1].get("result"))

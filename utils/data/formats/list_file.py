@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from utils.data.formats.encoding import decoded
-from utils.data.splits.names import is_usual
+from utils.data.splits.names import is_split_name
 from utils.errors import UserError
 from utils.files import read_limited
 
@@ -20,13 +20,13 @@ def list_lines(path: Path, name: str) -> list[str] | None:
         name: what to call it in messages.
 
     Raises:
-        UserError: a list that is called like a split cannot be read. Without it another split
+        UserError: a list that is named like a split cannot be read. Without it another split
             would be made, and its training photos might be those of an official test list.
     """
     try:
         text = decoded(read_limited(path, MAX_BYTES))
     except ValueError as error:
-        if not is_usual(path.stem):
+        if not is_split_name(path.stem):
             return None
         raise UserError(
             f"{name}: cannot be read as a list of photos ({error}); save it as text in UTF-8 with "

@@ -4,6 +4,16 @@ No path is ever made of such a name: it is only compared with the photos that we
 through the folder, so none can lead out. ``Photos`` finds photos by path and by key, for label
 files and lists of image ids. ``NameResolver`` finds the photos that a JSON or a list of paths
 names.
+
+- parts: the components of a path below the data folder: ``("images", "night", "7.jpg")``.
+- generic folder: one whose name only says what is in it, such as ``images`` or ``labels``.
+- key: the parts without generic folders and without the suffix: ``("night", "7")``. A photo and a
+  label file of the same key belong together: ``images/night/7.jpg``, ``labels/night/7.xml``.
+- end: the last parts of a path, or of a key.
+- top: the folder that paths start from: for ``Photos`` the data folder, for ``NameResolver`` the
+  parts of the folder that the names in a file start from.
+- base: the parts of the folder that the file with the names lies in.
+- folded: without capitals.
 """
 
 from __future__ import annotations
@@ -31,16 +41,12 @@ from utils.text import nfc
 class Photos:
     """Photos below one folder, by path and by key.
 
-    A key is a path below ``top`` without its suffix and without the folders that only say what is
-    in them. A photo and a label file of the same key belong together: ``images/night/7.jpg`` and
-    ``annotations/night/7.xml``.
-
     Args:
         paths: the photos, sorted.
         top: the folder.
-        label_folders: names of folders that only say that labels are in them.
-        links: folder → a link to it. Where the link is called like a split or a folder of photos
-            or labels, the keys of the folder's files are those that they have by the link.
+        label_folders: names of generic folders for labels.
+        links: folder → a link to it. Where the link is named like a split or a generic folder, the
+            keys of the folder's files are those that they have by the link.
     """
 
     def __init__(
@@ -52,18 +58,18 @@ class Photos:
     ) -> None:
         self.paths = paths
         self._skip = len(str(top).rstrip(os.sep)) + 1
-        self._content_folders = frozenset([*IMAGE_FOLDERS, *label_folders])
+        self._generic_folders = frozenset([*IMAGE_FOLDERS, *label_folders])
         self._links = {
             target + os.sep: link + os.sep
             for target, link in (links or {}).items()
-            if self._says_what(os.path.basename(link))
+            if self._is_generic_or_split(os.path.basename(link))
             and not split_name(os.path.basename(target))
             and target.startswith(str(top))
         }
 
-    def _says_what(self, folder: str) -> bool:
-        """Whether a folder's name says what is in it, or which split."""
-        return folder.lower() in self._content_folders or split_name(folder) is not None
+    def _is_generic_or_split(self, folder: str) -> bool:
+        """Whether a folder is generic or named like a split."""
+        return folder.lower() in self._generic_folders or split_name(folder) is not None
 
     def _by_link(self, path: Path) -> Path:
         """The path that a file has by a link to its folder; its own without one."""
@@ -74,7 +80,7 @@ class Photos:
         return path
 
     def parts(self, path: Path) -> Key:
-        """A path below the top."""
+        """The components of a path below the top."""
         below = str(path)[self._skip :]  # text is cut in a fraction of the time of a path
         return tuple(nfc(below).split(os.sep)) if below else ()
 
@@ -85,7 +91,7 @@ class Photos:
 
     def key_of(self, folders: Iterable[str], stem: str) -> Key:
         """The key of a file in these folders."""
-        return (*(name for name in folders if name.lower() not in self._content_folders), stem)
+        return (*(name for name in folders if name.lower() not in self._generic_folders), stem)
 
     def below(self, folder: Path) -> list[Path]:
         """The photos in a folder and its folders."""
@@ -111,8 +117,8 @@ class Photos:
 
     @cached_property
     def folders(self) -> frozenset[str]:
-        """Names of all folders around the photos but those that only say what is in them."""
-        return frozenset(folder for parts in self._by_parts for folder in _telling(parts))
+        """Names of all folders around the photos but generic ones."""
+        return frozenset(folder for parts in self._by_parts for folder in _specific_folders(parts))
 
     def at(self, parts: Key) -> Path | None:
         """The photo of exactly that path below the top, or of that path by a link."""
@@ -212,8 +218,8 @@ class NameResolver:
     """Finds the photos that one JSON or list of paths names.
 
     The folders of a name must be the end of the photo's path. As a rule all names of a file start
-    from one folder: that from which most of them lead to a photo; of several such, one called like
-    a hint, and the nearest to the file.
+    from one folder, the top: that from which most of them lead to a photo; of several such, one
+    named like a hint, and the nearest to the file.
 
     Args:
         photos: of the data folder.
@@ -221,6 +227,10 @@ class NameResolver:
         folder: where the file lies.
         hints: words of the file's name in lower case. Where one is a split's, names do not mean
             photos in the folders of other splits.
+
+    Attributes:
+        found_elsewhere: name → its photo, where that lies in another folder than the name says.
+        found_with_other_suffix: name → its photo, where that has another suffix.
     """
 
     def __init__(
@@ -232,18 +242,18 @@ class NameResolver:
         self._base = photos.parts(folder)
         self._known = known = [parts for name in names if (parts := name_parts(name))]
         # Where no two names have the same file name, their folders need not be those of this disk.
-        self._loose = len({parts[-1] for parts in known}) == len(known)
+        self._names_unique = len({parts[-1] for parts in known}) == len(known)
         self._top = self._common_top(known)
-        self.guessed: dict[str, Path] = {}
-        self.resaved: dict[str, Path] = {}  # with another suffix
+        self.found_elsewhere: dict[str, Path] = {}
+        self.found_with_other_suffix: dict[str, Path] = {}
 
     def notes(self, where: str, shown_as: Callable[[Path], str]) -> list[str]:
         """A note on the photos that were found in other folders, or with another suffix, than
         their names say."""
         notes = []
         for found, one, many in (
-            (self.guessed, "lies elsewhere", "lie elsewhere"),
-            (self.resaved, "has another suffix here", "have other suffixes here"),
+            (self.found_elsewhere, "lies elsewhere", "lie elsewhere"),
+            (self.found_with_other_suffix, "has another suffix here", "have other suffixes here"),
         ):
             names = [f"{formatted(n)} (taken for {shown_as(p)})" for n, p in found.items()]
             if names:
@@ -253,49 +263,62 @@ class NameResolver:
     def find(self, name: str, size: tuple[int, int] | None = None) -> Path | None:
         """The photo that is called ``name``; None where no single photo fits.
 
-        A photo in other folders than the name has is only taken where no folder of that name is
-        here, and where it has the ``size`` in pixels, if that is known. The same holds for the only
-        photo that has the name but for its suffix.
+        Of these rules the first that finds photos counts:
+
+        1. The path is exactly the name's, from the top or from the file's own folder.
+        2. The path ends as the name does, or the name as the path does, or it is the only photo of
+           the file name.
+        3. No photo has the file name, and one has it in other capitals.
+        4. No photo has the file name, and one has it with another suffix.
+
+        Two more then decide whether a photo that rules 2 to 4 found is taken:
+
+        5. Of several that whose folders are the likeliest start of names.
+        6. In another last folder than the name's, or with another suffix: only of this size.
+
+        Args:
+            name: as the file writes it.
+            size: (width, height) in pixels that the file gives; None where it gives none.
         """
         parts = name_parts(name)
         if not parts:
             return None
+        if (photo := self._at_exact_path(parts)) is not None:
+            return photo
+        found, other_suffix = self._of_this_split(self._with_same_end(parts)), False
+        if not found and not self._photos.called(parts[-1]):
+            found = self._with_other_capitals(parts)
+            if not found:
+                found, other_suffix = self._with_other_suffix(parts), True
+        if len(found) > 1:
+            found = self._likeliest(found, parts)
+        photo = self._photos.at(found[0]) if len(found) == 1 else None
+        if photo is not None and (other_suffix or not _same_last_folder(found[0], parts)):
+            if size is not None and not _has_size(photo, size):
+                return None
+            if not other_suffix:
+                self.found_elsewhere[name] = photo
+            elif photo_stem(parts[-1]) != parts[-1]:  # a name without any suffix has no other
+                self.found_with_other_suffix[name] = photo
+        return photo
+
+    def ambiguous_matches(self, name: str) -> list[Path]:
+        """The photos that ``name`` may mean where it may mean several; empty otherwise."""
+        found = self._with_same_end(parts) if (parts := name_parts(name)) else []
+        photos = [photo for path in found if (photo := self._photos.at(path)) is not None]
+        return photos if len(photos) > 1 else []
+
+    # Rule 1: the exact path
+
+    def _at_exact_path(self, parts: Key) -> Path | None:
         for top in (self._top, self._base):
             if (
                 top is not None
                 and self._may_stand_for_all(top, parts)
-                and (path := self._photos.at(top + parts)) is not None
+                and (photo := self._photos.at(top + parts)) is not None
             ):
-                return path
-        fitting = self._fitting(parts)
-        if self._top is not None and not self._is_other_split(self._top):
-            fitting = [path for path in fitting if not self._is_other_split(path[:-1])]
-        resaved = False
-        if not fitting and not self._photos.called(parts[-1]):
-            fitting = self._folded(parts)
-            resaved = not fitting
-            fitting = fitting or self._of_other_suffix(parts)
-        if len(fitting) > 1:
-            ranks = [self._rank(path[: max(len(path) - len(parts), 0)]) for path in fitting]
-            best = max(ranks)
-            if len(parts) == 1 and self._strays and not best[1]:
-                return None
-            fitting = [path for path, rank in zip(fitting, ranks, strict=True) if rank == best]
-        photo = self._photos.at(fitting[0]) if len(fitting) == 1 else None
-        if photo is not None and (resaved or not _same_last_folder(fitting[0], parts)):
-            if size is not None and not _has_size(photo, size):
-                return None
-            if not resaved:
-                self.guessed[name] = photo
-            elif photo_stem(parts[-1]) != parts[-1]:  # a name without any suffix has no other
-                self.resaved[name] = photo
-        return photo
-
-    def could_be(self, name: str) -> list[Path]:
-        """The photos that ``name`` may mean where it is not plain which; empty otherwise."""
-        fitting = self._fitting(parts) if (parts := name_parts(name)) else []
-        photos = [photo for path in fitting if (photo := self._photos.at(path)) is not None]
-        return photos if len(photos) > 1 else []
+                return photo
+        return None
 
     def _may_stand_for_all(self, top: Key, parts: Key) -> bool:
         """Whether a name without folders that several photos have means the one in this folder.
@@ -305,10 +328,10 @@ class NameResolver:
         """
         if len(parts) > 1 or top == self._base or len(self._photos.called(parts[-1])) < 2:
             return True
-        return any(map(self._is_hinted, top)) or not self._strays
+        return any(map(self._is_hinted, top)) or not self._some_names_elsewhere
 
     @cached_property
-    def _strays(self) -> bool:
+    def _some_names_elsewhere(self) -> bool:
         """Whether names without folders are only found outside the folder of most of them."""
         for parts in self._known:
             found = self._photos.called(parts[-1])
@@ -316,13 +339,54 @@ class NameResolver:
                 return True
         return False
 
-    def _folded(self, parts: Key) -> list[Key]:
+    # Rule 2: the same end
+
+    def _with_same_end(self, parts: Key) -> list[Key]:
+        """The photos whose paths end as the name; else those whose whole path is its longest end;
+        else the only one of the file name.
+
+        Nothing but the file name need agree where no two names have the same, and no folder of
+        this name is here.
+        """
+        namesakes = self._photos.called(parts[-1])
+        found = [path for path in namesakes if path[-len(parts) :] == parts]
+        # A folder that is here has its own photos: another's must not stand in for a missing one.
+        folder_is_here = not self._photos.folders.isdisjoint(_specific_folders(parts))
+        any_folder = self._names_unique and not folder_is_here
+        if not found:  # a name from another machine has more folders than there are here
+            ends = [path for path in namesakes if parts[-len(path) :] == path]
+            most = max(map(len, ends), default=0)
+            found = [path for path in ends if len(path) == most and (most > 1 or any_folder)]
+        if not found and self._names_unique and len(namesakes) == 1:
+            found = namesakes if any_folder or _same_last_folder(namesakes[0], parts) else []
+        return found
+
+    def _of_this_split(self, paths: list[Key]) -> list[Key]:
+        """Without the photos in other splits' folders, unless all names start from such a one."""
+        if self._top is None or self._is_other_split(self._top):
+            return paths
+        return [path for path in paths if not self._is_other_split(path[:-1])]
+
+    def _is_other_split(self, folders: Key) -> bool:
+        """Whether one of the folders belongs to another split."""
+        if not self._splits:
+            return False
+        splits = {split_name(folder) for folder in folders} - {None}
+        return bool(splits) and splits.isdisjoint(self._splits)
+
+    # Rules 3 and 4: other capitals, another suffix
+
+    def _with_other_capitals(self, parts: Key) -> list[Key]:
         """The only photo that a name means but for its capitals."""
         found = self._photos.called_folded(parts[-1])
         fits = len(found) == 1 and _same_last_folder(found[0], parts)
         return found if fits and self._folded_count[parts[-1].casefold()] == 1 else []
 
-    def _of_other_suffix(self, parts: Key) -> list[Key]:
+    @cached_property
+    def _folded_count(self) -> Counter[str]:
+        return Counter(parts[-1].casefold() for parts in self._known)
+
+    def _with_other_suffix(self, parts: Key) -> list[Key]:
         """The only photo that a name means but for its suffix: it was saved in another format.
 
         It must lie where other photos of the file do, if any is here: masks have the names of
@@ -344,9 +408,17 @@ class NameResolver:
     def _stem_count(self) -> Counter[str]:
         return Counter(photo_stem(parts[-1]) for parts in self._known)
 
-    @cached_property
-    def _folded_count(self) -> Counter[str]:
-        return Counter(parts[-1].casefold() for parts in self._known)
+    # Rule 5, and the top: the likeliest folders
+
+    def _likeliest(self, paths: list[Key], parts: Key) -> list[Key]:
+        """Those whose folders before the name's own are the likeliest; none where it may as well
+        be a photo outside the folder of most names."""
+        ranks = [self._rank(path[: max(len(path) - len(parts), 0)]) for path in paths]
+        best = max(ranks)
+        _, hinted, _ = best
+        if len(parts) == 1 and self._some_names_elsewhere and not hinted:
+            return []
+        return [path for path, rank in zip(paths, ranks, strict=True) if rank == best]
 
     def _common_top(self, names: Iterable[Key]) -> Key | None:
         """The folder that all names start from; None where that is not plain."""
@@ -360,19 +432,6 @@ class NameResolver:
         ranks = {top: (*self._rank(top), count[top]) for top in tops}
         best = [top for top in tops if ranks[top] == max(ranks.values())]
         return best[0] if len(best) == 1 else None
-
-    def _fitting(self, parts: Key) -> list[Key]:
-        namesakes = self._photos.called(parts[-1])
-        fitting = [path for path in namesakes if path[-len(parts) :] == parts]
-        # A folder that is here has its own photos: another's must not stand in for a missing one.
-        loose = self._loose and self._photos.folders.isdisjoint(_telling(parts))
-        if not fitting:  # a name from another machine has more folders than there are here
-            ends = [path for path in namesakes if parts[-len(path) :] == path]
-            most = max(map(len, ends), default=0)
-            fitting = [path for path in ends if len(path) == most and (most > 1 or loose)]
-        if not fitting and self._loose and len(namesakes) == 1:
-            fitting = namesakes if loose or _same_last_folder(namesakes[0], parts) else []
-        return fitting
 
     def _rank(self, folders: Key) -> tuple[int, bool, int]:
         """How likely names start from these folders; more is likelier."""
@@ -389,22 +448,15 @@ class NameResolver:
     def _is_hinted(self, folder: str) -> bool:
         return folder.lower() in self._hints or split_name(folder) in self._hints
 
-    def _is_other_split(self, folders: Key) -> bool:
-        """Whether one of the folders belongs to another split."""
-        if not self._splits:
-            return False
-        splits = {split_name(folder) for folder in folders} - {None}
-        return bool(splits) and splits.isdisjoint(self._splits)
 
-
-def _telling(parts: Key) -> Key:
-    """The folders of a name without those that only say what is in them."""
+def _specific_folders(parts: Key) -> Key:
+    """The folders of a path or name but generic ones for photos."""
     return tuple(folder for folder in parts[:-1] if folder.lower() not in IMAGE_FOLDERS)
 
 
 def _same_last_folder(path: Key, parts: Key) -> bool:
-    """Whether the folder that says most about a photo, the last, is the same in both."""
-    own, other = _telling(_folded(path)), _telling(_folded(parts))
+    """Whether the last folder that is not generic is the same in both, if the name has one."""
+    own, other = _specific_folders(_folded(path)), _specific_folders(_folded(parts))
     return not other or own[-1:] == other[-1:]
 
 

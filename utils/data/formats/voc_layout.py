@@ -28,12 +28,12 @@ from utils.data.formats.naming import (
     unclear_note,
 )
 from utils.data.formats.split_folders import (
-    lists_beside_folders,
-    lists_with_the_rest,
+    assign_remaining_to_lists,
+    merge_named_lists_and_folders,
     split_folders,
 )
 from utils.data.formats.voc_pairs import VocPairs, is_voc, not_read
-from utils.data.splits.names import is_for_training, is_usual, split_name
+from utils.data.splits.names import is_for_training, is_split_name, split_name
 from utils.errors import UserError
 from utils.image_kinds import photo_stem
 from utils.images import IMAGE_SUFFIXES
@@ -78,7 +78,7 @@ def find_layout(root: Path) -> Layout | None:
                 lists[f"{part.year}:{name}"] = found
             before = lists.get(name, SplitList(()))
             lists[name] = SplitList(before.image_ids + found.image_ids, before.notes + found.notes)
-    lists, unlisted = _with_unlisted(parts, own_lists, lists)
+    lists, unlisted = _assign_unlisted(parts, own_lists, lists)
     only_val = set(map(split_name, lists)) - {None} == {"val"}  # None: trainval, of the same photos
     if len(parts) == 1 and parts[0].lists_lie_beside and only_val:
         names = listed([parts[0].name(path) for path in parts[0].list_paths.values()])
@@ -101,40 +101,40 @@ def find_layout(root: Path) -> Layout | None:
 
 
 def _keep_splits(parts: list[_Part]) -> None:
-    """Forget that a folder is called like a split where that says nothing.
+    """Forget that a folder is named like a split where that says nothing.
 
-    Folders that are called like two splits or more are them. One alone is what ``--data`` means;
+    Folders that are named like two splits or more are them. One alone is what ``--data`` means;
     beside other folders, it is a split only if it is none of training photos, and if its own lists
     do not tell more.
     """
     several = len({part.split for part in parts} - {""}) > 1
     for part in parts:
-        plain = part.split.startswith("train") or any(map(is_usual, part.given_lists))
+        plain = part.split.startswith("train") or any(map(is_split_name, part.given_lists))
         if len(parts) == 1 or (plain and not several):
             part.split = ""
 
 
-def _with_unlisted(
+def _assign_unlisted(
     parts: list[_Part], own_lists: list[dict[str, SplitList]], lists: dict[str, SplitList]
 ) -> tuple[dict[str, SplitList], list[str]]:
     """The lists with the photos of folders that have none, beside folders that have some or are
     splits."""
-    if not any(map(is_usual, lists)):
+    if not any(map(is_split_name, lists)):
         return lists, []
     inside = {image_id for found in lists.values() for image_id in found.image_ids}
-    rest = {
+    remaining = {
         image_id: part.name(part.pairs[key][0])
         for part, own in zip(parts, own_lists, strict=True)
-        if not any(map(is_usual, own))
+        if not any(map(is_split_name, own))
         for key, image_id in part.image_ids.items()
         if image_id not in inside
     }
-    place = "folder" if any(part.split for part in parts) else "list"
-    if not any(part.trains_on_rest for part in parts):
-        return lists_with_the_rest(lists, rest, place)
+    kind = "folder" if any(part.split for part in parts) else "list"
+    if not any(part.trains_on_remaining for part in parts):
+        return assign_remaining_to_lists(lists, remaining, kind)
     # Where the training photos of one folder are those in no list of it, so are these.
     others = {name: found for name, found in lists.items() if not is_for_training(name)}
-    found, notes = lists_with_the_rest(others, rest, place)
+    found, notes = assign_remaining_to_lists(others, remaining, kind)
     train = lists["train"].image_ids + found.get("train", SplitList(())).image_ids
     return {**lists, "train": SplitList(train, lists["train"].notes)}, notes
 
@@ -142,7 +142,7 @@ def _with_unlisted(
 def _years(scan: FileScan) -> tuple[dict[str, Path], list[Path]]:
     """The year folders of a devkit by year, and the folders that are not read.
 
-    VOC folders called like splits come by their names, too. In another folder the year is "" and
+    VOC folders named like splits come by their names, too. In another folder the year is "" and
     its folder the root itself.
     """
     children = scan.folders(scan.root)
@@ -166,37 +166,37 @@ class _Part:
     """One VOC folder (or the whole of another layout): its pairs of photo and XML, its lists.
 
     Attributes:
-        split: the split that the folder is called like, "" for years and others.
+        split: the split that the folder is named like, "" for years and others.
         files: its photos and XML.
         pairs: key → photo and XML.
         image_ids: key → image id in the layout, filled in by ``find_layout``.
         list_paths: the files of its lists by their names.
-        trains_on_rest: no list or folder has training photos; those in none of them are.
+        trains_on_remaining: no list or folder has training photos; those in none of them are.
         notes: a sentence for each further thing left out.
     """
 
     def __init__(self, scan: FileScan, year: str, folder: Path) -> None:
         self.year = year
-        self.split = (split_name(year) or year.lower()) if is_usual(year) else ""
+        self.split = (split_name(year) or year.lower()) if is_split_name(year) else ""
         self.folder = folder
         self.scan = scan
         self.files = VocPairs(scan, folder)
         self.photos, self.pairs, self.notes = self.files.photos, self.files.pairs, self.files.notes
         self.image_ids: dict[Key, str] = {}
         self.list_paths: dict[str, Path] = {}
-        self.trains_on_rest = False
+        self.trains_on_remaining = False
 
     def split_lists(self) -> dict[str, SplitList]:
         """The lists of the folder; where there are none, folders named train, val, test."""
         if self.split:
             return self._of_its_split(self.given_lists)
         if not self.given_lists:
-            return self._with_the_rest(self._split_folders(), "folder")
+            return self._with_remaining(self._split_folders(), "folder")
         if not self.lists_lie_beside:
             return self.given_lists
-        lists, notes = lists_beside_folders(self.given_lists, self._split_folders())
+        lists, notes = merge_named_lists_and_folders(self.given_lists, self._split_folders())
         self.notes += notes
-        return self._with_the_rest(lists, "list")
+        return self._with_remaining(lists, "list")
 
     @property
     def lists_lie_beside(self) -> bool:
@@ -211,20 +211,20 @@ class _Part:
         found = self._list_files()
         return found | self._lists_beside(found)
 
-    def _with_the_rest(self, lists: dict[str, SplitList], place: str) -> dict[str, SplitList]:
+    def _with_remaining(self, lists: dict[str, SplitList], kind: str) -> dict[str, SplitList]:
         inside = {image_id for found in lists.values() for image_id in found.image_ids}
-        rest = {
+        remaining = {
             image_id: self.name(self.pairs[key][0])
             for key, image_id in self.image_ids.items()
             if image_id not in inside
         }
-        found, notes = lists_with_the_rest(lists, rest, place)
-        self.trains_on_rest = found.keys() != lists.keys()
+        found, notes = assign_remaining_to_lists(lists, remaining, kind)
+        self.trains_on_remaining = found.keys() != lists.keys()
         self.notes += notes
         return found
 
     def _of_its_split(self, found: dict[str, SplitList]) -> dict[str, SplitList]:
-        """The lists of a folder that is called like a split: as a rule one, of all its photos.
+        """The lists of a folder that is named like a split: as a rule one, of all its photos.
 
         A file of that split's name may list fewer of them, and a folder of training photos may
         have lists of its own for validation. No other name makes training photos of test photos.
@@ -233,7 +233,7 @@ class _Part:
         lists = {
             name: part
             for name, part in found.items()
-            if split_name(name) == self.split or (training and is_usual(name))
+            if split_name(name) == self.split or (training and is_split_name(name))
         }
         everything = SplitList(tuple(self.image_ids.values()))
         if self.split == "trainval" and not lists:
@@ -265,11 +265,11 @@ class _Part:
         return found
 
     def _lists_beside(self, used: Collection[str]) -> dict[str, SplitList]:
-        """Lists in the folder itself: called like a split, with a photo in some line. Where lists
+        """Lists in the folder itself: named like a split, with a photo in some line. Where lists
         under ``ImageSets`` are used, they are only noted."""
         found = {}
         for path in self.scan.files(self.folder, (".txt",), deep=False):
-            if not is_usual(path.stem):
+            if not is_split_name(path.stem):
                 continue
             try:
                 lines = list_lines(path, self.name(path))
@@ -353,14 +353,14 @@ class _Part:
     def _split_folders(self) -> dict[str, SplitList]:
         keys = list(self.image_ids)
         xmls = [self.pairs[key][1] for key in keys]
-        places = split_folders(keys, [self.photos.key(xml) for xml in xmls])
-        training = places.get("train", [])
-        partly = len(places) == 1 and 0 < len(training) < len(keys)
-        if partly and all(self.files.is_aside(xmls[place]) for place in training):
+        splits = split_folders(keys, [self.photos.key(xml) for xml in xmls])
+        training = splits.get("train", [])
+        partly = len(splits) == 1 and 0 < len(training) < len(keys)
+        if partly and all(self.files.is_aside(xmls[index]) for index in training):
             return {}  # more photos beside the usual folders, which nobody divided
         return {
-            split: SplitList(tuple(self.image_ids[keys[place]] for place in found))
-            for split, found in places.items()
+            split: SplitList(tuple(self.image_ids[keys[index]] for index in found))
+            for split, found in splits.items()
         }
 
     def name(self, path: Path) -> str:

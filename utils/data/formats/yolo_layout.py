@@ -49,7 +49,7 @@ class YoloLayout(Layout):
     pose: bool = False
     by_name: Set[Path] = frozenset()
 
-    def is_drawn(self, image_id: str) -> bool:
+    def is_human_labelled(self, image_id: str) -> bool:
         """Whether people drew the labels: as far as can be told, those in the photo's own place
         with an object without score. Others may be what a detector has written."""
         entry = self.entries[image_id]

@@ -152,21 +152,21 @@ class LabelFiles:
 
     def looked_for(self, photo: Path) -> str:
         """In words, where the labels of one photo were looked for."""
-        places = [f"{'/'.join(parts)}.txt" for parts in self._places(photo)]
-        shown = list(dict.fromkeys(place for place in places if "/Labels/" not in f"/{place}"))
+        paths = [f"{'/'.join(parts)}.txt" for parts in self._label_paths(photo)]
+        shown = list(dict.fromkeys(path for path in paths if "/Labels/" not in f"/{path}"))
         return f"the labels of {self._scan.name(photo)} were looked for in {listed(shown)}"
 
-    def _places(self, photo: Path) -> Iterator[Key]:
+    def _label_paths(self, photo: Path) -> Iterator[Key]:
         """Where the labels of a photo may be, the likeliest first."""
         parts = self._parts(photo)
-        for place in reversed(range(len(parts) - 1)):
-            if parts[place].lower() in IMAGE_FOLDERS:
+        for i in reversed(range(len(parts) - 1)):
+            if parts[i].lower() in IMAGE_FOLDERS:
                 for name in ("labels", "Labels"):
-                    yield (*parts[:place], name, *parts[place + 1 :])
+                    yield (*parts[:i], name, *parts[i + 1 :])
         yield parts
 
     def _label(self, photo: Path) -> Path | None:
-        for parts in self._places(photo):
+        for parts in self._label_paths(photo):
             if parts in self._by_parts:
                 return self._by_parts[parts]
         same_key = self._by_key.get(self._photos.key(photo), [])
@@ -174,7 +174,7 @@ class LabelFiles:
 
 
 def of_other_pictures(photo: Path) -> bool:
-    """Whether the folder of a picture is called like one of masks or thumbnails."""
+    """Whether the folder of a picture is named like one of masks or thumbnails."""
     return photo.parent.name.lower() in _OTHER_PICTURES
 
 

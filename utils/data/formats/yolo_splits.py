@@ -1,7 +1,7 @@
 """The splits of a YOLO folder: ``find_splits``.
 
 What the YAML declares comes first, then the lists of Darknet (``train.txt``) beside folders that
-are called like splits, then such folders alone.
+are named like splits, then such folders alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from utils.data.folder.file_scan import FileScan
 from utils.data.formats.list_file import list_lines
 from utils.data.formats.naming import Key, formatted, list_note, name_parts, unclear_note
 from utils.data.formats.pairing import NameResolver, Photos
-from utils.data.formats.split_folders import split_folders, with_split_folders, with_the_rest
+from utils.data.formats.split_folders import (
+    assign_remaining,
+    merge_lists_and_folders,
+    split_folders,
+)
 from utils.data.formats.yolo_pairs import LabelFiles
 from utils.data.formats.yolo_yaml import YoloYaml
 from utils.data.splits.names import split_name
@@ -57,11 +61,11 @@ class _SplitFinder:
         usual = {key: value for key, value in yaml.splits.items() if split_name(key)}
         splits: dict[str, list[Path]] = {}
         for split, values in yaml.splits.items():
-            places = [(value, self._end(value, bases)) for value in values]
-            missing = [value for value, place in places if place is None]
+            resolved = [(value, self._end(value, bases)) for value in values]
+            missing = [value for value, path in resolved if path is None]
             if missing and split not in usual:
                 continue  # some other entry of text
-            photos = [photo for _, place in places if place for photo in self._inside(place)]
+            photos = [photo for _, path in resolved if path for photo in self._inside(path)]
             self.notes += [f"{name}: {split}: {formatted(value)} is not there" for value in missing]
             if photos:
                 splits[split] = list(dict.fromkeys(photos))
@@ -81,22 +85,22 @@ class _SplitFinder:
             return bases[0] if text.strip() in (".", "./") else None
         for start in range(len(parts)):
             for base in bases:
-                place = base.joinpath(*parts[start:])
-                if self._can_be_opened(place):
-                    return Path(os.path.realpath(place))
+                path = base.joinpath(*parts[start:])
+                if self._can_be_opened(path):
+                    return Path(os.path.realpath(path))
         return None
 
-    def _can_be_opened(self, place: Path) -> bool:
+    def _can_be_opened(self, path: Path) -> bool:
         """Whether it is a folder or list file that, after all links, lies in the data folder."""
         try:
-            real = Path(os.path.realpath(place))
+            real = Path(os.path.realpath(path))
             inside = real == self._scan.root or self._scan.root in real.parents
             return inside and (real.is_dir() or (real.is_file() and real.suffix == ".txt"))
         except (OSError, ValueError):  # a name that the system cannot hold
             return False
 
-    def _inside(self, place: Path) -> list[Path]:
-        return self._photos.below(place) if place.is_dir() else self._list(place)
+    def _inside(self, path: Path) -> list[Path]:
+        return self._photos.below(path) if path.is_dir() else self._list(path)
 
     def _list(self, path: Path) -> list[Path]:
         """The photos that a list file names."""
@@ -116,7 +120,7 @@ class _SplitFinder:
         ]:
             self.notes.append(list_note(name, guessed, "lies elsewhere", "lie elsewhere"))
         missing = [line for line, photo in by_key.items() if photo is None]
-        unclear = {line: photos for line in missing if (photos := resolver.could_be(line))}
+        unclear = {line: photos for line in missing if (photos := resolver.ambiguous_matches(line))}
         if unclear:
             self.notes.append(unclear_note(name, unclear, self._scan.name))
         if missing := [formatted(line) for line in missing if line not in unclear]:
@@ -151,9 +155,9 @@ class _SplitFinder:
             for split, photos in self._split_folders().items()
             if any(photo in self._labels.of for photo in photos)
         }
-        found, note = with_split_folders(splits, folders)
+        found, note = merge_lists_and_folders(splits, folders)
         self.notes += filter(None, [note])
-        return found if "train" in splits and not note else self._with_the_rest(found, "list")
+        return found if "train" in splits and not note else self._with_remaining(found, "list")
 
     def _is_list(self, lines: list[str], path: Path) -> bool:
         """Whether a text is a list of photos: by the first line's suffix, or by a photo."""
@@ -164,25 +168,25 @@ class _SplitFinder:
         return any(resolver.find(line) or self._of_key(line) for line in some)
 
     def in_split_folders(self) -> dict[str, list[Path]]:
-        return self._with_the_rest(self.labelled_only(self._split_folders()), "folder")
+        return self._with_remaining(self.labelled_only(self._split_folders()), "folder")
 
     def _split_folders(self) -> dict[str, list[Path]]:
         photos, key, labels = self._photos.paths, self._photos.key, self._labels.of
-        places = split_folders(
+        splits = split_folders(
             [key(photo) for photo in photos],
             [key(labels[photo]) if photo in labels else None for photo in photos],
         )
-        return {split: [photos[place] for place in found] for split, found in places.items()}
+        return {split: [photos[index] for index in found] for split, found in splits.items()}
 
-    def _with_the_rest(self, splits: dict[str, list[Path]], place: str) -> dict[str, list[Path]]:
+    def _with_remaining(self, splits: dict[str, list[Path]], kind: str) -> dict[str, list[Path]]:
         """The splits with the labelled photos outside them, and those without labels beside these:
         they count as photos without objects, here as in other folders."""
         inside = {photo for found in splits.values() for photo in found}
-        rest = [photo for photo in self._labels.of if photo not in inside]
-        found, note = with_the_rest(splits, rest, self._scan.name, place)
+        remaining = [photo for photo in self._labels.of if photo not in inside]
+        found, note = assign_remaining(splits, remaining, self._scan.name, kind)
         self.notes += filter(None, [note])
         if found.keys() != splits.keys():
-            folders = {photo.parent for photo in rest}
+            folders = {photo.parent for photo in remaining}
             found["train"] = [
                 photo
                 for photo in self._photos.paths

@@ -44,8 +44,8 @@ def split_within(name: str) -> str | None:
     return found.pop() if len(found) == 1 and not year else None
 
 
-def is_usual(name: str) -> bool:
-    """Whether a list has the name of a split, with or without a year (``2007:train``)."""
+def is_split_name(name: str) -> bool:
+    """Whether a list or folder is named like a split, with or without a year (``2007:train``)."""
     name = name.rpartition(":")[2]
     return name.lower() == "trainval" or split_name(name) is not None
 
@@ -59,17 +59,17 @@ def is_for_training(name: str) -> bool:
 def usable_lists(
     lists: Mapping[str, SplitList], labelled: Iterable[str] = ()
 ) -> Mapping[str, SplitList]:
-    """The lists of a folder, those of other usual names joined as ``train``, ``val`` or ``test``.
+    """The lists of a folder; those with other names of a split are joined as that split.
 
-    ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Where no list has a
-    usual name, the words in their names count if they divide the photos (``fruit_train``,
+    ``train2014`` and ``train2017`` become ``train``, ``valid`` becomes ``val``. Where no list is
+    named like a split, the words in their names count if they divide the photos (``fruit_train``,
     ``fruit_test``). Otherwise there are no lists: CVAT writes a ``default.txt``, for instance,
     which names every photo.
 
     Args:
         labelled: the image ids of the folder's photos, all of which must be in lists of such words.
     """
-    if any(map(is_usual, lists)):
+    if any(map(is_split_name, lists)):
         meant = {name: split_name(name) for name in lists}
     else:
         meant = {name: split_within(name) for name in lists}
@@ -100,7 +100,7 @@ def _divide(
 
 
 def names_any(split: str, lists: Mapping[str, SplitList]) -> bool:
-    """Whether a split expression has the name of one of the lists, usual or not."""
+    """Whether a split expression has the name of one of the lists, named like a split or not."""
     return any(token.strip() in lists for token in split.split(","))
 
 
@@ -122,7 +122,7 @@ class Splits:
     generated: bool = False
     provenance: tuple[str, ...] = field(default=())
 
-    def about(self, split: str) -> tuple[str, ...]:
+    def provenance_of(self, split: str) -> tuple[str, ...]:
         """How the splits were made, where that matters for this split."""
         return () if split.strip() == "all" else self.provenance
 
@@ -133,27 +133,27 @@ class Splits:
             UserError: there is no split of that name.
         """
         return {
-            image_id for part in self._parts(split) for image_id in part.image_ids
+            image_id for found in self._lists(split) for image_id in found.image_ids
         } & self.everything
 
     def notes(self, split: str) -> tuple[str, ...]:
         """Which entries of the lists of a split expression have no photo."""
-        return tuple(note for part in self._parts(split) for note in part.notes)
+        return tuple(note for found in self._lists(split) for note in found.notes)
 
-    def usual_val(self, split: str) -> str | None:
+    def default_val(self, split: str) -> str | None:
         """The val lists of the years in a split expression; None if there are none."""
-        names = dict.fromkeys(self._val_beside(token.strip()) for token in split.split(","))
-        known = [name for name in names if self._part(name) is not None]
+        names = dict.fromkeys(self._val_list_for(token.strip()) for token in split.split(","))
+        known = [name for name in names if self._list(name) is not None]
         return ",".join(known) or None
 
-    def tests(self, split: str) -> set[str]:
+    def test_ids(self, split: str) -> set[str]:
         """The photos of the test list; none if the split expression itself asks for them."""
         tokens = {token.strip().rpartition(":")[2].strip().lower() for token in split.split(",")}
         if "all" in tokens or "test" in map(split_name, tokens) or "test" not in self.named:
             return set()
         return self.image_ids("test")
 
-    def _val_beside(self, token: str) -> str:
+    def _val_list_for(self, token: str) -> str:
         year, name = _year(token), token.rpartition(":")[2].strip()
         if year:
             return f"{year}:val"
@@ -168,30 +168,30 @@ class Splits:
         ]
         return same_year[0] if same_year else "val"
 
-    def _parts(self, split: str) -> list[SplitList]:
+    def _lists(self, split: str) -> list[SplitList]:
         tokens = [token.strip() for token in split.split(",") if token.strip()]
         if not tokens:
             raise UserError("a split has a name, such as train")
-        parts = []
+        lists = []
         for token in tokens:
-            part = self._part(token)
-            if part is None:
-                known = sorted({*self.named, *(n for n in ("all", "trainval") if self._part(n))})
+            found = self._list(token)
+            if found is None:
+                known = sorted({*self.named, *(n for n in ("all", "trainval") if self._list(n))})
                 raise UserError(
                     f"{self.root}: there is no split {token!r}; there are {', '.join(known)}"
                 )
-            parts.append(part)
-        return parts
+            lists.append(found)
+        return lists
 
-    def _part(self, token: str) -> SplitList | None:
+    def _list(self, token: str) -> SplitList | None:
         year, name = _year(token), token.rpartition(":")[2].strip()
         prefix = f"{year}:" if year else ""
         if prefix + name in self.named:
             return self.named[prefix + name]
         if name.lower() in SPLIT_FOLDERS and SPLIT_FOLDERS[name.lower()] != name:
-            return self._part(prefix + SPLIT_FOLDERS[name.lower()])
+            return self._list(prefix + SPLIT_FOLDERS[name.lower()])
         if name == "trainval":
-            both = [self.named.get(f"{prefix}{part}") for part in ("train", "val")]
+            both = [self.named.get(f"{prefix}{split}") for split in ("train", "val")]
             if all(both):
                 return SplitList(
                     both[0].image_ids + both[1].image_ids, both[0].notes + both[1].notes

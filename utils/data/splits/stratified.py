@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 
@@ -28,23 +28,23 @@ def stratified_split(
     groups: Mapping[str, str] | None = None,
     fixed: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[str, ...]]:
-    """Divide photos so that every part has its share of every class.
+    """Divide photos so that every split has its share of every class.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): the class with the fewest
-    photos left is dealt out first, each photo to the part that lacks most of that class. Here the
-    sizes of the parts are exact. No part is empty while there are enough photos. A part that has
+    photos left is dealt out first, each photo to the split that lacks most of that class. Here the
+    sizes of the splits are exact. No split is empty while there are enough photos. A split that has
     more ``fixed`` photos than its share has only these, and the others share what is left.
 
     Args:
         labels: for each image id the classes on the photo; photos without any are spread too.
-        fractions: for each part its share; together 1.
-        seed: another seed, another split.
-        groups: image id → the first image id of its group, which stays in one part.
-        fixed: image id → its part, for photos that are not dealt out. All photos of a group have
+        fractions: for each split its share; together 1.
+        seed: another seed gives other splits.
+        groups: image id → the first image id of its group, which stays in one split.
+        fixed: image id → its split, for photos that are not dealt out. All photos of a group have
             the same.
 
     Returns:
-        for each part its image ids, sorted.
+        for each split its image ids, sorted.
     """
     if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) <= 0:
         raise ValueError(f"fractions must be positive and sum to 1: {dict(fractions)}")
@@ -62,38 +62,69 @@ def _deal(
 ) -> dict[str, tuple[str, ...]]:
     """``stratified_split`` of photos, or of groups with a weight (1 if not in ``weights``).
 
-    A group may be larger than what is left of its part. Then the other parts get less, but none
+    A group may be larger than what is left of its split. Then the other splits get less, but none
     stays empty while there are enough groups.
     """
-    parts = list(fractions)
     total = sum(weights.get(image_id, 1) for image_id in labels)
-    taken = dict.fromkeys(parts, 0)
-    for image_id, part in fixed.items():
-        taken[part] += weights.get(image_id, 1)
-    sizes = _sizes_with_fixed(total, fractions, taken)
+    taken = dict.fromkeys(fractions, 0)
+    for image_id, split in fixed.items():
+        taken[split] += weights.get(image_id, 1)
+    # The paper's first step: how many photos each split should have, and of each class.
+    free = _sizes_with_fixed(total, fractions, taken)
     if fixed:
-        fractions = {part: size / total for part, size in sizes.items()}
-    free = dict(sizes)
+        fractions = {split: size / total for split, size in free.items()}
     waiting = {  # class → image ids in a shuffled order; "" stands for the photos without objects
         name: dict.fromkeys(image_ids) for name, image_ids in _by_class(labels, seed).items()
     }
-    counts = {
-        name: sum(weights.get(s, 1) for s in image_ids) for name, image_ids in waiting.items()
-    }
-    wanted = {
-        name: {part: count * fractions[part] for part in parts} for name, count in counts.items()
-    }
-    result: dict[str, list[str]] = {part: [] for part in parts}
+    wanted = _targets_per_class(waiting, fractions, weights)
+    result: dict[str, list[str]] = {split: [] for split in fractions}
 
-    def give(image_id: str, part: str) -> None:
-        result[part].append(image_id)
-        free[part] -= weights.get(image_id, 1)
+    def give(image_id: str, split: str) -> None:
+        result[split].append(image_id)
+        free[split] -= weights.get(image_id, 1)
         for name in set(labels[image_id]) or {""}:
-            wanted[name][part] -= weights.get(image_id, 1)
+            wanted[name][split] -= weights.get(image_id, 1)
             del waiting[name][image_id]
 
     for image_id in sorted(fixed):
         give(image_id, fixed[image_id])
+    # Its loop: each photo of the rarest class to the split that lacks most of the class; of several
+    # such, to that which lacks most photos.
+    for rarest, image_ids in _rarest_first(waiting, labels):
+        # Large groups first, while there is space for them; the others fill what is left.
+        for image_id in sorted(image_ids, key=lambda image_id: -weights.get(image_id, 1)):
+            split = max(
+                (split for split in free if free[split] > 0),
+                key=lambda split: (wanted[rarest][split], free[split]),
+            )
+            give(image_id, split)
+    _fill_empty(result, weights, fixed)
+    return {split: tuple(sorted(image_ids)) for split, image_ids in result.items()}
+
+
+def _targets_per_class(
+    by_class: Mapping[str, Collection[str]],
+    fractions: Mapping[str, float],
+    weights: Mapping[str, int],
+) -> dict[str, dict[str, float]]:
+    """Class → split → the number of photos of that class that the split should have."""
+    counts = {
+        name: sum(weights.get(image_id, 1) for image_id in image_ids)
+        for name, image_ids in by_class.items()
+    }
+    return {
+        name: {split: count * fraction for split, fraction in fractions.items()}
+        for name, count in counts.items()
+    }
+
+
+def _rarest_first(
+    waiting: Mapping[str, Collection[str]], labels: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, list[str]]]:
+    """Each class with its waiting photos, that with the fewest first.
+
+    The caller must take all of these out of ``waiting`` before it asks for the next class.
+    """
     # With many classes, looking through all for each would take most of the time.
     by_rarity = [(len(image_ids), name) for name, image_ids in waiting.items()]
     heapify(by_rarity)
@@ -101,27 +132,18 @@ def _deal(
         left, rarest = heappop(by_rarity)
         if not left or left != len(waiting[rarest]):
             continue  # some were dealt out with another class: its number now stands there as well
-        changed: set[str] = set()
-        # Large groups first, while there is space for them; the others fill what is left.
-        for image_id in sorted(waiting[rarest], key=lambda image_id: -weights.get(image_id, 1)):
-            part = max(
-                (part for part in parts if free[part] > 0),
-                key=lambda part: (wanted[rarest][part], free[part]),
-            )
-            give(image_id, part)
-            changed.update(labels[image_id])
-        for name in changed:
+        image_ids = list(waiting[rarest])
+        yield rarest, image_ids
+        for name in {name for image_id in image_ids for name in labels[image_id]}:
             heappush(by_rarity, (len(waiting[name]), name))
-    _fill_empty(result, weights, fixed)
-    return {part: tuple(sorted(image_ids)) for part, image_ids in result.items()}
 
 
 def _fill_empty(
     result: dict[str, list[str]], weights: Mapping[str, int], fixed: Mapping[str, str]
 ) -> None:
-    """Give each empty part the smallest group, not a fixed one, of a part that has several.
+    """Give each empty split the smallest group, not a fixed one, of a split that has several.
 
-    Where several parts have such a group, the part with the most photos gives its last one.
+    Where several splits have such a group, the split with the most photos gives its last one.
     """
 
     def weight(image_id: str) -> int:
@@ -129,17 +151,17 @@ def _fill_empty(
 
     for own in result.values():
         donors = [image_ids for image_ids in result.values() if len(image_ids) > 1]
-        free = [s for image_ids in donors for s in image_ids if s not in fixed]
+        free = [image_id for image_ids in donors for image_id in image_ids if image_id not in fixed]
         if own or not free:
             continue
         smallest = min(map(weight, free))
         givers = [
             image_ids
             for image_ids in donors
-            if any(weight(s) == smallest for s in image_ids if s not in fixed)
+            if any(weight(one) == smallest for one in image_ids if one not in fixed)
         ]
         giver = max(givers, key=lambda image_ids: sum(map(weight, image_ids)))
-        given = [s for s in giver if weight(s) == smallest and s not in fixed][-1]
+        given = [one for one in giver if weight(one) == smallest and one not in fixed][-1]
         giver.remove(given)
         own.append(given)
 
@@ -163,22 +185,21 @@ def _deal_groups(
     fixed_groups = {
         name: fixed[image_ids[0]] for name, image_ids in members.items() if image_ids[0] in fixed
     }
-    parts = _deal(classes, fractions, seed, weights, fixed_groups)
+    splits = _deal(classes, fractions, seed, weights, fixed_groups)
     return {
-        part: tuple(sorted(image_id for name in names for image_id in members[name]))
-        for part, names in parts.items()
+        split: tuple(sorted(image_id for name in names for image_id in members[name]))
+        for split, names in splits.items()
     }
 
 
 def hold_out(
     labels: Mapping[str, Collection[str]],
-    fraction: float = HOLD_OUT,
     *,
     seed: int = 0,
     groups: Mapping[str, str] | None = None,
     fixed: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(kept, held out): a stratified ``fraction`` of the photos set aside, at least one.
+    """(kept, held out): a stratified ``HOLD_OUT`` of the photos set aside, at least one.
 
     Args:
         labels, seed, groups: as for ``stratified_split``.
@@ -193,11 +214,11 @@ def hold_out(
             f"{counted(len(labels), 'labelled photo')}, too few to set some aside for validation; "
             "at least 2 are needed"
         )
-    fractions = {"train": 1 - fraction, "val": fraction}
-    parts = stratified_split(labels, fractions, seed=seed, groups=groups, fixed=fixed)
-    if fixed and not all(parts.values()):
-        parts = stratified_split(labels, fractions, seed=seed, groups=groups)
-    return parts["train"], parts["val"]
+    fractions = {"train": 1 - HOLD_OUT, "val": HOLD_OUT}
+    splits = stratified_split(labels, fractions, seed=seed, groups=groups, fixed=fixed)
+    if fixed and not all(splits.values()):
+        splits = stratified_split(labels, fractions, seed=seed, groups=groups)
+    return splits["train"], splits["val"]
 
 
 def write_split(path: str | Path, splits: Mapping[str, Sequence[str]]) -> None:
@@ -210,21 +231,21 @@ def write_split(path: str | Path, splits: Mapping[str, Sequence[str]]) -> None:
 def _sizes_with_fixed(
     total: int, fractions: Mapping[str, float], taken: Mapping[str, int]
 ) -> dict[str, int]:
-    """``_sizes`` by part. No part is smaller than what it has ``taken`` already."""
+    """``_sizes`` by split. No split is smaller than what it has ``taken`` already."""
     sizes: dict[str, int] = {}
-    open_parts = dict(fractions)
-    while open_parts:
+    open_splits = dict(fractions)
+    while open_splits:
         left = total - sum(sizes.values())
-        share = sum(open_parts.values())
-        shares = _sizes(left, [fraction / share for fraction in open_parts.values()])
-        own = dict(zip(open_parts, shares, strict=True))
-        full = [part for part in own if taken[part] > own[part]]
+        share = sum(open_splits.values())
+        shares = _sizes(left, [fraction / share for fraction in open_splits.values()])
+        own = dict(zip(open_splits, shares, strict=True))
+        full = [split for split in own if taken[split] > own[split]]
         if not full:
-            return {part: own.get(part, sizes.get(part, 0)) for part in fractions}
-        for part in full:
-            sizes[part] = taken[part]
-            del open_parts[part]
-    return {part: sizes[part] for part in fractions}
+            return {split: own.get(split, sizes.get(split, 0)) for split in fractions}
+        for split in full:
+            sizes[split] = taken[split]
+            del open_splits[split]
+    return {split: sizes[split] for split in fractions}
 
 
 def _sizes(count: int, fractions: Sequence[float]) -> list[int]:

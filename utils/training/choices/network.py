@@ -15,7 +15,7 @@ from typing import NamedTuple
 from nets.head_weights import BUNDLED
 from nets.yolo import YOLOv3, checked_input_size
 from utils.cpu import has_bfloat16
-from utils.data.input_size import FEWEST_PIXELS, SizeNeeds
+from utils.data.input_size import MIN_OBJECT_SIDE_SHORT_RUN, SizeNeeds
 from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.text import minutes_text
@@ -167,8 +167,8 @@ def _sizes(
     if checkpoint:
         return (checkpoint.input_size,)
     if not config.minutes:
-        return (needs.usual,)
-    least = needs.smallest(FEWEST_PIXELS)
+        return (needs.default,)
+    least = needs.smallest(MIN_OBJECT_SIDE_SHORT_RUN)
     return tuple(size for size in needs.possible if least <= size) or needs.possible[-1:]
 
 

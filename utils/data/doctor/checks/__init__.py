@@ -1,4 +1,8 @@
-"""The checks: each takes the folder and yields findings; ``CHECKS`` is all of them, in order."""
+"""The checks: each takes the folder and yields findings.
+
+``CHECKS`` is all of them in order, but ``check_sizes``, which needs the measured sizes
+(``doctor.py``).
+"""
 
 from utils.data.doctor.checks.box_checks import check_boxes, check_pairs, check_repeated
 from utils.data.doctor.checks.class_checks import check_classes, check_names

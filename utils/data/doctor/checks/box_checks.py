@@ -26,7 +26,7 @@ REPEATED_SHARE = 0.005  # of all photos: among many, a few boxes coincide by cha
 def check_boxes(folder: CheckedFolder) -> Iterator[Finding]:
     """Boxes in wrong units, outside the photo, tiny, huge or very thin; one finding for each."""
     for photo in folder.photos:
-        if photo.pixels.size is None:
+        if photo.content.size is None:
             continue
         limits = np.array([photo.size.width, photo.size.height] * 2, np.float32)
         swapped = _all_swapped(photo)
@@ -61,15 +61,15 @@ def check_pairs(folder: CheckedFolder) -> Iterator[Finding]:
 
 def check_repeated(folder: CheckedFolder) -> Iterator[Finding]:
     """The very same coordinates in many photos, of which copies of a photo do not count."""
-    places: dict[tuple, list[tuple[CheckedPhoto, int]]] = defaultdict(list)
+    by_box: dict[tuple, list[tuple[CheckedPhoto, int]]] = defaultdict(list)
     for photo in folder.usable():
         if photo.image_id in folder.duplicates.near or photo.image_id in folder.duplicates.exact:
             continue
         for index in range(len(photo.boxes)):
             box = photo.boxes[index]
             if not _is_whole(box, np.array(photo.size[:2] * 2, np.float32)):
-                places[photo.annotation.names[index], *box.tolist()].append((photo, index))
-    for (name, *_), found in places.items():
+                by_box[photo.annotation.names[index], *box.tolist()].append((photo, index))
+    for (name, *_), found in by_box.items():
         photos = {photo.image_id: (photo, index) for photo, index in reversed(found)}
         if len(photos) >= max(REPEATED, REPEATED_SHARE * len(folder.photos)):
             photo, index = found[0]
@@ -115,14 +115,14 @@ def _find_partners(
     waiting = partners[order] < 0
     for first in range(len(boxes)):
         window = slice(start[first], stop[first])
-        places = np.flatnonzero(waiting[window]) + window.start
-        later = order[places]
+        positions = np.flatnonzero(waiting[window]) + window.start
+        later = order[positions]
         allowed = (later > first) & ((classes[later] == classes[first]) == own_class)
-        places, later = places[allowed], later[allowed]
+        positions, later = positions[allowed], later[allowed]
         if len(later):
             found = iou(boxes[first], boxes[later]) > limit
             partners[later[found]] = first
-            waiting[places[found]] = False
+            waiting[positions[found]] = False
 
 
 def _finding(

@@ -38,18 +38,19 @@ def check_names(folder: CheckedFolder) -> Iterator[Finding]:
         photo = photos[0]
         index = photo.annotation.names.index(rare)
         yield Finding(
-            "class-twins", message, photo.image_id, photo.where, photo.annotation.numbers[index],
+            "class-similar-names", message, photo.image_id, photo.where,
+            photo.annotation.numbers[index],
             (tuple(photo.boxes[index].tolist()),), tuple(other.image_id for other in photos[1:]),
         )  # fmt: skip
 
 
 def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
     """Classes with few examples, or missing from a list; misspelt names are no classes here."""
-    parts = folder.parts()
-    train = parts.get("train")
+    splits = folder.splits()
+    train = splits.get("train")
     everything = folder.class_counts()
-    if folder.ids_shifted:
-        yield Finding("class-ids-from-1", folder.ids_shifted)
+    if folder.class_id_shift_warning:
+        yield Finding("class-ids-from-1", folder.class_id_shift_warning)
     misspelt = {rare for rare, *_ in similar_names(everything)}
     found = folder.class_counts(train)
     for name in misspelt:
@@ -60,8 +61,8 @@ def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
         elif found[name] < FEW:
             where = " in training photos" if train is not None else ""
             yield Finding("class-few", f"{name!r}: {_examples(found[name])}{where}")
-    if "val" in parts:
-        validated = folder.class_counts(parts["val"])
+    if "val" in splits:
+        validated = folder.class_counts(splits["val"])
         for name in sorted(found.keys() - validated.keys()):
             yield Finding("class-not-validated", f"{name!r}")
     if found:

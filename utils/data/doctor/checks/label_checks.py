@@ -55,7 +55,7 @@ def check_objects(folder: CheckedFolder) -> Iterator[Finding]:
 
 
 def _size(photo: CheckedPhoto, form: str) -> Iterator[tuple[str, str]]:
-    size, made_for = photo.pixels.size, photo.annotation.size
+    size, made_for = photo.content.size, photo.annotation.size
     if size is None:
         return
     if made_for is None:
@@ -66,7 +66,7 @@ def _size(photo: CheckedPhoto, form: str) -> Iterator[tuple[str, str]]:
             f"made for {made_for[0]}×{made_for[1]} pixels; the photo has {size.width}×{size.height}"
         )
         yield "labels-size", words + (", turned" if made_for == size[1::-1] else "")
-    if photo.unsure:
+    if photo.orientation_unclear:
         yield "photo-turned", f"EXIF orientation {size.orientation}"
 
 

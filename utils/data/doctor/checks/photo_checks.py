@@ -38,28 +38,28 @@ def has_no_object(photo: CheckedPhoto) -> bool:
 
 def right_suffix(photo: CheckedPhoto) -> str:
     """The suffix of a readable photo where it fits its format, otherwise the usual one."""
-    fitting = FORMAT_SUFFIXES.get(photo.pixels.format, (photo.entry.image.suffix.lower(),))
+    fitting = FORMAT_SUFFIXES.get(photo.content.format, (photo.entry.image.suffix.lower(),))
     return photo.entry.image.suffix if photo.entry.image.suffix.lower() in fitting else fitting[0]
 
 
 def _unreadable(photo: CheckedPhoto) -> tuple[str, str] | None:
-    pixels = photo.pixels
-    if not pixels.error:
+    content = photo.content
+    if not content.error:
         return None
-    if pixels.length == 0:
+    if content.length == 0:
         return "photo-empty", "the file has no content"
-    return ("photo-unreadable" if pixels.size is None else "photo-damaged"), pixels.error
+    return ("photo-unreadable" if content.size is None else "photo-damaged"), content.error
 
 
 def _odd(photo: CheckedPhoto, input_size: int) -> Iterator[tuple[str, str]]:
-    pixels, size = photo.pixels, photo.size
+    content, size = photo.content, photo.size
     if right_suffix(photo) != photo.entry.image.suffix:
         yield (
             "photo-suffix",
-            f"is a {pixels.format} file, named {photo.entry.image.suffix or 'without a suffix'}",
+            f"is a {content.format} file, named {photo.entry.image.suffix or 'without a suffix'}",
         )
-    if pixels.unusual:
-        yield "photo-pixels", pixels.unusual
+    if content.unusual:
+        yield "photo-pixels", content.unusual
     short, long = sorted(size[:2])
     words = f"{size.width}×{size.height} pixels"
     if long * SMALL <= input_size:

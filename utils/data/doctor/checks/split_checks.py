@@ -15,15 +15,15 @@ AGREE = 0.5  # IoU from which labels of copies agree; two people who draw one bo
 
 def check_lists(folder: CheckedFolder) -> Iterator[Finding]:
     """No lists, photos in two or in none of them, and names of photos that are not there."""
-    parts = folder.parts()
-    if not parts:
+    splits = folder.splits()
+    if not splits:
         if not folder.split:
             yield Finding("split-none", "there are no lists named train, val or test")
         return
     for note in folder.missing:
         yield Finding("split-missing-photo", note)
     photos = {photo.image_id: photo for photo in folder.photos}
-    for (one, first), (other, second) in combinations(parts.items(), 2):
+    for (one, first), (other, second) in combinations(splits.items(), 2):
         for image_id in sorted(first & second & photos.keys()):
             message = f"is in {one} and in {other}"
             yield Finding("split-two-lists", message, image_id, photos[image_id].name)
@@ -35,7 +35,7 @@ def check_lists(folder: CheckedFolder) -> Iterator[Finding]:
 def check_copies(folder: CheckedFolder) -> Iterator[Finding]:
     """Copies and near-duplicates of a photo, across lists and within one."""
     photos = {photo.image_id: photo for photo in folder.photos}
-    parts, exact = folder.parts(), folder.duplicates.exact
+    splits, exact = folder.splits(), folder.duplicates.exact
     near = {
         image_id: first
         for image_id, first in folder.duplicates.near.items()
@@ -44,18 +44,19 @@ def check_copies(folder: CheckedFolder) -> Iterator[Finding]:
 
     def finding(first: str, second: str, *, exact: bool) -> Finding:
         one, other = photos[first], photos[second]
-        kind, message = _copy(one, other, _part(first, parts), _part(second, parts), exact)
+        lists = _split_of(first, splits), _split_of(second, splits)
+        kind, message = _copy(one, other, *lists, exact)
         return Finding(kind, message, second, other.name, others=(first,))
 
-    for first, second in _pairs(exact, parts):
+    for first, second in _pairs(exact, splits):
         yield finding(first, second, exact=True)
-    for first, second in _pairs(near, parts):
+    for first, second in _pairs(near, splits):
         yield finding(first, second, exact=False)
     # Groups are not chained: two photos of different groups may look the same as well.
     group, reported = {**near, **exact}, set()
     for first, second in folder.duplicates.pairs:
         same_group = group.get(first, first) == group.get(second, second)
-        across = _differ(_part(first, parts), _part(second, parts))
+        across = _differ(_split_of(first, splits), _split_of(second, splits))
         if across and not same_group and second not in reported:
             reported.add(second)
             yield finding(first, second, exact=False)
@@ -81,24 +82,25 @@ def agreement(one: CheckedPhoto, other: CheckedPhoto) -> float:
 
 
 def _pairs(
-    duplicates: Mapping[str, str], parts: Mapping[str, frozenset[str]]
+    duplicates: Mapping[str, str], splits: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, str]]:
     """Pairs of a photo of the same group, in another list where there is one, and a duplicate."""
     groups: dict[str, list[str]] = defaultdict(list)
     for image_id, first in sorted(duplicates.items()):
         groups[first].append(image_id)
     for first, image_ids in groups.items():
-        part_of = {image_id: _part(image_id, parts) for image_id in (first, *image_ids)}
-        first_of: dict[str, str] = {}  # the first of the group in each part; groups may be large
-        for image_id, part in part_of.items():
-            first_of.setdefault(part, image_id)
+        split_by_id = {image_id: _split_of(image_id, splits) for image_id in (first, *image_ids)}
+        first_of: dict[str, str] = {}  # the first of the group in each split; groups may be large
+        for image_id, split in split_by_id.items():
+            first_of.setdefault(split, image_id)
         for image_id in image_ids:
-            others = (s for part, s in first_of.items() if _differ(part, part_of[image_id]))
-            yield next(others, first), image_id
+            own = split_by_id[image_id]
+            elsewhere = (other for split, other in first_of.items() if _differ(split, own))
+            yield next(elsewhere, first), image_id
 
 
-def _part(image_id: str, parts: Mapping[str, frozenset[str]]) -> str:
-    return next((name for name, image_ids in parts.items() if image_id in image_ids), "")
+def _split_of(image_id: str, splits: Mapping[str, frozenset[str]]) -> str:
+    return next((name for name, image_ids in splits.items() if image_id in image_ids), "")
 
 
 def _differ(one: str, other: str) -> bool:
