@@ -66,12 +66,12 @@ def main(argv: list[str]) -> int:
         print(f"written to {preview(config)}")
         return OK
     result = train(config, STARTED)
-    # Not by returning: freeing the network takes half a minute, which --minutes do not allow.
+    # Exit without freeing the network: that takes half a minute, outside --minutes.
     return leave(INTERRUPTED if result.interrupted else OK)
 
 
 def check(config: TrainConfig) -> None:
-    """``--check``: of the whole folder, or of a list that ``--split`` names, but for ``train``."""
+    """Run ``--check`` on the ``--split`` list; without it, or with train or all, on the folder."""
     from utils.data.doctor import run_doctor
 
     if sentence := unused_options(config):

@@ -196,7 +196,7 @@ def measure_kind(name: str, model, cluster, config: AllReduceConfig) -> dict:
 
     trainer = Trainer(
         model,
-        Optimizers("adamw", rate=1e-4, backbone_rate=0.5, decay=5e-4),
+        Optimizers("adamw", rate=1e-4, backbone_rate_factor=0.5, decay=5e-4),
         cluster,
         StepConfig(config.batch * cluster.replicas),
         pretrained=name != ALL,  # from nothing everything learns, batch norms included

@@ -46,15 +46,15 @@ def main(argv: list[str]) -> None:
     import_tensorflow()
     import tensorflow as tf
 
+    from nets.bfloat16 import with_bfloat16_convolutions
     from nets.folding import folded, folded_detector
-    from nets.narrow import narrowed
     from nets.yolo import YOLOv3
     from utils.training.freezing import set_backbone_trainable
     from utils.training.numerics import needs_casts
 
     model = YOLOv3(config.backbone, ["a", "b", "c"], backbone_options={"stochastic_depth": 0})
 
-    def training_step(fold: bool, freeze_depthwise: bool, narrow: bool = False) -> Callable:
+    def training_step(fold: bool, freeze_depthwise: bool, bfloat16: bool = False) -> Callable:
         set_backbone_trainable(
             model.backbone,
             frozen_stages=2,
@@ -62,8 +62,8 @@ def main(argv: list[str]) -> None:
             freeze_depthwise=freeze_depthwise,
         )
         backbone, head = folded(model.backbone) if fold else model.backbone, model.head
-        if narrow:
-            backbone, head = narrowed(backbone), narrowed(head)
+        if bfloat16:
+            backbone, head = with_bfloat16_convolutions(backbone), with_bfloat16_convolutions(head)
         variables = model.trainable_variables
 
         @tf.function(jit_compile=False)

@@ -147,13 +147,13 @@ def _passes(layer: Convolution, bfloat16: bool, tf) -> list[Callable]:
     result = [batch, -(-height // layer.stride), -(-width // layer.stride), filters]
     x, w, dy = (tf.random.stateless_normal(s, [1, 2]) for s in (layer.input, layer.kernel, result))
 
-    def narrow(value):
+    def cast(value):
         return tf.cast(value, tf.bfloat16) if bfloat16 else value
 
     def compiled(work: Callable, *inputs) -> Callable:
         # one number leaves the function, so that nothing else is copied
         whole = tf.function(
-            lambda *given: tf.cast(work(*map(narrow, given)), tf.float32)[0, 0, 0, 0],
+            lambda *given: tf.cast(work(*map(cast, given)), tf.float32)[0, 0, 0, 0],
             jit_compile=False,
         )
         whole(*inputs)

@@ -78,9 +78,9 @@ def _step(config: StepTimesConfig, backbone: str, neck: str):
     )  # fmt: skip
     trainer = Trainer(
         model,
-        Optimizers("adamw", rate=1e-3, backbone_rate=0.25, decay=5e-4),
+        Optimizers("adamw", rate=1e-3, backbone_rate_factor=0.25, decay=5e-4),
         Cluster(tf.distribute.get_strategy(), "CPU"),
-        StepConfig(config.batch, narrow=config.casts),
+        StepConfig(config.batch, bfloat16_convolutions=config.casts),
         pretrained=True,
         recipe=Recipe(),
     )

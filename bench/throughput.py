@@ -144,7 +144,7 @@ def our_steps(
     from utils.training.trainer import Trainer
 
     cluster = make_cluster("cpu")
-    step_config = StepConfig(config.batch, narrow=config.fast_math and needs_casts())
+    step_config = StepConfig(config.batch, bfloat16_convolutions=config.fast_math and needs_casts())
     batch = [tf.constant(part) for part in (images, boxes, ids)]
     count = tf.Variable(0, dtype=tf.int64)
 
@@ -153,7 +153,7 @@ def our_steps(
             backbone, [str(i) for i in range(CLASSES)], config.size, backbone_weights=None,
             backbone_options={"stochastic_depth": 0.0},
         )  # fmt: skip
-        optimizers = Optimizers("adamw", rate=1e-4, backbone_rate=0.5, decay=5e-4)
+        optimizers = Optimizers("adamw", rate=1e-4, backbone_rate_factor=0.5, decay=5e-4)
         made = Trainer(model, optimizers, cluster, step_config, pretrained=True, recipe=Recipe())
         made.set_backbone_frozen(frozen)
         return made

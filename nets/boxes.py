@@ -67,14 +67,14 @@ def ciou(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     enclosing = tf.maximum(predicted[..., 2:], truth[..., 2:]) - tf.minimum(
         predicted[..., :2], truth[..., :2]
     )
-    diagonal = tf.reduce_sum(enclosing**2, axis=-1) + EPSILON
-    centres = (predicted[..., :2] + predicted[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
-    distance = tf.reduce_sum(centres**2, axis=-1)
+    squared_diagonal = tf.reduce_sum(enclosing**2, axis=-1) + EPSILON
+    centre_offset = (predicted[..., :2] + predicted[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
+    squared_distance = tf.reduce_sum(centre_offset**2, axis=-1)
 
-    aspect = _aspect_angle(truth) - _aspect_angle(predicted)
-    v = (2 / math.pi * aspect) ** 2
+    angle_difference = _aspect_angle(truth) - _aspect_angle(predicted)
+    v = (2 / math.pi * angle_difference) ** 2
     alpha = tf.stop_gradient(v / (1 - overlap + v + EPSILON))
-    return overlap - distance / diagonal - alpha * v
+    return overlap - squared_distance / squared_diagonal - alpha * v
 
 
 def _aspect_angle(boxes: tf.Tensor) -> tf.Tensor:

@@ -22,20 +22,20 @@ def without_classes(value: np.ndarray) -> np.ndarray:
     return _by_anchor(value)[..., :NOT_CLASSES].reshape(*value.shape[:-1], -1)
 
 
-def merged(own: np.ndarray, other: np.ndarray, sources: Sequence[int | None]) -> np.ndarray:
+def merged(own: np.ndarray, other: np.ndarray, old_ids: Sequence[int | None]) -> np.ndarray:
     """``own`` with boxes, objectness and some classes of ``other``.
 
     Args:
         own: of the detector that gets the weights.
         other: of the detector that they come from; its number of classes may differ.
-        sources: for each class of ``own`` its index in ``other``, or None to leave it as it is.
+        old_ids: for each class of ``own`` its index in ``other``, or None to leave it as it is.
     """
     result = _by_anchor(own).copy()
     given = _by_anchor(other)
     result[..., :NOT_CLASSES] = given[..., :NOT_CLASSES]
-    for index, source in enumerate(sources):
-        if source is not None:
-            result[..., NOT_CLASSES + index] = given[..., NOT_CLASSES + source]
+    for index, old_id in enumerate(old_ids):
+        if old_id is not None:
+            result[..., NOT_CLASSES + index] = given[..., NOT_CLASSES + old_id]
     return result.reshape(own.shape)
 
 

@@ -102,13 +102,13 @@ def load_head_weights(model: YOLOv3, path: Path) -> None:
 
 
 def transfer_weights(
-    old: YOLOv3, new: YOLOv3, sources: Sequence[int | None], old_anchors: np.ndarray
+    old: YOLOv3, new: YOLOv3, old_ids: Sequence[int | None], old_anchors: np.ndarray
 ) -> None:
     """Give a new detector the weights of another one with the same backbone.
 
     Args:
         old, new: the detectors.
-        sources: for each class of ``new`` its index in ``old``; None for a class that ``old`` does
+        old_ids: for each class of ``new`` its index in ``old``; None for a class that ``old`` does
             not know, whose channels stay as they are.
         old_anchors: those of ``old`` in pixels of ``new``'s network input, (9, 2).
     """
@@ -120,7 +120,7 @@ def transfer_weights(
         if _is_output(name):
             if name.endswith("bias") and shifts.any():
                 value = with_shift(value, shifts, _layer(name))
-            value = merged(np.array(variable.value), value, sources)
+            value = merged(np.array(variable.value), value, old_ids)
         variable.assign(value)
 
 

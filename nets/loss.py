@@ -74,7 +74,7 @@ def detection_loss(
             shared among devices or micro-batches; this batch's own ``loss_normalizer`` when None.
     """
     if normalizer is None:
-        normalizer = loss_normalizer(count_positives(matched_gt))
+        normalizer = loss_normalizer(normalizer_counts(matched_gt))
     # Not int32, which a GPU would leave to the host; see ``nets.targets``.
     class_ids, matched_gt = tf.cast(class_ids, tf.int64), tf.cast(matched_gt, tf.int64)
     positives = tf.where(matched_gt != BACKGROUND)  # (P, 2): image, row
@@ -118,8 +118,11 @@ def generalised_cross_entropy(logits: tf.Tensor, q: float) -> tf.Tensor:
     return -tf.math.expm1(-q * cross_entropy) / q if q else cross_entropy
 
 
-def count_positives(matched_gt: tf.Tensor) -> tf.Tensor:
-    """float32 (2,): positives and images of a batch. Counts of its parts may be added."""
+def normalizer_counts(matched_gt: tf.Tensor) -> tf.Tensor:
+    """float32 (2,): positives and images of a batch, the input of ``loss_normalizer``.
+
+    Counts of a batch's parts may be added.
+    """
     positives = tf.math.count_nonzero(matched_gt != BACKGROUND)
     images = tf.shape(matched_gt)[0]
     return tf.stack([tf.cast(positives, tf.float32), tf.cast(images, tf.float32)])

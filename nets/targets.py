@@ -48,14 +48,14 @@ def assign(
         anchors: nine (width, height) pairs in pixels.
 
     Returns:
-        ``matched_gt``, int64 (B, N): index into M, or ``BACKGROUND``. Rows are in the order of
-        ``nets.yolo.Predictions``.
+        ``matched_gt``, int64 (B, N): index into M, or ``BACKGROUND``. The N predictions are in the
+        order of ``nets.yolo.Predictions``.
     """
     class_ids = tf.cast(class_ids, tf.int64)
     grid = _PredictionGrid(grids)
     centre = _centre_cells(boxes, class_ids, grid, anchors)
     matched_gt = _all_free(boxes, grid)
-    matched_gt = _assign_primary(matched_gt, centre.rows, centre.shape_iou, centre.valid)
+    matched_gt = _assign_primary(matched_gt, centre.prediction_ids, centre.shape_iou, centre.valid)
     return _with_background(matched_gt)
 
 
@@ -90,20 +90,20 @@ def assign_simota(
     class_ids = tf.cast(class_ids, tf.int64)
     grid = _PredictionGrid(grids)
     centre = _centre_cells(boxes, class_ids, grid, anchors)
-    rows, is_candidate = _candidates(centre, grid)
-    cost, overlap = _costs(predictions, boxes, class_ids, rows, is_candidate)
+    prediction_ids, is_candidate = _candidates(centre, grid)
+    cost, overlap = _costs(predictions, boxes, class_ids, prediction_ids, is_candidate)
     order = tf.cast(tf.argsort(cost, axis=-1, stable=True), tf.int64)
     ranks = tf.cast(tf.argsort(order, axis=-1, stable=True), tf.int64)
     best = tf.math.top_k(overlap, SIMOTA_CANDIDATES).values
     dynamic_k = tf.maximum(tf.cast(tf.reduce_sum(best, axis=-1), tf.int64), 1)  # (B, M)
 
-    beside = tf.fill(tf.shape(rows[..., len(anchors) :]), -1.0)
+    beside = tf.fill(tf.shape(prediction_ids[..., len(anchors) :]), -1.0)
     fallback = tf.concat([_FALLBACK_WEIGHT * centre.shape_iou, beside], axis=-1)
     quality = tf.where(is_candidate, 1 / (1 + cost), fallback)
     matched_gt = _all_free(boxes, grid)
-    matched_gt = _assign_primary(matched_gt, rows, quality, centre.valid)
+    matched_gt = _assign_primary(matched_gt, prediction_ids, quality, centre.valid)
     wanted = is_candidate & (ranks < dynamic_k[..., None])
-    return _with_background(_assign_free(matched_gt, rows, quality, wanted))
+    return _with_background(_assign_free(matched_gt, prediction_ids, quality, wanted))
 
 
 def _all_free(boxes: tf.Tensor, grid: _PredictionGrid) -> tf.Tensor:
@@ -120,16 +120,16 @@ def _costs(
     predictions: Predictions,
     boxes: tf.Tensor,
     class_ids: tf.Tensor,
-    rows: tf.Tensor,
+    prediction_ids: tf.Tensor,
     is_candidate: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Cost of each candidate, and its IoU with the object: float32 (B, M, K)."""
     predicted, objectness, logits = map(tf.stop_gradient, predictions)
-    overlap = iou(tf.gather(predicted, rows, batch_dims=1), boxes[:, :, None, :])
+    overlap = iou(tf.gather(predicted, prediction_ids, batch_dims=1), boxes[:, :, None, :])
     overlap = tf.where(is_candidate, overlap, 0.0)
-    objectness = tf.gather(objectness, rows, batch_dims=1)
+    objectness = tf.gather(objectness, prediction_ids, batch_dims=1)
     # Only the logit of the object's own class: with many classes all of them would fill the memory.
-    places = rows * logits.shape[-1] + tf.maximum(class_ids, 0)[:, :, None]
+    places = prediction_ids * logits.shape[-1] + tf.maximum(class_ids, 0)[:, :, None]
     logit = tf.gather(tf.reshape(logits, [tf.shape(logits)[0], -1]), places, batch_dims=1)
     # log σ(x) = −softplus(−x), which stays finite.
     score = -0.5 * (tf.nn.softplus(-logit) + tf.nn.softplus(-objectness))
@@ -146,7 +146,7 @@ class _CentreCells(NamedTuple):
         ratio: float32 (B, M, 9), the larger ratio of their sides, 1 or more.
         centres: float32 (B, M, 2) in pixels.
         cells: int64 (B, M, 9, 2), column and row.
-        rows: int64 (B, M, 9), of the predictions.
+        prediction_ids: int64 (B, M, 9), index into the N predictions.
     """
 
     valid: tf.Tensor
@@ -154,7 +154,7 @@ class _CentreCells(NamedTuple):
     ratio: tf.Tensor
     centres: tf.Tensor
     cells: tf.Tensor
-    rows: tf.Tensor
+    prediction_ids: tf.Tensor
 
 
 def _centre_cells(
@@ -171,37 +171,38 @@ def _centre_cells(
     ratios = sizes[:, :, None, :] / shapes
     ratio = tf.reduce_max(tf.maximum(ratios, 1 / tf.maximum(ratios, 1e-9)), axis=-1)
     cells = grid.cells(centres)
-    return _CentreCells(valid, overlap, ratio, centres, cells, grid.rows(cells))
+    return _CentreCells(valid, overlap, ratio, centres, cells, grid.prediction_ids(cells))
 
 
 def _candidates(centre: _CentreCells, grid: _PredictionGrid) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rows that may become positives: nine anchors in the centre cell, then twice nine beside it.
+    """Predictions that may become positives: nine anchors in the centre cell, then twice nine
+    beside it.
 
     Returns:
-        int64 rows and bool "is a candidate", both (B, M, 27).
+        int64 prediction ids and bool "is a candidate", both (B, M, 27).
     """
     count = centre.shape_iou.shape[-1]
     near = centre.ratio < MAX_ANCHOR_RATIO
     near |= tf.one_hot(tf.argmax(centre.shape_iou, axis=-1), count, True, False, dtype=tf.bool)
     near &= centre.valid[..., None]
-    rows, inside = grid.neighbours(centre.centres, centre.cells)  # (B, M, 9, 2)
-    flat = [*tf.unstack(tf.shape(centre.rows)[:2]), 2 * count]
+    beside_ids, inside = grid.neighbours(centre.centres, centre.cells)  # (B, M, 9, 2)
+    flat = [*tf.unstack(tf.shape(centre.prediction_ids)[:2]), 2 * count]
     return (
-        tf.concat([centre.rows, tf.reshape(rows, flat)], axis=-1),
+        tf.concat([centre.prediction_ids, tf.reshape(beside_ids, flat)], axis=-1),
         tf.concat([near, tf.reshape(inside & near[..., None], flat)], axis=-1),
     )
 
 
 class _PredictionGrid:
-    """Row numbers of predictions: (cell, anchor) → row."""
+    """Indices of predictions: (cell, anchor) → index into the N predictions."""
 
     def __init__(self, grids: Sequence[tuple]) -> None:
         heights = tf.stack([tf.cast(height, tf.int32) for height, _ in grids])
         widths = tf.stack([tf.cast(width, tf.int32) for _, width in grids])
-        rows = heights * widths * ANCHORS_PER_LEVEL
-        self.total = tf.reduce_sum(rows)
+        of_level = heights * widths * ANCHORS_PER_LEVEL  # predictions
+        self.total = tf.reduce_sum(of_level)
         # All of these are (9,): one entry for each anchor.
-        self._start = _of_each_anchor(tf.cumsum(rows, exclusive=True))
+        self._start = _of_each_anchor(tf.cumsum(of_level, exclusive=True))
         self._width, self._height = _of_each_anchor(widths), _of_each_anchor(heights)
         self._stride = tf.repeat(tf.constant(STRIDES, tf.float32), ANCHORS_PER_LEVEL)
         self._anchor = tf.tile(tf.range(ANCHORS_PER_LEVEL, dtype=tf.int64), [len(STRIDES)])
@@ -215,8 +216,8 @@ class _PredictionGrid:
         last = tf.stack([self._width - 1, self._height - 1], axis=-1)
         return tf.clip_by_value(cells, 0, last)
 
-    def rows(self, cells: tf.Tensor) -> tf.Tensor:
-        """int64 (B, M, 9, 2) cells → (B, M, 9) rows of the predictions."""
+    def prediction_ids(self, cells: tf.Tensor) -> tf.Tensor:
+        """int64 (B, M, 9, 2) cells → (B, M, 9) indices of their predictions."""
         flat = cells[..., 1] * self._width + cells[..., 0]
         return self._start + flat * ANCHORS_PER_LEVEL + self._anchor
 
@@ -224,12 +225,12 @@ class _PredictionGrid:
         """The nearest cell to the side and the nearest above or below.
 
         Returns:
-            int64 rows and bool "lies in the grid", both (B, M, 9, 2).
+            int64 prediction ids and bool "lies in the grid", both (B, M, 9, 2).
         """
         within = centres[:, :, None, :] / self._stride[:, None] - tf.cast(cells, tf.float32)
         step = tf.where(within < 0.5, tf.constant(-1, tf.int64), 1)  # (B, M, 9, 2)
         still = tf.zeros_like(step[..., 0])
-        rows, inside = [], []
+        prediction_ids, inside = [], []
         for move in (
             tf.stack([step[..., 0], still], axis=-1),
             tf.stack([still, step[..., 1]], axis=-1),
@@ -238,8 +239,8 @@ class _PredictionGrid:
             ok = (cell >= 0) & (cell < tf.stack([self._width, self._height], axis=-1))
             ok = tf.reduce_all(ok, axis=-1)
             inside.append(ok)
-            rows.append(tf.where(ok, self.rows(cell), 0))
-        return tf.stack(rows, axis=-1), tf.stack(inside, axis=-1)
+            prediction_ids.append(tf.where(ok, self.prediction_ids(cell), 0))
+        return tf.stack(prediction_ids, axis=-1), tf.stack(inside, axis=-1)
 
 
 def _of_each_anchor(of_levels: tf.Tensor) -> tf.Tensor:
@@ -248,48 +249,51 @@ def _of_each_anchor(of_levels: tf.Tensor) -> tf.Tensor:
 
 
 def _assign_primary(
-    matched_gt: tf.Tensor, rows: tf.Tensor, quality: tf.Tensor, valid: tf.Tensor
+    matched_gt: tf.Tensor, prediction_ids: tf.Tensor, quality: tf.Tensor, valid: tf.Tensor
 ) -> tf.Tensor:
-    """One positive for each object: the best of its rows that is still free, in rounds.
+    """One positive for each object: the best of its predictions that is still free, in rounds.
 
     Args:
         matched_gt: int64 (B, N), what is assigned so far, ``_UNASSIGNED`` where nothing is.
-        rows: int64 (B, M, K), the rows each object may have.
+        prediction_ids: int64 (B, M, K), those that each object may have.
         quality: float32 (B, M, K) of each; negative where the object may not have it.
         valid: bool (B, M), whether the object gets positives.
     """
     waiting = valid
-    itself = tf.cast(tf.range(tf.shape(rows)[1]), tf.int64)[None, :]
+    itself = tf.cast(tf.range(tf.shape(prediction_ids)[1]), tf.int64)[None, :]
     for _ in range(PRIMARY_ROUNDS):
-        free = tf.gather(matched_gt, rows, batch_dims=1) == _UNASSIGNED
+        free = tf.gather(matched_gt, prediction_ids, batch_dims=1) == _UNASSIGNED
         free_quality = tf.where(free & waiting[..., None], quality, -1.0)
         best = tf.argmax(free_quality, axis=-1)  # (B, M)
-        row = tf.gather(rows, best, batch_dims=2)
+        chosen = tf.gather(prediction_ids, best, batch_dims=2)
         value = tf.gather(free_quality, best, batch_dims=2)
         wanted = waiting & (value >= 0)
-        matched_gt = _assign_free(matched_gt, row[..., None], value[..., None], wanted[..., None])
-        waiting &= tf.gather(matched_gt, row, batch_dims=1) != itself
+        matched_gt = _assign_free(
+            matched_gt, chosen[..., None], value[..., None], wanted[..., None]
+        )
+        waiting &= tf.gather(matched_gt, chosen, batch_dims=1) != itself
     return matched_gt
 
 
 def _assign_free(
-    matched_gt: tf.Tensor, rows: tf.Tensor, quality: tf.Tensor, wanted: tf.Tensor
+    matched_gt: tf.Tensor, prediction_ids: tf.Tensor, quality: tf.Tensor, wanted: tf.Tensor
 ) -> tf.Tensor:
-    """Assign free rows to the object of highest quality; ties go to the lower index.
+    """Assign free predictions to the object of highest quality; ties go to the lower index.
 
     Args:
         matched_gt: int64 (B, N), what is assigned so far, ``_UNASSIGNED`` where nothing is.
-        rows: int64 (B, M, K), rows for each object.
+        prediction_ids: int64 (B, M, K), those that each object may want.
         quality: float32 (B, M, K) of each.
         wanted: bool (B, M, K), whether the object wants it.
     """
     shape = tf.shape(matched_gt)
     batch, total = shape[0], shape[1]
-    wanted &= tf.gather(matched_gt, rows, batch_dims=1) == _UNASSIGNED
-    first = tf.cast(tf.range(batch) * total, tf.int64)  # row of each image
-    flat = tf.reshape(rows + first[:, None, None], [-1, 1])
+    wanted &= tf.gather(matched_gt, prediction_ids, batch_dims=1) == _UNASSIGNED
+    first = tf.cast(tf.range(batch) * total, tf.int64)  # of each image, in the flat batch
+    flat = tf.reshape(prediction_ids + first[:, None, None], [-1, 1])
     quality = tf.reshape(tf.where(wanted, quality, -1.0), [-1])
-    gt = tf.cast(tf.range(tf.shape(rows)[1]), tf.int64)[None, :, None] + tf.zeros_like(rows)
+    gt = tf.cast(tf.range(tf.shape(prediction_ids)[1]), tf.int64)[None, :, None]
+    gt += tf.zeros_like(prediction_ids)
 
     best = tf.tensor_scatter_nd_max(tf.fill([batch * total], -1.0), flat, quality)
     wins = tf.reshape(wanted, [-1]) & (quality >= tf.gather_nd(best, flat))

@@ -27,7 +27,7 @@ from utils.training.choices.recipes import Recipe  # noqa: E402
 from utils.training.choices.start import copy_detector  # noqa: E402
 from utils.training.numerics import set_precision  # noqa: E402
 from utils.training.optimizers import Optimizers  # noqa: E402
-from utils.training.schedule import learning_rate  # noqa: E402
+from utils.training.schedule import learning_rate_factor  # noqa: E402
 from utils.training.step import StepConfig  # noqa: E402
 from utils.training.trainer import Trainer  # noqa: E402
 
@@ -92,7 +92,7 @@ def main() -> None:
     loss = LossConfig(ignore_iou=1.0) if given.smooth else LossConfig()
     trainer = Trainer(
         model,
-        Optimizers(given.optimizer, rate=given.rate, backbone_rate=1.0, decay=5e-4),
+        Optimizers(given.optimizer, rate=given.rate, backbone_rate_factor=1.0, decay=5e-4),
         cluster,
         StepConfig(BATCH, given.accumulate, seed=5, loss=loss, simota=not given.smooth),
         precision=given.precision,
@@ -104,7 +104,7 @@ def main() -> None:
     trainer.set_backbone_frozen(False)
 
     def rate(step: int) -> float:
-        return learning_rate(step / given.run) if given.run else 1.0
+        return learning_rate_factor(step / given.run) if given.run else 1.0
 
     rows = BATCH // cluster.hosts
     mine = slice(cluster.host * rows, (cluster.host + 1) * rows)
@@ -128,7 +128,7 @@ def main() -> None:
         for i in range(given.steps)
     ]
     assert trainer._step.experimental_get_tracing_count() == 1
-    found = trainer._infer(make_batch(size=given.size)[0][:3])
+    found = trainer.infer(make_batch(size=given.size)[0][:3])
     arrays = {v.path: v.value.numpy() for v in model.variables if "seed" not in v.path}
     averages = {f"average/{i}": v.numpy() for i, v in enumerate(trainer.average.averages)}
     trainer.update_bn(share(i) for i in range(2))

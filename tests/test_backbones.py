@@ -11,7 +11,7 @@ import pytest
 
 from nets.backbones import (
     BACKBONES,
-    Backbone,
+    BackboneSpec,
     backbone_cost,
     build_backbone,
     build_classifier,
@@ -121,7 +121,7 @@ def test_layers_are_named_by_stage(name):
 
 
 def test_a_new_member_is_one_row(monkeypatch):
-    row = Backbone(EFFICIENTNET, width=0.5, depth=0.5, resolution=160, dropout=0.1)
+    row = BackboneSpec(EFFICIENTNET, width=0.5, depth=0.5, resolution=160, dropout=0.1)
     monkeypatch.setitem(BACKBONES, "efficientnet_b_half", row)
     model = build_backbone("efficientnet_b_half")
     assert [level.shape[-1] for level in model(np.zeros((1, 64, 64, 3)))] == [24, 56, 160]

@@ -24,7 +24,7 @@ def make_model(**options):
 
 
 def make_trainer(model):
-    optimizers = Optimizers("adamw", rate=1e-3, backbone_rate=0.5, decay=5e-4)
+    optimizers = Optimizers("adamw", rate=1e-3, backbone_rate_factor=0.5, decay=5e-4)
     return Trainer(
         model, optimizers, ONE_DEVICE, StepConfig(4), pretrained=True, recipe=Recipe()
     )  # fmt: skip

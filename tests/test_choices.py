@@ -117,13 +117,13 @@ class FakeModel:
 def test_few_photos_small_batches_and_never_more_than_fits(monkeypatch):
     monkeypatch.setattr(batch_size, "bytes_per_photo", lambda model, size: 100e6)
 
-    def chosen(photos, replicas, hosts, free, devices="CPU"):
-        cluster = SimpleNamespace(replicas=replicas, hosts=hosts, devices=devices)
+    def chosen(photos, replicas, hosts, free, on_gpu=False):
+        cluster = SimpleNamespace(replicas=replicas, hosts=hosts, on_gpu=on_gpu)
         return choose_batch_size(None, photos, FakeModel, cluster, 416, free)
 
     assert chosen(100, 1, 1, 8e9)[0] == 4
     assert chosen(1000, 1, 1, 8e9)[0] == 8
-    assert chosen(1000, 2, 1, 0.1e9, "GPU 0, GPU 1")[0] == 16  # a GPU reports it
+    assert chosen(1000, 2, 1, 0.1e9, on_gpu=True)[0] == 16  # a GPU reports it
     size, why = chosen(1000, 1, 1, 0.5e9)
     assert size == 3
     assert "fits" in why
@@ -136,7 +136,7 @@ def test_few_photos_small_batches_and_never_more_than_fits(monkeypatch):
 
 
 def test_a_batch_must_be_divisible_among_devices_and_parts():
-    two = SimpleNamespace(replicas=2, hosts=1, devices="GPU 0, GPU 1")
+    two = SimpleNamespace(replicas=2, hosts=1, on_gpu=True)
     assert choose_batch_size(6, 1000, FakeModel, two, 416, 8e9)[0] == 6
     with pytest.raises(UserError, match=r"--batch-size 5.* multiple of 2"):
         choose_batch_size(5, 1000, FakeModel, two, 416, 8e9)
@@ -148,7 +148,7 @@ def test_a_batch_must_be_divisible_among_devices_and_parts():
 
 def test_a_resumed_run_keeps_its_batch_and_small_parts_on_other_devices():
     def devices(count):
-        return SimpleNamespace(replicas=count, hosts=1, devices="GPU")
+        return SimpleNamespace(replicas=count, hosts=1, on_gpu=True)
 
     with pytest.raises(
         UserError, match=r"batches of 8 photos.* 3 devices; choose 1, 2, 4 or 8 with --device"

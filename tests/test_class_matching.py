@@ -12,7 +12,7 @@ from utils.training.choices.classes import (
 )
 
 
-@pytest.mark.parametrize(("old", "new", "rename", "sources"), [
+@pytest.mark.parametrize(("old", "new", "rename", "checkpoint_ids"), [
     ("a b", "b a", "", (1, 0)),
     ("a b", "c", "", (None,)),
     ("Stop_Sign car", "stop_sign CAR bus", "", (0, 1, None)),
@@ -26,8 +26,8 @@ from utils.training.choices.classes import (
     ("Cat cat", "CAT", "Cat=CAT", (0,)),
     ("cat dog", "CAT Cat", "dog=CAT", (1, 0)),
 ])  # fmt: skip
-def test_matches(old, new, rename, sources):
-    assert match_classes(tuple(old.split()), tuple(new.split()), rename.split()) == sources
+def test_matches(old, new, rename, checkpoint_ids):
+    assert match_classes(tuple(old.split()), tuple(new.split()), rename.split()) == checkpoint_ids
 
 
 def test_white_space_is_folded():

@@ -25,7 +25,7 @@ CASES = [  # old classes, new classes, where each new one comes from
 ]
 
 
-def plain_reading(own, other, n, m, sources, shifts=None, level=0):
+def plain_reading(own, other, n, m, old_ids, shifts=None, level=0):
     """Channel by channel: anchor a's channels begin at a · (5 + classes)."""
     result = own.copy()
     for a in range(3):
@@ -33,30 +33,30 @@ def plain_reading(own, other, n, m, sources, shifts=None, level=0):
             result[..., a * (BOX + n) + c] = other[..., a * (BOX + m) + c]
             if shifts is not None and c in (2, 3):
                 result[..., a * (BOX + n) + c] += shifts[3 * level + a][c - 2]
-        for new, old in enumerate(sources):
+        for new, old in enumerate(old_ids):
             if old is not None:
                 there = a * (BOX + m) + BOX + old
                 result[..., a * (BOX + n) + BOX + new] = other[..., there]
     return result
 
 
-@pytest.mark.parametrize(("old", "new", "sources"), CASES)
+@pytest.mark.parametrize(("old", "new", "old_ids"), CASES)
 @pytest.mark.parametrize("shape", [(), (1, 1, 4)])
-def test_channels_go_where_a_plain_reading_puts_them(old, new, sources, shape):
+def test_channels_go_where_a_plain_reading_puts_them(old, new, old_ids, shape):
     n, m = len(new), len(old)
     rng = np.random.default_rng(0)
     own, other = (rng.random((*shape, 3 * (BOX + count))) for count in (n, m))
     kept = own.copy()
     np.testing.assert_array_equal(
-        merged(own, other, sources), plain_reading(own, other, n, m, sources)
+        merged(own, other, old_ids), plain_reading(own, other, n, m, old_ids)
     )
     np.testing.assert_array_equal(own, kept)  # pure
     if not shape:
         shifts = size_shifts(ANCHORS, OTHERS)
         for level, output in enumerate(OUTPUTS):
             np.testing.assert_allclose(
-                merged(own, with_shift(other, shifts, output), sources),
-                plain_reading(own, other, n, m, sources, np.log(ANCHORS / OTHERS), level),
+                merged(own, with_shift(other, shifts, output), old_ids),
+                plain_reading(own, other, n, m, old_ids, np.log(ANCHORS / OTHERS), level),
                 rtol=1e-6,
             )
     assert without_classes(other).shape == (*shape, 15)
@@ -92,21 +92,21 @@ def inside(model, size=64):
     return (np.abs(np.concatenate(sizes)) < MAX_LOG_SIZE).all(axis=1)
 
 
-@pytest.mark.parametrize(("classes", "sources"), [
+@pytest.mark.parametrize(("classes", "old_ids"), [
     ("abc", (0, 1, 2)), ("cxa", (2, None, 0)), ("b", (1,)), ("xyzuv", (None,) * 5),
 ])  # fmt: skip
 @pytest.mark.parametrize("anchors", [None, OTHERS])
-def test_boxes_objectness_and_known_classes_are_predicted_as_before(old, classes, sources, anchors):
-    new = copy_detector(old, 64, list(classes), sources, anchors)
+def test_boxes_objectness_and_known_classes_are_predicted_as_before(old, classes, old_ids, anchors):
+    new = copy_detector(old, 64, list(classes), old_ids, anchors)
     assert new.classes == tuple(classes)
     expected, got = predictions(old), predictions(new)
     free = inside(old) & inside(new)
     assert free.mean() > 0.9
     np.testing.assert_allclose(got[0][:, free], expected[0][:, free], rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(got[1], expected[1], rtol=1e-5, atol=1e-5)
-    for index, source in enumerate(sources):
-        if source is not None:
-            np.testing.assert_allclose(got[2][..., index], expected[2][..., source], atol=1e-5)
+    for index, old_id in enumerate(old_ids):
+        if old_id is not None:
+            np.testing.assert_allclose(got[2][..., index], expected[2][..., old_id], atol=1e-5)
         else:  # the log-odds of the prior, 1 / (1 + classes)
             for output in OUTPUTS:
                 bias = np.asarray(new.head.get_layer(output).bias).reshape(3, -1)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import kernels, op_def_registry
 
-from nets.loss import LossConfig, count_positives, detection_loss
+from nets.loss import LossConfig, detection_loss, normalizer_counts
 from nets.targets import assign, assign_simota
 from nets.yolo import STRIDES, Predictions
 from tests.reference import ANCHORS
@@ -84,7 +84,7 @@ def test_assignment_and_loss_keep_nothing_of_a_batch_on_the_host(simota):
             predictions, truth = Predictions(*predicted), (boxes, class_ids, grids, ANCHORS)
             matched_gt = assign_simota(predictions, *truth) if simota else assign(*truth)
             losses = detection_loss(predictions, boxes, class_ids, matched_gt, LossConfig())
-        return *losses, count_positives(matched_gt), tape.gradient(losses.total, predicted)
+        return *losses, normalizer_counts(matched_gt), tape.gradient(losses.total, predicted)
 
     graph = traced(
         loss,

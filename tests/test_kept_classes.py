@@ -39,12 +39,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def kept(old, new, labelled, rename="", in_given_order=False):
     old, new = tuple(old.split()), tuple(new.split())
-    sources = match_classes(old, new, rename.split())
+    old_ids = match_classes(old, new, rename.split())
     labelled = {new.index(name) for name in labelled.split()}
-    return keep_all_classes(old, new, sources, labelled, in_given_order=in_given_order)
+    return keep_all_classes(old, new, old_ids, labelled, in_given_order=in_given_order)
 
 
-@pytest.mark.parametrize(("old", "new", "labelled", "rename", "classes", "sources", "missing"), [
+@pytest.mark.parametrize(("old", "new", "labelled", "rename", "classes", "old_ids", "missing"), [
     ("a b c", "b x", "b x", "", "a b c x", (0, 1, 2, None), "a c"),
     ("a b", "x", "x", "", "a b x", (0, 1, None), "a b"),
     ("a b", "b a x", "a x", "", "a b x", (0, 1, None), "b"),  # named, but without an object
@@ -53,10 +53,10 @@ def kept(old, new, labelled, rename="", in_given_order=False):
     ("a", "x", "x", "", "a x", (0, None), "a"),
     ("a", "a", "a", "", "a", (0,), ""),
 ])  # fmt: skip
-def test_classes_of_the_checkpoint_stay(old, new, labelled, rename, classes, sources, missing):
+def test_classes_of_the_checkpoint_stay(old, new, labelled, rename, classes, old_ids, missing):
     found = kept(old, new, labelled, rename)
     assert found.classes == tuple(classes.split())
-    assert found.sources == sources
+    assert found.checkpoint_ids == old_ids
     assert [found.classes[i] for i in found.ids] == new.split()
     assert [found.classes[i] for i in found.unlabelled] == missing.split()
 
@@ -64,7 +64,7 @@ def test_classes_of_the_checkpoint_stay(old, new, labelled, rename, classes, sou
 def test_a_classes_file_keeps_its_order():
     found = kept("a b c", "x c", "x c", in_given_order=True)
     assert found.classes == ("x", "c", "a", "b")
-    assert (found.sources, found.ids, found.unlabelled) == ((None, 2, 0, 1), (0, 1), (2, 3))
+    assert (found.checkpoint_ids, found.ids, found.unlabelled) == ((None, 2, 0, 1), (0, 1), (2, 3))
 
 
 def test_two_classes_of_one_name_are_refused():
@@ -134,7 +134,7 @@ def test_pseudo_labels_come_back_from_their_file_and_join_the_photos(tmp_path):
     again = PseudoLabels.read(tmp_path / "labels.json")
     assert again == labels
     assert again.digest() == labels.digest()
-    train = labels.added_to(Dataset(table(), tuple("abcdefg")))
+    train = labels.with_pseudo_labels(Dataset(table(), tuple("abcdefg")))
     assert [r.class_ids.tolist() for r in train.records] == [[5], [0, 6]]
     assert [r.difficult.tolist() for r in train.records] == [[False], [False, True]]
     assert train.records[0].boxes[0, 0] == np.float32(1 / 3)
@@ -146,7 +146,7 @@ def test_pseudo_labels_come_back_from_their_file_and_join_the_photos(tmp_path):
     assert "forgotten" not in labels.text(train.classes, (5,), all_photos=2)
     fewer = Dataset(table().selected([0, 2]), tuple("abcdefg"))
     with pytest.raises(UserError, match=r"--resume: 1 training photo .* missing \(p1\)"):
-        labels.added_to(fewer)
+        labels.with_pseudo_labels(fewer)
     (tmp_path / "labels.json").write_text("{")
     with pytest.raises(UserError, match=r"labels\.json"):
         PseudoLabels.read(tmp_path / "labels.json")
@@ -261,7 +261,7 @@ def test_found_objects_get_ids_of_the_run_and_the_time_is_limited(monkeypatch):
     train = Dataset(table(), tuple("abcdefg"))
 
     def find(minutes, seed=0):
-        return pseudo_labels.find_objects(
+        return pseudo_labels.make_pseudo_labels(
             Path("w.keras"), train, {1: 5, 2: 6}, OneHost, seed=seed, minutes=minutes
         )
 
@@ -287,7 +287,9 @@ def test_on_several_devices_all_photos_have_one_shape(monkeypatch):
     for replicas in (1, 2):
         cluster = type("Devices", (OneHost,), {"local_replicas": replicas})
         train = Dataset(table(), tuple("abc"))
-        pseudo_labels.find_objects(Path("w.keras"), train, {0: 0}, cluster, seed=0, minutes=None)
+        pseudo_labels.make_pseudo_labels(
+            Path("w.keras"), train, {0: 0}, cluster, seed=0, minutes=None
+        )
     assert shapes == [True, False]
 
 
@@ -301,7 +303,7 @@ def test_photos_are_looked_at_in_tiles_as_they_are_trained_on(monkeypatch):
     ))  # fmt: skip
     train, tiles = Dataset(table(), tuple("abc")), Tiling(60)
     for views, photos in ((1, 1), (9, 1), (10, 2), (15, 3)):
-        labels = pseudo_labels.find_objects(
+        labels = pseudo_labels.make_pseudo_labels(
             Path("w.keras"), train, {0: 0}, OneHost, seed=0, tiling=tiles,
             minutes=(views + 0.5) / 60 / pseudo_labels.MOST_OF_TIME,
         )  # fmt: skip
@@ -326,7 +328,7 @@ def test_photos_that_were_not_looked_at_are_not_trained_on(tmp_path, monkeypatch
         known.extend(train.records.image_ids())
         return PseudoLabels(known[1::2], [0], [[0, 0, 9, 9]], [3], [True])
 
-    monkeypatch.setattr(inputs, "find_objects", find)
+    monkeypatch.setattr(inputs, "make_pseudo_labels", find)
     monkeypatch.setattr(inputs, "repeat_factors", lambda dataset, _: np.array(
         [1.0 + known.index(image_id) for image_id in dataset.records.image_ids()]
     ))  # fmt: skip

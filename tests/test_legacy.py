@@ -132,7 +132,8 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
     assert read["choices"]["accumulation steps"] == 4
     assert read["choices"]["classes"] == ["caf\u00e9"]  # one spelling of its letters
     history = History(**read["history"])
-    assert (history.step, history.kept_ap, history.best_ap) == (80, 0.4, 0.4)
+    assert (history.step, history.saved_ap, history.highest_ap) == (80, 0.4, 0.4)
+    assert (history.saved_epoch, history.saved_ap_low) == (2, None)
     assert history.evaluations_without_improvement == 1
 
     recipe = replace(choose_recipe(old_config), repeat_threshold=0.0)  # as ``inputs`` does
@@ -154,6 +155,15 @@ def test_an_old_state_is_resumed(old_config, tmp_path):
     choices["recipe"]["epochs"] = 21
     with pytest.raises(UserError, match="another version"):
         check_choices(read["choices"], choices)
+
+
+def test_results_of_an_old_history_get_their_new_names():
+    old = HISTORY | {"kept_ap": 0.39, "kept_low": 0.3, "kept_high": 0.5}
+    history = History(**current_facts({"history": old, "choices": {}})["history"])
+    assert (history.highest_ap, history.saved_ap) == (0.4, 0.39)
+    assert (history.saved_ap_low, history.saved_ap_high, history.saved_epoch) == (0.3, 0.5, 2)
+    now = asdict(history)
+    assert current_facts({"history": now, "choices": {}})["history"] == now
 
 
 def test_of_old_states_the_starting_weights_are_not_compared():

@@ -14,15 +14,15 @@ from utils.training.config import TrainConfig
 from utils.training.history import History
 from utils.training.loop import (
     MAX_BAD_STEPS,
-    Run,
-    finish,
+    evaluate_last,
     note_losses,
     step_within_memory,
     what_next,
 )
 from utils.training.run_directory import RunDirectory
 from utils.training.schedule import Schedule
-from utils.training.state import made_longer
+from utils.training.state import extended_run
+from utils.training.training_run import TrainingRun
 
 BATCH = (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1, 4)), np.zeros((2, 1)))
 NAN = (float("nan"),) * 4
@@ -77,7 +77,7 @@ def refuse(words):
 
 
 def test_a_loss_that_is_not_finite_keeps_its_batch_and_twenty_stop_the_run(tmp_path, capsys):
-    trainer = SimpleNamespace(optimizers=SimpleNamespace(rates={"head": 0.5}))
+    trainer = SimpleNamespace(optimizers=SimpleNamespace(rates={"heads": 0.5}))
     run = make_run(tmp_path, trainer)
     note_losses(run, 1, BATCH, (1.0, 1.0, 1.0, 1.0))
     for step in range(2, 1 + MAX_BAD_STEPS):
@@ -112,7 +112,7 @@ def finish_run(tmp_path, trainer, steps):
     run.loader = SimpleNamespace(batch_size=8, next=lambda step, phase: (step, phase.sizes))
     run.phases = tuple(Phase(begins, (96,), NO_AUGMENTATION) for begins in (0.0, 0.8))
     with pytest.raises(StopIteration):
-        finish(run, val=None)
+        evaluate_last(run, val=None)
 
 
 @pytest.mark.parametrize(("steps", "batches"), [(3, 8), (100, 13), (9000, 32)])
@@ -168,14 +168,14 @@ def test_the_advice_for_a_finished_run_makes_it_longer(
             "choices": {"epochs": 10, "options": {"epochs": 10}}, "steps per epoch": 10,
             "minutes": options.get("minutes"), "seconds": seconds, "progress": step / 100,
         }  # fmt: skip
-        facts, minutes = made_longer(facts, config.epochs, config.minutes)
+        facts, minutes = extended_run(facts, config.epochs, config.minutes)
         schedule = Schedule(
             10, facts["choices"]["epochs"], minutes and 60 * minutes, 0, 0.0, 0.1, 10, 0.3,
             seconds_before=seconds, progress_before=facts["progress"],
             base_step=facts["history"]["base_step"], clock=lambda: 0.0,
         )  # fmt: skip
         schedule.begin(step)
-        return Run(
+        return TrainingRun(
             replace(config, minutes=minutes), None, None, (), schedule,
             History(**facts["history"]), SimpleNamespace(path=tmp_path, best=tmp_path / "best"),
             SimpleNamespace(broadcast_number=float),

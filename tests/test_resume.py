@@ -14,7 +14,7 @@ from utils.checkpoint import update_metadata
 from utils.cli import parse
 from utils.data.synthetic import write_dataset
 from utils.errors import UserError
-from utils.training.assembly import StartingDetector, StepChoices, lasting_choices
+from utils.training.assembly import BatchAndRates, StartingDetector, lasting_choices
 from utils.training.choices.recipes import RECIPES
 from utils.training.config import TrainConfig, refuse_contradictions, with_options_of_run
 from utils.training.history import History
@@ -85,7 +85,7 @@ def choices_of(weights):
         tile=None, input_size=64, epochs=3, phases=(), split=SimpleNamespace(splits={}), kept=None,
     )  # fmt: skip
     detector = StartingDetector(SimpleNamespace(classes=["a"], anchors=[]), "from a checkpoint", ())
-    return lasting_choices(inputs, detector, StepChoices(4, 1, 0.1, 0.1, True))
+    return lasting_choices(inputs, detector, BatchAndRates(4, 1, 4, 0.1, 0.1, ()))
 
 
 def test_the_checkpoint_that_a_run_began_with_may_move(tmp_path):

@@ -68,7 +68,7 @@ def test_a_full_disk_is_a_warning(tmp_path, capsys):
         raise PermissionError(errno.EACCES, "no")
 
     with pytest.raises(PermissionError):
-        directory.survives_full_disk(refuse)
+        directory.write_or_warn(refuse)
 
 
 def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path):
@@ -143,7 +143,7 @@ def test_a_full_disk_does_not_stop_the_log(tmp_path, capsys, monkeypatch):
 def test_bad_batches_are_kept_and_not_too_many(tmp_path):
     directory = RunDirectory.open(tmp_path, resume=False)
     batch = [np.ones((2, 4, 4, 3), np.uint8), np.ones((2, 1, 4)), np.zeros((2, 1))]
-    kept = [directory.keep_bad_batch(step, batch) for step in range(MAX_BAD_BATCHES + 2)]
+    kept = [directory.save_bad_batch(step, batch) for step in range(MAX_BAD_BATCHES + 2)]
     assert sum(path is not None for path in kept) == MAX_BAD_BATCHES
     with np.load(kept[0]) as archive:
         assert set(archive.files) == {"images", "boxes", "class_ids"}
@@ -156,7 +156,7 @@ def test_other_hosts_write_nothing(tmp_path, capsys):
     directory.write_metrics([{"epoch": 1}])
     directory.write_events(TensorBoardWriter.row, {"epoch": 1})
     directory.save("x", lambda path: path.write_text("x"))
-    assert directory.keep_bad_batch(1, []) is None
+    assert directory.save_bad_batch(1, []) is None
     assert capsys.readouterr().out == ""
     assert not (tmp_path / "run").exists()
 

@@ -8,9 +8,9 @@ from utils.training.schedule import (
     RESERVED_SECONDS,
     WARM_UP,
     Schedule,
-    learning_rate,
+    learning_rate_factor,
 )
-from utils.training.state import made_longer
+from utils.training.state import extended_run
 
 
 class Clock:
@@ -30,15 +30,15 @@ def make_schedule(**options):
     return Schedule(**{**defaults, **options}), clock
 
 
-def test_learning_rate_rises_then_falls_to_its_end():
-    values = [learning_rate(p / 1000) for p in range(1001)]
+def test_learning_rate_factor_rises_then_falls_to_its_end():
+    values = [learning_rate_factor(p / 1000) for p in range(1001)]
     top = values.index(max(values))
     assert values[top] == pytest.approx(1, abs=1e-2)
     assert top / 1000 == pytest.approx(WARM_UP, abs=2e-3)
     assert values[:top] == sorted(values[:top])
     assert values[top:] == sorted(values[top:], reverse=True)
     assert values[-1] == pytest.approx(FINAL_RATE)
-    assert learning_rate(WARM_UP + (1 - WARM_UP) / 2) == pytest.approx((1 + FINAL_RATE) / 2)
+    assert learning_rate_factor(WARM_UP + (1 - WARM_UP) / 2) == pytest.approx((1 + FINAL_RATE) / 2)
 
 
 def test_epochs_alone_are_counted_in_steps():
@@ -112,7 +112,7 @@ def test_only_more_makes_a_finished_run_longer(epochs, minutes, longer, left):
         "history": history, "choices": choices, "seconds": 119.0, "progress": 1.0,
         "minutes": 2.0 if minutes else None,
     }  # fmt: skip
-    now, allowed = made_longer(saved, epochs, minutes)
+    now, allowed = extended_run(saved, epochs, minutes)
     assert allowed == left
     assert (now != saved) == longer
     if longer:
@@ -121,7 +121,7 @@ def test_only_more_makes_a_finished_run_longer(epochs, minutes, longer, left):
         assert now["choices"]["epochs"] == epochs
         assert now["progress"] == 0
     saved["history"] = {**history, "finished": False}
-    assert made_longer(saved, epochs, minutes) == (saved, minutes)
+    assert extended_run(saved, epochs, minutes) == (saved, minutes)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_epoch_that_the_minutes_cut_is_not_done(step, epochs, minutes, longer
         "choices": {"epochs": planned, "options": {"epochs": planned}},
         "seconds": 59.0, "progress": 1.0, "minutes": 1.0, "steps per epoch": 10,
     }  # fmt: skip
-    assert (made_longer(saved, epochs, minutes)[0] != saved) == longer
+    assert (extended_run(saved, epochs, minutes)[0] != saved) == longer
 
 
 def test_an_expected_evaluation_is_kept_free_from_the_start():
@@ -255,27 +255,27 @@ def test_history_leaves_bad_steps_out_of_the_means():
     history.close_epoch(step=6)
     assert history.bad_steps == 2
     history.epoch = 3
-    assert history.is_best(0.5, photos=100)
+    assert history.should_replace_best(0.5, photos=100)
     history.note_score(0.5)
     history.note_best(0.5)
-    assert not history.is_best(0.4, photos=100)
+    assert not history.should_replace_best(0.4, photos=100)
     history.note_score(0.4)
     history.note_score(-1.0)  # photos without objects do not count
     assert history.evaluations_without_improvement == 1
     history.epoch = 9
-    assert history.is_best(0.5, photos=100)  # a later epoch wins a tie
+    assert history.should_replace_best(0.5, photos=100)  # a later epoch wins a tie
     history.note_score(0.5)
     history.note_best(0.5)
-    assert (history.best_epoch, history.evaluations_without_improvement) == (9, 2)
-    # 0.01 less is within min_delta on a hundred photos, not on a thousand; the best AP stays.
-    assert history.is_best(0.495, photos=100)
-    assert not history.is_best(0.495, photos=1000)
+    assert (history.saved_epoch, history.evaluations_without_improvement) == (9, 2)
+    # 0.01 less is tolerated on a hundred photos, not on a thousand; the highest AP stays.
+    assert history.should_replace_best(0.495, photos=100)
+    assert not history.should_replace_best(0.495, photos=1000)
     history.note_best(0.495)
-    assert (history.best_ap, history.kept_ap) == (0.5, 0.495)
+    assert (history.highest_ap, history.saved_ap) == (0.5, 0.495)
     early = History()
     early.note_best(0.02)
-    assert not early.is_best(0.0, photos=12)  # min_delta is at most a tenth of the best AP
-    assert early.is_best(0.019, photos=12)
+    assert not early.should_replace_best(0.0, photos=12)  # at most a tenth lower is tolerated
+    assert early.should_replace_best(0.019, photos=12)
     history.note_score(0.6)
     assert history.evaluations_without_improvement == 0
     history.note_step([float("nan")] * 4)
@@ -283,11 +283,11 @@ def test_history_leaves_bad_steps_out_of_the_means():
 
 
 def test_step_and_constant_schedules():
-    assert learning_rate(WARM_UP / 2, "step") == pytest.approx(0.5)
-    assert [learning_rate(p, "step") for p in (0.5, 0.7, 0.89, 0.95)] == pytest.approx(
+    assert learning_rate_factor(WARM_UP / 2, "step") == pytest.approx(0.5)
+    assert [learning_rate_factor(p, "step") for p in (0.5, 0.7, 0.89, 0.95)] == pytest.approx(
         [1, 0.1, 0.1, 0.01]
     )
-    assert {learning_rate(p, "constant") for p in (WARM_UP, 0.5, 1.0)} == {1.0}
+    assert {learning_rate_factor(p, "constant") for p in (WARM_UP, 0.5, 1.0)} == {1.0}
 
 
 def test_saves_take_a_bounded_share_of_the_time():

@@ -8,8 +8,10 @@ import pytest
 
 from tests.test_schedule import make_schedule
 from utils.data.records import Dataset, Record
+from utils.tiling import NO_TILES
+from utils.training import expected_times
 from utils.training import run as stages
-from utils.training.trainer import ExpectedTimes, Trainer
+from utils.training.expected_times import ExpectedTimes, measure_times
 from utils.training.validation import (
     FEWEST_PHOTOS,
     SCORED_PHOTOS,
@@ -80,17 +82,18 @@ class Directory:
 def start(val, choices, *, each=0.2, minutes=10.0):
     """``measure_start`` of a run whose photos take ``each`` seconds; the clock is a stand-in."""
     schedule, clock = make_schedule(seconds=60 * minutes)
-    trainer = SimpleNamespace(expected_times=lambda val: ExpectedTimes(each, 1.0, 0.0))
     cluster = SimpleNamespace(broadcast_number=float)
     run = SimpleNamespace(
-        schedule=schedule, trainer=trainer, cluster=cluster, choices=choices, old_classes=(),
-        history=SimpleNamespace(step=0), directory=Directory(), val_trained_on=2,
+        schedule=schedule, trainer=None, cluster=cluster, choices=choices, old_classes=(),
+        history=SimpleNamespace(step=0), directory=Directory(), leaked_val_photos=2,
     )  # fmt: skip
     inputs = SimpleNamespace(
         val=val, config=SimpleNamespace(seed=5, minutes=minutes),
         split=SimpleNamespace(trained_before={"val": ("0000", "0001")}),
     )  # fmt: skip
-    scored = stages.measure_start(run, inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "measure_times", lambda trainer, val: ExpectedTimes(each, 1.0, 0.0))
+        scored = stages.measure_start(run, inputs)
     schedule.begin(0)
     return run, scored, clock
 
@@ -107,7 +110,7 @@ def test_a_long_validation_list_leaves_the_minutes_to_training():
     assert "150 of the 3,000 validation photos" in line
     assert "10 minutes" in line
     seen = {record.image_id for record in scored.records}
-    assert run.val_trained_on == len(seen & {"0000", "0001"})
+    assert run.leaked_val_photos == len(seen & {"0000", "0001"})
 
 
 def test_a_resumed_run_scores_the_same_photos_whatever_its_speed():
@@ -126,7 +129,7 @@ def test_few_photos_are_all_scored_without_a_word():
     run, scored, _ = start(val, {SCORED_PHOTOS: None})
     assert scored is val
     assert not run.directory.lines
-    assert run.val_trained_on == 2
+    assert run.leaked_val_photos == 2
 
 
 def test_the_result_says_of_how_many_photos_it_is():
@@ -137,7 +140,7 @@ def test_the_result_says_of_how_many_photos_it_is():
 def test_reading_and_matching_are_part_of_the_time_expected(monkeypatch):
     """A stand-in network takes no time; reading its photos does."""
     now = [0.0]
-    monkeypatch.setattr("utils.training.trainer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("utils.training.expected_times.time.monotonic", lambda: now[0])
     seen = []
 
     def detect(records, progress, on_unreadable):
@@ -148,12 +151,11 @@ def test_reading_and_matching_are_part_of_the_time_expected(monkeypatch):
     trainer = SimpleNamespace(
         model=SimpleNamespace(input_size=64, metadata={}),
         cluster=SimpleNamespace(replicas=1, local_replicas=1, hosts=1),
-        averaging=False, _infer=lambda images: None, _detect=detect,
+        averaging=False, infer=lambda images: None, detect=detect, tiling=NO_TILES,
         average=SimpleNamespace(applied=lambda: pytest.MonkeyPatch.context()),
-        _views=lambda val: np.ones(len(val), int),
     )  # fmt: skip
-    trainer._seconds_a_view = lambda *given: Trainer._seconds_a_view(trainer, *given)
-    times = Trainer.expected_times(trainer, dataset([0] * 200))
+    monkeypatch.setattr(expected_times, "views_of", lambda records, *_: np.ones(len(records), int))
+    times = measure_times(trainer, dataset([0] * 200))
     assert times.evaluation(200) == pytest.approx(130)  # 1.3 times
     assert len(seen) == 16
     assert seen[-1].image_id == "0199"  # from all over the dataset

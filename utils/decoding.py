@@ -41,7 +41,7 @@ def decode(
     then anchors. The formulas are those of ``nets.yolo.decode``.
 
     Args:
-        raw: three maps (H/s, W/s, 3·(5 + classes)) for s = 8, 16, 32, float32 or narrower.
+        raw: three maps (H/s, W/s, 3·(5 + classes)) for s = 8, 16, 32, float32, float16 or bfloat16.
         heads: anchors and offset span of the network.
         lowest_score: rows without such a score are left out, but for rounding errors.
 

@@ -9,12 +9,12 @@ from nets.backbones.build import build_backbone, build_classifier
 from nets.backbones.cost import Cost, backbone_cost, classifier_cost
 from nets.backbones.official import WeightsError, WeightsUnavailable
 from nets.backbones.scaling import CompoundScaling, compound_scaling, resolve
-from nets.backbones.spec import Backbone, Family, Stage
+from nets.backbones.spec import BackboneSpec, Family, Stage
 from nets.backbones.tables import BACKBONES
 
 __all__ = [
     "BACKBONES",
-    "Backbone",
+    "BackboneSpec",
     "CompoundScaling",
     "Cost",
     "Family",

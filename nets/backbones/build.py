@@ -5,7 +5,7 @@ import os
 import keras
 
 from nets.backbones.scaling import resolve
-from nets.backbones.spec import Backbone
+from nets.backbones.spec import BackboneSpec
 from nets.backbones.weights import find_weights, load_weights
 from nets.layers import activate, conv_norm_act, fused_mbconv, mbconv
 
@@ -69,7 +69,7 @@ def build_classifier(
     return model
 
 
-def _features(image, spec: Backbone) -> dict:
+def _features(image, spec: BackboneSpec) -> dict:
     """The output of every block by its name, in order."""
     family = spec.family
     # float32 under every dtype policy: in 16 bits the offset would swallow the pixels' last digit
@@ -91,7 +91,7 @@ def _features(image, spec: Backbone) -> dict:
     return features
 
 
-def _top(x, spec: Backbone, classes: int):
+def _top(x, spec: BackboneSpec, classes: int):
     """The last convolution, pooling and the classes' logits, in float32 under every policy."""
     family = spec.family
     x = conv_norm_act(

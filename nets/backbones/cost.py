@@ -6,7 +6,7 @@ Multiply-adds are those of convolutions and dense layers; one multiply-add is tw
 
 from dataclasses import dataclass
 
-from nets.backbones.spec import Backbone
+from nets.backbones.spec import BackboneSpec
 from nets.layers import Block
 
 
@@ -21,12 +21,12 @@ class Cost:
         return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
 
-def backbone_cost(spec: Backbone, height: int, width: int | None = None) -> Cost:
+def backbone_cost(spec: BackboneSpec, height: int, width: int | None = None) -> Cost:
     """Of ``build_backbone``'s model, stem to deepest level, at (height, width or height) pixels."""
     return _features(spec, (height, width or height))[0]
 
 
-def classifier_cost(spec: Backbone, resolution: int | None = None, classes: int = 1000) -> Cost:
+def classifier_cost(spec: BackboneSpec, resolution: int | None = None, classes: int = 1000) -> Cost:
     """Of ``build_classifier``'s model, at the member's own resolution unless told otherwise."""
     side = resolution or spec.resolution
     cost, filters, size = _features(spec, (side, side))
@@ -38,7 +38,7 @@ def classifier_cost(spec: Backbone, resolution: int | None = None, classes: int 
     return cost + _dense(filters, classes)
 
 
-def _features(spec: Backbone, size: tuple[int, int]) -> tuple[Cost, int, tuple[int, int]]:
+def _features(spec: BackboneSpec, size: tuple[int, int]) -> tuple[Cost, int, tuple[int, int]]:
     size = _strided(size, 2)
     cost = _conv(3, spec.stem_filters, 3, size)
     for block in spec.blocks():

@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass, replace
 
 from nets.backbones.cost import classifier_cost
-from nets.backbones.spec import Backbone
+from nets.backbones.spec import BackboneSpec
 from nets.backbones.tables import BACKBONES, BASES
 
 
@@ -16,7 +16,7 @@ def resolve(
     stochastic_depth: float | None = None,
     se_ratio: float | None = None,
     dropout: float | None = None,
-) -> Backbone:
+) -> BackboneSpec:
     """The row of a member or of a family's base, with what is not None put in its place.
 
     Args:

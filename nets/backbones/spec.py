@@ -1,7 +1,7 @@
 """What a backbone is: a family's table of stages, a member's scaling, and the blocks they give.
 
-``Family`` holds what all members share, ``Backbone`` one member; ``Backbone.blocks()`` expands the
-table into the blocks that the builder makes and the cost estimate counts.
+``Family`` holds what all members share, ``BackboneSpec`` one member. ``BackboneSpec.blocks()``
+expands the table into the blocks that the builder makes and the cost estimate counts.
 """
 
 import math
@@ -48,11 +48,11 @@ class Family:
     momentum: float = 0.99
     stochastic_depth: float = 0.2
     scale_ends: bool = True  # False: width spares stem and top, depth the first and last stage
-    keep_tenth: bool = True  # rounding never loses more than a tenth of the filters
+    limit_rounding_down: bool = True  # to at least 90 % of the filters, see ``round_filters``
 
 
 @dataclass(frozen=True)
-class Backbone:
+class BackboneSpec:
     """One member: a family scaled in width and depth, with its paper's resolution and dropout.
 
     ``top1`` is the published ImageNet accuracy in percent. ``stochastic_depth`` and ``se_ratio``
@@ -70,15 +70,15 @@ class Backbone:
 
     @property
     def stem_filters(self) -> int:
-        return self._ends(self.family.stem)
+        return self._stem_or_top(self.family.stem)
 
     @property
     def top_filters(self) -> int:
-        return self._ends(self.family.top)
+        return self._stem_or_top(self.family.top)
 
     @property
     def hidden_filters(self) -> int:
-        return self._ends(self.family.hidden) if self.family.hidden else 0
+        return self._stem_or_top(self.family.hidden) if self.family.hidden else 0
 
     def blocks(self) -> list[Block]:
         """All blocks from stem to top, with their final widths.
@@ -138,15 +138,21 @@ class Backbone:
         )
 
     def _round(self, filters: int) -> int:
-        return round_filters(filters * self.width, keep_tenth=self.family.keep_tenth)
+        return round_filters(
+            filters * self.width, limit_rounding_down=self.family.limit_rounding_down
+        )
 
-    def _ends(self, filters: int) -> int:
+    def _stem_or_top(self, filters: int) -> int:
         return self._round(filters) if self.family.scale_ends else filters
 
 
-def round_filters(filters: float, *, keep_tenth: bool = True) -> int:
-    """The nearest multiple of 8, at least 8; ``keep_tenth``: never below 90 % of ``filters``."""
+def round_filters(filters: float, *, limit_rounding_down: bool = True) -> int:
+    """The nearest multiple of 8, at least 8.
+
+    With ``limit_rounding_down``, rounding removes at most 10 % of the filters, as ``round_filters``
+    of EfficientNet's published code.
+    """
     rounded = max(8, int(filters + 4) // 8 * 8)
-    if keep_tenth and rounded < 0.9 * filters:
+    if limit_rounding_down and rounded < 0.9 * filters:
         rounded += 8
     return rounded

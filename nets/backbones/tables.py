@@ -14,7 +14,7 @@ weights:
 
 from dataclasses import replace
 
-from nets.backbones.spec import Backbone, Family, Stage
+from nets.backbones.spec import BackboneSpec, Family, Stage
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB, for pixels in 0-1
 DEVIATION = (0.229, 0.224, 0.225)
@@ -55,7 +55,7 @@ EFFICIENTNETV2_B = Family(
         Stage("mbconv", 6, 192, 8, 2, 3, 0.25),
     ),
     momentum=0.9,
-    keep_tenth=False,
+    limit_rounding_down=False,
     **_BY_IMAGENET,
 )
 
@@ -143,30 +143,30 @@ MOBILENET_V3_SMALL = replace(
     hidden=1024,
 )
 
-BACKBONES: dict[str, Backbone] = {
+BACKBONES: dict[str, BackboneSpec] = {
     # name: family, width, depth, resolution, dropout, published top-1
-    "efficientnet_b0": Backbone(EFFICIENTNET, 1.0, 1.0, 224, 0.2, 77.1),
-    "efficientnet_b1": Backbone(EFFICIENTNET, 1.0, 1.1, 240, 0.2, 79.1),
-    "efficientnet_b2": Backbone(EFFICIENTNET, 1.1, 1.2, 260, 0.3, 80.1),
-    "efficientnet_b3": Backbone(EFFICIENTNET, 1.2, 1.4, 300, 0.3, 81.6),
-    "efficientnet_b4": Backbone(EFFICIENTNET, 1.4, 1.8, 380, 0.4, 82.9),
-    "efficientnet_b5": Backbone(EFFICIENTNET, 1.6, 2.2, 456, 0.4, 83.6),
-    "efficientnet_b6": Backbone(EFFICIENTNET, 1.8, 2.6, 528, 0.5, 84.0),
-    "efficientnet_b7": Backbone(EFFICIENTNET, 2.0, 3.1, 600, 0.5, 84.3),
-    "efficientnet_lite0": Backbone(EFFICIENTNET_LITE, 1.0, 1.0, 224, 0.2, 75.1),
-    "efficientnet_lite1": Backbone(EFFICIENTNET_LITE, 1.0, 1.1, 240, 0.2, 76.7),
-    "efficientnet_lite2": Backbone(EFFICIENTNET_LITE, 1.1, 1.2, 260, 0.3, 77.6),
-    "efficientnet_lite3": Backbone(EFFICIENTNET_LITE, 1.2, 1.4, 280, 0.3, 79.8),
-    "efficientnet_lite4": Backbone(EFFICIENTNET_LITE, 1.4, 1.8, 300, 0.3, 81.5),
-    "efficientnetv2_b0": Backbone(EFFICIENTNETV2_B, 1.0, 1.0, 224, 0.2, 78.7),
-    "efficientnetv2_b1": Backbone(EFFICIENTNETV2_B, 1.0, 1.1, 240, 0.2, 79.8),
-    "efficientnetv2_b2": Backbone(EFFICIENTNETV2_B, 1.1, 1.2, 260, 0.2, 80.5),
-    "efficientnetv2_b3": Backbone(EFFICIENTNETV2_B, 1.2, 1.4, 300, 0.2, 82.0),
-    "efficientnetv2_s": Backbone(EFFICIENTNETV2_S, 1.0, 1.0, 384, 0.2, 83.9),
-    "efficientnetv2_m": Backbone(EFFICIENTNETV2_M, 1.0, 1.0, 480, 0.2, 85.3),
-    "efficientnetv2_l": Backbone(EFFICIENTNETV2_L, 1.0, 1.0, 480, 0.2, 85.7),
-    "mobilenet_v3_large": Backbone(MOBILENET_V3_LARGE, 1.0, 1.0, 224, 0.2, 75.6),
-    "mobilenet_v3_small": Backbone(MOBILENET_V3_SMALL, 1.0, 1.0, 224, 0.2, 68.1),
+    "efficientnet_b0": BackboneSpec(EFFICIENTNET, 1.0, 1.0, 224, 0.2, 77.1),
+    "efficientnet_b1": BackboneSpec(EFFICIENTNET, 1.0, 1.1, 240, 0.2, 79.1),
+    "efficientnet_b2": BackboneSpec(EFFICIENTNET, 1.1, 1.2, 260, 0.3, 80.1),
+    "efficientnet_b3": BackboneSpec(EFFICIENTNET, 1.2, 1.4, 300, 0.3, 81.6),
+    "efficientnet_b4": BackboneSpec(EFFICIENTNET, 1.4, 1.8, 380, 0.4, 82.9),
+    "efficientnet_b5": BackboneSpec(EFFICIENTNET, 1.6, 2.2, 456, 0.4, 83.6),
+    "efficientnet_b6": BackboneSpec(EFFICIENTNET, 1.8, 2.6, 528, 0.5, 84.0),
+    "efficientnet_b7": BackboneSpec(EFFICIENTNET, 2.0, 3.1, 600, 0.5, 84.3),
+    "efficientnet_lite0": BackboneSpec(EFFICIENTNET_LITE, 1.0, 1.0, 224, 0.2, 75.1),
+    "efficientnet_lite1": BackboneSpec(EFFICIENTNET_LITE, 1.0, 1.1, 240, 0.2, 76.7),
+    "efficientnet_lite2": BackboneSpec(EFFICIENTNET_LITE, 1.1, 1.2, 260, 0.3, 77.6),
+    "efficientnet_lite3": BackboneSpec(EFFICIENTNET_LITE, 1.2, 1.4, 280, 0.3, 79.8),
+    "efficientnet_lite4": BackboneSpec(EFFICIENTNET_LITE, 1.4, 1.8, 300, 0.3, 81.5),
+    "efficientnetv2_b0": BackboneSpec(EFFICIENTNETV2_B, 1.0, 1.0, 224, 0.2, 78.7),
+    "efficientnetv2_b1": BackboneSpec(EFFICIENTNETV2_B, 1.0, 1.1, 240, 0.2, 79.8),
+    "efficientnetv2_b2": BackboneSpec(EFFICIENTNETV2_B, 1.1, 1.2, 260, 0.2, 80.5),
+    "efficientnetv2_b3": BackboneSpec(EFFICIENTNETV2_B, 1.2, 1.4, 300, 0.2, 82.0),
+    "efficientnetv2_s": BackboneSpec(EFFICIENTNETV2_S, 1.0, 1.0, 384, 0.2, 83.9),
+    "efficientnetv2_m": BackboneSpec(EFFICIENTNETV2_M, 1.0, 1.0, 480, 0.2, 85.3),
+    "efficientnetv2_l": BackboneSpec(EFFICIENTNETV2_L, 1.0, 1.0, 480, 0.2, 85.7),
+    "mobilenet_v3_large": BackboneSpec(MOBILENET_V3_LARGE, 1.0, 1.0, 224, 0.2, 75.6),
+    "mobilenet_v3_small": BackboneSpec(MOBILENET_V3_SMALL, 1.0, 1.0, 224, 0.2, 68.1),
 }
 
 # The unscaled member that a family's name stands for, when width and depth are given freely.

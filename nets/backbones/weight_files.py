@@ -9,6 +9,7 @@ opened, and links to other files are not followed.
 import itertools
 import re
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import h5py
@@ -130,6 +131,6 @@ def _check_size(path: Path, size: int, limit: int) -> None:
         )
 
 
-def _check_leftovers(path: Path, keys) -> None:
-    for key in keys:
-        raise WeightsError(f"{path} holds {key}, which this network does not have.")
+def _check_leftovers(path: Path, keys: Collection[str]) -> None:
+    if keys:
+        raise WeightsError(f"{path} holds {next(iter(keys))}, which this network does not have.")

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 
 from nets.backbones.official import WeightsError, WeightsUnavailable, find_imagenet
-from nets.backbones.spec import Backbone, Family
+from nets.backbones.spec import BackboneSpec, Family
 from nets.backbones.tables import BACKBONES, BASES, DEVIATION
 from nets.backbones.weight_files import Entry, read_entries
 
 
 def find_weights(
-    name: str, spec: Backbone, weights: str | os.PathLike, *, classifier: bool
+    name: str, spec: BackboneSpec, weights: str | os.PathLike, *, classifier: bool
 ) -> Path:
     """The file that ``weights`` means: "imagenet" for the published one, or a path.
 
@@ -27,7 +27,7 @@ def find_weights(
 
 
 def load_weights(
-    model: keras.Model, name: str, spec: Backbone, path: Path, *, classifier: bool
+    model: keras.Model, name: str, spec: BackboneSpec, path: Path, *, classifier: bool
 ) -> None:
     """Loads a file into a whole classifier.
 
@@ -49,7 +49,7 @@ def load_weights(
         variable.assign(array)
 
 
-def _published_name(name: str, spec: Backbone) -> str:
+def _published_name(name: str, spec: BackboneSpec) -> str:
     member = BASES.get(name, name)
     row = BACKBONES[member]
     if (spec.width, spec.depth, spec.se_ratio) != (row.width, row.depth, row.se_ratio):

@@ -18,16 +18,17 @@ from utils.runtime.distribution import Cluster
 from utils.training.assembly import assemble, make_detector
 from utils.training.config import TrainConfig
 from utils.training.inputs import Inputs, choose_inputs
-from utils.training.loop import Run, step_within_memory
+from utils.training.loop import step_within_memory
 from utils.training.numerics import set_precision
-from utils.training.schedule import learning_rate
+from utils.training.schedule import learning_rate_factor
 from utils.training.setup import Setup
+from utils.training.training_run import TrainingRun
 
 LONG_RUN = 30_000  # steps; the first of them have tiny learning rates
 
 
 @dataclass(frozen=True)
-class TrainingRun:
+class AskedSteps:
     """Which steps.
 
     Attributes:
@@ -54,7 +55,7 @@ class TrainingRun:
     short_of_memory: bool = False
 
 
-def train_steps(asked: TrainingRun, data: Path, folder: Path, cluster: Cluster) -> dict[str, Any]:
+def train_steps(asked: AskedSteps, data: Path, folder: Path, cluster: Cluster) -> dict[str, Any]:
     """Make the steps.
 
     Args:
@@ -82,8 +83,8 @@ def train_steps(asked: TrainingRun, data: Path, folder: Path, cluster: Cluster) 
 
 
 def prepare(
-    asked: TrainingRun, data: Path, folder: Path, cluster: Cluster, at_end: ExitStack
-) -> Run:
+    asked: AskedSteps, data: Path, folder: Path, cluster: Cluster, at_end: ExitStack
+) -> TrainingRun:
     """The parts of a run, as ``train.py`` puts them together."""
     config = TrainConfig(
         data=data, out=folder, backbone=asked.backbone, backbone_weights=asked.backbone_weights,
@@ -133,7 +134,7 @@ class Steps:
     times: dict[str, float]
 
 
-def go_through(run: Run, asked: TrainingRun) -> Steps:
+def go_through(run: TrainingRun, asked: AskedSteps) -> Steps:
     """The steps in the order of ``utils.training.loop``: a loss is read when the next step has
     begun."""
     losses: list[float] = []
@@ -148,7 +149,7 @@ def go_through(run: Run, asked: TrainingRun) -> Steps:
         batch = run.loader.next(number, run.phases[0])
         progress = (number + 1) / (LONG_RUN if asked.comparable else asked.steps)
         called = time.perf_counter()
-        total = step_within_memory(run, batch, learning_rate(progress), 1.0, False).total
+        total = step_within_memory(run, batch, learning_rate_factor(progress), 1.0, False).total
         stepping += time.perf_counter() - called
         run.history.step += 1
         if pending is not None:
@@ -169,7 +170,7 @@ def go_through(run: Run, asked: TrainingRun) -> Steps:
     )
 
 
-def step_alone(run: Run, batch: tuple, asked: TrainingRun) -> float:
+def step_alone(run: TrainingRun, batch: tuple, asked: AskedSteps) -> float:
     """Photos a second of one batch again and again."""
     began = time.perf_counter()
     for _ in range(asked.timed):
@@ -181,12 +182,12 @@ def step_alone(run: Run, batch: tuple, asked: TrainingRun) -> float:
 
 def reset_peak(cluster: Cluster) -> None:
     """Forget the largest use of memory so far."""
-    if cluster.devices.startswith("GPU"):
+    if cluster.on_gpu:
         tf.config.experimental.reset_memory_stats("GPU:0")
 
 
 def peak(cluster: Cluster) -> float | None:
     """MiB that TensorFlow has used of the first GPU at most; None on the CPU."""
-    if not cluster.devices.startswith("GPU"):
+    if not cluster.on_gpu:
         return None
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20

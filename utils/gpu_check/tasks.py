@@ -17,7 +17,7 @@ from utils.data.batches.samples import TrainingSamples
 from utils.data.datasets import load_split
 from utils.errors import UserError
 from utils.gpu_check.machine import cuda_pci_ids, driver_gpus
-from utils.gpu_check.steps import TrainingRun, train_steps
+from utils.gpu_check.steps import AskedSteps, train_steps
 from utils.runtime.distribution import Cluster
 
 _LONGEST = 500  # characters of an error
@@ -29,7 +29,7 @@ def describe(cluster: Cluster) -> dict[str, Any]:
     ``reserved`` has the MiB that the driver counts more after a first computation, by GPU.
     """
     before = {gpu.number: gpu.used for gpu in driver_gpus()}
-    kind = "GPU" if cluster.devices.startswith("GPU") else "CPU"
+    kind = "GPU" if cluster.on_gpu else "CPU"
     for device in tf.config.list_logical_devices(kind):
         with tf.device(device.name):
             tf.nn.conv2d(tf.ones([1, 64, 64, 8]), tf.ones([3, 3, 8, 8]), 1, "SAME").numpy()
@@ -68,13 +68,13 @@ def train(
         if number and time.monotonic() - began > seconds:
             break
         try:
-            run = TrainingRun(**asked)
-            found.append(train_steps(run, Path(data), Path(folder, str(number)), cluster))
+            steps = AskedSteps(**asked)
+            found.append(train_steps(steps, Path(data), Path(folder, str(number)), cluster))
         except (UserError, tf.errors.OpError) as error:
             found.append({"error": f"{type(error).__name__}: {error}"[:_LONGEST]})
         keras.backend.clear_session()
         gc.collect()
-    return {"runs": found, "devices": cluster.devices, "replicas": cluster.replicas}
+    return {"runs": found, "devices": cluster.device_text, "replicas": cluster.replicas}
 
 
 def prefetch(

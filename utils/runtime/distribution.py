@@ -36,14 +36,19 @@ class Cluster:
 
     Attributes:
         strategy: TensorFlow's; variables belong into its ``scope()``.
-        devices: in words.
+        device_text: the devices in words, such as "GPU 0, GPU 1" or "CPU".
         host, hosts: this process's place among the processes of the run, and their number.
     """
 
     strategy: tf.distribute.Strategy
-    devices: str
+    device_text: str
     host: int = 0
     hosts: int = 1
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the devices are GPUs."""
+        return self.device_text.startswith("GPU")
 
     @property
     def chief(self) -> bool:
@@ -66,7 +71,7 @@ class Cluster:
 
         None on the CPU; and for several GPUs, as ``split`` divides a batch in main memory.
         """
-        alone = self.replicas == 1 and self.devices.startswith("GPU")
+        alone = self.replicas == 1 and self.on_gpu
         return "/GPU:0" if alone else None  # the first visible one, whatever its own number
 
     def split(self, batch: Sequence[tf.Tensor]) -> tuple[Any, ...]:

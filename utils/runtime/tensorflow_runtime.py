@@ -25,7 +25,7 @@ def open_tensorflow(
 ) -> Runtime:
     """A ``.keras`` checkpoint, compiled; see ``utils.runtime.runtime.open_runtime``."""
     if isinstance(device, Cluster):
-        cluster, where, devices = device, device.devices, device.local_replicas
+        cluster, where, devices = device, device.device_text, device.local_replicas
     else:
         cluster, where, devices = None, use_device(device) if device else visible_device(), 1
     with cluster.strategy.scope() if cluster else nullcontext():

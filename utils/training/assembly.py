@@ -33,7 +33,6 @@ from utils.training.forgetting import old_classes
 from utils.training.history import History
 from utils.training.inputs import Inputs
 from utils.training.loader import TrainingLoader, training_samples
-from utils.training.loop import Run
 from utils.training.numerics import needs_casts, rounds_convolutions
 from utils.training.optimizers import Optimizers
 from utils.training.resume import changed_weights_text, pseudo_labels_facts
@@ -43,12 +42,13 @@ from utils.training.setup import Setup
 from utils.training.state import STARTING_WEIGHTS, check_choices
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
+from utils.training.training_run import TrainingRun
 from utils.training.validation import SCORED_PHOTOS
 
 
 @dataclass(frozen=True)
 class StartingDetector:
-    """The detector of a run before its first step.
+    """The detector of a run before its first chosen.
 
     Attributes:
         model: on all devices.
@@ -62,22 +62,24 @@ class StartingDetector:
 
 
 @dataclass(frozen=True)
-class StepChoices:
-    """What is chosen for a training step.
+class BatchAndRates:
+    """Batch size, accumulation steps and learning rates of a run.
 
     Attributes:
         batch_size: photos, on all devices together.
         accumulation_steps: parts in which each device computes its share of a batch.
+        micro_batch: what is saved of them; see ``choices.batch_size.micro_batch_of``.
         rate: highest learning rate of pyramid and heads.
-        backbone_rate: the backbone's, as a factor on it.
-        pretrained: whether the backbone starts from trained weights.
+        backbone_rate_factor: the backbone's, as a factor on it.
+        notes: sentences for the log on what was chosen.
     """
 
     batch_size: int
     accumulation_steps: int
+    micro_batch: int
     rate: float
-    backbone_rate: float
-    pretrained: bool
+    backbone_rate_factor: float
+    notes: tuple[str, ...]
 
 
 def make_detector(setup: Setup, inputs: Inputs) -> StartingDetector:
@@ -85,9 +87,9 @@ def make_detector(setup: Setup, inputs: Inputs) -> StartingDetector:
     config, size = inputs.config, inputs.input_size
     with setup.cluster.strategy.scope():
         if inputs.checkpoint:
-            origin = setup.saved_choice("start", f"from {config.weights}")  # it may have moved
+            origin = setup.saved_or("start", f"from {config.weights}")  # it may have moved
             model, notes = from_checkpoint(
-                config, inputs.checkpoint, inputs.shown, inputs.sources, size
+                config, inputs.checkpoint, inputs.train_at_crop_size, inputs.checkpoint_ids, size
             )
             if inputs.kept:
                 named = config.classes is not None
@@ -98,56 +100,69 @@ def make_detector(setup: Setup, inputs: Inputs) -> StartingDetector:
                 notes.append(inputs.pseudo_labels.text(inputs.train.classes, unlabelled, photos))
         else:
             anchors, anchors_note = starting_anchors(
-                config.anchors, inputs.shown, size, config.seed
+                config.anchors, inputs.train_at_crop_size, size, config.seed
             )
             model, origin = new_detector(config, inputs.train.classes, size, anchors)
-            origin = setup.saved_choice("start", origin)  # heads were others in an older version
+            origin = setup.saved_or("start", origin)  # heads were others in an older version
             notes = [origin, anchors_note]
     if config.sync_batch_norm:
         batch_norm.synchronize(model)
     return StartingDetector(model, origin, tuple(notes))
 
 
-def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: float) -> Run:
+def assemble(
+    setup: Setup, inputs: Inputs, detector: StartingDetector, started: float
+) -> TrainingRun:
     """Choose batch and learning rates, and put loader, schedule, trainer and folder together."""
-    config, cluster, recipe = inputs.config, setup.cluster, inputs.recipe
-    pretrained = inputs.checkpoint is not None or config.backbone_weights != "none"
+    config, cluster = inputs.config, setup.cluster
+    chosen = choose_batch_and_rates(setup, inputs, detector.model)
+    samples, cache_note = training_samples(
+        config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
+        inputs.recipe.augment_warmup_epochs, inputs.crops, inputs.repeats,
+    )  # fmt: skip
+    shard = (cluster.host, cluster.hosts)
+    loader = TrainingLoader(samples, chosen.batch_size, shard, cluster.input_device)
+    setup.at_end.enter_context(closing(loader))
+    schedule = make_schedule(inputs, loader.steps_per_epoch, started)
+    trainer = make_trainer(cluster, inputs, detector.model, chosen)
+    choices = lasting_choices(inputs, detector, chosen)
+    directory = _open_directory(setup, choices, inputs.repeats)
+    record_choices(choices, setup, inputs, chosen, directory)
+    return TrainingRun(
+        config=config,
+        trainer=trainer,
+        loader=loader,
+        phases=inputs.phases,
+        schedule=schedule,
+        history=History(),
+        directory=directory,
+        cluster=cluster,
+        choices=choices,
+        notes=(*inputs.notes, *detector.notes, setup.device_note, *chosen.notes, cache_note),
+        threads=setup.threads,
+        validation_photos=len(inputs.val),
+        leaked_val_photos=len(inputs.split.trained_before.get("val", ())),
+        old_classes=old_classes(detector.model.classes, inputs.checkpoint_ids),
+    )
+
+
+def choose_batch_and_rates(setup: Setup, inputs: Inputs, model: YOLOv3) -> BatchAndRates:
+    """How many photos a step takes, in how many parts, and its learning rates.
+
+    Raises:
+        UserError: the batch cannot be divided among the devices, or into so many parts.
+    """
+    config, cluster = inputs.config, setup.cluster
     batch_size, batch_note = cluster.broadcast_json(
         choose_batch_size(
-            setup.saved_choice("batch size", config.batch_size),
+            setup.saved_or("batch size", config.batch_size),
             inputs.samples,
-            detector.model,
+            model,
             cluster,
             largest=max(size for phase in inputs.phases for size in phase.sizes),
             free=cluster.reduce_min(free_memory()),
-            resumed=setup.saved_choice("batch size") is not None,
+            resumed=setup.saved_or("batch size") is not None,
         )
-    )
-    samples, cache_note = training_samples(
-        config, inputs.train, inputs.input_size, inputs.augment, inputs.phases, inputs.aspect,
-        recipe.augment_warmup_epochs, inputs.crops, inputs.repeats,
-    )  # fmt: skip
-    shard = (cluster.host, cluster.hosts)
-    loader = TrainingLoader(samples, batch_size, shard, cluster.input_device)
-    setup.at_end.enter_context(closing(loader))
-    schedule = Schedule(
-        steps_per_epoch=loader.steps_per_epoch,
-        epochs=inputs.epochs,
-        seconds=config.minutes * 60 if config.minutes else None,
-        freeze_epochs=config.freeze_epochs if pretrained else 0,
-        frozen_share=recipe.frozen_share,
-        average_start_epoch=recipe.average_start_epoch,
-        average_start=recipe.average_start,
-        started=started,
-        save_every=config.save_every,
-    )
-    rate, backbone_rate, rates_note = choose_learning_rates(
-        config,
-        recipe,
-        pretrained=pretrained,
-        batch_size=batch_size,
-        continued=None not in inputs.sources,
-        saved=(setup.saved_choice("learning rate"), setup.saved_choice("backbone rate")),
     )
     if setup.saved:
         accumulation_steps, micro_batch = fit_accumulation(
@@ -158,69 +173,65 @@ def assemble(setup: Setup, inputs: Inputs, detector: StartingDetector, started: 
     else:
         accumulation_steps = choose_accumulation(config.accumulate, batch_size, cluster)
         micro_batch = micro_batch_of(accumulation_steps, batch_size, cluster)
-    step = StepChoices(batch_size, accumulation_steps, rate, backbone_rate, pretrained)
-    trainer = make_trainer(setup.cluster, inputs, detector.model, step)
-    choices = lasting_choices(inputs, detector, step)
-    directory = _open_directory(setup, choices, inputs.repeats)
-    began_with = setup.saved_choice(STARTING_WEIGHTS, choices[STARTING_WEIGHTS])
-    if warning := changed_weights_text(config.weights, began_with, choices[STARTING_WEIGHTS]):
-        directory.warn(warning)
-    choices[STARTING_WEIGHTS] = began_with
-    # Not compared with the saved choices: a step that runs out of memory changes it.
-    choices[MICRO_BATCH] = micro_batch
-    # Nor is this, which is measured; None until then. Older versions scored all photos.
-    every = len(inputs.val) if setup.saved else None
-    choices[SCORED_PHOTOS] = setup.saved_choice(SCORED_PHOTOS, every)
-    return Run(
-        config=config,
-        trainer=trainer,
-        loader=loader,
-        phases=inputs.phases,
-        schedule=schedule,
-        history=History(),
-        directory=directory,
-        cluster=cluster,
-        choices=choices,
-        notes=(
-            *inputs.notes,
-            *detector.notes,
-            setup.device_note,
-            batch_note,
-            rates_note,
-            cache_note,
-        ),
-        threads=setup.threads,
-        validation_photos=len(inputs.val),
-        val_trained_on=len(inputs.split.trained_before.get("val", ())),
-        old_classes=old_classes(detector.model.classes, inputs.sources),
+    rate, backbone_rate_factor, rates_note = choose_learning_rates(
+        config,
+        inputs.recipe,
+        pretrained=inputs.pretrained,
+        batch_size=batch_size,
+        continued=None not in inputs.checkpoint_ids,
+        saved=(setup.saved_or("learning rate"), setup.saved_or("backbone rate")),
+    )
+    return BatchAndRates(
+        batch_size=batch_size,
+        accumulation_steps=accumulation_steps,
+        micro_batch=micro_batch,
+        rate=rate,
+        backbone_rate_factor=backbone_rate_factor,
+        notes=(batch_note, rates_note),
     )
 
 
-def make_trainer(cluster: Cluster, inputs: Inputs, model: YOLOv3, step: StepChoices) -> Trainer:
+def make_schedule(inputs: Inputs, steps_per_epoch: int, started: float) -> Schedule:
+    """The schedule of the run, whose process started at ``started`` on the monotonic clock."""
+    config, recipe = inputs.config, inputs.recipe
+    return Schedule(
+        steps_per_epoch=steps_per_epoch,
+        epochs=inputs.epochs,
+        seconds=config.minutes * 60 if config.minutes else None,
+        freeze_epochs=config.freeze_epochs if inputs.pretrained else 0,
+        frozen_share=recipe.frozen_share,
+        average_start_epoch=recipe.average_start_epoch,
+        average_start=recipe.average_start,
+        started=started,
+        save_every=config.save_every,
+    )
+
+
+def make_trainer(cluster: Cluster, inputs: Inputs, model: YOLOv3, chosen: BatchAndRates) -> Trainer:
     """What makes the steps of the run."""
     config, recipe = inputs.config, inputs.recipe
     rounds = config.precision == "float32" and rounds_convolutions(
-        config.fast_math, cluster.devices
+        config.fast_math, on_gpu=cluster.on_gpu
     )
     return Trainer(
         model,
         Optimizers(
             config.optimizer,
-            rate=step.rate,
-            backbone_rate=step.backbone_rate,
+            rate=chosen.rate,
+            backbone_rate_factor=chosen.backbone_rate_factor,
             decay=config.weight_decay,
         ),
         cluster,
         StepConfig(
-            step.batch_size,
-            step.accumulation_steps,
+            chosen.batch_size,
+            chosen.accumulation_steps,
             config.seed,
             recipe.loss,
             recipe.simota,
-            narrow=rounds and needs_casts(),
+            bfloat16_convolutions=rounds and needs_casts(),
         ),
         precision=config.precision,
-        pretrained=step.pretrained,
+        pretrained=inputs.pretrained,
         recipe=recipe,
         tiling=Tiling(inputs.tile or "off"),
         sync_batch_norm=config.sync_batch_norm,
@@ -228,7 +239,7 @@ def make_trainer(cluster: Cluster, inputs: Inputs, model: YOLOv3, step: StepChoi
 
 
 def lasting_choices(
-    inputs: Inputs, detector: StartingDetector, step: StepChoices
+    inputs: Inputs, detector: StartingDetector, chosen: BatchAndRates
 ) -> dict[str, Any]:
     """What hosts, and a run and the one that it resumes, must have in common; JSON values."""
     recipe = asdict(inputs.recipe)
@@ -240,10 +251,10 @@ def lasting_choices(
         "anchors": detector.model.anchors,
         "tile": inputs.tile,
         "input size": inputs.input_size,
-        "batch size": step.batch_size,
+        "batch size": chosen.batch_size,
         "epochs": inputs.epochs,
-        "learning rate": step.rate,
-        "backbone rate": step.backbone_rate,
+        "learning rate": chosen.rate,
+        "backbone rate": chosen.backbone_rate_factor,
         "recipe": recipe,
         "start": detector.origin,
         STARTING_WEIGHTS: weights and Facts.of_checkpoint(weights).weights_sha256,
@@ -251,6 +262,25 @@ def lasting_choices(
         "photos": dict(inputs.split.splits),
         "pseudo labels": pseudo_labels_facts(inputs),
     }
+
+
+def record_choices(
+    choices: dict[str, Any],
+    setup: Setup,
+    inputs: Inputs,
+    chosen: BatchAndRates,
+    directory: RunDirectory,
+) -> None:
+    """Set in ``choices`` what is saved with them but not compared when the run is resumed."""
+    weights_now = choices[STARTING_WEIGHTS]
+    began_with = setup.saved_or(STARTING_WEIGHTS, weights_now)
+    if warning := changed_weights_text(inputs.config.weights, began_with, weights_now):
+        directory.warn(warning)
+    choices[STARTING_WEIGHTS] = began_with
+    choices[MICRO_BATCH] = chosen.micro_batch  # a step that runs out of memory changes it
+    # How many validation photos are scored is measured; None until then. Older versions scored all.
+    every = len(inputs.val) if setup.saved else None
+    choices[SCORED_PHOTOS] = setup.saved_or(SCORED_PHOTOS, every)
 
 
 def _open_directory(setup: Setup, choices: dict[str, Any], repeats: np.ndarray) -> RunDirectory:

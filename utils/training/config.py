@@ -167,7 +167,7 @@ class TrainConfig:
         "less memory (default: 1, more when memory runs out)", low=1, group=TRAINING,
     )  # fmt: skip
     precision: str = option(
-        "float32", help="of the computation; weights are always kept in float32",
+        "float32", help="floating-point type of the layers; weights stay float32",
         choices=("float32", "mixed_float16", "mixed_bfloat16"), group=TRAINING,
     )  # fmt: skip
     fast_math: bool | None = option(
@@ -210,7 +210,7 @@ class TrainConfig:
         low=0, high=9, group=RESEARCH,
     )  # fmt: skip
     optimizer: str = option(
-        "adamw", help="of all weights", choices=("adamw", "sgd"), group=RESEARCH
+        "adamw", help="optimizer of all weights", choices=("adamw", "sgd"), group=RESEARCH
     )
     backbone_rate: float | None = option(
         None, help="factor on the learning rate for a pretrained backbone (default: 0.25 with "
@@ -243,9 +243,9 @@ class TrainConfig:
     )  # fmt: skip
 
 
-# Options that may differ when a run is resumed, or among hosts: where and on what, how long by the
-# clock, and how often to save. Of data the content is compared, and of --weights network, classes
-# and anchors. Its weights may have changed, as the run has its own by then.
+# Options that may differ when a run is resumed, or among hosts. For --data the photos are compared
+# instead, for --weights the network, classes and anchors. The weights in that checkpoint may have
+# changed: a resumed run continues from its own.
 MAY_CHANGE = (
     "data", "weights", "out", "resume", "check", "fix", "preview", "device", "fast-math", "cache",
     "minutes", "patience", "save-every", "histograms",

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from utils.data.anchors import object_sizes
 from utils.data.records import Dataset
 from utils.detections import Detections
-from utils.drawing.boxes import draw_box, draw_detections, sizes
+from utils.drawing.boxes import draw_box, draw_detections
+from utils.drawing.boxes import sizes as line_sizes
 from utils.drawing.colours import colour
 from utils.drawing.contact_sheet import contact_sheet
 from utils.drawing.fonts import drawable
@@ -97,7 +98,7 @@ def draw_labels(path: Path, dataset: Dataset, anchors: np.ndarray, input_size: i
     _save(figure, path)
 
 
-def val_predictions(
+def draw_val_predictions(
     dataset: Dataset,
     found: Mapping[str, Detections],
     *,
@@ -123,15 +124,15 @@ def val_predictions(
         except UserError:  # the evaluation has said so
             continue
         labelled = image.copy()
-        thickness, _ = sizes(record.width, record.height)
+        thickness, _ = line_sizes(record.width, record.height)
         for box, class_id in zip(record.boxes, record.class_ids, strict=True):
             draw_box(labelled, box, colour(int(class_id)), thickness)
-        shown = _thinned(found[record.image_id], conf, iou)
+        shown = _after_nms(found[record.image_id], conf, iou)
         pictures += [labelled, draw_detections(image, shown)]
     return contact_sheet(pictures, columns=4, cell=400) if pictures else None
 
 
-def _thinned(found: Detections, conf: float, iou: float) -> Detections:
+def _after_nms(found: Detections, conf: float, iou: float) -> Detections:
     scores = np.zeros((len(found), len(found.class_names)), np.float32)
     scores[np.arange(len(found)), found.class_ids] = found.scores
     boxes, kept, class_ids = nms(found.boxes, scores, conf=conf, iou=iou, max_det=300)

@@ -12,7 +12,7 @@ from utils.data.datasets import SplitInfo, load_datasets
 from utils.data.records import Dataset
 from utils.data.splits.known import known_splits
 from utils.text import counted, listed
-from utils.training.choices.classes import Sources, in_order_of_checkpoint, match_classes
+from utils.training.choices.classes import CheckpointIds, in_order_of_checkpoint, match_classes
 from utils.training.choices.kept_classes import KeptClasses, keep_all_classes
 from utils.training.config import TrainConfig
 
@@ -39,15 +39,19 @@ def load_training_data(
     }
     train, val, info = load_datasets(config.data, classes=classes, **options)
     if checkpoint and classes is None:
-        sources = match_classes(checkpoint.classes, train.classes, config.rename)
-        order = in_order_of_checkpoint(train.classes, sources)
+        checkpoint_ids = match_classes(checkpoint.classes, train.classes, config.rename)
+        order = in_order_of_checkpoint(train.classes, checkpoint_ids)
         if order != train.classes:
             train, val, info = load_datasets(config.data, classes=order, **options)
     return train, val, info
 
 
 def with_kept_classes(
-    config: TrainConfig, checkpoint: YOLOv3, train: Dataset, val: Dataset, sources: Sources
+    config: TrainConfig,
+    checkpoint: YOLOv3,
+    train: Dataset,
+    val: Dataset,
+    checkpoint_ids: CheckpointIds,
 ) -> tuple[Dataset, Dataset, KeptClasses]:
     """``--keep-classes``: the same photos, with class ids of a run that keeps all classes.
 
@@ -58,7 +62,7 @@ def with_kept_classes(
         config: the options.
         checkpoint: that the run starts from.
         train, val: the photos.
-        sources: for each of their classes its index in the checkpoint, or None.
+        checkpoint_ids: for each of their classes its index in the checkpoint, or None.
 
     Raises:
         UserError: two classes would have the same name.
@@ -67,7 +71,7 @@ def with_kept_classes(
     kept = keep_all_classes(
         checkpoint.classes,
         train.classes,
-        sources,
+        checkpoint_ids,
         set(map(int, labelled)),
         in_given_order=config.classes is not None,
     )

@@ -8,14 +8,16 @@ import numpy as np
 
 from utils.data.records import Dataset, RecordTable
 from utils.text import listed
-from utils.training.choices.classes import Sources
+from utils.training.choices.classes import CheckpointIds
 
 OLD, NEW = "AP_old", "AP_new"  # columns: mean AP of the classes with validation objects
 
 
-def old_classes(classes: Sequence[str], sources: Sources) -> tuple[str, ...]:
+def old_classes(classes: Sequence[str], checkpoint_ids: CheckpointIds) -> tuple[str, ...]:
     """The classes that the checkpoint knows; none where there is no new class beside them."""
-    known = [name for name, source in zip(classes, sources, strict=True) if source is not None]
+    known = [
+        name for name, old_id in zip(classes, checkpoint_ids, strict=True) if old_id is not None
+    ]
     return tuple(known) if len(known) < len(classes) else ()
 
 
@@ -73,13 +75,13 @@ def not_trained_text(train: Dataset, val: Dataset) -> str:
     )
 
 
-def not_measured_text(val: Dataset, sources: Sources) -> str:
+def not_measured_text(val: Dataset, checkpoint_ids: CheckpointIds) -> str:
     """Which of the checkpoint's classes have no validation objects; "" if all have."""
     measured = measured_classes(val)
     missing = [
         name
-        for name, source in zip(val.classes, sources, strict=True)
-        if source is not None and name not in measured
+        for name, old_id in zip(val.classes, checkpoint_ids, strict=True)
+        if old_id is not None and name not in measured
     ]
     if not missing:
         return ""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-# A later checkpoint replaces an earlier one unless its AP on n photos is lower by more than this
-# over √n. The AP on a dozen photos varies that much from epoch to epoch. Its highest value is
-# mostly chance, and a network that was trained for longer is better on other photos.
-MIN_DELTA = 0.1
+# best.keras is replaced unless the new AP on n photos is lower by more than this over √n. The AP on
+# a dozen photos varies that much from epoch to epoch. Its highest value is mostly chance, and a
+# network that was trained for longer is better on other photos.
+AP_TOLERANCE = 0.1
 PARTS = ("loss", "box", "objectness", "classes")
 
 
@@ -23,12 +23,12 @@ class History:
     Attributes:
         step: training steps done.
         epoch: epochs finished.
-        best_ap: highest validation AP so far, −1 before the first evaluation.
-        kept_ap: that of ``best.keras``, which may be slightly lower.
-        kept_low, kept_high: 95 % interval of ``kept_ap``; None where too few photos have objects.
-        best_epoch: the epoch of ``best.keras``.
+        highest_ap: highest validation AP so far, −1 before the first evaluation.
+        saved_ap: that of ``best.keras``, which may be slightly lower than ``highest_ap``.
+        saved_ap_low, saved_ap_high: its 95 % interval; None where too few photos have objects.
+        saved_epoch: the epoch of ``best.keras``.
         bad_steps: how many of the last steps in a row had a loss that is not finite.
-        evaluations_without_improvement: in a row, since the best AP rose.
+        evaluations_without_improvement: in a row, since the highest AP rose.
         losses: total, box, objectness and class loss of each step of the unfinished epoch.
         seconds, waited: of its steps, in total and waiting for data.
         rows: one for each finished epoch, as in ``metrics.csv``.
@@ -39,11 +39,11 @@ class History:
 
     step: int = 0
     epoch: int = 0
-    best_ap: float = -1.0
-    kept_ap: float = -1.0
-    kept_low: float | None = None
-    kept_high: float | None = None
-    best_epoch: int = 0
+    highest_ap: float = -1.0
+    saved_ap: float = -1.0
+    saved_ap_low: float | None = None
+    saved_ap_high: float | None = None
+    saved_epoch: int = 0
     bad_steps: int = 0
     evaluations_without_improvement: int = 0
     losses: list[list[float]] = field(default_factory=list)
@@ -80,26 +80,26 @@ class History:
         self.losses, self.seconds, self.waited = [], 0.0, 0.0
         return row
 
-    def is_best(self, ap: float, photos: int) -> bool:
-        """Whether an AP on so many photos with objects is the best, within ``MIN_DELTA``.
+    def should_replace_best(self, ap: float, photos: int) -> bool:
+        """Whether the checkpoint with this AP, on so many photos with objects, replaces the best.
 
-        At most a tenth of the best AP is tolerated.
+        Its AP may be lower than the highest by ``AP_TOLERANCE`` / √photos, at most a tenth of it.
         """
-        min_delta = min(MIN_DELTA / math.sqrt(max(photos, 1)), 0.1 * max(self.best_ap, 0.0))
-        return ap >= self.best_ap - min_delta
+        tolerance = min(AP_TOLERANCE / math.sqrt(max(photos, 1)), 0.1 * max(self.highest_ap, 0.0))
+        return ap >= self.highest_ap - tolerance
 
     def note_best(self, ap: float, low: float | None = None, high: float | None = None) -> None:
         """The checkpoint with this AP, in this interval, has been saved as the best."""
-        self.best_ap, self.kept_ap = max(self.best_ap, ap), ap
-        self.kept_low, self.kept_high = low, high
-        self.best_epoch = self.epoch
+        self.highest_ap, self.saved_ap = max(self.highest_ap, ap), ap
+        self.saved_ap_low, self.saved_ap_high = low, high
+        self.saved_epoch = self.epoch
 
     def note_score(self, ap: float) -> None:
         """Count evaluations without improvement; call before ``note_best``.
 
         An AP of −1, of photos without objects, does not count.
         """
-        if ap > self.best_ap:
+        if ap > self.highest_ap:
             self.evaluations_without_improvement = 0
         elif ap >= 0:
             self.evaluations_without_improvement += 1

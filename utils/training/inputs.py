@@ -15,7 +15,7 @@ from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
 from utils.tiling import Tiling
 from utils.training.choices.aspect import choose_aspect, shape_text
-from utils.training.choices.classes import Sources, match_classes
+from utils.training.choices.classes import CheckpointIds, match_classes
 from utils.training.choices.kept_classes import KeptClasses
 from utils.training.choices.network import Network, Saved, choose_network
 from utils.training.choices.phases import Phase, choose_phases, with_saved_sizes
@@ -24,7 +24,7 @@ from utils.training.choices.start import check_network
 from utils.training.choices.tile import choose_tile, crops_text
 from utils.training.config import TrainConfig
 from utils.training.data import load_training_data, with_kept_classes
-from utils.training.pseudo_labels import PseudoLabels, find_objects
+from utils.training.pseudo_labels import PseudoLabels, make_pseudo_labels
 from utils.training.setup import Setup
 
 
@@ -35,7 +35,7 @@ class Inputs:
     Attributes:
         config: the options, with the backbone that was chosen.
         checkpoint: that the run starts from.
-        sources: for each class its index in the checkpoint; None for a class that is new.
+        checkpoint_ids: for each class its index in the checkpoint; None for a class that is new.
         train, val: the photos; with ``--keep-classes`` those for training with pseudo labels too.
         kept: the classes with ``--keep-classes``; None without.
         pseudo_labels: None where the photos label all classes.
@@ -47,7 +47,7 @@ class Inputs:
 
     config: TrainConfig
     checkpoint: YOLOv3 | None
-    sources: Sources
+    checkpoint_ids: CheckpointIds
     train: Dataset
     val: Dataset
     split: SplitInfo
@@ -64,9 +64,17 @@ class Inputs:
     notes: tuple[str, ...] = ()
 
     @property
-    def shown(self) -> Dataset:
-        """The training photos with the sizes of what is shown of them, for choices by size."""
-        return limited_to_crop_size(self.train, self.crops.side) if self.crops else self.train
+    def pretrained(self) -> bool:
+        """Whether the backbone starts from trained weights."""
+        return self.checkpoint is not None or self.config.backbone_weights != "none"
+
+    @property
+    def train_at_crop_size(self) -> Dataset:
+        """The training photos; with crops, each record has the size of a crop.
+
+        For choices by object size only: its images are not read.
+        """
+        return _at_crop_size(self.train, self.tile)
 
     @property
     def samples(self) -> int:
@@ -79,57 +87,56 @@ class Inputs:
         return self.crops.side if self.crops else None
 
 
+@dataclass(frozen=True)
+class _Data:
+    """What is loaded before anything is chosen; see ``Inputs``.
+
+    Attributes:
+        own_labels: the training photos without pseudo labels.
+    """
+
+    checkpoint: YOLOv3 | None
+    checkpoint_ids: CheckpointIds
+    train: Dataset
+    own_labels: Dataset
+    val: Dataset
+    split: SplitInfo
+    kept: KeptClasses | None = None
+    pseudo_labels: PseudoLabels | None = None
+
+
 def choose_inputs(setup: Setup) -> Inputs:
     """Load the data, and choose what depends on it. Most input errors are found here."""
-    config, cluster = setup.config, setup.cluster
-    checkpoint = load_checkpoint(config.weights) if config.weights else None
-    if checkpoint and not setup.saved:
-        check_network(config, checkpoint)
-    train, val, split = load_training_data(config, checkpoint)
-    sources: Sources = (None,) * len(train.classes)
-    if checkpoint:
-        sources = match_classes(checkpoint.classes, train.classes, config.rename)
-    tile, tile_note = choose_tile(
-        config.tile, train, checkpoint.input_size if checkpoint and config.input_size == "auto"
-        else config.input_size,
-    )  # fmt: skip
-    tile = setup.saved_choice("tile", tile)
-    kept, pseudo_labels = None, None
-    if checkpoint and config.keep_classes:
-        train, val, kept = with_kept_classes(config, checkpoint, train, val, sources)
-        sources = kept.sources
-        pseudo_labels = label_kept_classes(setup, train, kept, Tiling(tile or "off"))
-    labelled = train
-    if pseudo_labels:
-        labelled = pseudo_labels.looked_at(train)
-        train = pseudo_labels.added_to(train)
-    continued = None not in sources
-    recipe = choose_recipe(config, continued=continued)
-    threshold = setup.saved_choice("recipe", {}).get("repeat_threshold", recipe.repeat_threshold)
-    recipe = replace(recipe, repeat_threshold=threshold)  # 0 in runs of older versions
-    factors = repeat_factors(labelled, threshold)
-    crops = Crops.of(train, tile) if tile else None
-    shown = limited_to_crop_size(train, tile) if tile else train
+    config = setup.config
+    data = _load_data(setup)
+    tile, tile_note = _tile_of_run(setup, data)
+    if data.checkpoint and config.keep_classes:
+        data = _keep_classes(setup, data, Tiling(tile or "off"))
+    continued = None not in data.checkpoint_ids
+    recipe = _recipe_of_run(setup, continued)
+    repeats = repeat_factors(data.own_labels, recipe.repeat_threshold)  # of each photo
+    crops = Crops.of(data.train, tile) if tile else None
+    train_at_crop_size = _at_crop_size(data.train, tile)
     cut = (f"min_visible={LEAST_VISIBLE}",) if tile else ()
     augment = augmentation(recipe.augment, (*cut, *config.augment))
-    aspect = choose_aspect(shown, augment, rectangular=recipe.rectangular)
+    aspect = choose_aspect(train_at_crop_size, augment, rectangular=recipe.rectangular)
     network = choose_network(
         config,
         recipe,
-        checkpoint,
-        shown,
-        len(crops or train),
+        data.checkpoint,
+        train_at_crop_size,
+        len(crops or data.train),
         aspect,
         saved=Saved(
-            setup.saved_choice("options", {}).get("backbone"),
-            setup.saved_choice("input size"),
-            setup.saved_choice("epochs"),
+            setup.saved_or("options", {}).get("backbone"),
+            setup.saved_or("input size"),
+            setup.saved_or("epochs"),
         ),
         continued=continued,
-        replicas=cluster.replicas,
-        validation_photos=len(val),
+        replicas=setup.cluster.replicas,
+        validation_photos=len(data.val),
     )
-    network = Network(*cluster.broadcast_json(network))  # speed differs from host to host
+    network = Network(*setup.cluster.broadcast_json(network))  # speed differs from host to host
     phases = choose_phases(
         network.input_size,
         augment,
@@ -137,33 +144,85 @@ def choose_inputs(setup: Setup) -> Inputs:
         progressive=config.progressive,
         final_strength=recipe.final_strength,
     )
-    phases = with_saved_sizes(phases, setup.saved_choice("phases", ()))
-    notes = (
-        tile_note,
-        crops_text(crops, len(train)) if crops else "",
-        *network.notes,
-        shape_text(network.input_size, aspect),
-        repeats_text(factors),
-    )
     return Inputs(
         config=replace(config, backbone=network.backbone),
-        checkpoint=checkpoint,
-        sources=sources,
-        train=train,
-        val=val,
-        split=split,
+        checkpoint=data.checkpoint,
+        checkpoint_ids=data.checkpoint_ids,
+        train=data.train,
+        val=data.val,
+        split=data.split,
         recipe=recipe,
         augment=augment,
         aspect=aspect,
         epochs=network.epochs,
         input_size=network.input_size,
-        phases=phases,
+        phases=with_saved_sizes(phases, setup.saved_or("phases", ())),
+        kept=data.kept,
+        pseudo_labels=data.pseudo_labels,
+        crops=crops,
+        repeats=repeats[crops.photos] if crops else repeats,
+        notes=(
+            tile_note,
+            crops_text(crops, len(data.train)) if crops else "",
+            *network.notes,
+            shape_text(network.input_size, aspect),
+            repeats_text(repeats),
+        ),
+    )
+
+
+def _load_data(setup: Setup) -> _Data:
+    """The checkpoint that the run starts from, the photos, and which classes they share."""
+    config = setup.config
+    checkpoint = load_checkpoint(config.weights) if config.weights else None
+    if checkpoint and not setup.saved:
+        check_network(config, checkpoint)
+    train, val, split = load_training_data(config, checkpoint)
+    checkpoint_ids: CheckpointIds = (None,) * len(train.classes)
+    if checkpoint:
+        checkpoint_ids = match_classes(checkpoint.classes, train.classes, config.rename)
+    return _Data(checkpoint, checkpoint_ids, train, train, val, split)
+
+
+def _tile_of_run(setup: Setup, data: _Data) -> tuple[int | None, str]:
+    """The side of the crops in pixels of the photos, None for whole photos; and a sentence why."""
+    input_size = setup.config.input_size
+    if data.checkpoint and input_size == "auto":
+        input_size = data.checkpoint.input_size
+    tile, note = choose_tile(setup.config.tile, data.train, input_size)
+    return setup.saved_or("tile", tile), note
+
+
+def _keep_classes(setup: Setup, data: _Data, tiling: Tiling) -> _Data:
+    """``--keep-classes``: the classes of the checkpoint too, with pseudo labels of them."""
+    train, val, kept = with_kept_classes(
+        setup.config, data.checkpoint, data.train, data.val, data.checkpoint_ids
+    )
+    pseudo_labels = label_kept_classes(setup, train, kept, tiling)
+    own_labels = train
+    if pseudo_labels:
+        own_labels = pseudo_labels.with_searched_photos_only(train)
+        train = pseudo_labels.with_pseudo_labels(train)
+    return replace(
+        data,
+        checkpoint_ids=kept.checkpoint_ids,
+        train=train,
+        own_labels=own_labels,
+        val=val,
         kept=kept,
         pseudo_labels=pseudo_labels,
-        crops=crops,
-        repeats=factors[crops.photos] if crops else factors,
-        notes=notes,
     )
+
+
+def _recipe_of_run(setup: Setup, continued: bool) -> Recipe:
+    """The recipe; a resumed run keeps its threshold of repeats: 0 in runs of older versions."""
+    recipe = choose_recipe(setup.config, continued=continued)
+    saved = setup.saved_or("recipe", {})
+    return replace(recipe, repeat_threshold=saved.get("repeat_threshold", recipe.repeat_threshold))
+
+
+def _at_crop_size(train: Dataset, tile: int | None) -> Dataset:
+    return limited_to_crop_size(train, tile) if tile else train
 
 
 def label_kept_classes(
@@ -174,16 +233,16 @@ def label_kept_classes(
     A resumed run has those that it began with. None where the photos label all classes, or where
     they did when the run began, which ``check_choices`` refuses.
     """
-    if not kept.unlabelled or (setup.saved and not setup.saved_choice("pseudo labels")):
+    if not kept.unlabelled or (setup.saved and not setup.saved_or("pseudo labels")):
         return None
     if setup.saved:
         chief = setup.cluster.chief  # the folder may be on its disk only
         labels = asdict(PseudoLabels.read(setup.directory.pseudo_labels)) if chief else None
         return PseudoLabels(**setup.cluster.broadcast_json(labels))
-    return find_objects(
+    return make_pseudo_labels(
         setup.config.weights,
         train,
-        {kept.sources[class_id]: class_id for class_id in reversed(kept.unlabelled)},
+        {kept.checkpoint_ids[class_id]: class_id for class_id in reversed(kept.unlabelled)},
         setup.cluster,
         seed=setup.config.seed,
         minutes=setup.config.minutes,

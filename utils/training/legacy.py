@@ -28,12 +28,20 @@ RECIPE = {
 LATER_IN_RECIPE = {"repeat_threshold": 0.0}
 LOSS = {"doubt": "gce_q"}
 UNKNOWN = "unknown"  # weights of a checkpoint of which only the path was saved
-HISTORY = {"stale": "evaluations_without_improvement"}
+HISTORY = {
+    "stale": "evaluations_without_improvement",
+    "best_ap": "highest_ap",
+    "kept_ap": "saved_ap",
+    "kept_low": "saved_ap_low",
+    "kept_high": "saved_ap_high",
+    "best_epoch": "saved_epoch",
+}
 
 
 def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a saved state in today's names; unchanged where they have these already."""
-    history = {"kept_ap": facts["history"]["best_ap"], **_renamed(facts["history"], HISTORY)}
+    history = _renamed(facts["history"], HISTORY)
+    history.setdefault("saved_ap", history["highest_ap"])
     choices = _renamed(facts["choices"], CHOICES)
     choices["options"] = LATER_OPTIONS | _renamed(choices.get("options", {}), RENAMED_OPTIONS)
     if "classes" in choices:

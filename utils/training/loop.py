@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import tensorflow as tf
@@ -14,18 +14,14 @@ import tensorflow as tf
 from utils.data.records import Dataset
 from utils.errors import UserError, first_line
 from utils.evaluation.bootstrap import mean_of
+from utils.evaluation.matching import MatchedResults
 from utils.runtime.device import out_of_memory
-from utils.runtime.distribution import Cluster
-from utils.signals import StopRequest
 from utils.text import counted
 from utils.training.batch_norm import update_bn_photos
 from utils.training.choices.batch_size import MICRO_BATCH, micro_batch_of
-from utils.training.choices.phases import Phase, phase_at
-from utils.training.config import TrainConfig
-from utils.training.curves import draw_curves, val_predictions
+from utils.training.choices.phases import phase_at
+from utils.training.curves import draw_curves, draw_val_predictions
 from utils.training.forgetting import OLD, group_scores
-from utils.training.history import History
-from utils.training.loader import TrainingLoader
 from utils.training.reporting import (
     TensorBoardWriter,
     advance,
@@ -35,84 +31,27 @@ from utils.training.reporting import (
     score_text,
     trained_on_text,
 )
-from utils.training.run_directory import RunDirectory
-from utils.training.schedule import Schedule, learning_rate
+from utils.training.schedule import learning_rate_factor
 from utils.training.state import USED_UP, save_state
-from utils.training.trainer import Trainer
+from utils.training.training_run import TrainingRun
 from utils.training.validation import scored_text
 
-ASK_EVERY = 8  # steps between two checks among hosts whether one was asked to stop
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite
 RESAMPLES = 300  # of the validation photos, for the interval of the AP
 
 
-@dataclass
-class Run:
-    """The parts of a run that the loop moves.
+def train_to_end(run: TrainingRun, val: Dataset) -> bool:
+    """Train, evaluate and save until the run ends.
 
-    Attributes:
-        choices: what a resumed run must have in common with this one.
-        notes: sentences for the log on what was chosen.
-        threads: of each operation, where the run is exact.
-        validation_photos: of which a run with a time limit may score a sample only.
-        val_trained_on: those scored that the checkpoint of ``--weights`` was trained on.
-        old_classes: that checkpoint's, where there are new classes beside them.
-        stop: tells whether a signal came, once training has begun.
-        on_epoch: called with a copy of the row of each epoch that ends.
+    Returns:
+        True when the run is complete, False when a signal stopped it.
     """
-
-    config: TrainConfig
-    trainer: Trainer
-    loader: TrainingLoader
-    phases: tuple[Phase, ...]
-    schedule: Schedule
-    history: History
-    directory: RunDirectory
-    cluster: Cluster
-    choices: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    threads: int | None = None
-    validation_photos: int = 0
-    val_trained_on: int = 0
-    old_classes: tuple[str, ...] = ()
-    stop: StopRequest | None = None
-    on_epoch: Callable[[dict[str, Any]], None] | None = None
-
-    def progress(self) -> float:
-        """Share of the run that is done, the same on all hosts."""
-        progress = self.schedule.progress(self.history.step)
-        return (
-            progress if self.schedule.seconds is None else self.cluster.broadcast_number(progress)
-        )
-
-    def out_of_patience(self) -> bool:
-        """Whether the AP has not risen for as many evaluations as ``--patience`` allows."""
-        patience, without = self.config.patience, self.history.evaluations_without_improvement
-        return patience is not None and without >= patience
-
-    def finished(self) -> bool:
-        """Whether training is over."""
-        return self.progress() >= 1 or self.out_of_patience()
-
-    def asked_to_stop(self) -> bool:
-        """Whether any host got a signal; several hosts ask each other only now and then."""
-        if self.cluster.hosts > 1 and self.history.step % ASK_EVERY:
-            return False
-        return self.cluster.reduce_any(self.stop.asked)
-
-    def broadcast(self, decision: bool) -> bool:
-        """The chief's decision, on all hosts."""
-        return bool(self.cluster.broadcast_number(decision))
-
-
-def train_to_end(run: Run, val: Dataset) -> bool:
-    """Train, evaluate and save until the run ends. Returns False if it was asked to stop before."""
     schedule, history, directory = run.schedule, run.history, run.directory
     over = history.epoch > 0 and not history.losses and run.finished()
     was_finished = over and history.finished
     if over:  # resumed after its last step; it may have been killed before its last evaluation
         if not history.finished:
-            finish(run, val)
+            evaluate_last(run, val)
         record_progress(run, drawn=True)
     else:
         history.finished = False
@@ -123,11 +62,11 @@ def train_to_end(run: Run, val: Dataset) -> bool:
                 stop_early(run)
                 return False
             over = run.progress() >= 1
-            if not over and run.broadcast(schedule.evaluation_due(history)):
+            if not over and run.chief_decides(schedule.evaluation_due(history)):
                 evaluate(run, val)
                 over = run.finished()
             if over:
-                finish(run, val)
+                evaluate_last(run, val)
             directory.log(epoch_text(row, schedule, history))
             directory.write_events(TensorBoardWriter.row, row)
             if over or schedule.saving_due():
@@ -137,13 +76,13 @@ def train_to_end(run: Run, val: Dataset) -> bool:
     finally:
         for message in list(run.loader.unreadable.values()):
             directory.warn(f"{message}; other photos took its place")
-    close(run, val)
+    save_and_report(run, val)
     if was_finished:
         directory.log(what_next(run))
     return True
 
 
-def what_next(run: Run) -> str:
+def what_next(run: TrainingRun) -> str:
     """What to do with a run that was resumed although it is finished."""
     out, epochs = run.directory.path, run.history.epoch
     return (
@@ -156,7 +95,7 @@ def what_next(run: Run) -> str:
     )
 
 
-def _twice_as_long(run: Run) -> str:
+def _twice_as_long(run: TrainingRun) -> str:
     """Twice as much of what has ended the run: the same again would change nothing.
 
     More patience continues its schedule, so it is of use only where some of that is left. More
@@ -172,7 +111,7 @@ def _twice_as_long(run: Run) -> str:
     return f"--epochs {2 * schedule.epochs}"
 
 
-def train_epoch(run: Run) -> dict | None:
+def train_epoch(run: TrainingRun) -> dict | None:
     """Train to the end of the epoch, or of the run.
 
     Returns:
@@ -180,7 +119,7 @@ def train_epoch(run: Run) -> dict | None:
     """
     trainer, loader, schedule, history = run.trainer, run.loader, run.schedule, run.history
     pending: list[tuple] = []  # the last step: its loss is read when the next one is computing
-    rate = learning_rate(run.progress(), run.config.schedule)
+    rate_factor = learning_rate_factor(run.progress(), run.config.schedule)
     began, loader.waited = time.monotonic(), 0.0
 
     def close_steps() -> None:
@@ -205,9 +144,9 @@ def train_epoch(run: Run) -> dict | None:
             phase = phase_at(run.phases, progress)
             trainer.set_backbone_frozen(schedule.backbone_frozen(history.step, progress))
             batch = loader.next(history.step, phase)
-            rate = learning_rate(progress, run.config.schedule)
+            rate_factor = learning_rate_factor(progress, run.config.schedule)
             uniform = schedule.uniform_average(history.step, progress)
-            losses = step_within_memory(run, batch, rate, phase.drop_strength, uniform)
+            losses = step_within_memory(run, batch, rate_factor, phase.drop_strength, uniform)
             history.step += 1
             pending.append((history.step, batch, losses))
             if len(pending) > 1:
@@ -217,14 +156,14 @@ def train_epoch(run: Run) -> dict | None:
     photos = len(history.losses) * loader.batch_size
     return history.close_epoch(
         step=history.step,
-        learning_rate=rate * trainer.optimizers.rates["head"],
+        learning_rate=rate_factor * trainer.optimizers.rates["heads"],
         photos_per_second=photos / history.seconds,
         waiting_for_data=history.waited / history.seconds,
     )
 
 
 def step_within_memory(
-    run: Run, batch: tuple, rate: float, drop_strength: float, uniform_average: bool
+    run: TrainingRun, batch: tuple, rate_factor: float, drop_strength: float, uniform_average: bool
 ) -> tuple:
     """One update; when memory runs out, again with more accumulation steps.
 
@@ -234,7 +173,11 @@ def step_within_memory(
     while True:
         try:
             return run.trainer.step(
-                batch, run.history.step + 1, rate, drop_strength, uniform_average=uniform_average
+                batch,
+                run.history.step + 1,
+                rate_factor,
+                drop_strength,
+                uniform_average=uniform_average,
             )
         except tf.errors.OpError as error:
             if not out_of_memory(error):
@@ -250,7 +193,7 @@ def step_within_memory(
             )
 
 
-def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
+def note_losses(run: TrainingRun, number: int, batch: tuple, losses: tuple) -> None:
     """Record a step's losses; save its batch where they are not finite.
 
     Raises:
@@ -258,18 +201,18 @@ def note_losses(run: Run, number: int, batch: tuple, losses: tuple) -> None:
     """
     values = [float(part) for part in losses]
     if not run.history.note_step(values):
-        kept = run.directory.keep_bad_batch(number, batch)
+        kept = run.directory.save_bad_batch(number, batch)
         if kept:
             run.directory.warn(f"the loss of step {number} is not finite; its batch is in {kept}")
     if run.history.bad_steps >= MAX_BAD_STEPS:
-        rate = run.trainer.optimizers.rates["head"]
+        rate = run.trainer.optimizers.rates["heads"]
         raise UserError(
             f"the loss was not finite in the last {run.history.bad_steps} steps; start again with "
             f"a --learning-rate below {rate:g}"
         )
 
 
-def score_start(run: Run, val: Dataset) -> None:
+def score_start(run: TrainingRun, val: Dataset) -> None:
     """Score the old classes before the first step, so that the run can say what it forgets."""
     metrics = run.trainer.evaluate(val, on_unreadable=run.directory.warn).metrics
     scores = group_scores(metrics["coco_classes"]["AP"], run.old_classes)
@@ -278,7 +221,7 @@ def score_start(run: Run, val: Dataset) -> None:
         run.directory.log(f"AP of the old classes before training: {scores[OLD]:.3f}")
 
 
-def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
+def evaluate(run: TrainingRun, val: Dataset, *, last: bool = False) -> None:
     """Score the averaged weights on the validation photos; save them if they are the best.
 
     The ``last`` evaluation does not count for ``--patience``: a run that it has ended stays ended.
@@ -286,34 +229,46 @@ def evaluate(run: Run, val: Dataset, *, last: bool = False) -> None:
     trainer, history, directory = run.trainer, run.history, run.directory
     began = time.monotonic()
     metrics, found, matched = trainer.evaluate(val, on_unreadable=directory.warn)
-    coco = metrics["coco"]
-    history.rows[-1] |= {"AP": coco["AP"], "AP50": coco["AP50"], "AP75": coco["AP75"]}
-    by_class = metrics["coco_classes"]["AP"]
-    history.rows[-1] |= group_scores(by_class, run.old_classes)
-    history.rows[-1] |= {f"AP/{k}": v for k, v in by_class.items()}
-    if len(val) < run.validation_photos:
-        history.rows[-1]["val_photos"] = len(val)
-    if run.val_trained_on:
-        history.rows[-1]["val_trained_on"] = run.val_trained_on
-    if coco["AP"] < 0:
+    history.rows[-1] |= score_columns(metrics, run, val)
+    ap = metrics["coco"]["AP"]
+    if ap < 0:
         directory.warn("the validation photos have no objects; best.keras is simply the newest")
     if not last:
-        history.note_score(coco["AP"])
-    picture = val_predictions(val, found) if run.cluster.chief else None
+        history.note_score(ap)
+    picture = draw_val_predictions(val, found) if run.cluster.chief else None
     if picture is not None:
         directory.write_events(TensorBoardWriter.picture, picture, history.epoch)
     if run.config.histograms:
         directory.write_events(TensorBoardWriter.histograms, trainer.model, history.epoch)
-    if history.is_best(coco["AP"], val.photos_with_objects):
-        add_history_to_metadata(run)
-        if run.broadcast(directory.save("best.keras", trainer.save)):
-            interval = mean_of(matched, RESAMPLES)
-            history.note_best(coco["AP"], interval.low, interval.high)
-            directory.save_picture("val_predictions.jpg", picture)
+    if history.should_replace_best(ap, val.photos_with_objects) and save_best(run, ap, matched):
+        directory.save_picture("val_predictions.jpg", picture)
     run.schedule.note_evaluation(time.monotonic() - began)
 
 
-def finish(run: Run, val: Dataset) -> None:
+def score_columns(metrics: Mapping[str, Any], run: TrainingRun, val: Dataset) -> dict[str, Any]:
+    """What an evaluation adds to the row of its epoch, in the order of ``metrics.csv``."""
+    coco, by_class = metrics["coco"], metrics["coco_classes"]["AP"]
+    columns = {name: coco[name] for name in ("AP", "AP50", "AP75")}
+    columns |= group_scores(by_class, run.old_classes)
+    columns |= {f"AP/{name}": ap for name, ap in by_class.items()}
+    if len(val) < run.validation_photos:
+        columns["val_photos"] = len(val)
+    if run.leaked_val_photos:
+        columns["val_trained_on"] = run.leaked_val_photos
+    return columns
+
+
+def save_best(run: TrainingRun, ap: float, matched: MatchedResults) -> bool:
+    """Save ``best.keras`` with the AP of an evaluation. Returns whether the disk had space."""
+    add_history_to_metadata(run)
+    if not run.chief_decides(run.directory.save("best.keras", run.trainer.save)):
+        return False
+    interval = mean_of(matched, RESAMPLES)
+    run.history.note_best(ap, interval.low, interval.high)
+    return True
+
+
+def evaluate_last(run: TrainingRun, val: Dataset) -> None:
     """The last evaluation. Averaged weights first get batch-norm statistics of their own."""
     trainer, loader, history = run.trainer, run.loader, run.history
     if trainer.averaging:
@@ -330,18 +285,18 @@ def finish(run: Run, val: Dataset) -> None:
     history.finished = True
 
 
-def add_history_to_metadata(run: Run) -> None:
+def add_history_to_metadata(run: TrainingRun) -> None:
     """The model's next checkpoint gets the rows of the epochs so far."""
     run.trainer.model.metadata = {**run.trainer.model.metadata, "history": run.history.rows}
 
 
-def save_last(run: Run) -> bool:
+def save_last(run: TrainingRun) -> bool:
     """Save ``last.keras``. Returns whether the disk had space."""
     add_history_to_metadata(run)
     return run.directory.save("last.keras", run.trainer.save)
 
 
-def record_progress(run: Run, *, drawn: bool) -> bool:
+def record_progress(run: TrainingRun, *, drawn: bool) -> bool:
     """Save the state and, with ``drawn``, the table and the curves.
 
     Returns:
@@ -364,12 +319,12 @@ def record_progress(run: Run, *, drawn: bool) -> bool:
             run.directory.write_metrics(run.history.rows)
             draw_curves(run.directory.curves, run.history.rows)
 
-    saved = not run.cluster.chief or run.directory.survives_full_disk(write)
+    saved = not run.cluster.chief or run.directory.write_or_warn(write)
     run.schedule.note_saving(time.monotonic() - began)
     return saved
 
 
-def close(run: Run, val: Dataset) -> None:
+def save_and_report(run: TrainingRun, val: Dataset) -> None:
     """Save the last weights and log the result.
 
     Raises:
@@ -397,19 +352,19 @@ def close(run: Run, val: Dataset) -> None:
         directory.log(f"stopped early: no better AP in {counted(without, 'evaluation')}")
     directory.log(
         f"done in {run.schedule.elapsed() / 60:.1f} minutes: validation AP "
-        f"{score_text(history.kept_ap)}{interval_text(history, val)}"
+        f"{score_text(history.saved_ap)}{interval_text(history, val)}"
         f"{scored_text(len(val), run.validation_photos)}"
         f"{trained_on_text(history.rows[-1])} in epoch "
-        f"{history.best_epoch}, checkpoint {directory.best}"
+        f"{history.saved_epoch}, checkpoint {directory.best}"
     )
-    best = next((row for row in history.rows if row["epoch"] == history.best_epoch), {})
+    best = next((row for row in history.rows if row["epoch"] == history.saved_epoch), {})
     if OLD in best:
         before = history.old_ap_at_start
         compared = f", {before:.3f} before training" if before is not None else ""
         directory.log(f"AP of the old classes: {best[OLD]:.3f}{compared}")
 
 
-def stop_early(run: Run) -> None:
+def stop_early(run: TrainingRun) -> None:
     """Save everything at the step where the run was asked to stop."""
     saved = record_progress(run, drawn=True) and save_last(run)
     run.directory.warn(

@@ -42,7 +42,7 @@ def needs_casts(cpuinfo: Path = CPUINFO) -> bool:
     """Whether a CPU multiplies bfloat16 numbers in convolutions only if they are cast to it.
 
     oneDNN's fast math rounds float32 convolutions where there is ``amx_bf16``. With ``avx512_bf16``
-    alone it computes them in float32 as before, and the network has to cast (``nets.narrow``).
+    alone it computes them in float32 as before, and the network has to cast (``nets.bfloat16``).
     """
     return has_bfloat16(cpuinfo) and "amx_bf16" not in cpu_flags(cpuinfo)
 
@@ -54,14 +54,14 @@ def one_dnn_rounds(cpuinfo: Path = CPUINFO) -> bool:
     return not flags or "amx_bf16" in flags
 
 
-def rounds_convolutions(fast_math: bool | None, devices: str) -> bool:
+def rounds_convolutions(fast_math: bool | None, *, on_gpu: bool) -> bool:
     """Whether convolutions of a run round their inputs to bfloat16.
 
     Args:
         fast_math: whether they may.
-        devices: of the run, as ``Cluster.devices`` names them.
+        on_gpu: whether the run computes on GPUs.
     """
-    return bool(fast_math) and has_bfloat16() and devices.startswith("CPU")
+    return bool(fast_math) and has_bfloat16() and not on_gpu
 
 
 def make_deterministic(threads: int | None = None) -> int:

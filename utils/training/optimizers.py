@@ -15,15 +15,26 @@ GROW_EVERY = 1000  # good steps after which a larger scale is tried
 
 
 class Optimizers:
-    """One optimiser for the head and one for the backbone, which learns more slowly.
+    """One optimiser for pyramid and heads, and one for the backbone, which learns more slowly.
 
     They are two because the backbone is unfrozen later. Adam corrects its first steps by its step
-    count; with the head's count the backbone's first steps would be three times too large.
+    count; with the heads' count the backbone's first steps would be three times too large.
+
+    Args:
+        kind: ``adamw`` or ``sgd``.
+        rate: highest learning rate of pyramid and heads.
+        backbone_rate_factor: the backbone's highest learning rate, as a factor on ``rate``.
+        decay: decoupled weight decay of convolution kernels.
+
+    Attributes:
+        rates: the highest learning rates, by "heads" (pyramid and heads) and "backbone".
     """
 
-    def __init__(self, kind: str, *, rate: float, backbone_rate: float, decay: float) -> None:
+    def __init__(
+        self, kind: str, *, rate: float, backbone_rate_factor: float, decay: float
+    ) -> None:
         self.kind, self.decay = kind, decay
-        self.rates = {"head": rate, "backbone": rate * backbone_rate}
+        self.rates = {"heads": rate, "backbone": rate * backbone_rate_factor}
         self.parts: dict[str, keras.optimizers.Optimizer] = {}
 
     def build(self, model: YOLOv3) -> None:
@@ -35,8 +46,8 @@ class Optimizers:
             )
             self.parts[name].build(variables)
 
-    def set_rate(self, factor: float) -> None:
-        """``factor`` times each part's highest learning rate."""
+    def set_rate_factor(self, factor: float) -> None:
+        """Set each learning rate to ``factor`` times its highest value."""
         for name, optimizer in self.parts.items():
             optimizer.learning_rate = self.rates[name] * factor
 
@@ -57,7 +68,7 @@ class Optimizers:
 
 def _parts(model: YOLOv3) -> dict[str, list[keras.Variable]]:
     return {
-        "head": model.head.trainable_variables,
+        "heads": model.head.trainable_variables,
         "backbone": model.backbone.trainable_variables,
     }
 

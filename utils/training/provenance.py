@@ -19,15 +19,16 @@ from utils.training.choices.start import origins
 from utils.training.choices.tile import tile_facts
 from utils.training.config import TrainConfig
 from utils.training.inputs import Inputs
-from utils.training.loop import Run
+from utils.training.training_run import TrainingRun
 
 
-def checkpoint_metadata(inputs: Inputs, run: Run) -> dict[str, Any]:
+def checkpoint_metadata(inputs: Inputs, run: TrainingRun) -> dict[str, Any]:
     """The metadata of the run's checkpoints. Writes the split to the run directory."""
     config, model = run.config, run.trainer.model
     split_file = run.directory.split if run.cluster.chief else None
     unlabelled = inputs.kept.unlabelled if inputs.kept else ()
     chosen = ("input size", "batch size", "epochs", "learning rate", "backbone rate")
+    classes, checkpoint_ids = inputs.train.classes, inputs.checkpoint_ids
     sizes = trained_sizes(inputs.train, inputs.input_size, inputs.tile)
     return {
         "training": to_mapping(config),
@@ -35,7 +36,7 @@ def checkpoint_metadata(inputs: Inputs, run: Run) -> dict[str, Any]:
         **tile_facts(inputs.tile),
         **pixel_range_facts(inputs.checkpoint, inputs.train),
         **({SIZES_KEY: sizes.to_metadata()} if sizes else {}),
-        "class_origins": origins(config, inputs.checkpoint, inputs.train.classes, inputs.sources),
+        "class_origins": origins(config, inputs.checkpoint, classes, checkpoint_ids),
         "pseudo_labelled": [model.classes[i] for i in unlabelled],
         **inherited(
             inputs.checkpoint,

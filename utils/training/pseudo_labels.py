@@ -37,7 +37,7 @@ SURE, UNSURE = 0.3, 0.1  # scores from which a detection is an object, or a diff
 SAME_OBJECT = 0.5  # IoU above which two boxes are of one object
 NMS_IOU = 0.45
 MOST_OF_TIME = 0.25  # of --minutes; photos that there is no time for are left out
-_CHOICE = 4  # of the random numbers that say which
+_RNG_STREAM = 4  # keeps this draw independent of other draws with the same seed
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class PseudoLabels:
     """What the starting detector has found; plain JSON values.
 
     Attributes:
-        photos: image ids of the training photos that it has looked at, sorted.
-        photo: for each object the index of its photo, rising.
+        photos: image ids of the training photos that it has searched, sorted.
+        photo: for each object the index of its photo in ``photos``, rising.
         boxes: ``x0, y0, x1, y1`` in pixels of the upright photo.
         class_ids: of the run.
         sure: whether it is an object; otherwise it is a difficult one.
@@ -58,13 +58,13 @@ class PseudoLabels:
     class_ids: list[int]
     sure: list[bool]
 
-    def added_to(self, train: Dataset) -> Dataset:
-        """The training photos that were looked at, with these objects too.
+    def with_pseudo_labels(self, train: Dataset) -> Dataset:
+        """The training photos that were searched, with these objects too.
 
         Raises:
             UserError: a photo has gone since.
         """
-        records = self.looked_at(train).records.with_objects(
+        records = self.with_searched_photos_only(train).records.with_objects(
             np.array(self.photo, np.int64),
             np.array(self.boxes, np.float32).reshape(-1, 4),
             np.array(self.class_ids, np.int32),
@@ -72,8 +72,8 @@ class PseudoLabels:
         )
         return replace(train, records=records)
 
-    def looked_at(self, train: Dataset) -> Dataset:
-        """The training photos that were looked at, with their own labels only.
+    def with_searched_photos_only(self, train: Dataset) -> Dataset:
+        """The training photos that were searched, with their own labels only.
 
         Raises:
             UserError: a photo has gone since.
@@ -135,7 +135,7 @@ class PseudoLabels:
             ) from None
 
 
-def find_objects(
+def make_pseudo_labels(
     weights: Path,
     train: Dataset,
     class_ids: Mapping[int, int],
@@ -167,7 +167,7 @@ def find_objects(
         most = max(detector.batch_size, int(MOST_OF_TIME * 60 * minutes / seconds))
         views = views_of(train.records, tiling, max(detector.input_size), detector.training_sizes)
         if most < views.sum():
-            drawn = np.random.default_rng([seed, _CHOICE]).permutation(len(indices))
+            drawn = np.random.default_rng([seed, _RNG_STREAM]).permutation(len(indices))
             count = np.searchsorted(np.cumsum(views[drawn]), most, side="right")
             indices = np.sort(drawn[: max(count, 1)])
     records = [train.records[i] for i in indices.tolist()]

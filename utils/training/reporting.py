@@ -35,8 +35,8 @@ def epoch_text(row: Mapping[str, Any], schedule: Schedule, history: History) -> 
     if "AP" in row:
         text += f", AP50 {score_text(row['AP50'])}, AP {score_text(row['AP'])}"
         text += scores_text(row) + trained_on_text(row)
-        if history.best_epoch == row["epoch"]:  # its AP may be the highest but for min_delta
-            text += " (best so far)" if history.kept_ap >= history.best_ap else " (kept)"
+        if history.saved_epoch == row["epoch"]:  # its AP may be slightly lower than the highest
+            text += " (best so far)" if history.saved_ap >= history.highest_ap else " (kept)"
     text += f", {row['photos_per_second']:.1f} photos/s"
     return f"{text}, {time_text(schedule.seconds_left(history.step))} left"
 
@@ -47,12 +47,12 @@ def score_text(value: float) -> str:
 
 
 def interval_text(history: History, val: Dataset) -> str:
-    """How sure the AP of the kept checkpoint is; "" where nothing is known of it."""
+    """How sure the AP of ``best.keras`` is; "" where nothing is known of it."""
     photos = counted(val.photos_with_objects, "photo")
-    if history.kept_low is None:
+    if history.saved_ap_low is None:
         few = 0 < val.photos_with_objects < MIN_IMAGES
         return f" (of {photos} with objects; that says little)" if few else ""
-    return f" ({history.kept_low:.3f}–{history.kept_high:.3f}, 95 % interval of {photos})"
+    return f" ({history.saved_ap_low:.3f}–{history.saved_ap_high:.3f}, 95 % interval of {photos})"
 
 
 def trained_on_text(row: Mapping[str, Any]) -> str:
@@ -104,7 +104,7 @@ def advance(
     rate = bar.format_dict["rate"] or 0.0
     seconds = max(history.seconds + time.monotonic() - began, 1e-9)
     waiting = (history.waited + loader.waited) / seconds
-    score = f", AP {history.best_ap:.3f}" if history.best_ap >= 0 else ""
+    score = f", AP {history.highest_ap:.3f}" if history.highest_ap >= 0 else ""
     bar.set_postfix_str(
         f"loss {total:.2f} = box {box:.2f} + obj {objectness:.2f} + cls {classes:.2f}{score}, "
         f"{rate * loader.batch_size:.1f} photos/s, data {waiting:.0%}, "

@@ -9,11 +9,11 @@ from utils.cli import to_mapping
 from utils.training.history import History
 from utils.training.inputs import Inputs
 from utils.training.legacy import UNKNOWN
-from utils.training.loop import Run
 from utils.training.numerics import changed_cores
 from utils.training.reporting import length_text
 from utils.training.setup import Setup
 from utils.training.state import assign_state
+from utils.training.training_run import TrainingRun
 
 
 def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:
@@ -41,7 +41,7 @@ def changed_weights_text(weights: Path | None, before: str | None, now: str | No
     )
 
 
-def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
+def restore(setup: Setup, inputs: Inputs, run: TrainingRun) -> None:
     """Continue from the saved state, or save the pseudo labels of a new run; write its options."""
     saved, directory = setup.saved, run.directory
     options = {**to_mapping(inputs.config), "out": str(directory.path), "resume": False}
@@ -56,7 +56,7 @@ def restore(setup: Setup, inputs: Inputs, run: Run) -> None:
         if 0 < run.history.step == run.history.base_step:  # it has just been made longer
             directory.log(f"the finished run goes on for {length_text(run.schedule)} in all")
         # What was changed now holds for the next --resume, too.
-        directory.survives_full_disk(lambda: directory.write_config(options))
+        directory.write_or_warn(lambda: directory.write_config(options))
         if setup.threads and (change := changed_cores(setup.threads)):
             directory.warn(change)
         return

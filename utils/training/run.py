@@ -24,13 +24,15 @@ from utils.training.announcement import announce
 from utils.training.assembly import assemble, make_detector
 from utils.training.choices.phases import strongest_phase
 from utils.training.config import TrainConfig
+from utils.training.expected_times import measure_times
 from utils.training.forgetting import measured_classes
 from utils.training.inputs import Inputs, choose_inputs
-from utils.training.loop import Run, score_start, train_to_end
+from utils.training.loop import score_start, train_to_end
 from utils.training.provenance import checkpoint_metadata
 from utils.training.resume import restore
 from utils.training.run_directory import PREVIEW, RunDirectory
 from utils.training.setup import set_up
+from utils.training.training_run import TrainingRun
 from utils.training.validation import SCORED_PHOTOS, photos_to_score, sample_photos, sample_text
 
 MOST_FOR_START = 0.05  # share of the minutes of a run that scoring its start may take
@@ -62,7 +64,7 @@ class TrainResult:
     ap_high: float | None
     interrupted: bool
     history: list[dict[str, Any]] = field(repr=False)
-    run: Run | None = field(repr=False, default=None)
+    run: TrainingRun | None = field(repr=False, default=None)
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -108,17 +110,17 @@ def train(
         path=run.directory.path,
         best=run.directory.best,
         last=run.directory.last,
-        ap=run.history.kept_ap,
-        epoch=run.history.best_epoch,
-        ap_low=run.history.kept_low,
-        ap_high=run.history.kept_high,
+        ap=run.history.saved_ap,
+        epoch=run.history.saved_epoch,
+        ap_low=run.history.saved_ap_low,
+        ap_high=run.history.saved_ap_high,
         interrupted=not finished,
         history=[dict(row) for row in run.history.rows],
         run=run,
     )
 
 
-def measure_start(run: Run, inputs: Inputs) -> Dataset:
+def measure_start(run: TrainingRun, inputs: Inputs) -> Dataset:
     """Tell the schedule of a run with ``--minutes`` how long its parts take; score the checkpoint
     that a new run starts from, where there is time and its classes can be compared.
 
@@ -126,7 +128,7 @@ def measure_start(run: Run, inputs: Inputs) -> Dataset:
         The validation photos that are scored; of many a sample, where time is limited.
     """
     val, seconds, affordable = inputs.val, run.schedule.seconds, True
-    times = run.trainer.expected_times(val) if seconds else None
+    times = measure_times(run.trainer, val) if seconds else None
     count = run.choices[SCORED_PHOTOS]
     resumed = count is not None
     if not resumed:
@@ -138,13 +140,13 @@ def measure_start(run: Run, inputs: Inputs) -> Dataset:
         run.directory.log(sample_text(count, len(val), minutes))
         val = sample_photos(val, count, inputs.config.seed)
         trained_on = set(inputs.split.trained_before.get("val", ()))
-        run.val_trained_on = sum(record.image_id in trained_on for record in val.records)
+        run.leaked_val_photos = sum(record.image_id in trained_on for record in val.records)
     if times:
         evaluation = times.evaluation(len(val))
         run.schedule.expect(evaluation, times.compiling, times.update_bn)
         affordable = evaluation < MOST_FOR_START * seconds
     comparable = not measured_classes(val).isdisjoint(run.old_classes)
-    if comparable and not run.history.step and run.broadcast(affordable):
+    if comparable and not run.history.step and run.chief_decides(affordable):
         score_start(run, val)
     return val
 

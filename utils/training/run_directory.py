@@ -78,14 +78,14 @@ class RunDirectory:
                 files.
         """
         check_writable(path / "any", f"--out {path}")
-        no_part = {".lock", PREVIEW, DOCTOR_PAGE}
-        if path.is_dir() and any(p.name not in no_part for p in path.iterdir()):
-            there = (path / "config.yaml").exists() or (path / "state").exists()
+        ignored_names = {".lock", PREVIEW, DOCTOR_PAGE}
+        if path.is_dir() and any(p.name not in ignored_names for p in path.iterdir()):
+            has_run = (path / "config.yaml").exists() or (path / "state").exists()
             raise UserError(
                 f"--out {path}: the folder is not empty; "
                 + (
                     "give --resume to continue the run in it, or another folder"
-                    if there
+                    if has_run
                     else "give another folder"
                 )
             )
@@ -94,7 +94,7 @@ class RunDirectory:
         """Unlock the folder."""
         self._lock.release()
 
-    def _restore(self) -> None:
+    def _recreate_if_removed(self) -> None:
         """Make the folder anew, and lock it, where somebody has removed it.
 
         Raises:
@@ -117,7 +117,7 @@ class RunDirectory:
             raise UserError(f"--out {self.path}: another process is training there") from None
         self._locked_file = _file_id(self._lock.lock_file)
 
-    def survives_full_disk(self, write: Callable[[], None]) -> bool:
+    def write_or_warn(self, write: Callable[[], None]) -> bool:
         """Write; where the disk is full, warn and continue.
 
         The old file is still whole, and the next save tries again.
@@ -125,7 +125,7 @@ class RunDirectory:
         Returns:
             Whether it was written.
         """
-        self._restore()
+        self._recreate_if_removed()
         try:
             write()
         except OSError as error:
@@ -144,7 +144,7 @@ class RunDirectory:
         """Into ``log.txt`` only; a full disk is reported on the terminal."""
         if not self.writes:
             return
-        self._restore()
+        self._recreate_if_removed()
         log = self.path / "log.txt"
         try:
             with open(log, "a", encoding="utf-8", errors="backslashreplace") as file:
@@ -167,14 +167,14 @@ class RunDirectory:
 
     def save(self, name: str, write: Callable[[Path], None]) -> bool:
         """Call ``write`` with the path of that file. Returns whether the disk had space."""
-        return not self.writes or self.survives_full_disk(lambda: write(self.path / name))
+        return not self.writes or self.write_or_warn(lambda: write(self.path / name))
 
     def save_picture(self, name: str, picture: np.ndarray | None) -> None:
         """Save uint8 (H, W, 3) as a JPEG file; None is no picture."""
         if picture is not None:
             self.save(name, lambda path: save_image(path, picture))
 
-    def keep_bad_batch(self, step: int, batch: Sequence[Any]) -> Path | None:
+    def save_bad_batch(self, step: int, batch: Sequence[Any]) -> Path | None:
         """Save images, boxes and class ids of the first few bad batches for inspection."""
         folder = self.path / "bad_batches"
         if not self.writes or (folder.is_dir() and len(list(folder.iterdir())) >= MAX_BAD_BATCHES):
@@ -186,7 +186,7 @@ class RunDirectory:
             with atomic_write(path, "wb") as file:
                 np.savez_compressed(file, images=images, boxes=boxes, class_ids=class_ids)
 
-        return path if self.survives_full_disk(write) else None
+        return path if self.write_or_warn(write) else None
 
     def write_events(self, method: Callable[..., None], *values: Any) -> None:
         """Call a method of ``TensorBoardWriter``; a full disk is a warning."""

@@ -24,7 +24,7 @@ LAST_EVALUATION = 1.3  # time reserved for the last evaluation, in times of the 
 RESERVED_SECONDS = 6.0  # for saving and drawing at the end, beside the last evaluation
 
 
-def learning_rate(progress: float, kind: str = "cosine") -> float:
+def learning_rate_factor(progress: float, kind: str = "cosine") -> float:
     """Factor on the highest learning rate: a linear warm-up (Goyal et al., 2017), then ``kind``.
 
     ``cosine`` falls along half a cosine (Loshchilov & Hutter, SGDR, 2017), ``step`` to a tenth at
@@ -77,12 +77,12 @@ class Schedule:
     progress_before: float = 0.0
     base_step: int = 0
     clock: Callable[[], float] = time.monotonic
-    _first: float = field(default=0.0, init=False)
-    _first_step: int = field(default=0, init=False)
-    _began: float = field(default=0.0, init=False)
-    _saved: float = field(default=0.0, init=False)
+    _elapsed_at_begin: float = field(default=0.0, init=False)
+    _step_at_begin: int = field(default=0, init=False)
+    _clock_at_begin: float = field(default=0.0, init=False)
+    _clock_at_last_save: float = field(default=0.0, init=False)
     _saving_took: float = field(default=0.0, init=False)
-    _evaluated: float = field(default=0.0, init=False)
+    _elapsed_at_last_evaluation: float = field(default=0.0, init=False)
     _expected_evaluation: float = field(default=0.0, init=False)
     _evaluations_took: list[float] = field(default_factory=list, init=False)  # the last three
     _time_share: float = field(default=0.0, init=False)  # the highest so far
@@ -93,9 +93,9 @@ class Schedule:
         The time of start-up is no part of the schedule. A resumed run stretches the rest of its
         schedule over the rest of its time.
         """
-        self._first = self.elapsed()
-        self._first_step, self._began, self._evaluated = step, self.clock(), self.elapsed()
-        self._saved = self.clock()
+        self._step_at_begin = step
+        self._clock_at_begin = self._clock_at_last_save = self.clock()
+        self._elapsed_at_begin = self._elapsed_at_last_evaluation = self.elapsed()
         self._time_share = 0.0
 
     def elapsed(self) -> float:
@@ -103,11 +103,15 @@ class Schedule:
         return self.seconds_before + self.clock() - self.started
 
     def progress(self, step: int) -> float:
-        """Share of the run that is done after ``step`` steps; 1 when it is over."""
+        """Share of the run that is done after ``step`` steps; 1 when it is over.
+
+        Never decreases: with a time limit, the highest share of the time so far is kept.
+        """
         shares = [self._epochs_done(step)]
         if self.seconds is not None:
-            available = self.seconds - self.reserved - self._for_last_evaluation() - self._first
-            done = (self.elapsed() - self._first) / available if available > 0 else 1.0
+            end = self.seconds - self.reserved - self._for_last_evaluation()
+            available = end - self._elapsed_at_begin
+            done = (self.elapsed() - self._elapsed_at_begin) / available if available > 0 else 1.0
             # An evaluation that is faster than the one before sets time free. Progress waits then.
             self._time_share = max(self._time_share, done)
             shares.append(self.progress_before + (1 - self.progress_before) * self._time_share)
@@ -121,7 +125,7 @@ class Schedule:
 
     def _epochs_done(self, step: int) -> float:
         total = self.epochs * self.steps_per_epoch - self.base_step
-        step, first = step - self.base_step, self._first_step - self.base_step
+        step, first = step - self.base_step, self._step_at_begin - self.base_step
         if self.progress_before <= first / total + 1e-9 or first >= total:
             return step / total
         # With fewer minutes earlier processes were ahead of their epochs: the rest is stretched.
@@ -132,8 +136,8 @@ class Schedule:
         estimates = []
         if self.seconds is not None:
             estimates.append(self.seconds - self.elapsed())
-        if step > self._first_step:
-            each = (self.clock() - self._began) / (step - self._first_step)
+        if step > self._step_at_begin:
+            each = (self.clock() - self._clock_at_begin) / (step - self._step_at_begin)
             estimates.append(each * (self.epochs * self.steps_per_epoch - step))
         return max(min(estimates), 0.0) if estimates else None
 
@@ -164,7 +168,7 @@ class Schedule:
             return True
         if self.seconds is None:
             return history.epoch % math.ceil(self.epochs / EVALUATIONS) == 0
-        since = self.elapsed() - self._evaluated
+        since = self.elapsed() - self._elapsed_at_last_evaluation
         # The (lower) median: one that was held up does not put off the next one.
         took = sorted(self._evaluations_took) or [self._expected_evaluation]
         return since * EVALUATION_SHARE >= max(took[(len(took) - 1) // 2], 1.0)
@@ -185,13 +189,13 @@ class Schedule:
         """Whether to save now: every ``save_every`` seconds, or less often where saving would take
         more than ``SAVING_SHARE`` of the time; with ``save_every`` 0 always."""
         least = self._saving_took / SAVING_SHARE if self.save_every else 0.0
-        return self.clock() - self._saved >= max(self.save_every, least)
+        return self.clock() - self._clock_at_last_save >= max(self.save_every, least)
 
     def note_saving(self, seconds: float) -> None:
         """The state has just been saved, which took ``seconds``."""
-        self._saved, self._saving_took = self.clock(), seconds
+        self._clock_at_last_save, self._saving_took = self.clock(), seconds
 
     def note_evaluation(self, seconds: float) -> None:
         """An evaluation that took ``seconds`` has just ended."""
         self._evaluations_took = [*self._evaluations_took[-2:], seconds]
-        self._evaluated = self.elapsed()
+        self._elapsed_at_last_evaluation = self.elapsed()

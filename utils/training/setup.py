@@ -20,7 +20,7 @@ from utils.training.choices.neck import choose_neck
 from utils.training.config import TrainConfig
 from utils.training.numerics import make_deterministic, set_precision
 from utils.training.run_directory import RunDirectory
-from utils.training.state import made_longer, read_state
+from utils.training.state import extended_run, read_state
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,12 @@ class Setup:
     at_end: ExitStack
     device_note: str = ""
 
-    def saved_choice(self, name: str, asked: Any = None) -> Any:
-        """The choice of the run that is resumed; what the options ask for in a new run."""
-        return self.saved.get("choices", {}).get(name, asked)
+    def saved_or(self, name: str, default: Any = None) -> Any:
+        """The saved choice of the resumed run.
+
+        ``default`` in a new run, or where an older version did not save it.
+        """
+        return self.saved.get("choices", {}).get(name, default)
 
 
 def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
@@ -67,7 +70,7 @@ def set_up(config: TrainConfig, at_end: ExitStack) -> Setup:
     if config.exact:
         refuse_inexact(cluster)
     saved = cluster.broadcast_json(saved)
-    saved, minutes = made_longer(saved, config.epochs, cluster.broadcast_json(config.minutes))
+    saved, minutes = extended_run(saved, config.epochs, cluster.broadcast_json(config.minutes))
     config = replace(config, minutes=minutes)
     of_run = saved.get("choices", {}).get("options", {})
     config = replace(config, neck=choose_neck(config, of_run.get("neck")))
@@ -107,8 +110,8 @@ def refuse_inexact(cluster: Cluster) -> None:
     Raises:
         UserError: ``--exact`` is not promised for these devices.
     """
-    if cluster.replicas > 1 or not cluster.devices.startswith("CPU"):
+    if cluster.replicas > 1 or cluster.on_gpu:
         raise UserError(
-            f"--exact is promised for one CPU, and this run would compute on {cluster.devices}; "
-            "choose it with --device cpu"
+            f"--exact is promised for one CPU, and this run would compute on "
+            f"{cluster.device_text}; choose it with --device cpu"
         )

@@ -52,14 +52,15 @@ def check_choices(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         different.remove("options")
         different += [f"--{n}" for n in options if before.get(n) != options[n]]
     if different:
-        longer = "; --epochs can be raised once the run is finished" * ("--epochs" in different)
+        can_be_longer = "; --epochs can be raised once the run is finished"
+        longer = can_be_longer if "--epochs" in different else ""
         raise UserError(
             f"--resume: {', '.join(different)} differ from what the run was started with; give "
             f"the same options and data, or another --out{longer}"
         )
 
 
-def made_longer(
+def extended_run(
     saved: dict[str, Any], epochs: int | None, minutes: float | None
 ) -> tuple[dict[str, Any], float | None]:
     """The facts of a finished run that goes on for more epochs or minutes, and its minutes.
@@ -74,16 +75,19 @@ def made_longer(
     history, choices = saved.get("history", {}), saved.get("choices", {})
     if not history.get("finished"):
         return saved, minutes
-    had, each = saved.get("minutes"), saved.get("steps per epoch")
-    done = history["step"] / each if each else history["epoch"]  # older versions did not save it
-    more_epochs = epochs != choices["options"]["epochs"] and (epochs or 0) > done
-    more_minutes = had and minutes and minutes > had and done < choices["epochs"]
+    saved_minutes, steps_per_epoch = saved.get("minutes"), saved.get("steps per epoch")
+    epochs_done = history["epoch"]  # older versions did not save the steps per epoch
+    if steps_per_epoch:
+        epochs_done = history["step"] / steps_per_epoch
+    more_epochs = epochs != choices["options"]["epochs"] and (epochs or 0) > epochs_done
+    longer = saved_minutes and minutes and minutes > saved_minutes
+    more_minutes = longer and epochs_done < choices["epochs"]
     if not (more_epochs or more_minutes):
         return saved, minutes
     if more_epochs:
         choices = {**choices, "epochs": epochs, "options": {**choices["options"], "epochs": epochs}}
     if not more_minutes and minutes and saved["seconds"] > USED_UP * 60 * minutes:
-        minutes = None  # they have ended the run
+        minutes = None  # they are used up already, so only epochs limit the run
     history = {
         **history,
         "finished": False,

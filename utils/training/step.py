@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
+from nets.bfloat16 import with_bfloat16_convolutions
 from nets.folding import folded
-from nets.loss import LossConfig, Losses, count_positives, detection_loss, loss_normalizer
-from nets.narrow import narrowed
+from nets.loss import LossConfig, Losses, detection_loss, loss_normalizer, normalizer_counts
 from nets.randomness import SampleRandomness, sample_randomness
 from nets.targets import assign, assign_simota
 from nets.yolo import STRIDES, YOLOv3, decode
@@ -40,7 +40,7 @@ class StepConfig:
         seed: of the run, for random masks.
         loss: weights and thresholds.
         simota: whether SimOTA assigns objects to predictions; otherwise anchor shapes alone do.
-        narrow: whether dense convolutions of a float32 model multiply in bfloat16.
+        bfloat16_convolutions: whether dense convolutions of a float32 model multiply in bfloat16.
     """
 
     batch: int
@@ -48,13 +48,15 @@ class StepConfig:
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
     simota: bool = True
-    narrow: bool = False
+    bfloat16_convolutions: bool = False
 
 
 def training_networks(model: YOLOv3, config: StepConfig) -> tuple[keras.Model, keras.Model]:
     """Backbone and head as a step computes them, with the variables of ``model``."""
     backbone, head = folded(model.backbone), model.head
-    return (narrowed(backbone), narrowed(head)) if config.narrow else (backbone, head)
+    if config.bfloat16_convolutions:
+        return with_bfloat16_convolutions(backbone), with_bfloat16_convolutions(head)
+    return backbone, head
 
 
 def build_train_step(
@@ -80,7 +82,7 @@ def build_train_step(
     backbone, head = training_networks(model, config)
     statistics = [v.value for v in model.non_trainable_variables if is_statistic(v)]
     several = strategy.num_replicas_in_sync > 1
-    share = config.batch // strategy.num_replicas_in_sync
+    replica_batch = config.batch // strategy.num_replicas_in_sync  # images
 
     def summed(values):
         return tf.distribute.get_replica_context().all_reduce("SUM", values) if several else values
@@ -88,7 +90,7 @@ def build_train_step(
     provisional = tf.constant(config.batch * POSITIVES_AN_IMAGE)
 
     def losses_and_gradients(images, boxes, class_ids, randomness):
-        """Losses and count of positives of a micro-batch; gradients of the scaled loss."""
+        """Losses and normalizer counts of a micro-batch; gradients of the scaled loss."""
         size = tf.shape(images)
         grids = [(size[1] // stride, size[2] // stride) for stride in STRIDES]
         with tf.GradientTape() as tape, sample_randomness(randomness):
@@ -101,21 +103,21 @@ def build_train_step(
                 predictions, boxes, class_ids, matched_gt, config.loss, provisional
             )
             scaled = losses.total * scale.value
-        return [*losses, count_positives(matched_gt)], tape.gradient(scaled, trainable)
+        return [*losses, normalizer_counts(matched_gt)], tape.gradient(scaled, trainable)
 
     def replica(images, boxes, class_ids, number, strength):
         """A replica's share of the batch → losses, gradients and their norm, of the whole batch."""
         context = tf.distribute.get_replica_context()
-        first = context.replica_id_in_sync_group * share
+        first = context.replica_id_in_sync_group * replica_batch  # its first image in the batch
         before = [tf.identity(v) for v in statistics]
 
         def micro_batch(index):
-            rows = share // config.accumulation_steps
+            rows = replica_batch // config.accumulation_steps
             part = slice(index * rows, (index + 1) * rows)
-            drawn = SampleRandomness(
+            randomness = SampleRandomness(
                 config.seed, number, config.batch, first + index * rows, strength
             )
-            return losses_and_gradients(images[part], boxes[part], class_ids[part], drawn)
+            return losses_and_gradients(images[part], boxes[part], class_ids[part], randomness)
 
         if config.accumulation_steps == 1:
             sums, gradients = micro_batch(0)
@@ -123,13 +125,12 @@ def build_train_step(
             sums, gradients = _accumulate(micro_batch, config.accumulation_steps, trainable)
         gradients = summed(gradients)
         *losses, counts = summed(sums)
-        share_of_batch = provisional / loss_normalizer(counts)
-        losses = [part * share_of_batch for part in losses]
-        if several and statistics:  # each replica's are those of its own images; keep the mean
-            means = context.all_reduce("MEAN", [tf.identity(v) for v in statistics])
-            for variable, mean in zip(statistics, means, strict=True):
-                variable.assign(mean)
-        factor = share_of_batch / scale.value if scale.active else share_of_batch
+        # Replaces the provisional divisor by the real one, of all parts of the batch.
+        renormalize = provisional / loss_normalizer(counts)
+        losses = [part * renormalize for part in losses]
+        if several and statistics:
+            _average_over_replicas(statistics)
+        factor = renormalize / scale.value if scale.active else renormalize
         norm = tf.linalg.global_norm(gradients) * factor
         factor *= CLIP_NORM / tf.maximum(norm, CLIP_NORM)
         gradients = [gradient * factor for gradient in gradients]
@@ -181,6 +182,14 @@ def build_train_step(
     return step
 
 
+def _average_over_replicas(statistics: list[tf.Variable]) -> None:
+    """Set running statistics to their mean over replicas: each replica has seen its own images."""
+    context = tf.distribute.get_replica_context()
+    means = context.all_reduce("MEAN", [tf.identity(v) for v in statistics])
+    for variable, mean in zip(statistics, means, strict=True):
+        variable.assign(mean)
+
+
 def _accumulate(
     micro_batch: Callable, steps: int, trainable: list
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
@@ -189,11 +198,11 @@ def _accumulate(
     nothing = [*[tf.constant(0.0)] * len(Losses._fields), tf.zeros(2)]
 
     def body(index, sums, gradients):
-        more, further = micro_batch(index)
+        part_sums, part_gradients = micro_batch(index)
         return (
             index + 1,
-            [a + b for a, b in zip(sums, more, strict=True)],
-            [a + b for a, b in zip(gradients, further, strict=True)],
+            [a + b for a, b in zip(sums, part_sums, strict=True)],
+            [a + b for a, b in zip(gradients, part_gradients, strict=True)],
         )
 
     _, sums, gradients = tf.while_loop(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -26,18 +25,13 @@ from utils.errors import UserError
 from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.matching import MatchedResults, match_results
 from utils.evaluation.metrics import compute_metrics
-from utils.evaluation.run_detector import detect_records, views_of
+from utils.evaluation.run_detector import detect_records
 from utils.runtime.device import out_of_memory
 from utils.runtime.distribution import Cluster
 from utils.runtime.runtime import Runtime
 from utils.runtime.tensorflow_runtime import compile_inference
-from utils.tiling import NO_TILES, Tiling, TrainingSizes
-from utils.training.batch_norm import (
-    MOST_PHOTOS,
-    batch_statistics,
-    is_statistic,
-    lower_momentum,
-)
+from utils.tiling import NO_TILES, Tiling
+from utils.training.batch_norm import batch_statistics, is_statistic, lower_momentum
 from utils.training.choices.recipes import Recipe
 from utils.training.ema import LONGEST, MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_count
@@ -47,10 +41,9 @@ from utils.voting import MIN_SCORE_RATIO
 
 EVALUATION_BATCH = 8  # photos a replica
 CONFIDENCE = 0.001  # lowest score in an evaluation
-TIMED_VIEWS = 16  # pictures that the network gets to time an evaluation, a replica
 
 
-class Evaluation(NamedTuple):
+class ValidationResult(NamedTuple):
     """What an evaluation found.
 
     Attributes:
@@ -64,26 +57,8 @@ class Evaluation(NamedTuple):
     matched: MatchedResults
 
 
-class ExpectedTimes(NamedTuple):
-    """Seconds that parts of a run are expected to take.
-
-    Attributes:
-        photo: an evaluation, for each photo.
-        compiling: compiling the network.
-        update_bn: re-estimating batch-norm statistics; 0 where weights are not averaged.
-    """
-
-    photo: float
-    compiling: float
-    update_bn: float
-
-    def evaluation(self, photos: int) -> float:
-        """Seconds of an evaluation of so many photos."""
-        return self.photo * photos
-
-
 class Trainer:
-    """Has everything that training changes.
+    """Owns model, optimizers, moving average and loss scale; runs steps, evaluations and saves.
 
     Args:
         model: the detector, built within the cluster's scope.
@@ -132,32 +107,31 @@ class Trainer:
             self.average = MovingAverage(
                 model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
             )
+            self._statistic_averages = self.average.averages[len(model.trainable_variables) :]
             self.scale = LossScale(precision)
-        on_gpu = cluster.input_device is not None
-        self._infer = compile_inference(
-            model, cluster, least_score=CONFIDENCE * MIN_SCORE_RATIO if on_gpu else None
+        one_gpu = cluster.on_gpu and cluster.replicas == 1
+        self.infer = compile_inference(
+            model, cluster, least_score=CONFIDENCE * MIN_SCORE_RATIO if one_gpu else None
         )
 
-    def set_backbone_frozen(self, frozen: bool) -> bool:
+    def set_backbone_frozen(self, frozen: bool) -> None:
         """Freeze the whole backbone, or unfreeze all of it but the layers that never learn.
 
-        Returns:
-            Whether anything changed; the next step is then compiled anew.
+        Where that changes anything, the next step is compiled anew.
         """
         if frozen == self._frozen:
-            return False
+            return
         self._frozen = frozen
         backbone = self.model.backbone
         all_stages = {"frozen_stages": stage_count(backbone)} if frozen else {}
         set_backbone_trainable(backbone, **self._never_learns | all_stages)
         self._build_step()
-        return True
 
     def step(
         self,
         batch: Sequence[tf.Tensor],
         number: int,
-        rate: float,
+        rate_factor: float,
         drop_strength: float = 1.0,
         *,
         uniform_average: bool = False,
@@ -167,7 +141,7 @@ class Trainer:
         Args:
             batch: this host's share of the global batch.
             number: of the step, from 1.
-            rate: the schedule's factor on the learning rate.
+            rate_factor: the schedule's factor on the highest learning rates.
             drop_strength: factor on the rates of stochastic depth.
             uniform_average: whether steps have equal weight in the moving average from here on.
 
@@ -175,7 +149,7 @@ class Trainer:
             tensorflow.errors.ResourceExhaustedError: it does not fit into memory; see
                 ``accumulate_more``.
         """
-        self.optimizers.set_rate(rate)
+        self.optimizers.set_rate_factor(rate_factor)
         return self._step(
             *self.cluster.split(batch),
             tf.constant(number, tf.int64),
@@ -189,9 +163,9 @@ class Trainer:
         Raises:
             UserError: a step takes one photo at a time already.
         """
-        share = self.config.batch // self.cluster.replicas
-        more = range(2 * self.config.accumulation_steps, share + 1)
-        steps = next((count for count in more if share % count == 0), None)
+        replica_batch = self.config.batch // self.cluster.replicas
+        more = range(2 * self.config.accumulation_steps, replica_batch + 1)
+        steps = next((count for count in more if replica_batch % count == 0), None)
         if steps is None or self.cluster.hosts > 1 or self.sync_batch_norm:
             raise UserError(
                 "out of memory; take a smaller --input-size, --batch-size or backbone, or let each "
@@ -226,8 +200,7 @@ class Trainer:
             return False
         if not all(np.isfinite(value).all() for value in found):
             return False
-        averages = self.average.averages[len(self.average.averages) - len(found) :]
-        for average, value in zip(averages, found, strict=True):
+        for average, value in zip(self._statistic_averages, found, strict=True):
             average.assign(value)
         return True
 
@@ -237,7 +210,7 @@ class Trainer:
         *,
         progress: Callable[[Iterable], Iterable] = iter,
         on_unreadable: Callable[[str], None] = print,
-    ) -> Evaluation:
+    ) -> ValidationResult:
         """Score the averaged weights.
 
         Several hosts divide the photos among them, and all get the whole result.
@@ -245,15 +218,15 @@ class Trainer:
         mine = self.cluster.local_indices(len(dataset))
         records = [dataset.records[i] for i in mine]
         with self.average.applied():
-            found = self._detect(records, progress, on_unreadable)
+            found = self.detect(records, progress, on_unreadable)
         if self.cluster.hosts > 1:
             image_ids = [record.image_id for record in dataset.records]
             found = self.cluster.gather_detections(image_ids, found, self.model.classes)
         truth = ground_truth(dataset.records, dataset.classes)
         matched = match_results(truth, to_results(found, truth))
-        return Evaluation(compute_metrics(matched), found, matched)
+        return ValidationResult(compute_metrics(matched), found, matched)
 
-    def _detect(self, records: list, progress: Callable, on_unreadable: Callable) -> dict:
+    def detect(self, records: list, progress: Callable, on_unreadable: Callable) -> dict:
         """Detections by image id, in smaller batches where memory runs out."""
         while True:
             try:
@@ -282,59 +255,14 @@ class Trainer:
         metadata = self.model.metadata
         return Detector(
             Runtime(
-                self._infer,
+                self.infer,
                 tuple(self.model.classes),
                 size,
                 batch_size,
                 metadata=metadata,
-                on_gpu=self.cluster.devices.startswith("GPU"),
+                on_gpu=self.cluster.on_gpu,
             )
         )
-
-    def expected_times(self, dataset: Dataset) -> ExpectedTimes:
-        """How long the parts of a run beside its steps take: measured with a grey batch, and by
-        scoring a few photos of the dataset, which have to be read and their boxes suppressed."""
-        size, replicas = self.model.input_size, self.cluster.replicas
-        here = EVALUATION_BATCH * self.cluster.local_replicas
-        images = np.full((here, size, size, 3), 128, np.uint8)
-        began = time.monotonic()
-        self._infer(images)
-        compiled = time.monotonic()
-        self._infer(images)
-        batch = time.monotonic() - compiled
-        update_bn = 1.3 * batch * MOST_PHOTOS / (EVALUATION_BATCH * replicas)
-        views = self._views(dataset)
-        each = 1.3 * max(batch / here, self._seconds_a_view(dataset, views))
-        return ExpectedTimes(
-            photo=each * float(np.mean(views)) / self.cluster.hosts,
-            compiling=compiled - began - batch,
-            update_bn=update_bn if self.averaging else 0.0,
-        )
-
-    def _seconds_a_view(self, dataset: Dataset, views: np.ndarray) -> float:
-        """Seconds that this host takes to read, detect and match, for each picture that the
-        network gets, on photos from all over the dataset; 0 where none of them can be read.
-
-        Args:
-            dataset: the photos.
-            views: (P,), the pictures that each of them gives.
-        """
-        wanted = TIMED_VIEWS * self.cluster.local_replicas
-        count = min(max(round(wanted / np.mean(views)), 1), len(views))
-        chosen = np.linspace(0, len(views) - 1, count).astype(int)
-        records = [dataset.records[i] for i in chosen]
-        truth = ground_truth(records, dataset.classes)
-        began, seconds = time.monotonic(), 0.0
-        with self.average.applied(), suppress(UserError):
-            found = self._detect(records, iter, on_unreadable=lambda message: None)
-            match_results(truth, to_results(found, truth))
-            seconds = time.monotonic() - began
-        return seconds / int(views[chosen].sum())
-
-    def _views(self, dataset: Dataset) -> np.ndarray:
-        """(P,): how many pictures the network gets of each photo."""
-        trained = TrainingSizes.from_metadata(self.model.metadata)
-        return views_of(dataset.records, self.tiling, self.model.input_size, trained)
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as a float32 checkpoint, atomically."""

@@ -14,14 +14,14 @@ def choose_aspect(
 ) -> tuple[float, float]:
     """The part of the square network input's width and height that training pictures take.
 
-    What nine photos in ten need (``utils.data.batches.input_shape``), as grey borders cost time
-    and teach nothing. The whole square where photos are turned far, and where none is ever made
-    smaller: such a network would never see the borders that it meets in prediction.
+    Returns an aspect that fits 90 % of the photos (``utils.data.batches.input_shape``), to save
+    time on grey borders. Returns (1, 1) with strong rotation, or where scaling never shrinks
+    photos: the network must see the borders that it meets in prediction.
     """
-    turned, never_smaller = augment.rotation > MOST_ROTATION, augment.scale[0] >= 1
-    return (
-        rectangular_aspect(train) if rectangular and not (turned or never_smaller) else (1.0, 1.0)
-    )
+    rotates_far, never_shrinks = augment.rotation > MOST_ROTATION, augment.scale[0] >= 1
+    if not rectangular or rotates_far or never_shrinks:
+        return (1.0, 1.0)
+    return rectangular_aspect(train)
 
 
 def shape_text(input_size: int, aspect: tuple[float, float]) -> str:

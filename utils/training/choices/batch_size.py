@@ -12,9 +12,9 @@ from nets.yolo import STRIDES, YOLOv3
 from utils.errors import UserError
 from utils.runtime.distribution import Cluster
 from utils.text import counted
-from utils.training.choices.recipes import FEW_PHOTOS
 
-EACH, EACH_OF_FEW = 8, 4  # photos on each device; few training photos need many steps
+EACH, EACH_OF_FEW = 8, 4  # photos on each device
+FEW_PHOTOS = 400  # fewer training photos need many steps, so batches are smaller
 MEMORY_SHARE = 0.6  # of the free memory, for a training step
 # Bytes for each element of a layer's output, measured on EfficientNet-Lite0 and B0: its value for
 # the backward pass, and the gradients and workspaces that live at the same time.
@@ -65,7 +65,7 @@ def choose_batch_size(
         each = EACH_OF_FEW
         reason = f"{each} on each device, as there are fewer than {FEW_PHOTOS} training photos"
     # A GPU reports when its memory runs out. On the CPU the system kills the process instead.
-    if cluster.devices.startswith("CPU"):
+    if not cluster.on_gpu:
         here = cluster.replicas // cluster.hosts
         fits = int(free * MEMORY_SHARE / bytes_per_photo(model, largest) / here)
         if fits < 1:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from utils.errors import UserError
 from utils.text import listed, nfc
 
-Sources = tuple[int | None, ...]  # for each class its index in the checkpoint; None: it is new
+CheckpointIds = tuple[int | None, ...]  # per class: its id in the checkpoint, None for a new class
 
 
-def match_classes(old: Sequence[str], new: Sequence[str], rename: Sequence[str] = ()) -> Sources:
+def match_classes(
+    old: Sequence[str], new: Sequence[str], rename: Sequence[str] = ()
+) -> CheckpointIds:
     """For each class of the data its index among the checkpoint's classes, or None.
 
     Names match where they differ in case, white space and the spelling of accents only. A name
@@ -31,12 +33,12 @@ def match_classes(old: Sequence[str], new: Sequence[str], rename: Sequence[str] 
             f"--rename {' '.join(rename)}: a new class can come from one old class only"
         )
     taken = set(renamed.values())
-    sources: list[int | None] = []
+    checkpoint_ids: list[int | None] = []
     for index, name in enumerate(new):
         if index in renamed:
-            sources.append(renamed[index])
+            checkpoint_ids.append(renamed[index])
         elif name in old:
-            sources.append(None if old.index(name) in taken else old.index(name))
+            checkpoint_ids.append(None if old.index(name) in taken else old.index(name))
         else:
             found = [i for i in _like(name, old) if i not in taken and old[i] not in new]
             unclear = [i for i in _like(name, new) if i not in renamed and new[i] not in old]
@@ -47,29 +49,31 @@ def match_classes(old: Sequence[str], new: Sequence[str], rename: Sequence[str] 
                     f"{listed(rivals)} of the data differ in case or white space only; say which "
                     f"is which with --rename, such as --rename {old[found[0]]!r}={name!r}"
                 )
-            sources.append(found[0] if found else None)
-    return tuple(sources)
+            checkpoint_ids.append(found[0] if found else None)
+    return tuple(checkpoint_ids)
 
 
-def in_order_of_checkpoint(classes: Sequence[str], sources: Sources) -> tuple[str, ...]:
+def in_order_of_checkpoint(
+    classes: Sequence[str], checkpoint_ids: CheckpointIds
+) -> tuple[str, ...]:
     """The data's classes: first those that the checkpoint knows, in its order, then the new."""
     known = sorted(
-        (index for index, source in enumerate(sources) if source is not None),
-        key=lambda index: sources[index],
+        (index for index, old_id in enumerate(checkpoint_ids) if old_id is not None),
+        key=lambda index: checkpoint_ids[index],
     )
-    new = [index for index, source in enumerate(sources) if source is None]
+    new = [index for index, old_id in enumerate(checkpoint_ids) if old_id is None]
     return tuple(classes[index] for index in (*known, *new))
 
 
-def class_texts(old: Sequence[str], new: Sequence[str], sources: Sources) -> list[str]:
+def class_texts(old: Sequence[str], new: Sequence[str], checkpoint_ids: CheckpointIds) -> list[str]:
     """What is kept, new and dropped, a line each."""
     kept = [
-        name if old[source] == name else f"{name} (was {old[source]})"
-        for name, source in zip(new, sources, strict=True)
-        if source is not None
+        name if old[old_id] == name else f"{name} (was {old[old_id]})"
+        for name, old_id in zip(new, checkpoint_ids, strict=True)
+        if old_id is not None
     ]
-    added = [name for name, source in zip(new, sources, strict=True) if source is None]
-    dropped = [name for index, name in enumerate(old) if index not in sources]
+    added = [name for name, old_id in zip(new, checkpoint_ids, strict=True) if old_id is None]
+    dropped = [name for index, name in enumerate(old) if index not in checkpoint_ids]
     lines = [f"  classes kept: {', '.join(kept) if kept else 'none'}"]
     if added:
         lines.append(f"  classes new: {', '.join(added)}")
@@ -85,7 +89,7 @@ def class_origins(
     old: Sequence[str],
     before: dict[str, list],
     new: Sequence[str],
-    sources: Sources,
+    checkpoint_ids: CheckpointIds,
 ) -> dict[str, list[dict[str, str]]]:
     """For each class the checkpoints that it came through, the oldest first; [] for a new one.
 
@@ -93,13 +97,13 @@ def class_origins(
         checkpoint: that the run starts from.
         old: its classes.
         before: where these came from.
-        new, sources: classes of the run, and their indices in ``old``.
+        new, checkpoint_ids: classes of the run, and their indices in ``old``.
     """
     return {
         name: []
-        if source is None
-        else [*before.get(old[source], []), {"checkpoint": checkpoint, "class": old[source]}]
-        for name, source in zip(new, sources, strict=True)
+        if old_id is None
+        else [*before.get(old[old_id], []), {"checkpoint": checkpoint, "class": old[old_id]}]
+        for name, old_id in zip(new, checkpoint_ids, strict=True)
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from utils.errors import UserError
 from utils.text import listed
-from utils.training.choices.classes import Sources
+from utils.training.choices.classes import CheckpointIds
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,14 @@ class KeptClasses:
 
     Attributes:
         classes: their names.
-        sources: for each class its index in the checkpoint; None for a new class.
+        checkpoint_ids: for each class its index in the checkpoint; None for a new class.
         ids: for each class of the data its id in the run.
         unlabelled: ids in the run of the checkpoint's classes that the training photos do not
             label.
     """
 
     classes: tuple[str, ...]
-    sources: Sources
+    checkpoint_ids: CheckpointIds
     ids: tuple[int, ...]
     unlabelled: tuple[int, ...]
 
@@ -31,7 +31,7 @@ class KeptClasses:
 def keep_all_classes(
     old: Sequence[str],
     new: Sequence[str],
-    sources: Sources,
+    checkpoint_ids: CheckpointIds,
     labelled: Collection[int],
     *,
     in_given_order: bool,
@@ -40,7 +40,7 @@ def keep_all_classes(
 
     Args:
         old: classes of the checkpoint.
-        new, sources: classes of the data, and for each its index in ``old`` or None.
+        new, checkpoint_ids: classes of the data, and for each its index in ``old`` or None.
         labelled: indices of the data's classes that its training photos label.
         in_given_order: the data's classes keep their order and others follow. Otherwise the
             checkpoint's classes come first, in its order.
@@ -48,21 +48,21 @@ def keep_all_classes(
     Raises:
         UserError: a class that is added has the name of a new class or of a renamed one.
     """
-    added = [index for index in range(len(old)) if index not in sources]
+    added = [index for index in range(len(old)) if index not in checkpoint_ids]
     if twice := [old[index] for index in added if old[index] in new]:
         raise UserError(
             f"--keep-classes: the checkpoint has a class {twice[0]!r} that would be kept beside "
             f"the class {twice[0]!r} that --rename makes of another one; give that one another "
             "name in the data, or leave --keep-classes out"
         )
-    names, places = (*new, *(old[index] for index in added)), (*sources, *added)
+    names, places = (*new, *(old[index] for index in added)), (*checkpoint_ids, *added)
     order = list(range(len(names)))
     if not in_given_order:
         order.sort(key=lambda i: len(old) if places[i] is None else places[i])
     ids = tuple(order.index(i) for i in range(len(new)))
     return KeptClasses(
         classes=tuple(names[i] for i in order),
-        sources=tuple(places[i] for i in order),
+        checkpoint_ids=tuple(places[i] for i in order),
         ids=ids,
         unlabelled=tuple(
             run_id for run_id, i in enumerate(order) if places[i] is not None and i not in labelled

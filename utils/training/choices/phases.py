@@ -17,9 +17,9 @@ import numpy as np
 from utils.data.augment import AugmentConfig
 
 FINAL_SHARE = 0.2  # the final phase's share of the run; its photos are more like those predicted on
-# Stages of a progressive run: where each begins, its share of the input size, and its strength of
-# augmentation. The last is the longest, as small objects are learned at full size.
-PROGRESSIVE = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
+# Phases of a progressive run: where each begins, its factors on input size and augmentation.
+# The last is the longest, as small objects are learned at full size.
+PROGRESSIVE_PHASES = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
 MULTI_SCALE = (0.75, 1.25)  # of the input size: the range of --multi-scale, at least a stride
 STRIDE = 32
 
@@ -60,10 +60,11 @@ def choose_phases(
             no mixup.
     """
     final = replace(augment, mosaic=0.0, mixup=0.0).at_strength(final_strength)
-    stages = []
-    for begins, share, strength in PROGRESSIVE if progressive else PROGRESSIVE[-1:]:
-        size = _multiple(input_size * share)
-        stages.append(
+    phases = []
+    growing = PROGRESSIVE_PHASES if progressive else PROGRESSIVE_PHASES[-1:]
+    for begins, size_factor, strength in growing:
+        size = _multiple(input_size * size_factor)
+        phases.append(
             Phase(
                 begins=begins if progressive else 0.0,
                 sizes=_around(size) if multi_scale else (size,),
@@ -72,8 +73,8 @@ def choose_phases(
             )
         )
     if augment != final:
-        stages.append(replace(stages[-1], begins=1 - FINAL_SHARE, augment=final))
-    return tuple(stages)
+        phases.append(replace(phases[-1], begins=1 - FINAL_SHARE, augment=final))
+    return tuple(phases)
 
 
 def with_saved_sizes(

@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 from nets.loss import LossConfig
 from utils.data.augment import AUGMENTATIONS, AugmentConfig
-from utils.training.choices.phases import PROGRESSIVE
+from utils.training.choices.phases import PROGRESSIVE_PHASES
 from utils.training.config import TrainConfig
 
-# Fewer training photos than this need many steps, so batches are smaller.
-FEW_PHOTOS = 400
-# Where weight averaging starts within the last stage of a progressive run, as a share of the run:
-# nearly all of the average then comes from that stage with its larger pictures.
+# Where weight averaging starts within the last phase of a progressive run, as a share of the run:
+# nearly all of the average then comes from that phase with its larger pictures.
 PROGRESSIVE_AVERAGE_DELAY = 0.15
 CONTINUED = 2  # epochs and rates are divided by it where the network knows all classes already
 
@@ -138,5 +136,5 @@ def choose_recipe(config: TrainConfig, *, continued: bool = False) -> Recipe:
         # Never: a network that improves until the end is better at the end than on average.
         changes["average_start"] = 1.0
     elif config.progressive:
-        changes["average_start"] = PROGRESSIVE[-1][0] + PROGRESSIVE_AVERAGE_DELAY
+        changes["average_start"] = PROGRESSIVE_PHASES[-1][0] + PROGRESSIVE_AVERAGE_DELAY
     return replace(RECIPES[config.recipe], **changes)

@@ -21,7 +21,7 @@ from utils.data.anchors import (
 )
 from utils.data.records import Dataset
 from utils.errors import UserError
-from utils.training.choices.classes import Sources, class_origins, class_texts
+from utils.training.choices.classes import CheckpointIds, class_origins, class_texts
 from utils.training.choices.neck import choose_neck
 from utils.training.choices.recipes import RECIPES
 from utils.training.config import AUTO, TrainConfig
@@ -129,7 +129,11 @@ def check_network(config: TrainConfig, checkpoint: YOLOv3) -> None:
 
 
 def from_checkpoint(
-    config: TrainConfig, checkpoint: YOLOv3, train: Dataset, sources: Sources, input_size: int
+    config: TrainConfig,
+    checkpoint: YOLOv3,
+    train: Dataset,
+    checkpoint_ids: CheckpointIds,
+    input_size: int,
 ) -> tuple[YOLOv3, list[str]]:
     """A detector that starts from another one, and lines on what is kept, new and dropped.
 
@@ -137,18 +141,18 @@ def from_checkpoint(
         config: the options.
         checkpoint: the detector of ``--weights``.
         train: the training photos.
-        sources: for each of their classes its index in the checkpoint; None for a new class.
+        checkpoint_ids: for each of their classes its index in the checkpoint; None for a new class.
         input_size: of the new detector.
 
     Raises:
         UserError: the anchors file is missing or wrong.
     """
     anchors, anchors_note = _anchors_from(config, checkpoint, train, input_size)
-    model = copy_detector(checkpoint, input_size, train.classes, sources, anchors)
+    model = copy_detector(checkpoint, input_size, train.classes, checkpoint_ids, anchors)
     notes = [
         f"from {config.weights}: backbone {checkpoint.backbone_name}, feature pyramid, boxes and "
         "objectness kept",
-        *class_texts(checkpoint.classes, train.classes, sources),
+        *class_texts(checkpoint.classes, train.classes, checkpoint_ids),
         f"  anchors {anchors_note}",
     ]
     return model, notes
@@ -178,20 +182,23 @@ def _scaled_anchors(model: YOLOv3, input_size: int) -> np.ndarray:
 
 
 def origins(
-    config: TrainConfig, checkpoint: YOLOv3 | None, classes: Sequence[str], sources: Sources
+    config: TrainConfig,
+    checkpoint: YOLOv3 | None,
+    classes: Sequence[str],
+    checkpoint_ids: CheckpointIds,
 ) -> dict[str, list[dict[str, str]]]:
     """``class_origins`` for the metadata of the new checkpoints."""
     if checkpoint is None:
         return {name: [] for name in classes}
     before = checkpoint.metadata.get("class_origins", {})
-    return class_origins(str(config.weights), checkpoint.classes, before, classes, sources)
+    return class_origins(str(config.weights), checkpoint.classes, before, classes, checkpoint_ids)
 
 
 def copy_detector(
     model: YOLOv3,
     input_size: int,
     classes: Sequence[str] | None = None,
-    sources: Sources | None = None,
+    old_ids: CheckpointIds | None = None,
     anchors: np.ndarray | None = None,
 ) -> YOLOv3:
     """A detector with another's weights, for another input size, classes or anchors.
@@ -203,7 +210,7 @@ def copy_detector(
         model: the detector.
         input_size: of the copy.
         classes: of the copy; those of ``model`` when None.
-        sources: for each class its index in ``model``; None for one that ``model`` does not know.
+        old_ids: for each class its index in ``model``; None for one that ``model`` does not know.
         anchors: of the copy; when None those of ``model``, scaled with the input size.
     """
     config = model.get_config()
@@ -212,7 +219,7 @@ def copy_detector(
     config["classes"] = list(classes or model.classes)
     config["dtype"] = keras.config.dtype_policy().name
     copy = YOLOv3.from_config({**config, "input_size": input_size})
-    if sources is None:
-        sources = tuple(range(len(model.classes)))
-    transfer_weights(model, copy, sources, scaled)
+    if old_ids is None:
+        old_ids = tuple(range(len(model.classes)))
+    transfer_weights(model, copy, old_ids, scaled)
     return copy

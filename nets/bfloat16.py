@@ -17,7 +17,7 @@ from nets.folding import FoldedConvolution, is_plain_convolution
 FEWEST_CHANNELS = 32
 
 
-def narrowed(network: keras.Model) -> keras.Model:
+def with_bfloat16_convolutions(network: keras.Model) -> keras.Model:
     """The same float32 network over the same variables, its dense convolutions in bfloat16.
 
     Convolutions with a bias or an activation stay as they are, and so do very thin ones.
@@ -28,17 +28,17 @@ def narrowed(network: keras.Model) -> keras.Model:
 
     def call(layer: keras.Layer, *args, **kwargs):
         if _is_dense(layer):
-            return NarrowConvolution(layer)(*args)
+            return Bfloat16Convolution(layer)(*args)
         return layer(*args, **kwargs)
 
     return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
 
 
-class NarrowConvolution(keras.layers.Layer):
+class Bfloat16Convolution(keras.layers.Layer):
     """A float32 convolution in bfloat16, with the variables of ``layer``."""
 
     def __init__(self, layer: keras.layers.Conv2D | FoldedConvolution) -> None:
-        super().__init__(name=f"{layer.name}_narrow", dtype="float32")
+        super().__init__(name=f"{layer.name}_bfloat16", dtype="float32")
         self.layer = layer
 
     def call(self, x):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nets.bfloat16 import Bfloat16Convolution, with_bfloat16_convolutions
 from nets.folding import folded
-from nets.narrow import NarrowConvolution, narrowed
 
 PRECISION = 2.0**-8  # of a bfloat16 number, rounded to nearest
 RNG = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def test_maps_and_gradients_are_those_of_float32(network, fold):
     variables = network.trainable_variables
     plain = folded(network)
     expected = outputs_and_gradients(plain, variables)
-    got = outputs_and_gradients(narrowed(plain), variables)
+    got = outputs_and_gradients(with_bfloat16_convolutions(plain), variables)
     assert all(value.dtype == tf.float32 for value in got)
     for ours, theirs in zip(got, expected, strict=True):
         # errors of a dozen roundings, most of which cancel
@@ -68,7 +68,7 @@ def test_one_convolution_is_that_of_rounded_numbers():
     """Sums of products are exact to float32; inputs and results are rounded."""
     image = keras.Input((None, None, 32))
     layer = keras.layers.Conv2D(40, 1, use_bias=False)
-    model = narrowed(keras.Model(image, layer(image)))
+    model = with_bfloat16_convolutions(keras.Model(image, layer(image)))
     x = RNG.normal(size=(1, 5, 7, 32)).astype(np.float32)
 
     def rounded(value):
@@ -78,7 +78,10 @@ def test_one_convolution_is_that_of_rounded_numbers():
     np.testing.assert_allclose(model(x), expected, rtol=PRECISION, atol=1e-5)
 
 
-def test_only_dense_convolutions_are_narrow(network):
-    narrow = [layer for layer in narrowed(network).layers if isinstance(layer, NarrowConvolution)]
-    assert [layer.layer.name for layer in narrow] == ["expand", "project", "wide"]
-    assert {id(v) for v in narrowed(network).variables} == {id(v) for v in network.variables}
+def test_only_dense_convolutions_are_in_bfloat16(network):
+    converted = with_bfloat16_convolutions(network)
+    found = [
+        layer.layer.name for layer in converted.layers if isinstance(layer, Bfloat16Convolution)
+    ]
+    assert found == ["expand", "project", "wide"]
+    assert {id(v) for v in converted.variables} == {id(v) for v in network.variables}
