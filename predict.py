@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from utils.cli import INTERRUPTED, OK, parse, run
 from utils.errors import UserError
 from utils.media.count_shapes import Line, Zone
-from utils.media.frame_choice import FrameChoice
+from utils.media.frame_selection import FrameSelection
 from utils.media.predict_config import PredictConfig, refuse_contradictions
 from utils.media.shards import Shard
 
@@ -390,7 +390,7 @@ def detect_ahead(
     from utils.prefetch import iterate_ahead
 
     config = job.config
-    choice = FrameChoice(config.start, config.end, config.stride, config.fps)
+    choice = FrameSelection(config.start, config.end, config.stride, config.fps)
     frames = read_frames(sources, report, read_picture, choice, job.detector.runtime.readers)
     thresholds = replace(job.thresholds, conf=job.lowest_score)
     detected = detect_frames(job.detector, frames, thresholds, tiling=config.tiling, report=report)

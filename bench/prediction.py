@@ -154,7 +154,7 @@ def rate_of_video(config: PredictionConfig, photos: list[Path], folder: Path) ->
         writer.release()
     detector = Detector(config.weights, throughput=True)
     frames = [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images] * 30
-    inputs = [detector.prepare(frame) for frame in frames]
+    inputs = [detector.preprocess(frame) for frame in frames]
     rates = [rate_of_network(detector, inputs)]
     runs = {
         name: predict(config, folder / f"{name}.mp4", folder / name, "--no-pictures")

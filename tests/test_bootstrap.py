@@ -138,7 +138,7 @@ def test_a_class_without_errors_widens_the_interval_of_the_mean():
     assert both.value - both.low == pytest.approx(np.hypot(bound, bound), abs=1e-3)
 
 
-def test_a_small_difference_in_one_of_several_perfect_classes_may_be_luck():
+def test_a_small_difference_in_one_of_several_perfect_classes_is_not_significant():
     truth, results = generated(5, images=40, classes=3, difficult=0), []
     truth = truth[0]
     results = [

@@ -44,7 +44,7 @@ def objects(*rows: tuple) -> Detections:
 
 def walk(shape: Line | Zone, places: list[tuple | None]) -> tuple[list[tuple], Counts]:
     """What one object does, as (kind, frame), when it is in these places, or nowhere."""
-    counts, events = Counts([shape], memory_s=0.35), []
+    counts, events = Counts([shape], track_buffer_s=0.35), []
     for i, place in enumerate(places):
         found = objects((7, *place)) if place else objects()
         events += counts.update(frame(i), found)
@@ -100,11 +100,11 @@ def test_only_the_line_itself_is_crossed():
 def test_visits_to_a_zone(places, events, seconds):
     happened, counts = walk(SQUARE, [None if x is None else (x, 100) for x in places])
     assert happened == events
-    assert counts.visit_seconds("zone 1").total() == pytest.approx(seconds)
+    assert counts.dwell_seconds("zone 1").total() == pytest.approx(seconds)
 
 
 def test_totals_by_direction_and_class():
-    counts = Counts([ACROSS, SQUARE], memory_s=1.0)
+    counts = Counts([ACROSS, SQUARE], track_buffer_s=1.0)
     counts.update(frame(0), objects((1, 60, 80), (2, 90, 80, 1), (3, 120, 130), (NO_TRACK, 9, 80)))
     counts.update(
         frame(1), objects((1, 60, 120), (2, 90, 120, 1), (3, 120, 60), (NO_TRACK, 9, 130))
@@ -119,7 +119,7 @@ def test_totals_by_direction_and_class():
 
 
 def test_visits_where_the_times_of_a_video_start_anew():
-    counts, events = Counts([SQUARE], memory_s=0.35), []
+    counts, events = Counts([SQUARE], track_buffer_s=0.35), []
     times = [10, 10.2, 0, 0.1, 0.2, 0.3, 0.4, 0.5]
     places = [(1, 100, 100), (1, 100, 100), (1, 30, 100)]
     for i, time_s in enumerate(times):
@@ -130,21 +130,21 @@ def test_visits_where_the_times_of_a_video_start_anew():
     assert [(one.kind, one.track_id, one.frame, one.time_s) for one in events] == [
         ("appear", 1, 0, 10), ("appear", 2, 1, 10.2), ("leave", 1, 2, 0), ("vanish", 2, 1, 10.2),
     ]  # fmt: skip
-    assert [one.visit_s for one in events] == [None, None, pytest.approx(0.2), 0]
+    assert [one.dwell_s for one in events] == [None, None, pytest.approx(0.2), 0]
     assert next(counts.sentences()) == "zone 1: 2 visits (car 2), 0.1 s each on average"
 
 
 def test_visits_where_frames_share_their_times_or_come_late():
-    counts, events = Counts([SQUARE], memory_s=10), []
+    counts, events = Counts([SQUARE], track_buffer_s=10), []
     times = [0, 0, 0.2, 0.2, 5.2, 5.2001, 5.2002, 5.3]
     for i, time_s in enumerate(times):
         place = (1, 100, 100) if i < 7 else (1, 30, 100)
         events += counts.update(replace(frame(i), time_s=time_s), objects(place))
-    assert [one.visit_s for one in events if one.kind == "leave"] == [pytest.approx(5.3)]
+    assert [one.dwell_s for one in events if one.kind == "leave"] == [pytest.approx(5.3)]
 
 
 def test_ids_of_another_video_are_other_objects():
-    counts = Counts([ACROSS, SQUARE], memory_s=100.0)
+    counts = Counts([ACROSS, SQUARE], track_buffer_s=100.0)
     counts.update(frame(0), objects((1, 60, 80)))
     other = Source("other.mp4", "video", "other.mp4")
     events = counts.update(frame(0, other), objects((1, 60, 120)))

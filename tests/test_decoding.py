@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import nets.yolo
 from nets.backbones.spec import STRIDES
 from utils import decoding
-from utils.decoding import Heads, decode
+from utils.decoding import DecodingParams, decode
 from utils.detector import Detector
 from utils.runtime.runtime import Runtime
 
@@ -51,7 +51,7 @@ def test_the_constants_are_those_of_the_network():
 def test_rows_that_can_count_are_the_networks(seed, rows, columns, classes, span, lowest, dtype):
     rng = np.random.default_rng(seed)
     raw = raw_maps(rng, 32 * rows, 32 * columns, classes, dtype=dtype)
-    boxes, scores = decode(raw, Heads(ANCHORS, span), lowest)
+    boxes, scores = decode(raw, DecodingParams(ANCHORS, span), lowest)
     all_boxes, all_scores = decoded_whole(raw, span)
     best = all_scores.max(axis=1)
     # A row whose score is the limit itself, but for rounding, may be there or not.
@@ -74,7 +74,7 @@ def test_values_that_are_not_finite_are_left_out():
     raw[2][0, 0, 7 + 4] = 9.0
     raw[2][0, 0, 7 + 5] = np.nan  # a class of the second
     raw[2][0, 0, 7 + 6] = 9.0
-    _, scores = decode(raw, Heads(ANCHORS, 2.0), 0.98)
+    _, scores = decode(raw, DecodingParams(ANCHORS, 2.0), 0.98)
     assert len(scores) == 1
     assert np.isnan(scores[0, 0])
     assert scores[0, 1] > 0.99
@@ -84,15 +84,15 @@ def test_wild_logits_warn_of_nothing():
     raw = [np.full((n, n, 18), 1e4, np.float32) for n in (4, 2, 1)]
     for maps in (raw, [-one for one in raw]):
         with np.errstate(all="raise", under="ignore"):
-            boxes, _ = decode(maps, Heads(ANCHORS, 2.0), 0.0)
+            boxes, _ = decode(maps, DecodingParams(ANCHORS, 2.0), 0.0)
         assert np.isfinite(boxes).all()
 
 
 def test_other_maps_are_refused():
     with pytest.raises(ValueError):
-        decode([np.zeros((1, 1, 18))] * 2, Heads(ANCHORS, 2.0), 0.1)
+        decode([np.zeros((1, 1, 18))] * 2, DecodingParams(ANCHORS, 2.0), 0.1)
     with pytest.raises(ValueError, match="17 channels"):
-        decode([np.zeros((1, 1, 17))] * 3, Heads(ANCHORS, 2.0), 0.1)
+        decode([np.zeros((1, 1, 17))] * 3, DecodingParams(ANCHORS, 2.0), 0.1)
 
 
 @pytest.mark.parametrize("conf", [0.001, 0.25, 0.4])
@@ -109,7 +109,9 @@ def test_a_runtime_with_raw_maps_detects_the_same(conf):
         return tuple(np.stack(part) for part in zip(*found, strict=True))
 
     names = ("a", "b", "c")
-    with_heads = Runtime(infer_raw, names, (96, 96), heads=Heads(ANCHORS, 2.0), batch_size=2)
+    with_heads = Runtime(
+        infer_raw, names, (96, 96), decoding_params=DecodingParams(ANCHORS, 2.0), batch_size=2
+    )
     photos = [np.zeros((60, 80, 3), np.uint8)] * 3
     found = Detector(with_heads)(photos, conf=conf)
     expected = Detector(Runtime(infer_decoded, names, (96, 96), batch_size=2))(photos, conf=conf)

@@ -319,7 +319,7 @@ def test_a_checkpoint_answers_as_its_model_does(checkpoint):
     assert detector.input_size == (96, 96)
     assert "float32" in detector.runtime.description
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
-    pixels, _ = detector.prepare(image)
+    pixels, _ = detector.preprocess(image)
     expected = keras.saving.load_model(checkpoint)(pixels[None].astype(np.float32))
     boxes, scores = detector.runtime.infer(pixels[None])
     np.testing.assert_allclose(boxes, expected["boxes"], rtol=1e-4, atol=1e-3)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from utils.api import _process_state_kept
+from utils.api import _restored_process_state
 from utils.errors import UserError
 from utils.quiet import import_tensorflow
 from utils.runtime import gpu_driver
@@ -219,7 +219,7 @@ def test_exact_is_for_one_cpu(devices, replicas, refused):
 def test_float32_is_rounded_again_after_scoring():
     rounds = tf.config.experimental.tensor_float_32_execution_enabled
     tf.config.experimental.enable_tensor_float_32_execution(True)  # as in a new process
-    with _process_state_kept():
+    with _restored_process_state():
         use_full_float32()
         assert not rounds()
     assert rounds()

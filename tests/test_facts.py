@@ -32,7 +32,7 @@ def test_facts_of_a_checkpoint_are_those_of_the_model(facts):
     assert facts.metadata == model.metadata
     assert facts.precision == "float32"
     assert facts.offset_span == OFFSET_SPAN == SPAN
-    assert facts.heads is None
+    assert facts.decoding_params is None
 
 
 def test_reading_a_checkpoint_imports_no_tensorflow():

@@ -195,7 +195,7 @@ def lists(data):
 def files_of(monkeypatch, tmp_path, data, metadata, *argv):
     """``metrics.json`` and ``summary.md`` of a detector with this metadata, without its file."""
 
-    def open_detectors(config, watch):
+    def open_detectors(config):
         return detector_of(metadata), None
 
     monkeypatch.setattr("utils.evaluation.evaluate.open_detectors", open_detectors)
@@ -269,7 +269,7 @@ def test_errors_are_reported_before_the_detector_runs(lists, tmp_path, monkeypat
     calls = []
     monkeypatch.setattr(
         "utils.evaluation.evaluate.open_detectors",
-        lambda config, watch: (detector_of({}, calls), None),
+        lambda config: (detector_of({}, calls), None),
     )
     options = ["--weights", "x.keras", "--data", lists, "--out", tmp_path / "o", *argv]
     assert command(*options) == 2

@@ -17,12 +17,12 @@ from tests.media_files import coded, number_of, write_video
 from tests.test_media import some
 from utils.errors import UserError
 from utils.media import live
-from utils.media.frame_choice import FrameChoice
+from utils.media.frame_selection import FrameSelection
 from utils.media.frames import Frame, Source
 from utils.media.live import read_live, read_stream
 from utils.media.sources import find_sources, read_frames
 from utils.media.summary import Summary
-from utils.media.video_reader import Told
+from utils.media.video_reader import VideoInfo
 from utils.media.web_files import is_named_like_a_file, is_web_file
 
 CAMERA = Source("0", "live", 0)
@@ -90,8 +90,8 @@ def test_a_frame_that_cannot_be_decoded_is_left_out():
     assert [frame.index for frame in frames] == [0, 1, 3, 5]
     assert [text for text in problems if "decoded" in text] == problems[:1]
     assert len(problems) == 2  # the second: the connection is lost
-    choice = FrameChoice(fps=0.001)  # one frame in all: the first that is good
-    frames = list(read_live(CAMERA, Camera(6, damaged=(0, 1)), problems.append, choice, ()))
+    selection = FrameSelection(fps=0.001)  # one frame in all: the first that is good
+    frames = list(read_live(CAMERA, Camera(6, damaged=(0, 1)), problems.append, selection, ()))
     assert [frame.index for frame in frames] == [2]
 
 
@@ -113,7 +113,7 @@ def test_a_camera_whose_frames_cannot_be_decoded_any_more_is_connected_again(mon
 def test_the_newest_frame_is_taken_and_times_are_those_of_arrival(monkeypatch):
     cameras(monkeypatch, Camera(10**6, pause_s=0.005))
     frames = []
-    for frame in read_stream(CAMERA, pytest.fail, FrameChoice(end_s=0.5)):
+    for frame in read_stream(CAMERA, pytest.fail, FrameSelection(end_s=0.5)):
         frames.append(frame)
         time.sleep(0.05)
     indices = np.array([frame.index for frame in frames])
@@ -192,7 +192,7 @@ def test_a_file_on_a_web_server_without_a_count_of_frames_is_read_once(
         write_video(tmp_path / "film.avi", 20)
         os.replace(tmp_path / "film.avi", path)
         # As in the videos that browsers record.
-        monkeypatch.setattr(Told, "of", classmethod(lambda cls, capture: cls(25.0, 0.0)))
+        monkeypatch.setattr(VideoInfo, "of", classmethod(lambda cls, capture: cls(25.0, 0.0)))
     frames = list(read_frames(find_sources([f"{server}/{name}"]), pytest.fail))
     assert [frame.index for frame in frames] == list(range(1 if path.stem == "photo" else 20))
 

@@ -138,7 +138,7 @@ def test_best_hundred_of_an_image_and_class_count():
     truth, results = SETS["more than 100 detections an image"]
     matched = match_results(truth, results)
     places = np.stack([matched.detections.image_ids, matched.detections.class_ids])
-    counts = np.unique(places[:, matched.order], axis=1, return_counts=True)[1]
+    counts = np.unique(places[:, matched.ranked_rows], axis=1, return_counts=True)[1]
     assert counts.max() == 100 < len(results) / 12
 
 

@@ -20,7 +20,7 @@ def matched(name):
 def counts_from(results, class_id, confidence):
     """True and false positives by a loop over all detections."""
     true = false = 0
-    for row in results.order.tolist():
+    for row in results.ranked_rows.tolist():
         if class_id is not None and results.detections.class_ids[row] != class_id:
             continue
         if results.detections.scores[row] >= confidence:
@@ -99,7 +99,7 @@ def test_reliability_by_loop():
     results = matched("one class")
     result = reliability(results)
     bins = [[] for _ in range(10)]
-    for row in results.order.tolist():
+    for row in results.ranked_rows.tolist():
         score, what = results.detections.scores[row], results.outcome[0, 0, row]
         if what != -1 and score >= result.lowest:
             bins[min(sum(score >= k / 10 for k in range(1, 11)), 9)].append((score, what == 1))

@@ -204,5 +204,5 @@ def test_the_comparison_names_the_better_detector(report, large):
         assert "Against worse.json, AP50 differs by +" in answer
         assert len(rows) == 2 + 5
         assert rows[0].startswith("AP50")
-        assert "better, more than luck" in rows[0]
+        assert "significantly better" in rows[0]
     assert 'id="comparison"' not in large.read_text()

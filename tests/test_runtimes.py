@@ -63,7 +63,7 @@ def test_boxes_scores_and_facts_are_those_of_the_checkpoint(name, decoded, model
     assert runtime.class_names == model.classes
     assert runtime.input_size == (64, 64)
     assert runtime.metadata == METADATA
-    assert runtime.heads is None
+    assert runtime.decoding_params is None
     assert "float32" in runtime.description
 
 
@@ -138,14 +138,16 @@ def test_weights_in_float16(name, model, folder, decoded):
 @pytest.mark.parametrize("name", FORMATS)
 def test_raw_heads(name, model, folder):
     runtime = open_runtime(write_export(model, folder, name, outputs="heads"))
-    np.testing.assert_array_equal(runtime.heads.anchors, np.asarray(model.anchors, np.float32))
+    np.testing.assert_array_equal(
+        runtime.decoding_params.anchors, np.asarray(model.anchors, np.float32)
+    )
     shapes = [(1, 64, 64), *([(2, 32, 96), (1, 96, 64)] if runtime.any_shape else [])]
     for shape in shapes:
         images = pictures(*shape)
         raw = runtime.infer(images)
         for got, expected in zip(raw, model.raw(images), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
-        pairs = [decode(maps, runtime.heads, 0) for maps in zip(*raw, strict=True)]
+        pairs = [decode(maps, runtime.decoding_params, 0) for maps in zip(*raw, strict=True)]
         decoded = [np.stack(part) for part in zip(*pairs, strict=True)]
         close(decoded, model(images, training=False))
 

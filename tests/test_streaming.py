@@ -41,7 +41,7 @@ def test_order_is_kept_and_batches_have_one_shape(batch_size, parallel):
         return brightness(batch)
 
     detector = detector_of(infer, batch_size=batch_size, parallel=parallel)
-    keyed = ((i, detector.prepare(image)) for i, image in enumerate(pictures(40)))
+    keyed = ((i, detector.preprocess(image)) for i, image in enumerate(pictures(40)))
     found = [
         (key, width)
         for key, width, _ in detect_stream(detector, keyed, lambda o: o.arrays[0][0, 2])
@@ -66,7 +66,7 @@ def test_only_a_few_pictures_wait(rare):
         for number, image in enumerate(pictures(200)):
             read += 1  # one of another shape waits for another one, which never comes
             shaped = np.zeros((64, 64, 3) if number == rare else (32, 64, 3), np.uint8)
-            yield read, detector.prepare(shaped if rare else image)
+            yield read, detector.preprocess(shaped if rare else image)
 
     detector = detector_of(brightness, batch_size=2, parallel=2)
     for _ in detect_stream(detector, inputs(), lambda output: None):
@@ -84,7 +84,7 @@ def test_live_pictures_wait_for_nothing():
         nonlocal read
         for image in pictures(5):
             read += 1
-            yield read, detector.prepare(image)
+            yield read, detector.preprocess(image)
 
     for key, _, _ in detect_stream(detector, inputs(), lambda output: None, lambda key: True):
         assert read == key

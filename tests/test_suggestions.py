@@ -32,7 +32,7 @@ from utils.media.suggestions.suggest import (
     write_suggestions,
 )
 from utils.media.suggestions.suggestions_page import write_page
-from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty
+from utils.media.suggestions.uncertainty import class_uncertainty, class_weights, photo_uncertainty
 
 CLASSES = ("cat", "dog", "<b>newt</b>")
 
@@ -44,10 +44,10 @@ def found(*objects):
     return Detections(boxes, np.float32(scores), np.int32(ids), CLASSES)
 
 
-def test_the_margin_of_a_class_is_that_of_its_most_unsure_object():
-    margins = class_margins(found((0, 0.9), (0, 0.5), (0, 0.1), (1, 0.75)))
-    np.testing.assert_allclose(margins, [1, 0.5, 0], atol=1e-6)
-    np.testing.assert_allclose(class_margins(found()), 0)
+def test_the_uncertainty_of_a_class_is_that_of_its_most_unsure_object():
+    by_class = class_uncertainty(found((0, 0.9), (0, 0.5), (0, 0.1), (1, 0.75)))
+    np.testing.assert_allclose(by_class, [1, 0.5, 0], atol=1e-6)
+    np.testing.assert_allclose(class_uncertainty(found()), 0)
 
 
 def test_rare_classes_count_more():
@@ -55,8 +55,8 @@ def test_rare_classes_count_more():
     weights = class_weights(photos)
     assert weights.mean() == pytest.approx(1)
     assert weights[2] > weights[1] > weights[0]
-    margins = np.array([class_margins(one) for one in photos])
-    uncertainty = photo_uncertainty(margins, weights)
+    by_class = np.array([class_uncertainty(one) for one in photos])
+    uncertainty = photo_uncertainty(by_class, weights)
     assert uncertainty.argmax() == 99
     assert uncertainty.max() == 1
     assert photo_uncertainty(np.zeros((2, 3)), weights).tolist() == [0, 0]

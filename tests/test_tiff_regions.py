@@ -16,7 +16,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from utils import tiff_chunks, tiff_regions
 from utils.errors import UserError
 from utils.tiff_chunks import TiffChunks
-from utils.tiff_regions import Smaller, TiffRegions, open_regions, passes
+from utils.tiff_regions import ScaledRegion, TiffRegions, group_into_passes, open_regions
 
 HEIGHT, WIDTH, TILE = 150, 130, 64
 
@@ -89,8 +89,8 @@ def check_smaller(regions: TiffRegions, whole: np.ndarray) -> None:
     """Regions made smaller are the mean of what each pixel covers."""
     boxes = [(0, 0, WIDTH, HEIGHT), (20, 7, 91, 88), (60, 7, 130, 88), (33, 120, 34, 150)]
     sizes = [(13, 15), (30, 31), (7, 80), (1, 4)]
-    wanted = [Smaller(box, *size) for box, size in zip(boxes, sizes, strict=True)]
-    for one, found in zip(wanted, regions.take(wanted), strict=True):
+    wanted = [ScaledRegion(box, *size) for box, size in zip(boxes, sizes, strict=True)]
+    for one, found in zip(wanted, regions.read_scaled(wanted), strict=True):
         x0, y0, x1, y1 = one.box
         size = one.width, one.height
         expected = cv2.resize(whole[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
@@ -104,7 +104,7 @@ def check_smaller(regions: TiffRegions, whole: np.ndarray) -> None:
 def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regions that are kept until they are made smaller, and those of which only means are."""
     if request.param == "averaged":
-        monkeypatch.setattr(tiff_regions, "_MOST_KEPT", 0)
+        monkeypatch.setattr(tiff_regions, "_MOST_FULL", 0)
         monkeypatch.setattr(tiff_regions, "_PIECE", (7, 30))
         monkeypatch.setattr(tiff_regions, "_BAND_BYTES", 12 * 3 * 13)  # three rows of 13
 
@@ -161,7 +161,9 @@ def test_strips_of_one_row_are_averaged_together(
     check(path)
     rows: list[int] = []
     monkeypatch.setattr(tiff_regions, "_BAND_BYTES", 10**6)
-    monkeypatch.setattr(tiff_regions._Mean, "_add", lambda self, part, *_: rows.append(len(part)))
+    monkeypatch.setattr(
+        tiff_regions._AveragedRegion, "_add", lambda self, part, *_: rows.append(len(part))
+    )
     regions = open_regions(path)
     assert regions.chunks.rows == 1
     regions.resized(13, 15)
@@ -186,10 +188,10 @@ def test_each_tile_or_strip_is_decoded_once_for_a_row_of_regions(
         "_decode",
         lambda self, number, *of: numbers.append(number) or decode(self, number, *of),
     )
-    row = [Smaller((x, 20, x + 40, 140), 10, 30) for x in range(0, 91, 15)]
-    (together,) = passes(row)
+    row = [ScaledRegion((x, 20, x + 40, 140), 10, 30) for x in range(0, 91, 15)]
+    (together,) = group_into_passes(row)
     regions = open_regions(path)
-    regions.take(together)
+    regions.read_scaled(together)
     assert len(numbers) == len(set(numbers)) >= 9
     numbers.clear()
     regions = open_regions(path)
@@ -217,12 +219,12 @@ def test_what_is_still_in_memory_is_used_first(
 
 
 def test_passes_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = [Smaller((x, 0, x + 5000, 4000), 416, 320) for x in range(0, 40000, 4000)]
-    below = [Smaller((0, 3000, 5000, 7000), 416, 320)]
-    assert passes([*row, *below]) == [row, below]
+    row = [ScaledRegion((x, 0, x + 5000, 4000), 416, 320) for x in range(0, 40000, 4000)]
+    below = [ScaledRegion((0, 3000, 5000, 7000), 416, 320)]
+    assert group_into_passes([*row, *below]) == [row, below]
     monkeypatch.setattr(tiff_regions, "_PASS_BYTES", 3 * row[0].bytes)
-    assert [len(some) for some in passes([*row, *below])] == [3, 3, 3, 1, 1]
-    assert passes([]) == []
+    assert [len(some) for some in group_into_passes([*row, *below])] == [3, 3, 3, 1, 1]
+    assert group_into_passes([]) == []
 
 
 def test_why_a_large_tiff_cannot_be_read_in_parts(

@@ -22,7 +22,7 @@ WHOLE = (0, 0, 1800, 1000)
 LEFT, RIGHT = (0, 0, 1000, 1000), (800, 0, 1800, 1000)  # side 1000, overlap 200
 
 
-def view(area, *objects, shortest: float | None = None) -> View:
+def view(area, *objects, min_length: float | None = None) -> View:
     """A view with objects ``(box, score, class id)``; the whole picture gives those above 200."""
     boxes, scores, ids = zip(*objects, strict=True) if objects else ((), (), ())
     return View(
@@ -33,7 +33,7 @@ def view(area, *objects, shortest: float | None = None) -> View:
             np.array(ids, np.int32),
             ("car", "bus"),
         ),
-        shortest if shortest is not None else 200 * (area == WHOLE),
+        min_length if min_length is not None else 200 * (area == WHOLE),
     )
 
 
@@ -129,10 +129,10 @@ def test_levels_give_what_the_next_finer_one_may_not_have_whole() -> None:
     part = ([150, 120, 400, 350], 0.95, 1)  # of what the coarse tile has whole
     whole = ([150, 110, 480, 360], 0.6, 1)
     views = [
-        view(WHOLE, large, shortest=300),
-        view(LEFT, small, large, whole, shortest=80),
-        view(RIGHT, shortest=80),
-        view(tile, small, part, shortest=0),
+        view(WHOLE, large, min_length=300),
+        view(LEFT, small, large, whole, min_length=80),
+        view(RIGHT, min_length=80),
+        view(tile, small, part, min_length=0),
     ]
     assert merged(*views) == [(whole[0], 0.95, 1), small, large]
 
@@ -179,7 +179,7 @@ def test_the_whole_picture_gives_large_objects_and_no_small_ones() -> None:
 
 def test_without_tiles_nothing_changes() -> None:
     objects = [([10, 10, 20, 20], 0.9, 0), ([10, 10, 21, 21], 0.8, 0), ([0, 0, 5, 5], 0.1, 1)]
-    assert merged(view(WHOLE, *objects, shortest=0)) == objects
+    assert merged(view(WHOLE, *objects, min_length=0)) == objects
 
 
 def test_no_objects_at_all() -> None:
@@ -228,7 +228,7 @@ def test_every_planted_object_is_found_once(boxes: np.ndarray, seed: int, classe
         objects = [
             (seen[i], float(rng.uniform(0.3, 1)), int(ids[i])) for i in np.flatnonzero(share > 0.3)
         ]
-        views.append(view(area, *objects, shortest=0 if views else overlap))
+        views.append(view(area, *objects, min_length=0 if views else overlap))
     found = merge_views(views, max_det=300)
     overlaps = iou(boxes[:, None], found.boxes[None])
     overlaps *= ids[:, None] == found.class_ids
@@ -246,7 +246,7 @@ def test_a_place_that_a_tile_has_inside_is_looked_for_in_its_neighbours_alone(
     height: int, width: int, side: int, overlap: float, seed: int
 ) -> None:
     tiles = picture_areas(height, width, (side, 3 * side), overlap)
-    areas = np.array([area.box for area in tiles], np.float64)
+    areas = np.array([area.bounds for area in tiles], np.float64)
     low, high = _insides(areas)
     sizes = areas[:, 2:] - areas[:, :2]
     rng = np.random.default_rng(seed)
@@ -266,7 +266,7 @@ def test_a_place_that_a_tile_has_inside_is_looked_for_in_its_neighbours_alone(
 def test_boxes_of_two_views_that_share_area_there(seed: int) -> None:
     rng = np.random.default_rng(seed)
     tiles = picture_areas(300, 400, (90, 200), 0.2)
-    areas = np.array([area.box for area in tiles], np.float64)
+    areas = np.array([area.bounds for area in tiles], np.float64)
     of = rng.integers(0, len(areas), 60)
     ends = rng.uniform(areas[of, None, :2], areas[of, None, 2:], (60, 2, 2))
     ends += rng.choice([0, 3], (60, 1, 1))  # some reach beyond their view

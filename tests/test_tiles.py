@@ -47,9 +47,9 @@ def test_an_overlap_that_no_tiles_have_is_refused(overlap: float) -> None:
 def test_the_areas_of_a_picture_by_hand() -> None:
     whole, *tiles = picture_areas(18, 30, (10, 20), 0.2)
     assert whole == ((0, 0, 30, 18), 4)
-    assert [area.shortest for area in tiles] == [2] * 2 + [0] * 8
-    assert [area.box for area in tiles[:2]] == [(0, 0, 20, 18), (10, 0, 30, 18)]
-    assert [area.box for area in tiles[2:]] == [
+    assert [area.min_length for area in tiles] == [2] * 2 + [0] * 8
+    assert [area.bounds for area in tiles[:2]] == [(0, 0, 20, 18), (10, 0, 30, 18)]
+    assert [area.bounds for area in tiles[2:]] == [
         tuple(box) for box in tile_layout(18, 30, 10, 0.2).tolist()
     ]
     assert picture_areas(18, 30, (), 0.2) == [((0, 0, 30, 18), 0)]

@@ -72,7 +72,7 @@ def test_low_scores_continue_a_track_but_begin_none():
 @pytest.mark.parametrize(("conf", "needed"), [(0.25, 0.35), (0.9, 0.95)])
 def test_a_track_begins_with_a_higher_score_than_it_goes_on_with(conf, needed):
     tracker = Tracker(conf)
-    assert tracker.begin_conf == pytest.approx(needed)
+    assert tracker.new_track_conf == pytest.approx(needed)
     scores = [needed - 0.01] * 2 + [needed + 0.01] + [conf + 0.01] * 2
     ids = follow(tracker, [found((100, 100, score)) for score in scores])
     assert ids == [[NO_TRACK]] * 3 + [[1]] * 2
@@ -157,7 +157,7 @@ def test_tracks_do_not_pile_up_where_time_hardly_moves(step_s):
 
 
 def test_those_that_waited_longest_are_forgotten_first(monkeypatch):
-    monkeypatch.setattr("utils.media.tracking.MOST_WAITING", 2)
+    monkeypatch.setattr("utils.media.tracking.MAX_LOST_TRACKS", 2)
     seen = [(100.0 * x, 50) for x in range(5)]
     frames = [found(*seen[i:]) for i in range(5)]  # they go one by one
     tracker = Tracker()

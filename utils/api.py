@@ -125,7 +125,7 @@ def train(
     fast_math = _fast_math(config.fast_math)
     if on_epoch and quiet:
         on_epoch = _printing_to(sys.stdout, sys.stderr, on_epoch)
-    with _silence(quiet), _process_state_kept():
+    with _silence(quiet), _restored_process_state():
         import_tensorflow()
         from utils.training import run
 
@@ -164,7 +164,7 @@ def evaluate(
     given = {"weights": weights, "data": data, **options}
     config = from_keywords(MapConfig, given, file=file)
     refuse_contradictions_in_scoring(config)
-    with _silence(quiet), _process_state_kept():
+    with _silence(quiet), _restored_process_state():
         from utils.evaluation.evaluate import evaluate as score
         from utils.evaluation.tuning import store_operating_point
 
@@ -215,10 +215,11 @@ def _fast_math(
     environment: Mapping[str, str] = os.environ,
     cpuinfo: Path = CPUINFO,
 ) -> bool:
-    """What ``fast_math`` is for a run: as asked, where this process can still do that.
+    """The value of ``fast_math`` for a run.
 
-    oneDNN keeps what it was told when TensorFlow was loaded. Where it may round, another wish than
-    its setting gets a warning; elsewhere only casts of the network round, and each run decides.
+    oneDNN reads its setting once, when TensorFlow is loaded. If another value is requested later,
+    warn and keep the loaded one. On CPUs where oneDNN does not round, only casts of the network do,
+    and each run can choose.
     """
     if "tensorflow" not in sys.modules:
         return set_fast_math(asked)
@@ -237,28 +238,29 @@ def _fast_math(
 
 
 @contextmanager
-def _process_state_kept() -> Iterator[None]:
-    """What a run, or scoring, changes for the whole process is as before at the end."""
+def _restored_process_state() -> Iterator[None]:
+    """Restore random states, OpenCV's threads, Keras' dtype policy and the TF32 switch when the
+    block ends."""
     import cv2
 
     keras = sys.modules.get("keras")
     policy = keras.config.dtype_policy() if keras else "float32"  # Keras' default
     tensorflow = sys.modules.get("tensorflow")
-    rounds = (  # whether GPUs round float32 to TensorFloat-32; TensorFlow's default is that they do
+    tf32 = (  # whether GPUs round float32 to TensorFloat-32; TensorFlow's default is that they do
         tensorflow.config.experimental.tensor_float_32_execution_enabled() if tensorflow else True
     )
-    python, threads = random.getstate(), cv2.getNumThreads()
-    numpy = np.random.get_state()  # noqa: NPY002  Keras seeds this one
+    python_state, threads = random.getstate(), cv2.getNumThreads()
+    numpy_state = np.random.get_state()  # noqa: NPY002  Keras seeds this one
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
         cv2.setNumThreads(threads)
         if keras := sys.modules.get("keras"):
             keras.config.set_dtype_policy(policy)
         if tensorflow := sys.modules.get("tensorflow"):
-            tensorflow.config.experimental.enable_tensor_float_32_execution(rounds)
+            tensorflow.config.experimental.enable_tensor_float_32_execution(tf32)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.overlap import iou as box_iou
+from utils.ragged import ragged_ranges
 
 _MOST_PAIRS = 1 << 20  # compared at a time; bounds memory
 # All pairs are compared without windows where the first and second boxes make up to _SMALL_MATRIX
@@ -59,7 +60,7 @@ def overlapping_pairs(
     if len(first) * len(second) <= _SMALL_MATRIX:
         same = first_groups[:, None] == second_groups
         if np.count_nonzero(same) <= _FEW_PAIRS:
-            return _above(limit, first, second, *_places(same))
+            return _above(limit, first, second, *_nonzero(same))
     near = _near_pairs(first, second, limit, first_groups, second_groups)
     parts = [_above(limit, first, second, i, j) for i, j in near]
     return parts[0] if len(parts) == 1 else BoxPairs(*map(np.concatenate, zip(*parts, strict=True)))
@@ -82,7 +83,7 @@ def pairs_within(
     if groups is None:
         groups = np.zeros(count, int)
     if count**2 <= _FEW_PAIRS:
-        i, j = _places(np.triu(groups[:, None] == groups, 1))
+        i, j = _nonzero(np.triu(groups[:, None] == groups, 1))
         return _above(limit, boxes, boxes, i, j)[:2]
     # Of each pair, the box that starts further left finds the other one in its window.
     sides, _, high, slack = _with_group_offsets(boxes, boxes, limit, groups, groups)
@@ -94,8 +95,7 @@ def pairs_within(
     below, above = below - slack, above + slack
     tops = np.ascontiguousarray(boxes[:, 1])
     found = []
-    for part in _parts(counts):
-        i, j = _expand_windows(part, counts, np.arange(1, count + 1))
+    for i, j in ragged_ranges(np.arange(1, count + 1), counts, _MOST_PAIRS):
         top = tops.take(j)
         near = (top >= below.take(i)) & (top <= above.take(i)) & (groups.take(i) == groups.take(j))
         pairs = _above(limit, boxes, boxes, i.compress(near), j.compress(near))
@@ -120,37 +120,50 @@ def pairs_sharing_area(
     Yields:
         (P,) indices and (P,) those of their partners, in no particular order.
     """
+    for i, j, cell, length in _grid_candidates(boxes):
+        other_group = groups.take(i) != groups.take(j)
+        i, j, cell = (side.compress(other_group) for side in (i, j, cell))
+        one, partner = boxes.take(i, 0), boxes.take(j, 0)
+        corner = np.maximum(one[:, :2], partner[:, :2])
+        shared = (np.minimum(one[:, 2:], partner[:, 2:]) > corner).all(axis=1)
+        # They meet in several cells; that of the corner counts.
+        shared &= _keys(np.floor(corner / length)) == cell
+        yield i.compress(shared), j.compress(shared)
+
+
+def _grid_candidates(
+    boxes: np.ndarray,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
+    """Pairs of boxes that touch one cell of a grid, of the level of the larger one; in parts.
+
+    Yields:
+        (P,) indices of the smaller boxes, (P,) of the larger ones, (P,) numbers of the cells, and
+        the length of a cell's side. A pair comes once for each cell that both touch.
+    """
     lengths = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     proper = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     levels = np.ceil(np.log2(np.maximum(lengths[proper], 1.0))).astype(int)
     by_level = {level: proper[levels == level] for level in np.unique(levels).tolist()}
     for level, larger in by_level.items():
-        cell = 2.0**level
-        keys, rows = _cells(boxes[larger], cell)
+        length = 2.0**level
+        keys, rows = _cells(boxes[larger], length)
         order = np.argsort(keys)
         keys, larger_of = keys[order], larger[rows[order]]
         for other, smaller in by_level.items():
             if other > level:
                 continue
-            places, rows = _cells(boxes[smaller], cell)
-            start = np.searchsorted(keys, places)
-            counts = np.searchsorted(keys, places, "right") - start
+            cells, rows = _cells(boxes[smaller], length)
+            start = np.searchsorted(keys, cells)
+            counts = np.searchsorted(keys, cells, "right") - start
             used = np.flatnonzero(counts)
-            start, counts, places = start[used], counts[used], places[used]
+            start, counts, cells = start[used], counts[used], cells[used]
             rows = smaller[rows[used]]
-            for part in _parts(counts):
-                entry, place = _expand_windows(part, counts, start)
-                i, j = rows.take(entry), larger_of.take(place)
-                allowed = groups.take(i) != groups.take(j)
-                if other == level:
-                    allowed &= i < j
-                entry, i, j = (side.compress(allowed) for side in (entry, i, j))
-                one, partner = boxes.take(i, 0), boxes.take(j, 0)
-                corner = np.maximum(one[:, :2], partner[:, :2])
-                shared = (np.minimum(one[:, 2:], partner[:, 2:]) > corner).all(axis=1)
-                # They meet in several cells; that of the corner counts.
-                shared &= _keys(np.floor(corner / cell)) == places.take(entry)
-                yield i.compress(shared), j.compress(shared)
+            for entry, place in ragged_ranges(start, counts, _MOST_PAIRS):
+                i, j, cell = rows.take(entry), larger_of.take(place), cells.take(entry)
+                if other == level:  # each pair comes in both orders
+                    once = i < j
+                    i, j, cell = (side.compress(once) for side in (i, j, cell))
+                yield i, j, cell, length
 
 
 def _cells(boxes: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
@@ -203,8 +216,7 @@ def _near_pairs(
     below, above = below - slack, above + slack
     tops = second[:, 1].take(order)
     groups = second_groups.take(order)
-    for part in _parts(counts):
-        i, j = _expand_windows(part, counts, start)
+    for i, j in ragged_ranges(start, counts, _MOST_PAIRS):
         top = tops.take(j)
         near = (top >= below.take(i)) & (top <= above.take(i))
         near &= groups.take(j) == first_groups.take(i)
@@ -236,24 +248,9 @@ def _with_group_offsets(
     return sides + second_groups * group_offset, low, high, _SLACK * largest
 
 
-def _places(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nonzero(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns where a matrix is true; ``np.nonzero`` takes several times as long."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
-
-
-def _expand_windows(
-    part: slice, counts: np.ndarray, start: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Expand windows to pairs: for each i of the part ``counts[i]`` pairs, (i, ``start[i]``),
-    (i, ``start[i]`` + 1), …
-
-    Returns:
-        (P,) each i, and (P,) its partners' places.
-    """
-    i = np.repeat(np.arange(part.start, part.stop), counts[part])
-    ends = np.cumsum(counts[part])
-    j = np.arange(len(i)) + np.repeat(start[part] - ends + counts[part], counts[part])
-    return i, j
 
 
 def _windows(first: np.ndarray, second: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -272,14 +269,3 @@ def _windows(first: np.ndarray, second: np.ndarray, limit: float) -> tuple[np.nd
     with np.errstate(over="ignore"):  # of boxes without end
         partners = np.minimum(lengths / limit, longest) if limit > 0 else longest
     return first[:, 0] - (1 - limit) * partners, first[:, 0] + (1 - limit) * lengths
-
-
-def _parts(counts: np.ndarray) -> Iterator[slice]:
-    """Slices of the first boxes whose windows hold about ``_MOST_PAIRS`` boxes together."""
-    if counts.sum() <= _MOST_PAIRS:
-        yield slice(0, len(counts))
-        return
-    places = np.cumsum(counts) // _MOST_PAIRS
-    starts = np.flatnonzero(np.diff(places, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(counts)], strict=True):
-        yield slice(int(start), int(stop))

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from utils.facts_checks import (
+from utils.json_memory import parsed_size
+from utils.metadata_checks import (
     check_anchors,
     check_classes,
     check_input_size,
@@ -24,7 +25,6 @@ from utils.facts_checks import (
     is_positive,
     require,
 )
-from utils.json_memory import parsed_size
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _PARTS = {CONFIG, WEIGHTS, "metadata.json"}

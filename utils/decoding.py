@@ -2,8 +2,8 @@
 
 ``nets.yolo.decode`` computes a box and all scores for every anchor of every cell. Nearly all of
 them lie below the confidence asked for. A runtime may give the raw maps instead
-(``Runtime.heads``); then ``decode`` computes only the rows whose score can reach a limit. They have
-the same order and the same numbers. It imports neither ``nets`` nor TensorFlow.
+(``Runtime.decoding_params``); then ``decode`` computes only the rows whose score can reach a limit.
+They have the same order and the same numbers. It imports neither ``nets`` nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ MAX_LOG_SIZE = 4.2  # exp(4.2) = 67: no object is 67 times its anchor
 _MARGIN = 1e-3  # of a logit: rounding must not remove a score that is just high enough
 
 
-class Heads(NamedTuple):
-    """What decoding needs beside the raw maps.
+class DecodingParams(NamedTuple):
+    """What turns raw maps into boxes.
 
     Attributes:
         anchors: float32 (9, 2) widths and heights in pixels of the network input, smallest first.
-        offset_span: width of the range of a centre's offset, in cells.
+        offset_span: YOLOv4's ``scale_x_y`` (grid sensitivity), in cells: a centre lies at
+            ``cell + 0.5 + offset_span * (sigmoid(t) - 0.5)``.
     """
 
     anchors: np.ndarray
@@ -33,7 +34,7 @@ class Heads(NamedTuple):
 
 
 def decode(
-    raw: Sequence[np.ndarray], heads: Heads, lowest_score: float
+    raw: Sequence[np.ndarray], params: DecodingParams, lowest_score: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """One picture's raw maps → the boxes that have a score of at least ``lowest_score``.
 
@@ -42,7 +43,7 @@ def decode(
 
     Args:
         raw: three maps (H/s, W/s, 3·(5 + classes)) for s = 8, 16, 32, float32, float16 or bfloat16.
-        heads: anchors and offset span of the network.
+        params: of the network.
         lowest_score: rows without such a score are left out, but for rounding errors.
 
     Returns:
@@ -69,10 +70,10 @@ def decode(
     logits, objectness = logits[reaching], objectness[reaching]
     scores = objectness[:, None] * _sigmoid(logits[:, 5:])
 
-    span = np.float32(heads.offset_span)
+    span = np.float32(params.offset_span)
     offsets = 0.5 + span * (_sigmoid(logits[:, 0:2]) - np.float32(0.5))
     centres = (offsets + corners[reaching]) * strides[reaching, None]
-    anchors = np.asarray(heads.anchors, np.float32)[anchor_ids[reaching]]
+    anchors = np.asarray(params.anchors, np.float32)[anchor_ids[reaching]]
     log_sizes = np.clip(logits[:, 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)
     half = np.float32(0.5) * anchors * np.exp(log_sizes)
     return np.concatenate([centres - half, centres + half], axis=1), scores

@@ -214,6 +214,13 @@ def xywh(box: Sequence[float]) -> list[float]:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
+def xyxy(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """x, y, width, height of N boxes → float64 (N, 4) ``x0, y0, x1, y1``."""
+    corners = np.array(boxes, np.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners
+
+
 def optional_library(name: str, needed_by: str) -> Any:
     """A library that only some people need.
 

@@ -5,10 +5,10 @@
     several = detector(["a.jpg", "b.jpg"], conf=0.5)
     small_too = detector("city.tif", tile="auto")
 
-This is the one path from photos to detections, for every runtime, in three steps: ``prepare``
-letterboxes a photo, ``infer`` runs the network on a batch, and ``finish`` suppresses duplicates and
-maps boxes back to the photo. Prediction, scoring and training use it. Importing this module does
-not import TensorFlow.
+This is the one path from photos to detections, for every runtime, in three steps: ``preprocess``
+letterboxes a photo, ``infer`` runs the network on a batch, and ``postprocess`` applies NMS and maps
+the boxes back to the photo. Prediction, scoring and training use it. Importing this module does not
+import TensorFlow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from utils.letterbox import Letterbox
 from utils.pixel_range import PixelRanges
 from utils.postprocess import to_detections
 from utils.runtime.runtime import Runtime, open_runtime
-from utils.tiff_regions import Smaller, TiffRegions, open_regions, passes
+from utils.tiff_regions import ScaledRegion, TiffRegions, group_into_passes, open_regions
 from utils.tiled_stream import detect_pictures, parts_of
 from utils.tiling import NO_TILES, TILE_OVERLAP, Tiling, TrainingSizes
 from utils.voting import MIN_SCORE_RATIO
@@ -57,7 +57,7 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         arrays: float32 boxes (N, 4) in pixels of the network input and scores (N, classes); or
-            three raw maps, where the runtime has ``heads``.
+            three raw maps, where the runtime has ``decoding_params``.
         letterbox: where the photo lies in the network input.
     """
 
@@ -116,7 +116,7 @@ class Detector:
 
     @property
     def pixel_ranges(self) -> PixelRanges:
-        """The ranges of deep pixels that the network was trained with."""
+        """The pixel ranges that the network was trained with."""
         return PixelRanges.from_metadata(self.runtime.metadata)
 
     @property
@@ -137,7 +137,7 @@ class Detector:
 
     @property
     def operating_point(self) -> dict[str, float]:
-        """``conf`` and ``iou`` as ``get_map.py --tune`` noted them; empty without."""
+        """``conf`` and ``iou`` that ``get_map.py --tune`` stored; empty without."""
         return operating_point(self.runtime.metadata)
 
     def __call__(
@@ -179,8 +179,8 @@ class Detector:
             check_picture(image, f"picture {index} (counted from 0): ")
         tiling = Tiling(tile, overlap)
         if len(images) == 1 and tile == "off":  # needs no threads
-            output = self.infer([self.prepare(self._pixels(images[0], tiling))])[0]
-            return [self.finish(output, conf=conf, iou=iou, max_det=max_det)]
+            output = self.infer([self.preprocess(self._pixels(images[0], tiling))])[0]
+            return [self.postprocess(output, conf=conf, iou=iou, max_det=max_det)]
         parts = (
             (None, parts_of(self, self._pixels(image, tiling), tiling, _name(image, number)))
             for number, image in enumerate(images)
@@ -188,7 +188,7 @@ class Detector:
         found = detect_pictures(self, parts, conf=conf, ious=(iou,), max_det=max_det)
         return [by_iou[iou] for _, by_iou, _ in found]
 
-    def prepare(self, image: np.ndarray) -> NetworkInput:
+    def preprocess(self, image: np.ndarray) -> NetworkInput:
         """uint8 (H, W, 3) photo → the network input.
 
         It has the photo's own shape where the runtime takes any, otherwise ``input_size``.
@@ -196,7 +196,7 @@ class Detector:
         letterbox = self._letterbox(*image.shape[:2])
         return NetworkInput(letterbox.apply(image), letterbox)
 
-    def prepare_regions(
+    def preprocess_regions(
         self, image: TiffRegions, boxes: Sequence[tuple[int, int, int, int]]
     ) -> Iterator[NetworkInput]:
         """Regions of a picture, ``x0, y0, x1, y1`` in pixels → their network inputs, in order.
@@ -206,11 +206,11 @@ class Detector:
         """
         letterboxes = {box: self._letterbox(box[3] - box[1], box[2] - box[0]) for box in boxes}
         wanted = [
-            Smaller(box, letterboxes[box].inner_width, letterboxes[box].inner_height)
+            ScaledRegion(box, letterboxes[box].inner_width, letterboxes[box].inner_height)
             for box in boxes
         ]
-        for some in passes(wanted):
-            for one, small in zip(some, image.take(some), strict=True):
+        for some in group_into_passes(wanted):
+            for one, small in zip(some, image.read_scaled(some), strict=True):
                 letterbox = letterboxes[one.box]  # the copy has the size that it will give
                 inner = replace(letterbox, width=one.width, height=one.height)
                 yield NetworkInput(inner.apply(small), letterbox)
@@ -223,24 +223,25 @@ class Detector:
     def infer(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
         """Run the network on up to ``batch_size`` inputs of one shape."""
         outputs = self.runtime.infer(np.stack([one.pixels for one in batch]))
-        letterboxes = [one.letterbox for one in batch]
         return [
-            NetworkOutput(tuple(arrays), letterbox)
-            for *arrays, letterbox in zip(*outputs, letterboxes, strict=True)
+            NetworkOutput(tuple(array[row] for array in outputs), one.letterbox)
+            for row, one in enumerate(batch)
         ]
 
-    def finish(self, output: NetworkOutput, *, conf: float, iou: float, max_det: int) -> Detections:
+    def postprocess(
+        self, output: NetworkOutput, *, conf: float, iou: float, max_det: int
+    ) -> Detections:
         """The network's output → the objects on the photo."""
-        boxes, scores = self.decoded(output, conf)
+        boxes, scores = self.decode_output(output, conf)
         return to_detections(
             boxes, scores, output.letterbox, self.class_names, conf=conf, iou=iou, max_det=max_det
         )
 
-    def decoded(self, output: NetworkOutput, conf: float) -> tuple[np.ndarray, np.ndarray]:
+    def decode_output(self, output: NetworkOutput, conf: float) -> tuple[np.ndarray, np.ndarray]:
         """The boxes and scores of an output, at least those that suppression and voting look at."""
-        if self.runtime.heads:
+        if self.runtime.decoding_params:
             # Suppression looks at scores of at least ``conf``, voting at half of that.
-            return decode(output.arrays, self.runtime.heads, conf * MIN_SCORE_RATIO)
+            return decode(output.arrays, self.runtime.decoding_params, conf * MIN_SCORE_RATIO)
         boxes, scores = output.arrays
         return boxes, scores
 
@@ -260,21 +261,22 @@ def _name(image: Picture, number: int) -> str:
 
 
 def operating_point(metadata: Mapping[str, Any]) -> dict[str, float]:
-    """``{"conf": …, "iou": …}`` as ``get_map.py --tune`` noted them, without missing or invalid
+    """``{"conf": …, "iou": …}`` that ``get_map.py --tune`` stored, without missing or invalid
     values."""
-    noted = metadata.get("operating_point")
-    noted = noted if isinstance(noted, Mapping) else {}
+    stored = metadata.get("operating_point")
+    stored = stored if isinstance(stored, Mapping) else {}
     return {
-        key: float(noted[key])
+        key: float(stored[key])
         for key in ("conf", "iou")
-        if isinstance(noted.get(key), int | float)
-        and not isinstance(noted[key], bool)
-        and 0 <= noted[key] <= 1
+        if isinstance(stored.get(key), int | float)
+        and not isinstance(stored[key], bool)
+        and 0 <= stored[key] <= 1
     }
 
 
 def check_thresholds(conf: object, iou: object, max_det: object) -> None:
-    """
+    """Refuse invalid thresholds.
+
     Raises:
         ValueError: a threshold that is no number, or out of range.
     """

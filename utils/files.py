@@ -76,8 +76,11 @@ def _removed(path: Path) -> RemovedError:
 
 
 def lock(handle: int) -> bool | None:
-    """Lock an open file until it is closed, by whatever end of the process. Returns False where
-    another process has it; None where the system has no such locks."""
+    """Lock an open file until it is closed or the process ends.
+
+    Returns:
+        False where another process has it; None where the system has no such locks.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
@@ -232,7 +235,8 @@ def with_home(text: str | Path) -> Path:
 
 
 def check_clock() -> None:
-    """
+    """Refuse a clock that is not set.
+
     Raises:
         UserError: the machine's clock is set before 1980, as without a battery. Archives, such as
             checkpoints, cannot hold such a date.

@@ -23,11 +23,16 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from utils.deep_pixels import Deep, deep_grey, deep_values, may_be_deep
 from utils.errors import UnwritableError, UserError
 from utils.files import atomic_write
+from utils.high_bit_depth import (
+    HighBitDepth,
+    has_high_bit_depth,
+    high_bit_depth_grey,
+    high_bit_depth_values,
+)
 from utils.image_header import TooManyParts, parse_header, png_chunks, read_header
-from utils.opened_images import deep_file, is_reduced
+from utils.opened_images import file_of_16_bits, is_reduced
 from utils.picture_comment import with_comment
 from utils.pixel_range import NO_RANGES, Extremes, PixelRanges
 
@@ -86,7 +91,7 @@ def read_image(path: str | Path, *, reduce: int = 1, ranges: PixelRanges = NO_RA
             pixels. Each of them covers exactly ``reduce`` × ``reduce`` pixels of the photo, counted
             from its upper left corner, so coordinates are divided by ``reduce`` and nothing else;
             the last column and row may reach beyond the photo.
-        ranges: of the values of deep pixels, as the data folder or the checkpoint has them.
+        ranges: the pixel ranges of the data folder or the checkpoint.
 
     Raises:
         UserError: the file is missing, truncated, too large, or no image of a known format.
@@ -152,7 +157,7 @@ def pixels_of(
     """
     try:
         check_pixels(ImageSize(*image.size, 1), name)
-        file = deep_file(image)
+        file = file_of_16_bits(image)
         if file is not None:
             return decode_image(_whole(file, name), name, ranges=ranges)
         if is_reduced(image):
@@ -166,8 +171,8 @@ def pixels_of(
             )
         image.load()  # turns a TIFF
         upright = ImageOps.exif_transpose(image)
-        deep = deep_grey(upright)
-        return to_rgb(upright) if deep is None else _scaled(deep, ranges)
+        unscaled = high_bit_depth_grey(upright)
+        return to_rgb(upright) if unscaled is None else _scaled(unscaled, ranges)
     except UserError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
@@ -194,8 +199,8 @@ def _decoded(
         pixels = _fast_jpeg(data, size, reduce)
         if pixels is not None:
             return pixels
-    deep = deep_values(image, data)
-    pixels = to_rgb(image) if deep is None else _scaled(deep, ranges)
+    unscaled = high_bit_depth_values(image, data)
+    pixels = to_rgb(image) if unscaled is None else _scaled(unscaled, ranges)
     image.close()  # its own pixels, before others are made
     if image.format != "TIFF":  # Pillow turns TIFFs, and only those, while loading
         pixels = orient_image(pixels, size.orientation)
@@ -238,7 +243,7 @@ class PhotoFacts(NamedTuple):
     """What a photo is, beside its pixels.
 
     Attributes:
-        extremes: of deep pixels whose range the file itself does not settle.
+        extremes: of pixels of high bit depth whose range the file itself does not settle.
         frames: more than 1 in an animated picture and one with several pages. Up to
             ``MOST_FRAMES`` are counted, of a GIF up to 2.
     """
@@ -249,7 +254,7 @@ class PhotoFacts(NamedTuple):
 
 
 def photo_facts(path: str | Path) -> PhotoFacts:
-    """Size, depth and number of frames. Only deep pixels are decoded.
+    """Size, depth and number of frames. Only pixels of high bit depth are decoded.
 
     Raises:
         UserError: as ``image_size``.
@@ -267,10 +272,10 @@ def photo_facts(path: str | Path) -> PhotoFacts:
             check_pixels(size, str(path))
             frames = _frame_count(image)
             extremes = None
-            if may_be_deep(image):
+            if has_high_bit_depth(image):
                 with suppress(Exception), _one_at_a_time(size):  # reading it says what is wrong
-                    deep = deep_values(image, path.read_bytes())
-                    extremes = None if deep is None or deep.fixed else deep.extremes
+                    unscaled = high_bit_depth_values(image, path.read_bytes())
+                    extremes = None if unscaled is None or unscaled.fixed else unscaled.extremes
             return PhotoFacts(size, extremes, frames)
     except UserError:
         raise
@@ -501,14 +506,14 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def _scaled(deep: Deep, ranges: PixelRanges) -> np.ndarray:
-    """(H, W, 3) uint8 of deep pixels."""
-    scale = deep.fixed or ranges.range_for(deep.extremes)
-    height, width = deep.values.shape[:2]
+def _scaled(unscaled: HighBitDepth, ranges: PixelRanges) -> np.ndarray:
+    """(H, W, 3) uint8 of pixels of high bit depth."""
+    scale = unscaled.fixed or ranges.range_for(unscaled.extremes)
+    height, width = unscaled.values.shape[:2]
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
-        strip = deep.values[top : top + rows]
+        strip = unscaled.values[top : top + rows]
         colours = scale.to_uint8(strip[..., :3] if strip.ndim == 3 else strip[..., None])
         if strip.ndim == 3 and strip.shape[2] == 4:  # alpha, which has all 16 bits; on white
             alpha = strip[..., 3:].astype(np.float32) / 65535

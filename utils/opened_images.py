@@ -1,4 +1,4 @@
-"""Images that Pillow has opened, and whose colours it would reduce: ``deep_file``, ``is_reduced``.
+"""Images opened with Pillow, whose 16-bit colours it would reduce.
 
 Pillow has no colours of 16 bits. It keeps their high byte when it loads a file, so a picture whose
 values have 12 bits becomes nearly black. Until then the file can be read as from its path. Grey
@@ -13,21 +13,21 @@ from typing import IO
 
 from PIL import Image, ImageFile
 
-from utils.deep_pixels import has_deep_colours
+from utils.high_bit_depth import has_16_bit_colours
 
 # Not JPEG 2000: how much of it is decoded is set on the image before it is loaded.
-_DEEP_FORMATS = ("PNG", "TIFF")
+_16_BIT_FORMATS = ("PNG", "TIFF")
 
 
-def deep_file(image: Image.Image) -> IO[bytes] | None:
+def file_of_16_bits(image: Image.Image) -> IO[bytes] | None:
     """The file of a picture with 16-bit colours that Pillow has opened, not loaded.
 
     None for every other image. Pillow loads an image before it changes it, so what is not loaded is
     what the file holds; and of several pages the first, as everywhere.
     """
-    if not isinstance(image, ImageFile.ImageFile) or image.format not in _DEEP_FORMATS:
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in _16_BIT_FORMATS:
         return None
-    if not image.tile or image.fp is None or image.tell() or not has_deep_colours(image):
+    if not image.tile or image.fp is None or image.tell() or not has_16_bit_colours(image):
         return None
     return image.fp
 
@@ -37,13 +37,13 @@ def is_reduced(image: Image.Image) -> bool:
 
     False too where that cannot be known, as for a copy.
     """
-    if not isinstance(image, ImageFile.ImageFile) or image.format not in _DEEP_FORMATS:
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in _16_BIT_FORMATS:
         return False
     if image.tile:
-        return has_deep_colours(image)
+        return has_16_bit_colours(image)
     if image.mode in ("RGB", "RGBA") and image.filename and Path(image.filename).is_file():
         with suppress(Exception), Image.open(image.filename, formats=[image.format]) as again:
             if image.format == "TIFF":  # its pages may differ in depth
                 again.seek(image.tell())
-            return has_deep_colours(again)
+            return has_16_bit_colours(again)
     return False

@@ -1,11 +1,13 @@
-"""How pixels deeper than 8 bits become 8 bits: by the bits that are in use.
+"""How pixels of more than 8 bits become 8 bits: by the bits that are in use.
 
 Many pictures with 16 bits a channel hold values of 10, 12 or 14 bits: microscopes, X-ray, thermal
-cameras. Divided by 256 they would be nearly black. So the values from ``black`` to ``white`` become
-0 to 255. For whole numbers ``white`` is the largest value of 8, 10, 12, 14 or 16 bits (more where
-values are larger) that all values fit into. For fractions it is 1 where no value exceeds 1.3, and
-otherwise as for whole numbers. Nothing whose white is 255 is as dark as that. ``black`` is 0 or,
-where values are negative, a power of two below all of them.
+cameras. Divided by 256 they would be nearly black. So the values from ``black`` to ``white`` map to
+0–255:
+
+- Whole numbers: ``white`` is the smallest 2ⁿ − 1 (n = 8, 10, 12, 14, 16, then even n) that is not
+  below any value.
+- Fractions: ``white`` is 1 if no value exceeds 1.3, otherwise as for whole numbers.
+- ``black`` is 0 or, where values are negative, −2ⁿ for the smallest n with no value below it.
 
 Fractions from 0 to 1 that were resampled go a little beyond both ends. Bicubic and Lanczos filters
 leave 1.13 at an edge and 1.27 at a corner of a white area, and -0.14 beside it and -0.17 beside a
@@ -60,7 +62,7 @@ class PixelRange(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """Of whole numbers up to ``white``."""
+        """Bit depth of ``white``."""
         return round(math.log2(self.white + 1))
 
     def holds(self, found: Extremes) -> bool:
@@ -99,13 +101,13 @@ class PixelRanges(NamedTuple):
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> PixelRanges:
-        """What a checkpoint says; empty where that is missing or makes no sense."""
-        noted = metadata.get(METADATA)
-        noted = noted if isinstance(noted, Mapping) else {}
-        return cls(*(_valid(noted.get(name)) for name in cls._fields))
+        """The ranges that a checkpoint stores; empty where they are missing or invalid."""
+        stored = metadata.get(METADATA)
+        stored = stored if isinstance(stored, Mapping) else {}
+        return cls(*(_valid(stored.get(name)) for name in cls._fields))
 
     def content(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The value stored in a checkpoint."""
         return {name: list(found) for name, found in self._asdict().items() if found}
 
     def range_for(self, found: Extremes) -> PixelRange:
@@ -114,12 +116,12 @@ class PixelRanges(NamedTuple):
         return known if known and known.holds(found) else PixelRange.holding(found)
 
     def sentence(self) -> str:
-        """What happens to the deep pictures of a data folder; "" without any."""
+        """What happens to the pictures of high bit depth of a data folder; "" without any."""
         parts = []
         if self.whole:
             parts.append(
-                f"deep photos use {self.whole.bits} bits (values from {self.whole.black:,.0f} to "
-                f"{self.whole.white:,.0f})"
+                f"high-bit-depth photos use {self.whole.bits} bits "
+                f"(values from {self.whole.black:,.0f} to {self.whole.white:,.0f})"
             )
         if self.fractions:
             parts.append(
@@ -131,8 +133,8 @@ class PixelRanges(NamedTuple):
         return f"pixels: {'; '.join(parts)}; scaled to 8 bits by that, in prediction too"
 
     def note_on(self, data: PixelRanges) -> str:
-        """How the deep photos of a data folder are scaled for a detector that was trained with
-        these ranges; "" where there are none."""
+        """How photos of high bit depth are scaled for a detector that was trained with these
+        ranges; "" where there are none."""
         notes = []
         for trained, found in zip(self, data, strict=True):
             if found is None:
@@ -146,7 +148,7 @@ class PixelRanges(NamedTuple):
             if not (trained.black <= found.black and found.white <= trained.white):
                 how += "; those with values beyond that, each by its own largest value"
             notes.append(how)
-        return f"deep photos are scaled to 8 bits: {'; '.join(notes)}" if notes else ""
+        return f"high-bit-depth photos are scaled to 8 bits: {'; '.join(notes)}" if notes else ""
 
 
 NO_RANGES = PixelRanges()
@@ -169,9 +171,9 @@ def _joint(found: list[Extremes]) -> PixelRange | None:
     return PixelRange.holding(Extremes(low, high, found[0].fractions))
 
 
-def _valid(noted: Any) -> PixelRange | None:
+def _valid(stored: Any) -> PixelRange | None:
     try:
-        black, white = map(float, noted)
+        black, white = map(float, stored)
         sound = math.isfinite(black) and math.isfinite(white) and white > black
         return PixelRange(black, white) if sound else None
     except (OverflowError, TypeError, ValueError):

@@ -41,9 +41,11 @@ class StopRequest:
         except KeyboardInterrupt:  # it came before its handler
             _restore(self._before)
             raise
-        if _Raised.raised:  # looked up behind the loop, in which one may still be raised and lost
+        if (
+            _InterruptState.raised
+        ):  # looked up behind the loop, in which one may still be raised and lost
             self.asked = True
-            _Raised.dropped = None
+            _InterruptState.dropped = None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,16 +71,16 @@ def _restore(handlers: dict[int, Any]) -> None:
 
 def interrupt_raised() -> bool:
     """Whether a signal has raised KeyboardInterrupt in the block of ``terminable`` that runs."""
-    return _Raised.raised
+    return _InterruptState.raised
 
 
-class _Raised:
+class _InterruptState:
     """The KeyboardInterrupts of the block of ``terminable`` that runs.
 
     Attributes:
         in_block: whether such a block runs.
         raised: whether a signal has raised one in it.
-        dropped: stands for the last one, if Python dropped it and it shall come again.
+        dropped: stands for the last one, if Python dropped it and it shall be raised again.
     """
 
     in_block: ClassVar[bool] = False
@@ -87,10 +89,13 @@ class _Raised:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Python drops an exception in ``__del__`` and in callbacks of weak references, and TensorFlow
-    makes other errors of one while it traces a function. That one came is noted, therefore."""
-    _Raised.raised = _Raised.in_block
-    _Raised.dropped = None  # one that was dropped before need not come again
+    """Record the interrupt, then raise it.
+
+    Python drops exceptions in ``__del__`` and in callbacks of weak references, and TensorFlow
+    replaces one that is raised while it traces a function.
+    """
+    _InterruptState.raised = _InterruptState.in_block
+    _InterruptState.dropped = None  # one that was dropped before need not be raised again
     raise KeyboardInterrupt
 
 
@@ -99,16 +104,16 @@ _PAUSE_S = 0.1  # until Python has left the code in which it drops exceptions
 
 
 @contextmanager
-def _dropped_interrupts_come_again() -> Iterator[None]:
-    """Instead of printing its traceback, a KeyboardInterrupt that Python drops is raised again.
+def _reraise_dropped_interrupts() -> Iterator[None]:
+    """Raise a KeyboardInterrupt that Python drops again, instead of printing its traceback.
 
-    Unless something else has ended the wait for it: a ``StopRequest`` that has noted it, another
+    Unless something else has ended the wait for it: a ``StopRequest`` that has recorded it, another
     signal, or the end of the block.
     """
     usual = sys.unraisablehook
 
-    def come_again(interrupt: object) -> None:
-        if _Raised.dropped is not interrupt:
+    def reraise(interrupt: object) -> None:
+        if _InterruptState.dropped is not interrupt:
             return
         for number in _USUAL:
             if _raises(signal.getsignal(number)):
@@ -119,11 +124,11 @@ def _dropped_interrupts_come_again() -> Iterator[None]:
                 return
 
     def hook(what: Any) -> None:
-        if what.exc_type is not KeyboardInterrupt or not _Raised.raised:
+        if what.exc_type is not KeyboardInterrupt or not _InterruptState.raised:
             usual(what)
             return
-        _Raised.dropped = interrupt = object()
-        later = threading.Timer(_PAUSE_S, come_again, [interrupt])
+        _InterruptState.dropped = interrupt = object()
+        later = threading.Timer(_PAUSE_S, reraise, [interrupt])
         later.daemon = True
         later.start()
 
@@ -183,13 +188,13 @@ def terminable(*, last: bool = False) -> Iterator[None]:
     if not free:  # nor is what a block around this one, or in the main thread, has noted
         yield
         return
-    _Raised.in_block = True
+    _InterruptState.in_block = True
     try:
         for number in free:
             signal.signal(number, _interrupt)
-        with _dropped_interrupts_come_again():
+        with _reraise_dropped_interrupts():
             yield
     finally:
-        _Raised.in_block = _Raised.raised = False
-        _Raised.dropped = None
+        _InterruptState.in_block = _InterruptState.raised = False
+        _InterruptState.dropped = None
         _restore({number: signal.SIG_DFL if last else before for number, before in free.items()})

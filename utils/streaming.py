@@ -41,7 +41,7 @@ class _Item(NamedTuple):
 def detect_stream(
     detector: Detector,
     inputs: Iterable[tuple[Key, NetworkInput]],
-    finish: Callable[[NetworkOutput], Result],
+    postprocess: Callable[[NetworkOutput], Result],
     urgent: Callable[[Key], bool] = lambda key: False,
 ) -> Iterator[tuple[Key, Result, float]]:
     """The key of each picture, its result, and the milliseconds that the network took for it.
@@ -51,8 +51,8 @@ def detect_stream(
 
     Args:
         detector: a detector.
-        inputs: keys, and what ``detector.prepare`` gave.
-        finish: called in a background thread with the network's output.
+        inputs: keys, and what ``detector.preprocess`` gave.
+        postprocess: called in a background thread with the network's output of a picture.
         urgent: whether the network shall not wait for further pictures, nor the caller for them;
             of live video.
     """
@@ -67,8 +67,8 @@ def detect_stream(
             for item, output in zip(batch, outputs, strict=True)
         ]
 
-    def finish_all(batch: list[_Item]) -> list[_Item]:
-        return [item._replace(value=finish(item.value)) for item in batch]
+    def postprocess_all(batch: list[_Item]) -> list[_Item]:
+        return [item._replace(value=postprocess(item.value)) for item in batch]
 
     def at_once(batch: list[_Item]) -> bool:
         return any(urgent(item.key) for item in batch)
@@ -80,7 +80,7 @@ def detect_stream(
     )
     finishers = runtime.finishers
     finished = map_ahead(
-        finish_all, inferred, threads=finishers, depth=finishers + 1, urgent=at_once
+        postprocess_all, inferred, threads=finishers, depth=finishers + 1, urgent=at_once
     )
     for item in _in_order(finished):
         yield item.key, item.value, item.network_ms

@@ -41,9 +41,8 @@ def one_line(name: str) -> str:
 
 
 def is_control(sign: str) -> bool:
-    """Whether a name in a text file cannot have this character: it ends a line, is a code for the
-    terminal, half a character, the mark that a text file may begin with, or one of the two signs
-    beside it that XML cannot hold."""
+    """Whether a class name must not contain this character: a line break, a control code, a
+    surrogate, a byte order mark, or U+FFFE or U+FFFF, which XML cannot hold."""
     return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign in "\ufeff\ufffe\uffff"
 
 

@@ -28,10 +28,10 @@ from utils.letterbox import resize
 from utils.tiff_chunks import TiffChunks
 
 MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
-_MOST_KEPT = 4_000_000  # pixels of a region that is kept before it is made smaller
+_MOST_FULL = 4_000_000  # pixels of a region that is read in full before it is made smaller
 _PASS_BYTES = 128 << 20  # of the regions of a pass
 _BAND_BYTES = 128 << 20  # of the rows of one region
-_MEAN_BYTES = 12  # of the sums of a pixel that is made
+_AVERAGED_BYTES = 12  # of the sums of a pixel that is made
 _PIECE = 256, 1024  # rows and columns of a chunk that are averaged at a time
 _FEW_ROWS = 16  # parts with fewer are averaged together: a piece of one row takes as long
 
@@ -81,12 +81,12 @@ def open_regions(path: str | Path) -> TiffRegions | None:
     return picture
 
 
-class Smaller(NamedTuple):
-    """A region that is wanted smaller, or as it is.
+class ScaledRegion(NamedTuple):
+    """A region and the size to read it at.
 
     Attributes:
         box: ``x0, y0, x1, y1`` in pixels of the picture, half-open, within it.
-        width, height: in pixels, to be made.
+        width, height: of the result in pixels.
     """
 
     box: tuple[int, int, int, int]
@@ -95,15 +95,17 @@ class Smaller(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Of the region."""
+        """Pixels of ``box``."""
         x0, y0, x1, y1 = self.box
         return (x1 - x0) * (y1 - y0)
 
     @property
     def bytes(self) -> int:
-        """That it takes while it is made."""
+        """Bytes of memory while it is read."""
         return (
-            3 * self.pixels if self.pixels <= _MOST_KEPT else _MEAN_BYTES * self.width * self.height
+            3 * self.pixels
+            if self.pixels <= _MOST_FULL
+            else _AVERAGED_BYTES * self.width * self.height
         )
 
 
@@ -129,10 +131,10 @@ class TiffRegions:
         (y0, y1, _), (x0, x1, _) = (
             part.indices(length) for part, length in zip(region, self.shape[:2], strict=True)
         )
-        kept = _Kept((x0, y0, max(x0, x1), max(y0, y1)))
-        if kept.pixels.size:
-            self._fill([kept])
-        return kept.pixels
+        full = _FullRegion((x0, y0, max(x0, x1), max(y0, y1)))
+        if full.pixels.size:
+            self._fill([full])
+        return full.pixels
 
     def resized(
         self, width: int, height: int, box: tuple[int, int, int, int] | None = None
@@ -150,23 +152,25 @@ class TiffRegions:
         """
         box = box or (0, 0, self.shape[1], self.shape[0])
         pixels = np.empty((height, width, 3), np.uint8)
-        rows = max(1, _BAND_BYTES // (_MEAN_BYTES * width))
+        rows = max(1, _BAND_BYTES // (_AVERAGED_BYTES * width))
         for top in range(0, height, rows):
-            band = _Mean(box, width, height, range(top, min(top + rows, height)))
+            band = _AveragedRegion(box, width, height, range(top, min(top + rows, height)))
             self._fill([band])
             pixels[top : top + rows] = band.finish()
         return pixels
 
-    def take(self, wanted: Sequence[Smaller]) -> list[np.ndarray]:
+    def read_scaled(self, wanted: Sequence[ScaledRegion]) -> list[np.ndarray]:
         """uint8 (height, width, 3) RGB of each, the mean of what a pixel covers; in one pass.
 
-        ``passes`` says how many at a time memory bears.
+        ``group_into_passes`` says how many at a time memory bears.
 
         Raises:
             UserError: one of those parts of the file is damaged.
         """
         targets = [
-            _Kept(one.box) if one.pixels <= _MOST_KEPT else _Mean(one.box, one.width, one.height)
+            _FullRegion(one.box)
+            if one.pixels <= _MOST_FULL
+            else _AveragedRegion(one.box, one.width, one.height)
             for one in wanted
         ]
         self._fill(targets)
@@ -175,7 +179,7 @@ class TiffRegions:
             for target, one in zip(targets, wanted, strict=True)
         ]
 
-    def _fill(self, targets: Sequence[_Kept | _Mean]) -> None:
+    def _fill(self, targets: Sequence[_FullRegion | _AveragedRegion]) -> None:
         """Give every target the chunks that it shares area with, each of which is decoded once."""
         rows, columns = self.chunks.rows, self.chunks.columns
         boxes = np.array([target.box for target in targets])
@@ -205,12 +209,12 @@ class TiffRegions:
                         _add(targets[number], chunk, left, top)
 
 
-def passes(wanted: Sequence[Smaller]) -> list[list[Smaller]]:
+def group_into_passes(wanted: Sequence[ScaledRegion]) -> list[list[ScaledRegion]]:
     """The regions in the same order, as many together as memory bears.
 
     Those of one pass begin and end at the same rows of the picture.
     """
-    found: list[list[Smaller]] = []
+    found: list[list[ScaledRegion]] = []
     taken = 0
     for one in wanted:
         beside = found and found[-1][0].box[1::2] == one.box[1::2]
@@ -222,7 +226,7 @@ def passes(wanted: Sequence[Smaller]) -> list[list[Smaller]]:
     return found
 
 
-def _add(target: _Kept | _Mean, chunk: np.ndarray, left: int, top: int) -> None:
+def _add(target: _FullRegion | _AveragedRegion, chunk: np.ndarray, left: int, top: int) -> None:
     """Give a target what it shares with a chunk whose corner is there in the picture."""
     x0, y0, x1, y1 = target.box
     a, b = max(y0, top), min(y1, top + len(chunk))
@@ -231,7 +235,7 @@ def _add(target: _Kept | _Mean, chunk: np.ndarray, left: int, top: int) -> None:
         target.add(chunk[a - top : b - top, c - left : d - left], c - x0, a - y0)
 
 
-class _Kept:
+class _FullRegion:
     """A region with all its pixels."""
 
     def __init__(self, box: tuple[int, int, int, int]) -> None:
@@ -246,7 +250,7 @@ class _Kept:
         return self.pixels
 
 
-class _Mean:
+class _AveragedRegion:
     """A region of which only means are kept: the sum of what each pixel covers, piece by piece.
 
     Args:

@@ -35,6 +35,7 @@ from utils.box_pairs import overlapping_pairs, pairs_sharing_area
 from utils.detections import Detections
 from utils.overlap import iou as box_iou
 from utils.postprocess import nms_keep_mask
+from utils.union_find import UnionFind
 
 SAME_OBJECT = 0.4  # IoU of two boxes of one class, within what both views see
 SAME_PLACE = 0.5  # the same for two classes: one object that two views take for different things
@@ -50,13 +51,13 @@ class View(NamedTuple):
     Attributes:
         bounds: ``x0, y0, x1, y1`` of the tile, or of the whole picture, in pixels of the picture.
         detections: the objects on it, in pixels of the picture.
-        shortest: objects up to this length lie whole in tiles of the next finer level, in pixels of
-            the picture; 0 where there is none.
+        min_length: in pixels of the picture; objects no longer than this are left to the next finer
+            level. 0 where there is none.
     """
 
     bounds: Sequence[int]
     detections: Detections
-    shortest: float = 0.0
+    min_length: float = 0.0
 
 
 def merge_views(views: Sequence[View], *, max_det: int) -> Detections:
@@ -69,8 +70,8 @@ def merge_views(views: Sequence[View], *, max_det: int) -> Detections:
     whole = views[0]
     found = _concatenated(views)
     lengths = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1, initial=0)
-    shortest = np.array([view.shortest for view in views], np.float64)[found.views]
-    found = found.take(lengths > shortest)
+    min_lengths = np.array([view.min_length for view in views], np.float64)[found.views]
+    found = found.take(lengths > min_lengths)
     bounds = np.array([view.bounds for view in views], np.float64)
     found = found.take(~_cut_but_whole_elsewhere(found, bounds))
     found = found.take(np.lexsort([-found.scores, found.cut]))  # stable
@@ -316,15 +317,7 @@ def _with_parts_joined(found: _Found, pairs: _SameObject, kept: np.ndarray) -> _
 
 def _groups(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """int (count,): the lowest number among those that pairs connect a number with."""
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    sets: UnionFind[int] = UnionFind()
     for i, j in zip(first.tolist(), second.tolist(), strict=True):
-        one, other = sorted((root(i), root(j)))
-        parent[other] = one
-    return np.array([root(i) for i in range(count)], int)
+        sets.join(i, j)
+    return np.array([sets.find(i) for i in range(count)], int)

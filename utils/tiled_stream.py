@@ -57,9 +57,9 @@ def parts_of(detector: Detector, image: Pixels, tiling: Tiling, name: str = "") 
     sides = tiling.sides_for(height, width, max(detector.input_size), detector.training_sizes)
     areas = picture_areas(height, width, sides, tiling.overlap, name)
     inputs = (
-        detector.prepare_regions(image, [area.box for area in areas])
+        detector.preprocess_regions(image, [area.bounds for area in areas])
         if isinstance(image, TiffRegions)
-        else (detector.prepare(image[y0:y1, x0:x1]) for (x0, y0, x1, y1), _ in areas)
+        else (detector.preprocess(image[y0:y1, x0:x1]) for (x0, y0, x1, y1), _ in areas)
     )
     for number, (area, input) in enumerate(zip(areas, inputs, strict=True), 1):
         yield Part(input, area, number == len(areas))
@@ -100,11 +100,13 @@ def detect_pictures(
     def last_of_urgent(place: _Place) -> bool:  # the tiles before it wait for a full batch
         return place.last and urgent(place.key)
 
-    def finish(output: NetworkOutput) -> dict[float, Detections]:
-        return {iou: detector.finish(output, conf=conf, iou=iou, max_det=max_det) for iou in ious}
+    def postprocess(output: NetworkOutput) -> dict[float, Detections]:
+        return {
+            iou: detector.postprocess(output, conf=conf, iou=iou, max_det=max_det) for iou in ious
+        }
 
     seen: list[tuple[_Place, dict[float, Detections], float]] = []  # of one picture
-    for one in detect_stream(detector, inputs(), finish, last_of_urgent):
+    for one in detect_stream(detector, inputs(), postprocess, last_of_urgent):
         place = one[0]
         if seen and seen[0][0].picture != place.picture:  # that could not be read to its end
             seen = []
@@ -130,13 +132,13 @@ def _merged(
     seen: Sequence[tuple[_Place, dict[float, Detections], float]], iou: float, max_det: int
 ) -> Detections:
     views = [
-        View(place.area.box, _shifted(by_iou[iou], place.area.box), place.area.shortest)
+        View(place.area.bounds, _shifted(by_iou[iou], place.area.bounds), place.area.min_length)
         for place, by_iou, _ in seen
     ]
     return merge_views(views, max_det=max_det)
 
 
-def _shifted(detections: Detections, box: Sequence[int]) -> Detections:
+def _shifted(detections: Detections, bounds: Sequence[int]) -> Detections:
     """From pixels of the tile to those of the picture."""
-    corner = np.array([box[0], box[1], box[0], box[1]], np.float32)
+    corner = np.array([*bounds[:2], *bounds[:2]], np.float32)
     return replace(detections, boxes=detections.boxes + corner)

@@ -17,13 +17,13 @@ class Area(NamedTuple):
     """What the network sees of a picture at a time.
 
     Attributes:
-        box: ``x0, y0, x1, y1`` in pixels, half-open: ``image[y0:y1, x0:x1]``.
-        shortest: objects up to this length lie whole in smaller tiles, in pixels; 0 where there are
-            none.
+        bounds: ``x0, y0, x1, y1`` in pixels, half-open: ``image[y0:y1, x0:x1]``.
+        min_length: in pixels; objects no longer than this are left to the next finer level, where
+            they lie whole in a tile. 0 where there is none.
     """
 
-    box: tuple[int, int, int, int]
-    shortest: float
+    bounds: tuple[int, int, int, int]
+    min_length: float
 
 
 def picture_areas(
@@ -46,11 +46,11 @@ def picture_areas(
             f"{name or 'a picture'}: its {width}×{height} pixels would have {count:,} tiles, and "
             f"{MOST_TILES:,} are allowed; give larger tiles, or less overlap"
         )
-    shortest = [0.0, *(overlap * side for side in sides)]
-    areas = [Area((0, 0, width, height), shortest[len(sides)])]
+    min_lengths = [0.0, *(overlap * side for side in sides)]
+    areas = [Area((0, 0, width, height), min_lengths[len(sides)])]
     for level in reversed(range(len(sides))):
-        for box in tile_layout(height, width, sides[level], overlap).tolist():
-            areas.append(Area(tuple(box), shortest[level]))
+        for bounds in tile_layout(height, width, sides[level], overlap).tolist():
+            areas.append(Area(tuple(bounds), min_lengths[level]))
     return areas
 
 

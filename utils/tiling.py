@@ -40,11 +40,11 @@ class ObjectSizes(NamedTuple):
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> ObjectSizes | None:
         """What a checkpoint's metadata says; None where it says nothing usable."""
-        noted = metadata.get(SIZES_KEY)
-        if not isinstance(noted, Mapping):
+        stored = metadata.get(SIZES_KEY)
+        if not isinstance(stored, Mapping):
             return None
         try:
-            sizes = cls(*(tuple(map(float, noted[key])) for key in ("photo", "input")))
+            sizes = cls(*(tuple(map(float, stored[key])) for key in ("photo", "input")))
         except (KeyError, OverflowError, TypeError, ValueError):
             return None
         values = (*sizes.photo, *sizes.input)
@@ -73,8 +73,8 @@ class TrainingSizes(NamedTuple):
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> TrainingSizes:
         """What a checkpoint's metadata says."""
-        noted = metadata.get(TILE_KEY)
-        side = noted.get("side") if isinstance(noted, Mapping) else None
+        stored = metadata.get(TILE_KEY)
+        side = stored.get("side") if isinstance(stored, Mapping) else None
         whole = isinstance(side, int) and not isinstance(side, bool)
         usable = whole and SMALLEST_SIDE <= side <= _MOST_SIZE
         return cls(ObjectSizes.from_metadata(metadata), side if usable else None)

@@ -23,7 +23,7 @@ from utils.signals import end_while_importing
 
 end_while_importing()  # before anything else is imported
 
-from utils.cli.fields import option, to_mapping  # noqa: E402
+from utils.cli.fields import given_options, option, option_name, to_mapping  # noqa: E402
 from utils.cli.reading import from_keywords, parse  # noqa: E402
 from utils.cli.status import (  # noqa: E402
     INTERRUPTED,
@@ -41,8 +41,10 @@ __all__ = [
     "OK",
     "USAGE_ERROR",
     "from_keywords",
+    "given_options",
     "leave",
     "option",
+    "option_name",
     "parse",
     "quiet_tensorflow",
     "run",

@@ -65,6 +65,20 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def option_name(field: str) -> str:
+    """``max_det`` → ``--max-det``."""
+    return f"--{field.replace('_', '-')}"
+
+
+def given_options(config: Any) -> list[str]:
+    """The fields of a configuration that differ from their defaults, in order."""
+    return [
+        field.name
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != field.default
+    ]
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """A configuration as plain values by option name; as YAML it can be given to ``--config``."""
     return {

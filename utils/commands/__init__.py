@@ -1,1 +1,1 @@
-"""Commands beside the three at the top level: ``python -m utils.commands.NAME --help``."""
+"""Commands beside the four at the top level: ``python -m utils.commands.NAME --help``."""

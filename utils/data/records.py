@@ -151,7 +151,7 @@ class Dataset:
         records: in sorted order of ``image_id``.
         classes: class names; a class id is an index into this tuple.
         notes: a sentence on everything skipped or corrected, with file and object.
-        pixel_ranges: of the values of deep pixels in the whole data folder.
+        pixel_ranges: of the pixels of high bit depth in the whole data folder.
     """
 
     records: Sequence[Record]

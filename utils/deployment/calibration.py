@@ -48,7 +48,7 @@ def calibration_inputs(
     inputs: list[np.ndarray] = []
     for record in _training_records(data, facts, scored, most=2 * photos, seed=seed):
         try:
-            inputs.append(detector.prepare(detector.read(record.image)).pixels)
+            inputs.append(detector.preprocess(detector.read(record.image)).pixels)
         except UserError:  # one of many that cannot be read
             continue
         if len(inputs) == photos:

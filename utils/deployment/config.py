@@ -34,12 +34,13 @@ class ExportConfig:
         "saved_model)", group="suppression",
     )  # fmt: skip
     conf: float | None = option(
-        None, help="lowest score that --nms keeps, 0 to 1 (default: as get_map.py --tune noted in "
-        "the checkpoint, otherwise 0.25)", low=0, high=1, group="suppression",
+        None, help="lowest score that --nms keeps, 0 to 1 (default: the value that "
+        "get_map.py --tune stored in the checkpoint, otherwise 0.25)",
+        low=0, high=1, group="suppression",
     )  # fmt: skip
     iou: float | None = option(
         None, help="IoU above which --nms drops the weaker of two boxes of a class, 0 to 1 "
-        "(default: as get_map.py --tune noted in the checkpoint, otherwise 0.45)",
+        "(default: the value that get_map.py --tune stored in the checkpoint, otherwise 0.45)",
         low=0, high=1, group="suppression",
     )  # fmt: skip
     max_det: int | None = option(

@@ -19,7 +19,7 @@ from utils.evaluation.operating_points import ThresholdCurve, reliability, thres
 from utils.evaluation.schema import (
     ASPECTS,
     ERROR_KINDS,
-    SIZES,
+    SIZE_GROUPS,
     Analysis,
     ClassAnalysis,
     Comparison,
@@ -121,7 +121,7 @@ def _error_kinds(
     """Number of errors of each kind, and AP50 with all of them corrected."""
     ap50 = mean_of_known(samples.value[:, 0])
     counts = np.bincount(costs.kind, minlength=len(ERROR_KINDS))
-    rows = matched.order[matched.outcome[0, 0, matched.order] == FALSE_POSITIVE]
+    rows = matched.ranked_rows[matched.outcome[0, 0, matched.ranked_rows] == FALSE_POSITIVE]
     labels = matched.detections.class_ids[rows]
     has_false_positives = np.bincount(labels, minlength=len(matched.names)) > 0
     kinds = []
@@ -205,8 +205,8 @@ def _groups(ap: np.ndarray, objects: np.ndarray) -> dict:
     """AP (c, 6), mean over classes, and objects (7) of the groups, by their names."""
     means = [mean_of_known(column) for column in ap.T]
     return {
-        "ap_by_size": dict(zip(SIZES, means[:3], strict=True)),
+        "ap_by_size": dict(zip(SIZE_GROUPS, means[:3], strict=True)),
         "ap_by_aspect": dict(zip(ASPECTS, means[3:], strict=True)),
-        "objects_by_size": dict(zip(SIZES, objects[1:4].tolist(), strict=True)),
+        "objects_by_size": dict(zip(SIZE_GROUPS, objects[1:4].tolist(), strict=True)),
         "objects_by_aspect": dict(zip(ASPECTS, objects[4:7].tolist(), strict=True)),
     }

@@ -15,8 +15,8 @@ The plain percentile interval lies too high and misses the true value too often.
 - A class with almost no errors has almost no spread in any resample, but this is not certainty.
   What held on n images may fail on a share of 1 - 0.05^(1 / n) of them: the exact binomial bound,
   the "rule of three" of Hanley and Lippman-Hand, 1983. Where the spread of a class is smaller, the
-  rest is added, class by class. Likewise, of a class with almost no AP something may be found on
-  that share, and one step of recall (below) more. It raises AP by as much of what AP lacks to 1.
+  rest is added, class by class. A class with almost no AP gets the same allowance upwards: on that
+  share of images plus one step of recall (below), AP may rise by 1 - AP.
 - COCO reads precision at 101 recalls, so AP of a class has steps of 1/101, which no resample shows.
   One step, divided by the root of the number of averaged APs, is added below the score.
 - The interval is extended, where necessary, to the score and a little above it, and cut at 0 and 1.
@@ -179,6 +179,46 @@ def _part(samples: Samples, classes: slice, thresholds: slice) -> Samples:
     )
 
 
+@dataclass(frozen=True)
+class _Resampled:
+    """What the resamples show of a score or of a difference; K classes have objects.
+
+    Attributes:
+        whole: (B,), mean over the classes and thresholds on each resample.
+        half: (H,), the same on each half of the images.
+        bias: how far the value on all images is above the true one.
+        values: (K, T), on all images.
+        class_spread: (K,), standard deviation of each class over the resamples.
+        images_of_class: (K,), how many images hold objects of each class.
+    """
+
+    whole: np.ndarray
+    half: np.ndarray
+    bias: float
+    values: np.ndarray
+    class_spread: np.ndarray
+    images_of_class: np.ndarray
+
+    @classmethod
+    def of(cls, samples: Samples, images_of_class: Sequence[int]) -> _Resampled:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a class may be in no resample
+            by_class = samples.whole.mean(axis=1, dtype=np.float64)  # (C, B)
+            halves = samples.half.mean(axis=1, dtype=np.float64)  # (C, H)
+            whole, half = np.nanmean(by_class, axis=0), np.nanmean(halves, axis=0)
+            class_spread = np.nanstd(by_class, axis=1)
+            bias = np.nanmean(np.nanmean(halves, axis=1) - samples.value.mean(axis=1)) * _BIAS
+        known = np.isfinite(samples.value).all(axis=1)
+        return cls(
+            whole[np.isfinite(whole)],
+            half[np.isfinite(half)],
+            bias,
+            samples.value[known],
+            class_spread[known],
+            np.asarray(images_of_class)[known],
+        )
+
+
 def _estimate(
     samples: Samples, images_of_class: Sequence[int], images: int, *, difference: bool = False
 ) -> Estimate:
@@ -186,40 +226,59 @@ def _estimate(
     value = mean_of_known(samples.value)
     if value is None or images < MIN_IMAGES or not samples.whole.shape[2]:
         return Estimate(value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a class may be in no resample
-        by_class = samples.whole.mean(axis=1, dtype=np.float64)  # (C, B)
-        halves = samples.half.mean(axis=1, dtype=np.float64)  # (C, H)
-        whole, half = np.nanmean(by_class, axis=0), np.nanmean(halves, axis=0)
-        class_spread = np.nanstd(by_class, axis=1)
-        bias = np.nanmean(np.nanmean(halves, axis=1) - samples.value.mean(axis=1)) * _BIAS
-    whole, half = whole[np.isfinite(whole)], half[np.isfinite(half)]
-    if not len(whole) or not len(half):
+    resampled = _Resampled.of(samples, images_of_class)
+    if not len(resampled.whole) or not len(resampled.half):
         return Estimate(value)
-    spread, half_spread = whole.std(), half.std()
-    if difference and value == 0 and not class_spread[np.isfinite(class_spread)].any():
-        return Estimate(value, 0.0, 0.0)  # the two are equal in every resample
-    low = high = value - bias
-    if spread > 0:
-        factor = max(1.0, half_spread / spread) * (1.0 if difference else _WIDER)
-        shape = factor * (np.percentile(whole, _PERCENTILES) - whole.mean())
-        low, high = low + shape[0], high + shape[1]
-    low, high = min(low, value), max(high, value)
-    known = np.isfinite(samples.value).all(axis=1)
-    class_spread, images_of_class = class_spread[known], np.asarray(images_of_class)[known]
-    unseen = _unseen(class_spread, images_of_class)
+    interval = _difference_interval if difference else _score_interval
+    low, high = interval(value, resampled)
+    return Estimate(value, float(low), float(high))
+
+
+def _score_interval(value: float, resampled: _Resampled) -> tuple[float, float]:
+    low, high = _bias_corrected(value, resampled, _WIDER)
+    # What no image shows may lower the score, or raise it.
+    class_spread, images = resampled.class_spread, resampled.images_of_class
+    low = value - np.hypot(value - low, _unseen(class_spread, images))
+    lacking = 1 - resampled.values.mean(axis=1)
+    above = _unseen(class_spread, images, step=_STEP, effect=lacking)
+    high = value + np.hypot(high - value, above)
+    # Steps of recall.
+    low = value - np.hypot(value - low, _STEP / np.sqrt(resampled.values.size))
+    # Extended above the score, and cut.
+    high = max(high, value + _ABOVE * resampled.whole.std())
+    return max(0.0, low), min(1.0, high)
+
+
+def _difference_interval(value: float, resampled: _Resampled) -> tuple[float, float]:
+    class_spread = resampled.class_spread
+    if value == 0 and not class_spread[np.isfinite(class_spread)].any():
+        return 0.0, 0.0  # the two are equal in every resample
+    low, high = _bias_corrected(value, resampled, 1.0)
+    # What no image shows may change either score.
+    unseen = _unseen(class_spread, resampled.images_of_class)
     low = value - np.hypot(value - low, unseen)
-    if not difference:
-        lacking = 1 - samples.value[known].mean(axis=1)
-        unseen_above = _unseen(class_spread, images_of_class, step=_STEP, effect=lacking)
-        high = value + np.hypot(high - value, unseen_above)
-        low = value - np.hypot(value - low, _STEP / np.sqrt(samples.value[known].size))
-        high = max(high, value + _ABOVE * spread)
-        return Estimate(value, float(max(0.0, low)), float(min(1.0, high)))
     high = value + np.hypot(high - value, unseen)
-    reach = _NORMAL * max(spread, half_spread)
+    # At least 1.96 standard deviations to both sides, and cut.
+    reach = _NORMAL * max(resampled.whole.std(), resampled.half.std())
     low, high = min(low, value - reach), max(high, value + reach)
-    return Estimate(value, float(max(-1.0, low)), float(min(1.0, high)))
+    return max(-1.0, low), min(1.0, high)
+
+
+def _bias_corrected(value: float, resampled: _Resampled, wider: float) -> tuple[float, float]:
+    """The shape of the resamples around the value without its bias, extended to the value.
+
+    Args:
+        value: the score or difference on all images.
+        resampled: what the resamples show of it.
+        wider: factor of the width.
+    """
+    low = high = value - resampled.bias
+    spread, half_spread = resampled.whole.std(), resampled.half.std()
+    if spread > 0:
+        factor = max(1.0, half_spread / spread) * wider
+        shape = factor * (np.percentile(resampled.whole, _PERCENTILES) - resampled.whole.mean())
+        low, high = low + shape[0], high + shape[1]
+    return min(low, value), max(high, value)
 
 
 def _unseen(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from utils.detections import xyxy
 from utils.overlap import iou
 from utils.text import counted
 
@@ -117,12 +118,12 @@ class BoxAgreement:
         self._prepared = True
         order = np.argsort(-np.asarray(self._scores, float), kind="stable")
         self._best = np.sort(order[:_MOST])
-        self._boxes = _corners([self._all_boxes[i] for i in self._best])
+        self._boxes = xyxy([self._all_boxes[i] for i in self._best])
         rows: dict[int, list[dict]] = {}
         for annotation in self._annotations:
             rows.setdefault(annotation["image_id"], []).append(annotation)
         self._objects = {
-            image: (_corners([a["bbox"] for a in found]), [a["category_id"] for a in found])
+            image: (xyxy([a["bbox"] for a in found]), [a["category_id"] for a in found])
             for image, found in rows.items()
         }
 
@@ -147,13 +148,8 @@ class BoxAgreement:
         return self._matches[key]
 
 
-def _corners(boxes: Sequence[Sequence[float]]) -> np.ndarray:
-    corners = np.array(boxes, float).reshape(-1, 4)
-    corners[:, 2:] += corners[:, :2]
-    return corners
-
-
 def _natural_key(stem: str) -> list[tuple[int, int, str]]:
+    """1, 2, 10, and capitals first, as programs sort that know numbers."""
     return [
         (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
         for part in re.split(r"([0-9]{1,30})", stem)

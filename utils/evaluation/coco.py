@@ -162,7 +162,7 @@ def _recalls(matched: MatchedResults, detections: int, group: int) -> np.ndarray
     """(C, T) share of the objects that the best ``detections`` of each image and class find; NaN
     without objects."""
     positives = matched.objects_by_class(group)
-    rows = matched.order[matched.rank[matched.order] < detections]
+    rows = matched.ranked_rows[matched.rank[matched.ranked_rows] < detections]
     hits = matched.outcome[group][:, rows] == TRUE_POSITIVE
     labels = matched.detections.class_ids[rows]
     counts = [np.bincount(labels[hit], minlength=len(positives)) for hit in hits]

@@ -19,16 +19,17 @@ from utils.evaluation.tables import class_names
 def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
     """The labels of ``records`` as a COCO dictionary, ready for ``json.dump``.
 
-    Image ids are 1 … n in sorted order of ``stem``, category ids the class ids from 0, annotation
-    ids count from 1. An area is that of the labels, or else that of the box. Difficult objects have
-    ``iscrowd: 1``, so that finding them counts neither way in COCO's scorers.
+    COCO's image ids are 1 … n in sorted order of the records' ``image_id``, category ids the class
+    ids from 0, annotation ids count from 1. An area is that of the labels, or else that of the box.
+    Difficult objects have ``iscrowd: 1``, so that finding them counts neither way in COCO's
+    scorers.
     """
     images: list[dict] = []
     annotations: list[dict] = []
-    for image_id, record in enumerate(sorted(records, key=lambda r: r.image_id), 1):
+    for coco_id, record in enumerate(sorted(records, key=lambda r: r.image_id), 1):
         images.append(
             {
-                "id": image_id,
+                "id": coco_id,
                 "file_name": record.image.name,
                 "stem": record.image_id,
                 "width": int(record.width),
@@ -47,7 +48,7 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": image_id,
+                    "image_id": coco_id,
                     "category_id": class_id,
                     "bbox": bbox,
                     "area": bbox[2] * bbox[3] if math.isnan(area) else area,
@@ -59,19 +60,19 @@ def ground_truth(records: Iterable[Record], classes: Sequence[str]) -> dict:
 
 
 def to_results(detections: Mapping[str, Detections], ground_truth: dict) -> list[dict]:
-    """Detections by file stem → COCO results, in order of image id, best first in each image.
+    """Detections by image id → COCO results, in order of image id, best first in each image.
 
     Classes are matched by name, never by number, because a detector may have another order of
     classes. Images without an entry have no detections.
 
     Raises:
-        UserError: a stem or a class that ``ground_truth`` lacks.
+        UserError: an image id or a class that ``ground_truth`` lacks.
     """
-    image_ids = {image["stem"]: image["id"] for image in ground_truth["images"]}
+    coco_ids = {image["stem"]: image["id"] for image in ground_truth["images"]}
     class_ids = {name: i for i, name in enumerate(class_names(ground_truth))}
-    for stem, found in detections.items():
-        if stem not in image_ids:
-            raise UserError(f"detections for {stem!r}, which is not an image of this split")
+    for image_id, found in detections.items():
+        if image_id not in coco_ids:
+            raise UserError(f"detections for {image_id!r}, which is not an image of this split")
         unknown = [name for name in found.class_names if name not in class_ids]
         if unknown:
             raise UserError(
@@ -79,15 +80,15 @@ def to_results(detections: Mapping[str, Detections], ground_truth: dict) -> list
                 "score with the class list that the detector was trained with"
             )
     results = []
-    for stem in sorted(detections, key=image_ids.__getitem__):
+    for image_id in sorted(detections, key=coco_ids.__getitem__):
         results += [
             {
-                "image_id": image_ids[stem],
+                "image_id": coco_ids[image_id],
                 "category_id": class_ids[one.class_name],
                 "bbox": xywh(one.box),
                 "score": one.score,
             }
-            for one in detections[stem]
+            for one in detections[image_id]
         ]
     return results
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from utils.cli import option
+from utils.cli import given_options, option, option_name
 from utils.errors import UserError
-from utils.evaluation.id_readings import CATEGORY_IDS, IMAGE_IDS
+from utils.evaluation.id_mappings import CATEGORY_IDS, IMAGE_IDS
 from utils.files import check_writable
 from utils.runtime.names import RUNTIMES
 from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
@@ -100,7 +100,8 @@ class MapConfig:
 
 
 def refuse_contradictions(config: MapConfig) -> None:
-    """
+    """Refuse options that exclude each other or have no effect.
+
     Raises:
         UserError: options that exclude each other, or a folder that nothing can be written to.
     """
@@ -139,12 +140,11 @@ def is_detections_file(path: Path) -> bool:
 def _refuse_options_without_effect(config: MapConfig) -> None:
     """An option that nothing listens to would let its user believe in another score."""
     sources = [path for path in (config.weights, config.compare) if path]
-    defaults = {field.name: field.default for field in fields(config)}
+    all_given = given_options(config)
 
     def given(names: tuple[str, ...]) -> str | None:
-        """The first of the options that does not have its default."""
-        found = (name for name in names if getattr(config, name) != defaults[name])
-        return next((f"--{name.replace('_', '-')}" for name in found), None)
+        """The first of these options that is given."""
+        return next((option_name(name) for name in names if name in all_given), None)
 
     if all(map(is_detections_file, sources)) and (name := given(_OF_DETECTORS)):
         raise UserError(

@@ -25,7 +25,7 @@ def confusion_matrix(matched: MatchedResults, confidence: float) -> Confusion:
     true_rows, found_rows = row_of_class[truth.class_ids], row_of_class[detections.class_ids]
     background = len(names)
     counts = np.zeros((background + 1, background + 1), np.int64)
-    kept = matched.order[detections.scores[matched.order] >= confidence]
+    kept = matched.ranked_rows[detections.scores[matched.ranked_rows] >= confidence]
     outcome = matched.outcome[0, 0, kept]
     hits = kept[outcome == TRUE_POSITIVE]
     np.add.at(counts, (found_rows[hits], found_rows[hits]), 1)

@@ -146,7 +146,7 @@ def _costs(matched: MatchedResults, errors: tide.ErrorBreakdown) -> tuple[np.nda
     precision_cost = np.zeros(len(detections))
     object_cost = np.zeros(len(positives))
     for class_id in np.flatnonzero(positives):
-        rows, hit = matched.decided(class_id)
+        rows, hit = matched.scored_rows(class_id)
         true, n = np.cumsum(hit), np.arange(1, len(rows) + 1)
         precision = true / n
         lost = np.where(hit, true / np.maximum(n - 1, 1) - precision, 0.0)

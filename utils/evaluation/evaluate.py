@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -48,94 +48,17 @@ def evaluate(config: MapConfig) -> Evaluation:
     Raises:
         UserError: what is wrong with options, data, detector or detections.
     """
-    watch = Stopwatch()
-    warnings = Warnings()
-
-    # The detectors. A checkpoint knows its classes and the photos of its training.
+    watch, warnings = Stopwatch(), Warnings()
     classes = read_classes(config.classes) if config.classes else None
     with watch.phase("start-up"):
-        detector, other_detector = open_detectors(config, watch)
-    metadata = detector.runtime.metadata if detector else {}
-    classes = classes or (detector.class_names if detector else None)
-
-    # The photos, their labels and given detections. Errors in them are found before the long run.
+        detectors = _Detectors(*open_detectors(config))
     with watch.phase("labels"):
-        load = partial(
-            load_evaluation_split, config.data, metadata=metadata, classes=classes,
-            only_listed=config.only_listed,
-        )  # fmt: skip
-        dataset = load(config.split)
-        truth = ground_truth(dataset.records, dataset.classes)
-        photos = counted(len(dataset), "photo")
-        objects = counted(len(truth["annotations"]), "object")
-        print(f"{photos} of the split {config.split!r}, {objects}")
-        warnings.add_remarks(dataset)
-        tuning_dataset = load(config.tune) if config.tune else None
-        if tuning_dataset:
-            check_tuning_photos(config.tune, tuning_dataset)
-        leak_counts = warn_of_leaks(
-            config, dataset, tuning_dataset, detector, other_detector, warnings
-        )
-        labels = json_label_files(config.data, dataset.records)
-        given = {
-            path: read_detections(
-                path, truth, labels=labels, warn=warnings.add,
-                image_ids=None if config.image_ids == "auto" else config.image_ids,
-                category_ids=None if config.category_ids == "auto" else config.category_ids,
-            )
-            for path in (config.detections, None if other_detector else config.compare)
-            if path
-        }  # fmt: skip
-    check_classes(config, config.weights, detector, dataset)
-    check_classes(config, config.compare, other_detector, dataset)
-    if detector and (note := detector.pixel_ranges.note_on(dataset.pixel_ranges)):
-        print(note)
-
-    # The detections. All of a score come from one precision.
+        photos = _load_photos(config, detectors, classes, warnings)
+    _check_detectors(config, detectors, photos.dataset)
     with watch.phase("start-up"):
-        if detector:
-            detector = in_one_precision(detector, dataset.records)
-        if other_detector:
-            other_detector = in_one_precision(other_detector, dataset.records)
-
-    def results_of(path: Path, detector: Detector | None) -> list[dict]:
-        if detector is None:
-            return given[path]
-        by_iou = detect(
-            detector, dataset, config, watch, warnings, conf=config.conf, ious=(config.iou,)
-        )
-        return to_results(by_iou[config.iou], truth)
-
-    source = config.weights or config.detections
-    results = results_of(source, detector)
-    other_results = results_of(config.compare, other_detector) if config.compare else None
-    tuning = None
-    if tuning_dataset:
-        tuning = tune_thresholds(detector, tuning_dataset, config, watch, warnings)
-
-    # The scores and the analysis.
-    with watch.phase("scores"):
-        matched = match_results(truth, results)
-        metrics = {
-            **compute_metrics(matched),
-            "weights": str(source),
-            "split": config.split,
-            "leaks": leak_counts,
-            "warnings": warnings,
-            # A file of detections is scored as it is, without limits.
-            "conf": config.conf if config.weights else None,
-            "iou": config.iou if config.weights else None,
-            "max_det": config.max_det if config.weights else None,
-            "tile": config.tile if config.weights else None,
-        }
-    other = None
-    if other_results is not None:
-        with watch.phase("comparison"):
-            other = str(config.compare), match_results(truth, other_results)
-    analysis = analyse(
-        matched, resamples=config.resamples, other=other, tuning=tuning, stopwatch=watch
-    )
-    return Evaluation(config, metrics, analysis, dataset, matched, truth, results, warnings, watch)
+        detectors = _in_one_precision(detectors, photos.dataset)
+    detections = _run_detectors(config, detectors, photos, watch, warnings)
+    return _score(config, photos, detections, watch, warnings)
 
 
 @dataclass(frozen=True)
@@ -217,6 +140,160 @@ class Evaluation:
         )
 
 
+class _Detectors(NamedTuple):
+    """The detectors of ``--weights`` and ``--compare``; None without one, or for a ``.json``."""
+
+    this: Detector | None
+    other: Detector | None
+
+
+class _Photos(NamedTuple):
+    """What is scored on.
+
+    Attributes:
+        dataset: the photos of ``--split`` and their labels.
+        truth: the labels in COCO's format.
+        tuning: the photos of ``--tune``, if any.
+        leaks: number of photos that the detector has seen, by kind, as in ``metrics.json``.
+        given: COCO results of files of detections, by path.
+    """
+
+    dataset: Dataset
+    truth: dict
+    tuning: Dataset | None
+    leaks: dict[str, int]
+    given: dict[Path, list[dict]]
+
+
+class _Detections(NamedTuple):
+    """COCO results of ``--weights`` or ``--detections``, of ``--compare``, and the thresholds that
+    ``--tune`` found."""
+
+    this: list[dict]
+    other: list[dict] | None
+    tuning: Tuning | None
+
+
+def _load_photos(
+    config: MapConfig, detectors: _Detectors, classes: Sequence[str] | None, warnings: Warnings
+) -> _Photos:
+    """The photos, their labels and given detections; errors in them are found before the long run.
+
+    Args:
+        config: the options.
+        detectors: a checkpoint knows its classes and the photos of its training.
+        classes: the list of ``--classes``.
+        warnings: gets remarks on the data and leaks.
+    """
+    load = partial(
+        load_evaluation_split, config.data,
+        metadata=detectors.this.runtime.metadata if detectors.this else {},
+        classes=classes or (detectors.this.class_names if detectors.this else None),
+        only_listed=config.only_listed,
+    )  # fmt: skip
+    dataset = load(config.split)
+    truth = ground_truth(dataset.records, dataset.classes)
+    photos = counted(len(dataset), "photo")
+    objects = counted(len(truth["annotations"]), "object")
+    print(f"{photos} of the split {config.split!r}, {objects}")
+    warnings.add_remarks(dataset)
+    tuning = load(config.tune) if config.tune else None
+    if tuning:
+        check_tuning_photos(config.tune, tuning)
+    leak_counts = warn_of_leaks(config, dataset, tuning, detectors.this, detectors.other, warnings)
+    labels = json_label_files(config.data, dataset.records)
+    given = {
+        path: read_detections(
+            path, truth, labels=labels, warn=warnings.add,
+            image_ids=None if config.image_ids == "auto" else config.image_ids,
+            category_ids=None if config.category_ids == "auto" else config.category_ids,
+        )
+        for path in (config.detections, None if detectors.other else config.compare)
+        if path
+    }  # fmt: skip
+    return _Photos(dataset, truth, tuning, leak_counts, given)
+
+
+def _check_detectors(config: MapConfig, detectors: _Detectors, dataset: Dataset) -> None:
+    """Refuse detectors whose classes the data cannot score; say how its photos are scaled."""
+    check_classes(config, config.weights, detectors.this, dataset)
+    check_classes(config, config.compare, detectors.other, dataset)
+    if detectors.this and (note := detectors.this.pixel_ranges.note_on(dataset.pixel_ranges)):
+        print(note)
+
+
+def _in_one_precision(detectors: _Detectors, dataset: Dataset) -> _Detectors:
+    """All detections of a score come from one precision."""
+    return _Detectors(
+        *(detector and in_one_precision(detector, dataset.records) for detector in detectors)
+    )
+
+
+def _run_detectors(
+    config: MapConfig,
+    detectors: _Detectors,
+    photos: _Photos,
+    watch: Stopwatch,
+    warnings: Warnings,
+) -> _Detections:
+    """What the detectors find, or their files hold."""
+
+    def results_of(path: Path, detector: Detector | None) -> list[dict]:
+        if detector is None:
+            return photos.given[path]
+        by_iou = detect(
+            detector, photos.dataset, config, watch, warnings,
+            conf=config.conf, ious=(config.iou,),
+        )  # fmt: skip
+        return to_results(by_iou[config.iou], photos.truth)
+
+    this = results_of(config.weights or config.detections, detectors.this)
+    other = results_of(config.compare, detectors.other) if config.compare else None
+    tuning = None
+    if photos.tuning:
+        tuning = tune_thresholds(detectors.this, photos.tuning, config, watch, warnings)
+    return _Detections(this, other, tuning)
+
+
+def _score(
+    config: MapConfig,
+    photos: _Photos,
+    detections: _Detections,
+    watch: Stopwatch,
+    warnings: Warnings,
+) -> Evaluation:
+    """The scores and the analysis."""
+    with watch.phase("scores"):
+        matched = match_results(photos.truth, detections.this)
+        metrics = {
+            **compute_metrics(matched),
+            "weights": str(config.weights or config.detections),
+            "split": config.split,
+            "leaks": photos.leaks,
+            "warnings": warnings,
+            # A file of detections is scored as it is, without limits.
+            "conf": config.conf if config.weights else None,
+            "iou": config.iou if config.weights else None,
+            "max_det": config.max_det if config.weights else None,
+            "tile": config.tile if config.weights else None,
+        }
+    other = None
+    if detections.other is not None:
+        with watch.phase("comparison"):
+            other = str(config.compare), match_results(photos.truth, detections.other)
+    analysis = analyse(
+        matched,
+        resamples=config.resamples,
+        other=other,
+        tuning=detections.tuning,
+        stopwatch=watch,
+    )
+    return Evaluation(
+        config, metrics, analysis, photos.dataset, matched, photos.truth, detections.this,
+        warnings, watch,
+    )  # fmt: skip
+
+
 class Warnings(list):
     """Sentences for the summary, the report and ``metrics.json``, printed when they are added."""
 
@@ -287,7 +364,7 @@ def warn_of_leaks(
     return {kind: len(image_ids) for kind, image_ids in found.items()}
 
 
-def open_detectors(config: MapConfig, watch: Stopwatch) -> list[Detector | None]:
+def open_detectors(config: MapConfig) -> list[Detector | None]:
     """The detectors of ``--weights`` and ``--compare``; None without one, or for a ``.json``."""
     cluster = None
     detectors: list[Detector | None] = []

@@ -46,9 +46,9 @@ def percent(share: float | None) -> str:
 
 
 def verdict(difference: Difference) -> str:
-    """Whether a difference is more than luck."""
+    """Whether a difference is significant."""
     if difference.more_than_luck is None:
         return "too few photos to tell"
     if not difference.more_than_luck:
-        return "could be luck"
-    return "better, more than luck" if difference.value > 0 else "worse, more than luck"
+        return "not significant (95 %)"
+    return "significantly better" if difference.value > 0 else "significantly worse"

@@ -17,7 +17,7 @@ class ImageNames:
     """
 
     def __init__(self, ground_truth: dict) -> None:
-        self._by_stem = {image["stem"]: image["id"] for image in ground_truth["images"]}
+        self._by_image_id = {image["stem"]: image["id"] for image in ground_truth["images"]}
         self._by_name: dict[str, list[tuple[Key, int]]] = {}
         for image in ground_truth["images"]:
             parts = name_parts(file_path(image))
@@ -25,7 +25,7 @@ class ImageNames:
                 self._by_name.setdefault(name, []).append((parts, image["id"]))
 
     def find(self, name: str) -> int | None:
-        """The image id for a file name, which may have folders before it; None for no photo.
+        """The COCO id for a file name, which may have folders before it; None for no photo.
 
         The suffix may be missing, or that of another kind of picture. Where several photos have the
         name, the folders before it decide.
@@ -34,9 +34,9 @@ class ImageNames:
         return found[0] if len(found) == 1 else None
 
     def candidates(self, name: str) -> list[int]:
-        """All image ids that a file name can mean."""
-        if name in self._by_stem:
-            return [self._by_stem[name]]
+        """All COCO ids that a file name can mean."""
+        if name in self._by_image_id:
+            return [self._by_image_id[name]]
         parts = name_parts(name)
         if not parts:
             return []
@@ -47,10 +47,10 @@ class ImageNames:
         most = max(shared, default=-1)
         return [i for (_, i), n in zip(photos, shared, strict=True) if n == most >= 0]
 
-    def find_stem(self, name: str) -> int | None:
-        """The image id for a file stem, or a file name that is spelt as the photo's own."""
-        if name in self._by_stem:
-            return self._by_stem[name]
+    def find_image_id(self, name: str) -> int | None:
+        """The COCO id for an image id, or for a file name that is spelt as the photo's own."""
+        if name in self._by_image_id:
+            return self._by_image_id[name]
         parts = name_parts(name)
         if not parts or parts[-1] not in self._by_name:
             return None

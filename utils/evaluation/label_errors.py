@@ -57,7 +57,7 @@ def _precision_of_others(matched: MatchedResults) -> np.ndarray:
     """(D,) precision of the class's other detections with at least the same score."""
     precision = np.zeros(len(matched.detections))
     for class_id in range(len(matched.names)):
-        rows, hit = matched.decided(class_id)
+        rows, hit = matched.scored_rows(class_id)
         negative_scores = -matched.detections.scores[rows]  # rising
         count = np.searchsorted(negative_scores, negative_scores, side="right")
         true = np.append(0, np.cumsum(hit))[count]

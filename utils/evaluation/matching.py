@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from utils.evaluation.pairs import Pairs, find_pairs
+from utils.evaluation.pairs import DetectionTruthPairs, find_pairs
 from utils.evaluation.schema import IOUS
 from utils.evaluation.tables import (
     FALSE_POSITIVE,
@@ -50,9 +50,9 @@ class MatchedResults:
         images: number of images, with and without objects.
         outcome: int8 (S, T, D), ``TRUE_POSITIVE``, ``FALSE_POSITIVE`` or ``IGNORED``.
         matched_gt: int64 (T, D), row of the object matched in group 0; -1 for none.
-        order: int64 (n,), the detection rows that count: the best ``MAX_DETECTIONS`` of each image
-            and class, by class, then falling score, then image, then row.
-        edges: int64 (C + 1,), where each class begins in ``order``.
+        ranked_rows: int64 (n,), the detection rows that count: the best ``MAX_DETECTIONS`` of each
+            image and class, by class, then falling score, then image, then row.
+        class_offsets: int64 (C + 1,), where each class begins in ``ranked_rows``.
         counted: bool (S, G), objects that count in the group.
         rank: int64 (D,), how many detections of the same image and class have a higher score.
         coco_images: ``images`` of the ground truth in order of id; empty where there are none.
@@ -60,13 +60,13 @@ class MatchedResults:
 
     truth: GroundTruthTable
     detections: DetectionTable
-    pairs: Pairs
+    pairs: DetectionTruthPairs
     names: list[str]
     images: int
     outcome: np.ndarray
     matched_gt: np.ndarray
-    order: np.ndarray
-    edges: np.ndarray
+    ranked_rows: np.ndarray
+    class_offsets: np.ndarray
     counted: np.ndarray
     rank: np.ndarray
     coco_images: tuple[dict, ...] = ()
@@ -74,11 +74,15 @@ class MatchedResults:
     def of_class(self, class_id: int | None) -> np.ndarray:
         """Rows of the detections of a class that count, best first; of all classes for None."""
         if class_id is None:
-            return self.order
-        return self.order[self.edges[class_id] : self.edges[class_id + 1]]
+            return self.ranked_rows
+        return self.ranked_rows[self.class_offsets[class_id] : self.class_offsets[class_id + 1]]
 
-    def decided(self, class_id: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """(rows, whether a true positive) of a class's detections at IoU 0.5, without ignored."""
+    def scored_rows(self, class_id: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """The detections of a class that are true or false positives at IoU 0.5.
+
+        Returns:
+            int64 (n,) rows, best first; and bool (n,), whether each is a true positive.
+        """
         rows = self.of_class(class_id)
         outcome = self.outcome[0, 0, rows]
         rows, outcome = rows[outcome != IGNORED], outcome[outcome != IGNORED]
@@ -132,24 +136,24 @@ def match_tables(
     counted = _within_limits(truth) & ~truth.difficult
     rank = _ranks(detections)
     rows = np.flatnonzero(rank < MAX_DETECTIONS)
-    order = rows[
+    ranked_rows = rows[
         np.lexsort(
             (detections.image_ids[rows], -detections.scores[rows], detections.class_ids[rows])
         )
     ]
     outcome, matched_gt = _match(truth, detections, pairs, rank, counted)
     outcome[(outcome == FALSE_POSITIVE) & ~_within_limits(detections)[:, None]] = IGNORED
-    edges = np.searchsorted(detections.class_ids[order], np.arange(len(names) + 1))
+    class_offsets = np.searchsorted(detections.class_ids[ranked_rows], np.arange(len(names) + 1))
     return MatchedResults(
         truth, detections, pairs, names, images,
-        outcome, matched_gt, order, edges, counted, rank, coco_images,
+        outcome, matched_gt, ranked_rows, class_offsets, counted, rank, coco_images,
     )  # fmt: skip
 
 
 def _match(
     truth: GroundTruthTable,
     detections: DetectionTable,
-    pairs: Pairs,
+    pairs: DetectionTruthPairs,
     rank: np.ndarray,
     counted: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -160,36 +164,62 @@ def _match(
     groups, thresholds = len(counted), len(_THRESHOLDS)
     outcome = np.full((groups, thresholds, len(detections)), FALSE_POSITIVE, np.int8)
     matched_gt = np.full((thresholds, len(detections)), -1, np.int64)
-    chosen = pairs.same_class & (pairs.coco >= _THRESHOLDS[0])
-    chosen = np.flatnonzero(chosen & (rank[pairs.detection] < MAX_DETECTIONS))
-    chosen = chosen[np.argsort(rank[pairs.detection[chosen]], kind="stable")]
-    detection, gt, overlap = pairs.detection[chosen], pairs.truth[chosen], pairs.coco[chosen]
-    rounds = np.searchsorted(rank[detection], np.arange(rank[detection[-1:]].sum() + 2))
+    candidates = pairs.same_class & (pairs.coco >= _THRESHOLDS[0])
+    candidates = np.flatnonzero(candidates & (rank[pairs.detection] < MAX_DETECTIONS))
+    candidates = candidates[np.argsort(rank[pairs.detection[candidates]], kind="stable")]
+    det, gt = pairs.detection[candidates], pairs.truth[candidates]
+    overlap = pairs.coco[candidates]
+    rounds = np.searchsorted(rank[det], np.arange(rank[det[-1:]].sum() + 2))
     taken = np.zeros((len(truth), groups, thresholds), bool)
     for begin, end in pairwise(rounds.tolist()):
         if begin == end:
             continue
-        d, g, v = detection[begin:end], gt[begin:end], overlap[begin:end]
-        first = np.flatnonzero(np.diff(d, prepend=-1))  # where the pairs of each detection begin
-        free = (v[:, None] >= np.minimum(_THRESHOLDS, 1 - 1e-10))[:, None] & ~taken[g]
-        # Preference (pairs, groups, thresholds): objects that count first, then the higher IoU.
-        # The IoU enters by its rank, because adding to it would round small differences away.
-        place = np.unique(v, return_inverse=True)[1]
-        preference = place[:, None, None] + len(v) * counted[:, g].T[:, :, None]
-        preference = np.where(free, preference, -1)
-        best = np.maximum.reduceat(preference, first)
-        run = np.cumsum(np.isin(np.arange(end - begin), first)) - 1
-        at = np.arange(end - begin)[:, None, None]
-        at = np.where(free & (preference == best[run]), at, -1)
-        at = np.maximum.reduceat(at, first)  # the last of equals
-        n, s, t = np.nonzero(at >= 0)
-        own, theirs = d[first][n], g[at[n, s, t]]
-        outcome[s, t, own] = np.where(counted[s, theirs], TRUE_POSITIVE, IGNORED)
-        whole = s == 0
-        matched_gt[t[whole], own[whole]] = theirs[whole]
-        once = ~truth.difficult[theirs]
-        taken[theirs[once], s[once], t[once]] = True
+        part = slice(begin, end)
+        detections_matched, gt_matched, group, threshold = _match_round(
+            det[part], gt[part], overlap[part], counted, taken
+        )
+        outcome[group, threshold, detections_matched] = np.where(
+            counted[group, gt_matched], TRUE_POSITIVE, IGNORED
+        )
+        all_objects = group == 0
+        matched_gt[threshold[all_objects], detections_matched[all_objects]] = gt_matched[
+            all_objects
+        ]
+        once = ~truth.difficult[gt_matched]
+        taken[gt_matched[once], group[once], threshold[once]] = True
     return outcome, matched_gt
+
+
+def _match_round(
+    det: np.ndarray, gt: np.ndarray, overlap: np.ndarray, counted: np.ndarray, taken: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The matches of detections that never compete with each other.
+
+    Args:
+        det, gt: int64 (P,), rows of possible pairs; those of a detection lie side by side.
+        overlap: float64 (P,), their IoU.
+        counted: bool (S, G), objects that count in each group.
+        taken: bool (G, S, T), objects that better detections have taken.
+
+    Returns:
+        Four int64 (M,): rows of the detections and objects matched, and the group and threshold of
+        each match.
+    """
+    # The axes are (pairs, groups, thresholds); behind ``reduceat`` the first is that of detections.
+    first = np.flatnonzero(np.diff(det, prepend=-1))  # where the pairs of each detection begin
+    free = (overlap[:, None] >= np.minimum(_THRESHOLDS, 1 - 1e-10))[:, None] & ~taken[gt]
+    # Objects that count come first, then the higher IoU. The IoU enters by its rank, because adding
+    # to it would round small differences away.
+    iou_rank = np.unique(overlap, return_inverse=True)[1]
+    preference = iou_rank[:, None, None] + len(overlap) * counted[:, gt].T[:, :, None]
+    preference = np.where(free, preference, -1)
+    best = np.maximum.reduceat(preference, first)
+    pair = np.arange(len(det))
+    best_of_pair = best[np.cumsum(np.isin(pair, first)) - 1]
+    chosen = np.where(free & (preference == best_of_pair), pair[:, None, None], -1)
+    chosen = np.maximum.reduceat(chosen, first)  # the last of equals
+    i, group, threshold = np.nonzero(chosen >= 0)
+    return det[first][i], gt[chosen[i, group, threshold]], group, threshold
 
 
 def _ranks(detections: DetectionTable) -> np.ndarray:

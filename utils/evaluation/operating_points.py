@@ -98,7 +98,7 @@ class ThresholdCurve:
 
 def threshold_curve(matched: MatchedResults, class_id: int | None = None) -> ThresholdCurve:
     """The curve of one class, or of all classes together (None)."""
-    rows, hits = matched.decided(class_id)
+    rows, hits = matched.scored_rows(class_id)
     counted = matched.counted[0]
     if class_id is not None:
         counted = counted & (matched.truth.class_ids == class_id)
@@ -111,7 +111,7 @@ def threshold_curve(matched: MatchedResults, class_id: int | None = None) -> Thr
 
 def reliability(matched: MatchedResults) -> Reliability:
     """The calibration of the scores, all classes together."""
-    rows, hits = matched.decided(None)
+    rows, hits = matched.scored_rows(None)
     scores = matched.detections.scores[rows]
     used = scores >= RELIABILITY_LOWEST
     scores, hits = scores[used], hits[used]

@@ -1,4 +1,4 @@
-"""Pairs of a detection and an object on the same image."""
+"""DetectionTruthPairs of a detection and an object on the same image."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 
 from utils.evaluation.tables import DetectionTable, GroundTruthTable
 from utils.overlap import iou as box_iou
+from utils.ragged import ragged_ranges
 
-MIN_IOU = 0.1  # below this a detection and an object are unrelated, as in TIDE
+MIN_RELATED_IOU = 0.1  # below this a detection and an object are unrelated, as in TIDE
 MIN_CROWD_OVERLAP = 0.5
 _PAIRS_AT_ONCE = 1_000_000  # bounds memory where images hold hundreds of objects
 
 
 @dataclass(frozen=True)
-class Pairs:
+class DetectionTruthPairs:
     """Overlapping pairs of any classes, ordered by detection row, then by object row.
 
-    A pair is listed when its IoU is at least ``MIN_IOU``, or its ``coco`` overlap at least
+    A pair is listed when its IoU is at least ``MIN_RELATED_IOU``, or its ``coco`` overlap at least
     ``MIN_CROWD_OVERLAP``.
 
     Attributes:
@@ -38,7 +39,7 @@ class Pairs:
     same_class: np.ndarray
 
 
-def find_pairs(truth: GroundTruthTable, detections: DetectionTable) -> Pairs:
+def find_pairs(truth: GroundTruthTable, detections: DetectionTable) -> DetectionTruthPairs:
     """All pairs that overlap enough to matter."""
     parts = [
         _overlapping(truth, detections, *rows)
@@ -46,8 +47,8 @@ def find_pairs(truth: GroundTruthTable, detections: DetectionTable) -> Pairs:
     ]
     if not parts:
         nothing = np.zeros(0, np.int64)
-        return Pairs(nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0, bool))
-    return Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+        return DetectionTruthPairs(nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    return DetectionTruthPairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def rows_with_equal_keys(
@@ -59,24 +60,16 @@ def rows_with_equal_keys(
     """
     order = np.argsort(right, kind="stable")
     start = np.searchsorted(right[order], left, side="left")
-    count = np.searchsorted(right[order], left, side="right") - start
-    rows = np.flatnonzero(count)
-    if not len(rows):
-        return
-    total = np.cumsum(count[rows])
-    cuts = np.searchsorted(total, np.arange(_PAIRS_AT_ONCE, total[-1], _PAIRS_AT_ONCE))
-    for part in np.split(rows, np.unique(cuts)):
-        if len(part):
-            counts = count[part]
-            first = np.cumsum(counts) - counts  # where the pairs of each left row begin
-            within = np.arange(counts.sum()) - np.repeat(first, counts)
-            yield np.repeat(part, counts), order[np.repeat(start[part], counts) + within]
+    counts = np.searchsorted(right[order], left, side="right") - start
+    for rows, places in ragged_ranges(start, counts, _PAIRS_AT_ONCE):
+        if len(rows):
+            yield rows, order[places]
 
 
 def _overlapping(
     truth: GroundTruthTable, detections: DetectionTable, rows: np.ndarray, objects: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """The columns of ``Pairs`` for those of the given pairs that overlap enough."""
+    """The columns of ``DetectionTruthPairs`` for those of the given pairs that overlap enough."""
     a, b = detections.boxes[rows], truth.boxes[objects]
     touching = np.flatnonzero(
         (np.minimum(a[:, 2], b[:, 2]) > np.maximum(a[:, 0], b[:, 0]))
@@ -87,7 +80,7 @@ def _overlapping(
     coco = _coco_overlap(
         a, b, detections.areas[rows], truth.box_areas[objects], truth.difficult[objects]
     )
-    kept = np.flatnonzero((iou >= MIN_IOU) | (coco >= MIN_CROWD_OVERLAP))
+    kept = np.flatnonzero((iou >= MIN_RELATED_IOU) | (coco >= MIN_CROWD_OVERLAP))
     rows, objects = rows[kept], objects[kept]
     same_class = detections.class_ids[rows] == truth.class_ids[objects]
     return rows, objects, iou[kept], coco[kept], same_class

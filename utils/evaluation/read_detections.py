@@ -1,14 +1,14 @@
 """``read_detections``: a file of detections from any source, as COCO results.
 
 The file is a list of results, or a whole COCO JSON with ``images``, ``annotations`` and
-``categories``. Names settle what is meant; ``utils.evaluation.id_readings`` reads bare numbers.
+``categories``. Names settle what is meant; ``utils.evaluation.id_mappings`` reads bare numbers.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from utils.errors import UserError
 from utils.evaluation.box_agreement import BoxAgreement
 from utils.evaluation.class_lookup import ClassLookup
 from utils.evaluation.dataset_ids import own_ids
-from utils.evaluation.id_readings import (
-    Reading,
-    category_readings,
-    choose_reading,
-    image_readings,
-    named_readings,
+from utils.evaluation.id_mappings import (
+    IdMapping,
+    category_mappings,
+    choose_mapping,
+    image_mappings,
+    meanings_in_words,
 )
 from utils.evaluation.image_names import ImageNames, file_path
 from utils.evaluation.tables import class_names
@@ -76,32 +76,32 @@ def read_detections(
     own_images, own_categories = own_ids(labels, ground_truth) if numbers_used else ({}, {})
     agreement = BoxAgreement(ground_truth, [one.box for one in found], [one.score for one in found])
     files = {image["id"]: file_path(image) for image in ground_truth["images"]}
-    image_key = _Key(
+    image_field = _IdField(
         "image_id", "images", file_names,
         find=lambda name: _image(names, name, files),
-        readings=image_readings(ground_truth, own_images),
-        asked=image_ids,
-        shown=files.__getitem__,
+        mappings=image_mappings(ground_truth, own_images),
+        requested=image_ids,
+        format_id=files.__getitem__,
         unknown=_unknown_image,
-        support=agreement.on_objects,
+        evidence=agreement.on_objects,
     )  # fmt: skip
-    image_of, image_reading = _resolve(path, images, image_key, warn)
+    image_of, image_mapping = _resolve(path, images, image_field, warn)
     classes = class_names(ground_truth)
     lookup = ClassLookup(classes)
-    category_key = _Key(
+    category_field = _IdField(
         "category_id", "categories", class_names_given,
         find=lambda name: _category(lookup, classes, name),
-        readings=category_readings(classes, own_categories),
-        asked=category_ids,
-        shown=lambda i: repr(classes[i]),
-        unknown=lambda value, readings: _unknown_category(value, readings, len(classes)),
-        support=lambda ids: agreement.on_class(image_of, ids),
+        mappings=category_mappings(classes, own_categories),
+        requested=category_ids,
+        format_id=lambda i: repr(classes[i]),
+        unknown=lambda value, mappings: _unknown_category(value, mappings, len(classes)),
+        evidence=lambda ids: agreement.on_class(image_of, ids),
     )  # fmt: skip
-    category_of, category_reading = _resolve(path, categories, category_key, warn)
+    category_of, category_mapping = _resolve(path, categories, category_field, warn)
     warnings = []
-    if image_reading is not None and image_reading.option == "position" and image_ids is None:
+    if image_mapping is not None and image_mapping.option == "position" and image_ids is None:
         warnings.append(agreement.image_warning(image_of))
-    if category_reading is not None:  # however they are read: wrong classes cost the whole score
+    if category_mapping is not None:  # however they are read: wrong classes cost the whole score
         numbers = [one.number for one in categories]
         warnings.append(agreement.category_warning(image_of, category_of, numbers, classes))
     for warning in warnings:
@@ -143,30 +143,30 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """How the values under one key of the results are read.
+class _IdField:
+    """How the ids in one field of the results are read.
 
     Attributes:
         name: ``image_id`` or ``category_id``.
         block: the list in a COCO JSON that explains its numbers.
         names: the file's own names by id.
         find: the id for a name; raises ``_ItemError``.
-        readings: what bare numbers can mean.
-        asked: the reading that the user chose.
-        shown: the name of an id.
+        mappings: what bare numbers can mean.
+        requested: the mapping that the user chose.
+        format_id: the name of an id.
         unknown: the message for a number without a meaning.
-        support: what speaks for ids, one for each result.
+        evidence: what speaks for ids, one for each result.
     """
 
     name: str
     block: str
     names: Mapping[int | str, str]
     find: Callable[[str], int]
-    readings: Sequence[Reading]
-    asked: str | None
-    shown: Callable[[int], str]
-    unknown: Callable[[Any, Sequence[Reading]], str]
-    support: Callable[[Sequence[int]], str]
+    mappings: Sequence[IdMapping]
+    requested: str | None
+    format_id: Callable[[int], str]
+    unknown: Callable[[Any, Sequence[IdMapping]], str]
+    evidence: Callable[[Sequence[int]], str]
 
 
 # The file ----------------------------------------------------------------------------------------
@@ -198,8 +198,9 @@ def _names(path: Path, rows: Any, block: str, key: str) -> dict[int | str, str]:
                 f"{path}, {block}[{index}]: expected an object with id and {key}, "
                 f"got {_quoted(row)}"
             )
-        own = row["id"] if isinstance(row["id"], str) else _whole(row["id"])
-        own = own if _whole(own) is None else _whole(own)
+        own = _whole(row["id"])
+        if own is None and isinstance(row["id"], str):
+            own = row["id"]
         if own is None or names.setdefault(own, row[key]) != row[key]:
             problem = "is no id" if own is None else "stands twice"
             raise UserError(f"{path}, {block}[{index}]: the id {_quoted(row['id'])} {problem}")
@@ -296,7 +297,7 @@ def _numbers_or_stems(images: Sequence[_Reference], names: ImageNames) -> list[_
     """
     strings = {one.given for one in images if one.name is None and isinstance(one.given, str)}
     digits = {string for string in strings if _whole(string) is not None}
-    if any(names.find_stem(string) is None for string in digits):
+    if any(names.find_image_id(string) is None for string in digits):
         strings -= digits
     return [
         _Reference(None, one.given, one.given)
@@ -307,71 +308,111 @@ def _numbers_or_stems(images: Sequence[_Reference], names: ImageNames) -> list[_
 
 
 def _resolve(
-    path: Path, references: Sequence[_Reference], key: _Key, warn: Callable[[str], None]
-) -> tuple[list[int], Reading | None]:
-    """The id in ``ground_truth.json`` for each reference, and the reading of bare numbers.
+    path: Path, references: Sequence[_Reference], field: _IdField, warn: Callable[[str], None]
+) -> tuple[list[int], IdMapping | None]:
+    """The id in ``ground_truth.json`` for each reference, and the mapping of bare numbers.
 
     Args:
         path: for messages.
-        references: what each result says under the key.
-        key: how it is read.
+        references: what each result says in the field.
+        field: how it is read.
         warn: called if the numbers are not those of ``ground_truth.json``.
     """
+    ids, explained = _ids_from_names(path, references, field)
+    bare = [one.number for one, value in zip(references, ids, strict=True) if value is None]
+    numbers = {number for number in bare if number is not None and number not in explained}
+    mapping, meanings = None, explained
+    if numbers:
+        mapping = _mapping_for_bare_numbers(path, references, ids, explained, numbers, field)
+        meanings = {**mapping.ids, **explained}
+    ids = _resolve_bare_numbers(path, references, ids, meanings, field)
+    if mapping is not None and mapping is not field.mappings[0] and field.requested is None:
+        differing = {n for n in numbers if field.mappings[0].ids.get(n) != mapping.ids[n]}
+        if differing:
+            warn(
+                f"{path}: the numbers in {field.name} are read as {mapping.meaning}, because "
+                "nothing else fits all of them"
+            )
+    return ids, mapping
+
+
+def _ids_from_names(
+    path: Path, references: Sequence[_Reference], field: _IdField
+) -> tuple[list[int | None], dict[int, int]]:
+    """The id of each reference that has a name, None for bare numbers; and the meanings of the
+    numbers that stand beside a name."""
     known: dict[str, int] = {}  # names that were looked up before
-    named: dict[int, int] = {}  # numbers that stand beside a name
+    explained: dict[int, int] = {}
     ids: list[int | None] = []
     for index, one in enumerate(references):
         own = one.given if one.number is None else one.number
         name = one.name
-        if name is None and key.names:
-            name = key.names.get(own) if isinstance(own, int | str) else None
+        if name is None and field.names:
+            name = field.names.get(own) if isinstance(own, int | str) else None
             if name is None:
                 raise UserError(
-                    f"{path}, item {index} (counted from 0): {key.name} {_quoted(one.given)} is "
-                    f"not among the {key.block} of this file"
+                    f"{path}, item {index} (counted from 0): {field.name} {_quoted(one.given)} is "
+                    f"not among the {field.block} of this file"
                 )
         if name is None:
             ids.append(None)
             continue
         if name not in known:
-            known[name] = _at(path, index, key.find, name)
+            known[name] = _at(path, index, field.find, name)
         ids.append(known[name])
-        if one.number is not None and named.setdefault(one.number, known[name]) != known[name]:
+        if one.number is not None and explained.setdefault(one.number, known[name]) != known[name]:
             raise UserError(
-                f"{path}, item {index} (counted from 0): {key.name} {_quoted(one.given)} is "
-                f"{key.shown(known[name])} here, but {key.shown(named[one.number])} in an item "
-                "before"
+                f"{path}, item {index} (counted from 0): {field.name} {_quoted(one.given)} is "
+                f"{field.format_id(known[name])} here, but "
+                f"{field.format_id(explained[one.number])} in an item before"
             )
-    bare = [i for i, value in enumerate(ids) if value is None]
-    numbers = {
-        number for i in bare
-        if (number := references[i].number) is not None and number not in named
-    }  # fmt: skip
-    reading, meanings = None, dict(named)
-    if numbers:
-        reading = choose_reading(
-            key.readings, numbers, named, where=str(path), key=key.name, asked=key.asked,
-            shown=key.shown,
-            support=lambda reading: key.support([
-                named.get(one.number, reading.ids.get(one.number)) if value is None else value
-                for one, value in zip(references, ids, strict=True)
-            ]),
-        )  # fmt: skip
-        meanings = {**reading.ids, **named}
-    for i in bare:
-        ids[i] = meanings.get(references[i].number)
-        if ids[i] is None:
-            tried = [one for one in key.readings if key.asked in (None, one.option)]
-            message = key.unknown(references[i].given, tried)
-            raise UserError(f"{path}, item {i} (counted from 0): {message}")
-    if reading is not None and reading is not key.readings[0] and key.asked is None:
-        differing = {n for n in numbers if key.readings[0].ids.get(n) != reading.ids[n]}
-        if differing:
-            warn(
-                f"{path}: the numbers in {key.name} are read as {reading.meaning}, because nothing "
-                "else fits all of them"
-            )
-    return ids, reading
+    return ids, explained
+
+
+def _mapping_for_bare_numbers(
+    path: Path,
+    references: Sequence[_Reference],
+    ids: Sequence[int | None],
+    explained: Mapping[int, int],
+    numbers: Collection[int],
+    field: _IdField,
+) -> IdMapping:
+    """The mapping that fits the bare ``numbers`` of a file.
+
+    Raises:
+        UserError: several fit and differ.
+    """
+
+    def evidence(mapping: IdMapping) -> str:
+        return field.evidence([
+            explained.get(one.number, mapping.ids.get(one.number)) if value is None else value
+            for one, value in zip(references, ids, strict=True)
+        ])  # fmt: skip
+
+    return choose_mapping(
+        field.mappings, numbers, explained, where=str(path), key=field.name,
+        requested=field.requested, format_id=field.format_id, evidence=evidence,
+    )  # fmt: skip
+
+
+def _resolve_bare_numbers(
+    path: Path,
+    references: Sequence[_Reference],
+    ids: Sequence[int | None],
+    meanings: Mapping[int, int],
+    field: _IdField,
+) -> list[int]:
+    """``ids`` with the meanings of the bare numbers in place of None."""
+    resolved = list(ids)
+    for index, one in enumerate(references):
+        if resolved[index] is not None:
+            continue
+        resolved[index] = meanings.get(one.number)
+        if resolved[index] is None:
+            tried = [m for m in field.mappings if field.requested in (None, m.option)]
+            message = field.unknown(one.given, tried)
+            raise UserError(f"{path}, item {index} (counted from 0): {message}")
+    return resolved
 
 
 def _image(names: ImageNames, name: str, files: Mapping[int, str]) -> int:
@@ -388,11 +429,12 @@ def _image(names: ImageNames, name: str, files: Mapping[int, str]) -> int:
     )
 
 
-def _unknown_image(value: Any, readings: Sequence[Reading]) -> str:
+def _unknown_image(value: Any, mappings: Sequence[IdMapping]) -> str:
     from_one = "; those numbers count from 1" if _whole(value) == 0 else ""
+    meanings = meanings_in_words(mappings)
     return (
-        f"image_id {_quoted(value)} is neither {named_readings(readings)} nor the file stem of an "
-        f"image of this split{from_one}"
+        f"image_id {_quoted(value)} is neither {meanings} nor the file stem of an image of this "
+        f"split{from_one}"
     )
 
 
@@ -405,9 +447,9 @@ def _category(lookup: ClassLookup, classes: Sequence[str], name: str) -> int:
     return found
 
 
-def _unknown_category(value: Any, readings: Sequence[Reading], classes: int) -> str:
-    if len(readings) == 1 and readings[0].option != "0":
-        return f"category_id {_quoted(value)} is not {readings[0].meaning}"
+def _unknown_category(value: Any, mappings: Sequence[IdMapping], classes: int) -> str:
+    if len(mappings) == 1 and mappings[0].option != "0":
+        return f"category_id {_quoted(value)} is not {mappings[0].meaning}"
     return (
         f"category_id {_quoted(value)} is not a class id from 0 to {classes - 1}, and the numbers "
         "of this file have no other meaning that fits all of them"

@@ -121,7 +121,7 @@ def in_one_precision(detector: Detector, records: Iterable[Record]) -> Detector:
     def inputs() -> Iterator[np.ndarray]:
         for record in records:
             with suppress(UserError):  # reported when it is scored
-                yield detector.prepare(detector.read(record.image)).pixels
+                yield detector.preprocess(detector.read(record.image)).pixels
 
     runtime = trial.decide_now(inputs())
     print(f"all photos are scored with {runtime.description}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 IOUS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-SIZES = ("small", "medium", "large")  # area below 32², 32² to 96², above 96² pixels
+SIZE_GROUPS = ("small", "medium", "large")  # area below 32², 32² to 96², above 96² pixels
 ASPECTS = ("tall", "square", "wide")  # width / height below 2/3, 2/3 to 3/2, above 3/2
 ERROR_KINDS = ("class", "location", "both", "duplicate", "background", "missed")
 LABEL_ERROR_KINDS = ("not labelled", "other class", "other box")
@@ -111,7 +111,7 @@ class ClassAnalysis:
         curve: precision against recall. Overall: all classes together.
         log_average_miss_rate: of Dollár et al., "Pedestrian Detection: An Evaluation of the State
             of the Art", 2012; 0 is best. Overall: mean over the classes with objects.
-        ap_by_size: COCO AP (0.50 to 0.95) of small, medium and large objects (``SIZES``).
+        ap_by_size: COCO AP (0.50 to 0.95) of small, medium and large objects (``SIZE_GROUPS``).
         ap_by_aspect: the same for tall, square and wide objects (``ASPECTS``).
         objects_by_size, objects_by_aspect: number of objects in each of these groups.
         errors: number of errors of each of ``ERROR_KINDS``; a detection counts for its predicted
@@ -190,7 +190,7 @@ class ErrorItem:
     Attributes:
         kind: of ``ERROR_KINDS``.
         image_id: number in ``ground_truth.json``.
-        stem: file stem of the photo.
+        stem: the record's ``image_id``.
         file_name: file name of the photo.
         predicted_class: of the detection; None for a missed object.
         score: of the detection; None for a missed object.
@@ -286,7 +286,8 @@ class Difference:
         this, other: the two scores.
         value: this minus other; None without objects.
         low, high: 95 % interval of the difference, by paired bootstrap over images.
-        more_than_luck: whether the interval excludes 0; None without an interval.
+        more_than_luck: whether the difference is significant at 95 %: its interval excludes 0; None
+            without an interval.
     """
 
     this: float | None

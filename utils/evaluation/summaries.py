@@ -111,7 +111,7 @@ def write_evaluation(
         analysis: of ``utils.evaluation.analysis.analyse``.
         ground_truth: the labels, in COCO's format with ``stem`` in its images.
         results: the detections, COCO results.
-        photos: files by stem.
+        photos: files by the records' ``image_id``.
         warnings: sentences for the summary and the report.
         stopwatch: that of ``analysis.seconds``.
         report: whether to write ``report.html``; otherwise that of an earlier run is removed.

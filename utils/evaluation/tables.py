@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from utils.detections import xyxy
+
 TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1  # what a detection is, after matching
 
 
@@ -77,7 +79,7 @@ def ground_truth_table(ground_truth: dict) -> GroundTruthTable:
     return GroundTruthTable(
         image_ids=_column(annotations, "image_id", np.int64),
         class_ids=_column(annotations, "category_id", np.int64),
-        boxes=_corners(annotations),
+        boxes=xyxy([item["bbox"] for item in annotations]),
         difficult=_column(annotations, "iscrowd", bool),
         areas=_column(annotations, "area", np.float64),
         box_areas=_box_areas(annotations),
@@ -89,7 +91,7 @@ def detection_table(results: list[dict]) -> DetectionTable:
     return DetectionTable(
         image_ids=_column(results, "image_id", np.int64),
         class_ids=_column(results, "category_id", np.int64),
-        boxes=_corners(results),
+        boxes=xyxy([item["bbox"] for item in results]),
         scores=_column(results, "score", np.float64),
         areas=_box_areas(results),
     )
@@ -127,12 +129,6 @@ def _column(items: list[dict], key: str, dtype: type) -> np.ndarray:
 
 def _box_areas(items: list[dict]) -> np.ndarray:
     return np.array([item["bbox"][2] * item["bbox"][3] for item in items], np.float64)
-
-
-def _corners(items: list[dict]) -> np.ndarray:
-    boxes = np.array([item["bbox"] for item in items], np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 
 from utils.evaluation.coco import coco_average_precisions
 from utils.evaluation.matching import MatchedResults
-from utils.evaluation.pairs import MIN_IOU, Pairs
+from utils.evaluation.pairs import MIN_RELATED_IOU, DetectionTruthPairs
 from utils.evaluation.schema import ERROR_KINDS
 from utils.evaluation.tables import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
 
@@ -56,7 +56,7 @@ class ErrorBreakdown:
 
 def break_down_errors(matched: MatchedResults) -> ErrorBreakdown:
     """Give every false positive and every missed object its kind."""
-    truth, pairs, order = matched.truth, matched.pairs, matched.order
+    truth, pairs, order = matched.truth, matched.pairs, matched.ranked_rows
     rows = order[matched.outcome[0, 0, order] == FALSE_POSITIVE]
     hits = order[matched.outcome[0, 0, order] == TRUE_POSITIVE]
     found = np.zeros(len(truth), bool)
@@ -67,10 +67,10 @@ def break_down_errors(matched: MatchedResults) -> ErrorBreakdown:
     own, own_iou = _nearest(pairs, countable & pairs.same_class, count)
     other, other_iou = _nearest(pairs, countable & ~pairs.same_class, count)
     own, own_iou, other, other_iou = own[rows], own_iou[rows], other[rows], other_iou[rows]
-    location = (own_iou >= MIN_IOU) & (own_iou < _FOREGROUND_IOU)
+    location = (own_iou >= MIN_RELATED_IOU) & (own_iou < _FOREGROUND_IOU)
     other_class = other_iou >= _FOREGROUND_IOU
     duplicate = own_iou >= _FOREGROUND_IOU
-    background = np.maximum(own_iou, other_iou) < MIN_IOU
+    background = np.maximum(own_iou, other_iou) < MIN_RELATED_IOU
     kinds = np.select(
         [location, other_class, duplicate, background], [LOCATION, CLASS, DUPLICATE, BACKGROUND],
         BOTH,
@@ -107,23 +107,29 @@ def corrected_ap50(matched: MatchedResults, errors: ErrorBreakdown, kind: int) -
         outcome[errors.rows[corrected]] = TRUE_POSITIVE
         labels = labels.copy()
         labels[errors.rows[corrected]] = matched.truth.class_ids[errors.objects[corrected]]
-    rows = matched.order
+    rows = matched.ranked_rows
     order = rows[np.lexsort((detections.image_ids[rows], -detections.scores[rows], labels[rows]))]
-    edges = np.searchsorted(labels[order], np.arange(len(matched.edges)))
+    edges = np.searchsorted(labels[order], np.arange(len(matched.class_offsets)))
     changed = replace(
-        matched, outcome=outcome[None, None], order=order, edges=edges, counted=counted
+        matched,
+        outcome=outcome[None, None],
+        ranked_rows=order,
+        class_offsets=edges,
+        counted=counted,
     )
     return coco_average_precisions(changed)[:, 0, 0]
 
 
-def _nearest(pairs: Pairs, use: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(
+    pairs: DetectionTruthPairs, use: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """For each of ``count`` detections, the object with the highest IoU among the pairs in use.
 
     Returns:
         Its row, the first of equals (−1 for none), and the IoU (0 for none).
     """
     nearest, highest = np.full(count, -1, np.int64), np.zeros(count)
-    use = np.flatnonzero(use & (pairs.iou >= MIN_IOU))
+    use = np.flatnonzero(use & (pairs.iou >= MIN_RELATED_IOU))
     use = use[np.lexsort((-pairs.truth[use], pairs.iou[use]))]  # the last one written stays
     nearest[pairs.detection[use]] = pairs.truth[use]
     highest[pairs.detection[use]] = pairs.iou[use]

@@ -22,7 +22,7 @@ from utils.evaluation.tables import (
 )
 from utils.overlap import iou as box_iou
 
-MIN_IOU = 0.5
+VOC_MIN_IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,10 @@ class VocMatches:
 
     Attributes:
         outcome: int8 (D,), ``TRUE_POSITIVE``, ``FALSE_POSITIVE`` or ``IGNORED``.
-        nearest: int64 (D,), row of the object of the same image and class with the highest IoU,
-            the first of several; -1 where there is none that it touches.
-        iou: float64 (D,), the IoU with it; 0 where there is none.
         rank: int64 (D,), rows of the detections by falling score, ties by image id, then by row.
     """
 
     outcome: np.ndarray
-    nearest: np.ndarray
-    iou: np.ndarray
     rank: np.ndarray
 
 
@@ -62,7 +57,7 @@ class VocCurve:
 
 
 def match_voc(
-    truth: GroundTruthTable, detections: DetectionTable, min_iou: float = MIN_IOU
+    truth: GroundTruthTable, detections: DetectionTable, min_iou: float = VOC_MIN_IOU
 ) -> VocMatches:
     """Match detections with objects.
 
@@ -80,7 +75,7 @@ def match_voc(
     rivals = matching[~difficult]
     _, first = np.unique(nearest[rivals], return_index=True)
     outcome[rivals[first]] = TRUE_POSITIVE
-    return VocMatches(outcome, nearest, overlap, rank)
+    return VocMatches(outcome, rank)
 
 
 def class_curves(
@@ -133,7 +128,12 @@ def _envelope(precision: np.ndarray) -> np.ndarray:
 
 
 def _nearest(truth: GroundTruthTable, detections: DetectionTable) -> tuple[np.ndarray, np.ndarray]:
-    """Row of the object with the highest IoU in the same image and class (-1), and that IoU."""
+    """The object that each detection may match.
+
+    Returns:
+        int64 (D,) row of the object of the same image and class with the highest IoU, the first of
+        several, -1 where there is none that it touches; and float64 (D,) that IoU, 0 without one.
+    """
     nearest = np.full(len(detections), -1, np.int64)
     highest = np.zeros(len(detections))
     if not len(truth) or not len(detections):

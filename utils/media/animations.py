@@ -111,7 +111,7 @@ def animation_fps(path: str | Path) -> float:
 
 
 def _most_pixels(path: str | Path) -> int:
-    """Of all frames together that are read."""
+    """Largest total of pixels over all frames that are read."""
     return _PIXELS + _PIXELS_A_BYTE * os.path.getsize(path)
 
 

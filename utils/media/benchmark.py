@@ -149,7 +149,7 @@ def run_benchmark(
     rounds = [_steps(single, image, read, thresholds) for _ in range(WARM_UP_RUNS + runs)]
     times = rounds[WARM_UP_RUNS:]
     columns = {step: np.array([one[step] for one in times]) for step in times[0]}
-    shape = single.prepare(image).pixels.shape
+    shape = single.preprocess(image).pixels.shape
     throughput = _throughput(batched, read or (lambda: image), runs, thresholds)
     on_trial = [isinstance(one.infer, PrecisionTrial) and one.infer.undecided
                 for one in (single.runtime, batched.runtime)]  # fmt: skip
@@ -176,11 +176,11 @@ def _steps(
     if read:
         image = read()
         stamps["decode"] = time.perf_counter()
-    network_input = detector.prepare(image)
+    network_input = detector.preprocess(image)
     stamps["letterbox"] = time.perf_counter()
     (output,) = detector.infer([network_input])
     stamps["network"] = time.perf_counter()
-    boxes, scores = detector.decoded(output, thresholds.conf)
+    boxes, scores = detector.decode_output(output, thresholds.conf)
     result = suppress(boxes, scores, output.letterbox, **options)
     stamps["suppression"] = time.perf_counter()
     found: Detections = refine(result, output.letterbox, detector.class_names, **options)
@@ -200,9 +200,9 @@ def _throughput(
     pictures = max(runs, warm_up)
     jobs = repeat(None, warm_up + pictures)
     prepared = map_ahead(
-        lambda _: (None, detector.prepare(read())), jobs, threads=_READERS, depth=2 * _READERS
+        lambda _: (None, detector.preprocess(read())), jobs, threads=_READERS, depth=2 * _READERS
     )
-    results = detect_stream(detector, prepared, partial(detector.finish, **asdict(thresholds)))
+    results = detect_stream(detector, prepared, partial(detector.postprocess, **asdict(thresholds)))
     for _ in range(warm_up):
         next(results)
     started = time.perf_counter()

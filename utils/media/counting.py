@@ -1,9 +1,8 @@
 """Counting tracked objects: crossings of lines by direction and class, visits to zones and their
 time.
 
-The place of an object is the middle of its box. An object counts as on the other side of a line,
-or of the border of a zone, once its middle is further from it than ``SLACK`` of its size. So an
-object that stands on the line is not counted again and again while its box trembles.
+An object changes sides of a line, or of the border of a zone, only once the centre of its box is
+more than ``HYSTERESIS`` × box size past it. So jitter is not counted again and again.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from utils.detections import Detection, Detections
 from utils.media.count_shapes import Line, Point, Shape, Zone
 from utils.media.frames import Frame, Source
 
-SLACK = 0.1  # of the mean of a box's width and height
+HYSTERESIS = 0.1  # of the mean of a box's width and height
 
 EventKind = Literal["forward", "backward", "enter", "appear", "leave", "vanish"]
 
-WAYS: tuple[EventKind, ...] = ("forward", "backward")
+DIRECTIONS: tuple[EventKind, ...] = ("forward", "backward")
 ARRIVALS: tuple[EventKind, ...] = ("enter", "appear")
 
 
@@ -36,8 +35,8 @@ class Event:
         kind: ``forward`` or ``backward`` across a line. Objects ``enter`` and ``leave`` a zone; one
             that is first seen in it does ``appear``, one that is last seen in it does ``vanish``.
         class_name, track_id: of the object.
-        frame, time_s: number and time of the frame; those of the last sight for ``vanish``.
-        visit_s: seconds in the zone, for ``leave`` and ``vanish``; otherwise None.
+        frame, time_s: number and time of the frame; those of the last observation for ``vanish``.
+        dwell_s: dwell time, seconds in the zone, for ``leave`` and ``vanish``; otherwise None.
     """
 
     source: str
@@ -47,19 +46,19 @@ class Event:
     track_id: int
     frame: int
     time_s: float
-    visit_s: float | None = None
+    dwell_s: float | None = None
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """A tracked object in a frame.
 
     Attributes:
         source: name of the video.
         frame, time_s: number and time of the frame; not the frame itself, whose pixels are large.
         clock_s: seconds on a clock that goes on where the times of a video start anew.
-        place: the middle of its box in pixels.
-        slack: pixels by which it must be past a line.
+        centre: of its box in pixels.
+        hysteresis: pixels by which its centre must be past a line.
     """
 
     source: str
@@ -68,19 +67,19 @@ class Sight:
     frame: int
     time_s: float
     clock_s: float
-    place: Point
-    slack: float
+    centre: Point
+    hysteresis: float
 
     @classmethod
-    def of(cls, one: Detection, frame: Frame, clock_s: float) -> Sight:
+    def of(cls, one: Detection, frame: Frame, clock_s: float) -> Observation:
         x0, y0, x1, y1 = one.box
-        place, slack = ((x0 + x1) / 2, (y0 + y1) / 2), SLACK * (x1 - x0 + y1 - y0) / 2
+        centre, hysteresis = ((x0 + x1) / 2, (y0 + y1) / 2), HYSTERESIS * (x1 - x0 + y1 - y0) / 2
         who = frame.source.name, one.class_name, one.track_id
-        return cls(*who, frame.index, frame.time_s, clock_s, place, slack)
+        return cls(*who, frame.index, frame.time_s, clock_s, centre, hysteresis)
 
-    def event(self, shape: str, kind: EventKind, visit_s: float | None = None) -> Event:
+    def event(self, shape: str, kind: EventKind, dwell_s: float | None = None) -> Event:
         who = self.class_name, self.track_id
-        return Event(self.source, shape, kind, *who, self.frame, self.time_s, visit_s)
+        return Event(self.source, shape, kind, *who, self.frame, self.time_s, dwell_s)
 
 
 class LineCounter:
@@ -88,17 +87,17 @@ class LineCounter:
 
     def __init__(self, name: str, line: Line) -> None:
         self.name, self.line = name, line
-        self._last: dict[int, Sight] = {}  # of each object, where it was clearly on one side
+        self._last: dict[int, Observation] = {}  # of each object, where it was clearly on one side
 
-    def update(self, sight: Sight) -> Iterator[Event]:
-        distance = distance_to_line(self.line, sight.place)
-        if abs(distance) <= sight.slack:
+    def update(self, observation: Observation) -> Iterator[Event]:
+        distance = distance_to_line(self.line, observation.centre)
+        if abs(distance) <= observation.hysteresis:
             return
-        before = self._last.get(sight.track_id)
-        self._last[sight.track_id] = sight
-        if before is None or not crosses(self.line, before.place, sight.place):
+        before = self._last.get(observation.track_id)
+        self._last[observation.track_id] = observation
+        if before is None or not crosses(self.line, before.centre, observation.centre):
             return
-        yield sight.event(self.name, "forward" if distance > 0 else "backward")
+        yield observation.event(self.name, "forward" if distance > 0 else "backward")
 
     def forget(self, gone: Iterable[int]) -> Iterator[Event]:
         """Objects that no longer have tracks; crossings do not end."""
@@ -112,31 +111,31 @@ class ZoneCounter:
 
     def __init__(self, name: str, zone: Zone) -> None:
         self.name, self.zone = name, zone
-        self.since_s: dict[int, float] = {}  # when each object that is in it came, by the clock
-        self._last: dict[int, Sight] = {}  # of all objects, wherever they are
+        self.entered_s: dict[int, float] = {}  # when each object that is in it came, by the clock
+        self._last: dict[int, Observation] = {}  # of all objects, wherever they are
 
-    def update(self, sight: Sight) -> Iterator[Event]:
-        distance = distance_into_zone(self.zone, sight.place)
-        new, inside = sight.track_id not in self._last, sight.track_id in self.since_s
-        self._last[sight.track_id] = sight
-        if not inside and (distance > sight.slack or (new and distance >= 0)):
-            self.since_s[sight.track_id] = sight.clock_s
-            yield sight.event(self.name, "appear" if new else "enter")
-        elif inside and distance < -sight.slack:
-            visit_s = sight.clock_s - self.since_s.pop(sight.track_id)
-            yield sight.event(self.name, "leave", visit_s)
+    def update(self, observation: Observation) -> Iterator[Event]:
+        distance = distance_into_zone(self.zone, observation.centre)
+        new, inside = observation.track_id not in self._last, observation.track_id in self.entered_s
+        self._last[observation.track_id] = observation
+        if not inside and (distance > observation.hysteresis or (new and distance >= 0)):
+            self.entered_s[observation.track_id] = observation.clock_s
+            yield observation.event(self.name, "appear" if new else "enter")
+        elif inside and distance < -observation.hysteresis:
+            dwell_s = observation.clock_s - self.entered_s.pop(observation.track_id)
+            yield observation.event(self.name, "leave", dwell_s)
 
     def present(self, frame: int) -> int:
         """How many objects are seen in the zone in the last frame, which has this number."""
-        return sum(self._last[track_id].frame == frame for track_id in self.since_s)
+        return sum(self._last[track_id].frame == frame for track_id in self.entered_s)
 
     def forget(self, gone: Iterable[int]) -> Iterator[Event]:
         """Objects that no longer have tracks: those in the zone vanish."""
         for track_id in gone:
             last = self._last.pop(track_id)
-            if track_id in self.since_s:
-                visit_s = last.clock_s - self.since_s.pop(track_id)
-                yield last.event(self.name, "vanish", visit_s)
+            if track_id in self.entered_s:
+                dwell_s = last.clock_s - self.entered_s.pop(track_id)
+                yield last.event(self.name, "vanish", dwell_s)
 
 
 class Counts:
@@ -144,18 +143,18 @@ class Counts:
 
     Args:
         shapes: lines and zones, in pixels of the frames.
-        memory_s: seconds after which an object that is not seen has gone.
+        track_buffer_s: seconds after which an object that is not seen has gone.
     """
 
-    def __init__(self, shapes: Sequence[Shape], memory_s: float) -> None:
+    def __init__(self, shapes: Sequence[Shape], track_buffer_s: float) -> None:
         self.shapes = tuple(shapes)
-        self.memory_s = memory_s
+        self.track_buffer_s = track_buffer_s
         lines = [one for one in shapes if isinstance(one, Line)]
         zones = [one for one in shapes if isinstance(one, Zone)]
         self.lines = [LineCounter(f"line {i}", one) for i, one in enumerate(lines, start=1)]
         self.zones = [ZoneCounter(f"zone {i}", one) for i, one in enumerate(zones, start=1)]
         self.totals: dict[tuple[str, str], Counter[str]] = {}  # classes by shape and kind
-        self.visit_s: dict[str, Counter[str]] = {}  # seconds of finished visits by zone and class
+        self.dwell_s: dict[str, Counter[str]] = {}  # of finished visits, by zone and class
         self._source: Source | None = None
         self._seen_s: dict[int, float] = {}  # when each track was last seen, by the clock
         self._time_s, self._clock_s = 0.0, 0.0  # of the frame before
@@ -169,11 +168,18 @@ class Counts:
         # Damaged time stamps run backwards; the clock stands still then.
         self._clock_s += max(frame.time_s - self._time_s, 0.0)
         self._time_s, now_s = frame.time_s, self._clock_s
-        sights = [Sight.of(one, frame, now_s) for one in detections if one.track_id is not None]
-        self._seen_s.update((sight.track_id, now_s) for sight in sights)
-        gone = [one for one, seen_s in self._seen_s.items() if now_s - seen_s > self.memory_s]
+        observations = [
+            Observation.of(one, frame, now_s) for one in detections if one.track_id is not None
+        ]
+        self._seen_s.update((observation.track_id, now_s) for observation in observations)
+        gone = [one for one, seen_s in self._seen_s.items() if now_s - seen_s > self.track_buffer_s]
         new = self._forget(gone)
-        new += [event for sight in sights for one in self._all for event in one.update(sight)]
+        new += [
+            event
+            for observation in observations
+            for one in self._all
+            for event in one.update(observation)
+        ]
         return events + self._counted(new)
 
     def end_video(self) -> list[Event]:
@@ -187,18 +193,20 @@ class Counts:
     def sentences(self) -> Iterator[str]:
         """The totals, for people."""
         for line in self.lines:
-            ways = (by_class(self.count(line.name, way), way) for way in WAYS)
-            yield f"{line.name}: {', '.join(ways)}"
+            directions = (
+                by_class(self.count(line.name, direction), direction) for direction in DIRECTIONS
+            )
+            yield f"{line.name}: {', '.join(directions)}"
         for zone in self.zones:
             visits = self.count(zone.name, *ARRIVALS)
-            mean = self.visit_seconds(zone.name).total() / max(1, visits.total())
+            mean = self.dwell_seconds(zone.name).total() / max(1, visits.total())
             average = f", {mean:.1f} s each on average" if visits else ""
             visited = by_class(visits, "visit" if visits.total() == 1 else "visits")
             yield f"{zone.name}: {visited}{average}"
 
-    def visit_seconds(self, zone: str) -> Counter[str]:
-        """Seconds that objects of each class spent in a zone, once they have left it."""
-        return self.visit_s.get(zone, Counter())
+    def dwell_seconds(self, zone: str) -> Counter[str]:
+        """Dwell time in seconds of each class in a zone, of objects that have left it."""
+        return self.dwell_s.get(zone, Counter())
 
     @property
     def _all(self) -> list[LineCounter | ZoneCounter]:
@@ -213,8 +221,8 @@ class Counts:
         for event in events:
             key = event.shape, event.kind
             self.totals.setdefault(key, Counter())[event.class_name] += 1
-            if event.visit_s is not None:
-                self.visit_s.setdefault(event.shape, Counter())[event.class_name] += event.visit_s
+            if event.dwell_s is not None:
+                self.dwell_s.setdefault(event.shape, Counter())[event.class_name] += event.dwell_s
         return events
 
 
@@ -225,12 +233,12 @@ def distance_to_line(line: Line, point: Point) -> float:
 
 
 def crosses(line: Line, before: Point, after: Point) -> bool:
-    """Whether the straight way between two points, neither of them on the endless line, meets the
+    """Whether the straight path between two points, neither of them on the endless line, meets the
     line between its ends, which belong to it."""
-    way = Line(before, after)
+    path = Line(before, after)
     if distance_to_line(line, before) * distance_to_line(line, after) > 0:
         return False
-    return distance_to_line(way, line.start) * distance_to_line(way, line.end) <= 0
+    return distance_to_line(path, line.start) * distance_to_line(path, line.end) <= 0
 
 
 def distance_into_zone(zone: Zone, point: Point) -> float:

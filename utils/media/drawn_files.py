@@ -43,7 +43,8 @@ def is_drawn(path: Path) -> bool:
 
 
 def check_replaceable(path: Path) -> None:
-    """
+    """Refuse to replace a file that no earlier run has drawn.
+
     Raises:
         UnwritableError: something is there already that has no mark.
     """

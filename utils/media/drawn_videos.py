@@ -37,7 +37,7 @@ def check_video_folder(folder: Path, where: str) -> None:
 
 
 def drawn_video_suffix() -> str:
-    """That of drawn videos on this machine."""
+    """The suffix of drawn videos on this machine."""
     return _suffix(find_ffmpeg())
 
 

@@ -43,7 +43,8 @@ class Ffmpeg:
     h264: tuple[str, ...]
 
     def start(self, *options: str, **streams: int) -> Process:
-        """
+        """Start ffmpeg with these options.
+
         Raises:
             UserError: it cannot be started.
         """

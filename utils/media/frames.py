@@ -79,7 +79,7 @@ class Frame:
 
     @property
     def bytes(self) -> int:
-        """That its pixels take in memory."""
+        """Bytes of its pixels in memory."""
         return getattr(self.image, "nbytes", 0)
 
     @property
@@ -89,7 +89,8 @@ class Frame:
 
 
 def check_frame_size(width: float, height: float, name: str) -> None:
-    """
+    """Refuse frames too large for memory.
+
     Raises:
         UserError: frames of that size would fill the memory.
     """

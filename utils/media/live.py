@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
-from utils.media.frame_choice import EVERY_FRAME, FrameChoice
+from utils.media.frame_selection import EVERY_FRAME, FrameSelection
 from utils.media.frames import WAITING_BYTES, Frame, Source
 from utils.media.video_reader import (
-    Told,
     UndecodableFrame,
-    capture_moments,
-    chosen,
+    VideoInfo,
+    grab_frames,
     open_capture,
     retrieve,
+    select_frames,
 )
 from utils.media.web_files import is_playlist, is_web_file
 from utils.prefetch import iterate_ahead
@@ -27,7 +27,7 @@ PAUSES_S = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60, 60)  # before each try to co
 
 
 def read_stream(
-    source: Source, report: Callable[[str], None], choice: FrameChoice = EVERY_FRAME
+    source: Source, report: Callable[[str], None], selection: FrameSelection = EVERY_FRAME
 ) -> Iterator[Frame]:
     """Frames of a camera or stream, read by a background thread.
 
@@ -38,24 +38,24 @@ def read_stream(
     Args:
         source: a ``live`` source or a ``stream``.
         report: called with one sentence when the connection is lost.
-        choice: which frames are wanted.
+        selection: which frames are wanted.
 
     Raises:
         UserError: it cannot be opened, or has no frame that can be decoded.
     """
     capture = open_capture(source)
-    told = Told.of(capture)
+    info = VideoInfo.of(capture)
     # Pictures and the videos that browsers record do not tell how many frames they have.
     ends = source.kind == "stream" and (
-        told.frames or is_playlist(source.address) or is_web_file(source.address)
+        info.frames or is_playlist(source.address) or is_web_file(source.address)
     )
     if not ends:
-        frames = read_live(source, capture, report, choice)
+        frames = read_live(source, capture, report, selection)
         yield from iterate_ahead(frames, depth=1, newest_only=True)
         return
     try:
-        moments = capture_moments(source, capture, told, report)
-        frames = chosen(source, moments, choice.rate(told.fps), report, choice)
+        grabbed = grab_frames(source, capture, info, report)
+        frames = select_frames(source, grabbed, selection.rate(info.fps), report, selection)
         yield from iterate_ahead(
             frames, depth=8, size=lambda frame: frame.bytes, most=WAITING_BYTES
         )
@@ -67,7 +67,7 @@ def read_live(
     source: Source,
     capture: cv2.VideoCapture,
     report: Callable[[str], None],
-    choice: FrameChoice = EVERY_FRAME,
+    selection: FrameSelection = EVERY_FRAME,
     pauses_s: tuple[float, ...] = PAUSES_S,
 ) -> Iterator[Frame]:
     """Frames of a live source as they come; times are those of their arrival.
@@ -81,7 +81,7 @@ def read_live(
         capture: open; it is released at the end.
         report: called with one sentence when the connection is lost, and for the first frame that
             cannot be decoded.
-        choice: which frames are wanted.
+        selection: which frames are wanted.
         pauses_s: seconds to wait before each try.
 
     Raises:
@@ -90,15 +90,15 @@ def read_live(
     index, started, before, tries = 0, time.monotonic(), None, 0
     decoder = _Decoder(source, report)
     while True:
-        rate = choice.rate(Told.of(capture).fps)
+        rate = selection.rate(VideoInfo.of(capture).fps)
         try:
             while capture.grab():
                 if not index:
                     started = time.monotonic()
                 time_s, index = time.monotonic() - started, index + 1
-                if choice.is_past(time_s):
+                if selection.is_past(time_s):
                     return
-                if choice.takes(index - 1, time_s, before):
+                if selection.takes(index - 1, time_s, before):
                     image = decoder.image(capture)
                     if image is not None:
                         yield Frame(image, source, index - 1, time_s, rate)
@@ -110,7 +110,7 @@ def read_live(
             capture.release()
         if not index or decoder.always_failed:
             raise UserError(f"{source.name}: no frame of this video can be decoded")
-        if tries == len(pauses_s) or choice.is_past(time.monotonic() - started):
+        if tries == len(pauses_s) or selection.is_past(time.monotonic() - started):
             report(f"{source.name}: the connection is lost and does not come back")
             return
         what = "can be decoded" if decoder.failures else "come"

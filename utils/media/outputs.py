@@ -234,7 +234,7 @@ class DrawnPictures(Output):
 
 
 def drawn_suffix(picture: Source) -> str:
-    """That of a drawn picture, unless it is too large for JPEG."""
+    """The suffix of a drawn picture, unless it is too large for JPEG."""
     return ".png" if picture.path.suffix.lower() == ".png" else ".jpg"
 
 

@@ -1,4 +1,4 @@
-"""Reading pictures for prediction, and sentences on deep pixels and on several pages."""
+"""Reading pictures for prediction, and sentences on high bit depth and on several pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".webp"
 
 
 class PictureReader:
-    """Reads pictures with the ranges of deep pixels that the detector was trained with.
+    """Reads pictures with the pixel ranges that the detector was trained with.
 
     Args:
         ranges: those ranges.
@@ -60,14 +60,14 @@ class PictureReader:
                 self._used[used, used in self._ranges] += 1
 
     def sentences(self) -> list[str]:
-        """How deep pictures were scaled to 8 bits, and of which only the first page was read;
-        empty without any."""
+        """How high-bit-depth pictures were scaled to 8 bits, and of which only the first page was
+        read; empty without any."""
         lines = []
         if self._pages:
-            pages = [
-                f"{path.name}: {count}" + " or more" * (count == MOST_FRAMES)
-                for path, count in sorted(self._pages.items())
-            ]
+            pages = []
+            for path, count in sorted(self._pages.items()):
+                number = f"{count} or more" if count == MOST_FRAMES else f"{count}"
+                pages.append(f"{path.name}: {number}")
             lines.append(
                 f"{counted(len(pages), 'picture')} with several pages: only the first was looked "
                 f"at ({listed(pages)})"
@@ -86,5 +86,7 @@ class PictureReader:
                     most=5,
                 )
                 pictures = counted(sum(used.values()), "picture")
-                lines.append(f"deep pixels of {pictures} were scaled to 8 bits {how}: {ranges}")
+                lines.append(
+                    f"high-bit-depth pixels of {pictures} were scaled to 8 bits {how}: {ranges}"
+                )
         return lines

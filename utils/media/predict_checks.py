@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from utils.cli import given_options, option_name
 from utils.errors import UserError
 from utils.files import check_writable, next_free
 from utils.heatmaps.needs import check_checkpoint
@@ -77,7 +78,8 @@ def checked_output_folder(config: PredictConfig, weights: Path, sources: Sequenc
 
 
 def _check_drawn_names(config: PredictConfig, sources: Sequence[Source]) -> None:
-    """
+    """Refuse to replace files of others with drawn pictures and videos.
+
     Raises:
         UserError: a drawn picture or video would replace a file that no earlier run has drawn.
     """
@@ -117,7 +119,8 @@ def checked_frame_photos(
 
 
 def check_tracking(config: PredictConfig, sources: Sequence[Source]) -> None:
-    """
+    """Refuse tracking without a video.
+
     Raises:
         UserError: there is no video in which objects can be followed.
     """
@@ -130,7 +133,8 @@ def check_tracking(config: PredictConfig, sources: Sequence[Source]) -> None:
 
 
 def check_heatmaps(config: PredictConfig, weights: Path, sources: Sequence[Source]) -> None:
-    """
+    """Refuse heat maps without gradients or without pictures.
+
     Raises:
         UserError: there is no network that gives gradients, or no picture to draw them on.
     """
@@ -152,6 +156,5 @@ def check_heatmaps(config: PredictConfig, weights: Path, sources: Sequence[Sourc
 
 def _first_given(config: PredictConfig, names: Sequence[str]) -> str:
     """The first of these options that is given, as users write it."""
-    default = PredictConfig()
-    given = next(name for name in names if getattr(config, name) != getattr(default, name))
-    return f"--{given.replace('_', '-')}"
+    given = given_options(config)
+    return next(option_name(name) for name in names if name in given)

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from utils.cli import option
+from utils.cli import given_options, option, option_name
 from utils.errors import UserError
 from utils.heatmaps.box import Box
 from utils.media.count_shapes import Line, Zone
-from utils.media.frame_choice import seconds
+from utils.media.frame_selection import seconds
 from utils.media.shards import Shard
 from utils.runtime.names import RUNTIMES
 from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
@@ -33,8 +33,8 @@ class PredictConfig:
         metavar="DIR",
     )  # fmt: skip
     conf: float | None = option(
-        None, help="lowest score that is kept, 0 to 1 (default: as get_map.py --tune noted in the "
-        "checkpoint, otherwise 0.25)", low=0, high=1,
+        None, help="lowest score that is kept, 0 to 1 (default: the value that "
+        "get_map.py --tune stored in the checkpoint, otherwise 0.25)", low=0, high=1,
     )  # fmt: skip
     classes: tuple[str, ...] = option(
         (), help="only objects of these classes, in all results (default: all)", metavar="NAME"
@@ -65,7 +65,7 @@ class PredictConfig:
     )  # fmt: skip
     iou: float | None = option(
         None, help="IoU above which the weaker of two boxes of a class is dropped, 0 to 1 "
-        "(default: as get_map.py --tune noted in the checkpoint, otherwise 0.45)",
+        "(default: the value that get_map.py --tune stored in the checkpoint, otherwise 0.45)",
         low=0, high=1, group="detections",
     )  # fmt: skip
     max_det: int = option(300, help="most objects a picture", low=1, group="detections")
@@ -234,7 +234,8 @@ _PARTS = {  # option: the one without which it has no effect, and why
 
 
 def refuse_contradictions(config: PredictConfig) -> None:
-    """
+    """Refuse options that exclude each other or have no effect.
+
     Raises:
         UserError: options that exclude each other, or one without the other that it belongs to.
     """
@@ -248,11 +249,7 @@ def refuse_contradictions(config: PredictConfig) -> None:
             "SOURCE: is missing; name pictures, folders or videos, or give --serve (see "
             "predict.py --help)"
         )
-    given = [
-        field.name
-        for field in fields(PredictConfig)
-        if getattr(config, field.name) != field.default
-    ]
+    given = given_options(config)
     if config.serve:
         _refuse_others(given, "--serve", _WITH_SERVE | _SERVING)
     elif config.suggest:
@@ -260,7 +257,7 @@ def refuse_contradictions(config: PredictConfig) -> None:
     for name in given:
         whole, reason = _PARTS.get(name, (name, ""))
         if whole not in given:
-            raise UserError(f"{_option(name)}: {reason}; give that as well")
+            raise UserError(f"{option_name(name)}: {reason}; give that as well")
     if config.end is not None and config.end <= config.start:
         raise UserError(f"--end {config.end:g}: is not after --start {config.start:g}")
     if config.stride > 1 and config.fps:
@@ -279,8 +276,4 @@ def refuse_contradictions(config: PredictConfig) -> None:
 def _refuse_others(given: Sequence[str], mode: str, used: Collection[str]) -> None:
     for name in given:
         if name not in used:
-            raise UserError(f"{_option(name)}: has no effect with {mode}; leave it out")
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+            raise UserError(f"{option_name(name)}: has no effect with {mode}; leave it out")

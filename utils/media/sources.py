@@ -23,7 +23,7 @@ from utils.files import with_home
 from utils.image_kinds import FileKind, file_kind, unread_note
 from utils.images import HUGE, IMAGE_SUFFIXES, image_size, read_image
 from utils.media.animations import is_animated
-from utils.media.frame_choice import EVERY_FRAME, FrameChoice
+from utils.media.frame_selection import EVERY_FRAME, FrameSelection
 from utils.media.frames import VIDEO_SUFFIXES, WAITING_BYTES, Frame, Source
 from utils.media.live import read_stream
 from utils.media.video_reader import open_capture, read_video
@@ -90,7 +90,7 @@ def read_frames(
     sources: Sequence[Source],
     report: Callable[[str], None],
     read_picture: Callable[[Path], np.ndarray] = read_image,
-    choice: FrameChoice = EVERY_FRAME,
+    selection: FrameSelection = EVERY_FRAME,
     readers: int = READERS,
 ) -> Iterator[Frame]:
     """Frames of all sources in order, read ahead by background threads.
@@ -102,7 +102,7 @@ def read_frames(
         report: called with one sentence for each source that cannot be read completely. The
             others are still read.
         read_picture: gives uint8 (H, W, 3) RGB for a path.
-        choice: which frames of videos, cameras and streams are wanted.
+        selection: which frames of videos, cameras and streams are wanted.
         readers: threads that decode pictures.
     """
 
@@ -128,9 +128,9 @@ def read_frames(
         for source in group:
             try:
                 if source.kind in ("live", "stream"):
-                    yield from read_stream(source, report, choice)
+                    yield from read_stream(source, report, selection)
                 else:
-                    frames = read_video(source, report, choice)
+                    frames = read_video(source, report, selection)
                     yield from iterate_ahead(
                         frames, depth=8, size=lambda frame: frame.bytes, most=WAITING_BYTES
                     )
@@ -222,7 +222,12 @@ def _media(paths: Iterable[Path]) -> tuple[list[Path], str]:
         kind = FileKind.PICTURE if path.suffix.lower() in VIDEO_SUFFIXES else file_kind(path)
         if kind is FileKind.OTHER and not path.suffix and _holds_video(path):
             kind = FileKind.PICTURE
-        {FileKind.PICTURE: media, FileKind.UNREAD: unread}.get(kind, others).append(path)
+        if kind is FileKind.PICTURE:
+            media.append(path)
+        elif kind is FileKind.UNREAD:
+            unread.append(path)
+        else:
+            others.append(path)
     notes = [unread_note(unread)] if unread else []
     if no_files:
         named = listed(sorted(no_files), most=8)

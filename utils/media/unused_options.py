@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from utils.cli import given_options, option_name
 from utils.media.frames import Source
 from utils.media.output_kinds import KINDS
 from utils.media.predict_config import PredictConfig
@@ -21,10 +22,10 @@ def unused_options(config: PredictConfig, sources: Sequence[Source]) -> Iterator
         sources: what it names.
     """
     if all(source.kind == "picture" for source in sources):
-        default = PredictConfig()
-        given = [name for name in _OF_VIDEOS if getattr(config, name) != getattr(default, name)]
+        changed = given_options(config)
+        given = [option_name(name) for name in _OF_VIDEOS if name in changed]
         if given:
-            options = listed([f"--{name.replace('_', '-')}" for name in given])
+            options = listed(given)
             has = "has" if len(given) == 1 else "have"
             yield f"{options} {has} no effect on pictures, only on videos and cameras"
     live = next((one for one in sources[:-1] if _may_be_endless(one)), None)

@@ -19,7 +19,7 @@ from utils.errors import UserError
 from utils.files import check_utf8
 from utils.media.animations import MAX_FPS, animation_fps, read_animation
 from utils.media.ffmpeg import decoding, find_ffmpeg
-from utils.media.frame_choice import EVERY_FRAME, FrameChoice
+from utils.media.frame_selection import EVERY_FRAME, FrameSelection
 from utils.media.frames import Frame, Source, check_frame_size
 from utils.media.matroska_header import has_duration
 from utils.media.web_files import is_playlist
@@ -37,12 +37,12 @@ class UndecodableFrame(UserError):
     """One frame that cannot be decoded; those after it may be good."""
 
 
-class Moment(NamedTuple):
-    """A frame that is not decoded to RGB yet; the last one of a video stands for its end.
+class GrabbedFrame(NamedTuple):
+    """A frame that is not decoded to RGB yet. The last one of a video stands for its end.
 
     Attributes:
         time_s: seconds from the start of the video.
-        pixels: gives uint8 (H, W, 3) RGB, before the next moment is asked for; None at the end.
+        pixels: gives uint8 (H, W, 3) RGB, before the next frame is asked for; None at the end.
     """
 
     time_s: float
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
 
 
 def read_video(
-    source: Source, warn: Callable[[str], None], choice: FrameChoice = EVERY_FRAME
+    source: Source, warn: Callable[[str], None], selection: FrameSelection = EVERY_FRAME
 ) -> Iterator[Frame]:
     """Frames of a video or an animated picture in order; rotation stored in a video is applied.
 
@@ -58,60 +58,60 @@ def read_video(
         source: an animation or a video.
         warn: called with one sentence when the video ends long before its own length, or has no
             frame that is wanted.
-        choice: which frames are wanted.
+        selection: which frames are wanted.
 
     Raises:
         UserError: it cannot be opened, or has no frame that can be decoded.
     """
     if source.kind == "animation":
-        fps = cache(lambda: choice.rate(_animation_rate(source)))  # looks at all frames
-        yield from chosen(source, _animation(source), fps, warn, choice)
+        fps = cache(lambda: selection.rate(_animation_rate(source)))  # looks at all frames
+        yield from select_frames(source, _animation(source), fps, warn, selection)
         return
     capture = open_capture(source)
     try:
-        told = Told.of(capture)
+        info = VideoInfo.of(capture)
         if not has_duration(source.address):  # FFmpeg's guess by the bit rate, often far too long
-            told = replace(told, frames=0)
-        moments = first_and_rest(capture_moments(source, capture, told, warn))
-        if moments:
+            info = replace(info, frames=0)
+        grabbed = peek(grab_frames(source, capture, info, warn))
+        if grabbed:
 
             @cache
             def rate() -> float:  # of drawn videos; others need not wait for it
-                return choice.rate(max(told.fps, _fastest(source)))
+                return selection.rate(max(info.fps, _highest_rate(source)))
 
-            yield from chosen(source, moments, rate, warn, choice)
+            yield from select_frames(source, grabbed, rate, warn, selection)
             return
     finally:
         capture.release()
-    yield from _by_ffmpeg(source, told, warn, choice)
+    yield from _by_ffmpeg(source, info, warn, selection)
 
 
-def chosen(
+def select_frames(
     source: Source,
-    moments: Iterator[Moment],
+    grabbed: Iterator[GrabbedFrame],
     rate: float | Callable[[], float],
     warn: Callable[[str], None],
-    choice: FrameChoice = EVERY_FRAME,
+    selection: FrameSelection = EVERY_FRAME,
 ) -> Iterator[Frame]:
-    """The frames among the moments that are wanted, with the time that each is shown.
+    """The frames that are wanted, each with the time that it is shown.
 
     Args:
-        source, warn, choice: as for ``read_video``.
-        moments: all frames, and the end.
+        source, warn, selection: as for ``read_video``.
+        grabbed: all frames, and the end.
         rate: as in ``Frame``, of the frames that are wanted.
     """
     waiting: Frame | None = None  # for the time of the next one
     before: float | None = None
     try:
-        for index, (time_s, pixels) in enumerate(moments):
-            past = choice.is_past(time_s)
-            if past or pixels is None or choice.takes(index, time_s, before):
+        for index, (time_s, pixels) in enumerate(grabbed):
+            past = selection.is_past(time_s)
+            if past or pixels is None or selection.takes(index, time_s, before):
                 if waiting is not None:
-                    until = choice.end_s if past else time_s
+                    until = selection.end_s if past else time_s
                     yield replace(waiting, duration_s=max(0.0, until - waiting.time_s))
                     waiting = None
                 elif past or pixels is None:
-                    warn(f"{source.name}: {choice.why_none(before, time_s)}")
+                    warn(f"{source.name}: {selection.why_none(before, time_s)}")
                 if past or pixels is None:
                     return
                 waiting = Frame(pixels(), source, index, time_s, rate)
@@ -123,20 +123,20 @@ def chosen(
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a container says of its video.
+class VideoInfo:
+    """What the container declares of its video.
 
     Attributes:
         fps: frames a second, on average.
         frames: how many; its length times the rate where the container does not count them; 0
-            where it does not say that either.
+            where it does not declare that either.
     """
 
     fps: float
     frames: float
 
     @classmethod
-    def of(cls, capture: cv2.VideoCapture) -> Told:
+    def of(cls, capture: cv2.VideoCapture) -> VideoInfo:
         fps = capture.get(cv2.CAP_PROP_FPS)
         return cls(
             fps if 0.1 <= fps <= 1000 else DEFAULT_FPS,
@@ -148,9 +148,9 @@ class Told:
         return self.frames / self.fps
 
 
-def capture_moments(
-    source: Source, capture: cv2.VideoCapture, told: Told, warn: Callable[[str], None]
-) -> Iterator[Moment]:
+def grab_frames(
+    source: Source, capture: cv2.VideoCapture, info: VideoInfo, warn: Callable[[str], None]
+) -> Iterator[GrabbedFrame]:
     """The frames of an open video, and its end; nothing if no frame can be decoded.
 
     Raises:
@@ -162,29 +162,29 @@ def capture_moments(
     while capture.grab():
         # The frame's time stamp. Only the first may be 0; otherwise the video has none.
         stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        now = max(0.0, stamp if stamp > 0 or index == 0 else index / told.fps)
+        now = max(0.0, stamp if stamp > 0 or index == 0 else index / info.fps)
         seconds, gap = now, now - seconds
-        yield Moment(seconds, lambda: retrieve(source, capture))
+        yield GrabbedFrame(seconds, lambda: retrieve(source, capture))
         index += 1
     if not index:
         return
-    end = seconds + (gap if 0 < gap <= MAX_GAP_S else 1 / told.fps)
+    end = seconds + (gap if 0 < gap <= MAX_GAP_S else 1 / info.fps)
     # Where the container does not count its frames, the count is its length times the average
     # rate, and may be far too high. So the length must be short as well. In Matroska that is the
     # length of the longest track.
     # A playlist may be live, and its length that of a part.
     whole = source.kind == "video" or not is_playlist(str(source.address))
-    if whole and index < 0.95 * told.frames - 1 and end < 0.95 * told.length_s:
+    if whole and index < 0.95 * info.frames - 1 and end < 0.95 * info.length_s:
         why = "it may be damaged, or its sound longer"
         if source.kind == "stream":
             why = "the connection was lost, or it is damaged"
         warn(
-            f"{source.name}: ends after {index} of {told.frames:.0f} frames, at {end:.1f} of "
-            f"{told.length_s:.1f} s; {why}"
+            f"{source.name}: ends after {index} of {info.frames:.0f} frames, at {end:.1f} of "
+            f"{info.length_s:.1f} s; {why}"
         )
-    elif index >= told.frames > 0 and _LEAST_S <= told.length_s - seconds <= MAX_GAP_S:
-        end = told.length_s
-    yield Moment(end, None)
+    elif index >= info.frames > 0 and _LEAST_S <= info.length_s - seconds <= MAX_GAP_S:
+        end = info.length_s
+    yield GrabbedFrame(end, None)
 
 
 def retrieve(source: Source, capture: cv2.VideoCapture) -> np.ndarray:
@@ -203,21 +203,22 @@ def retrieve(source: Source, capture: cv2.VideoCapture) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def first_and_rest(moments: Iterator[Moment]) -> Iterator[Moment] | None:
-    """The moments, or None where there are none. The first one is fetched for that."""
-    first = next(moments, None)
+def peek(grabbed: Iterator[GrabbedFrame]) -> Iterator[GrabbedFrame] | None:
+    """The frames, the first one fetched already; None where there are none."""
+    first = next(grabbed, None)
     if first is None:
         return None
 
-    def again() -> Iterator[Moment]:
+    def first_and_rest() -> Iterator[GrabbedFrame]:
         yield first
-        yield from moments
+        yield from grabbed
 
-    return again()
+    return first_and_rest()
 
 
 def open_capture(source: Source) -> cv2.VideoCapture:
-    """
+    """Open a video, camera or stream with OpenCV.
+
     Raises:
         UserError: it cannot be opened.
     """
@@ -246,7 +247,7 @@ def open_capture(source: Source) -> cv2.VideoCapture:
 
 
 def _by_ffmpeg(
-    source: Source, told: Told, warn: Callable[[str], None], choice: FrameChoice
+    source: Source, info: VideoInfo, warn: Callable[[str], None], selection: FrameSelection
 ) -> Iterator[Frame]:
     """Frames of a video that OpenCV opens but cannot decode, such as AV1."""
     nothing = f"{source.name}: no frame of this video can be decoded"
@@ -254,17 +255,17 @@ def _by_ffmpeg(
     if ffmpeg is None:
         raise UserError(f"{nothing}; with ffmpeg installed, more kinds of video can be read")
     with decoding(ffmpeg, source.address) as capture:
-        moments = first_and_rest(capture_moments(source, capture, told, warn))
-        if moments is None:
+        grabbed = peek(grab_frames(source, capture, info, warn))
+        if grabbed is None:
             raise UserError(nothing)
-        yield from chosen(source, moments, choice.rate(told.fps), warn, choice)
+        yield from select_frames(source, grabbed, selection.rate(info.fps), warn, selection)
 
 
-def _animation(source: Source) -> Iterator[Moment]:
+def _animation(source: Source) -> Iterator[GrabbedFrame]:
     end_s = 0.0
     for image, start_s, end_s in read_animation(source.address):  # noqa: B007  end_s is used below
-        yield Moment(start_s, lambda image=image: image)
-    yield Moment(end_s, None)
+        yield GrabbedFrame(start_s, lambda image=image: image)
+    yield GrabbedFrame(end_s, None)
 
 
 def _animation_rate(source: Source) -> float:
@@ -274,7 +275,7 @@ def _animation_rate(source: Source) -> float:
         return MAX_FPS
 
 
-def _fastest(source: Source) -> float:
+def _highest_rate(source: Source) -> float:
     """The highest frame rate at the beginning of a video, by its time stamps; 0 without any.
 
     It differs from the average where the rate varies.

@@ -15,7 +15,7 @@ from utils.drawing.boxes import draw_detections
 from utils.drawing.count_shapes import draw_count, draw_line, draw_zone
 from utils.drawing.trails import Trails
 from utils.media.count_shapes import Line, Shape, is_outside
-from utils.media.counting import ARRIVALS, WAYS, Counts, Event, by_class
+from utils.media.counting import ARRIVALS, DIRECTIONS, Counts, Event, by_class
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Output, TextFile, draw_frame
 from utils.media.tracking import MAX_STEP_S, Tracker
@@ -39,7 +39,7 @@ class VideoTracking:
     ) -> None:
         self.warn = warn
         self.tracker = Tracker(conf)
-        self.counts = Counts(shapes, self.tracker.memory_s)
+        self.counts = Counts(shapes, self.tracker.track_buffer_s)
         self.events: list[Event] = []  # of the last frame
         self._source: Source | None = None
         self._trails = Trails()
@@ -111,8 +111,11 @@ class VideoTracking:
             top = min(one.zone.corners, key=lambda corner: corner[1])
             draw_count(picture, top, f"{one.name}: {one.present(frame.index)} of {visits}")
         for one in counts.lines:
-            ways = (f"{counts.count(one.name, way).total()} {way}" for way in WAYS)
-            draw_count(picture, one.line.start, f"{one.name}: {', '.join(ways)}")
+            directions = (
+                f"{counts.count(one.name, direction).total()} {direction}"
+                for direction in DIRECTIONS
+            )
+            draw_count(picture, one.line.start, f"{one.name}: {', '.join(directions)}")
         return picture
 
     def sentences(self) -> Iterator[str]:
@@ -152,16 +155,16 @@ class CountsFile(TextFile, Output):
     def _write_events(self, events: Sequence[Event]) -> None:
         for one in events:
             what = one.source, one.shape, one.kind, one.class_name, one.track_id, one.frame
-            visit = "" if one.visit_s is None else round(one.visit_s, 3)
+            visit = "" if one.dwell_s is None else round(one.dwell_s, 3)
             self._writer.writerow(["event", *what, round(one.time_s, 3), visit, 1])
 
     def _write_totals(self, counts: Counts) -> None:
         for line in counts.lines:
-            for way in WAYS:
-                self._write_total(line.name, way, counts.count(line.name, way), None)
+            for direction in DIRECTIONS:
+                self._write_total(line.name, direction, counts.count(line.name, direction), None)
         for zone in counts.zones:
             visits = counts.count(zone.name, *ARRIVALS)
-            self._write_total(zone.name, "visit", visits, counts.visit_seconds(zone.name))
+            self._write_total(zone.name, "visit", visits, counts.dwell_seconds(zone.name))
 
     def _write_total(
         self, shape: str, event: str, classes: Counter[str], seconds: Counter[str] | None

@@ -1,9 +1,8 @@
 """Networks exported for this machine's own use, kept in the cache folder.
 
 A checkpoint is converted once for a runtime; afterwards it opens without TensorFlow. What is cached
-stops at the raw heads (``Runtime.heads``) and belongs to the checkpoint's weights. Its metadata,
-such as thresholds, is read from the checkpoint itself. The networks used last are kept, the others
-removed.
+stops at the raw heads and belongs to the checkpoint's weights. Its metadata, such as thresholds, is
+read from the checkpoint itself. The networks used last are kept, the others removed.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ from utils.checkpoint_archive import (
     open_archive,
     read_config,
 )
-from utils.decoding import Heads
+from utils.decoding import DecodingParams
 from utils.errors import UnreadableFileError, UserError, first_line
-from utils.facts_checks import (
+from utils.json_memory import parsed_size
+from utils.metadata_checks import (
     check_anchors,
     check_classes,
     check_input_size,
@@ -35,7 +36,6 @@ from utils.facts_checks import (
     is_positive,
     require,
 )
-from utils.json_memory import parsed_size
 
 KEY = "efficient_yolo3"  # of the JSON string in an exported file
 FORMAT = 1  # raised when old readers would misread a new file
@@ -77,11 +77,11 @@ class Facts:
     version: str = ""
 
     @property
-    def heads(self) -> Heads | None:
+    def decoding_params(self) -> DecodingParams | None:
         """What decoding the raw heads needs; None where the file does not stop at them."""
         if self.outputs != "heads":
             return None
-        return Heads(np.asarray(self.anchors, np.float32), self.offset_span)
+        return DecodingParams(np.asarray(self.anchors, np.float32), self.offset_span)
 
     def to_json(self) -> str:
         """One line of ASCII, which every file format can hold; NaN and infinity become null."""

@@ -80,7 +80,7 @@ def open_litert(
         1,
         f"LiteRT {version('ai-edge-litert')}, {facts.precision}, CPU",
         facts.metadata,
-        heads=facts.heads,
+        decoding_params=facts.decoding_params,
     )
 
 

@@ -54,7 +54,7 @@ def open_onnx(
         f"ONNX Runtime {version('onnxruntime')}, {facts.precision}, {place}",
         facts.metadata,
         any_shape=True,
-        heads=facts.heads,
+        decoding_params=facts.decoding_params,
         on_gpu=place != "CPU",
     )
 

@@ -103,7 +103,7 @@ def open_openvino(
         f"OpenVINO {openvino.__version__.split('-')[0]}, {said}, {name}",
         facts.metadata,
         any_shape=True,
-        heads=facts.heads,
+        decoding_params=facts.decoding_params,
     )
 
 

@@ -29,7 +29,7 @@ def with_checked_outputs(runtime: Runtime, where: str) -> Runtime:
         except Exception as error:  # each library has its own
             raise UserError(f"{where}: its network cannot be run ({last_line(error)})") from error
         if not _has_expected_shapes(
-            outputs, images.shape, len(runtime.class_names), raw=bool(runtime.heads)
+            outputs, images.shape, len(runtime.class_names), raw=bool(runtime.decoding_params)
         ):
             shapes = ", ".join(str(np.shape(one)) for one in outputs)
             raise UserError(

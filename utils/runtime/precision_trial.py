@@ -181,8 +181,8 @@ def detections_of(runtime: Runtime, image: np.ndarray) -> Detections:
     height, width = image.shape[:2]
     lowest = CONFIDENCE - MAX_SCORE_DIFFERENCE
     arrays = [output[0] for output in runtime.infer(image[None])]
-    if runtime.heads:
-        arrays = decode(arrays, runtime.heads, lowest * MIN_SCORE_RATIO)
+    if runtime.decoding_params:
+        arrays = decode(arrays, runtime.decoding_params, lowest * MIN_SCORE_RATIO)
     return to_detections(
         *arrays, Letterbox(width, height, width, height), runtime.class_names,
         conf=lowest, iou=_NMS_IOU, max_det=_MOST,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from utils.cores import available_cores
-from utils.decoding import Heads
+from utils.decoding import DecodingParams
 from utils.errors import UserError
 from utils.runtime.names import CONVERTED, RUNTIMES
 
@@ -26,7 +26,7 @@ from utils.runtime.names import CONVERTED, RUNTIMES
 READERS, MOST_READERS, GPU_FINISHERS = 2, 16, 4
 
 # uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
-# (B, N, classes); or the three raw maps, see ``Runtime.heads``.
+# (B, N, classes); or the three raw maps, see ``Runtime.decoding_params``.
 Infer = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
@@ -44,8 +44,9 @@ class Runtime:
         metadata: what the weights file says of its training, such as splits and thresholds.
         any_shape: ``infer`` takes any height and width that are multiples of 32, the same for all
             pictures of a batch; otherwise only ``input_size``.
-        heads: where it is set, ``infer`` gives the three raw maps (B, H/s, W/s, 3·(5 + classes))
-            for s = 8, 16, 32, float32 or narrower, and this decodes them.
+        decoding_params: where set, ``infer`` gives the three raw maps
+            (B, H/s, W/s, 3·(5 + classes)) for s = 8, 16, 32, float32 or narrower, and this decodes
+            them.
         parallel: how many calls of ``infer`` may run at the same time, and should where there are
             many pictures.
         on_gpu: whether it leaves the processor's cores free meanwhile.
@@ -58,7 +59,7 @@ class Runtime:
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     any_shape: bool = False
-    heads: Heads | None = None
+    decoding_params: DecodingParams | None = None
     parallel: int = 1
     on_gpu: bool = False
 

@@ -61,7 +61,7 @@ def open_saved_model(
         f"TensorFlow {tf.__version__} (SavedModel), {facts.precision}, {place}",
         facts.metadata,
         any_shape=True,
-        heads=facts.heads,
+        decoding_params=facts.decoding_params,
         on_gpu="GPU" in place,
     )
 

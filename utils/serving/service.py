@@ -87,10 +87,10 @@ class Service:
             image = decode_image(upload.data, upload.name, ranges=self._ranges)
         except UserError as error:
             raise Refusal(415, str(error)) from None
-        return self._detector.prepare(image)
+        return self._detector.preprocess(image)
 
     def _finish(self, name: str, output: NetworkOutput, thresholds: Thresholds) -> dict[str, Any]:
-        detections = self._detector.finish(
+        detections = self._detector.postprocess(
             output, conf=thresholds.conf, iou=thresholds.iou, max_det=thresholds.max_det
         )
         letterbox = output.letterbox

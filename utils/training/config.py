@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.cli import option, to_mapping
+from utils.cli import given_options, option, option_name, to_mapping
 from utils.errors import UserError
 from utils.files import with_home
 from utils.tiling import Tiling
@@ -337,16 +337,16 @@ def lasting_options(config: TrainConfig) -> dict[str, Any]:
 
 def unused_options(config: TrainConfig) -> str:
     """A sentence on options that were given and have no effect here; "" without any."""
-    defaults = {field.name: field.default for field in fields(config)}
+    changed = given_options(config)
     if config.check:
-        names, why = sorted(defaults.keys() - OF_CHECK), "--check looks at photos and labels only"
+        names, why = sorted(set(changed) - OF_CHECK), "--check looks at photos and labels only"
     elif config.weights:
         names, why = NEW_ONLY, "--weights brings its own network"
     elif config.backbone_weights == "none":
         names, why = PRETRAINED_ONLY, "nothing is pretrained"
     else:
         return ""
-    given = [f"--{n.replace('_', '-')}" for n in names if getattr(config, n) != defaults[n]]
+    given = [option_name(name) for name in names if name in changed]
     if not given:
         return ""
     return f"{', '.join(given)}: not used, because {why}"

@@ -73,7 +73,7 @@ def write_provenance(
 
 
 def pixel_range_facts(checkpoint: YOLOv3 | None, train: Dataset) -> dict[str, Any]:
-    """What checkpoints record of deep pixels; of kinds that these photos lack, what the earlier
+    """The pixel ranges that checkpoints record; of kinds that these photos lack, what the earlier
     checkpoint says."""
     before = PixelRanges.from_metadata(checkpoint.metadata if checkpoint else {}).content()
     found = {**before, **train.pixel_ranges.content()}

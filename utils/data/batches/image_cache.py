@@ -44,7 +44,7 @@ class PhotoReader(Protocol):
 class MemoryCache:
     """Holds photos in memory up to ``budget`` bytes; further ones are read every time.
 
-    ``ranges`` are those of deep pixels.
+    ``ranges`` are the pixel ranges of the dataset.
     """
 
     def __init__(self, budget: int, ranges: PixelRanges = NO_RANGES) -> None:
@@ -69,7 +69,7 @@ class DiskCache:
     """Holds photos as arrays in ``folder``, up to ``budget`` bytes.
 
     The name of a file is made of path, length and modification time of the photo, of the
-    reduction and of the ranges of deep pixels, so that a changed photo is read again. Files from
+    reduction and of the pixel ranges, so that a changed photo is read again. Files from
     earlier runs are used and counted; the least recently used ones are deleted to make space. A
     file that cannot be read or written costs only time.
 
@@ -193,7 +193,7 @@ def photo_reader(
 
 
 def plain_reader(dataset: Dataset) -> PhotoReader:
-    """``read_image`` with the dataset's ranges of deep pixels."""
+    """``read_image`` with the dataset's pixel ranges."""
     ranges = dataset.pixel_ranges
     return partial(read_image, ranges=ranges) if any(ranges) else read_image
 

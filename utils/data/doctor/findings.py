@@ -100,8 +100,8 @@ KINDS: dict[str, Kind] = {
     ),
     "photo-pixels": Kind(
         NOTE, "Photos with unusual pixels",
-        "They are converted to 8-bit RGB: transparency is laid on white, deep pixels are "
-        "scaled by the bits in use, CMYK is converted without its colour profile.",
+        "They are converted to 8-bit RGB: transparency is laid on white, pixels of high bit "
+        "depth are scaled by the bits in use, CMYK is converted without its colour profile.",
         "Look at one: if the converted colours are not what the camera saw, export it again.",
     ),
     "photo-small": Kind(

@@ -18,6 +18,7 @@ from utils.data.duplicates.hash_search import near_pairs
 from utils.data.duplicates.hashes import PhotoHashes, common_folder, in_threads
 from utils.errors import UserError
 from utils.text import counted, listed
+from utils.union_find import UnionFind
 
 MAX_COMPARED = 32  # photos that a photo is compared with, of those whose hashes are near
 MAX_GROUP = 0.1  # of the photos; a larger group comes from a camera that does not move
@@ -92,25 +93,18 @@ class Duplicates:
         )
 
     def _connected(self, image_ids: Collection[str]) -> dict[str, str]:
-        """Connected components of all that looks the same, named by their first (union-find)."""
-        above: dict[str, str] = {}
-
-        def top(image_id: str) -> str:
-            while (up := above.get(image_id, image_id)) != image_id:
-                above[image_id] = above.get(up, up)  # path halving
-                image_id = up
-            return image_id
-
+        """Connected components of all that looks the same, named by their first."""
+        sets: UnionFind[str] = UnionFind()
         within = set(image_ids)
         for image_id in image_ids:
             for first in (self.exact.get(image_id), self.near.get(image_id)):
                 if first is not None:
-                    above[top(image_id)] = top(first)
+                    sets.join(image_id, first)
         firsts = {self.exact.get(image_id, image_id) for image_id in within}
         for a, b in self.pairs:
             if a in firsts and b in firsts:
-                above[top(a)] = top(b)
-        return _within({image_id: top(image_id) for image_id in within}, within)
+                sets.join(a, b)
+        return _within({image_id: sets.find(image_id) for image_id in within}, within)
 
     def to_rows(self, rows: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Pairs of rows instead of image ids, for the cache."""

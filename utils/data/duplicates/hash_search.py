@@ -7,9 +7,9 @@ tables: as it is, and with each bit of the quarter flipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+
+from utils.ragged import ragged_ranges
 
 QUARTERS = 4
 BITS = 16
@@ -54,25 +54,11 @@ def _near_values(values: np.ndarray, distance: int) -> list[tuple[int, int]]:
             wanted = keys ^ np.uint16(flipped)
             begin = np.searchsorted(table, wanted, "left")
             counts = np.searchsorted(table, wanted, "right") - begin
-            for a, position in _expanded(begin, counts):
+            for a, position in ragged_ranges(begin, counts, MAX_PAIRS):
                 b = order[position]
                 near = (a < b) & (np.bitwise_count(values[a] ^ values[b]) <= distance)
                 found.update(zip(a[near].tolist(), b[near].tolist(), strict=True))
     return sorted(found)
-
-
-def _expanded(begin: np.ndarray, counts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(i, begin[i] + k) for all k < counts[i], in blocks."""
-    ends = np.cumsum(counts)
-    start = 0
-    while start < len(counts):
-        before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + MAX_PAIRS, "right")))
-        own = counts[start:stop]
-        which = np.repeat(np.arange(start, stop), own)
-        first = np.repeat(ends[start:stop] - own, own)
-        yield which, np.arange(before, before + len(which)) - first + begin[which]
-        start = stop
 
 
 def _equal(group: np.ndarray) -> np.ndarray:

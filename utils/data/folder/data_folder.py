@@ -28,7 +28,7 @@ from utils.data.splits.known import extend_to_groups, kept_text
 from utils.data.splits.names import Splits, names_any, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
-from utils.facts_checks import MOST_CLASSES
+from utils.metadata_checks import MOST_CLASSES
 from utils.text import counted, listed, nfc
 
 

@@ -90,7 +90,7 @@ class PhotoTable:
         sizes: int32 (P, 2), width and height in pixels of the upright photo, 0 where unreadable.
         orientation: uint8 (P,), EXIF orientation, 1–8.
         errors: why a photo cannot be read, by row.
-        extremes: of the values of those with deep pixels, by row.
+        extremes: of the values of those of high bit depth, by row.
         frames: of those with more than one, by row.
     """
 

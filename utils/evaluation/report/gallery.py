@@ -90,9 +90,9 @@ class CropEncoder:
     """Adds crops to cards until a number of bytes is used up.
 
     Attributes:
-        photos: files by stem.
+        photos: files by the records' ``image_id``, which is the ``stem`` of a card.
         bytes_left: bytes that further crops may take.
-        unreadable: stems of the photos that could not be read.
+        unreadable: those of the photos that could not be read.
         left_out: number of cards left out because no bytes were left.
     """
 

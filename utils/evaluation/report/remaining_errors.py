@@ -24,7 +24,7 @@ class RemainingErrors:
 
     Attributes:
         kinds: number of each of ``ERROR_KINDS``.
-        by_image: the same by file stem; images without errors are left out.
+        by_image: the same by the records' ``image_id``; images without errors are left out.
         missed: the missed objects, the costliest first; at most a few of each class.
     """
 
@@ -32,9 +32,9 @@ class RemainingErrors:
     by_image: dict[str, dict[str, int]]
     missed: list[ErrorItem]
 
-    def of_image(self, stem: str) -> dict[str, int]:
+    def of_image(self, image_id: str) -> dict[str, int]:
         """The counts of an image."""
-        return self.by_image.get(stem) or dict.fromkeys(ERROR_KINDS, 0)
+        return self.by_image.get(image_id) or dict.fromkeys(ERROR_KINDS, 0)
 
 
 def remaining_errors(ground_truth: dict, results: list[dict], confidence: float) -> RemainingErrors:

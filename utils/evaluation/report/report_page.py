@@ -47,8 +47,8 @@ def write_report(
         analysis: of ``utils.evaluation.analysis.analyse``.
         ground_truth: the labels, in COCO's format with ``stem`` in its images.
         results: the detections, COCO results.
-        photos: files by stem. If one is missing or unreadable, its crops are left out and the page
-            says so.
+        photos: files by the records' ``image_id``. If one is missing or unreadable, its crops are
+            left out and the page says so.
         warnings: sentences shown at the top.
     """
     remaining = remaining_errors(ground_truth, results, analysis.confidence)

@@ -127,25 +127,26 @@ def interval_warnings(analysis: Analysis, images: int) -> list[str]:
     if ap50.value is None:
         return []
     if not analysis.resamples:
-        return ["No intervals were computed: differences of a few points may be luck."]
+        return ["No intervals were computed: differences of a few points may be chance."]
     photos = counted(images, "photo")
     if ap50.low is None or ap50.high is None:
         return [f"With {photos} there is no 95 % interval: too few to estimate one."]
     if ap50.high - ap50.low > _WIDE_INTERVAL:
         return [
             f"With {photos} AP50 can lie anywhere between {score(ap50.low, 2)} and "
-            f"{score(ap50.high, 2)}. Smaller differences may be luck. More test photos narrow "
+            f"{score(ap50.high, 2)}. Smaller differences may be chance. More test photos narrow "
             "the interval."
         ]
     return []
 
 
-def unreadable_photos(stems: Sequence[str]) -> list[str]:
+def unreadable_photos(image_ids: Sequence[str]) -> list[str]:
     """The warning that photos are missing from the gallery."""
-    if not stems:
+    if not image_ids:
         return []
-    names = listed([one_line(stem) for stem in stems])
-    return [f"{counted(len(stems), 'photo')} could not be read for the pictures below: {names}."]
+    names = listed([one_line(image_id) for image_id in image_ids])
+    photos = counted(len(image_ids), "photo")
+    return [f"{photos} could not be read for the pictures below: {names}."]
 
 
 def label_errors(count: int) -> str:

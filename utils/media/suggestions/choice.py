@@ -58,10 +58,8 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int) -> list[Ch
 
 
 def _directions(features: np.ndarray) -> np.ndarray:
-    """Features as directions from their mean: all photos share what the mean has.
-
-    Photos at the mean itself have a direction of their own, since they are copies of each other.
-    """
+    """Features (N, F) → (N, F + 1), centred and of unit length, so dot products are cosine
+    similarities. The last column marks photos at the mean, which are copies of each other."""
     apart = features - features.mean(axis=0)
     length = np.linalg.norm(apart, axis=1, keepdims=True)
     away = length > 1e-6

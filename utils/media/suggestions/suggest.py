@@ -18,11 +18,11 @@ from utils.media.frames import Frame, Source
 from utils.media.outputs import LONGEST_STEM
 from utils.media.suggestions.choice import choose
 from utils.media.suggestions.features import Features
-from utils.media.suggestions.uncertainty import class_margins, class_weights, photo_uncertainty
+from utils.media.suggestions.uncertainty import class_uncertainty, class_weights, photo_uncertainty
 from utils.text import counted
 
 _RARE = 1.3  # times the mean weight of a class
-_UNSURE = 0.5  # a class with a smaller margin counts as sure
+_UNSURE = 0.5  # a detection below this uncertainty counts as sure
 _MOST_CLASSES = 3  # named in a reason
 
 
@@ -97,15 +97,15 @@ def find_suggestions(
     if not paths:
         return []
     weights = class_weights(found)
-    margins = np.array([class_margins(one) for one in found])
-    uncertainty = photo_uncertainty(margins, weights)
+    uncertainty_by_class = np.array([class_uncertainty(one) for one in found])
+    uncertainty = photo_uncertainty(uncertainty_by_class, weights)
     return [
         Suggestion(
             path=paths[one.index],
             uncertainty=float(uncertainty[one.index]),
             difference=one.difference,
             nearest=None if one.nearest is None else paths[one.nearest],
-            reasons=_reasons(found[one.index], margins[one.index], weights, one.difference),
+            reasons=_reasons(found[one.index], weights, one.difference),
             found=found[one.index],
         )
         for one in choose(uncertainty, np.array(looks), count)
@@ -138,14 +138,10 @@ def write_suggestions(suggestions: Sequence[Suggestion], out: Path) -> tuple[Pat
     return listing, links
 
 
-def _reasons(
-    found: Detections, margins: np.ndarray, weights: np.ndarray, difference: float
-) -> tuple[str, ...]:
+def _reasons(found: Detections, weights: np.ndarray, difference: float) -> tuple[str, ...]:
     """Why a photo is worth labelling, as sentences."""
     reasons = []
-    unsure = [
-        one for one in found if 1 - abs(2 * one.score - 1) >= _UNSURE and margins[one.class_id]
-    ]
+    unsure = [one for one in found if 1 - abs(2 * one.score - 1) >= _UNSURE]
     best = sorted(unsure, key=lambda one: abs(one.score - 0.5))
     by_class = {one.class_name: one for one in reversed(best)}
     if by_class:

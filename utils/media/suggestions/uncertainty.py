@@ -1,9 +1,9 @@
-"""How unsure a detector is of photos: ``class_margins``, ``photo_uncertainty``.
+"""How unsure a detector is of photos: ``class_uncertainty``, ``photo_uncertainty``.
 
-An object with a score of 0.5 may as well be one as not: its margin is smallest there. Classes are
-balanced, so that the many objects of a frequent class do not decide alone (margins summed over a
-photo, with class weights: Brust, Käding & Denzler, *Active learning for deep object detection*,
-2019; here the largest of each class counts, so that crowded photos are not preferred).
+A score of 0.5 is most uncertain: uncertainty = 1 − |2·score − 1|. Classes are balanced, so that the
+many objects of a frequent class do not decide alone (summed over a photo, with class weights:
+Brust, Käding & Denzler, *Active learning for deep object detection*, 2019; here the largest of each
+class counts, so that crowded photos are not preferred).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from utils.detections import Detections
 LOWEST_SCORE = 0.05  # of objects that count
 
 
-def class_margins(found: Detections) -> np.ndarray:
-    """float64 (classes,): for each class how unsure its most unsure object is, 0 (sure, or none)
-    to 1 (a score of 0.5)."""
-    margins = np.zeros(len(found.class_names))
-    unsure = 1 - np.abs(2 * found.scores.astype(np.float64) - 1)
-    np.maximum.at(margins, found.class_ids, unsure)
-    return margins
+def class_uncertainty(found: Detections) -> np.ndarray:
+    """float64 (classes,): of each class the largest uncertainty of an object, 0 (sure, or no
+    object) to 1 (a score of 0.5)."""
+    by_class = np.zeros(len(found.class_names))
+    uncertainty = 1 - np.abs(2 * found.scores.astype(np.float64) - 1)
+    np.maximum.at(by_class, found.class_ids, uncertainty)
+    return by_class
 
 
 def class_weights(found: Sequence[Detections]) -> np.ndarray:
@@ -39,7 +39,7 @@ def class_weights(found: Sequence[Detections]) -> np.ndarray:
     return weights / weights.mean()
 
 
-def photo_uncertainty(margins: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N, classes) margins → (N,), 0 to 1: their weighted sum, as a share of the largest."""
-    sums = margins @ weights
+def photo_uncertainty(uncertainty_by_class: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, classes) → (N,), 0 to 1: the sum weighted by class, as a share of the largest."""
+    sums = uncertainty_by_class @ weights
     return sums / sums.max() if len(sums) and sums.max() > 0 else sums

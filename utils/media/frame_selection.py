@@ -9,7 +9,7 @@ _STAMP_ERROR_S = 0.0006  # time stamps are often rounded to milliseconds
 
 
 @dataclass(frozen=True)
-class FrameChoice:
+class FrameSelection:
     """The frames of each video that are looked at; pictures are not concerned.
 
     Attributes:
@@ -63,7 +63,7 @@ class FrameChoice:
         return int((time_s + _STAMP_ERROR_S) * self.fps)
 
 
-EVERY_FRAME = FrameChoice()
+EVERY_FRAME = FrameSelection()
 
 
 def seconds(text: str) -> float:

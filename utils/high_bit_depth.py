@@ -1,4 +1,4 @@
-"""Pixels deeper than 8 bits, as the file has them: ``deep_values``.
+"""Pixels of more than 8 bits a channel, as the file has them: ``high_bit_depth_values``.
 
 What a file says of its values counts: the bits of a TIFF sample, the largest value in its tags, the
 chunk ``sBIT`` of a PNG. Sources: TIFF 6.0 (BitsPerSample, MaxSampleValue, SMaxSampleValue), the PNG
@@ -20,8 +20,8 @@ _BITS_PER_SAMPLE, _MAX_SAMPLE, _S_MAX_SAMPLE = 258, 281, 341  # TIFF tags
 _ALL = PixelRange(0.0, 65535.0)
 
 
-class Deep(NamedTuple):
-    """Deep pixels.
+class HighBitDepth(NamedTuple):
+    """Pixels of high bit depth: more than 8 bits a channel.
 
     Attributes:
         values: (H, W) grey, or (H, W, 3) RGB, or (H, W, 4) RGBA, of any type.
@@ -35,18 +35,18 @@ class Deep(NamedTuple):
     fixed: PixelRange | None
 
 
-def may_be_deep(image: Image.Image) -> bool:
+def has_high_bit_depth(image: Image.Image) -> bool:
     """Whether a picture that is not loaded yet has more than 8 bits a channel."""
-    return _is_grey(image) or has_deep_colours(image)
+    return _is_grey(image) or has_16_bit_colours(image)
 
 
-def has_deep_colours(image: Image.Image) -> bool:
+def has_16_bit_colours(image: Image.Image) -> bool:
     """Whether a picture that is not loaded yet has colours of 16 bits, which Pillow reduces."""
     return not _is_grey(image) and any(";16" in str(tile[3]) for tile in image.tile)
 
 
-def deep_values(image: Image.Image, data: bytes) -> Deep | None:
-    """The deep pixels of a picture that is not loaded yet; None for 8 bits a channel.
+def high_bit_depth_values(image: Image.Image, data: bytes) -> HighBitDepth | None:
+    """The pixels of a picture that is not loaded yet; None for 8 bits a channel.
 
     Those of a TIFF are upright, as where Pillow loads it; those of other files are as stored.
 
@@ -54,7 +54,7 @@ def deep_values(image: Image.Image, data: bytes) -> Deep | None:
         image: the opened file.
         data: its content.
     """
-    if not may_be_deep(image):
+    if not has_high_bit_depth(image):
         return None
     tags = dict(image.tag_v2) if image.format == "TIFF" else {}
     values = np.asarray(image) if _is_grey(image) else _colours(image, data)
@@ -62,27 +62,27 @@ def deep_values(image: Image.Image, data: bytes) -> Deep | None:
         return None
     extremes = extremes_of(values[..., :3] if values.ndim == 3 else values)
     if image.format in ("PPM", "JPEG2000") and values.dtype.kind != "f":
-        return Deep(values, extremes, _ALL)  # the decoder scales to 16 bits
+        return HighBitDepth(values, extremes, _ALL)  # the decoder scales to 16 bits
     if tags:
         bits = _number(tags.get(_BITS_PER_SAMPLE))
         if bits and 8 < bits < 16:
-            return Deep(values, extremes, PixelRange(0.0, 2.0**bits - 1))
+            return HighBitDepth(values, extremes, PixelRange(0.0, 2.0**bits - 1))
         said = _number(tags.get(_S_MAX_SAMPLE)) or _number(tags.get(_MAX_SAMPLE))
         if said and not extremes.fractions and extremes.high <= said < 65535:
             extremes = extremes._replace(high=float(said))
     if image.format == "PNG" and (bits := _significant_bits(data)):
         if extremes.high >= 2**bits or not (values & ((1 << 16 - bits) - 1)).any():
-            return Deep(values, extremes, _ALL)
+            return HighBitDepth(values, extremes, _ALL)
         extremes = extremes._replace(high=2.0**bits - 1)
-    return Deep(values, extremes, None)
+    return HighBitDepth(values, extremes, None)
 
 
-def deep_grey(image: Image.Image) -> Deep | None:
-    """The deep pixels of a picture that Pillow has loaded; None for 8 bits a channel."""
+def high_bit_depth_grey(image: Image.Image) -> HighBitDepth | None:
+    """The pixels of a picture that Pillow has loaded; None for 8 bits a channel."""
     if not _is_grey(image):
         return None
     values = np.asarray(image)
-    return Deep(values, extremes_of(values), None)
+    return HighBitDepth(values, extremes_of(values), None)
 
 
 def _is_grey(image: Image.Image) -> bool:

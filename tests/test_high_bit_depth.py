@@ -1,4 +1,4 @@
-"""Pixels deeper than 8 bits are scaled by the bits in use, the same way in every command."""
+"""Pixels of more than 8 bits are scaled by the bits in use, the same way in every command."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Checks of what a weights file says of its detector: the file may come from a stranger.
 
-Each takes a value of plain JSON and raises ``ValueError`` with its name where it is not what it
-should be.
+Each takes a value of plain JSON and raises ``ValueError`` with its name where it is invalid.
 """
 
 from __future__ import annotations
@@ -19,9 +18,13 @@ _DEEPEST = 50  # levels of metadata
 
 
 def require(holds: bool, name: str) -> None:
-    """Raises ValueError: it does not hold."""
+    """Refuse a value that does not hold what it must.
+
+    Raises:
+        ValueError: with the name of the value.
+    """
     if not holds:
-        raise ValueError(f"{name} is not what it should be")
+        raise ValueError(f"{name}: invalid value")
 
 
 def check_classes(names: Any) -> None:

@@ -1,7 +1,7 @@
 """What the numbers in ``image_id`` and ``category_id`` of another tool's detections mean.
 
 COCO results hold bare numbers. The same number can be a position, a part of a file name, or an id
-of the dataset's own JSON. Each of these is a ``Reading``. ``choose_reading`` takes the one that
+of the dataset's own JSON. Each of these is an ``IdMapping``. ``choose_mapping`` takes the one that
 fits all numbers of a file and never guesses between two.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from utils.cli import option_name
 from utils.errors import UserError
 
 IMAGE_IDS = ("position", "name", "dataset")  # values of --image-ids, besides auto
@@ -19,8 +20,8 @@ CATEGORY_IDS = ("0", "1", "dataset")  # values of --category-ids, besides auto
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One meaning of the numbers of a file.
+class IdMapping:
+    """What the numbers of a file may stand for.
 
     Attributes:
         option: the value that chooses it on the command line.
@@ -33,75 +34,77 @@ class Reading:
     ids: Mapping[int, int] = field(repr=False)
 
 
-def image_readings(truth: dict, dataset_ids: Mapping[int, int]) -> list[Reading]:
+def image_mappings(truth: dict, dataset_ids: Mapping[int, int]) -> list[IdMapping]:
     """The meanings of numbers in ``image_id``, that of ``ground_truth.json`` first."""
-    readings = [
-        Reading(
+    mappings = [
+        IdMapping(
             "position",
             "the number in ground_truth.json",
             {image["id"]: image["id"] for image in truth["images"]},
         )
     ]
     for numbers in (_all_digits, _last_digits):
-        readings.append(Reading("name", "the number in the file name", _by_number(truth, numbers)))
-    readings.append(Reading("dataset", "the id in the dataset's own JSON", dataset_ids))
-    return [reading for reading in readings if reading.ids]
+        mappings.append(
+            IdMapping("name", "the number in the file name", _by_number(truth, numbers))
+        )
+    mappings.append(IdMapping("dataset", "the id in the dataset's own JSON", dataset_ids))
+    return [mapping for mapping in mappings if mapping.ids]
 
 
-def category_readings(classes: Sequence[str], dataset_ids: Mapping[int, int]) -> list[Reading]:
+def category_mappings(classes: Sequence[str], dataset_ids: Mapping[int, int]) -> list[IdMapping]:
     """The meanings of numbers in ``category_id``, that of ``ground_truth.json`` first."""
-    readings = [
-        Reading(
+    mappings = [
+        IdMapping(
             str(start),
             f"the place in the class list, counted from {start}",
             {start + i: i for i in range(len(classes))},
         )
         for start in (0, 1)
     ]
-    readings.append(Reading("dataset", "the id in the dataset's own JSON", dataset_ids))
-    return [reading for reading in readings if reading.ids]
+    mappings.append(IdMapping("dataset", "the id in the dataset's own JSON", dataset_ids))
+    return [mapping for mapping in mappings if mapping.ids]
 
 
-def choose_reading(
-    readings: Sequence[Reading],
+def choose_mapping(
+    mappings: Sequence[IdMapping],
     numbers: Collection[int],
-    named: Mapping[int, int],
+    explained: Mapping[int, int],
     *,
     where: str,
     key: str,
-    asked: str | None = None,
-    shown: Callable[[int], str],
-    support: Callable[[Reading], str] = lambda reading: "",
-) -> Reading:
-    """The reading of the numbers of a file; the one that fits most if none fits all.
+    requested: str | None = None,
+    format_id: Callable[[int], str],
+    evidence: Callable[[IdMapping], str] = lambda mapping: "",
+) -> IdMapping:
+    """The mapping of the numbers of a file; the one that fits most if none fits all.
 
     Args:
-        readings: those to choose from, the one of the contract first.
+        mappings: those to choose from, the one of the contract first.
         numbers: those that stand alone.
-        named: numbers that the file explains itself, by a name beside them, and their meaning.
+        explained: numbers that the file explains itself, by a name beside them, and their meaning.
         where: the file, for messages.
         key: ``image_id`` or ``category_id``.
-        asked: the reading that the user chose, as an ``option``.
-        shown: the name of an id, for messages.
-        support: what speaks for a reading, for messages.
+        requested: the mapping that the user chose, as an ``option``.
+        format_id: the name of an id, for messages.
+        evidence: what speaks for a mapping, for messages.
 
     Raises:
-        UserError: several readings fit and differ.
+        UserError: several mappings fit and differ.
     """
-    if asked is not None:
-        readings = [reading for reading in readings if reading.option == asked]
-    if not readings:
+    if requested is not None:
+        mappings = [mapping for mapping in mappings if mapping.option == requested]
+    if not mappings:
         reasons = {
             "name": "the file names of these photos hold no numbers, or two photos the same one; "
             "give each result a file_name",
             "dataset": "the labels of these photos are not COCO JSON, so the dataset has no ids of "
             "its own",
         }
-        reason = reasons.get(asked, "there is nothing to count")
-        raise UserError(f"{_option(key)} {asked}: {reason}")
-    fitting = [reading for reading in readings if _fits(reading, numbers, named)]
+        reason = reasons.get(requested, "there is nothing to count")
+        raise UserError(f"{_option(key)} {requested}: {reason}")
+    fitting = [mapping for mapping in mappings if _fits(mapping, numbers, explained)]
     if not fitting:
-        return max(readings, key=lambda reading: len(reading.ids.keys() & set(numbers)))
+        return max(mappings, key=lambda mapping: len(mapping.ids.keys() & set(numbers)))
     first = fitting[0]
     for other in fitting[1:]:
         differing = min((n for n in numbers if first.ids[n] != other.ids[n]), default=None)
@@ -113,25 +116,25 @@ def choose_reading(
             option = _option(key)
             advice = f"Say which with {option} {first.option} or {option} {other.option}"
         raise UserError(
-            f"{where}: the numbers in {key} can be {first.meaning}{support(first)} or "
-            f"{other.meaning}{support(other)}. For example, {differing} is "
-            f"{shown(first.ids[differing])} or {shown(other.ids[differing])}. {advice}"
+            f"{where}: the numbers in {key} can be {first.meaning}{evidence(first)} or "
+            f"{other.meaning}{evidence(other)}. For example, {differing} is "
+            f"{format_id(first.ids[differing])} or {format_id(other.ids[differing])}. {advice}"
         )
     return first
 
 
-def named_readings(readings: Sequence[Reading]) -> str:
+def meanings_in_words(mappings: Sequence[IdMapping]) -> str:
     """``the number in ground_truth.json, the number in the file name``: for messages."""
-    return ", ".join(dict.fromkeys(reading.meaning for reading in readings))
+    return ", ".join(dict.fromkeys(mapping.meaning for mapping in mappings))
 
 
 def _option(key: str) -> str:
-    return f"--{key.replace('_', '-')}s"
+    return f"{option_name(key)}s"
 
 
-def _fits(reading: Reading, numbers: Collection[int], named: Mapping[int, int]) -> bool:
-    return all(n in reading.ids for n in numbers) and all(
-        reading.ids.get(n) == meaning for n, meaning in named.items()
+def _fits(mapping: IdMapping, numbers: Collection[int], explained: Mapping[int, int]) -> bool:
+    return all(n in mapping.ids for n in numbers) and all(
+        mapping.ids.get(n) == meaning for n, meaning in explained.items()
     )
 
 
