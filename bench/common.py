@@ -15,7 +15,7 @@ from utils.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-MOST_BYTES = 60_000  # of a picture in docs/
+MAX_BYTES = 60_000  # of a picture in docs/
 
 
 def append_result(name: str, row: dict) -> None:
@@ -24,7 +24,7 @@ def append_result(name: str, row: dict) -> None:
         file.write(json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **row}) + "\n")
 
 
-def save_small_jpeg(path: Path, picture: np.ndarray, most_bytes: int = MOST_BYTES) -> None:
+def save_small_jpeg(path: Path, picture: np.ndarray, most_bytes: int = MAX_BYTES) -> None:
     """A uint8 (H, W, 3) BGR picture for docs/, in the best quality of at most ``most_bytes``."""
     for quality in range(90, 20, -5):
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -23,7 +23,7 @@ from utils.evaluation.metrics import compute_metrics
 from utils.evaluation.run_detector import detect_records
 from utils.runtime.runtime import open_runtime
 
-CONF, IOU, MOST = 0.001, 0.6, 300
+CONF, IOU, MAX_DET = 0.001, 0.6, 300
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     for name, any_shape in (("square", False), ("own shape", True)):
         found = detect_records(
             Detector(replace(runtime, any_shape=any_shape)), dataset.records,
-            conf=CONF, ious=(IOU,), max_det=MOST,
+            conf=CONF, ious=(IOU,), max_det=MAX_DET,
         )[IOU]  # fmt: skip
         coco = compute_metrics(match_results(truth, to_results(found, truth)))["coco"]
         row[name] = {"AP": round(coco["AP"], 4), "AP50": round(coco["AP50"], 4)}

@@ -28,7 +28,7 @@ from bench.common import ROOT, append_result, write_scenes
 from utils.cli import MISSED, OK, option, parse, run
 from utils.errors import UserError
 
-MOST_GROWTH = 0.05  # from a fifth of the run to its end
+MAX_GROWTH = 0.05  # from a fifth of the run to its end
 WINDOW = 10  # epochs whose median is one point
 MIB = 2**20
 
@@ -117,7 +117,7 @@ def summarise(memory: Mapping[int, int], epochs: int) -> dict:
         "growth": round(late / early - 1, 4),
         "kib_an_epoch": round(slope / 1024, 1),
         "highest_mib": round(max(memory.values()) / MIB, 1),
-        "kept": late <= early * (1 + MOST_GROWTH),
+        "kept": late <= early * (1 + MAX_GROWTH),
     }
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 from utils.files import atomic_write
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "docs" / "notebook.ipynb"
-WIDEST = 900  # pixels of a stored picture
+MAX_WIDTH = 900  # pixels of a stored picture
 
 
 def run_cells(notebook: dict) -> Iterator[tuple[dict, str, Any]]:
@@ -54,7 +54,7 @@ def outputs(printed: str, value: Any) -> list[dict]:
         lines = printed.splitlines(keepends=True)
         found.append({"output_type": "stream", "name": "stdout", "text": lines})
     if isinstance(value, Image.Image):
-        value.thumbnail((WIDEST, WIDEST))
+        value.thumbnail((MAX_WIDTH, MAX_WIDTH))
         jpeg = io.BytesIO()
         value.save(jpeg, "JPEG", quality=80)
         data = {"image/jpeg": base64.b64encode(jpeg.getvalue()).decode()}

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from bench.common import append_result
-from bench.runtimes import CONF, IOU, MOST, write_photo
+from bench.runtimes import CONF, IOU, MAX_DET, write_photo
 from bench.timing import in_turn
 from bench.untrained import let_it_find, network_pixels
 from utils.cli import OK, option, parse, run
@@ -207,7 +207,7 @@ def rival_boxes(
     scores, ids = found[4:].max(axis=0), found[4:].argmax(axis=0)
     corners = np.concatenate([found[:2] - found[2:4] / 2, found[2:4]]).T
     kept = cv2.dnn.NMSBoxesBatched(corners, scores, ids, CONF, IOU) if len(ids) else []
-    kept = np.asarray(kept, int)[:MOST]
+    kept = np.asarray(kept, int)[:MAX_DET]
     boxes = np.concatenate([corners[kept, :2], corners[kept, :2] + corners[kept, 2:]], axis=1)
     return (boxes - [left, top, left, top]) / scale, scores[kept], ids[kept]
 

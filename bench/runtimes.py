@@ -30,7 +30,7 @@ from utils.cores import available_cores
 from utils.cpu import describe_cpu, has_bfloat16
 from utils.quiet import import_tensorflow
 
-CONF, IOU, MOST = 0.25, 0.45, 300
+CONF, IOU, MAX_DET = 0.25, 0.45, 300
 PHOTOS = {"640x480": (640, 480), "480x480": (480, 480)}  # width, height
 
 
@@ -107,7 +107,7 @@ def ways_to_detect(
     network = ExportedNetwork(weights)
     ways = {
         "tutorial": tutorial.make_detector(
-            backbone, config.classes, config.size, CONF, IOU, MOST, photo
+            backbone, config.classes, config.size, CONF, IOU, MAX_DET, photo
         ),
         "TensorFlow": Detector(weights, "tensorflow", "cpu"),
     }

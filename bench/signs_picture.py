@@ -20,7 +20,7 @@ from utils.drawing.boxes import draw_detections
 
 SEED, SCENE, COLUMNS, ROWS, GAP = 2026, (420, 280), 3, 2, 8  # pixels
 CONF = 0.5
-MOST_BYTES = 180_000
+MAX_BYTES = 180_000
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         drawn = draw_detections(scene, detector(scene, conf=CONF))
         top, left = place // COLUMNS * (height + GAP), place % COLUMNS * (width + GAP)
         picture[top : top + height, left : left + width] = drawn
-    save_small_jpeg(options.out, picture[..., ::-1], MOST_BYTES)
+    save_small_jpeg(options.out, picture[..., ::-1], MAX_BYTES)
 
 
 def filling(image: np.ndarray) -> np.ndarray:

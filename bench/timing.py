@@ -10,7 +10,7 @@ WARM_UP = 3  # runs of each that are not counted
 # Threads of ONNX Runtime go on looking for work after a run, for as much processor time as a whole
 # run of a small network. They would slow what another runtime does next. So a run begins after this
 # many seconds in which the process used nearly no processor time, or after so many attempts.
-PAUSE, MOST_PAUSES = 0.03, 20
+PAUSE, MAX_PAUSES = 0.03, 20
 IDLE = 0.02  # processor seconds a second
 
 
@@ -43,7 +43,7 @@ def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str
 
 
 def _wait_until_idle() -> None:
-    for _ in range(MOST_PAUSES):
+    for _ in range(MAX_PAUSES):
         before = time.process_time()
         time.sleep(PAUSE)
         if time.process_time() - before < IDLE * PAUSE:

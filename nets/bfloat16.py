@@ -14,7 +14,7 @@ from nets.folding import FoldedConvolution, is_plain_convolution
 
 # Into and out of a convolution. With fewer, casts cost more than is gained, and the offset and the
 # activation are no longer computed together with the convolution.
-FEWEST_CHANNELS = 32
+MIN_CHANNELS = 32
 
 
 def with_bfloat16_convolutions(network: keras.Model) -> keras.Model:
@@ -69,5 +69,5 @@ def _is_dense(layer: keras.Layer) -> bool:
     return (
         is_plain_convolution(conv)
         and not isinstance(conv, keras.layers.DepthwiseConv2D)
-        and min(conv.kernel.shape[2:]) >= FEWEST_CHANNELS
+        and min(conv.kernel.shape[2:]) >= MIN_CHANNELS
     )

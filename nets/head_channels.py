@@ -14,7 +14,7 @@ from nets.yolo import ANCHORS_PER_LEVEL
 
 OUTPUTS = ("head3_out", "head4_out", "head5_out")  # the last convolutions, strides 8, 16, 32
 NOT_CLASSES = 5  # channels of an anchor before those of its classes
-LARGEST_SHIFT = float(np.log(2))
+MAX_SHIFT = float(np.log(2))
 
 
 def without_classes(value: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def size_shifts(old_anchors: np.ndarray, new_anchors: np.ndarray) -> np.ndarray:
     tiny objects, boxes must start near their anchors, or training would take long to get there.
     """
     ratio = np.asarray(old_anchors, np.float32) / np.asarray(new_anchors, np.float32)
-    return np.clip(np.log(ratio), -LARGEST_SHIFT, LARGEST_SHIFT)
+    return np.clip(np.log(ratio), -MAX_SHIFT, MAX_SHIFT)
 
 
 def with_shift(bias: np.ndarray, shifts: np.ndarray, output: str) -> np.ndarray:

@@ -24,8 +24,8 @@ from tests.media_files import write_picture
 from tests.serving_cases import CLIENT, detector_of, picture_of, read_numbers, running, three_signs
 from utils.memory import memory_used
 
-MOST_GROWTH = 32 << 20  # bytes between the second and the last fifth of a soak
-MOST_SLOWER = 1.5  # processor time of a picture, last fifth over the one after warming up
+MAX_GROWTH = 32 << 20  # bytes between the second and the last fifth of a soak
+MAX_SLOWDOWN = 1.5  # processor time of a picture, last fifth over the one after warming up
 _PICTURES = 40  # of a folder
 _CLIENTS = 4
 
@@ -59,10 +59,10 @@ class Figures:
         if self.sent != self.answered + self.refused:
             found.append(f"{self.sent - self.answered - self.refused} lost in silence")
         warm = next((x for x in self.processor_ms[1:] if x), 0.0)
-        if self.processor_ms[-1] > MOST_SLOWER * warm:
+        if self.processor_ms[-1] > MAX_SLOWDOWN * warm:
             found.append(f"a picture takes ever more time: {self.processor_ms} ms of processor")
         used = next((x for x in self.memory_mb[1:] if x), 0.0)
-        if (self.memory_mb[-1] - used) * 1e6 > MOST_GROWTH:
+        if (self.memory_mb[-1] - used) * 1e6 > MAX_GROWTH:
             found.append(f"memory grows: {self.memory_mb} MB")
         return found
 

@@ -61,7 +61,7 @@ def test_parts_change_nothing(monkeypatch):
     boxes = random_boxes(np.random.default_rng(0), 300, 50.0, False)
     groups = np.arange(300) % 2
     whole = overlapping_pairs(boxes, boxes, 0.3), pairs_within(boxes, 0.3, groups)
-    monkeypatch.setattr(utils.box_pairs, "_MOST_PAIRS", 100)
+    monkeypatch.setattr(utils.box_pairs, "_MAX_PAIRS", 100)
     parts = overlapping_pairs(boxes, boxes, 0.3), pairs_within(boxes, 0.3, groups)
     np.testing.assert_equal(parts, whole)
 

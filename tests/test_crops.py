@@ -12,7 +12,7 @@ from utils.data.augment import IGNORED, NO_AUGMENTATION, AugmentConfig
 from utils.data.augment.params import sample_params
 from utils.data.batches.crops import (
     AIMED,
-    LEAST_VISIBLE,
+    MIN_VISIBLE,
     Crops,
     crop_corner,
     crop_counts,
@@ -30,7 +30,7 @@ from utils.tiling import Tiling
 from utils.training.choices.tile import choose_tile, crops_text, tile_facts
 
 SIDE = 96
-PLAIN = replace(NO_AUGMENTATION, min_visible=LEAST_VISIBLE)
+PLAIN = replace(NO_AUGMENTATION, min_visible=MIN_VISIBLE)
 
 
 def dataset(photos):
@@ -134,7 +134,7 @@ def test_objects_are_where_their_labels_say_at_full_resolution(width, height, x,
             continue
         sides = boxes[0, 2:] - boxes[0, :2]
         assert (sides <= 24 + 1e-3).all()  # not resized
-        assert (ids[0] == IGNORED) == (sides.prod() < LEAST_VISIBLE * 24 * 24)
+        assert (ids[0] == IGNORED) == (sides.prod() < MIN_VISIBLE * 24 * 24)
         if sides.min() >= 3:
             assert np.abs(found - boxes[0]).max() <= 1.5
 
@@ -185,7 +185,7 @@ def test_background_and_objects_are_both_shown():
 
 def test_another_epoch_has_other_crops_and_the_same_position_always_the_same_sample():
     photos = [drawn_photo((300, 200), (100, 90, 130, 120)), drawn_photo((80, 60), (9, 9, 40, 40))]
-    config = AugmentConfig(mosaic=0.5, rotation=5, min_visible=LEAST_VISIBLE)
+    config = AugmentConfig(mosaic=0.5, rotation=5, min_visible=MIN_VISIBLE)
     samples, again = samples_of(photos, config), samples_of(photos, config)
     count = 3 * len(samples)
     for index in reversed(range(count)):  # in another order, as workers ask for them

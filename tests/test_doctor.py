@@ -850,7 +850,7 @@ def test_a_file_that_says_another_encoding_is_not_taken_for_western(tmp_path):
 def test_too_many_objects_are_no_damage_that_can_be_repaired(tmp_path, monkeypatch):
     (tmp_path / "a.xml").write_text(xml(CAT, DOG))
     assert repaired_labels(tmp_path / "a.xml", "a.xml") is not None
-    monkeypatch.setattr("utils.data.doctor.repair.MOST_OBJECTS", 1)
+    monkeypatch.setattr("utils.data.doctor.repair.MAX_OBJECTS", 1)
     assert repaired_labels(tmp_path / "a.xml", "a.xml") is None
 
 

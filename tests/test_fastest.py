@@ -37,7 +37,7 @@ from utils.runtime.parallel_copies import open_copies, open_on_cores, pooled
 from utils.runtime.precision_trial import (
     ENOUGH_DETECTIONS,
     ENOUGH_PHOTOS,
-    MOST_PHOTOS,
+    MAX_PHOTOS,
     Agreement,
     PrecisionTrial,
 )
@@ -72,7 +72,7 @@ def trial_of(reference, fast):
 # The score of an object that no other box agrees with is lowered to 0.56 of it.
 REFERENCE = finding((10, 10, 40, 40), 0.9, count=2)
 IMAGES = np.zeros((1, 192, 192, 3), np.uint8)
-OTHERS = [np.full_like(IMAGES, number) for number in range(MOST_PHOTOS)]  # with the same objects
+OTHERS = [np.full_like(IMAGES, number) for number in range(MAX_PHOTOS)]  # with the same objects
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_network_that_finds_nothing_is_not_tried_for_ever():
     trial, decisions = trial_of(finding((0, 0, 9, 9), 0.01), finding((0, 0, 9, 9), 0.01))
     for images in OTHERS:
         trial(images)
-    assert decisions == [Agreement(photos=MOST_PHOTOS)]
+    assert decisions == [Agreement(photos=MAX_PHOTOS)]
     assert not decisions[0].passed  # nothing was seen to agree
 
 
@@ -120,7 +120,7 @@ def test_one_photo_with_many_objects_decides_nothing():
 def test_the_same_photo_again_and_again_decides_nothing_and_other_photos_still_do():
     many = finding((10, 10, 40, 40), 0.9, count=ENOUGH_DETECTIONS)
     trial, decisions = trial_of(many, many)
-    for _ in range(3 * MOST_PHOTOS):
+    for _ in range(3 * MAX_PHOTOS):
         trial(IMAGES)
     assert not decisions
     assert trial.undecided
@@ -143,13 +143,13 @@ def test_a_trial_in_several_threads_is_decided_once():
     assert len(decisions) == 1
 
 
-@pytest.mark.parametrize(("photos", "good"), [(MOST_PHOTOS, True), (ENOUGH_PHOTOS - 1, False)])
+@pytest.mark.parametrize(("photos", "good"), [(MAX_PHOTOS, True), (ENOUGH_PHOTOS - 1, False)])
 def test_a_decided_trial_keeps_to_one_precision(photos, good):
     fast = finding((10.5, 10, 40, 40), 0.88, count=2)
     trial, decisions = trial_of(REFERENCE, fast)
     chosen = trial.decide_now(np.concatenate(OTHERS[:photos]))
     assert chosen is (fast if good else REFERENCE)
-    for _ in range(MOST_PHOTOS):
+    for _ in range(MAX_PHOTOS):
         np.testing.assert_array_equal(trial(IMAGES)[0], chosen.infer(IMAGES)[0])
     assert len(decisions) == good
 

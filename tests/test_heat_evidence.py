@@ -242,7 +242,7 @@ def test_pictures_too_large_for_memory_are_shown_smaller(road, detector, tmp_pat
     Image.fromarray(picture).save(tmp_path / "road.tif")
     with Image.open(tmp_path / "road.tif") as file:
         regions = TiffRegions(tmp_path / "road.tif", file.tag_v2)
-    monkeypatch.setattr(outputs, "LARGEST_DRAWN", max(picture.shape) // 2)
+    monkeypatch.setattr(outputs, "MAX_DRAWN", max(picture.shape) // 2)
     output = heat_sheets.HeatSheets(tmp_path, WEIGHTS, PredictConfig(device="cpu"))
     explained = []
     monkeypatch.setattr(heat_sheets, "heat_sheet", lambda *args, **_: explained.append(args))

@@ -12,7 +12,7 @@ from tests.bad_input.images import many_chunks, many_pages, many_segments
 from utils import image_header
 from utils.errors import UserError
 from utils.image_header import parse_header, read_header
-from utils.images import MOST_FRAMES, decode_image, image_size, photo_facts, read_image
+from utils.images import MAX_FRAMES, decode_image, image_size, photo_facts, read_image
 
 
 def by_pillow(path, monkeypatch):
@@ -160,8 +160,8 @@ _XMP_SEGMENT = b"\xff\xe1\0\x06http"
 )
 def test_more_parts_than_a_picture_has_are_refused(tmp_path, monkeypatch, make):
     """Pillow needs seconds for a million of them."""
-    monkeypatch.setattr(image_header, "_MOST_PARTS", 300)
-    monkeypatch.setattr(image_header, "_MOST_PADDING", 300)
+    monkeypatch.setattr(image_header, "_MAX_PARTS", 300)
+    monkeypatch.setattr(image_header, "_MAX_PADDING", 300)
     path = tmp_path / "photo"
     path.write_bytes(make(200))
     image_size(path)
@@ -195,6 +195,6 @@ def test_which_markers_have_no_length():
 def test_pages_are_counted_up_to_a_bound(tmp_path):
     """Pillow looks at each page through all those before it."""
     path = tmp_path / "photo.tif"
-    for pages in (1, 2, MOST_FRAMES - 1, MOST_FRAMES + 1):
+    for pages in (1, 2, MAX_FRAMES - 1, MAX_FRAMES + 1):
         path.write_bytes(many_pages(pages))
-        assert photo_facts(path) == ((1, 1, 1), None, min(pages, MOST_FRAMES))
+        assert photo_facts(path) == ((1, 1, 1), None, min(pages, MAX_FRAMES))

@@ -7,7 +7,7 @@ import pytest
 
 import utils.data.formats.json_files as json_files
 from tests.label_folders import coco_image, coco_json, coco_object
-from utils.checkpoint_archive import MOST_PARSED
+from utils.checkpoint_archive import MAX_PARSED
 from utils.data.formats.coco_json import read_coco
 from utils.json_memory import BYTES_A_COMMA, parsed_size
 
@@ -44,14 +44,14 @@ def test_wide_characters_count():
 def test_the_largest_sound_files_pass_with_a_margin():
     size = 860_000 * parsed_size(OBJECT) + 118_000 * parsed_size(IMAGE)
     size -= 860_000 * BYTES_A_COMMA * json_files._commas_dropped(OBJECT, b'"segmentation"')
-    assert size < 0.7 * json_files._MOST_MEMORY
+    assert size < 0.7 * json_files._MAX_MEMORY
     photo = b'"000000123456": "0123456789abcdef", "000000123456", '  # its hash, and its split
-    assert 1_000_000 * parsed_size(photo) < 0.4 * MOST_PARSED
+    assert 1_000_000 * parsed_size(photo) < 0.4 * MAX_PARSED
 
 
 @pytest.mark.parametrize("filling", ["999,", "1.5,", '"abc",', '"c": 1, "d": 1.25,'])
 def test_labels_that_would_fill_the_memory_are_not_parsed(filling, tmp_path, monkeypatch):
-    monkeypatch.setattr(json_files, "_MOST_MEMORY", 3 << 20)  # for a thousandth of the size
+    monkeypatch.setattr(json_files, "_MAX_MEMORY", 3 << 20)  # for a thousandth of the size
     values = filling * (1_200_000 // len(filling))
     text = '{"images": [], "categories": [], "annotations": [], "x": [0, %s 0]}'
     if ":" in filling:
@@ -72,7 +72,7 @@ def outlined(path, change=lambda text: text):
 def test_outlines_are_dropped_one_by_one_and_do_not_count(tmp_path, monkeypatch):
     path = tmp_path / "x.json"
     outlined(path)
-    monkeypatch.setattr(json_files, "_MOST_MEMORY", 3 << 20)
+    monkeypatch.setattr(json_files, "_MAX_MEMORY", 3 << 20)
     assert read_coco(path).objects == 500
     outlined(path, lambda text: text.replace("segmentation", "other"))  # that nobody drops
     with pytest.raises(ValueError, match="fill the memory"):

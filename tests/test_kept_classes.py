@@ -271,7 +271,7 @@ def test_found_objects_get_ids_of_the_run_and_the_time_is_limited(monkeypatch):
     assert labels.class_ids == [5, 6, 5, 6]
     assert labels.sure == [True, False, True, False]
     assert find(1.0) == labels
-    some = find(2.5 / 60 / pseudo_labels.MOST_OF_TIME)  # seconds for two and a half photos
+    some = find(2.5 / 60 / pseudo_labels.MAX_TIME_SHARE)  # seconds for two and a half photos
     assert len(some.photos) == 2
     assert some.photos == sorted(some.photos)
     assert find(0.1).photos == find(0.1).photos
@@ -305,7 +305,7 @@ def test_photos_are_looked_at_in_tiles_as_they_are_trained_on(monkeypatch):
     for views, photos in ((1, 1), (9, 1), (10, 2), (15, 3)):
         labels = pseudo_labels.make_pseudo_labels(
             Path("w.keras"), train, {0: 0}, OneHost, seed=0, tiling=tiles,
-            minutes=(views + 0.5) / 60 / pseudo_labels.MOST_OF_TIME,
+            minutes=(views + 0.5) / 60 / pseudo_labels.MAX_TIME_SHARE,
         )  # fmt: skip
         assert len(labels.photos) == photos
     assert set(given) == {tiles}

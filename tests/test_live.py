@@ -103,7 +103,7 @@ def test_a_camera_whose_frames_cannot_be_decoded_any_more_is_connected_again(mon
     frames = list(read_live(CAMERA, broken, problems.append, pauses_s=(1, 2, 4)))
     assert [frame.index for frame in frames] == [0]
     assert [pause for pause in pauses if pause] == [1, 2, 4]
-    assert broken.left == 1000 - 1 - live.MOST_UNDECODABLE
+    assert broken.left == 1000 - 1 - live.MAX_UNDECODABLE
     assert len(problems) == 5
     assert "no more frames can be decoded" in problems[1]
     with pytest.raises(UserError, match="no frame of this video can be decoded"):

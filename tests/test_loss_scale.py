@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from utils.training.optimizers import FIRST_SCALE, GROW_EVERY, LARGEST_SCALE, LossScale
+from utils.training.optimizers import FIRST_SCALE, GROW_EVERY, MAX_SCALE, LossScale
 
 
 def test_the_loss_scale_halves_on_overflow_and_grows_again():
@@ -26,10 +26,10 @@ def test_the_loss_scale_has_bounds():
     scale.value.assign(1.0)
     assert not bool(scale.note_bad())  # it was not the scale's fault
     assert float(scale.value) == 1.0
-    scale.value.assign(LARGEST_SCALE)
+    scale.value.assign(MAX_SCALE)
     scale.good_steps.assign(GROW_EVERY - 1)
     scale.note_good()
-    assert float(scale.value) == LARGEST_SCALE
+    assert float(scale.value) == MAX_SCALE
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])

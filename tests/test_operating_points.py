@@ -165,7 +165,7 @@ def test_confusion_by_hand():
 def test_confusion_of_very_many_classes_adds_up(monkeypatch):
     results = matched("five classes")
     whole = np.array(confusion_matrix(results, 0.3).counts)
-    monkeypatch.setattr(confusion, "MOST_ROWS", 3)
+    monkeypatch.setattr(confusion, "MAX_ROWS", 3)
     matrix = confusion_matrix(results, 0.3)
     objects = np.bincount(results.truth.class_ids, minlength=5)  # difficult ones, too
     own = sorted(np.argsort(-objects, kind="stable")[:3])
@@ -192,7 +192,7 @@ def test_one_of_the_other_classes_taken_for_another_is_no_true_positive(monkeypa
         {"image_id": 1, "category_id": label, "bbox": [20.0 * i, 0.0, 10.0, 10.0], "score": 0.9}
         for i, label in enumerate(given)
     ]
-    monkeypatch.setattr(confusion, "MOST_ROWS", 2)
+    monkeypatch.setattr(confusion, "MAX_ROWS", 2)
     matrix = confusion_matrix(match_results(truth, results), 0.1)
     assert matrix.counts == [[1, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 2], [0, 0, 2, 0]]
 

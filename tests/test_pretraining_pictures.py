@@ -17,7 +17,7 @@ from bench.pretraining.class_table import (
 from bench.pretraining.composition import (
     DIFFICULT,
     INVISIBLE,
-    SMALLEST,
+    MIN_SIDE,
     Assets,
     Composite,
     Item,
@@ -221,7 +221,7 @@ def test_hidden_things_are_difficult_then_nothing(composite, hidden, expected):
 def test_too_small_and_outside_is_not_laid(composite):
     rng = np.random.default_rng(0)
     square = np.full((50, 50, 4), 255, np.uint8)
-    for pose in (Pose((50, 50), (SMALLEST - 1, 30)), Pose((400, 50), (30, 30))):
+    for pose in (Pose((50, 50), (MIN_SIDE - 1, 30)), Pose((400, 50), (30, 30))):
         assert not lay(rng, composite, Item("tool", square, PLAIN_LOOK, pose), None)
     assert (composite.canvas == 20).all()
 
@@ -256,7 +256,7 @@ def test_scenes_are_truthful(assets):
         assert max(height, width) <= 512
         assert (scene.boxes >= 0).all()
         assert (scene.boxes <= [width, height] * 2).all()
-        assert (scene.boxes[:, 2:] - scene.boxes[:, :2] >= SMALLEST).all()
+        assert (scene.boxes[:, 2:] - scene.boxes[:, :2] >= MIN_SIDE).all()
         assert len(scene.boxes) == len(scene.labels) == len(scene.difficult)
         count += len(scene.boxes)
     assert count > 90

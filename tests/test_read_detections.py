@@ -538,7 +538,7 @@ def test_numbers_of_the_datasets_own_json_are_read_without_its_labels(truth, tmp
     (a2,) = (image["id"] for image in truth["images"] if image["stem"] == "a2")
     assert own_ids([own], truth) == ({70: a2}, {5: 1})
     monkeypatch.setattr("utils.data.formats.json_files._ALWAYS_READ", 0)
-    monkeypatch.setattr("utils.data.formats.json_files._MOST_MEMORY", 1000)
+    monkeypatch.setattr("utils.data.formats.json_files._MAX_MEMORY", 1000)
     assert own_ids([own], truth) == ({}, {})  # it would fill the memory
 
 

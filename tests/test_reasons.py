@@ -393,7 +393,7 @@ def test_yolo_labels_in_utf_16(tmp_path):
 
 
 def test_a_photo_with_too_many_objects_is_left_out_and_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("utils.data.formats.MOST_OBJECTS", 3)
+    monkeypatch.setattr("utils.data.formats.MAX_OBJECTS", 3)
     yolo(tmp_path / "some", "0 .5 .5 .2 .2\n" * 3)
     yolo_pair(tmp_path / "some", "images/9.jpg", "labels/9.txt", "0 .5 .5 .2 .2\n" * 4)
     found = load_split(tmp_path / "some", "all")

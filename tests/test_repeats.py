@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from utils.data.augment import AugmentConfig
 from utils.data.batches.crops import Crops
-from utils.data.batches.repeats import MOST, epoch_order, repeat_factors, repeats_text
+from utils.data.batches.repeats import MAX_REPEAT_FACTOR, epoch_order, repeat_factors, repeats_text
 from utils.data.batches.samples import TrainingSamples
 from utils.data.records import Dataset, Record
 from utils.training.choices.recipes import RECIPES
@@ -53,7 +53,7 @@ def test_of_many_classes_that_are_alike_none_is_rare():
 def test_the_factor_has_a_limit():
     factors = repeat_factors(photos_of([998, 2]), 0.25)
     assert (factors[:998] == 1).all()
-    assert (factors[998:] == MOST).all()
+    assert (factors[998:] == MAX_REPEAT_FACTOR).all()
 
 
 def test_mistaken_classes_do_not_make_rare_ones_common():

@@ -381,9 +381,9 @@ def test_the_rate_limit_fills_again_and_forgets():
     limit.take("a")
     with pytest.raises(Refusal):
         limit.take("a")
-    for number in range(2 * RateLimit.MOST_CLIENTS):
+    for number in range(2 * RateLimit.MAX_CLIENTS):
         limit.take(str(number))
-    assert len(limit._buckets) == RateLimit.MOST_CLIENTS
+    assert len(limit._buckets) == RateLimit.MAX_CLIENTS
 
 
 def test_after_the_time_that_is_told_a_client_may_come_again():

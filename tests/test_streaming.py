@@ -9,7 +9,7 @@ import pytest
 from utils.detector import Detector
 from utils.prefetch import map_ahead
 from utils.runtime.runtime import Runtime
-from utils.streaming import MOST_WAITING, detect_stream
+from utils.streaming import MAX_WAITING, detect_stream
 
 
 def detector_of(infer, **options):
@@ -73,7 +73,7 @@ def test_only_a_few_pictures_wait(rare):
         given += 1
         most = max(most, read - given)
     assert given == 200
-    assert most <= 2 * (MOST_WAITING + 10)
+    assert most <= 2 * (MAX_WAITING + 10)
 
 
 def test_live_pictures_wait_for_nothing():

@@ -104,7 +104,7 @@ def check_smaller(regions: TiffRegions, whole: np.ndarray) -> None:
 def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regions that are kept until they are made smaller, and those of which only means are."""
     if request.param == "averaged":
-        monkeypatch.setattr(tiff_regions, "_MOST_FULL", 0)
+        monkeypatch.setattr(tiff_regions, "_MAX_FULL", 0)
         monkeypatch.setattr(tiff_regions, "_PIECE", (7, 30))
         monkeypatch.setattr(tiff_regions, "_BAND_BYTES", 12 * 3 * 13)  # three rows of 13
 
@@ -237,7 +237,7 @@ def test_why_a_large_tiff_cannot_be_read_in_parts(
     image.convert("CMYK").save(tmp_path / "cmyk.tif")
     write_tiled(tmp_path / "tiles.tif", pixels)
     image.save(tmp_path / "strip.tif", compression="tiff_lzw", strip_size=10**6)
-    monkeypatch.setattr(tiff_chunks, "_MOST_CHUNK", TILE**2 - 1)
+    monkeypatch.setattr(tiff_chunks, "_MAX_CHUNK", TILE**2 - 1)
     reasons = {
         "turned": "it is not stored upright", "deep": "it does not have 8 bits a channel",
         "tiles": "its tiles have 4,096 pixels", "strip": "its strips have 19,500 pixels",
@@ -246,9 +246,9 @@ def test_why_a_large_tiff_cannot_be_read_in_parts(
     for name, reason in reasons.items():
         with pytest.raises(UserError, match=rf"{name}\.tif: 1\d\d×1\d\d .* because {reason}"):
             open_regions(tmp_path / f"{name}.tif")
-    monkeypatch.setattr(tiff_chunks, "_MOST_CHUNK", TILE**2)
+    monkeypatch.setattr(tiff_chunks, "_MAX_CHUNK", TILE**2)
     assert open_regions(tmp_path / "tiles.tif")
-    monkeypatch.setattr(tiff_chunks, "_LONGEST", HEIGHT - 1)
+    monkeypatch.setattr(tiff_chunks, "_MAX_SIDE", HEIGHT - 1)
     with pytest.raises(UserError, match="a side has more than 149 pixels"):
         open_regions(tmp_path / "tiles.tif")
 

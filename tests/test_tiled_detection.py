@@ -32,7 +32,7 @@ from utils.tiling import SIZES_KEY, TILE_KEY, ObjectSizes, Tiling, TrainingSizes
 from utils.training.choices.tile import tile_facts
 
 SIZE, SIDE = 96, 96  # of the network input; of the tiles that ``auto`` finds
-SMALLEST = 6
+MIN_SIDE = 6
 SIZES = ObjectSizes((10.0, 20.0, 40.0), (10.0, 20.0, 40.0))  # photos were as large as the input
 WIDTH, HEIGHT = 700, 400
 # Inside a tile, across borders of tiles, at a corner of four, at the picture's own border.
@@ -46,7 +46,7 @@ def infer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores = np.zeros((len(images), 400, 2), np.float32)
     for i, image in enumerate(images):
         found = cv2.connectedComponentsWithStats((image.min(axis=2) > 180).astype(np.uint8))[2][1:]
-        rows = [(x, y, x + w, y + h) for x, y, w, h, _ in found if min(w, h) >= SMALLEST]
+        rows = [(x, y, x + w, y + h) for x, y, w, h, _ in found if min(w, h) >= MIN_SIDE]
         for j, row in enumerate(row for row in rows for _ in range(10)):
             boxes[i, j], scores[i, j, 0] = row, 0.9
     return boxes, scores
@@ -248,7 +248,7 @@ def test_predict_reads_a_large_tiff_by_regions(
     faked: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(tiff_regions, "MAX_PIXELS", 1000)
-    monkeypatch.setattr(outputs, "LARGEST_DRAWN", 100)
+    monkeypatch.setattr(outputs, "MAX_DRAWN", 100)
     photos = [faked / "city.tif", faked / "cut.tif"]
     for photo in photos:
         Image.fromarray(picture).save(photo, compression="tiff_lzw", strip_size=40_000)
@@ -274,7 +274,7 @@ def test_a_box_without_area_gives_no_crop(
     faked: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiff_regions, "MAX_PIXELS", 1000)
-    monkeypatch.setattr(outputs, "LARGEST_DRAWN", 100)
+    monkeypatch.setattr(outputs, "MAX_DRAWN", 100)
     Image.fromarray(picture).save(faked / "city.tif")
     regions = tiff_regions.open_regions(faked / "city.tif")
     assert outputs._cut_out(regions, (5, 0, 5, 200)).size == 0
@@ -284,7 +284,7 @@ def test_a_box_without_area_gives_no_crop(
 def test_predict_names_the_picture_that_would_have_too_many_tiles(
     faked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(tiles, "MOST_TILES", 20)
+    monkeypatch.setattr(tiles, "MAX_TILES", 20)
     wide = faked / "wide.png"
     Image.fromarray(np.zeros((200, 6000, 3), np.uint8)).save(wide)
     small = faked / "small.png"

@@ -13,7 +13,7 @@ from utils.training import expected_times
 from utils.training import run as stages
 from utils.training.expected_times import ExpectedTimes, measure_times
 from utils.training.validation import (
-    FEWEST_PHOTOS,
+    MIN_PHOTOS,
     SCORED_PHOTOS,
     photos_to_score,
     sample_photos,
@@ -41,7 +41,7 @@ def dataset(classes):
         (3000, 0.2, None, 3000),  # no limit
         (140, 0.2, 600, 140),  # 28 s of 600 s
         (3000, 0.2, 600, 150),  # 30 s
-        (3000, 2.0, 600, FEWEST_PHOTOS),
+        (3000, 2.0, 600, MIN_PHOTOS),
         (40, 2.0, 60, 40),
         (3000, 0.0, 600, 3000),
     ],

@@ -15,7 +15,7 @@ import numpy as np
 from utils.overlap import iou as box_iou
 from utils.ragged import ragged_ranges
 
-_MOST_PAIRS = 1 << 20  # compared at a time; bounds memory
+_MAX_PAIRS = 1 << 20  # compared at a time; bounds memory
 # All pairs are compared without windows where the first and second boxes make up to _SMALL_MATRIX
 # pairs, of which up to _FEW_PAIRS are of one group: windows would take longer.
 _SMALL_MATRIX = 1 << 15
@@ -95,7 +95,7 @@ def pairs_within(
     below, above = below - slack, above + slack
     tops = np.ascontiguousarray(boxes[:, 1])
     found = []
-    for i, j in ragged_ranges(np.arange(1, count + 1), counts, _MOST_PAIRS):
+    for i, j in ragged_ranges(np.arange(1, count + 1), counts, _MAX_PAIRS):
         top = tops.take(j)
         near = (top >= below.take(i)) & (top <= above.take(i)) & (groups.take(i) == groups.take(j))
         pairs = _above(limit, boxes, boxes, i.compress(near), j.compress(near))
@@ -158,7 +158,7 @@ def _grid_candidates(
             used = np.flatnonzero(counts)
             start, counts, cells = start[used], counts[used], cells[used]
             rows = smaller[rows[used]]
-            for entry, place in ragged_ranges(start, counts, _MOST_PAIRS):
+            for entry, place in ragged_ranges(start, counts, _MAX_PAIRS):
                 i, j, cell = rows.take(entry), larger_of.take(place), cells.take(entry)
                 if other == level:  # each pair comes in both orders
                     once = i < j
@@ -216,7 +216,7 @@ def _near_pairs(
     below, above = below - slack, above + slack
     tops = second[:, 1].take(order)
     groups = second_groups.take(order)
-    for i, j in ragged_ranges(start, counts, _MOST_PAIRS):
+    for i, j in ragged_ranges(start, counts, _MAX_PAIRS):
         top = tops.take(j)
         near = (top >= below.take(i)) & (top <= above.take(i))
         near &= groups.take(j) == first_groups.take(i)

@@ -28,9 +28,9 @@ from utils.metadata_checks import (
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _PARTS = {CONFIG, WEIGHTS, "metadata.json"}
-_MOST_BYTES = {CONFIG: 256 << 20, WEIGHTS: 2 << 30, "metadata.json": 1 << 20}  # a million photos
-MOST_PARSED = 1 << 30  # bytes of memory; what is said of a million photos takes a fifth
-_MOST_EXPANSION = 100  # times; weights shrink by a tenth, text to a tenth
+_MAX_BYTES = {CONFIG: 256 << 20, WEIGHTS: 2 << 30, "metadata.json": 1 << 20}  # a million photos
+MAX_PARSED = 1 << 30  # bytes of memory; what is said of a million photos takes a fifth
+_MAX_EXPANSION = 100  # times; weights shrink by a tenth, text to a tenth
 
 _REGISTERED = "efficient_yolo3>YOLOv3"
 _KEYS = {"module", "class_name", "config", "registered_name", "compile_config", "build_config"}
@@ -62,7 +62,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         if len(names) > len(_PARTS) or len(set(names)) < len(names) or set(names) - _PARTS:
             raise ValueError("it has other parts than a checkpoint")
         for item in items:
-            most = min(_MOST_BYTES[item.filename], _MOST_EXPANSION * item.compress_size + 4096)
+            most = min(_MAX_BYTES[item.filename], _MAX_EXPANSION * item.compress_size + 4096)
             if item.file_size > most:
                 raise ValueError(f"{item.filename} would become too large")
         yield archive
@@ -114,7 +114,7 @@ def config_json(archive: zipfile.ZipFile) -> Any:
         ValueError: no JSON, or its values would fill the memory.
     """
     data = archive.read(CONFIG)
-    if parsed_size(data) > MOST_PARSED:
+    if parsed_size(data) > MAX_PARSED:
         raise ValueError(f"the values in {CONFIG} would fill the memory")
     return json.loads(data)
 

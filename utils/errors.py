@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from utils.text import one_line
 
-_LONGEST = 200  # characters
+_MAX_LENGTH = 200  # characters
 
 
 class UserError(Exception):
@@ -25,12 +25,12 @@ class UnwritableError(UserError):
 
 def first_line(error: BaseException) -> str:
     """The first line of a library's error, at most 200 characters; its type without a message."""
-    return _lines(error)[0][:_LONGEST]
+    return _lines(error)[0][:_MAX_LENGTH]
 
 
 def last_line(error: BaseException) -> str:
     """The last line, likewise: what is wrong, where a library first says where it failed."""
-    return _lines(error)[-1][:_LONGEST]
+    return _lines(error)[-1][:_MAX_LENGTH]
 
 
 def _lines(error: BaseException) -> list[str]:

@@ -26,9 +26,9 @@ _FRAMES = (0xC0, 0xC1, 0xC2)
 _SCAN = 0xDA
 _EXIF = 0xE1
 _BARE = (0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE))  # without a length, says Pillow
-_MOST_PARTS = 200_000  # 179 million pixels have 66,000 chunks of the usual 8 KiB
-_MOST_EXIF = 100  # segments; Pillow copies all those before at each
-_MOST_PADDING = 4 << 20  # bytes between segments, which Pillow reads one by one
+_MAX_PARTS = 200_000  # 179 million pixels have 66,000 chunks of the usual 8 KiB
+_MAX_EXIF = 100  # segments; Pillow copies all those before at each
+_MAX_PADDING = 4 << 20  # bytes between segments, which Pillow reads one by one
 _MARKER = re.compile(rb"\xff[^\xff]")
 _PLAIN_SEGMENTS = (0xC4, 0xDB, 0xDD, 0xFE)  # tables, restart interval, comment
 _PLAIN_CHUNKS = {
@@ -96,14 +96,14 @@ def png_chunks(read: Read) -> Iterator[tuple[bytes, int, int]]:
         TooManyParts: it has more of them.
     """
     place = 8
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         head = read(place, 8)
         if len(head) < 8:
             return
         length, kind = struct.unpack(">I4s", head)
         yield kind, place + 8, length
         place += 12 + length  # with the checksum
-    raise TooManyParts("chunks", _MOST_PARTS)
+    raise TooManyParts("chunks", _MAX_PARTS)
 
 
 def _header(read: Read) -> Header | None:
@@ -130,7 +130,7 @@ def _check_jpeg(read: Read) -> None:
         TooManyParts: there are too many for that.
     """
     place, exif, padding = 2, 0, 0
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         head = read(place, 10)
         if len(head) < 2 or head[:2] == bytes((0xFF, _SCAN)):
             return
@@ -140,23 +140,23 @@ def _check_jpeg(read: Read) -> None:
             found = _MARKER.search(rest)
             skipped = found.start() if found else len(rest) - 1
             place, padding = place + skipped, padding + skipped
-            if padding > _MOST_PADDING:
-                raise TooManyParts("bytes between its segments", _MOST_PADDING)
+            if padding > _MAX_PADDING:
+                raise TooManyParts("bytes between its segments", _MAX_PADDING)
         elif marker in _BARE:
             place += 2
         elif marker < 0xC0:  # Pillow reads no further
             return
         else:
             exif += marker == _EXIF and head[4:] == b"Exif\0\0"
-            if exif > _MOST_EXIF:
-                raise TooManyParts("segments of EXIF", _MOST_EXIF)
+            if exif > _MAX_EXIF:
+                raise TooManyParts("segments of EXIF", _MAX_EXIF)
             place += 2 + max(2, int.from_bytes(head[2:4], "big"))
-    raise TooManyParts("segments", _MOST_PARTS)
+    raise TooManyParts("segments", _MAX_PARTS)
 
 
 def _jpeg(read: Read) -> Header | None:
     place, orientation, size, channels = 2, None, None, 0
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         head = read(place, 4)
         if len(head) < 4 or head[0] != 0xFF:
             return None

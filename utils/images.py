@@ -47,7 +47,7 @@ HUGE = 25_000_000  # pixels; larger photos are decoded one at a time
 _HUGE_LOCK = RLock()
 _STRIP = 1 << 20  # pixels converted at once
 JPEG_QUALITY = 92  # of written pictures
-MOST_FRAMES = 100  # that are counted
+MAX_FRAMES = 100  # that are counted
 MAX_BYTES = 1 << 30  # a file beyond this is no photo; it is refused before it fills the memory
 
 REDUCTIONS = (1, 2, 4, 8)  # how much smaller a JPEG can be decoded, and any photo be read
@@ -245,7 +245,7 @@ class PhotoFacts(NamedTuple):
     Attributes:
         extremes: of pixels of high bit depth whose range the file itself does not settle.
         frames: more than 1 in an animated picture and one with several pages. Up to
-            ``MOST_FRAMES`` are counted, of a GIF up to 2.
+            ``MAX_FRAMES`` are counted, of a GIF up to 2.
     """
 
     size: ImageSize
@@ -291,10 +291,10 @@ def _frame_count(image: Image.Image) -> int:
     if image.format == "GIF":
         return 2 if image.is_animated else 1
     if image.format != "TIFF":
-        return min(getattr(image, "n_frames", 1), MOST_FRAMES)
+        return min(getattr(image, "n_frames", 1), MAX_FRAMES)
     count = 1
     try:
-        while count < MOST_FRAMES:
+        while count < MAX_FRAMES:
             image.seek(count)
             count += 1
     except EOFError:

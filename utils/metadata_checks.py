@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from utils.text import LONGEST_NAME, is_control
+from utils.text import MAX_NAME_LENGTH, is_control
 
-MOST_CLASSES = 20_000  # ImageNet has 21,841, the largest detection datasets a few thousand
-MOST_SIDE = 8192  # pixels of a network input
-_MOST_ANCHOR = 1e6  # pixels
-_MOST_NUMBER = 3e38  # of float32
-_DEEPEST = 50  # levels of metadata
+MAX_CLASSES = 20_000  # ImageNet has 21,841, the largest detection datasets a few thousand
+MAX_SIDE = 8192  # pixels of a network input
+_MAX_ANCHOR = 1e6  # pixels
+_MAX_NUMBER = 3e38  # of float32
+_MAX_DEPTH = 50  # levels of metadata
 
 
 def require(holds: bool, name: str) -> None:
@@ -28,11 +28,11 @@ def require(holds: bool, name: str) -> None:
 
 
 def check_classes(names: Any) -> None:
-    """A list of different texts of one line each, of at most ``LONGEST_NAME`` characters."""
+    """A list of different texts of one line each, of at most ``MAX_NAME_LENGTH`` characters."""
     require(
         isinstance(names, list)
-        and 0 < len(names) <= MOST_CLASSES
-        and all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names)
+        and 0 < len(names) <= MAX_CLASSES
+        and all(isinstance(name, str) and len(name) <= MAX_NAME_LENGTH for name in names)
         and not any(is_control(sign) for name in names for sign in name)
         and len(set(names)) == len(names),
         "class_names",
@@ -54,7 +54,7 @@ def check_anchors(anchors: Any) -> None:
 
 def check_input_size(size: Any) -> None:
     """A side in pixels."""
-    require(type(size) is int and 0 < size <= MOST_SIDE and size % 32 == 0, "input_size")
+    require(type(size) is int and 0 < size <= MAX_SIDE and size % 32 == 0, "input_size")
 
 
 def check_metadata(metadata: Any) -> None:
@@ -63,7 +63,7 @@ def check_metadata(metadata: Any) -> None:
     Thresholds, pixel ranges and sizes of objects are not looked at: their readers pass over what
     makes no sense.
     """
-    require(isinstance(metadata, dict) and not _deeper(metadata, _DEEPEST), "metadata")
+    require(isinstance(metadata, dict) and not _deeper(metadata, _MAX_DEPTH), "metadata")
     for name, holds in _METADATA.items():
         if name in metadata:
             require(holds(metadata[name]), f"metadata: {name}")
@@ -71,11 +71,11 @@ def check_metadata(metadata: Any) -> None:
 
 def is_positive(value: Any) -> bool:
     """Whether it is a number above 0 that float32 can hold."""
-    return type(value) in (int, float) and 0 < value < _MOST_NUMBER
+    return type(value) in (int, float) and 0 < value < _MAX_NUMBER
 
 
 def _is_side(value: Any) -> bool:
-    return is_positive(value) and value <= _MOST_ANCHOR
+    return is_positive(value) and value <= _MAX_ANCHOR
 
 
 def _deeper(value: Any, levels: int) -> bool:

@@ -30,7 +30,7 @@ import numpy as np
 
 METADATA = "pixel_ranges"  # key in a checkpoint
 _BITS = (8, 10, 12, 14, 16)
-_MOST_OF_ONE = 1.3  # the largest fraction in pictures whose white is 1
+_MAX_FRACTION = 1.3  # the largest fraction in pictures whose white is 1
 _BELOW_ZERO = 0.3  # how far below 0 fractions may be whose black is 0, as a share of white
 
 
@@ -52,7 +52,7 @@ class PixelRange(NamedTuple):
     def holding(cls, found: Extremes) -> PixelRange:
         """The range for pictures whose values lie between these."""
         black = -(2.0 ** math.ceil(math.log2(-found.low))) if found.low < 0 else 0.0
-        if found.fractions and found.high <= _MOST_OF_ONE:
+        if found.fractions and found.high <= _MAX_FRACTION:
             resampled = found.low >= -_BELOW_ZERO * min(found.high, 1.0)
             return cls(0.0 if resampled else black, 1.0)
         bits = next((bits for bits in _BITS if found.high < 2**bits), None)
@@ -69,7 +69,7 @@ class PixelRange(NamedTuple):
         """Whether it is a range for pictures whose values lie between these."""
         black, white = self
         if found.fractions and white == 1:
-            black, white = (black or -_BELOW_ZERO), _MOST_OF_ONE
+            black, white = (black or -_BELOW_ZERO), _MAX_FRACTION
         return black <= found.low and found.high <= white
 
     def to_uint8(self, values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 Result = TypeVar("Result")
 
-MOST_WAITING = 2  # batches that a picture may wait for others of its shape
+MAX_WAITING = 2  # batches that a picture may wait for others of its shape
 
 
 class _Item(NamedTuple):
@@ -101,7 +101,7 @@ def _batches_of_one_shape(
         elif len(batch) == size:
             yield by_shape.pop(shape)
         oldest = next(iter(by_shape.values()), [item])
-        if item.number - oldest[0].number >= MOST_WAITING * size:
+        if item.number - oldest[0].number >= MAX_WAITING * size:
             yield by_shape.popitem(last=False)[1]
     yield from by_shape.values()
 

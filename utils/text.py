@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-LONGEST_NAME = 1000  # characters of a class name
+MAX_NAME_LENGTH = 1000  # characters of a class name
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:

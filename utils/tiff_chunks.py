@@ -18,9 +18,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from utils.errors import UserError
 from utils.images import to_rgb
 
-_MOST_CHUNK = 50_000_000  # pixels of a chunk; larger ones are no help
+_MAX_CHUNK = 50_000_000  # pixels of a chunk; larger ones are no help
 _CACHE_BYTES = 192 << 20  # of decoded chunks, for the next region beside the last one
-_LONGEST = 500_000  # pixels of a side: a row of pixels must fit into memory easily
+_MAX_SIDE = 500_000  # pixels of a side: a row of pixels must fit into memory easily
 _COMPRESSIONS = (1, 5, 7, 8, 32773, 32946)  # none, LZW, JPEG, deflate, PackBits, deflate
 _PHOTOMETRICS = (0, 1, 2, 3, 6)  # grey, RGB, palette, YCbCr
 
@@ -90,11 +90,11 @@ class TiffChunks:
             or tags.get(_PHOTOMETRIC) not in _PHOTOMETRICS
         ):
             return "of its compression or colours"
-        if pixels > _MOST_CHUNK:
-            millions = _MOST_CHUNK // 1_000_000
+        if pixels > _MAX_CHUNK:
+            millions = _MAX_CHUNK // 1_000_000
             return f"its {name} have {pixels:,} pixels, more than {millions} million"
-        if max(self.height, self.width) > _LONGEST:
-            return f"a side has more than {_LONGEST:,} pixels"
+        if max(self.height, self.width) > _MAX_SIDE:
+            return f"a side has more than {_MAX_SIDE:,} pixels"
         return ""
 
     def __call__(self, row: int, column: int) -> np.ndarray:

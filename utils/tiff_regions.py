@@ -28,7 +28,7 @@ from utils.letterbox import resize
 from utils.tiff_chunks import TiffChunks
 
 MAX_REGION_PIXELS = 4_000_000_000  # of a picture that is read by regions
-_MOST_FULL = 4_000_000  # pixels of a region that is read in full before it is made smaller
+_MAX_FULL = 4_000_000  # pixels of a region that is read in full before it is made smaller
 _PASS_BYTES = 128 << 20  # of the regions of a pass
 _BAND_BYTES = 128 << 20  # of the rows of one region
 _AVERAGED_BYTES = 12  # of the sums of a pixel that is made
@@ -104,7 +104,7 @@ class ScaledRegion(NamedTuple):
         """Bytes of memory while it is read."""
         return (
             3 * self.pixels
-            if self.pixels <= _MOST_FULL
+            if self.pixels <= _MAX_FULL
             else _AVERAGED_BYTES * self.width * self.height
         )
 
@@ -169,7 +169,7 @@ class TiffRegions:
         """
         targets = [
             _FullRegion(one.box)
-            if one.pixels <= _MOST_FULL
+            if one.pixels <= _MAX_FULL
             else _AveragedRegion(one.box, one.width, one.height)
             for one in wanted
         ]

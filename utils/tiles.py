@@ -10,7 +10,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.tiling import TILE_OVERLAP
 
-MOST_TILES = 100_000  # of a picture: 20,000×20,000 pixels have 6,500 of 320 pixels
+MAX_TILES = 100_000  # of a picture: 20,000×20,000 pixels have 6,500 of 320 pixels
 
 
 class Area(NamedTuple):
@@ -38,13 +38,13 @@ def picture_areas(
         name: of the picture, for the error.
 
     Raises:
-        UserError: more than ``MOST_TILES``.
+        UserError: more than ``MAX_TILES``.
     """
     count = sum(_count(height, s, overlap) * _count(width, s, overlap) for s in sides)
-    if count > MOST_TILES:
+    if count > MAX_TILES:
         raise UserError(
             f"{name or 'a picture'}: its {width}×{height} pixels would have {count:,} tiles, and "
-            f"{MOST_TILES:,} are allowed; give larger tiles, or less overlap"
+            f"{MAX_TILES:,} are allowed; give larger tiles, or less overlap"
         )
     min_lengths = [0.0, *(overlap * side for side in sides)]
     areas = [Area((0, 0, width, height), min_lengths[len(sides)])]

@@ -16,14 +16,14 @@ from typing import Any, Literal, NamedTuple
 from utils.errors import UserError
 
 TILE_OVERLAP = 0.2  # of a tile's side: an object up to that size lies whole in one of its tiles
-MOST_OVERLAP = 0.9  # beyond, a picture has a hundred times its own pixels in tiles
-SMALLEST_SIDE = 32  # pixels of the picture; of the network input it is the least
+MAX_OVERLAP = 0.9  # beyond, a picture has a hundred times its own pixels in tiles
+MIN_SIDE = 32  # pixels of the picture; of the network input it is the least
 MUCH_SMALLER = 2.0  # tiles are used where a picture would be shown this much smaller than those
 # of training: training's augmentation halves objects, too
 SMALL_OBJECT = 16  # pixels of the network input, where a detector does not say what it was shown
-LEAST_STEP = 2.0  # from the side of tiles to that of the next level
+MIN_STEP = 2.0  # from the side of tiles to that of the next level
 SIZES_KEY, TILE_KEY = "object_sizes", "tile"  # in a checkpoint's metadata
-_LEAST_SIZE, _MOST_SIZE = 1e-3, 1e6  # pixels; what a checkpoint says beyond them is no size
+_MIN_SIZE, _MAX_SIZE = 1e-3, 1e6  # pixels; what a checkpoint says beyond them is no size
 
 
 class ObjectSizes(NamedTuple):
@@ -49,7 +49,7 @@ class ObjectSizes(NamedTuple):
             return None
         values = (*sizes.photo, *sizes.input)
         usable = len(sizes.photo) == len(sizes.input) == 3
-        usable = usable and all(_LEAST_SIZE <= value <= _MOST_SIZE for value in values)
+        usable = usable and all(_MIN_SIZE <= value <= _MAX_SIZE for value in values)
         return sizes if usable else None
 
     def to_metadata(self) -> dict[str, list[float]]:
@@ -76,7 +76,7 @@ class TrainingSizes(NamedTuple):
         stored = metadata.get(TILE_KEY)
         side = stored.get("side") if isinstance(stored, Mapping) else None
         whole = isinstance(side, int) and not isinstance(side, bool)
-        usable = whole and SMALLEST_SIDE <= side <= _MOST_SIZE
+        usable = whole and MIN_SIDE <= side <= _MAX_SIZE
         return cls(ObjectSizes.from_metadata(metadata), side if usable else None)
 
 
@@ -101,10 +101,10 @@ class Tiling:
             ValueError: neither ``auto``, ``off`` nor enough pixels.
         """
         if text not in ("auto", "off") and not (
-            text.isascii() and text.isdecimal() and int(text) >= SMALLEST_SIDE
+            text.isascii() and text.isdecimal() and int(text) >= MIN_SIDE
         ):
             raise ValueError(
-                f"{text!r} is neither auto nor off nor a number of pixels from {SMALLEST_SIDE} on"
+                f"{text!r} is neither auto nor off nor a number of pixels from {MIN_SIDE} on"
             )
         return text
 
@@ -118,15 +118,15 @@ class Tiling:
             if not isinstance(self.side, bool):
                 object.__setattr__(self, "side", operator.index(self.side))
         number = isinstance(self.side, int) and not isinstance(self.side, bool)
-        if not (self.side in ("auto", "off") or (number and self.side >= SMALLEST_SIDE)):
+        if not (self.side in ("auto", "off") or (number and self.side >= MIN_SIDE)):
             raise UserError(
                 f"tile {self.side}: give auto, off, or the side of a tile in pixels, at least "
-                f"{SMALLEST_SIDE}"
+                f"{MIN_SIDE}"
             )
-        if not 0 <= self.overlap <= MOST_OVERLAP:
+        if not 0 <= self.overlap <= MAX_OVERLAP:
             raise UserError(
                 f"overlap {self.overlap:g}: give the share of a tile's side that is in the next "
-                f"tile, 0 to {MOST_OVERLAP:g}"
+                f"tile, 0 to {MAX_OVERLAP:g}"
             )
 
     def sides_for(
@@ -147,7 +147,7 @@ class Tiling:
         if not side or longest <= shown_whole:
             return ()
         small = trained.sizes.input[0] if trained.sizes else SMALL_OBJECT
-        step = max(LEAST_STEP, self.overlap * longest_input / small)
+        step = max(MIN_STEP, self.overlap * longest_input / small)
         return level_sides(longest, side, step)
 
     def _side(self, longest_input: int, trained: TrainingSizes) -> tuple[int | None, int]:
@@ -197,7 +197,7 @@ def auto_side(longest_input: int, sizes: ObjectSizes) -> int:
     shown_in_training = sizes.input[0] / sizes.photo[0]
     largest = max(1.0, shown_in_training)
     scale = min(sizes.input[1] / sizes.photo[0], largest)
-    return max(SMALLEST_SIDE, round(longest_input / scale))
+    return max(MIN_SIDE, round(longest_input / scale))
 
 
 def shown_whole_up_to(longest_input: int, sizes: ObjectSizes) -> int:

@@ -18,7 +18,7 @@ from bench.pretraining.drawings import Pool
 from bench.pretraining.placement import OWN, Patch, Pose, clip, render, tight_box
 from bench.pretraining.textures import SPLIT_IDS, Textures, colour, log_uniform, pick, weighted
 
-SMALLEST = 6.0  # pixels: shorter boxes are not labelled
+MIN_SIDE = 6.0  # pixels: shorter boxes are not labelled
 INVISIBLE, DIFFICULT = 0.10, 0.25  # visible shares below which an item is no object, or difficult
 OPAQUE = 128  # alpha from which an item hides what is behind it
 PLAIN = 17.0  # grey levels by which an item must differ from its background
@@ -147,7 +147,7 @@ def lay(rng: np.random.Generator, composite: Composite, item: Item, textures: Te
             return False
         look = appearance.inverted(look)
     box = tight_box(patch, look.opacity)
-    if box is None or min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
+    if box is None or min(box[2] - box[0], box[3] - box[1]) < MIN_SIDE:
         return False
     if look.shadow[0]:
         appearance.cast_shadow(

@@ -22,7 +22,7 @@ from utils.errors import UserError
 from utils.files import atomic_write
 
 SIDE = 288  # pixels of the longer side
-MOST = 240  # clip arts of one class
+MAX_PER_CLASS = 240  # clip arts of one class
 VAL_SHARE = 0.12  # share of a class's subjects that only validation shows
 SKIN_OR_HAIR = re.compile(r"1f3f[b-f]|1f9b[0-3]")
 
@@ -210,7 +210,7 @@ def _of_clip_arts(cache: Path) -> Iterator[tuple[str, str, np.ndarray]]:
     for file in sorted(root.rglob("*.png"), key=lambda file: _hash(str(file.relative_to(root)))):
         folder = file.parent.relative_to(root).as_posix()
         label = class_of_clip_art(folder, file.stem)
-        if label is None or taken[label] >= MOST:
+        if label is None or taken[label] >= MAX_PER_CLASS:
             continue
         picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if picture is None or picture.dtype != np.uint8 or picture.ndim != 3:

@@ -19,7 +19,7 @@ FOCAL = 520.0  # pixels
 HORIZON = 0.52  # of the height
 EYE = 1.2  # metres from the camera down to the road
 NEAREST, FARTHEST = 3.0, 34.0  # metres from the camera: what lies between is in the truth
-SMALLEST = 12.0  # pixels of the longer side: smaller objects are not in the truth
+MIN_SIDE = 12.0  # pixels of the longer side: smaller objects are not in the truth
 NARROWEST = 4.0  # pixels of the shorter side, of objects at the border of the picture
 VISIBLE = 0.2  # share of an object that must be visible for it to be in the truth
 KINDS = 3  # classes of a drive: few, so that neighbours are often of one class
@@ -82,7 +82,7 @@ class Drive:
         signs = np.array([kind != "" for kind in self.kinds])
         boxes = self.boxes[:, frame]
         sides = boxes[:, 2:] - boxes[:, :2]
-        large = (sides.max(axis=1) >= SMALLEST) & (sides.min(axis=1) >= NARROWEST)
+        large = (sides.max(axis=1) >= MIN_SIDE) & (sides.min(axis=1) >= NARROWEST)
         rows = np.flatnonzero(signs & large & (self.visible[:, frame] >= VISIBLE))
         return rows, boxes[rows]
 

@@ -19,11 +19,11 @@ from .case import Case
 from .commands import WRONG
 
 SECONDS = 30  # of processor time
-_MOST_SECONDS = 4 * SECONDS  # then it is ended
+_MAX_SECONDS = 4 * SECONDS  # then it is ended
 _WAIT = 90  # seconds, without those in which other processes had the processor
 MEMORY = 4 << 30  # bytes
-_MOST_ADDRESSES = 12 << 30  # bytes; libraries reserve more than they use
-_LONGEST = 1000  # characters of a message
+_MAX_ADDRESSES = 12 << 30  # bytes; libraries reserve more than they use
+_MAX_MESSAGE = 1000  # characters of a message
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ def _be_child(
         file = os.open(printed, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, 1)
         os.dup2(file, 2)
-        resource.setrlimit(resource.RLIMIT_AS, (_MOST_ADDRESSES, _MOST_ADDRESSES))
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_ADDRESSES, _MAX_ADDRESSES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         # Threads that spin wait for each other, so the clock alone would never end them.
-        resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (_MAX_SECONDS, _MAX_SECONDS))
         status = call(case, folder, out)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
@@ -122,8 +122,8 @@ def _judged(case: Case, status: int, text: str, out: Path) -> tuple[str, str]:
         errors = [line for line in text.splitlines() if line.startswith("error: ")]
         if len(errors) != 1 or errors[0] != last[0]:
             return last[0], "not one sentence at the end"
-        if len(errors[0]) > _LONGEST:
-            return errors[0][:_LONGEST], f"a message of {len(errors[0])} characters"
+        if len(errors[0]) > _MAX_MESSAGE:
+            return errors[0][:_MAX_MESSAGE], f"a message of {len(errors[0])} characters"
         return f"stops: {errors[0].removeprefix('error: ')}", ""
     if code:
         return last[0], f"exit status {code}"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CRASHED = 70  # the exit status of a call that raised
-_MOST_S = 900.0  # of a run that takes seconds: the machine may have other work
+_MAX_SECONDS = 900.0  # of a run that takes seconds: the machine may have other work
 
 
 class Process:
@@ -51,7 +51,7 @@ class Process:
                 self.status = os.waitstatus_to_exitcode(status)
         return self.status is not None
 
-    def wait(self, most_s: float = _MOST_S) -> int | None:
+    def wait(self, most_s: float = _MAX_SECONDS) -> int | None:
         """The exit status, negative for a signal; None where it still runs after that time."""
         until = time.monotonic() + most_s
         try:
@@ -81,7 +81,7 @@ class Process:
     def text(self) -> str:
         return self.printed.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, words: str, most_s: float = _MOST_S) -> bool:
+    def wait_for(self, words: str, most_s: float = _MAX_SECONDS) -> bool:
         """Wait until it has printed these words; False where it ends without them."""
         until = time.monotonic() + most_s
         while words not in self.text():

@@ -18,7 +18,7 @@ from .work import Work, command
 NAME = "predict --serve"
 _PAUSE_S = 0.02  # between questions: the server answers 100 a second to one address
 _ANSWERS_S = 1.5  # of a run, in which it answers
-_MOST_S = 120.0  # until the first answer
+_MAX_SECONDS = 120.0  # until the first answer
 
 
 def started(work: Work, printed: Path, port: int) -> Process:
@@ -85,7 +85,7 @@ class Server:
     def _first_answer(self, process: Process) -> list[str]:
         if not process.wait_for("open http"):
             return [f"the next one does not start: {process.text()[-300:]}"]
-        answers, wrong, until = 0, "", time.monotonic() + _MOST_S
+        answers, wrong, until = 0, "", time.monotonic() + _MAX_SECONDS
         while not (answers or wrong or process.ended() or time.monotonic() > until):
             answers, wrong = asked(self.port, process, time.monotonic() + 0.2)
         return [] if answers else [wrong or "the next one does not answer"]

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.target import MOST_MEMORY, MOST_SECONDS, ROOT
+from tests.fuzz.target import MAX_MEMORY, MAX_SECONDS, ROOT
 
-_MOST_STARTS = 10  # after crashes, hangs and too much memory
+_MAX_STARTS = 10  # after crashes, hangs and too much memory
 _KINDS = {70: "hang", 71: "memory", 77: "crash"}  # libFuzzer's exit statuses
 _STILL_S = 120  # without a new input: libFuzzer did not end an input that hangs
 _START_S = 900  # to import and to try the corpus, on a machine that is busy
@@ -72,7 +72,7 @@ def run_target(name: str, folder: Path, seconds: float) -> Result:
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     result = Result(name)
-    for start in range(_MOST_STARTS):
+    for start in range(_MAX_STARTS):
         left = seconds - result.seconds
         if left < 1 or result.interrupted:
             break
@@ -95,8 +95,8 @@ def _run(
     words, most_bytes = _prepare(name, folder, corpus)
     command = [
         sys.executable, "-m", "tests.fuzz.worker", name, str(folder), str(corpus),
-        f"-max_total_time={max(1, round(seconds))}", f"-timeout={MOST_SECONDS}",
-        f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={most_bytes}", f"-dict={words}",
+        f"-max_total_time={max(1, round(seconds))}", f"-timeout={MAX_SECONDS}",
+        f"-rss_limit_mb={MAX_MEMORY}", f"-max_len={most_bytes}", f"-dict={words}",
         f"-artifact_prefix={folder / 'finds'}/", "-print_final_stats=1",
     ]  # fmt: skip
     with open(log_path, "w", encoding="utf-8") as log:

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MOST_SECONDS = 30  # for one input
-MOST_MEMORY = 4096  # MiB
+MAX_SECONDS = 30  # for one input
+MAX_MEMORY = 4096  # MiB
 
 
 class BrokenPromise(AssertionError):

@@ -9,7 +9,7 @@ from utils.cli.fields import Spec, did_you_mean
 from utils.errors import UserError
 from utils.files import read_limited
 
-_MOST_CONFIG = 1 << 20  # bytes of a --config file
+_MAX_CONFIG = 1 << 20  # bytes of a --config file
 
 
 def values_of_file(path: str, specs: list[Spec], renamed: Mapping[str, str]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _load_yaml(path: str) -> dict[Any, Any]:
     import yaml  # slow to import, and rarely needed
 
     try:
-        data = read_limited(path, _MOST_CONFIG)
+        data = read_limited(path, _MAX_CONFIG)
     except ValueError as error:
         raise UserError(f"--config {path}: {error}") from None
     try:

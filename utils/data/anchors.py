@@ -25,14 +25,14 @@ COCO_ANCHORS_416 = (
     (10, 13), (16, 30), (33, 23), (30, 61), (62, 45), (59, 119), (116, 90), (156, 198), (373, 326),
 )  # fmt: skip
 COUNT = 9
-_MOST_BYTES = 1 << 20  # of an anchors file
+_MAX_BYTES = 1 << 20  # of an anchors file
 MIN_GAIN = 0.03  # in mean best IoU; below it, the published anchors are kept
 MIN_BOXES = 30  # fewer objects say little about future ones
 _SAMPLE = 10_000  # objects; more change nothing visible
 _RESTARTS = 5
 _ITERATIONS = 50
 _MUTATIONS = 300
-_SMALLEST = 2.0  # pixels; a side that is smaller gives exploding targets
+_MIN_SIDE = 2.0  # pixels; a side that is smaller gives exploding targets
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def read_anchors(path: str | Path) -> np.ndarray:
         UserError: the file is missing or does not hold nine pairs of positive numbers.
     """
     try:
-        text = decoded(read_limited(path, _MOST_BYTES))
+        text = decoded(read_limited(path, _MAX_BYTES))
     except ValueError as error:
         raise UserError(f"{path}: cannot be read as an anchors file ({error})") from error
     words = " ".join(line.partition("#")[0] for line in text.splitlines()).replace(",", " ").split()
@@ -173,7 +173,7 @@ def _usable(sizes: np.ndarray) -> np.ndarray:
     """float64 (N, 2) without what is not finite or has no area, no side below the smallest."""
     sizes = np.asarray(sizes, np.float64).reshape(-1, 2)
     sizes = sizes[np.isfinite(sizes).all(axis=1) & (sizes > 0).all(axis=1)]
-    return np.maximum(sizes, _SMALLEST)
+    return np.maximum(sizes, _MIN_SIDE)
 
 
 def _by_area(anchors: np.ndarray) -> np.ndarray:
@@ -186,7 +186,7 @@ def _filled_up(distinct: np.ndarray, k: int) -> np.ndarray:
     anchors = list(distinct)
     for step in range(k):
         for factor in (1.25 ** (step + 1), 0.8 ** (step + 1)):
-            anchors += list(np.maximum(distinct * factor, _SMALLEST))
+            anchors += list(np.maximum(distinct * factor, _MIN_SIDE))
     return np.array(anchors[:k])
 
 
@@ -225,7 +225,7 @@ def _evolved(sizes: np.ndarray, anchors: np.ndarray, rng: np.random.Generator) -
     best = mean_best_iou(sizes, anchors)
     for _ in range(_MUTATIONS):
         factors = np.exp(rng.normal(0, 0.05, anchors.shape) * (rng.random(anchors.shape) < 0.3))
-        changed = np.maximum(anchors * factors, _SMALLEST)
+        changed = np.maximum(anchors * factors, _MIN_SIDE)
         fitness = mean_best_iou(sizes, changed)
         if fitness > best:
             anchors, best = changed, fitness

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Of a photo. Training compares 27 predictions with each object, in all photos of a batch alike.
-MOST_OBJECTS = 5000
+MAX_OBJECTS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class AnnotationError:
         kind: a short name. Of a whole file:
 
             - ``unreadable``: it cannot be read;
-            - ``crowded``: it has more than ``MOST_OBJECTS`` objects.
+            - ``crowded``: it has more than ``MAX_OBJECTS`` objects.
 
             Of an object:
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from utils.data.formats.encoding import decoded
 from utils.errors import UserError
 from utils.files import atomic_write, read_limited
-from utils.text import LONGEST_NAME, is_control, nfc
+from utils.text import MAX_NAME_LENGTH, is_control, nfc
 
-_MOST_BYTES = 16 << 20  # hundreds of thousands of names
+_MAX_BYTES = 16 << 20  # hundreds of thousands of names
 
 
 def write_classes(path: str | Path, classes: Iterable[str]) -> None:
@@ -34,7 +34,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
             too long.
     """
     try:
-        text = decoded(read_limited(path, _MOST_BYTES))
+        text = decoded(read_limited(path, _MAX_BYTES))
     except ValueError as error:
         raise UserError(f"{path}: cannot be read as a classes file ({error})") from error
     lines: dict[str, int] = {}
@@ -46,10 +46,10 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
             name = name[1:]
         if any(map(is_control, name)):
             raise UserError(f"{path}, line {number}: {name!r} is not a class name")
-        if len(name) > LONGEST_NAME:
+        if len(name) > MAX_NAME_LENGTH:
             raise UserError(
                 f"{path}, line {number}: a name of {len(name):,} characters; a class name has at "
-                f"most {LONGEST_NAME:,}"
+                f"most {MAX_NAME_LENGTH:,}"
             )
         if name in lines:
             raise UserError(

@@ -30,7 +30,7 @@ TOLERANCES = {"float32": (0.5, 0.005), "float16": (2.0, 0.02), "int8": (np.inf, 
 
 MAX_LOSS = 0.05  # of AP and of AP50, by 8-bit integers
 
-MOST_PHOTOS = 32
+MAX_PHOTOS = 32
 BEST = 100  # predictions of a photo that are compared, those that can become detections
 
 
@@ -74,7 +74,7 @@ def float32_reference(weights: Path) -> Runtime:
 
 
 def network_inputs(
-    input_size: tuple[int, int], dataset: Dataset | None, most: int = MOST_PHOTOS
+    input_size: tuple[int, int], dataset: Dataset | None, most: int = MAX_PHOTOS
 ) -> list[np.ndarray]:
     """Letterboxed photos, uint8 (H, W, 3): of a dataset, spread over it, or generated scenes."""
     if dataset is None:

@@ -17,7 +17,7 @@ from utils.drawing.label_places import LabelPlaces, leader
 if TYPE_CHECKING:  # Detections.draw imports this module
     from utils.detections import Detection, Detections
 
-_SMALLEST_TEXT = 9  # pixels; smaller is not readable
+_MIN_TEXT = 9  # pixels; smaller is not readable
 _LABELS_SHARE = 0.35  # of the picture that labels may cover in all
 
 
@@ -63,7 +63,7 @@ def sizes(width: int, height: int) -> tuple[int, int]:
     """Line width and text height in pixels for a picture of that size."""
     side = (width * height) ** 0.5
     text = min(side / 36, width / 12, height / 8)  # long, thin pictures are small in one direction
-    return max(1, round(side / 320)), max(_SMALLEST_TEXT, round(text))
+    return max(1, round(side / 320)), max(_MIN_TEXT, round(text))
 
 
 def draw_box(

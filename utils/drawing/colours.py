@@ -25,7 +25,7 @@ VISIONS = (
     ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602),
      (0.004733, 0.691367, 0.303900)),
 )  # fmt: skip
-_MOST_COLOURS = 80
+_MAX_COLOURS = 80
 _FULL_SIGHT = 1.5  # with all cones colours differ so many times more than for the colour-blind
 
 
@@ -66,7 +66,7 @@ def _colours() -> tuple[tuple[int, int, int], ...]:
 
     chosen = [np.array(rgb) for rgb in PALETTE]
     nearest = np.min([difference(rgb) for rgb in chosen], axis=0)
-    while len(chosen) < _MOST_COLOURS:
+    while len(chosen) < _MAX_COLOURS:
         best = grid[int(np.argmax(nearest))]
         chosen.append(best)
         nearest = np.minimum(nearest, difference(best))

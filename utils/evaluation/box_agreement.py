@@ -14,9 +14,9 @@ from utils.detections import xyxy
 from utils.overlap import iou
 from utils.text import counted
 
-_MOST = 10_000  # boxes that are looked at, those with the highest scores
+_MAX_BOXES = 10_000  # boxes that are looked at, those with the highest scores
 _PAIRS = 1 << 20  # of box and object, compared together
-_FEWEST = 5  # matches from which on a class is doubted
+_MIN_MATCHES = 5  # matches from which on a class is doubted
 _OF_OTHER_CLASS = 0.8  # share of matches
 
 
@@ -92,7 +92,7 @@ class BoxAgreement:
             total = objects.sum()
             of_class = self._best[given == category]
             number = next((numbers[i] for i in of_class if numbers[i] is not None), None)
-            if number is None or most == category or total < _FEWEST:
+            if number is None or most == category or total < _MIN_MATCHES:
                 continue
             if objects[most] >= _OF_OTHER_CLASS * total:
                 boxes = counted(int(total), "box", "boxes")
@@ -117,7 +117,7 @@ class BoxAgreement:
             return
         self._prepared = True
         order = np.argsort(-np.asarray(self._scores, float), kind="stable")
-        self._best = np.sort(order[:_MOST])
+        self._best = np.sort(order[:_MAX_BOXES])
         self._boxes = xyxy([self._all_boxes[i] for i in self._best])
         rows: dict[int, list[dict]] = {}
         for annotation in self._annotations:

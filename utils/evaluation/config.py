@@ -10,7 +10,7 @@ from utils.errors import UserError
 from utils.evaluation.id_mappings import CATEGORY_IDS, IMAGE_IDS
 from utils.files import check_writable
 from utils.runtime.names import RUNTIMES
-from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
+from utils.tiling import MAX_OVERLAP, TILE_OVERLAP, Tiling
 
 # Options that only a detector, and only a file of detections, listens to.
 _OF_DETECTORS = ("conf", "iou", "max_det", "batch_size", "runtime", "device")
@@ -59,7 +59,7 @@ class MapConfig:
     )  # fmt: skip
     overlap: float = option(
         TILE_OVERLAP, help="share of a tile's side that neighbouring tiles have in common",
-        low=0, high=MOST_OVERLAP, group="large photos",
+        low=0, high=MAX_OVERLAP, group="large photos",
     )  # fmt: skip
     compare: Path | None = option(
         None, help="another detector, or its detections (.json), to compare with on the same "

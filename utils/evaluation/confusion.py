@@ -8,7 +8,7 @@ from utils.evaluation.matching import MatchedResults
 from utils.evaluation.schema import IOUS, Confusion
 from utils.evaluation.tables import FALSE_POSITIVE, TRUE_POSITIVE
 
-MOST_ROWS = 2000  # classes with a row of their own: the matrix has the square of their number
+MAX_ROWS = 2000  # classes with a row of their own: the matrix has the square of their number
 
 
 def confusion_matrix(matched: MatchedResults, confidence: float) -> Confusion:
@@ -16,7 +16,7 @@ def confusion_matrix(matched: MatchedResults, confidence: float) -> Confusion:
 
     The diagonal holds the true positives of precision and recall. The other detections and
     objects are matched across classes, the pair with the highest IoU first, none twice. Difficult
-    objects and the detections that match them are left out. Of more than ``MOST_ROWS`` classes
+    objects and the detections that match them are left out. Of more than ``MAX_ROWS`` classes
     those with the fewest objects share the row and column ``other classes``. If one of them is
     taken for another, that is no true positive: both sides count as background.
     """
@@ -58,10 +58,10 @@ def confusion_matrix(matched: MatchedResults, confidence: float) -> Confusion:
 def _rows(matched: MatchedResults) -> tuple[list[str], np.ndarray]:
     """The names of the rows without background, and the row of each class."""
     names = list(matched.names)
-    if len(names) <= MOST_ROWS:
+    if len(names) <= MAX_ROWS:
         return names, np.arange(len(names))
     objects = np.bincount(matched.truth.class_ids, minlength=len(names))
-    own = np.sort(np.argsort(-objects, kind="stable")[:MOST_ROWS])
-    rows = np.full(len(names), MOST_ROWS)
-    rows[own] = np.arange(MOST_ROWS)
+    own = np.sort(np.argsort(-objects, kind="stable")[:MAX_ROWS])
+    rows = np.full(len(names), MAX_ROWS)
+    rows[own] = np.arange(MAX_ROWS)
     return [*(names[i] for i in own), "other classes"], rows

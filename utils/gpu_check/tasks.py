@@ -20,7 +20,7 @@ from utils.gpu_check.machine import cuda_pci_ids, driver_gpus
 from utils.gpu_check.steps import AskedSteps, train_steps
 from utils.runtime.distribution import Cluster
 
-_LONGEST = 500  # characters of an error
+_MAX_ERROR_LENGTH = 500  # characters of an error
 
 
 def describe(cluster: Cluster) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def train(
             steps = AskedSteps(**asked)
             found.append(train_steps(steps, Path(data), Path(folder, str(number)), cluster))
         except (UserError, tf.errors.OpError) as error:
-            found.append({"error": f"{type(error).__name__}: {error}"[:_LONGEST]})
+            found.append({"error": f"{type(error).__name__}: {error}"[:_MAX_ERROR_LENGTH]})
         keras.backend.clear_session()
         gc.collect()
     return {"runs": found, "devices": cluster.device_text, "replicas": cluster.replicas}

@@ -21,7 +21,7 @@ _TEXT, _TITLE = 19, 24  # pixels
 _INK, _PALE_INK = (20, 20, 20), (90, 90, 90)
 _HIGHEST_PANEL = 860  # pixels
 _AROUND = 1.0  # a part of a picture shows so many sides of the box to each side of its centre
-_SMALLEST_PART = 48  # pixels of the photo
+_MIN_PART = 48  # pixels of the photo
 _A_ROW = 4  # panels of single objects
 _LITTLE = 0.1  # score below which a map, scaled to its own highest heat, may look like more
 
@@ -94,7 +94,7 @@ def part_around(box: Sequence[float], width: int, height: int) -> tuple[int, int
     It is moved into the photo, and not square where the photo is too small.
     """
     x0, y0, x1, y1 = box
-    side = max(2 * _AROUND * max(x1 - x0, y1 - y0), _SMALLEST_PART)
+    side = max(2 * _AROUND * max(x1 - x0, y1 - y0), _MIN_PART)
     part = []
     for centre, length in (((x0 + x1) / 2, width), ((y0 + y1) / 2, height)):
         size = min(round(side), length)

@@ -16,8 +16,8 @@ from utils.images import FORMATS, image_size, to_rgb
 from utils.media.frames import check_frame_size
 
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # frames of TIFF and MPO files are no film
-_UNTIMED_MS = 100  # of a frame that lasts less than _LEAST_MS, as browsers show it
-_LEAST_MS = 11
+_UNTIMED_MS = 100  # of a frame that lasts less than _MIN_MS, as browsers show it
+_MIN_MS = 11
 MAX_FPS = 100.0
 # A frame of a few bytes composes all of the picture, so the pixels of all frames are bounded, and
 # by the size of the file: a long film is no small file.
@@ -122,4 +122,4 @@ def _check_size(path: str | Path) -> None:
 
 def _milliseconds(image: Image.Image) -> float:
     duration = float(image.info.get("duration") or 0)
-    return duration if duration >= _LEAST_MS else _UNTIMED_MS
+    return duration if duration >= _MIN_MS else _UNTIMED_MS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from utils.text import exact
 
-LARGEST = 100_000  # pixels from the corner; drawing cannot take any number
+MAX_COORDINATE = 100_000  # pixels from the corner; drawing cannot take any number
 
 Point = tuple[float, float]
 
@@ -95,8 +95,10 @@ def _numbers(text: str) -> list[float]:
         return []
     if not all(map(math.isfinite, numbers)):
         return []
-    if max(map(abs, numbers)) > LARGEST:
-        raise ValueError(f"{text!r} is no place in a picture; {LARGEST:,} pixels is the most")
+    if max(map(abs, numbers)) > MAX_COORDINATE:
+        raise ValueError(
+            f"{text!r} is no place in a picture; {MAX_COORDINATE:,} pixels is the most"
+        )
     return numbers
 
 

@@ -11,7 +11,7 @@ from utils.errors import UserError
 from utils.files import within_bytes
 from utils.image_kinds import picture_suffix
 from utils.media.frames import Frame, Source
-from utils.media.outputs import LONGEST_STEM, Names
+from utils.media.outputs import MAX_STEM_BYTES, Names
 
 _FRAMES = 10_000_000  # ids that each source may use, where there are videos
 
@@ -122,4 +122,4 @@ def _label_name(source: Source) -> str:
     """That of a photo to the letter, as readers look for it; that of a video with room for the
     numbers of its frames."""
     name = source.output_name
-    return name if source.kind == "picture" else within_bytes(name, LONGEST_STEM)
+    return name if source.kind == "picture" else within_bytes(name, MAX_STEM_BYTES)

@@ -22,7 +22,7 @@ from utils.media.video_reader import (
 from utils.media.web_files import is_playlist, is_web_file
 from utils.prefetch import iterate_ahead
 
-MOST_UNDECODABLE = 30  # frames in a row; then the connection is made again
+MAX_UNDECODABLE = 30  # frames in a row; then the connection is made again
 PAUSES_S = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60, 60)  # before each try to connect again
 
 
@@ -73,7 +73,7 @@ def read_live(
     """Frames of a live source as they come; times are those of their arrival.
 
     A frame that cannot be decoded is left out. When the connection is lost, or
-    ``MOST_UNDECODABLE`` frames in a row cannot be decoded, it is made again, after pauses that
+    ``MAX_UNDECODABLE`` frames in a row cannot be decoded, it is made again, after pauses that
     grow. After the last of them the source counts as ended.
 
     Args:
@@ -102,7 +102,7 @@ def read_live(
                     image = decoder.image(capture)
                     if image is not None:
                         yield Frame(image, source, index - 1, time_s, rate)
-                    elif decoder.failures % MOST_UNDECODABLE == 0:
+                    elif decoder.failures % MAX_UNDECODABLE == 0:
                         break
                 if not decoder.failures:  # otherwise the next frame takes the place of this one
                     before, tries = time_s, 0

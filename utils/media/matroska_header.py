@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 _EBML, _SEGMENT, _INFO, _DURATION, _CLUSTER, _VOID = (
     0x1A45DFA3, 0x18538067, 0x1549A966, 0x4489, 0x1F43B675, 0xEC,
 )  # fmt: skip
-_MOST_ELEMENTS = 200  # of one level before the frames begin
+_MAX_ELEMENTS = 200  # of one level before the frames begin
 
 
 class _Element(NamedTuple):
@@ -96,7 +96,7 @@ def _elements(file: IO[bytes], end: int | None) -> Iterator[_Element]:
     Raises:
         ValueError: it does not consist of elements.
     """
-    for _ in range(_MOST_ELEMENTS):
+    for _ in range(_MAX_ELEMENTS):
         if end is not None and file.tell() >= end:
             return
         ident, _ = _number(file, 4)

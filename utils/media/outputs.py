@@ -32,9 +32,9 @@ from utils.media.frames import Frame, Source
 from utils.tiff_regions import TiffRegions
 
 JPEG_LIMIT = 65_500  # pixels along a side: the format has no more
-LONGEST_STEM = 225  # bytes of the 255 that a file name has; numbers and suffix come behind it
+MAX_STEM_BYTES = 225  # bytes of the 255 that a file name has; numbers and suffix come behind it
 _NAME_ERRORS = (errno.ENAMETOOLONG, errno.EILSEQ)  # of one name; other errors are the disk's
-LARGEST_DRAWN = 8_000  # pixels: longer side of the drawing of a picture that is read by regions
+MAX_DRAWN = 8_000  # pixels: longer side of the drawing of a picture that is read by regions
 
 Draw = Callable[[Frame, Detections], np.ndarray]
 
@@ -139,7 +139,7 @@ class Names:
         self,
         sources: Iterable[Source] = (),
         own_name: Callable[[Source], str] = lambda source: within_bytes(
-            source.output_name, LONGEST_STEM
+            source.output_name, MAX_STEM_BYTES
         ),
         *,
         kinds_apart: bool = False,
@@ -210,7 +210,7 @@ def in_memory(frame: Frame) -> tuple[np.ndarray, float]:
     if not isinstance(frame.image, TiffRegions):
         return frame.image, 1.0
     height, width = frame.image.shape[:2]
-    scale = LARGEST_DRAWN / max(height, width)
+    scale = MAX_DRAWN / max(height, width)
     return frame.image.resized(round(width * scale), round(height * scale)), scale
 
 
@@ -311,7 +311,7 @@ class Crops(Output):
     """``FOLDER/crops/CLASS/name_N.jpg``: each object cut out of the original picture; PNG where it
     is too large for JPEG.
 
-    One of a picture that is read by regions has at most ``LARGEST_DRAWN`` pixels a side.
+    One of a picture that is read by regions has at most ``MAX_DRAWN`` pixels a side.
     """
 
     def __init__(self, folder: Path, class_names: Sequence[str]) -> None:
@@ -326,12 +326,12 @@ class Crops(Output):
 
 
 def _cut_out(image: np.ndarray | TiffRegions, box: Sequence[float]) -> np.ndarray:
-    """``crop_box``, at most ``LARGEST_DRAWN`` pixels long where the picture is read by regions."""
+    """``crop_box``, at most ``MAX_DRAWN`` pixels long where the picture is read by regions."""
     if not isinstance(image, TiffRegions):
         return crop_box(image, box)
     x0, y0, x1, y1 = _touched(image.shape, box)
     width, height = x1 - x0, y1 - y0
-    scale = LARGEST_DRAWN / max(width, height, 1)
+    scale = MAX_DRAWN / max(width, height, 1)
     if scale >= 1 or min(width, height) < 1:
         return image[y0:y1, x0:x1]
     sides = (max(1, round(side * scale)) for side in (width, height))

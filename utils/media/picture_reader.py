@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.images import MOST_FRAMES, photo_facts, read_image
+from utils.images import MAX_FRAMES, photo_facts, read_image
 from utils.pixel_range import PixelRange, PixelRanges
 from utils.text import counted, listed
 from utils.tiff_regions import TiffRegions, open_regions
@@ -66,7 +66,7 @@ class PictureReader:
         if self._pages:
             pages = []
             for path, count in sorted(self._pages.items()):
-                number = f"{count} or more" if count == MOST_FRAMES else f"{count}"
+                number = f"{count} or more" if count == MAX_FRAMES else f"{count}"
                 pages.append(f"{path.name}: {number}")
             lines.append(
                 f"{counted(len(pages), 'picture')} with several pages: only the first was looked "

@@ -13,7 +13,7 @@ from utils.media.count_shapes import Line, Zone
 from utils.media.frame_selection import seconds
 from utils.media.shards import Shard
 from utils.runtime.names import RUNTIMES
-from utils.tiling import MOST_OVERLAP, TILE_OVERLAP, Tiling
+from utils.tiling import MAX_OVERLAP, TILE_OVERLAP, Tiling
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class PredictConfig:
     )  # fmt: skip
     overlap: float = option(
         TILE_OVERLAP, help="share of a tile's side that neighbouring tiles have in common",
-        low=0, high=MOST_OVERLAP, group="large pictures",
+        low=0, high=MAX_OVERLAP, group="large pictures",
     )  # fmt: skip
     runtime: str = option(
         "auto", help="what runs the network; auto takes the fastest here, and tensorflow gives "

@@ -12,8 +12,8 @@ from utils.detections import Detections
 from utils.media.frames import Frame
 from utils.text import counted
 
-_MOST_CLASSES = 10  # named in the summary
-_MOST_TIMES = 100_000  # kept, the newest: a camera may run for weeks
+_MAX_CLASSES = 10  # named in the summary
+_MAX_TIMES = 100_000  # kept, the newest: a camera may run for weeks
 
 
 class LiveRate:
@@ -44,7 +44,7 @@ class Summary:
     pictures: int = 0
     frames: int = 0  # of videos
     objects: Counter[str] = field(default_factory=Counter)  # by class name
-    network_ms: deque[float] = field(default_factory=partial(deque, maxlen=_MOST_TIMES))  # of each
+    network_ms: deque[float] = field(default_factory=partial(deque, maxlen=_MAX_TIMES))  # of each
     problems: list[str] = field(default_factory=list)
     live: dict[str, LiveRate] = field(default_factory=dict)  # of cameras and streams, by name
 
@@ -75,6 +75,6 @@ class Summary:
         if self.problems:
             yield f"problems: {len(self.problems)}, see the warnings"
         found = self.objects.most_common()
-        named = ", ".join(f"{name} {count}" for name, count in found[:_MOST_CLASSES])
-        more = len(found) - _MOST_CLASSES
+        named = ", ".join(f"{name} {count}" for name, count in found[:_MAX_CLASSES])
+        more = len(found) - _MAX_CLASSES
         yield f"objects: {named or 'none'}" + (f", and {more} more classes" if more > 0 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 DEFAULT_STEP_S = 1 / 30  # where the first two frames have the same time
-LEAST_STEP_S = 0.0005  # no camera is so fast; stamps that are nearer are the same
+MIN_STEP_S = 0.0005  # no camera is so fast; stamps that are nearer are the same
 USUAL_STEP_S = 1.0  # no more; a longer one is a gap, which is not taken again
 
 
@@ -21,7 +21,7 @@ class TimeSteps:
         """The step to the next frame, which has this time; ``DEFAULT_STEP_S`` to the first."""
         step_s = 0.0 if self._time_s is None else time_s - self._time_s
         self._time_s = time_s
-        if step_s < LEAST_STEP_S:
+        if step_s < MIN_STEP_S:
             return self._usual_s
         if step_s <= USUAL_STEP_S:
             self._usual_s = step_s

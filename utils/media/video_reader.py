@@ -29,7 +29,7 @@ MAX_VIDEO_FPS = 120.0  # of drawn videos
 MAX_GAP_S = 300.0  # between two frames of a video; more is a jump of its time stamps
 _STAMPS = 300  # frames whose time stamps show whether the rate varies
 _JITTER_MS = 2.5  # between time stamps of a constant rate
-_LEAST_S = 0.004  # that the last frame is shown; less is a container's rounding
+_MIN_SECONDS = 0.004  # that the last frame is shown; less is a container's rounding
 _TIMEOUT_MS = 10_000  # without an answer of a stream
 
 
@@ -182,7 +182,7 @@ def grab_frames(
             f"{source.name}: ends after {index} of {info.frames:.0f} frames, at {end:.1f} of "
             f"{info.length_s:.1f} s; {why}"
         )
-    elif index >= info.frames > 0 and _LEAST_S <= info.length_s - seconds <= MAX_GAP_S:
+    elif index >= info.frames > 0 and _MIN_SECONDS <= info.length_s - seconds <= MAX_GAP_S:
         end = info.length_s
     yield GrabbedFrame(end, None)
 

@@ -12,7 +12,7 @@ import numpy as np
 from utils.errors import UserError
 
 _QUIT_KEYS = (ord("q"), ord("Q"), 27)  # 27 is Esc
-_LARGEST = (1600, 900)  # pixels; larger pictures are shown smaller
+_MAX_SIZE = (1600, 900)  # pixels; larger pictures are shown smaller
 
 
 class Window:
@@ -60,7 +60,7 @@ class Window:
 
 def _fitted(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
-    scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
+    scale = min(1.0, _MAX_SIZE[0] / width, _MAX_SIZE[1] / height)
     if scale == 1.0:
         return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

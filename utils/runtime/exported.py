@@ -26,7 +26,7 @@ from utils.runtime.facts import Facts
 from utils.runtime.names import DISPLAY_NAMES
 from utils.runtime.runtime import Runtime
 
-MOST_NETWORKS = 12  # of which exports are kept
+MAX_NETWORKS = 12  # of which exports are kept
 _FILES = {"openvino": "openvino", "onnx": "network.onnx", "litert": "network.tflite"}
 _NOTES = "notes.json"
 
@@ -117,7 +117,7 @@ class ExportedNetwork:
                     file=sys.stderr,
                 )
                 export(self.weights, runtime, path, outputs="heads", check=self._refuse_replaced)
-            remove_oldest(self.folder.parent, MOST_NETWORKS)
+            remove_oldest(self.folder.parent, MAX_NETWORKS)
         except OSError as error:
             raise NoRoomError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); the variable "

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from utils.checkpoint_archive import (
-    MOST_PARSED,
+    MAX_PARSED,
     WEIGHTS,
     OtherModelError,
     open_archive,
@@ -44,7 +44,7 @@ OUTPUTS = ("decoded", "heads", "suppressed")  # stored in files; the last is of 
 # ``nets.yolo.OFFSET_SPAN``, which cannot be imported without TensorFlow.
 OFFSET_SPAN = 2.0
 
-_MOST_TEXT = 256 << 20  # bytes; the facts of a million photos stay below
+_MAX_TEXT_BYTES = 256 << 20  # bytes; the facts of a million photos stay below
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class Facts:
         if text is None:
             raise UnreadableFileError(f"{where}: not a detector that export.py wrote")
         try:
-            if len(text) > _MOST_TEXT:
+            if len(text) > _MAX_TEXT_BYTES:
                 raise ValueError("too long")
             data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-            if parsed_size(data) > MOST_PARSED:
+            if parsed_size(data) > MAX_PARSED:
                 raise ValueError("its values would fill the memory")
             values = json.loads(text)
             if values.pop("format") != FORMAT:

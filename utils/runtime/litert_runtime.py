@@ -24,8 +24,8 @@ from utils.runtime.opening import (
 )
 from utils.runtime.runtime import Runtime
 
-_MOST_TEXT = 256 << 20  # bytes
-_MOST_BYTES = 2 << 30
+_MAX_TEXT_BYTES = 256 << 20  # bytes
+_MAX_BYTES = 2 << 30
 
 
 def open_litert(
@@ -55,7 +55,7 @@ def open_litert(
     if precision not in (None, facts.precision):
         raise UserError(f"{where}: LiteRT runs it in {facts.precision}, not {precision}")
     try:
-        check_litert(read_limited(weights, _MOST_BYTES))
+        check_litert(read_limited(weights, _MAX_BYTES))
         with silent_stderr():  # it tells that it found its kernels
             interpreter = litert.Interpreter(str(weights), num_threads=threads or available_cores())
         runner = interpreter.get_signature_runner("serving_default")
@@ -87,7 +87,7 @@ def open_litert(
 def _facts_text(path: Path, where: str) -> bytes | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(f"{KEY}.json").file_size > _MOST_TEXT:
+            if archive.getinfo(f"{KEY}.json").file_size > _MAX_TEXT_BYTES:
                 raise UserError(f"{where}: its description of the detector is too large")
             return archive.read(f"{KEY}.json")
     except UserError:

@@ -26,7 +26,7 @@ _OPERATIONS = {
     "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip
 _DOMAINS = {"", "ai.onnx"}
-_MOST_NODES = 100_000
+_MAX_NODES = 100_000
 
 # Numbers of fields, from onnx.proto.
 _GRAPH, _METADATA, _FUNCTION = 7, 14, 25  # of a model
@@ -138,7 +138,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
         else:
             raise ValueError("it is damaged")
         count += 1
-        if stop > end or count > _MOST_NODES:
+        if stop > end or count > _MAX_NODES:
             raise ValueError("it is damaged")
         yield key >> 3, start, stop
         start = stop

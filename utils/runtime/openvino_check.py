@@ -20,12 +20,12 @@ _OPERATIONS = {
     "Sigmoid", "Slice", "Split", "Sqrt", "Squeeze", "StridedSlice", "Subtract", "Swish", "Tanh",
     "Transpose", "Unsqueeze", "VariadicSplit",
 }  # fmt: skip
-_MOST_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 _BITS = {
     "boolean": 8, "i4": 4, "u4": 4, "i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32,
     "i64": 64, "u64": 64, "f16": 16, "bf16": 16, "f32": 32, "f64": 64,
 }  # fmt: skip
-_DEEPEST = 30  # elements within elements
+_MAX_DEPTH = 30  # elements within elements
 
 
 def check_openvino(xml: Path) -> None:
@@ -41,7 +41,7 @@ def check_openvino(xml: Path) -> None:
     parser.StartDoctypeDeclHandler = validator.refuse_document_type
     parser.StartElementHandler, parser.EndElementHandler = validator.start, validator.end
     # At once: in parts, a description of many photos would be read again with each of them.
-    parser.Parse(read_limited(xml, _MOST_BYTES), True)
+    parser.Parse(read_limited(xml, _MAX_BYTES), True)
     if validator.foreign:
         names = listed(sorted(validator.foreign))
         raise ValueError(f"it has operations that no detector needs ({names})")
@@ -58,7 +58,7 @@ class _Validator:
         raise ValueError("it has a document type")
 
     def start(self, tag: str, values: dict[str, str]) -> None:
-        if self.depth > _DEEPEST or (self.depth == 0 and tag != "net"):
+        if self.depth > _MAX_DEPTH or (self.depth == 0 and tag != "net"):
             raise ValueError("it is not the XML of a network")
         self.depth += 1
         if tag == "layer":

@@ -26,7 +26,7 @@ from utils.runtime.openvino_check import check_openvino
 from utils.runtime.runtime import Runtime
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-_MOST_SHAPES = 4  # that get a compiled network of their own, of dozens of megabytes each
+_MAX_SHAPES = 4  # that get a compiled network of their own, of dozens of megabytes each
 _OFTEN = 30  # batches of a shape
 _BATCH_OF_A_COPY = 2  # less time a picture than one at a time; four gain no more
 
@@ -153,7 +153,7 @@ class NetworksByShape:
             compiled.idle.append(request)
 
     def _deserves_its_own(self, shape: tuple[int, ...]) -> bool:
-        often = self._times[shape] > _OFTEN and len(self._compiled) <= _MOST_SHAPES
+        often = self._times[shape] > _OFTEN and len(self._compiled) <= _MAX_SHAPES
         return often or not self._compiled
 
     def _compile(self, shape: tuple[int, ...] | None) -> _Compiled:

@@ -17,7 +17,7 @@ from utils.runtime.device_option import gpu_names
 from utils.runtime.runtime import Infer, Runtime
 from utils.text import counted
 
-MOST_COPIES = 8  # each has its own weights and feature maps in memory
+MAX_COPIES = 8  # each has its own weights and feature maps in memory
 
 
 def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
@@ -40,7 +40,7 @@ def open_copies(open_one: Callable[..., Runtime], device: object) -> Runtime:
 
 def cpu_copies() -> int:
     """How many copies of a network this machine's cores run at a time."""
-    return min(available_cores(), MOST_COPIES)
+    return min(available_cores(), MAX_COPIES)
 
 
 def open_on_cores(open_one: Callable[[int], Runtime]) -> Runtime:

@@ -30,8 +30,8 @@ MAX_SCORE_DIFFERENCE = 0.05
 MIN_AGREEMENT = 0.98  # share of the detections that must have a partner
 ENOUGH_DETECTIONS = 50
 ENOUGH_PHOTOS = 4
-MOST_PHOTOS = 8  # different ones; a network that finds little on so many is not tried any longer
-_NMS_IOU, _MOST = 0.45, 300
+MAX_PHOTOS = 8  # different ones; a network that finds little on so many is not tried any longer
+_NMS_IOU, _MAX_DET = 0.45, 300
 
 
 @dataclass
@@ -52,8 +52,8 @@ class Agreement:
 
     @property
     def can_decide(self) -> bool:
-        """Whether the trial ends: with enough data, or after ``MOST_PHOTOS`` without."""
-        return self.has_enough_data or self.photos >= MOST_PHOTOS
+        """Whether the trial ends: with enough data, or after ``MAX_PHOTOS`` without."""
+        return self.has_enough_data or self.photos >= MAX_PHOTOS
 
     @property
     def has_enough_data(self) -> bool:
@@ -185,5 +185,5 @@ def detections_of(runtime: Runtime, image: np.ndarray) -> Detections:
         arrays = decode(arrays, runtime.decoding_params, lowest * MIN_SCORE_RATIO)
     return to_detections(
         *arrays, Letterbox(width, height, width, height), runtime.class_names,
-        conf=lowest, iou=_NMS_IOU, max_det=_MOST,
+        conf=lowest, iou=_NMS_IOU, max_det=_MAX_DET,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from utils.runtime.names import CONVERTED, RUNTIMES
 
 # Threads beside a network on the processor; and at most so many beside one on a GPU, which is often
 # faster than they are.
-READERS, MOST_READERS, GPU_FINISHERS = 2, 16, 4
+READERS, MAX_READERS, GPU_FINISHERS = 2, 16, 4
 
 # uint8 RGB (B, H, W, 3), letterboxed → float32 boxes (B, N, 4) in pixels of that input, and scores
 # (B, N, classes); or the three raw maps, see ``Runtime.decoding_params``.
@@ -66,7 +66,7 @@ class Runtime:
     @property
     def readers(self) -> int:
         """Threads that read pictures for it."""
-        return min(max(available_cores(), READERS), MOST_READERS) if self.on_gpu else READERS
+        return min(max(available_cores(), READERS), MAX_READERS) if self.on_gpu else READERS
 
     @property
     def finishers(self) -> int:

@@ -13,7 +13,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from utils.text import listed
 
-_MOST_NODES = 1_000_000
+_MAX_NODES = 1_000_000
 
 # Those of ``nets.export_network``, as TensorFlow names them.
 _OPERATIONS = {
@@ -78,7 +78,7 @@ def _refuse_endless_calls(graph: Iterable[NodeDef], functions: Functions) -> Non
         total = 0
         for node in nodes:
             total += 1 + sum(size_of(name) for name in _called(node) if name in functions)
-            if total > _MOST_NODES:
+            if total > _MAX_NODES:
                 raise ValueError("its functions call too many others")
         return total
 

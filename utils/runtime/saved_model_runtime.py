@@ -28,7 +28,7 @@ from utils.runtime.opening import (
 from utils.runtime.runtime import Infer, Runtime
 from utils.runtime.saved_model_check import check_saved_model
 
-_MOST_BYTES = 1 << 31
+_MAX_BYTES = 1 << 31
 
 
 def open_saved_model(
@@ -76,7 +76,7 @@ def load_saved_model(weights: str | Path, where: str) -> tuple[Infer, Facts]:
     facts = Facts.from_json(_facts_text(folder), where)
     names = output_names(facts)
     try:
-        saved = SavedModel.FromString(read_limited(folder / "saved_model.pb", _MOST_BYTES))
+        saved = SavedModel.FromString(read_limited(folder / "saved_model.pb", _MAX_BYTES))
         graph = saved.meta_graphs[0].graph_def
         signature = saved.meta_graphs[0].signature_def["serving_default"]
         shapes = {
@@ -101,7 +101,7 @@ def load_saved_model(weights: str | Path, where: str) -> tuple[Infer, Facts]:
 
 def _facts_text(folder: Path) -> bytes | None:
     with suppress(ValueError):
-        return read_limited(folder / "assets.extra" / f"{KEY}.json", _MOST_BYTES)
+        return read_limited(folder / "assets.extra" / f"{KEY}.json", _MAX_BYTES)
     return None
 
 

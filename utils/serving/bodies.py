@@ -18,8 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from utils.serving.limits import Limits, Refusal
 from utils.text import one_line
 
-_MOST_NAME = 200  # characters of a file name in answers
-_MOST_CHARSET = 40  # likewise
+_MAX_NAME = 200  # characters of a file name in answers
+_MAX_CHARSET = 40  # likewise
 
 
 class Upload(NamedTuple):
@@ -102,7 +102,7 @@ async def _read_form(
         raise Refusal(400, f"the form cannot be read ({error.message.rstrip('.')})") from None
     try:
         return [
-            Upload(one_line(value.filename or "picture")[:_MOST_NAME], await value.read())
+            Upload(one_line(value.filename or "picture")[:_MAX_NAME], await value.read())
             for _, value in form.multi_items()
             if isinstance(value, UploadFile)
         ]
@@ -116,7 +116,7 @@ def _check_charset(request: Request) -> None:
     _, options = parse_options_header(request.headers["content-type"])
     charset = options.get(b"charset", b"").decode("latin-1")
     if charset.lower() not in ("", "utf-8", "utf8", "us-ascii"):
-        raise Refusal(400, f"the form's charset is {charset[:_MOST_CHARSET]!a}; send it in utf-8")
+        raise Refusal(400, f"the form's charset is {charset[:_MAX_CHARSET]!a}; send it in utf-8")
 
 
 def _too_large(limits: Limits) -> Refusal:

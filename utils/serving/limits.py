@@ -82,7 +82,7 @@ class RateLimit:
     """
 
     BURST_S = 2.0
-    MOST_CLIENTS = 10_000  # that are remembered; the one that was seen longest ago is forgotten
+    MAX_CLIENTS = 10_000  # that are remembered; the one that was seen longest ago is forgotten
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._clock = rate, clock
@@ -102,7 +102,7 @@ class RateLimit:
         left = min(self._full, left + (now - before) * self._rate)
         allowed = left >= 1
         self._buckets[client] = (left - allowed, now)
-        if len(self._buckets) > self.MOST_CLIENTS:
+        if len(self._buckets) > self.MAX_CLIENTS:
             self._buckets.popitem(last=False)
         if not allowed:
             raise Refusal(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
 _TOKEN_BYTES = 24
-_LEAST_TOKEN = 16  # characters
+_MIN_TOKEN = 16  # characters
 
 
 def check_installed() -> None:
@@ -93,9 +93,9 @@ def token_for(listener: socket.socket, given: str | None) -> str | None:
     """
     if given is None:
         return None if is_loopback(listener) else secrets.token_urlsafe(_TOKEN_BYTES)
-    if len(given) < _LEAST_TOKEN or not given.isascii() or not given.isprintable() or " " in given:
+    if len(given) < _MIN_TOKEN or not given.isascii() or not given.isprintable() or " " in given:
         raise UserError(
-            f"--token: needs at least {_LEAST_TOKEN} letters, digits or signs, without blanks"
+            f"--token: needs at least {_MIN_TOKEN} letters, digits or signs, without blanks"
         )
     return given
 

@@ -21,7 +21,7 @@ from nets.randomness import SampleRandomness, sample_randomness
 from nets.yolo import YOLOv3
 from utils.runtime.distribution import Cluster, spec_by_replica
 
-FEWEST_PHOTOS, MOST_PHOTOS = 64, 256  # for re-estimation; 420 gave the same scores as 209
+MIN_PHOTOS, MAX_PHOTOS = 64, 256  # for re-estimation; 420 gave the same scores as 209
 SHARE = 1 / 8  # of the photos seen in training, between those limits
 LOW_MOMENTUM = 0.9  # noisy, but the moving average of the weights smooths it
 
@@ -53,7 +53,7 @@ def is_statistic(variable: keras.Variable) -> bool:
 
 def update_bn_photos(seen: int) -> int:
     """Photos for re-estimation after a run that has seen so many, each counted once an epoch."""
-    return round(min(max(SHARE * seen, FEWEST_PHOTOS), MOST_PHOTOS))
+    return round(min(max(SHARE * seen, MIN_PHOTOS), MAX_PHOTOS))
 
 
 def batch_statistics(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-LONGEST = 2000  # steps that an average spans at most
+MAX_SPAN = 2000  # steps that an average spans at most
 
 
 class MovingAverage:
@@ -19,10 +19,10 @@ class MovingAverage:
     ``ExponentialMovingAverage``). Later it is uniform: n grows by one a step. All steps from then
     on have equal weight, and the average so far has the weight of n steps (Polyak & Juditsky,
     1992; Izmailov et al., Averaging weights leads to wider optima, 2018). It never spans more than
-    ``LONGEST`` steps. Make it within the strategy's scope that the variables belong to.
+    ``MAX_SPAN`` steps. Make it within the strategy's scope that the variables belong to.
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], longest: int = LONGEST) -> None:
+    def __init__(self, variables: Sequence[keras.Variable], longest: int = MAX_SPAN) -> None:
         """``longest`` is the widest span in steps; 1 follows the variables without averaging."""
         self.variables, self._longest = list(variables), float(longest)
         self._strategy = tf.distribute.get_strategy()

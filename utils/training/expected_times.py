@@ -14,7 +14,7 @@ from utils.evaluation.coco_files import ground_truth, to_results
 from utils.evaluation.matching import match_results
 from utils.evaluation.run_detector import views_of
 from utils.tiling import TrainingSizes
-from utils.training.batch_norm import MOST_PHOTOS
+from utils.training.batch_norm import MAX_PHOTOS
 from utils.training.trainer import EVALUATION_BATCH, Trainer
 
 TIMED_VIEWS = 16  # pictures that the network gets to time an evaluation, a replica
@@ -49,7 +49,7 @@ def measure_times(trainer: Trainer, dataset: Dataset) -> ExpectedTimes:
     compiled = time.monotonic()
     trainer.infer(images)
     batch = time.monotonic() - compiled
-    update_bn = 1.3 * batch * MOST_PHOTOS / (EVALUATION_BATCH * cluster.replicas)
+    update_bn = 1.3 * batch * MAX_PHOTOS / (EVALUATION_BATCH * cluster.replicas)
     training_sizes = TrainingSizes.from_metadata(trainer.model.metadata)
     views = views_of(dataset.records, trainer.tiling, size, training_sizes)
     each = 1.3 * max(batch / here, _seconds_a_view(trainer, dataset, views))

@@ -9,7 +9,7 @@ import numpy as np
 from nets.yolo import YOLOv3
 from utils.checkpoint import load_checkpoint
 from utils.data.augment import AugmentConfig, augmentation
-from utils.data.batches.crops import LEAST_VISIBLE, Crops, limited_to_crop_size
+from utils.data.batches.crops import MIN_VISIBLE, Crops, limited_to_crop_size
 from utils.data.batches.repeats import repeat_factors, repeats_text
 from utils.data.datasets import SplitInfo
 from utils.data.records import Dataset
@@ -117,7 +117,7 @@ def choose_inputs(setup: Setup) -> Inputs:
     repeats = repeat_factors(data.own_labels, recipe.repeat_threshold)  # of each photo
     crops = Crops.of(data.train, tile) if tile else None
     train_at_crop_size = _at_crop_size(data.train, tile)
-    cut = (f"min_visible={LEAST_VISIBLE}",) if tile else ()
+    cut = (f"min_visible={MIN_VISIBLE}",) if tile else ()
     augment = augmentation(recipe.augment, (*cut, *config.augment))
     aspect = choose_aspect(train_at_crop_size, augment, rectangular=recipe.rectangular)
     network = choose_network(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nets.yolo import YOLOv3
 
 MOMENTUM = 0.9
-FIRST_SCALE, LARGEST_SCALE = 2.0**15, 2.0**24  # of the loss
+FIRST_SCALE, MAX_SCALE = 2.0**15, 2.0**24  # of the loss
 GROW_EVERY = 1000  # good steps after which a larger scale is tried
 
 
@@ -138,7 +138,7 @@ class LossScale:
         if not self.active:
             return
         self.good_steps.assign_add(1)
-        larger = tf.minimum(self.value * 2, LARGEST_SCALE)
+        larger = tf.minimum(self.value * 2, MAX_SCALE)
         self.value.assign(tf.where(self.good_steps % GROW_EVERY == 0, larger, self.value))
 
     def note_bad(self) -> tf.Tensor:

@@ -36,7 +36,7 @@ from utils.tiling import NO_TILES, Tiling
 SURE, UNSURE = 0.3, 0.1  # scores from which a detection is an object, or a difficult one
 SAME_OBJECT = 0.5  # IoU above which two boxes are of one object
 NMS_IOU = 0.45
-MOST_OF_TIME = 0.25  # of --minutes; photos that there is no time for are left out
+MAX_TIME_SHARE = 0.25  # of --minutes; photos that there is no time for are left out
 _RNG_STREAM = 4  # keeps this draw independent of other draws with the same seed
 
 
@@ -164,7 +164,7 @@ def make_pseudo_labels(
     indices = np.arange(len(train))
     if minutes:
         seconds = cluster.broadcast_number(_seconds_a_photo(detector)) / cluster.hosts
-        most = max(detector.batch_size, int(MOST_OF_TIME * 60 * minutes / seconds))
+        most = max(detector.batch_size, int(MAX_TIME_SHARE * 60 * minutes / seconds))
         views = views_of(train.records, tiling, max(detector.input_size), detector.training_sizes)
         if most < views.sum():
             drawn = np.random.default_rng([seed, _RNG_STREAM]).permutation(len(indices))

@@ -35,7 +35,7 @@ from utils.training.setup import set_up
 from utils.training.training_run import TrainingRun
 from utils.training.validation import SCORED_PHOTOS, photos_to_score, sample_photos, sample_text
 
-MOST_FOR_START = 0.05  # share of the minutes of a run that scoring its start may take
+MAX_SHARE_FOR_START = 0.05  # share of the minutes of a run that scoring its start may take
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def measure_start(run: TrainingRun, inputs: Inputs) -> Dataset:
     if times:
         evaluation = times.evaluation(len(val))
         run.schedule.expect(evaluation, times.compiling, times.update_bn)
-        affordable = evaluation < MOST_FOR_START * seconds
+        affordable = evaluation < MAX_SHARE_FOR_START * seconds
     comparable = not measured_classes(val).isdisjoint(run.old_classes)
     if comparable and not run.history.step and run.chief_decides(affordable):
         score_start(run, val)

@@ -15,7 +15,7 @@ from utils.files import check_clock
 from utils.runtime.device import gpu_numbers
 from utils.runtime.distribution import Cluster, is_chief, make_cluster, several_hosts
 from utils.training.choices.batch_size import EACH
-from utils.training.choices.learning_rate import LARGEST_BATCH
+from utils.training.choices.learning_rate import MAX_BATCH
 from utils.training.choices.neck import choose_neck
 from utils.training.config import TrainConfig
 from utils.training.numerics import make_deterministic, set_precision
@@ -85,7 +85,7 @@ def choose_gpus(device: str, batch_size: int | None) -> tuple[str, str]:
 
     More photos in a step are fewer steps in a run, whose epochs do not depend on the batch, while
     the learning rate grows no further. So ``auto`` takes as many GPUs as have ``EACH`` photos in a
-    batch of ``LARGEST_BATCH``. With a larger ``--batch-size`` it takes more, and several hosts take
+    batch of ``MAX_BATCH``. With a larger ``--batch-size`` it takes more, and several hosts take
     all: then many devices were asked for.
 
     Args:
@@ -93,7 +93,7 @@ def choose_gpus(device: str, batch_size: int | None) -> tuple[str, str]:
         batch_size: that of ``--batch-size`` or of the run that is resumed.
     """
     there = len(gpu_numbers(device))
-    most = max(batch_size or LARGEST_BATCH, LARGEST_BATCH) // EACH
+    most = max(batch_size or MAX_BATCH, MAX_BATCH) // EACH
     if device != "auto" or there <= most or several_hosts():
         return device, ""
     while batch_size and batch_size % most:

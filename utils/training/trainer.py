@@ -33,7 +33,7 @@ from utils.runtime.tensorflow_runtime import compile_inference
 from utils.tiling import NO_TILES, Tiling
 from utils.training.batch_norm import batch_statistics, is_statistic, lower_momentum
 from utils.training.choices.recipes import Recipe
-from utils.training.ema import LONGEST, MovingAverage
+from utils.training.ema import MAX_SPAN, MovingAverage
 from utils.training.freezing import set_backbone_trainable, stage_count
 from utils.training.optimizers import LossScale, Optimizers
 from utils.training.step import StepConfig, build_train_step
@@ -105,7 +105,7 @@ class Trainer:
             self.statistics = [v for v in model.non_trainable_variables if is_statistic(v)]
             self.averaging = recipe.average
             self.average = MovingAverage(
-                model.trainable_variables + self.statistics, LONGEST if recipe.average else 1
+                model.trainable_variables + self.statistics, MAX_SPAN if recipe.average else 1
             )
             self._statistic_averages = self.average.averages[len(model.trainable_variables) :]
             self.scale = LossScale(precision)

@@ -15,9 +15,9 @@ from utils.data.records import Dataset
 from utils.data.splits.stratified import stratified_split
 from utils.text import counted, minutes_text
 
-MOST_OF_MINUTES = 0.05  # share of the minutes of a run that one evaluation may take
+MAX_SHARE_OF_MINUTES = 0.05  # share of the minutes of a run that one evaluation may take
 SCORED_PHOTOS = "scored validation photos"  # among the choices of a run: how many
-FEWEST_PHOTOS = 50  # however little time there is: fewer say little
+MIN_PHOTOS = 50  # however little time there is: fewer say little
 
 
 def photos_to_score(photos: int, seconds_each: float, seconds: float | None) -> int:
@@ -28,9 +28,9 @@ def photos_to_score(photos: int, seconds_each: float, seconds: float | None) -> 
         seconds_each: that one of them takes in an evaluation.
         seconds: of the whole run; None without a limit.
     """
-    if seconds is None or photos * seconds_each <= MOST_OF_MINUTES * seconds:
+    if seconds is None or photos * seconds_each <= MAX_SHARE_OF_MINUTES * seconds:
         return photos
-    return min(photos, max(FEWEST_PHOTOS, int(MOST_OF_MINUTES * seconds / seconds_each)))
+    return min(photos, max(MIN_PHOTOS, int(MAX_SHARE_OF_MINUTES * seconds / seconds_each)))
 
 
 def sample_photos(val: Dataset, count: int, seed: int) -> Dataset:

@@ -10,11 +10,11 @@ from tests.fuzz.target import Target, files_of, require, written
 from utils import images as readers
 from utils.errors import UserError
 
-_MOST_PIXELS = 1 << 21  # so that an input takes milliseconds
+_MAX_PIXELS = 1 << 21  # so that an input takes milliseconds
 
 
 def _run(data: bytes) -> None:
-    usual, readers.MAX_PIXELS = readers.MAX_PIXELS, _MOST_PIXELS
+    usual, readers.MAX_PIXELS = readers.MAX_PIXELS, _MAX_PIXELS
     try:
         _read(data)
     finally:

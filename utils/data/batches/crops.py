@@ -24,7 +24,7 @@ AIMED = 0.5  # share of the crops that are aimed at an object
 # neighbouring tile shows at least the other one. So with half of the area, every object is taught
 # in one of two neighbours, and no part that a person would not call the object is. Less is ignored:
 # it is neither an object nor background.
-LEAST_VISIBLE = 0.5
+MIN_VISIBLE = 0.5
 # Pixels of the network input (root of the area): one cell of the finest level. Smaller objects are
 # ignored where a photo is shown whole, as tiles show them larger.
 CELL = 8

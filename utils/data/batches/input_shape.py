@@ -17,8 +17,8 @@ from utils.data.records import Dataset
 
 STRIDE = 32
 FITTING = 0.9  # of the photos
-SMALLEST_SCALE = 0.75  # of the others, relative to the square
-SMALLEST_SIDE = 0.3  # of the square's side, for panoramas
+MIN_SCALE = 0.75  # of the others, relative to the square
+MIN_SIDE = 0.3  # of the square's side, for panoramas
 
 
 class TrainingShape(NamedTuple):
@@ -44,8 +44,8 @@ def rectangular_aspect(dataset: Dataset) -> tuple[float, float]:
     sides = np.array([(r.width, r.height) for r in dataset.records], np.float64)
     sides /= sides.max(axis=1, keepdims=True)
     aspect = np.quantile(sides, FITTING, axis=0)
-    aspect = np.maximum(aspect, SMALLEST_SCALE * sides.max(axis=0))
-    width, height = np.maximum(aspect, SMALLEST_SIDE)
+    aspect = np.maximum(aspect, MIN_SCALE * sides.max(axis=0))
+    width, height = np.maximum(aspect, MIN_SIDE)
     return float(width), float(height)
 
 

@@ -18,13 +18,13 @@ from utils.data.batches.samples import Sample, TrainingSamples
 
 # Threads that decode and augment. Most of that releases Python's lock, and the rest does not: so
 # there are at most so many, however many cores there are.
-FEWEST_WORKERS, MOST_WORKERS = 4, 16
+MIN_WORKERS, MAX_WORKERS = 4, 16
 AHEAD = 2  # batches that wait for the step
 
 
 def workers_for(cores: int) -> int:
     """Threads that decode and augment: one a core, within bounds."""
-    return min(max(cores, FEWEST_WORKERS), MOST_WORKERS)
+    return min(max(cores, MIN_WORKERS), MAX_WORKERS)
 
 
 def next_batch(batches: Iterator, samples: TrainingSamples) -> tuple[tf.Tensor, ...]:

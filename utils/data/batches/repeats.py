@@ -11,18 +11,19 @@ import numpy as np
 from utils.data.records import Dataset
 from utils.text import counted
 
-MOST = 4.0  # times as often as photos without a rare class
+MAX_REPEAT_FACTOR = 4.0  # times as often as photos without a rare class
 NOTED = 1.5  # the log mentions photos from this factor on
 
 
 def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     """How often each photo is to be seen, relative to one that has no rare class.
 
-    A class that is on a share f of the photos has the factor √(t / f), 1 to ``MOST``. A photo has
-    the highest factor of its classes. t is ``threshold``, or the mean f of the classes where that
-    is less: among a hundred classes hardly any is on a quarter of the photos, and that does not
-    make all of them rare. Difficult objects do not count, nor do classes on a single photo: those
-    are often mistakes, and one picture over and over teaches little.
+    A class that is on a share f of the photos has the factor √(t / f), from 1 to
+    ``MAX_REPEAT_FACTOR``. A photo has the highest factor of its classes. t is ``threshold``, or the
+    mean f of the classes where that is less: among a hundred classes hardly any is on a quarter of
+    the photos, and that does not make all of them rare. Difficult objects do not count, nor do
+    classes on a single photo: those are often mistakes, and one picture over and over teaches
+    little.
 
     Args:
         dataset: the photos.
@@ -41,7 +42,7 @@ def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     if not counted_classes.any():
         return np.ones(len(dataset))
     enough = min(threshold * len(dataset), photos[counted_classes].mean())
-    factors = np.clip(np.sqrt(enough / np.maximum(photos, 1)), 1.0, MOST)
+    factors = np.clip(np.sqrt(enough / np.maximum(photos, 1)), 1.0, MAX_REPEAT_FACTOR)
     factors[~counted_classes] = 1.0
     return np.array([factors[class_ids].max(initial=1.0) for class_ids in present])
 

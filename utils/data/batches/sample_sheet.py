@@ -24,7 +24,7 @@ from utils.images import save_image
 COLUMNS, CELL = 4, 416
 _GREY = (150, 150, 150)  # boxes of objects that the loss ignores
 _TEXT = 22  # pixels
-_MOST_CLASSES = 40  # in the legend
+_MAX_CLASSES = 40  # in the legend
 
 
 def draw_sample_sheet(
@@ -71,9 +71,9 @@ def with_boxes(picture: Sample) -> np.ndarray:
 
 def _legend(classes: Sequence[str], width: int) -> np.ndarray:
     """uint8 (h, ``width``, 3): a patch of each class's colour, and its name."""
-    entries = [(colour(i), drawable(name, i)) for i, name in enumerate(classes[:_MOST_CLASSES])]
-    if len(classes) > _MOST_CLASSES:
-        entries.append(((255, 255, 255), f"and {len(classes) - _MOST_CLASSES} more"))
+    entries = [(colour(i), drawable(name, i)) for i, name in enumerate(classes[:_MAX_CLASSES])]
+    if len(classes) > _MAX_CLASSES:
+        entries.append(((255, 255, 255), f"and {len(classes) - _MAX_CLASSES} more"))
     entries.append((_GREY, "ignored: difficult, or mostly hidden"))
     face = Typeface(_TEXT)
     spots, x, y, line = [], _TEXT, 0, round(1.8 * _TEXT)

@@ -18,7 +18,7 @@ from utils.letterbox import resize
 
 WIDTH, HEIGHT = 320, 240  # pixels, at most; two photos lie side by side
 _AROUND = 4.0  # times the sides of the box are shown of the photo
-_LEAST = 96  # pixels of the photo at least
+_MIN_SIDE = 96  # pixels of the photo at least
 _GREY = 160  # around the photo
 _COLOURS = ((255, 40, 160), (0, 200, 255))  # the finding's box, the other one
 _CROWD = 6  # boxes; lines are thinner beyond
@@ -87,7 +87,7 @@ def _region(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return whole
     reach = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
     reach = np.clip(reach, (-width, -height) * 2, (2 * width, 2 * height) * 2)
-    sides = np.maximum((reach[2:] - reach[:2]) * _AROUND, _LEAST)
+    sides = np.maximum((reach[2:] - reach[:2]) * _AROUND, _MIN_SIDE)
     centre = (reach[:2] + reach[2:]) / 2
     near = np.concatenate([centre - sides / 2, centre + sides / 2])
     inside = np.array([*np.maximum(near[:2], 0), *np.minimum(near[2:], (width, height))])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.data.annotations import MOST_OBJECTS, Annotation
+from utils.data.annotations import MAX_OBJECTS, Annotation
 from utils.data.formats.voc_xml import MAX_BYTES, parse_annotation
 from utils.files import read_limited
 
@@ -65,7 +65,7 @@ def _parsed(data: bytes, where: str) -> Annotation | None:
         found = parse_annotation(data, where)
     except ValueError:
         return None
-    return found if len(found.names) <= MOST_OBJECTS else None
+    return found if len(found.names) <= MAX_OBJECTS else None
 
 
 def _other_readings(data: bytes) -> Iterator[tuple[bytes, Callable[[str], object]]]:

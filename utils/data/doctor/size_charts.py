@@ -10,14 +10,14 @@ from utils.html.svg import INK, SERIES, drawing, inline_svg
 
 _WIDTH, _HEIGHT = 420, 380  # CSS pixels
 _OBJECTS, _ANCHORS = SERIES[0], SERIES[1]
-_MOST = 1500  # points that are drawn
+_MAX_POINTS = 1500  # points that are drawn
 
 
 def size_plot(sizes: Sizes) -> Markup:
     """Widths and heights of the objects at the network input, beside the anchors."""
     objects = sizes.objects
-    if len(objects) > _MOST:
-        objects = objects[np.random.default_rng(0).choice(len(objects), _MOST, replace=False)]
+    if len(objects) > _MAX_POINTS:
+        objects = objects[np.random.default_rng(0).choice(len(objects), _MAX_POINTS, replace=False)]
     low = min(CELL / 2, objects.min(), sizes.anchors.min()) * 0.9
     limits = (low, sizes.input_size * 1.1)
     with drawing(_WIDTH, _HEIGHT) as figure:

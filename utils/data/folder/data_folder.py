@@ -28,7 +28,7 @@ from utils.data.splits.known import extend_to_groups, kept_text
 from utils.data.splits.names import Splits, names_any, usable_lists
 from utils.data.splits.stratified import stratified_split
 from utils.errors import UserError
-from utils.metadata_checks import MOST_CLASSES
+from utils.metadata_checks import MAX_CLASSES
 from utils.text import counted, listed, nfc
 
 
@@ -100,13 +100,13 @@ class DataFolder:
 
         Raises:
             UserError: a photo has an object of a class that is not listed, there is no class, or
-                there are more than ``MOST_CLASSES``.
+                there are more than ``MAX_CLASSES``.
         """
         chosen = self._classes(classes, only_listed, image_ids)
-        if len(chosen) > MOST_CLASSES:
+        if len(chosen) > MAX_CLASSES:
             raise UserError(
                 f"{self.index.layout.root}: {len(chosen):,} classes are more than the "
-                f"{MOST_CLASSES:,} that a detector can have; are these class names?"
+                f"{MAX_CLASSES:,} that a detector can have; are these class names?"
             )
         return chosen
 

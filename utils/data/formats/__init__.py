@@ -8,7 +8,7 @@ A format is a module with
 - ``find_layout(root)``: the ``Layout``, None where the folder holds nothing of the format, and
   ``UserError`` where it holds something but nothing that can be used;
 - ``read_annotations(layout)``: for each entry, in order, its image id and its ``Annotation``, or
-  an ``AnnotationError`` where none of its labels can be read. (More than ``MOST_OBJECTS`` of a
+  an ``AnnotationError`` where none of its labels can be read. (More than ``MAX_OBJECTS`` of a
   photo are refused here, for all formats.)
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from utils.data.annotations import MOST_OBJECTS, Annotation, AnnotationError, Layout
+from utils.data.annotations import MAX_OBJECTS, Annotation, AnnotationError, Layout
 from utils.data.folder.file_scan import FileScan, real_folder
 from utils.data.formats import coco, label_studio, voc, yolo
 from utils.data.formats.encoding import decoded
@@ -72,10 +72,10 @@ def read_annotations(layout: Layout) -> Iterator[tuple[str, Annotation | Annotat
 
 
 def _crowded(found: Annotation | AnnotationError) -> AnnotationError | None:
-    if isinstance(found, AnnotationError) or len(found.names) <= MOST_OBJECTS:
+    if isinstance(found, AnnotationError) or len(found.names) <= MAX_OBJECTS:
         return None
     return AnnotationError(
-        "crowded", f"{len(found.names):,} objects, and a photo may have {MOST_OBJECTS:,}"
+        "crowded", f"{len(found.names):,} objects, and a photo may have {MAX_OBJECTS:,}"
     )
 
 

@@ -35,12 +35,12 @@ from utils.data.formats.naming import NAME_LIMIT, class_name, formatted
 from utils.data.formats.outlines import points_box, rle_box
 from utils.text import counted, listed
 
-_LARGEST = 1e9  # pixels
-_LARGEST_AREA = 1e10  # square pixels; COCO's evaluation counts no larger object
+_MAX_COORDINATE = 1e9  # pixels
+_MAX_AREA = 1e10  # square pixels; COCO's evaluation counts no larger object
 _EXAMPLES = 5
 _OUTLINE = ""  # the key under which the box of an outline is kept while a file is read
 _ROTATION = "attributes"  # of which only the degrees are kept
-_LONGEST_SIDE = 1 << 20  # pixels of a mask
+_MAX_SIDE = 1 << 20  # pixels of a mask
 # Takes most of the space in a file, and is not used here.
 _UNUSED = frozenset({"keypoints", "segments_info", "caption", "counts", "extra"})
 
@@ -191,7 +191,7 @@ def _outline_box(outline: Any) -> list[float] | None:
     try:
         if isinstance(outline, dict):
             height, width = outline["size"]
-            if not all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in (height, width)):
+            if not all(type(side) is int and 0 < side <= _MAX_SIDE for side in (height, width)):
                 return None
             x0, y0, x1, y1 = rle_box((height, width), outline["counts"])
         else:
@@ -402,7 +402,7 @@ def _xywh(item: dict) -> list[float]:
     for value in bbox:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ObjectError("not-a-number", f"bbox holds {formatted(value)}, not a number")
-        if not abs(value) <= _LARGEST:  # NaN too, and whole numbers of any length
+        if not abs(value) <= _MAX_COORDINATE:  # NaN too, and whole numbers of any length
             raise ObjectError(
                 "not-a-number", f"bbox holds {formatted(value)}, not a place in a photo"
             )
@@ -435,7 +435,7 @@ def _area(value: Any) -> float:
     """An area as the file gives it; NaN for what none has, such as a placeholder of 0 or -1."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    return float(value) if 0 < value <= _LARGEST_AREA else math.nan
+    return float(value) if 0 < value <= _MAX_AREA else math.nan
 
 
 def _size(item: dict) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from typing import Any
 from utils.data.annotations import ObjectError
 from utils.data.formats.outlines import Box, rotated_box
 
-_MOST_DEGREES = 1e9
+_MAX_DEGREES = 1e9
 
 
 def rotation_of(value: Any) -> float:
@@ -29,7 +29,7 @@ def rotation_of(value: Any) -> float:
             return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
-    if not abs(value) <= _MOST_DEGREES:  # NaN too, and whole numbers of any length
+    if not abs(value) <= _MAX_DEGREES:  # NaN too, and whole numbers of any length
         return math.nan
     return math.fmod(value, 180)  # half a turn gives the same rectangle
 

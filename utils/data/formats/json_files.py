@@ -21,10 +21,10 @@ MAX_BYTES = 1 << 30  # COCO's own train2017 has 448 MB
 # hundred bytes; a file of nothing but brackets would take fifty times its size.
 _BYTES_A_BRACKET = 16
 _ALWAYS_READ = 1 << 20  # bytes
-_MOST_MEMORY = 3 << 30  # bytes; four million boxes
-_LONGEST_LIST = 1 << 20  # bytes of the numbers that are dropped with their object
-_MOST_DROPPED = 4_000_000  # lists; COCO's train2017 has 860,000
-_MOST_KEYS = 10_000  # different ones
+_MAX_MEMORY = 3 << 30  # bytes; four million boxes
+_MAX_LIST_BYTES = 1 << 20  # bytes of the numbers that are dropped with their object
+_MAX_DROPPED = 4_000_000  # lists; COCO's train2017 has 860,000
+_MAX_KEYS = 10_000  # different ones
 # A list of polygons, or a mask with its size; then what may follow until the object ends: other
 # values, and small objects such as CVAT's attributes.
 _NUMBERS = re.compile(rb'[\s:]*+\{?(?:[\[\]\d\s.,eE+-]++|"(?:counts|size)"\s*+:)*+')
@@ -78,8 +78,8 @@ def load_json(
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys.update(map(itemgetter(0), pairs))
-        if len(keys) > _MOST_KEYS:
-            raise TooLargeError(f"it has more than {_MOST_KEYS:,} different keys")
+        if len(keys) > _MAX_KEYS:
+            raise TooLargeError(f"it has more than {_MAX_KEYS:,} different keys")
         return keep(pairs)
 
     try:
@@ -105,7 +105,7 @@ def _check_memory(data: bytes, dropped: str, remedy: str) -> None:
     brackets = data.count(b"[") + data.count(b"{")
     if brackets * _BYTES_A_BRACKET > len(data):
         raise ValueError("it has more brackets than labels need, and would fill the memory")
-    excess = parsed_size(data) - _MOST_MEMORY
+    excess = parsed_size(data) - _MAX_MEMORY
     if excess > 0 and dropped and BYTES_A_COMMA * data.count(b",") > excess:
         excess -= BYTES_A_COMMA * _commas_dropped(data, f'"{dropped}"'.encode())
     if excess > 0:
@@ -116,13 +116,13 @@ def _commas_dropped(data: bytes, key: bytes) -> int:
     """How many commas stand in the numbers of a key whose object ends soon behind them, and that
     are so few that they can be held until then."""
     commas, start = 0, data.find(key)
-    for _ in range(_MOST_DROPPED):
+    for _ in range(_MAX_DROPPED):
         if start < 0:
             break
         start += len(key)
         after = data.find(key, start)
         limit = len(data) if after < 0 else after
-        end = _NUMBERS.match(data, start, min(limit, start + _LONGEST_LIST)).end()
+        end = _NUMBERS.match(data, start, min(limit, start + _MAX_LIST_BYTES)).end()
         if _END_OF_OBJECT.match(data, end, limit):
             commas += data.count(b",", start, end)
         start = after

@@ -25,8 +25,8 @@ from utils.data.formats.outlines import Box, points_box
 from utils.images import IMAGE_SUFFIXES
 
 _UNUSED = frozenset({"rle", "history", "meta", "prediction"})  # long, and not used here
-_LARGEST = 1e6  # percent
-_LONGEST_SIDE = 1 << 20  # pixels
+_MAX_PERCENT = 1e6  # percent
+_MAX_SIDE = 1 << 20  # pixels
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def _number(value: Mapping[str, Any], key: str) -> float:
         raise ObjectError("no-box", f"no {key}; rectangles, ellipses and polygons are read")
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise ObjectError("not-a-number", f"{key} is {formatted(number)}, not a number")
-    if not abs(number) <= _LARGEST:
+    if not abs(number) <= _MAX_PERCENT:
         raise ObjectError("not-a-number", f"{key} is {formatted(number)}, not a place in a photo")
     return float(number)
 
@@ -227,6 +227,6 @@ def _number(value: Mapping[str, Any], key: str) -> float:
 def _size(results: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
     for item in results:
         width, height = item.get("original_width"), item.get("original_height")
-        if all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in (width, height)):
+        if all(type(side) is int and 0 < side <= _MAX_SIDE for side in (width, height)):
             return width, height
     return None

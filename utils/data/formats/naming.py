@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from utils.data.splits.names import split_name
 from utils.image_kinds import photo_stem
-from utils.text import LONGEST_NAME, is_control, listed, nfc
+from utils.text import MAX_NAME_LENGTH, is_control, listed, nfc
 
-NAME_LIMIT = f"or one of more than {LONGEST_NAME:,} characters"  # for messages on missing names
+NAME_LIMIT = f"or one of more than {MAX_NAME_LENGTH:,} characters"  # for messages on missing names
 Key = tuple[str, ...]  # folders, and a file name or its stem
 
 # Folders whose names only say what is in them, in lower case.
@@ -31,7 +31,7 @@ def class_name(text: str) -> str:
     space, control characters vanish. "" for a text that is too long to be a name."""
     text = nfc(text)
     name = "".join(sign for sign in " ".join(text.split()) if not is_control(sign)).strip()
-    return name if len(name) <= LONGEST_NAME else ""
+    return name if len(name) <= MAX_NAME_LENGTH else ""
 
 
 def formatted(value: object, most: int = 80) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 
-_LONGEST = 13  # characters of a number in a compressed mask: 65 bits
+_MAX_DIGITS = 13  # characters of a number in a compressed mask: 65 bits
 
 
 def points_box(points: Iterable[tuple[float, float]]) -> Box:
@@ -84,7 +84,7 @@ def _runs(text: str) -> list[int]:
     value = shift = 0
     for sign in text:
         code = ord(sign) - 48
-        if not 0 <= code < 64 or shift >= 5 * _LONGEST:
+        if not 0 <= code < 64 or shift >= 5 * _MAX_DIGITS:
             raise ValueError("no mask")
         value |= (code & 31) << shift
         shift += 5

@@ -33,7 +33,7 @@ from utils.files import read_limited
 
 MAX_BYTES = 8 << 20  # thousands of objects
 _SHIFTS = (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))
-_LARGEST = 1e9  # pixels
+_MAX_COORDINATE = 1e9  # pixels
 _UNDEFINED_ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
 _YES = ("1", "true", "yes")
 
@@ -159,7 +159,7 @@ def _outline(item: Element) -> Box | None:
                 x0, y0, x1, y1, first = *points_box(points), 1
             else:
                 continue
-            if not max(map(abs, (x0, y0, x1, y1))) <= _LARGEST:
+            if not max(map(abs, (x0, y0, x1, y1))) <= _MAX_COORDINATE:
                 raise ValueError
         except ValueError:
             raise ObjectError("empty-box", f"the outline ({tag}) encloses no area") from None
@@ -189,7 +189,7 @@ def _number(tag: str, text: str) -> float:
         if not text:
             raise ObjectError("no-box", f"no {tag}") from None
         raise ObjectError("not-a-number", f"{tag} is {text[:40]!r}, not a number") from None
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    if not math.isfinite(value) or abs(value) > _MAX_COORDINATE:
         raise ObjectError("not-a-number", f"{tag} is {text[:40]}, not a place in a photo")
     return value
 

@@ -32,8 +32,8 @@ MAX_BYTES = 8 << 20  # a hundred thousand objects
 _DECIMAL = re.compile(r"[-+]?\d+(,\d+)?")
 _SPACE = re.compile(r"\s")
 _LEADING = re.compile(r"(^|[\s,;])[,;](?=\S)")
-_MOST_OF_A_BOX = 6  # columns: class, box and confidence
-_LARGEST = 10.0  # a larger number is no fraction of a box that reaches over the edge, but pixels
+_MAX_BOX_COLUMNS = 6  # columns: class, box and confidence
+_MAX_FRACTION = 10.0  # larger numbers are pixels; a box may reach over the edge of the photo
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def parse_labels(
             continue
         names.append(name)
         numbers.append(number)
-        has_score = len(columns) == _MOST_OF_A_BOX and not pose
+        has_score = len(columns) == _MAX_BOX_COLUMNS and not pose
         scores.append(score_of(columns[-1]) if has_score else math.nan)
-        outlines += len(columns) > _MOST_OF_A_BOX and not pose
+        outlines += len(columns) > _MAX_BOX_COLUMNS and not pose
     return YoloLabels(
         names=tuple(names),
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
@@ -161,7 +161,7 @@ def _box(columns: Sequence[str], pose: bool) -> tuple[float, float, float, float
     count = len(columns)
     if count < 4:
         raise ObjectError("no-box", f"{count + 1} columns; at least 5 are needed")
-    if count < _MOST_OF_A_BOX or pose:
+    if count < _MAX_BOX_COLUMNS or pose:
         cx, cy, width, height = (_fraction(text) for text in columns[:4])
         if not (width > 0 and height > 0):
             raise ObjectError(
@@ -185,7 +185,7 @@ def _fraction(text: str) -> float:
         raise ObjectError("not-a-number", f"{formatted(text)!r} is not a number") from None
     if not math.isfinite(value):
         raise ObjectError("not-a-number", f"{formatted(text)} is not a place in a photo")
-    if abs(value) > _LARGEST:
+    if abs(value) > _MAX_FRACTION:
         raise ObjectError(
             "not-a-number",
             f"{formatted(text)} is not a fraction of the photo's width or height, from 0 to 1; "

@@ -16,7 +16,7 @@ from utils.data.synthetic.signs import CLASSES, outline
 
 REFERENCE_SIDE = 416  # sign sizes are drawn for a photo letterboxed to this square
 SMALL = 32.0  # pixels at the reference; signs below are small
-SMALLEST, LARGEST = 14.5, 190.0
+MIN_SIZE, MAX_SIZE = 14.5, 190.0
 SMALL_SHARE = 0.345  # a little over a third, as small signs are placed last and may find no space
 MAX_CUT, MAX_OVERLAP = 0.35, 0.30
 EMPTY_SHARE = 0.05  # scenes without a sign
@@ -101,7 +101,7 @@ def _photo_size(rng: np.random.Generator) -> tuple[int, int]:
 
 def _side(rng: np.random.Generator) -> float:
     """Longest side of a sign in pixels at the reference; log-uniform."""
-    low, high = (SMALLEST, SMALL - 0.5) if rng.random() < SMALL_SHARE else (SMALL + 0.5, LARGEST)
+    low, high = (MIN_SIZE, SMALL - 0.5) if rng.random() < SMALL_SHARE else (SMALL + 0.5, MAX_SIZE)
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 

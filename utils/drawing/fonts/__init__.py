@@ -19,7 +19,7 @@ from PIL import ImageDraw, ImageFont
 
 FOLDER = Path(__file__).parent
 _DEJAVU = "DejaVuSans.ttf"
-LONGEST = 200  # characters of a line; more do not fit any picture
+MAX_LINE_LENGTH = 200  # characters of a line; more do not fit any picture
 # Looked for on the system, for characters that the others lack.
 _SYSTEM_FONTS = (
     "NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "PingFang.ttc",
@@ -38,8 +38,8 @@ def drawable(name: str, class_id: int) -> str:
     """The name on one line, cut where it is very long, with a ? for what no font has, then with the
     class id before it."""
     name = " ".join(name.split()) or "?"
-    if len(name) > LONGEST:
-        name = f"{name[: LONGEST - 1]}…"
+    if len(name) > MAX_LINE_LENGTH:
+        name = f"{name[: MAX_LINE_LENGTH - 1]}…"
     text = "".join("?" if part.font is None else part.text for part in _parts(name))
     return text if text == name else f"{class_id}: {text}"
 
@@ -60,9 +60,9 @@ class Typeface:
 
     def fitting(self, text: str, width: float) -> str:
         """The text, or as much of its beginning as fits into that many pixels, with … behind it."""
-        if len(text) <= LONGEST and self.width(text) <= width:
+        if len(text) <= MAX_LINE_LENGTH and self.width(text) <= width:
             return text
-        text = text[:LONGEST]
+        text = text[:MAX_LINE_LENGTH]
         lengths = range(1, len(text))
         shorter = bisect_right(lengths, width, key=lambda count: self.width(f"{text[:count]}…"))
         return f"{text[:shorter]}…"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NEAR_COPY = 0.05  # a photo that differs less from a chosen one is not chosen
-LEAST_UNCERTAINTY = 0.1  # counts for photos without any: a strange one may show what is not known
+MIN_UNCERTAINTY = 0.1  # counts for photos without any: a strange one may show what is not known
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int) -> list[Ch
         count: how many to choose.
     """
     directions = _directions(features)
-    value = LEAST_UNCERTAINTY + (1 - LEAST_UNCERTAINTY) * uncertainty
+    value = MIN_UNCERTAINTY + (1 - MIN_UNCERTAINTY) * uncertainty
     difference = np.ones(len(value))
     nearest = np.full(len(value), -1)
     chosen: list[Chosen] = []

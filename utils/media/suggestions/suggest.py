@@ -15,7 +15,7 @@ from utils.errors import UserError
 from utils.files import atomic_folder, atomic_write, content_hash, within_bytes
 from utils.images import IMAGE_SUFFIXES, check_file
 from utils.media.frames import Frame, Source
-from utils.media.outputs import LONGEST_STEM
+from utils.media.outputs import MAX_STEM_BYTES
 from utils.media.suggestions.choice import choose
 from utils.media.suggestions.features import Features
 from utils.media.suggestions.uncertainty import class_uncertainty, class_weights, photo_uncertainty
@@ -23,7 +23,7 @@ from utils.text import counted
 
 _RARE = 1.3  # times the mean weight of a class
 _UNSURE = 0.5  # a detection below this uncertainty counts as sure
-_MOST_CLASSES = 3  # named in a reason
+_MAX_CLASSES = 3  # named in a reason
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def write_suggestions(suggestions: Sequence[Suggestion], out: Path) -> tuple[Pat
     with atomic_folder(links) as folder:
         for place, one in enumerate(suggestions, start=1):
             suffix = one.path.suffix if one.path.suffix.lower() in IMAGE_SUFFIXES else ""
-            stem = within_bytes(one.path.name.removesuffix(suffix), LONGEST_STEM)
+            stem = within_bytes(one.path.name.removesuffix(suffix), MAX_STEM_BYTES)
             target = folder / f"{place:0{len(str(len(suggestions)))}d}_{stem}{suffix}"
             try:
                 target.symlink_to(os.path.abspath(one.path))
@@ -146,13 +146,13 @@ def _reasons(found: Detections, weights: np.ndarray, difference: float) -> tuple
     by_class = {one.class_name: one for one in reversed(best)}
     if by_class:
         ordered = sorted(by_class.values(), key=lambda one: -weights[one.class_id])
-        named = ", ".join(f"{one.class_name} {one.score:.2f}" for one in ordered[:_MOST_CLASSES])
-        more = len(ordered) - _MOST_CLASSES
+        named = ", ".join(f"{one.class_name} {one.score:.2f}" for one in ordered[:_MAX_CLASSES])
+        more = len(ordered) - _MAX_CLASSES
         also = f" and {counted(more, 'more class', 'more classes')}" if more > 0 else ""
         reasons.append(f"unsure of {named}{also}")
         rare = [one.class_name for one in ordered if weights[one.class_id] > _RARE]
         if rare:
-            reasons.append(f"rare on these photos: {', '.join(rare[:_MOST_CLASSES])}")
+            reasons.append(f"rare on these photos: {', '.join(rare[:_MAX_CLASSES])}")
     elif len(found):
         reasons.append("sure of what it sees")
     else:

@@ -6,7 +6,7 @@ from utils.data.augment import AugmentConfig
 from utils.data.batches.input_shape import rectangular_aspect, training_shape
 from utils.data.records import Dataset
 
-MOST_ROTATION = 20.0  # degrees; a photo that is turned further loses its ends in a rectangle
+MAX_ROTATION = 20.0  # degrees; a photo that is turned further loses its ends in a rectangle
 
 
 def choose_aspect(
@@ -18,7 +18,7 @@ def choose_aspect(
     time on grey borders. Returns (1, 1) with strong rotation, or where scaling never shrinks
     photos: the network must see the borders that it meets in prediction.
     """
-    rotates_far, never_shrinks = augment.rotation > MOST_ROTATION, augment.scale[0] >= 1
+    rotates_far, never_shrinks = augment.rotation > MAX_ROTATION, augment.scale[0] >= 1
     if not rectangular or rotates_far or never_shrinks:
         return (1.0, 1.0)
     return rectangular_aspect(train)

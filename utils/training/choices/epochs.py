@@ -9,10 +9,10 @@ from utils.training.choices.recipes import CONTINUED, Recipe
 from utils.training.choices.start import head_weights_file
 from utils.training.config import TrainConfig
 
-FEWEST_SEEN = 4_000  # photos that a run sees at least, counted once an epoch
-MOST_EPOCHS = 200
+MIN_SEEN = 4_000  # photos that a run sees at least, counted once an epoch
+MAX_EPOCHS = 200
 # Times as many epochs where the heads start from random weights, or the backbone too (with the
-# plain recipe's 50 that is more than ``MOST_EPOCHS``).
+# plain recipe's 50 that is more than ``MAX_EPOCHS``).
 NEW_HEADS, NEW_BACKBONE = 2, 6
 
 
@@ -28,7 +28,7 @@ def choose_epochs(
 
     A pretrained detector sees each photo ``recipe.epochs`` times. More would overfit. What starts
     from random weights has more to learn. A run over few photos is longer, so that it sees
-    ``FEWEST_SEEN`` photos in all.
+    ``MIN_SEEN`` photos in all.
 
     Args:
         config: the run's options.
@@ -45,8 +45,8 @@ def choose_epochs(
         times = NEW_BACKBONE
     else:
         times = 1 if head_weights_file(config) else NEW_HEADS
-    fewest = FEWEST_SEEN // CONTINUED if continued else FEWEST_SEEN
-    return min(max(times * recipe.epochs, math.ceil(fewest / photos)), MOST_EPOCHS)
+    fewest = MIN_SEEN // CONTINUED if continued else MIN_SEEN
+    return min(max(times * recipe.epochs, math.ceil(fewest / photos)), MAX_EPOCHS)
 
 
 def epochs_text(config: TrainConfig, epochs: int, photos: int, saved: int | None = None) -> str:

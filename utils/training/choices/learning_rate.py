@@ -7,7 +7,7 @@ from utils.training.choices.recipes import CONTINUED, RECIPES, Recipe
 from utils.training.config import TrainConfig
 
 # Rates grow in proportion to the batch (Goyal et al., 2017), up to here.
-BATCH, LARGEST_BATCH = 8, 16
+BATCH, MAX_BATCH = 8, 16
 
 
 def choose_learning_rates(
@@ -33,7 +33,7 @@ def choose_learning_rates(
         saved: rate and factor of the run that is resumed, which keeps them; None for a new run.
     """
     rates = (recipe if pretrained else RECIPES["plain"]).rates[config.optimizer]
-    chosen = rates.heads * min(batch_size, LARGEST_BATCH) / BATCH
+    chosen = rates.heads * min(batch_size, MAX_BATCH) / BATCH
     rate = config.learning_rate or (chosen / CONTINUED if continued else chosen)
     asked = config.backbone_rate if pretrained else None
     factor = rates.backbone / rates.heads if asked is None else asked

@@ -19,7 +19,7 @@ from utils.data.input_size import MIN_OBJECT_SIDE_SHORT_RUN, SizeNeeds
 from utils.data.records import Dataset
 from utils.errors import UserError
 from utils.text import minutes_text
-from utils.training.choices.epochs import MOST_EPOCHS, choose_epochs, epochs_text
+from utils.training.choices.epochs import MAX_EPOCHS, choose_epochs, epochs_text
 from utils.training.choices.expected import BACKBONE, STEP_TIME, expected_points
 from utils.training.choices.recipes import CONTINUED, Recipe
 from utils.training.choices.speed import photos_seen
@@ -28,7 +28,7 @@ from utils.training.config import AUTO, TrainConfig
 
 # Photos that a run with --minutes sees at most, where its epochs would be fewer: what more would
 # teach few photos is to know them by heart.
-MOST_SEEN = 16_000
+MAX_SEEN = 16_000
 
 
 class Network(NamedTuple):
@@ -95,8 +95,8 @@ def choose_network(
         named = replace(config, backbone=backbone)
         epochs[backbone] = choose_epochs(named, recipe, samples, saved.epochs, continued=continued)
         if config.minutes and not (config.epochs or saved.epochs):
-            most = MOST_SEEN // CONTINUED if continued else MOST_SEEN
-            more = min(math.ceil(most / samples), MOST_EPOCHS)
+            most = MAX_SEEN // CONTINUED if continued else MAX_SEEN
+            more = min(math.ceil(most / samples), MAX_EPOCHS)
             epochs[backbone] = max(epochs[backbone], more)
     open_choice = len(backbones) > 1 or len(sizes) > 1
     seen = None

@@ -16,7 +16,7 @@ MANY_SMALL = 0.05  # share of objects below a cell that is worth a warning
 FEW_SMALL = 0.01  # share that the advised input size leaves
 POOR_RECALL = 0.9  # best possible recall of the anchors
 MIN_OBJECTS = 30  # with fewer, recall is too uncertain
-_LARGEST = 1280  # beyond this, tiles are the better advice
+_MAX_INPUT_SIZE = 1280  # beyond this, tiles are the better advice
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _small(objects: np.ndarray) -> float:
 
 def _advised(objects: np.ndarray, input_size: int) -> int | None:
     """The smallest usual input size that leaves few small objects; None where none does."""
-    for size in range(input_size // 32 * 32 + 32, _LARGEST + 1, 32):
+    for size in range(input_size // 32 * 32 + 32, _MAX_INPUT_SIZE + 1, 32):
         if _small(objects * size / input_size) <= FEW_SMALL:
             return size
     return None
