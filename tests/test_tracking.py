@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,6 +83,30 @@ def test_a_track_begins_with_a_higher_score_than_it_goes_on_with(conf, needed):
 def test_a_low_score_does_not_find_a_lost_object():
     frames = [found((100, 100))] * 3 + [found()] + [found((100, 100, 0.15))]
     assert follow(Tracker(), frames)[-1] == []
+
+
+def test_a_low_score_beside_a_track_is_another_object():
+    seen = [found((100, 100))] * 3
+    assert follow(Tracker(), [*seen, found((104, 100, 0.15))])[-1] == [1]
+    assert follow(Tracker(), [*seen, found((125, 100, 0.15))])[-1] == []
+
+
+def test_an_object_far_from_a_track_begins_another():
+    seen = [found((100, 100))] * 3
+    assert follow(Tracker(), [*seen, found((110, 100))])[-1] == [1]
+    assert follow(Tracker(), [*seen, found((142, 100))])[-1] == [NO_TRACK]
+
+
+def test_a_shrinking_object_that_is_hidden_keeps_its_id():
+    """It drives away. The size of a lost track stays, and does not shrink below nothing."""
+
+    def frame(side: float) -> Detections:
+        box = np.array([[300 - side / 2, 200 - side / 2, 300 + side / 2, 200 + side / 2]])
+        return replace(found((0, 0)), boxes=box.astype(np.float32))
+
+    nothing = [found()] * 4
+    shrinking = [frame(200 - 16 * i) for i in range(12)]
+    assert follow(Tracker(), [*shrinking, *nothing, frame(20)])[-1] == [1]
 
 
 def test_objects_get_their_ids_when_seen_again():

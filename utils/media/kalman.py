@@ -62,6 +62,14 @@ class BoxFilters:
             )
         )
 
+    def hold_size(self, rows: np.ndarray) -> None:
+        """Stop the change of width and height, in place, of the tracks where ``rows`` (N,) is true.
+
+        For lost ones: a size that went on shrinking would reach 0 before its object is seen again.
+        """
+        self.velocity[rows, 2:] = 0
+        self.covariance[rows, 2:] = 0
+
     def predict(self, step_s: float) -> None:
         """Move all states ``step_s`` ≥ 0 seconds ahead, in place.
 

@@ -149,8 +149,10 @@ class Tracker:
         lost = np.flatnonzero(kept & ~tracked)
         kept[lost[np.argsort(self._lost_s[lost], kind="stable")[MAX_LOST_TRACKS:]]] = False
         self._keep(kept)
+        tracked = tracked[kept]
+        self._filters.hold_size(~tracked)
         self._filters.predict(step_s)
-        return tracked[kept]
+        return tracked
 
     def _match(
         self, rows: np.ndarray, columns: np.ndarray, detections: Detections, lowest_iou: float
