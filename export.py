@@ -14,7 +14,7 @@ SavedModel. The file carries classes, thresholds and all else that predict.py an
 and takes raw RGB pixels. docs/export.md says what goes in and what comes out.
 
 The export and the checkpoint then detect on the same photos. The largest differences are printed.
-An export whose detections differ is deleted."""
+An export that differs by more than docs/export.md allows is deleted."""
 
 EPILOG = """\
 examples:

@@ -214,15 +214,15 @@ def choose_thresholds(config: PredictConfig, detector: Detector, max_det: int) -
     from the defaults of ``Thresholds``."""
     from utils.thresholds import Thresholds
 
-    noted = detector.operating_point
+    stored = detector.operating_point
     given = {"conf": config.conf, "iou": config.iou}
     given = {name: value for name, value in given.items() if value is not None}
-    if taken := {name: value for name, value in noted.items() if name not in given}:
+    if taken := {name: value for name, value in stored.items() if name not in given}:
         print(
-            "thresholds as get_map.py --tune noted them in the checkpoint: "
+            "thresholds as get_map.py --tune stored them in the checkpoint: "
             + ", ".join(f"--{name} {value:g}" for name, value in taken.items())
         )
-    return Thresholds(**{**noted, **given}, max_det=max_det)
+    return Thresholds(**{**stored, **given}, max_det=max_det)
 
 
 def throughput_matters(sources: Sequence[Source]) -> bool:
@@ -390,8 +390,8 @@ def detect_ahead(
     from utils.prefetch import iterate_ahead
 
     config = job.config
-    choice = FrameSelection(config.start, config.end, config.stride, config.fps)
-    frames = read_frames(sources, report, read_picture, choice, job.detector.runtime.readers)
+    selection = FrameSelection(config.start, config.end, config.stride, config.fps)
+    frames = read_frames(sources, report, read_picture, selection, job.detector.runtime.readers)
     thresholds = replace(job.thresholds, conf=job.lowest_score)
     detected = detect_frames(job.detector, frames, thresholds, tiling=config.tiling, report=report)
     return iterate_ahead(

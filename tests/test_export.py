@@ -337,7 +337,7 @@ def test_thresholds_are_those_given_or_noted_and_a_noted_one_is_told(weights, ca
     facts = Facts.of_checkpoint(weights)  # notes 0.3 and 0.5
     config = ExportConfig(weights, "onnx", nms=True)
     assert run._nms_thresholds(config, facts) == Thresholds(0.3, 0.5, 300)
-    assert "note: the lowest score is 0.3, as get_map.py --tune noted" in capsys.readouterr().out
+    assert "note: the lowest score is 0.3, as get_map.py --tune stored" in capsys.readouterr().out
     config = replace(config, conf=0.4, max_det=7)
     assert run._nms_thresholds(config, facts) == Thresholds(0.4, 0.5, 7)
     assert run._nms_thresholds(config, replace(facts, metadata={})) == Thresholds(0.4, 0.45, 7)

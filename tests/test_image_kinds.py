@@ -117,7 +117,7 @@ def test_every_format_finds_every_picture(tmp_path, layout):
 
     checked = examine(tmp_path)  # what --check says
     assert len(checked.photos) == len(PICTURES)
-    assert not [photo for photo in checked.photos if photo.pixels.error]
+    assert not [photo for photo in checked.photos if photo.content.error]
     assert any("4 pictures" in note for note in checked.layout.notes)
 
 

@@ -20,9 +20,9 @@ from utils.training.loop import (
     what_next,
 )
 from utils.training.run_directory import RunDirectory
+from utils.training.run_parts import TrainingRun
 from utils.training.schedule import Schedule
 from utils.training.state import extended_run
-from utils.training.training_run import TrainingRun
 
 BATCH = (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1, 4)), np.zeros((2, 1)))
 NAN = (float("nan"),) * 4

@@ -107,6 +107,8 @@ def test_a_shrinking_object_that_is_hidden_keeps_its_id():
     nothing = [found()] * 4
     shrinking = [frame(200 - 16 * i) for i in range(12)]
     assert follow(Tracker(), [*shrinking, *nothing, frame(20)])[-1] == [1]
+    few = [frame(200), frame(130), frame(50), found(), frame(50)]
+    assert follow(Tracker(), few, 0.2)[-1] == [1]
 
 
 def test_objects_get_their_ids_when_seen_again():

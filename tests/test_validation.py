@@ -11,7 +11,7 @@ from utils.data.records import Dataset, Record
 from utils.tiling import NO_TILES
 from utils.training import expected_times
 from utils.training import run as stages
-from utils.training.expected_times import ExpectedTimes, measure_times
+from utils.training.overhead import ExpectedTimes, measure_times
 from utils.training.validation import (
     MIN_PHOTOS,
     SCORED_PHOTOS,
@@ -140,7 +140,7 @@ def test_the_result_says_of_how_many_photos_it_is():
 def test_reading_and_matching_are_part_of_the_time_expected(monkeypatch):
     """A stand-in network takes no time; reading its photos does."""
     now = [0.0]
-    monkeypatch.setattr("utils.training.expected_times.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("utils.training.overhead.time.monotonic", lambda: now[0])
     seen = []
 
     def detect(records, progress, on_unreadable):

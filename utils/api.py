@@ -197,7 +197,8 @@ def export(
         ``nms``, a ``comparison`` of AP.
 
     Raises:
-        UserError: what is wrong with options, checkpoint or data; or the export's detections differ
+        UserError: what is wrong with options, checkpoint or data; or the export differs
+            too much
             from the checkpoint's, and it was removed.
     """
     file = options.pop("config", None)

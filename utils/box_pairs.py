@@ -24,7 +24,7 @@ _SLACK = 1e-12  # relative to the largest coordinate: rounding must not move a s
 
 
 class BoxPairs(NamedTuple):
-    """BoxPairs of boxes.
+    """Pairs of boxes.
 
     Attributes:
         first: (P,) indices of boxes among the first ones, ascending.

@@ -11,7 +11,7 @@ from typing import Any
 from utils.text import MAX_NAME_LENGTH, is_control
 
 MAX_CLASSES = 20_000  # ImageNet has 21,841, the largest detection datasets a few thousand
-MAX_SIDE = 8192  # pixels of a network input
+MAX_INPUT_SIDE = 8192  # pixels of a network input
 _MAX_ANCHOR = 1e6  # pixels
 _MAX_NUMBER = 3e38  # of float32
 _MAX_DEPTH = 50  # levels of metadata
@@ -54,7 +54,7 @@ def check_anchors(anchors: Any) -> None:
 
 def check_input_size(size: Any) -> None:
     """A side in pixels."""
-    require(type(size) is int and 0 < size <= MAX_SIDE and size % 32 == 0, "input_size")
+    require(type(size) is int and 0 < size <= MAX_INPUT_SIDE and size % 32 == 0, "input_size")
 
 
 def check_metadata(metadata: Any) -> None:

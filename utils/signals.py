@@ -41,9 +41,8 @@ class StopRequest:
         except KeyboardInterrupt:  # it came before its handler
             _restore(self._before)
             raise
-        if (
-            _InterruptState.raised
-        ):  # looked up behind the loop, in which one may still be raised and lost
+        # Looked up after the loop, in which one may still be raised and lost.
+        if _InterruptState.raised:
             self.asked = True
             _InterruptState.dropped = None
         return self

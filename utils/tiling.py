@@ -17,7 +17,7 @@ from utils.errors import UserError
 
 TILE_OVERLAP = 0.2  # of a tile's side: an object up to that size lies whole in one of its tiles
 MAX_OVERLAP = 0.9  # beyond, a picture has a hundred times its own pixels in tiles
-MIN_SIDE = 32  # pixels of the picture; of the network input it is the least
+MIN_TILE_SIDE = 32  # pixels of the picture; of the network input it is the least
 MUCH_SMALLER = 2.0  # tiles are used where a picture would be shown this much smaller than those
 # of training: training's augmentation halves objects, too
 SMALL_OBJECT = 16  # pixels of the network input, where a detector does not say what it was shown
@@ -76,7 +76,7 @@ class TrainingSizes(NamedTuple):
         stored = metadata.get(TILE_KEY)
         side = stored.get("side") if isinstance(stored, Mapping) else None
         whole = isinstance(side, int) and not isinstance(side, bool)
-        usable = whole and MIN_SIDE <= side <= _MAX_SIZE
+        usable = whole and MIN_TILE_SIDE <= side <= _MAX_SIZE
         return cls(ObjectSizes.from_metadata(metadata), side if usable else None)
 
 
@@ -101,10 +101,10 @@ class Tiling:
             ValueError: neither ``auto``, ``off`` nor enough pixels.
         """
         if text not in ("auto", "off") and not (
-            text.isascii() and text.isdecimal() and int(text) >= MIN_SIDE
+            text.isascii() and text.isdecimal() and int(text) >= MIN_TILE_SIDE
         ):
             raise ValueError(
-                f"{text!r} is neither auto nor off nor a number of pixels from {MIN_SIDE} on"
+                f"{text!r} is neither auto nor off nor a number of pixels from {MIN_TILE_SIDE} on"
             )
         return text
 
@@ -118,10 +118,10 @@ class Tiling:
             if not isinstance(self.side, bool):
                 object.__setattr__(self, "side", operator.index(self.side))
         number = isinstance(self.side, int) and not isinstance(self.side, bool)
-        if not (self.side in ("auto", "off") or (number and self.side >= MIN_SIDE)):
+        if not (self.side in ("auto", "off") or (number and self.side >= MIN_TILE_SIDE)):
             raise UserError(
                 f"tile {self.side}: give auto, off, or the side of a tile in pixels, at least "
-                f"{MIN_SIDE}"
+                f"{MIN_TILE_SIDE}"
             )
         if not 0 <= self.overlap <= MAX_OVERLAP:
             raise UserError(
@@ -197,7 +197,7 @@ def auto_side(longest_input: int, sizes: ObjectSizes) -> int:
     shown_in_training = sizes.input[0] / sizes.photo[0]
     largest = max(1.0, shown_in_training)
     scale = min(sizes.input[1] / sizes.photo[0], largest)
-    return max(MIN_SIDE, round(longest_input / scale))
+    return max(MIN_TILE_SIDE, round(longest_input / scale))
 
 
 def shown_whole_up_to(longest_input: int, sizes: ObjectSizes) -> int:

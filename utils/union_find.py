@@ -16,7 +16,7 @@ class UnionFind(Generic[Item]):
     def find(self, item: Item) -> Item:
         """The smallest item of the set."""
         while (parent := self._parents.get(item, item)) != item:
-            self._parents[item] = self._parents.get(parent, parent)  # path halving
+            self._parents[item] = self._parents.get(parent, parent)  # path splitting
             item = parent
         return item
 

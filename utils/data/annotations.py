@@ -34,7 +34,7 @@ class AnnotationError:
             - ``no-class``: it has no class;
             - ``no-id``: what stands for the class is no class id;
             - ``no-name``: the class id has no name;
-            - ``after-last``: the class id has no name, and is one above the last that has one;
+            - ``after-last``: the ids begin with 0, and this one is one above the last with a name;
             - ``before-first``: the class id is 0, and the names begin with 1;
             - ``no-box``: it has no box, or none of the known form;
             - ``not-a-number``: a coordinate is no number;

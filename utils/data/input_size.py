@@ -12,7 +12,9 @@ from utils.data.records import Dataset
 
 INPUT_SIZES = (256, 320, 416, 512, 640, 832, 1024)  # side of the network input in pixels
 DEFAULT_SIZE = 416  # where the objects need less, and the photos have it
-MAX_PIXELS = 640 * 640  # of a training picture: the last two are for photos much wider than high
+MAX_TRAINING_PIXELS = (
+    640 * 640
+)  # of a training picture: the last two are for photos much wider than high
 # The side of an object is the root of its area, in pixels of the network input.
 SMALL_QUANTILE = 0.1  # of the sides: this share of the objects may be smaller than ...
 MIN_OBJECT_SIDE = 24  # ... this: three cells of the finest level (stride 8)
@@ -47,7 +49,9 @@ class SizeNeeds:
         sides = np.sqrt(object_sizes(dataset, INPUT_SIZES[-1]).prod(axis=1))  # at the largest size
         photo = float(np.median([max(r.width, r.height) for r in dataset.records]))
         aspect = aspect or rectangular_aspect(dataset)
-        possible = tuple(s for s in INPUT_SIZES if s <= photo and _pixels(s, aspect) <= MAX_PIXELS)
+        possible = tuple(
+            s for s in INPUT_SIZES if s <= photo and _pixels(s, aspect) <= MAX_TRAINING_PIXELS
+        )
         needed = None
         if len(sides):
             small = max(float(np.quantile(sides, SMALL_QUANTILE)), 1e-6)

@@ -47,7 +47,8 @@ def run_export(config: ExportConfig) -> ExportResult:
     What was found is printed.
 
     Raises:
-        UserError: what is wrong with options, checkpoint or data; or the export's detections differ
+        UserError: what is wrong with options, checkpoint or data; or the export differs
+            too much
             from the checkpoint's, and it was removed.
     """
     refuse_contradictions(config)
@@ -83,7 +84,7 @@ def _nms_thresholds(config: ExportConfig, facts: Facts) -> Thresholds:
     given = {name: value for name, value in given.items() if value is not None}
     if "conf" in noted and "conf" not in given:
         print(
-            f"note: the lowest score is {noted['conf']:g}, as get_map.py --tune noted it for "
+            f"note: the lowest score is {noted['conf']:g}, as get_map.py --tune stored it for "
             "predict.py, which lowers scores by voting; without voting more boxes reach it "
             "(--conf sets another)"
         )

@@ -1,4 +1,4 @@
-"""DetectionTruthPairs of a detection and an object on the same image."""
+"""Pairs of a detection and an object on the same image."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from utils.training.config import TrainConfig
 from utils.training.inputs import Inputs, choose_inputs
 from utils.training.loop import step_within_memory
 from utils.training.numerics import set_precision
+from utils.training.run_parts import TrainingRun
 from utils.training.schedule import learning_rate_factor
 from utils.training.setup import Setup
-from utils.training.training_run import TrainingRun
 
 LONG_RUN = 30_000  # steps; the first of them have tiny learning rates
 

@@ -15,7 +15,7 @@ from utils.media.ffmpeg import Ffmpeg, find_ffmpeg, video_start_s
 from utils.media.frames import Frame, Source
 from utils.media.outputs import Draw, Output, draw_frame
 from utils.media.video_reader import MAX_GAP_S
-from utils.media.video_writer import MAX_SIDE, H264Writer, VideoWriter, WebmWriter
+from utils.media.video_writer import MAX_FRAME_SIDE, H264Writer, VideoWriter, WebmWriter
 
 
 def check_video_folder(folder: Path, where: str) -> None:
@@ -88,7 +88,7 @@ class DrawnVideos(Output):
 
     def _open(self, frame: Frame, name: str) -> VideoWriter:
         height, width = frame.image.shape[:2]
-        if max(height, width) > MAX_SIDE:
+        if max(height, width) > MAX_FRAME_SIDE:
             raise UnwritableError(
                 f"frames of {width}×{height} pixels are too long for a drawn video; its other "
                 "results are written"

@@ -19,7 +19,7 @@ from utils.media.outputs import Output, in_memory
 from utils.media.predict_config import PredictConfig
 from utils.text import counted, nfc, one_line
 
-MAX_OBJECTS = 12  # of a picture that get a heat map, the best
+MAX_HEAT_MAPS = 12  # of a picture that get a heat map, the best
 
 
 class HeatSheets(Output):
@@ -57,7 +57,7 @@ class HeatSheets(Output):
         seen = self.evidence(image)
         shown = None
         if self.box is None and self.class_name is None:
-            shown = detections[:MAX_OBJECTS]
+            shown = detections[:MAX_HEAT_MAPS]
             shown = replace(shown, boxes=shown.boxes * np.float32(scale))
             maps = [seen.heat(one.class_name, one.box) for one in shown]
             subject = _of_detections(len(shown), len(detections))

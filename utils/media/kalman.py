@@ -20,12 +20,14 @@ ACCELERATION_STD = 1.0  # a second, gained within one second
 
 @dataclass
 class BoxFilters:
-    """The states of N filters. All arrays are float64 (N, 4): centre x, centre y, width, height.
+    """The states of N filters. Arrays are float64 (N, 4), centre x, centre y, width and height,
+    but for ``seen_size``.
 
     Attributes:
         position: estimates, in pixels.
         velocity: estimates, in pixels a second.
         position_variance, covariance, velocity_variance: the 2×2 block of each number.
+        seen_size: (N, 2), the estimates of width and height when the object was last seen.
     """
 
     position: np.ndarray
@@ -33,6 +35,7 @@ class BoxFilters:
     position_variance: np.ndarray
     covariance: np.ndarray
     velocity_variance: np.ndarray
+    seen_size: np.ndarray
 
     def __len__(self) -> int:
         return len(self.position)
@@ -63,10 +66,11 @@ class BoxFilters:
         )
 
     def hold_size(self, rows: np.ndarray) -> None:
-        """Stop the change of width and height, in place, of the tracks where ``rows`` (N,) is true.
+        """Give the objects where ``rows`` (N,) is true the size that they were last seen with.
 
         For lost ones: a size that went on shrinking would reach 0 before its object is seen again.
         """
+        self.position[rows, 2:] = self.seen_size[rows]
         self.velocity[rows, 2:] = 0
         self.covariance[rows, 2:] = 0
 
@@ -98,6 +102,7 @@ class BoxFilters:
         self.position_variance[rows] = variance * (1 - variance / total)
         self.covariance[rows] = covariance * (1 - variance / total)
         self.velocity_variance[rows] -= covariance**2 / total
+        self.seen_size[rows] = self.position[rows, 2:]
 
 
 def new_filters(boxes: np.ndarray) -> BoxFilters:
@@ -110,6 +115,7 @@ def new_filters(boxes: np.ndarray) -> BoxFilters:
         (MEASUREMENT_STD * size) ** 2,
         np.zeros_like(position),
         (INITIAL_SPEED_STD * size) ** 2,
+        position[:, 2:].copy(),
     )
 
 

@@ -122,6 +122,7 @@ class Tracker:
             self._lost_s[rows] = 0
             track_ids[columns] = self._ids[rows]
 
+        self._filters.hold_size(self._lost_s > 0)
         begun = np.flatnonzero((detections.scores >= self.new_track_conf) & (track_ids == NO_TRACK))
         if first:
             track_ids[begun] = self._new_ids(len(begun))
@@ -149,10 +150,8 @@ class Tracker:
         lost = np.flatnonzero(kept & ~tracked)
         kept[lost[np.argsort(self._lost_s[lost], kind="stable")[MAX_LOST_TRACKS:]]] = False
         self._keep(kept)
-        tracked = tracked[kept]
-        self._filters.hold_size(~tracked)
         self._filters.predict(step_s)
-        return tracked
+        return tracked[kept]
 
     def _match(
         self, rows: np.ndarray, columns: np.ndarray, detections: Detections, lowest_iou: float

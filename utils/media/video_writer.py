@@ -25,7 +25,7 @@ from utils.media.ffmpeg import Ffmpeg, from_file, to_file, video_start_s
 from utils.media.matroska_header import is_complete
 from utils.quiet import silent_stderr
 
-MAX_SIDE = 16_382  # pixels of a frame: the most, and even, that VP8 and H.264 have
+MAX_FRAME_SIDE = 16_382  # pixels of a frame: the most, and even, that VP8 and H.264 have
 
 
 class VideoWriter(ABC):

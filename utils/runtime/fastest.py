@@ -154,8 +154,8 @@ def time_candidates(
         in_batches: time full batches, and divide by their pictures.
 
     Returns:
-        Notes for the cache folder: the fastest candidate, the fallback in float32, and the median
-        milliseconds of each.
+        Notes for the cache folder: the fastest candidate, the fallback (in float32 if one of these
+        opened), and the median milliseconds of each.
 
     Raises:
         UserError, ModuleFailedError: none of them can be opened.
@@ -305,11 +305,8 @@ class TrialNotes:
             numbers = (int(note[name]) for name in ("photos", "detections", "agreeing"))
             agreement = Agreement(*numbers, [str(name) for name in note["inputs"]])
             return note["agrees"], agreement
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-        ):  # none, damaged, or from when photos counted twice
+        except (KeyError, TypeError, ValueError):
+            # No note, a damaged one, or one from when photos counted twice.
             return None, Agreement()
 
     def write_progress(self, agreement: Agreement) -> None:

@@ -10,7 +10,7 @@ from utils.training.forgetting import not_measured_text, not_trained_text
 from utils.training.inputs import Inputs
 from utils.training.numerics import rounds_convolutions
 from utils.training.reporting import length_text
-from utils.training.training_run import TrainingRun
+from utils.training.run_parts import TrainingRun
 
 
 def announce(inputs: Inputs, run: TrainingRun) -> None:

@@ -37,18 +37,18 @@ from utils.training.numerics import needs_casts, rounds_convolutions
 from utils.training.optimizers import Optimizers
 from utils.training.resume import changed_weights_text, pseudo_labels_facts
 from utils.training.run_directory import RunDirectory
+from utils.training.run_parts import TrainingRun
 from utils.training.schedule import Schedule
 from utils.training.setup import Setup
 from utils.training.state import STARTING_WEIGHTS, check_choices
 from utils.training.step import StepConfig
 from utils.training.trainer import Trainer
-from utils.training.training_run import TrainingRun
 from utils.training.validation import SCORED_PHOTOS
 
 
 @dataclass(frozen=True)
 class StartingDetector:
-    """The detector of a run before its first chosen.
+    """The detector of a run before its first step.
 
     Attributes:
         model: on all devices.

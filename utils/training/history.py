@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-# best.keras is replaced unless the new AP on n photos is lower by more than this over √n. The AP on
-# a dozen photos varies that much from epoch to epoch. Its highest value is mostly chance, and a
-# network that was trained for longer is better on other photos.
-AP_TOLERANCE = 0.1
+# The smallest change of AP on n photos that counts is this over √n: on a dozen photos it varies that
+# much from epoch to epoch. Its highest value is mostly chance, and a network that was trained for
+# longer is better on other photos. So best.keras is replaced unless AP has fallen by more.
+MIN_DELTA = 0.1
 PARTS = ("loss", "box", "objectness", "classes")
 
 
@@ -83,9 +83,9 @@ class History:
     def should_replace_best(self, ap: float, photos: int) -> bool:
         """Whether the checkpoint with this AP, on so many photos with objects, replaces the best.
 
-        Its AP may be lower than the highest by ``AP_TOLERANCE`` / √photos, at most a tenth of it.
+        Its AP may be lower than the highest by ``MIN_DELTA`` / √photos, at most a tenth of it.
         """
-        tolerance = min(AP_TOLERANCE / math.sqrt(max(photos, 1)), 0.1 * max(self.highest_ap, 0.0))
+        tolerance = min(MIN_DELTA / math.sqrt(max(photos, 1)), 0.1 * max(self.highest_ap, 0.0))
         return ap >= self.highest_ap - tolerance
 
     def note_best(self, ap: float, low: float | None = None, high: float | None = None) -> None:

@@ -70,7 +70,7 @@ class Inputs:
 
     @property
     def train_at_crop_size(self) -> Dataset:
-        """The training photos; with crops, each record has the size of a crop.
+        """The training photos; with crops, no record is larger than a crop.
 
         For choices by object size only: its images are not read.
         """

@@ -31,9 +31,9 @@ from utils.training.reporting import (
     score_text,
     trained_on_text,
 )
+from utils.training.run_parts import TrainingRun
 from utils.training.schedule import learning_rate_factor
 from utils.training.state import USED_UP, save_state
-from utils.training.training_run import TrainingRun
 from utils.training.validation import scored_text
 
 MAX_BAD_STEPS = 20  # in a row whose loss is not finite

@@ -19,7 +19,7 @@ from utils.training.choices.start import origins
 from utils.training.choices.tile import tile_facts
 from utils.training.config import TrainConfig
 from utils.training.inputs import Inputs
-from utils.training.training_run import TrainingRun
+from utils.training.run_parts import TrainingRun
 
 
 def checkpoint_metadata(inputs: Inputs, run: TrainingRun) -> dict[str, Any]:

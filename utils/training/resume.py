@@ -11,9 +11,9 @@ from utils.training.inputs import Inputs
 from utils.training.legacy import UNKNOWN
 from utils.training.numerics import changed_cores
 from utils.training.reporting import length_text
+from utils.training.run_parts import TrainingRun
 from utils.training.setup import Setup
 from utils.training.state import assign_state
-from utils.training.training_run import TrainingRun
 
 
 def pseudo_labels_facts(inputs: Inputs) -> dict[str, Any] | None:

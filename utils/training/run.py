@@ -24,15 +24,15 @@ from utils.training.announcement import announce
 from utils.training.assembly import assemble, make_detector
 from utils.training.choices.phases import strongest_phase
 from utils.training.config import TrainConfig
-from utils.training.expected_times import measure_times
 from utils.training.forgetting import measured_classes
 from utils.training.inputs import Inputs, choose_inputs
 from utils.training.loop import score_start, train_to_end
+from utils.training.overhead import measure_times
 from utils.training.provenance import checkpoint_metadata
 from utils.training.resume import restore
 from utils.training.run_directory import PREVIEW, RunDirectory
+from utils.training.run_parts import TrainingRun
 from utils.training.setup import set_up
-from utils.training.training_run import TrainingRun
 from utils.training.validation import SCORED_PHOTOS, photos_to_score, sample_photos, sample_text
 
 MAX_SHARE_FOR_START = 0.05  # share of the minutes of a run that scoring its start may take

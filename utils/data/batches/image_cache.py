@@ -68,8 +68,8 @@ class MemoryCache:
 class DiskCache:
     """Holds photos as arrays in ``folder``, up to ``budget`` bytes.
 
-    The name of a file is made of path, length and modification time of the photo, of the
-    reduction and of the pixel ranges, so that a changed photo is read again. Files from
+    The name of a file is made of the photo's path, length and modification time, the reduction and
+    the pixel ranges. So a changed photo is read again. Files from
     earlier runs are used and counted; the least recently used ones are deleted to make space. A
     file that cannot be read or written costs only time.
 

@@ -18,7 +18,7 @@ from utils.data.records import Dataset
 STRIDE = 32
 FITTING = 0.9  # of the photos
 MIN_SCALE = 0.75  # of the others, relative to the square
-MIN_SIDE = 0.3  # of the square's side, for panoramas
+MIN_SHORT_SIDE = 0.3  # of the square's side, for panoramas
 
 
 class TrainingShape(NamedTuple):
@@ -45,7 +45,7 @@ def rectangular_aspect(dataset: Dataset) -> tuple[float, float]:
     sides /= sides.max(axis=1, keepdims=True)
     aspect = np.quantile(sides, FITTING, axis=0)
     aspect = np.maximum(aspect, MIN_SCALE * sides.max(axis=0))
-    width, height = np.maximum(aspect, MIN_SIDE)
+    width, height = np.maximum(aspect, MIN_SHORT_SIDE)
     return float(width), float(height)
 
 

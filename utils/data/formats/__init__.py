@@ -40,10 +40,10 @@ _FULLER = 2  # times as many photos, from which a later format replaces an earli
 def find_layout(data: str | Path) -> Layout:
     """Look through a data folder; the formats that do not count get a note.
 
-    The first usable format in ``FORMATS`` counts. A later one replaces it only if people drew its
-    labels, it labels more than ``_FULLER`` times as many photos, and it covers at least half of the
-    first one's photos; of several such, that with the most photos. So a stray XML makes no VOC
-    folder of a YOLO folder, and another data set below it does not take its place.
+    The first usable format in ``FORMATS`` counts. A later one replaces it if people drew its
+    labels, for more than ``_FULLER`` times as many photos and for at least half of the first one's.
+    Of several such, the one with the most photos counts. So a stray XML makes no VOC folder of a
+    YOLO folder, and another data set below it does not take its place.
 
     Raises:
         UserError: no such folder, or nothing in it that can be used.

@@ -18,7 +18,7 @@ from utils.data.augment import AugmentConfig
 
 FINAL_SHARE = 0.2  # the final phase's share of the run; its photos are more like those predicted on
 # Phases of a progressive run: where each begins, its factors on input size and augmentation.
-# The last is the longest, as small objects are learned at full size.
+# That at full size is the longest, together with the final phase: there small objects are learned.
 PROGRESSIVE_PHASES = ((0.0, 0.7, 0.5), (0.3, 0.85, 0.75), (0.6, 1.0, 1.0))
 MULTI_SCALE = (0.75, 1.25)  # of the input size: the range of --multi-scale, at least a stride
 STRIDE = 32

@@ -11,8 +11,8 @@ from utils.data.augment import AUGMENTATIONS, AugmentConfig
 from utils.training.choices.phases import PROGRESSIVE_PHASES
 from utils.training.config import TrainConfig
 
-# Where weight averaging starts within the last phase of a progressive run, as a share of the run:
-# nearly all of the average then comes from that phase with its larger pictures.
+# How long after a progressive run has reached its full input size weight averaging starts, as a
+# share of the run. Nearly all of the average then comes from pictures of that size.
 PROGRESSIVE_AVERAGE_DELAY = 0.15
 CONTINUED = 2  # epochs and rates are divided by it where the network knows all classes already
 

@@ -79,8 +79,8 @@ def new_detector(
         except ValueError as error:
             if config.head_weights == "auto":
                 raise UserError(
-                    f"{error}; this file belongs to the project: get it again, or train from "
-                    "random heads with --head-weights none"
+                    f"{error}; this file belongs to the project: get it again (a new run can start "
+                    "from random heads instead, with --head-weights none)"
                 ) from error
             raise UserError(f"--head-weights {config.head_weights}: {error}") from error
     start = {"imagenet": "ImageNet weights", "none": "random weights"}

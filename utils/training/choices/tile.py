@@ -6,13 +6,15 @@ import numpy as np
 
 from utils.data.anchors import object_sizes
 from utils.data.batches.crops import CELL, Crops
-from utils.data.input_size import MAX_PIXELS
+from utils.data.input_size import MAX_TRAINING_PIXELS
 from utils.data.records import Dataset
 from utils.text import counted
 from utils.tiling import TILE_KEY, Tiling
 
 SMALL_SHARE = 0.5  # of the objects; where more are smaller than a cell, auto takes crops
-USUAL_LARGEST = int(MAX_PIXELS**0.5)  # the input size that auto has where it needs the most
+USUAL_LARGEST = int(
+    MAX_TRAINING_PIXELS**0.5
+)  # the input size that auto has where it needs the most
 
 
 def choose_tile(asked: str, train: Dataset, input_size: int | str) -> tuple[int | None, str]:

@@ -15,7 +15,7 @@ from utils.data.doctor.findings import Finding
 FEW = 20  # training examples
 UNEQUAL = 50  # times
 RARE = 0.2  # of the examples of the right name: a typo has no more
-MAX_COMPARED = 1250  # names, each with each other; more take too long
+MAX_NAMES_COMPARED = 1250  # names, each with each other; more take too long
 MAX_COMPARED_LENGTH = 100  # characters
 LETTERS = 3  # with fewer, a name may stand for a letter or a sign: A and a, E-1 and E1
 
@@ -27,10 +27,10 @@ _MEANINGFUL = re.compile(r"^\s*-(?=\d)|(?<=\d)[\s_-]+(?=\d)")
 def check_names(folder: CheckedFolder) -> Iterator[Finding]:
     """Pairs of names that differ only in case, spacing, plural or one or two letters."""
     found = folder.class_counts()
-    if len(found) > MAX_COMPARED:
+    if len(found) > MAX_NAMES_COMPARED:
         yield Finding(
             "class-not-compared",
-            f"{len(found):,} class names, more than the {MAX_COMPARED:,} that are compared",
+            f"{len(found):,} class names, more than the {MAX_NAMES_COMPARED:,} that are compared",
         )
     for rare, common, why in similar_names(found):
         message = f"{rare!r} ({_times(found[rare])}) and {common!r} ({_times(found[common])}) {why}"
@@ -77,7 +77,7 @@ def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
 def similar_names(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
     """(the rarer name, the commoner name, how they differ) of classes that are probably one.
 
-    Typos and plurals are looked for among ``MAX_COMPARED`` names at most, and not in those of more
+    Typos and plurals are looked for among ``MAX_NAMES_COMPARED`` names at most, and not in those of more
     than ``MAX_COMPARED_LENGTH`` characters.
     """
     yield from _similar_names(tuple(sorted(found.items())))
@@ -91,7 +91,7 @@ def _similar_names(counts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, str,
         (rare, common, "differ only in case, spaces or hyphens")
         for rare, common in sorted(renamed.items())
     ]
-    if len(found) > MAX_COMPARED:
+    if len(found) > MAX_NAMES_COMPARED:
         return tuple(similar)
     rest = [
         _Name.of(name, count)
