@@ -9,7 +9,7 @@ import pytest
 from tests.test_schedule import make_schedule
 from utils.data.records import Dataset, Record
 from utils.tiling import NO_TILES
-from utils.training import expected_times
+from utils.training import overhead
 from utils.training import run as stages
 from utils.training.overhead import ExpectedTimes, measure_times
 from utils.training.validation import (
@@ -154,7 +154,7 @@ def test_reading_and_matching_are_part_of_the_time_expected(monkeypatch):
         averaging=False, infer=lambda images: None, detect=detect, tiling=NO_TILES,
         average=SimpleNamespace(applied=lambda: pytest.MonkeyPatch.context()),
     )  # fmt: skip
-    monkeypatch.setattr(expected_times, "views_of", lambda records, *_: np.ones(len(records), int))
+    monkeypatch.setattr(overhead, "views_of", lambda records, *_: np.ones(len(records), int))
     times = measure_times(trainer, dataset([0] * 200))
     assert times.evaluation(200) == pytest.approx(130)  # 1.3 times
     assert len(seen) == 16

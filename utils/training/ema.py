@@ -14,8 +14,8 @@ MAX_SPAN = 2000  # steps that an average spans at most
 class MovingAverage:
     """Moving average of the variables that training changes.
 
-    At first it is exponential. After t steps it spans n = (10 + t) / 9 of them: its decay 1 − 1/n is
-    (1 + t) / (10 + t). So the random start is soon forgotten (the rule of TensorFlow's
+    At first it is exponential. After t steps it spans n = (10 + t) / 9 of them: its decay 1 − 1/n
+    is (1 + t) / (10 + t). So the random start is soon forgotten (the rule of TensorFlow's
     ``ExponentialMovingAverage``). Later it is uniform: n grows by one a step. All steps from then
     on have equal weight, and the average so far has the weight of n steps (Polyak & Juditsky,
     1992; Izmailov et al., Averaging weights leads to wider optima, 2018). It never spans more than

@@ -77,8 +77,8 @@ def check_classes(folder: CheckedFolder) -> Iterator[Finding]:
 def similar_names(found: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
     """(the rarer name, the commoner name, how they differ) of classes that are probably one.
 
-    Typos and plurals are looked for among ``MAX_NAMES_COMPARED`` names at most, and not in those of more
-    than ``MAX_COMPARED_LENGTH`` characters.
+    Typos and plurals are looked for among ``MAX_NAMES_COMPARED`` names at most, and not in those of
+    more than ``MAX_COMPARED_LENGTH`` characters.
     """
     yield from _similar_names(tuple(sorted(found.items())))
 
