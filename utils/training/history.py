@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 # The smallest change of AP on n photos that counts is this over √n: on a dozen photos it varies
-# that much from epoch to epoch. Its highest value is mostly chance, and a network that was trained for
-# longer is better on other photos. So best.keras is replaced unless AP has fallen by more.
+# that much from epoch to epoch. Its highest value is mostly chance, and a network that was trained
+# for longer is better on other photos. So best.keras is replaced unless AP has fallen by more.
 MIN_DELTA = 0.1
 PARTS = ("loss", "box", "objectness", "classes")
 
