@@ -112,6 +112,7 @@ def test_where_the_network_casts_one_dnn_does_not_round():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_data_that_is_not_given_is_named():
     with pytest.raises(UserError, match="data"):
         train()

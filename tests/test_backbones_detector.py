@@ -13,16 +13,18 @@ from nets.loss import LossConfig, detection_loss
 from nets.targets import assign
 from nets.yolo import YOLOv3, decode
 
+pytestmark = pytest.mark.slow  # each trains a detector
+
 SIZES = [(64, 96), (96, 64)]
-FAMILIES = {
-    "efficientnet_lite0": (), "efficientnet_b0": (pytest.mark.slow,),
-    "efficientnetv2_b0": (), "mobilenet_v3_small": (),
-}  # fmt: skip
-OTHERS = [pytest.mark.slow, pytest.mark.all_backbones]
+FAMILIES = ("efficientnet_lite0", "efficientnet_b0", "efficientnetv2_b0", "mobilenet_v3_small")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=FAMILIES.get(name, OTHERS)) for name in BACKBONES]
+    "name",
+    [
+        pytest.param(name, marks=() if name in FAMILIES else pytest.mark.all_backbones)
+        for name in BACKBONES
+    ],
 )
 def test_detector(name, tmp_path):
     keras.utils.set_random_seed(0)

@@ -9,6 +9,8 @@ import pytest
 from nets.backbones import BACKBONES, WeightsError, build, build_backbone
 from tests.keras_reference import CONSTRUCTORS, disagreement, ours, parameters, reference
 
+pytestmark = pytest.mark.slow  # each builds networks of keras.applications
+
 TOLERANCE = 1e-4
 SIZES = [(64, 64), (96, 96), (96, 160)]  # an even and an odd multiple of 32, and not a square
 SMALL = ["efficientnet_b0", "efficientnetv2_b0", "mobilenet_v3_small"]  # one of each family
@@ -29,7 +31,6 @@ def test_small_members_agree(name, tmp_path):
         assert disagreement(models, truth, size) < TOLERANCE
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CONSTRUCTORS if name not in SMALL])
 def test_other_members_agree(name, tmp_path):
     truth = reference(name, tmp_path / "a.h5")

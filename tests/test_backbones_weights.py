@@ -53,6 +53,7 @@ def refused(model: keras.Model, name: str, path, message: str, *, classifier: bo
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v3_small"])
 def test_file_without_top_gives_the_same_backbone(files, name):
     path, truth = files[name, False]
@@ -64,6 +65,7 @@ def test_file_without_top_gives_the_same_backbone(files, name):
         build_classifier(name, weights=path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v3_small"])
 def test_weights_h5_of_keras_3(files, name, tmp_path):
     _, truth = files[name, True]
@@ -74,6 +76,7 @@ def test_weights_h5_of_keras_3(files, name, tmp_path):
     np.testing.assert_allclose(mine, true, atol=1e-4 * np.abs(true).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1000, 5])
 def test_our_own_classifier_gives_its_backbone(classes, tmp_path):
     classifier = build_classifier("efficientnet_lite0", classes)
@@ -105,6 +108,7 @@ def test_bundle_is_small_and_half_precision():
         np.testing.assert_array_equal(weight.numpy(), values[weight.path].astype(np.float32))
 
 
+@pytest.mark.slow
 def test_other_networks_files_are_refused(files, b0, lite0, tmp_path):
     refused(b0, "efficientnet_b0", files["mobilenet_v3_small", True][0], "layers with weights")
     refused(b0, "efficientnet_b0", LITE0, "stem_conv|layers with weights|which this network")

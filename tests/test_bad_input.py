@@ -26,6 +26,7 @@ def check(folder: Path, *options: str) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_bad_labels_and_lists(tmp_path):
     kinds = ("voc", "coco", "label-studio", "detections", "classes", "list", "yolo")
     *_, last = check(tmp_path, "--quick", *(word for kind in kinds for word in ("--kind", kind)))

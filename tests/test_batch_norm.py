@@ -49,6 +49,7 @@ def reestimate(model, batches):
     return found
 
 
+@pytest.mark.slow
 def test_with_the_statistics_of_a_batch_prediction_is_what_training_sees():
     model = make_model(backbone_options={"stochastic_depth": 0.0})
     set_backbone_trainable(model.backbone, frozen_stages=0, freeze_batch_norms=False)
@@ -60,6 +61,7 @@ def test_with_the_statistics_of_a_batch_prediction_is_what_training_sees():
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_they_are_the_mean_over_batches_and_blocks_are_not_dropped():
     model = make_model(backbone_options={"stochastic_depth": 0.9})
     set_backbone_trainable(model.backbone, frozen_stages=0, freeze_batch_norms=False)
@@ -73,6 +75,7 @@ def test_they_are_the_mean_over_batches_and_blocks_are_not_dropped():
         np.testing.assert_allclose(mean, (a + b) / 2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_frozen_norms_keep_theirs_and_momentum_comes_back():
     model = make_model()
     set_backbone_trainable(model.backbone, frozen_stages=2, freeze_batch_norms=True)

@@ -59,6 +59,7 @@ def mirrored(image, boxes):
     return np.ascontiguousarray(image[:, ::-1]), swapped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [padded, scaled, mirrored])
 def test_boxes_follow_the_picture(detector, scenes, sure, change):
     """Mean IoU of an object's boxes on a picture and on its copy, where both are sure."""
@@ -92,6 +93,7 @@ def test_it_finds_signs_on_backgrounds_it_never_saw(detector, scenes):
     assert found / total >= 0.8
 
 
+@pytest.mark.slow
 def test_predict_without_weights_uses_it_and_says_so(tmp_path):
     scene = draw_scene(11, "test", 1)
     picture = tmp_path / "scene.png"

@@ -25,6 +25,8 @@ from utils.data.doctor.finding_pictures import picture
 from utils.data.doctor.findings_page import PICTURES, PICTURES_OF_KIND, page
 from utils.images import decode_image
 
+pytestmark = pytest.mark.slow  # each drives a browser
+
 SHOWN = """return [...document.querySelectorAll('section.kind')]
     .filter(section => section.offsetParent !== null).map(section => section.id)"""
 FINDINGS = """return [...document.querySelectorAll('.finding')]

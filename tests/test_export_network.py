@@ -35,6 +35,7 @@ def pictures(*shape):
     return np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", EVERY)
 def test_same_boxes_and_scores(backbone):
     model = trained(backbone)
@@ -70,6 +71,7 @@ def test_from_mixed_precision_float32_comes_out():
         np.testing.assert_allclose(got[name], expected[name], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_no_tensor_has_more_than_four_dimensions():
     import tensorflow as tf
 

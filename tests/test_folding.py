@@ -108,6 +108,7 @@ def test_a_detector_says_the_same_folded(constant):
     np.testing.assert_allclose(got["scores"], expected["scores"], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constant", [False, True])
 def test_later_weights_reach_a_compiled_detector_unless_they_are_constant(constant):
     model, images = trained_detector()

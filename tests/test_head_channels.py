@@ -92,6 +92,7 @@ def inside(model, size=64):
     return (np.abs(np.concatenate(sizes)) < MAX_LOG_SIZE).all(axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "old_ids"), [
     ("abc", (0, 1, 2)), ("cxa", (2, None, 0)), ("b", (1,)), ("xyzuv", (None,) * 5),
 ])  # fmt: skip

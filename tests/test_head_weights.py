@@ -35,6 +35,7 @@ def predictions(model):
     return decode(model.raw(images), model.anchors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anchors", [ANCHORS, OTHERS])
 def test_boxes_and_objectness_are_the_teachers(teacher, anchors):
     model, path = teacher

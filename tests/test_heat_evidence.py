@@ -135,6 +135,7 @@ def test_objectness_and_scores_are_those_of_the_raw_heads(small, image):
         np.testing.assert_allclose(heat.levels[stride], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_heat_of_an_object_lies_in_its_box(signs, detector):
     """In half of the boxes at least half of the heat, in all of them many times their area."""
     shares, areas = [], []
@@ -153,6 +154,7 @@ def test_the_heat_of_an_object_lies_in_its_box(signs, detector):
     assert (np.array(shares) > 4 * np.array(areas)).all()
 
 
+@pytest.mark.slow
 def test_a_class_and_a_box_choose_what_is_explained(signs, detector):
     picture = draw_scene(5, "test", 1).image  # a stop sign and others
     seen = signs(picture)
@@ -194,6 +196,7 @@ def call(*argv) -> int:
     return run(predict.main, [str(argument) for argument in ("--runtime", "tensorflow", *argv)])
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_sheet_for_each_picture(road, tmp_path, capsys):
     save_image(road.with_name("empty.jpg"), np.full((200, 300, 3), 120, np.uint8))
     out = tmp_path / "out"
@@ -213,6 +216,7 @@ def test_the_command_writes_a_sheet_for_each_picture(road, tmp_path, capsys):
     assert "overwritten" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_for_a_class_and_a_box(road, detector, signs, tmp_path, capsys, monkeypatch):
     # Opened once: the test above opens them.
     monkeypatch.setattr(predict, "open_detector", lambda *_, **__: detector)
@@ -229,6 +233,7 @@ def test_the_command_for_a_class_and_a_box(road, detector, signs, tmp_path, caps
     assert "did you mean 'stop'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pictures_too_large_for_memory_are_shown_smaller(road, detector, tmp_path, monkeypatch):
     """The sheet of a TIFF that is read by regions is that of the picture."""
     from PIL import Image

@@ -93,6 +93,7 @@ def test_decoding_and_the_last_convolutions_stay_float(files):
     assert not re.search(r"decode|head\d_out", " ".join(rounded))
 
 
+@pytest.mark.slow
 def test_every_layer_of_the_network_is_in_one_group():
     for name in ("efficientnet_b0", "efficientnetv2_s", "mobilenet_v3_small"):
         backbone = build_backbone(name)

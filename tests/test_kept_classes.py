@@ -311,6 +311,7 @@ def test_photos_are_looked_at_in_tiles_as_they_are_trained_on(monkeypatch):
     assert set(given) == {tiles}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", ["off", "240"])
 def test_photos_that_were_not_looked_at_are_not_trained_on(tmp_path, monkeypatch, tile):
     """With ``--minutes`` there may be no time for all. Here every second photo is left out."""

@@ -23,6 +23,7 @@ class Tags(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_kind_of_evaluation_gives_a_page(tmp_path, name):
     text = written(tmp_path, **CASES[name]).read_text()

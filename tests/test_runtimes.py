@@ -123,6 +123,7 @@ def test_copies_side_by_side_are_not_pinned_to_the_same_cores(decoded, monkeypat
     assert len(found) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["openvino", "litert"])
 def test_weights_in_float16(name, model, folder, decoded):
     path = write_export(model, folder, name, precision="float16")
@@ -135,6 +136,7 @@ def test_weights_in_float16(name, model, folder, decoded):
     assert sizes[0] < 0.6 * sizes[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_raw_heads(name, model, folder):
     runtime = open_runtime(write_export(model, folder, name, outputs="heads"))
@@ -152,6 +154,7 @@ def test_raw_heads(name, model, folder):
         close(decoded, model(images, training=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["onnx", "saved_model"])
 def test_suppression_in_the_graph(name, model, folder):
     path = write_export(model, folder, name, outputs="suppressed")
@@ -239,6 +242,7 @@ def scored(labelled, folder):
     return score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_get_map_gives_the_scores_of_the_checkpoint(name, decoded, folder, scored):
     photos = "square" if name == "litert" else "other"  # LiteRT takes squares only
@@ -250,6 +254,7 @@ def test_get_map_gives_the_scores_of_the_checkpoint(name, decoded, folder, score
     assert found.metrics["classes"] == expected.metrics["classes"] == ["ĥundo", "kat"]
 
 
+@pytest.mark.slow
 def test_get_map_compares_a_saved_model_with_its_checkpoint(decoded, folder, scored, tmp_path):
     """Also where the classes are listed in another order than the detector's."""
     (tmp_path / "classes.txt").write_text("kat\nĥundo\n")
@@ -402,6 +407,7 @@ def lighter():
     return YOLOv3("mobilenet_v3_small", ["a", "b"], input_size=64, neck="pan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_lighter_neck_can_be_exported(name, lighter, tmp_path):
     path = write_export(lighter, tmp_path, name)

@@ -359,6 +359,7 @@ def test_who_waits_for_the_next_item_can_be_told_to_end():
 MOMENTS = 60
 
 
+@pytest.mark.slow
 def test_predict_ends_well_at_any_moment(tmp_path):
     """A signal before a line of this project's code, for lines from the first to the last."""
     for i in range(6):

@@ -154,6 +154,7 @@ def command(tmp_path, monkeypatch):
     return lambda *arguments: run(predict.main, ["--weights", str(weights), *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_command_writes_list_links_and_page(command, tmp_path, capsys):
     for grey in range(40, 240, 20):
         write_picture(tmp_path / "in" / f"{grey}.jpg", 64, 64, grey)

@@ -80,6 +80,7 @@ def test_two_devices_answer_as_one_and_keep_the_weights_out_of_their_graphs(tmp_
                 np.testing.assert_allclose(found[name], alone, atol=1e-3, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_boxes_that_are_left_out_on_a_gpu_change_no_detection():
     keras.utils.set_random_seed(2)
     model = YOLOv3("mobilenet_v3_small", ["a", "b", "c"], 64)

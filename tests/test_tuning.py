@@ -126,6 +126,7 @@ def test_rounding_keeps_the_detection():
         assert score - 1e-6 <= rounded_down(score) <= score
 
 
+@pytest.mark.slow
 def test_metadata_is_changed_and_nothing_else(tmp_path):
     from utils.checkpoint import load_checkpoint, update_metadata
 

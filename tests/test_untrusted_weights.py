@@ -71,6 +71,7 @@ def look(path: Path) -> None:
         check_weights(archive)
 
 
+@pytest.mark.slow
 def test_sound_files_pass(sound):
     look(sound / "sound.keras")
     check_onnx(sound / "sound.onnx")
@@ -78,6 +79,7 @@ def test_sound_files_pass(sound):
     check_litert((sound / "sound.tflite").read_bytes())
 
 
+@pytest.mark.slow
 def test_bad_checkpoints_never_reach_keras(sound, tmp_path):
     passed, count = set(), 0
     for name, folder in written(checkpoints(sound / "sound.keras"), "keras", tmp_path):

@@ -339,7 +339,8 @@ def unused_options(config: TrainConfig) -> str:
     """A sentence on options that were given and have no effect here; "" without any."""
     changed = given_options(config)
     if config.check:
-        names, why = sorted(set(changed) - OF_CHECK), "--check looks at photos and labels only"
+        names = sorted(set(changed).difference(OF_CHECK))
+        why = "--check looks at photos and labels only"
     elif config.weights:
         names, why = NEW_ONLY, "--weights brings its own network"
     elif config.backbone_weights == "none":
