@@ -37,10 +37,11 @@ Find objects in pictures, videos and camera streams.
 
 SOURCE is a picture, a video, a folder of both (one level deep), a glob in quotes ('**' stands for
 any folders), a stream address (rtsp://…, http://…) or a camera number. Animated pictures are read
-as videos. Files with an unknown suffix are recognised by their content; files that are left out are
-reported. Pictures and videos with the objects drawn in are written to --out. Drawn videos keep the
-times of their frames. They are H.264 in MP4 with sound where ffmpeg is installed, otherwise VP8 in
-WebM."""
+as videos. Files with an unknown suffix are recognised by their content. The command reports files
+that it leaves out.
+
+Pictures and videos with the objects drawn in are written to --out. Drawn videos keep the times of
+their frames. They are H.264 in MP4 with sound where ffmpeg is installed, otherwise VP8 in WebM."""
 
 EPILOG = """\
 examples:
@@ -52,9 +53,9 @@ examples:
   python predict.py --weights best.keras film.mp4 --start 1:30 --end 2:00 --fps 5
   python predict.py --weights best.keras 0 --show --overlay                (camera; q ends)
   python predict.py --weights best.keras city.tif --tile auto               (small objects)
-  python predict.py --weights best.keras photo.jpg --heatmap               (why it decided so)
+  python predict.py --weights best.keras photo.jpg --heatmap               (where it saw evidence)
   python predict.py --weights best.keras photo.jpg --benchmark 50
-  python predict.py --weights best.keras --serve                           (a page to try it on)"""
+  python predict.py --weights best.keras --serve                           (a page in a browser)"""
 
 FEW_PICTURES = 8  # for so few, opening the network several times takes longer than it saves
 BUNDLED_WEIGHTS = Path(__file__).parent / "model_data" / "signs.keras"

@@ -25,8 +25,8 @@ Train a detector on labelled photos.
 
 The folder is taken as it is: Pascal VOC (Annotations/ and JPEGImages/ with or without
 ImageSets/Main, a VOCdevkit, or photos and XML files side by side), COCO JSON, YOLO txt, or Label
-Studio JSON. Without split lists a tenth of the photos is held out for validation and two tenths for
-testing."""
+Studio JSON. Without split lists, a tenth of the photos is held out for validation, and two tenths
+for testing. Check the labels first: --check."""
 
 EPILOG = """\
 examples:

@@ -22,7 +22,7 @@ class ExportConfig:
         "export there is replaced", metavar="PATH",
     )  # fmt: skip
     precision: str = option(
-        "float32", help="of the stored weights; float16 halves the file (openvino, litert)",
+        "float32", help="type of the stored weights; float16 halves the file (openvino, litert)",
         choices=("float32", "float16"),
     )  # fmt: skip
     int8: bool = option(
@@ -49,7 +49,7 @@ class ExportConfig:
     )  # fmt: skip
     data: Path | None = option(
         None, help="folder with labelled photos: the export is compared with the checkpoint on "
-        "them, and both are scored, except with --nms (default: compared on generated photos); "
+        "them, and both are scored, except with --nms (default: generated photos, not scored); "
         "--int8 needs it", metavar="DIR", group="check",
     )  # fmt: skip
     split: str | None = option(

@@ -66,14 +66,14 @@ class MapConfig:
         "photos", metavar="FILE", group="analysis",
     )  # fmt: skip
     image_ids: str = option(
-        "auto", help="what numbers in image_id of a detections file are: the position in "
+        "auto", help="meaning of numbers in image_id of a detections file: the position in "
         "ground_truth.json, the number in the file name, or the id in the dataset's own JSON; auto "
         "takes the one that fits", choices=("auto", *IMAGE_IDS), group="detections of other tools",
     )  # fmt: skip
     category_ids: str = option(
-        "auto", help="what numbers in category_id of a detections file are: the place in the class "
-        "list, counted from 0 or 1, or the id in the dataset's own JSON; auto takes the one that "
-        "fits", choices=("auto", *CATEGORY_IDS), group="detections of other tools",
+        "auto", help="meaning of numbers in category_id of a detections file: the place in the "
+        "class list, counted from 0 or 1, or the id in the dataset's own JSON; auto takes the one "
+        "that fits", choices=("auto", *CATEGORY_IDS), group="detections of other tools",
     )  # fmt: skip
     resamples: int = option(
         1000, help="bootstrap resamples for the 95 % intervals, at least 100; 0 for none",

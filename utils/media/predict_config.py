@@ -28,8 +28,8 @@ class PredictConfig:
         None, help="detector to use (default: the bundled one for traffic signs)", metavar="FILE"
     )
     out: Path | None = option(
-        None, help="folder for results; those that an earlier run has drawn there are replaced "
-        "(default: runs/predict/NAME with a number, NAME being the folder of the weights)",
+        None, help="folder for results; pictures and videos that an earlier run drew there are "
+        "replaced (default: runs/predict/NAME with a number; NAME is the folder of the weights)",
         metavar="DIR",
     )  # fmt: skip
     conf: float | None = option(
@@ -103,7 +103,7 @@ class PredictConfig:
         metavar="N", group="frames of videos and cameras",
     )  # fmt: skip
     overlay: bool = option(
-        False, help="draw the number of the frame, its time and the frames a second that are done",
+        False, help="draw on each frame its number, its time and the speed in frames a second",
         group="frames of videos and cameras",
     )  # fmt: skip
     count_line: tuple[str, ...] = option(
@@ -139,8 +139,8 @@ class PredictConfig:
     )  # fmt: skip
     save_txt: bool = option(False, help="write YOLO label files to DIR/labels", group="labels")
     save_conf: bool = option(
-        False, help="scores in the files of --save-txt, too, as a sixth column; all other label "
-        "files have them", group="labels",
+        False, help="write scores to the files of --save-txt, too, as a sixth column; all other "
+        "label files have them", group="labels",
     )  # fmt: skip
     save_coco: bool = option(
         False, help="write DIR/coco_annotations.json and DIR/coco_results.json", group="labels"
@@ -173,7 +173,7 @@ class PredictConfig:
         group="many photos",
     )  # fmt: skip
     port: int = option(
-        8000, help="of --serve; 0: any that is free", low=0, high=65535, group="serving"
+        8000, help="port of --serve; 0 takes any free one", low=0, high=65535, group="serving"
     )
     host: str = option(
         "127.0.0.1", help="address that --serve listens on; with another than this machine's own, "
@@ -181,8 +181,8 @@ class PredictConfig:
         group="serving",
     )  # fmt: skip
     token: str | None = option(
-        None, help="what clients must send, at least 16 characters (default: none on this machine; "
-        "otherwise a new one, which is printed)", group="serving",
+        None, help="secret that clients must send, at least 16 characters (default: none on this "
+        "machine's own address; on others a new one, which is printed)", group="serving",
     )  # fmt: skip
     max_upload: float = option(
         20, help="largest request in megabytes", low=0.001, high=1000, metavar="MB",
@@ -196,7 +196,7 @@ class PredictConfig:
         100, help="most requests a second from one address; 0: any number", low=0, group="serving"
     )
     queue: int = option(
-        64, help="most pictures that wait or are in work, of all clients", low=1, group="serving"
+        64, help="most pictures of all clients that wait or are processed", low=1, group="serving"
     )
 
     @property

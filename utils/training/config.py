@@ -44,9 +44,9 @@ class TrainConfig:
         "completed in that time (default: no limit)", metavar="M", low=0.1, group=MAIN,
     )  # fmt: skip
     epochs: int | None = option(
-        None, help="passes over the training photos (default: 20; with random heads 40; with a "
-        "random backbone 120; recipe plain: 100 and 200; more where a run would see fewer than "
-        "4,000 photos, or 16,000 with --minutes, but at most 200)", low=1,
+        None, help="passes over the training photos (default: 20; 40 with random heads; 120 with "
+        "a random backbone; recipe plain: 100, or 200 with a random backbone; more, up to 200, "
+        "where a run would see fewer than 4,000 photos, or 16,000 with --minutes)", low=1,
         group=MAIN,
     )  # fmt: skip
     backbone: str = option(
@@ -64,8 +64,8 @@ class TrainConfig:
         "space need not agree", metavar="OLD=NEW", group=MAIN,
     )  # fmt: skip
     keep_classes: bool = option(
-        False, help="with --weights: also keep its classes that the photos do not label; it labels "
-        "these on the training photos first", group=MAIN,
+        False, help="with --weights: also keep the checkpoint's classes that the photos do not "
+        "label; the checkpoint labels them on the training photos first", group=MAIN,
     )  # fmt: skip
     input_size: int | str = option(
         "auto", help="side of the square network input in pixels, a multiple of 32; auto chooses "
@@ -73,9 +73,9 @@ class TrainConfig:
         metavar="auto|PIXELS", parse=_input_size, group=MAIN,
     )  # fmt: skip
     tile: str = option(
-        "off", help="train on crops of this side in pixels of the photo, as prediction with --tile "
-        "shows large photos; auto takes crops where most objects would be smaller than 8 pixels in "
-        "the network input (docs/training.md)",
+        "off", help="train on crops with sides of this many pixels of the photo, for small objects "
+        "in large photos; auto takes crops if most objects would be smaller than 8 pixels in the "
+        "network input (docs/training.md)",
         metavar="auto|off|PIXELS", parse=Tiling.parse, group=MAIN,
     )  # fmt: skip
     batch_size: int | None = option(
@@ -84,8 +84,8 @@ class TrainConfig:
     )  # fmt: skip
     seed: int = option(0, help="seed of every random number", low=0, high=2**32 - 1, group=MAIN)
     device: str = option(
-        "auto", help="auto takes a GPU for each 8 photos of a batch, two by default, or the CPU "
-        "where there is none; the environment variable TF_CONFIG describes several hosts",
+        "auto", help="auto takes one GPU for each 8 photos of a batch, two by default, or the CPU "
+        "if there is no GPU; the environment variable TF_CONFIG describes several hosts",
         metavar="auto|cpu|gpu|gpu:0,1", group=MAIN,
     )  # fmt: skip
     resume: bool = option(
@@ -102,7 +102,7 @@ class TrainConfig:
     )  # fmt: skip
     val_split: str | None = option(
         None, help="list of photos to validate on (default: val; a tenth of the training list "
-        "where val is part of it)", metavar="NAME", group=DATA,
+        "if val shares photos with it)", metavar="NAME", group=DATA,
     )  # fmt: skip
     classes: Path | None = option(
         None, help="text file with one class name a line (default: all classes, in the "
@@ -179,8 +179,8 @@ class TrainConfig:
         "the run is killed and resumed; steps are slower", group=TRAINING,
     )  # fmt: skip
     save_every: float = option(
-        30.0, help="seconds between two saves of the state, at least; saves take at most one per "
-        "cent of the time, unless this is 0", metavar="SECONDS", low=0, group=TRAINING,
+        30.0, help="least number of seconds between two saves of the state; saves take at most one "
+        "per cent of the time, unless this is 0", metavar="SECONDS", low=0, group=TRAINING,
     )  # fmt: skip
 
     recipe: str = option(
