@@ -20,9 +20,9 @@ from utils.data.datasets import load_split
 from utils.detector import Detector
 from utils.images import (
     decode_image,
+    image_info,
     image_size,
     orient_image,
-    photo_facts,
     pixels_of,
     read_image,
 )
@@ -104,7 +104,7 @@ def test_colours_that_are_stored_turned(tmp_path, coded, orientation):
     expected = orient_image(upright, orientation)
     np.testing.assert_array_equal(read_image(path), expected)
     assert image_size(path) == (*expected.shape[1::-1], orientation)
-    assert photo_facts(path).extremes == extremes_of(colours)
+    assert image_info(path).extremes == extremes_of(colours)
     with Image.open(path) as image:
         np.testing.assert_array_equal(pixels_of(image), expected)
 
@@ -153,7 +153,7 @@ def test_eight_bits_have_no_range(tmp_path, mode):
     """Their pixels never change, whatever the data folder holds."""
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.fromarray(RAMP // 4).convert(mode).save(path)
-    assert photo_facts(path).extremes is None
+    assert image_info(path).extremes is None
     ranges = PixelRanges(PixelRange(0, 1023), PixelRange(0, 1))
     np.testing.assert_array_equal(read_image(path), read_image(path, ranges=ranges))
 

@@ -12,7 +12,7 @@ from tests.bad_input.images import many_chunks, many_pages, many_segments
 from utils import image_header
 from utils.errors import UserError
 from utils.image_header import parse_header, read_header
-from utils.images import MAX_FRAMES, decode_image, image_size, photo_facts, read_image
+from utils.images import MAX_FRAMES, decode_image, image_info, image_size, read_image
 
 
 def by_pillow(path, monkeypatch):
@@ -167,7 +167,7 @@ def test_more_parts_than_a_picture_has_are_refused(tmp_path, monkeypatch, make):
     image_size(path)
     assert read_image(path).shape == (48, 64, 3)
     path.write_bytes(make(400))
-    for read in (image_size, read_image, photo_facts, lambda path: decode_image(path.read_bytes())):
+    for read in (image_size, read_image, image_info, lambda path: decode_image(path.read_bytes())):
         with pytest.raises(UserError, match="it has more than 300"):
             read(path)
 
@@ -197,4 +197,4 @@ def test_pages_are_counted_up_to_a_bound(tmp_path):
     path = tmp_path / "photo.tif"
     for pages in (1, 2, MAX_FRAMES - 1, MAX_FRAMES + 1):
         path.write_bytes(many_pages(pages))
-        assert photo_facts(path) == ((1, 1, 1), None, min(pages, MAX_FRAMES))
+        assert image_info(path) == ((1, 1, 1), None, min(pages, MAX_FRAMES))

@@ -24,7 +24,7 @@ from utils.data.folder.data_folder import DataFolder
 from utils.data.folder.index import open_index
 from utils.data.folder.tables import EntryTable, LabelTable
 from utils.data.formats import find_layout, read_annotations
-from utils.images import photo_facts
+from utils.images import image_info
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def work(monkeypatch):
 
     def measured(path):
         done.append(path.name)
-        return photo_facts(path)
+        return image_info(path)
 
     read = utils.data.folder.index.read_annotations
 
@@ -51,7 +51,7 @@ def work(monkeypatch):
             done.append(f"{image_id}.xml")
             yield image_id, found
 
-    monkeypatch.setattr(utils.data.folder.index, "photo_facts", measured)
+    monkeypatch.setattr(utils.data.folder.index, "image_info", measured)
     monkeypatch.setattr(utils.data.folder.index, "read_annotations", reading)
 
     def look():

@@ -239,8 +239,8 @@ def image_size(path: str | Path) -> ImageSize:
     return size
 
 
-class PhotoFacts(NamedTuple):
-    """What a photo is, beside its pixels.
+class ImageInfo(NamedTuple):
+    """What is known of an image file without its pixels.
 
     Attributes:
         extremes: of pixels of high bit depth whose range the file itself does not settle.
@@ -253,7 +253,7 @@ class PhotoFacts(NamedTuple):
     frames: int = 1
 
 
-def photo_facts(path: str | Path) -> PhotoFacts:
+def image_info(path: str | Path) -> ImageInfo:
     """Size, depth and number of frames. Only pixels of high bit depth are decoded.
 
     Raises:
@@ -266,7 +266,7 @@ def photo_facts(path: str | Path) -> PhotoFacts:
         if header is not None and header.bits <= 8:
             size = ImageSize.of_stored(header.width, header.height, header.orientation)
             check_pixels(size, str(path))
-            return PhotoFacts(size)
+            return ImageInfo(size)
         with Image.open(path, formats=FORMATS) as image:
             size = _header_size(image)
             check_pixels(size, str(path))
@@ -276,7 +276,7 @@ def photo_facts(path: str | Path) -> PhotoFacts:
                 with suppress(Exception), _one_at_a_time(size):  # reading it says what is wrong
                     unscaled = high_bit_depth_values(image, path.read_bytes())
                     extremes = None if unscaled is None or unscaled.fixed else unscaled.extremes
-            return PhotoFacts(size, extremes, frames)
+            return ImageInfo(size, extremes, frames)
     except UserError:
         raise
     except Exception as error:

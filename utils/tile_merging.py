@@ -165,7 +165,7 @@ def _cut_but_whole_elsewhere(found: _Found, bounds: np.ndarray) -> np.ndarray:
     """bool (N,): the cut boxes whose place another tile of that size has inside.
 
     The boxes come in the order of the views. One view at a time bounds the memory, and only the
-    tiles that share area with it are looked at: a large picture has tens of thousands.
+    tiles that share area with it are compared: a large picture has tens of thousands.
     """
     low, high = _insides(bounds)
     better = np.zeros(len(found.scores), bool)

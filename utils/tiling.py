@@ -1,4 +1,4 @@
-"""``Tiling``: whether large pictures are looked at in tiles, as a user asks for it.
+"""``Tiling``: whether large pictures are searched in tiles, as a user asks for it.
 
 Its ``sides_for`` says which tiles a picture gets from a detector, by the sizes in its training
 (``TrainingSizes``); ``utils.tiles`` places them.
@@ -82,7 +82,7 @@ class TrainingSizes(NamedTuple):
 
 @dataclass(frozen=True)
 class Tiling:
-    """Whether large pictures are looked at in tiles.
+    """Whether large pictures are searched in tiles.
 
     Attributes:
         side: of the smallest tiles in pixels of the picture; ``auto`` for that which suits what the

@@ -14,7 +14,7 @@ from utils.detections import xyxy
 from utils.overlap import iou
 from utils.text import counted
 
-_MAX_BOXES = 10_000  # boxes that are looked at, those with the highest scores
+_MAX_BOXES = 10_000  # boxes that are compared, those with the highest scores
 _PAIRS = 1 << 20  # of box and object, compared together
 _MIN_MATCHES = 5  # matches from which on a class is doubted
 _OF_OTHER_CLASS = 0.8  # share of matches

@@ -95,7 +95,7 @@ class MapConfig:
 
     @property
     def tiling(self) -> Tiling:
-        """Whether large photos are looked at in tiles."""
+        """Whether large photos are searched in tiles."""
         return Tiling.of_option(self.tile, self.overlap)
 
 

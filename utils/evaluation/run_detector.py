@@ -46,7 +46,7 @@ def detect_records(
         ious: NMS thresholds.
         progress: wraps the records, for instance in a progress bar.
         on_unreadable: called with one sentence for each photo that cannot be read.
-        tiling: whether large photos are looked at in tiles.
+        tiling: whether large photos are searched in tiles.
 
     Raises:
         UserError: none of the photos can be read.

@@ -28,7 +28,7 @@ def detect_frames(
         detector: a detector.
         frames: what it looks at.
         thresholds: of the detections that are kept.
-        tiling: whether large pictures are looked at in tiles.
+        tiling: whether large pictures are searched in tiles.
         report: called with one sentence for a picture that is read by regions and damaged,
             or that would have too many tiles.
     """

@@ -1,4 +1,4 @@
-"""Which frames of a video are looked at: ``--start``, ``--end``, ``--stride`` and ``--fps``."""
+"""Which frames of a video are processed: ``--start``, ``--end``, ``--stride`` and ``--fps``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STAMP_ERROR_S = 0.0006  # time stamps are often rounded to milliseconds
 
 @dataclass(frozen=True)
 class FrameSelection:
-    """The frames of each video that are looked at; pictures are not concerned.
+    """The frames of each video that are processed; all pictures are.
 
     Attributes:
         start_s, end_s: seconds from the start of the video; ``end_s`` itself is out.
@@ -24,7 +24,7 @@ class FrameSelection:
     fps: float | None = None
 
     def takes(self, index: int, time_s: float, before_s: float | None) -> bool:
-        """Whether a frame is looked at.
+        """Whether a frame is processed.
 
         Args:
             index: its number in the video, from 0.
@@ -38,11 +38,11 @@ class FrameSelection:
         return self._period(time_s) != self._period(before_s)
 
     def is_past(self, time_s: float) -> bool:
-        """Whether a time lies behind the part that is looked at."""
+        """Whether a time lies behind the part that is processed."""
         return self.end_s is not None and time_s >= self.end_s
 
     def why_none(self, last_s: float | None, end_s: float) -> str:
-        """Why no frame of a video was looked at.
+        """Why no frame of a video was processed.
 
         Args:
             last_s: the time of its last frame, or of the last one before ``--end``.

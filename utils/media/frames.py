@@ -1,4 +1,4 @@
-"""What is looked at: ``Source``, something that frames can be read from, and ``Frame``."""
+"""``Source``, a picture, video or camera that frames can be read from, and ``Frame``."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.images import MAX_FRAMES, photo_facts, read_image
+from utils.images import MAX_FRAMES, image_info, read_image
 from utils.pixel_range import PixelRange, PixelRanges
 from utils.text import counted, listed
 from utils.tiff_regions import TiffRegions, open_regions
@@ -47,7 +47,7 @@ class PictureReader:
 
     def _note(self, path: Path) -> None:
         try:
-            facts = photo_facts(path)
+            facts = image_info(path)
         except UserError:
             return
         if facts.frames > 1:

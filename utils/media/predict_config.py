@@ -201,7 +201,7 @@ class PredictConfig:
 
     @property
     def tiling(self) -> Tiling:
-        """Whether large pictures are looked at in tiles."""
+        """Whether large pictures are searched in tiles."""
         return Tiling.of_option(self.tile, self.overlap)
 
     @property

@@ -17,7 +17,7 @@ _MAX_TIMES = 100_000  # kept, the newest: a camera may run for weeks
 
 
 class LiveRate:
-    """How many frames a second came from a camera or stream, and how many were looked at."""
+    """How many frames a second came from a camera or stream, and how many were processed."""
 
     def __init__(self, first: Frame) -> None:
         self._first = self._last = first.index, first.time_s

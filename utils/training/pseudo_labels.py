@@ -156,7 +156,7 @@ def make_pseudo_labels(
         cluster: the devices.
         seed: chooses the photos where there is no time for all.
         minutes: of the whole run; None without limit.
-        tiling: whether large photos are looked at in tiles, as those of the run are trained on.
+        tiling: whether large photos are searched in tiles, as those of the run are trained on.
     """
     detector = Detector(weights, runtime="tensorflow", device=cluster)
     if cluster.local_replicas > 1:  # one shape, squares, fills the batches of all of them

@@ -68,7 +68,7 @@ class Trainer:
         precision: the dtype policy that the model was built with.
         pretrained: whether the backbone has trained weights.
         recipe: which parts of such a backbone stay frozen; whether weights are averaged.
-        tiling: whether large validation photos are looked at in tiles.
+        tiling: whether large validation photos are searched in tiles.
         sync_batch_norm: whether the model's batch norms see all replicas' photos.
     """
 

@@ -56,7 +56,7 @@ def _run(data: bytes) -> None:
         require(sorted((size.width, size.height)) == [16, 24], f"the size of the photo: {size}")
         pixels = readers.read_image(path)
         require(pixels.shape == (size.height, size.width, 3), f"{pixels.shape} of {size}")
-        require(readers.photo_facts(path).size == size, "one size")
+        require(readers.image_info(path).size == size, "one size")
     with Image.open(io.BytesIO(photo)) as image:
         require(size.orientation == orientation_of(image), "Pillow's orientation")
 

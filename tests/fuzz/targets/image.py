@@ -1,4 +1,4 @@
-"""Photos of any format: ``read_image``, ``image_size`` and ``photo_facts`` agree."""
+"""Photos of any format: ``read_image``, ``image_size`` and ``image_info`` agree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _read(data: bytes) -> None:
     size = readers.image_size(path)
     expected = -(-size.height // reduce), -(-size.width // reduce)
     require(pixels.shape[:2] == expected, f"{pixels.shape} of a photo of {size}, by {reduce}")
-    require(readers.photo_facts(path).size == size, "one size")
+    require(readers.image_info(path).size == size, "one size")
 
 
 def _seeds():

@@ -25,7 +25,7 @@ from utils.data.input_size import DEFAULT_SIZE, input_size_for_objects
 from utils.data.record_maker import RecordMaker, labels_as_stored
 from utils.data.splits.names import Splits, usable_lists
 from utils.errors import UserError
-from utils.images import FORMATS, HUGE, PhotoFacts, image_size, read_image
+from utils.images import FORMATS, HUGE, ImageInfo, image_size, read_image
 from utils.progress import progress
 
 _WORKERS = 4  # decoding releases Python's lock
@@ -83,7 +83,7 @@ def with_labels(photo: CheckedPhoto, labels: Annotation, folder: CheckedFolder) 
         entries=EntryTable.of(root, {photo.image_id: photo.entry}),
         labels=LabelTable.of([labels]),
         photos=PhotoTable.of(
-            [PhotoFacts(photo.content.size) if photo.content.size else photo.content.error]
+            [ImageInfo(photo.content.size) if photo.content.size else photo.content.error]
         ),
         misnamed=(),
         stamps=np.zeros((1, 2, 3), np.int64),

@@ -23,7 +23,7 @@ from utils.data.folder.tables import EntryTable, LabelTable, PhotoTable
 from utils.data.formats import find_layout, labels_depend_on_own_file, read_annotations
 from utils.data.formats.naming import names_photo
 from utils.errors import UserError
-from utils.images import PhotoFacts, photo_facts
+from utils.images import ImageInfo, image_info
 from utils.memory import give_back_memory
 from utils.pixel_range import Extremes
 from utils.progress import progress
@@ -119,13 +119,13 @@ def _labels(layout: Layout, old_rows: np.ndarray, before: Index | None) -> Label
 
 def _sizes(
     entries: EntryTable, old_rows: np.ndarray, before: Index | None
-) -> Iterator[PhotoFacts | str]:
+) -> Iterator[ImageInfo | str]:
     for row, old in enumerate(progress(old_rows.tolist(), "measuring photos", len(entries))):
         if old >= 0:
             yield before.photos[old]
             continue
         try:
-            yield photo_facts(entries.image(row))
+            yield image_info(entries.image(row))
         except UserError as error:
             yield str(error)
 

@@ -140,7 +140,7 @@ def outline_notes(labels: LabelTable) -> Iterator[str]:
 
 
 def prediction_notes(labels: LabelTable) -> Iterator[str]:
-    """A sentence on the objects that a detector found, and nobody may have looked at."""
+    """A sentence on the objects that a detector found, and nobody may have checked."""
     if count := int(np.isfinite(labels.scores).sum()):
         first = labels.where[int(labels.photo_of_object()[np.isfinite(labels.scores)][0])]
         yield (

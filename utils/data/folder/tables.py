@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from utils.data.annotations import Annotation, AnnotationError, Entry
-from utils.images import ImageSize, PhotoFacts
+from utils.images import ImageInfo, ImageSize
 from utils.pixel_range import Extremes
 
 _MAX_SIDE = 2**31 - 1  # larger sizes in labels are cut to it; they match no photo in any case
@@ -101,12 +101,12 @@ class PhotoTable:
     frames: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, found: Iterable[PhotoFacts | str]) -> PhotoTable:
+    def of(cls, found: Iterable[ImageInfo | str]) -> PhotoTable:
         sizes, orientation, errors, extremes, frames = array("i"), bytearray(), {}, {}, {}
         for row, facts in enumerate(found):
             if isinstance(facts, str):
                 errors[row] = facts
-                facts = PhotoFacts(ImageSize(0, 0, 1))
+                facts = ImageInfo(ImageSize(0, 0, 1))
             if facts.extremes is not None:
                 extremes[row] = facts.extremes
             if facts.frames > 1:
@@ -122,12 +122,12 @@ class PhotoTable:
             frames,
         )
 
-    def __getitem__(self, row: int) -> PhotoFacts | str:
+    def __getitem__(self, row: int) -> ImageInfo | str:
         """The facts of one photo, or why it cannot be read."""
         if row in self.errors:
             return self.errors[row]
         size = ImageSize(*self.sizes[row].tolist(), int(self.orientation[row]))
-        return PhotoFacts(size, self.extremes.get(row), self.frames.get(row, 1))
+        return ImageInfo(size, self.extremes.get(row), self.frames.get(row, 1))
 
 
 @dataclass(frozen=True)

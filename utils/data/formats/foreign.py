@@ -21,7 +21,7 @@ _KINDS = {
     ),
 }
 _CSV_HEAD = re.compile(rb"[^\n]*\b(x_?min|bbox|xtl|region_shape_attributes)\b", re.IGNORECASE)
-_EXAMPLES = 20  # files of each suffix that are looked at
+_EXAMPLES = 20  # files of each suffix that are read
 
 
 def foreign_labels(scan: FileScan, suffixes: tuple[str, ...] = (".json", ".xml", ".csv")) -> str:

@@ -23,7 +23,7 @@ _OTHER_PICTURES = frozenset(
     ("mask", "masks", "segmentation", "segmentations", "segmentationclass", "segmentationobject")
     + ("depth", "thumb", "thumbs", "thumbnail", "thumbnails")
 )
-_EXAMPLES = 20  # label files with content that are looked at to tell the format
+_EXAMPLES = 20  # label files with content that are read to tell the format
 
 
 class LabelFiles:

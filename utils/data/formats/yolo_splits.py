@@ -24,7 +24,7 @@ from utils.data.formats.yolo_yaml import YoloYaml
 from utils.data.splits.names import split_name
 from utils.images import IMAGE_SUFFIXES
 
-_EXAMPLES = 20  # lines of a text that are looked at to tell whether it lists photos
+_EXAMPLES = 20  # lines of a text that are tried to tell whether it lists photos
 
 
 def find_splits(

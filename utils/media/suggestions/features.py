@@ -10,7 +10,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.letterbox import Letterbox
 
-SIDE = 224  # pixels of the square that photos are looked at in
+SIDE = 224  # pixels of the square that photos are resized to
 
 # uint8 (H, W, 3) RGB → float32 (D,).
 Features = Callable[[np.ndarray], np.ndarray]
