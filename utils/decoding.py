@@ -21,7 +21,7 @@ _MARGIN = 1e-3  # of a logit: rounding must not remove a score that is just high
 
 
 class DecodingParams(NamedTuple):
-    """What turns raw maps into boxes.
+    """The constants of a network that decoding its raw maps needs.
 
     Attributes:
         anchors: float32 (9, 2) widths and heights in pixels of the network input, smallest first.

@@ -92,7 +92,7 @@ def _is_grey(image: Image.Image) -> bool:
 def _colours(image: Image.Image, data: bytes) -> np.ndarray | None:
     """16-bit RGB or RGBA, which Pillow reads as 8 bits; None where OpenCV cannot read it.
 
-    Reading it unchanged, OpenCV turns a TIFF, and no other file, as Pillow does while it loads it.
+    Reading a file unchanged, OpenCV rotates a TIFF and no other format, as Pillow does.
     """
     try:
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

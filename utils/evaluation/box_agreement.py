@@ -16,7 +16,7 @@ from utils.text import counted
 
 _MAX_BOXES = 10_000  # boxes that are compared, those with the highest scores
 _PAIRS = 1 << 20  # of box and object, compared together
-_MIN_MATCHES = 5  # matches from which on a class is doubted
+_MIN_MATCHES = 5  # the fewest matches on which a wrong class id is suspected
 _OF_OTHER_CLASS = 0.8  # share of matches
 
 
